@@ -1,0 +1,227 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::domain::id::SpecId;
+
+/// Runs fleets of coding agents: queue specs, go to bed, find verified branches.
+#[derive(Debug, Parser)]
+#[command(name = "boi", version, max_term_width = 100, after_help = AFTER_HELP)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Files are kept in $BOI_HOME, by default ~/.boi.
+Exit codes: 0 done; 1 it failed; 2 bad arguments or a bad spec; 3 no daemon runs; 78 bad configuration at boot.";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Carry out specs and follow them to their end
+    Run(Run),
+    /// Queue specs for a daemon
+    Dispatch(Dispatch),
+    /// Show the queue, the workers and the configuration in force
+    Status(Status),
+    /// Show what a spec's tasks printed
+    Log(Log),
+    /// End specs and everything they run
+    Cancel(Ids),
+    /// Queue failed, canceled or unmerged specs again
+    Retry(Ids),
+    /// Put away what ended specs left: worktrees, attempt folders, merged branches
+    Clean(Clean),
+    /// Claim nothing new until `boi resume`
+    Pause(Plain),
+    /// Claim again after `boi pause`
+    Resume(Plain),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(Config),
+    /// The daemon that drains the queue
+    #[command(subcommand)]
+    Daemon(Daemon),
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// Spec files
+    #[arg(required = true, value_name = "SPEC.toml")]
+    pub(super) files: Vec<PathBuf>,
+    /// Print the result as JSON, as `boi status --json` does
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Dispatch {
+    /// Spec files; all of them are queued, or none
+    #[arg(required = true, value_name = "SPEC.toml")]
+    pub(super) files: Vec<PathBuf>,
+    /// Priority in place of the specs' own; lower runs first
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(super) priority: Option<i64>,
+    /// Specs that must be completed first, besides the specs' own `after`
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub(super) after: Vec<SpecId>,
+    /// Only say what would be queued
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Status {
+    /// Only this spec, with each try
+    pub(super) id: Option<SpecId>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Show it again whenever it changes
+    #[arg(short, long, conflicts_with = "json")]
+    pub(super) watch: bool,
+    /// Every spec, the newest first, a page at a time
+    #[arg(long, conflicts_with = "id")]
+    pub(super) all: bool,
+    /// Only specs with this status
+    #[arg(long, value_name = "STATUS", conflicts_with = "id",
+          value_parser = ["queued", "running", "completed", "failed", "canceled"])]
+    pub(super) status: Option<String>,
+    /// Specs on a page
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) limit: u32,
+    /// Specs to pass over
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) offset: u32,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Log {
+    /// The spec
+    pub(super) id: SpecId,
+    /// Go on until the spec ends
+    #[arg(short, long)]
+    pub(super) follow: bool,
+    /// Only this task
+    #[arg(long, value_name = "TASK")]
+    pub(super) task: Option<String>,
+    /// Only this try
+    #[arg(long = "try", value_name = "N")]
+    pub(super) try_number: Option<u32>,
+    /// Every task and every try
+    #[arg(long)]
+    pub(super) all: bool,
+    /// What an agent printed as it is, not put into words
+    #[arg(long)]
+    pub(super) raw: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Ids {
+    /// Specs
+    #[arg(required = true, value_name = "ID")]
+    pub(super) ids: Vec<SpecId>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Clean {
+    /// Specs; without any, all that have ended
+    #[arg(value_name = "ID")]
+    pub(super) ids: Vec<SpecId>,
+    /// Only what ended at least so long ago, such as `7d`, `12h` or `30m`
+    #[arg(long, value_name = "AGE")]
+    pub(super) older_than: Option<String>,
+    /// Delete scratch directories with files in them too: what specs without a repository made
+    #[arg(long)]
+    pub(super) scratch: bool,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Plain {
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Config {
+    /// Say what is wrong with a configuration file: the daemon's own validator
+    Check {
+        /// The file, by default config.toml in $BOI_HOME
+        file: Option<PathBuf>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show every key with its value
+    Show {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Say where each value comes from
+        #[arg(long)]
+        origin: bool,
+    },
+    /// Show the value of one key
+    Get {
+        /// The key
+        key: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Say where the value comes from
+        #[arg(long)]
+        origin: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Daemon {
+    /// Drain the queue until Ctrl-C, which stops the workers; SIGTERM leaves them running, SIGHUP reads the
+    /// configuration again
+    Run {
+        /// Stay attached to the terminal
+        #[arg(long)]
+        foreground: bool,
+    },
+}
+
+impl Command {
+    /// Whether the output is for scripts.
+    pub(super) fn json(&self) -> bool {
+        match self {
+            Command::Run(Run { json, .. })
+            | Command::Dispatch(Dispatch { json, .. })
+            | Command::Status(Status { json, .. })
+            | Command::Cancel(Ids { json, .. })
+            | Command::Retry(Ids { json, .. })
+            | Command::Clean(Clean { json, .. })
+            | Command::Pause(Plain { json })
+            | Command::Resume(Plain { json })
+            | Command::Config(Config::Check { json, .. } | Config::Show { json, .. } | Config::Get { json, .. }) => {
+                *json
+            }
+            Command::Log(_) | Command::Daemon(_) | Command::Completions { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! `boi config`: the daemon's own validator and its key table, from outside.
+
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
+
+use super::args::Config as Asked;
+use super::{CliError, Context, ExitCode, FAILED, USAGE, print_json, print_line};
+use crate::config::keys::{self, KEYS, Key};
+use crate::config::{Loaded, Origin};
+use crate::daemon::reload::{self, ConfigError};
+use crate::host::paths;
+use crate::source::problem::Problems;
+
+/// `boi config check|show|get`.
+pub(super) fn carry_out(context: &Context, asked: Asked) -> Result<ExitCode, CliError> {
+    context.home.check()?;
+    match asked {
+        Asked::Check { file, json } => check(context, file, json),
+        Asked::Show { json, origin } => show(&reload::load(&context.home)?, json, origin),
+        Asked::Get { key, json, origin } => get(&reload::load(&context.home)?, &key, json, origin),
+    }
+}
+
+fn check(context: &Context, file: Option<PathBuf>, json: bool) -> Result<ExitCode, CliError> {
+    let path = file.clone().unwrap_or_else(|| context.home.config_file());
+    if file.is_some() && !path.exists() {
+        return Err(CliError::new(USAGE, format!("there is no file {}", path.display())));
+    }
+    let errors = |problems: &Problems| {
+        if json {
+            print_json(&json!({"file": path, "valid": false, "errors": problems.reports()}))
+        } else {
+            eprintln!("{}", problems.render(context.color));
+            let count = problems.count();
+            eprintln!("{count} error{}; a daemon would keep what it has", super::plural(count));
+            Ok(())
+        }
+    };
+    match reload::load_file(&path) {
+        Err(ConfigError::Invalid(problems)) => {
+            errors(&problems)?;
+            Ok(FAILED)
+        }
+        Err(error) => Err(error.into()),
+        Ok(loaded) => {
+            let warnings = warnings(&loaded);
+            if json {
+                print_json(&json!({"file": path, "valid": true, "errors": [], "warnings": warnings}))?;
+            } else {
+                for warning in &warnings {
+                    eprintln!("warning: {warning}");
+                }
+                let there = if path.exists() { "is valid" } else { "is not there: every key has its default" };
+                print_line(&format!("{} {there}", path.display()))?;
+            }
+            Ok(0)
+        }
+    }
+}
+
+/// What is valid and still will not work.
+fn warnings(loaded: &Loaded) -> Vec<String> {
+    let program = &loaded.config.claude_bin;
+    match paths::find_program(program) {
+        Some(_) => vec![],
+        None => vec![format!("claude_bin: `{program}` is not a program on the PATH; only `run` tasks will work")],
+    }
+}
+
+fn show(loaded: &Loaded, json: bool, origin: bool) -> Result<ExitCode, CliError> {
+    if json {
+        let values: Map<String, Value> =
+            KEYS.iter().map(|key| (key.name.to_owned(), described(loaded, key, origin))).collect();
+        print_json(&values)?;
+        return Ok(0);
+    }
+    let width = KEYS.iter().map(|key| key.name.len()).max().unwrap_or(0);
+    for key in KEYS {
+        let value = key.get(&loaded.config).to_string();
+        let from = if origin { format!("  # {}", origin_name(loaded.origin(key))) } else { String::new() };
+        print_line(&format!("{:width$} = {value}{from}", key.name))?;
+    }
+    Ok(0)
+}
+
+fn get(loaded: &Loaded, name: &str, json: bool, origin: bool) -> Result<ExitCode, CliError> {
+    let key = keys::find(name).map_err(|closest| {
+        let error = CliError::new(USAGE, format!("there is no key `{name}`"));
+        match closest {
+            Some(closest) => error.hint(format!("did you mean `{closest}`?")),
+            None => error.hint("`boi config show` lists every key"),
+        }
+    })?;
+    if json {
+        print_json(&described(loaded, key, origin))?;
+        return Ok(0);
+    }
+    let value = key.get(&loaded.config);
+    let text = match (serde_json::to_value(&value).ok(), origin) {
+        // A lone text without its quotes is what a script wants.
+        (Some(Value::String(text)), false) => text,
+        (_, false) => value.to_string(),
+        (_, true) => format!("{value}  # {}", origin_name(loaded.origin(key))),
+    };
+    print_line(&text)?;
+    Ok(0)
+}
+
+fn described(loaded: &Loaded, key: &Key, origin: bool) -> Value {
+    let value = json!(key.get(&loaded.config));
+    if origin { json!({"value": value, "origin": origin_name(loaded.origin(key))}) } else { value }
+}
+
+fn origin_name(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Default => "default",
+        Origin::File => "file",
+        Origin::Environment => "environment",
+    }
+}

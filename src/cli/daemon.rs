@@ -1,0 +1,32 @@
+//! `boi daemon`.
+
+use super::args::Daemon;
+use super::{BAD_CONFIG, CliError, Context, ExitCode, USAGE, block_on_daemon};
+use crate::daemon::boot::Seat;
+use crate::daemon::reload;
+use crate::host::logs::{self, Target};
+
+/// `boi daemon run`.
+pub(super) fn carry_out(context: Context, command: Daemon) -> Result<ExitCode, CliError> {
+    let Daemon::Run { foreground } = command;
+    if !foreground {
+        return Err(CliError::new(USAGE, "`boi daemon run` needs `--foreground`: it stays attached to the terminal"));
+    }
+    let config = match reload::load(&context.home) {
+        Ok(loaded) => loaded.config,
+        Err(error) => {
+            let json = false;
+            super::report(&error.into(), json, context.color);
+            return Ok(BAD_CONFIG);
+        }
+    };
+    let home = context.home.with_paths(&config.paths);
+    home.prepare()?;
+    let log = logs::begin(Target::Stderr { color: context.color }, &config.log)
+        .map_err(|message| CliError::new(BAD_CONFIG, message))?;
+    block_on_daemon(async {
+        let running = Seat::take(&home)?.start(config, log, None)?;
+        running.ended().await?;
+        Ok(0)
+    })
+}

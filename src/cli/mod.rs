@@ -1,0 +1,246 @@
+//! The command line: one file per group of commands. Errors become a message, a hint and an exit code here.
+
+mod args;
+mod backend;
+mod clean;
+mod config;
+mod daemon;
+mod log;
+mod queue;
+mod run;
+mod specs;
+mod status;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+
+use clap::{CommandFactory, Parser};
+use clap_complete::Shell;
+
+use self::args::{Arguments, Command};
+use crate::control::client::ClientError;
+use crate::daemon::boot::BootError;
+use crate::daemon::reload::ConfigError;
+use crate::host::paths::{self, Home, HomeError};
+use crate::host::store::StoreError;
+use crate::source::problem::{ProblemReport, Problems};
+
+/// It was not done, or a spec failed.
+const FAILED: u8 = 1;
+/// Bad arguments, or a bad spec.
+const USAGE: u8 = 2;
+/// No daemon runs.
+const NO_DAEMON: u8 = 3;
+/// Bad configuration at boot.
+const BAD_CONFIG: u8 = 78;
+/// Ended by Ctrl-C, as shells count it.
+const INTERRUPTED: u8 = 130;
+
+/// How the program ends.
+pub type ExitCode = u8;
+
+/// Why a command was not done.
+#[derive(Debug)]
+enum CliError {
+    /// In words, with what to do next.
+    Message { message: String, hint: Option<String>, code: ExitCode },
+    /// Documents that are not valid.
+    Problems(Vec<Problems>),
+}
+
+impl CliError {
+    fn new(code: ExitCode, message: impl Into<String>) -> CliError {
+        CliError::Message { message: message.into(), hint: None, code }
+    }
+
+    fn hint(self, text: impl Into<String>) -> CliError {
+        match self {
+            CliError::Message { message, code, .. } => CliError::Message { message, hint: Some(text.into()), code },
+            other => other,
+        }
+    }
+}
+
+impl From<HomeError> for CliError {
+    fn from(error: HomeError) -> CliError {
+        CliError::new(FAILED, error.to_string())
+    }
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> CliError {
+        let plain = CliError::new(FAILED, error.to_string());
+        match error {
+            StoreError::Unknown(_) => {
+                CliError::new(USAGE, error.to_string()).hint("`boi status --all` lists every spec")
+            }
+            StoreError::InUse { .. } => {
+                plain.hint("a daemon of another home, or a command, is writing to it: try again")
+            }
+            _ => plain,
+        }
+    }
+}
+
+impl From<ClientError> for CliError {
+    fn from(error: ClientError) -> CliError {
+        match error {
+            ClientError::NoDaemon => {
+                CliError::new(NO_DAEMON, "no daemon runs").hint("start one: `boi daemon run --foreground`")
+            }
+            ClientError::Broken { .. } => CliError::new(FAILED, error.to_string()).hint("see the daemon's log"),
+            ClientError::Refused { .. } => CliError::new(FAILED, error.to_string()),
+        }
+    }
+}
+
+impl From<BootError> for CliError {
+    fn from(error: BootError) -> CliError {
+        match error {
+            BootError::Store(error) => error.into(),
+            BootError::Runs { .. } => CliError::new(FAILED, error.to_string()).hint("`boi status` shows what it does"),
+            _ => CliError::new(FAILED, error.to_string()),
+        }
+    }
+}
+
+impl From<ConfigError> for CliError {
+    fn from(error: ConfigError) -> CliError {
+        match error {
+            ConfigError::Invalid(problems) => CliError::Problems(vec![*problems]),
+            ConfigError::Unreadable { .. } => CliError::new(FAILED, error.to_string()),
+        }
+    }
+}
+
+impl From<io::Error> for CliError {
+    fn from(error: io::Error) -> CliError {
+        CliError::new(FAILED, error.to_string())
+    }
+}
+
+/// What every command needs to know.
+struct Context {
+    home: Home,
+    color: bool,
+}
+
+/// Carries out the command line; returns the exit code.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help that cannot be printed is nobody's loss.
+            drop(error.print());
+            return if error.use_stderr() { USAGE } else { 0 };
+        }
+    };
+    let json = arguments.command.json();
+    let color = !paths::no_color() && io::stderr().is_terminal();
+    match carry_out(arguments) {
+        Ok(code) => code,
+        Err(error) => report(&error, json, color),
+    }
+}
+
+fn carry_out(arguments: Arguments) -> Result<ExitCode, CliError> {
+    if let Command::Completions { shell } = arguments.command {
+        return completions(shell);
+    }
+    let color = !paths::no_color() && io::stdout().is_terminal();
+    let context = Context { home: Home::from_environment()?, color };
+    if let Command::Config(command) = arguments.command {
+        return config::carry_out(&context, command);
+    }
+    context.home.prepare()?;
+    match arguments.command {
+        Command::Run(asked) => run::run(context, asked),
+        Command::Dispatch(asked) => queue::dispatch(context, asked),
+        Command::Status(asked) => status::status(context, asked),
+        Command::Log(asked) => log::log(context, asked),
+        Command::Cancel(asked) => queue::cancel(context, asked),
+        Command::Retry(asked) => queue::retry(context, asked),
+        Command::Clean(asked) => clean::clean(context, asked),
+        Command::Pause(asked) => queue::set_paused(context, true, asked.json),
+        Command::Resume(asked) => queue::set_paused(context, false, asked.json),
+        Command::Daemon(command) => daemon::carry_out(context, command),
+        Command::Config(_) | Command::Completions { .. } => unreachable!("carried out above"),
+    }
+}
+
+/// Prints an error for people, or for scripts that asked for JSON; returns its exit code.
+fn report(error: &CliError, json: bool, color: bool) -> ExitCode {
+    let code = match error {
+        CliError::Message { code, .. } => *code,
+        CliError::Problems(_) => USAGE,
+    };
+    if json {
+        let text = match error {
+            CliError::Message { message, hint, .. } => serde_json::json!({"error": message, "hint": hint}),
+            CliError::Problems(all) => {
+                let reports: Vec<ProblemReport> = all.iter().flat_map(Problems::reports).collect();
+                serde_json::json!({"error": "not valid", "errors": reports})
+            }
+        };
+        eprintln!("{text}");
+        return code;
+    }
+    match error {
+        CliError::Message { message, hint, .. } => {
+            let (red, plain) = if color { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+            eprintln!("{red}error{plain}: {message}");
+            if let Some(hint) = hint {
+                eprintln!("  {hint}");
+            }
+        }
+        CliError::Problems(all) => {
+            for problems in all {
+                eprintln!("{}", problems.render(color));
+            }
+            let count: usize = all.iter().map(Problems::count).sum();
+            let errors = if count == 1 { "1 error".to_owned() } else { format!("{count} errors") };
+            eprintln!("{errors}; nothing was changed");
+        }
+    }
+    code
+}
+
+fn completions(shell: Shell) -> Result<ExitCode, CliError> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "boi", &mut script);
+    print(&script)?;
+    Ok(0)
+}
+
+/// Prints to standard output. A reader that has gone away has seen enough.
+fn print(bytes: &[u8]) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn print_line(text: &str) -> Result<(), CliError> {
+    print(format!("{text}\n").as_bytes())
+}
+
+fn print_json(value: &impl serde::Serialize) -> Result<(), CliError> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| CliError::new(FAILED, error.to_string()))?;
+    print_line(&text)
+}
+
+/// Runs a future on a runtime that needs no threads of its own.
+fn block_on<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+/// Runs a daemon's future.
+fn block_on_daemon<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(work)
+}
+
+/// The ending of a word that counts things.
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}

@@ -1,0 +1,140 @@
+//! What a configuration file is refused for, and in which words.
+
+use super::super::MAX_BYTES;
+use super::{load, messages, refused};
+
+#[test]
+fn three_errors_come_at_once() {
+    insta::assert_snapshot!(refused("max_workers = 5000\nmax_worker = 3\nspawn_jitter_ms = [150, 50]\n"), @r"
+    error: `max_workers` must be a whole number from 0 to 1024, but is 5000
+     --> config.toml:1:15
+      |
+    1 | max_workers = 5000
+      |               ^^^^
+
+    error: there is no `max_worker`
+     --> config.toml:2:1
+      |
+    2 | max_worker = 3
+      | ^^^^^^^^^^
+      |
+      = help: did you mean `max_workers`?
+
+    error: `spawn_jitter_ms` goes from 150 down to 50
+     --> config.toml:3:19
+      |
+    3 | spawn_jitter_ms = [150, 50]
+      |                   ^^^^^^^^^
+      |
+      = help: the smaller number comes first: [50, 150]
+    ");
+}
+
+#[test]
+fn ranges_nan_negatives_and_overflow_are_refused() {
+    insta::assert_snapshot!(
+        messages("max_workers = -1\nspawns_per_tick = 0\ntick_interval_ms = nan\nretry_count = 99999999999999999999\nstop_grace_seconds = 1.5\nmax_output_mb = \"512\"").join("\n"),
+        @r"
+    `max_workers` must be a whole number from 0 to 1024, but is -1
+    `spawns_per_tick` must be a whole number from 1 to 1024, but is 0
+    `tick_interval_ms` must be a whole number from 50 to 3600000, but is `nan`, not a number
+    `retry_count` must be a whole number from 0 to 100, but is 99999999999999999999
+    `stop_grace_seconds` must be a whole number from 0 to 3600, but is the number 1.5
+    `max_output_mb` must be a whole number from 1 to 1048576, but is the text `512`
+    "
+    );
+}
+
+#[test]
+fn a_jitter_is_two_numbers_in_order() {
+    assert_eq!(
+        messages("spawn_jitter_ms = 50"),
+        ["`spawn_jitter_ms` must be a list of whole numbers, but is the number 50"]
+    );
+    assert_eq!(messages("spawn_jitter_ms = [1, 2, 3]"), ["`spawn_jitter_ms` must be a list of two numbers, but has 3"]);
+    assert_eq!(messages("spawn_jitter_ms = [60001, -1]").len(), 2);
+    assert_eq!(messages("spawn_jitter_ms = [2, 1]"), ["`spawn_jitter_ms` goes from 2 down to 1"]);
+    assert_eq!(load("spawn_jitter_ms = [0, 0]").config.spawn_jitter_ms, [0, 0]);
+}
+
+#[test]
+fn keys_in_the_wrong_table_are_told_their_place() {
+    insta::assert_snapshot!(refused("db = \"x\"\npath.logs = \"x\"\n[paths]\nworktree = \"y\"\nmax_workers = 3\n"), @r#"
+    error: there is no `db`
+     --> config.toml:1:1
+      |
+    1 | db = "x"
+      | ^^
+      |
+      = help: did you mean `paths.db`?
+
+    error: there is no `path`
+     --> config.toml:2:1
+      |
+    2 | path.logs = "x"
+      | ^^^^
+      |
+      = help: did you mean `paths`?
+
+    error: there is no `paths.worktree`
+     --> config.toml:4:1
+      |
+    4 | worktree = "y"
+      | ^^^^^^^^
+      |
+      = help: did you mean `worktrees`?
+
+    error: there is no `paths.max_workers`
+     --> config.toml:5:1
+      |
+    5 | max_workers = 3
+      | ^^^^^^^^^^^
+      |
+      = help: `max_workers` is not in a table: put it above `[paths]`
+    "#);
+}
+
+#[test]
+fn a_log_filter_with_a_typo_is_refused() {
+    insta::assert_snapshot!(refused("log = \"inof\"\n"), @r#"
+    error: `log`: `inof` is not a level
+     --> config.toml:1:7
+      |
+    1 | log = "inof"
+      |       ^^^^^^
+      |
+      = help: did you mean "info"?
+    "#);
+}
+
+#[test]
+fn duplicate_keys_and_syntax_errors_are_told_with_the_rest() {
+    insta::assert_snapshot!(refused("max_workers = 3\nlog = info\nmax_workers = 4\nretry_count = 101\n"), @r#"
+    error: `info` is not a value
+     --> config.toml:2:7
+      |
+    2 | log = info
+      |       ^^^^
+      |
+      = help: text needs quotes: "info"
+
+    error: `max_workers` is set twice
+     --> config.toml:3:1
+      |
+    3 | max_workers = 4
+      | ^^^^^^^^^^^
+      |
+      = help: remove one of the two
+
+    error: `retry_count` must be a whole number from 0 to 100, but is 101
+     --> config.toml:4:15
+      |
+    4 | retry_count = 101
+      |               ^^^
+    "#);
+}
+
+#[test]
+fn what_is_too_large_is_refused() {
+    assert!(refused(&" ".repeat(MAX_BYTES + 1)).contains("at most 1 MiB are read"));
+}

@@ -1,0 +1,76 @@
+//! What goes over the socket.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::id::SpecId;
+use crate::domain::spec::Spec;
+use crate::domain::view::StatusView;
+use crate::host::store::{Canceled, Filter};
+
+/// Queue these, all or none.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Dispatch {
+    /// The specs.
+    pub specs: Vec<Spec>,
+}
+
+/// One or more specs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Ids {
+    /// Their ids.
+    pub ids: Vec<SpecId>,
+}
+
+/// Tell the state.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Ask {
+    /// Of which specs.
+    pub filter: Filter,
+    /// Not before it is newer than this.
+    pub newer_than: Option<u64>,
+}
+
+/// The state.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Told {
+    /// Its revision.
+    pub revision: u64,
+    /// The state.
+    pub status: StatusView,
+}
+
+/// What became of a cancel.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CancelResult {
+    /// The spec.
+    pub id: SpecId,
+    /// What became of it.
+    pub outcome: Canceled,
+}
+
+/// Pause or resume claiming.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Pause {
+    /// Which.
+    pub paused: bool,
+}
+
+/// Note what a clean has put away.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Cleaned {
+    /// The spec.
+    pub id: SpecId,
+    /// Refs that hold work which no branch holds.
+    pub kept: Vec<String>,
+    /// Whether its worktree is gone.
+    pub worktree: bool,
+    /// Whether its branch is gone.
+    pub branch: bool,
+}
+
+/// It was not done.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Why, in words.
+    pub error: String,
+}

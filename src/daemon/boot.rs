@@ -1,0 +1,189 @@
+//! Starting and ending a daemon: one per home, its lock, its socket, its signals.
+//!
+//! ```text
+//! signals caught ─▶ pid file locked ─▶ writer's lock, store ─▶ socket ─▶ loop (adopts, then ticks) ─▶ pid file emptied
+//! ```
+//!
+//! Signal handlers stand before the pid file does: from then on a SIGHUP is a reload and never the end.
+
+use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use futures::StreamExt;
+use rustix::fs::{FlockOperation, flock};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook_tokio::Signals;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tracing::{error, info, warn};
+
+use super::handle::{Handle, Shared};
+use super::reload;
+use super::worker::Workers;
+use super::{Daemon, Event, Leaving};
+use crate::config::{Config, HotConfig};
+use crate::control::server;
+use crate::domain::id::SpecId;
+use crate::host::files;
+use crate::host::logs::LogFilter;
+use crate::host::paths::Home;
+use crate::host::store::{Access, SqliteStore, Store, StoreError};
+
+/// How long a starting daemon waits for a command line that is writing to the queue.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why a daemon did not start, or ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// Another one runs.
+    #[error("a daemon runs already{}", pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
+    Runs {
+        /// Its pid, as its pid file says.
+        pid: Option<u32>,
+    },
+    /// A file or the socket of the home cannot be used.
+    #[error("cannot use {}: {source}", path.display())]
+    Io {
+        /// Which.
+        path: std::path::PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Signals cannot be caught.
+    #[error("cannot catch signals: {0}")]
+    Signals(io::Error),
+    /// The queue.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The place of a home's one daemon: its pid file, locked, and its queue, open for writing.
+pub struct Seat {
+    home: Home,
+    pid_file: File,
+    signals: Signals,
+    store: Arc<dyn Store>,
+}
+
+/// A running daemon.
+pub struct Running {
+    /// What may be asked of it.
+    pub handle: Handle,
+    work: JoinHandle<Result<(), StoreError>>,
+    server: JoinHandle<()>,
+    listener: JoinHandle<()>,
+    home: Home,
+    pid_file: File,
+}
+
+impl Seat {
+    /// Takes the seat of `home`'s daemon, which [`Home::prepare`] was called on.
+    pub fn take(home: &Home) -> Result<Seat, BootError> {
+        let signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(BootError::Signals)?;
+        let path = home.pid_file();
+        let io_error = |source| BootError::Io { path: path.clone(), source };
+        let mut pid_file = files::private_file(&path).map_err(io_error)?;
+        match flock(&pid_file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(BootError::Runs { pid: pid_in(&path) }),
+            Err(error) => return Err(io_error(error.into())),
+        }
+        write_pid(&mut pid_file).map_err(io_error)?;
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(home.db(), Access::Write(PATIENCE))?);
+        Ok(Seat { home: home.clone(), pid_file, signals, store })
+    }
+
+    /// The queue.
+    pub fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
+    /// Starts the daemon under `config`. `scope`: it claims only these and what they wait for.
+    pub fn start(self, config: Config, log: LogFilter, scope: Option<Vec<SpecId>>) -> Result<Running, BootError> {
+        let Seat { home, pid_file, signals, store } = self;
+        let hot = Arc::new(ArcSwap::from_pointee(HotConfig { generation: 1, config }));
+        let shared = Arc::new(Shared::new(reload::applied_view(1, &[]), scope.is_some()));
+        let (events, inbox) = mpsc::unbounded_channel();
+        let handle = Handle {
+            store: Arc::clone(&store),
+            hot: Arc::clone(&hot),
+            shared: Arc::clone(&shared),
+            events: events.clone(),
+        };
+        let socket = home.socket();
+        let listener = server::bind(&socket).map_err(|source| BootError::Io { path: socket, source })?;
+        let server = tokio::spawn(server::serve(listener, handle.clone()));
+        let workers = Workers { home: home.clone(), store: Arc::clone(&store), shared: Arc::clone(&shared) };
+        let daemon = Daemon::new(store, hot, shared, workers, scope, (events, inbox));
+        let listener = tokio::spawn(listen(signals, home.clone(), handle.clone(), log));
+        info!(pid = std::process::id(), home = %home.root().display(), "daemon started");
+        Ok(Running { handle, work: tokio::spawn(daemon.run()), server, listener, home, pid_file })
+    }
+}
+
+impl Running {
+    /// Waits until the daemon has left, and gives up its seat.
+    pub async fn ended(self) -> Result<(), BootError> {
+        let result = self.work.await.unwrap_or_else(|error| {
+            error!(%error, "the loop broke down");
+            Err(StoreError::Closed)
+        });
+        self.listener.abort();
+        self.server.abort();
+        let socket = self.home.socket();
+        if let Err(source) = std::fs::remove_file(&socket)
+            && source.kind() != io::ErrorKind::NotFound
+        {
+            warn!(%source, "cannot remove {}", socket.display());
+        }
+        // Emptied, never unlinked: another daemon may hold the same file open and wait for its lock.
+        self.pid_file.set_len(0).map_err(|source| BootError::Io { path: self.home.pid_file(), source })?;
+        info!("daemon ended");
+        Ok(result?)
+    }
+}
+
+/// The pid in a pid file, if there is one.
+pub fn pid_in(path: &std::path::Path) -> Option<u32> {
+    std::fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+fn write_pid(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())
+}
+
+/// Turns signals into events: HUP reads the configuration again, INT stops the workers, TERM leaves them running.
+async fn listen(mut signals: Signals, home: Home, handle: Handle, log: LogFilter) {
+    let had_terminal = has_terminal();
+    let mut asked = false;
+    while let Some(signal) = signals.next().await {
+        match signal {
+            SIGHUP if had_terminal && !has_terminal() => {
+                warn!("the terminal is gone: the daemon ends, what runs lives on");
+                handle.send(Event::Leave(Leaving::Detach));
+            }
+            SIGHUP => {
+                reload::reload(&home, &handle.hot, &handle.shared, &log);
+                handle.send(Event::Reloaded);
+            }
+            SIGINT if !asked => {
+                info!("interrupted: workers are stopped and their specs queued again; once more leaves them running");
+                handle.send(Event::Leave(Leaving::Stop));
+                asked = true;
+            }
+            _ => {
+                info!("the daemon ends, what runs lives on");
+                handle.send(Event::Leave(Leaving::Detach));
+            }
+        }
+    }
+}
+
+fn has_terminal() -> bool {
+    File::open("/dev/tty").is_ok()
+}

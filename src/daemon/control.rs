@@ -1,0 +1,50 @@
+//! What the control socket may ask of a daemon.
+
+use super::Event;
+use super::handle::Handle;
+use crate::control::server::{self, Control};
+use crate::control::wire::Cleaned;
+use crate::domain::id::SpecId;
+use crate::domain::spec::Spec;
+use crate::domain::view::StatusView;
+use crate::host::clock;
+use crate::host::store::{Canceled, Filter, StoreError};
+
+impl Control for Handle {
+    async fn dispatch(&self, specs: Vec<Spec>) -> Result<Vec<SpecId>, StoreError> {
+        let ids = self.store(move |store| store.enqueue(specs, clock::now())).await?;
+        self.send(Event::Queued);
+        self.shared.changed();
+        Ok(ids)
+    }
+
+    async fn status(&self, filter: Filter) -> Result<StatusView, StoreError> {
+        Handle::status(self, filter).await
+    }
+
+    async fn newer_than(&self, revision: u64) -> u64 {
+        Handle::newer_than(self, revision).await
+    }
+
+    fn revision(&self) -> u64 {
+        Handle::revision(self)
+    }
+
+    async fn cancel(&self, spec: SpecId) -> Result<Canceled, StoreError> {
+        Handle::cancel(self, spec).await
+    }
+
+    async fn retry(&self, spec: SpecId) -> Result<Vec<SpecId>, StoreError> {
+        Handle::retry(self, spec).await
+    }
+
+    async fn set_paused(&self, paused: bool) -> Result<(), StoreError> {
+        Handle::set_paused(self, paused).await
+    }
+
+    async fn cleaned(&self, cleaned: Cleaned) -> Result<(), StoreError> {
+        self.store(move |store| server::note_cleaned(store, &cleaned)).await?;
+        self.shared.changed();
+        Ok(())
+    }
+}

@@ -1,0 +1,288 @@
+//! The batched dequeue, driven through the real loop and the real store with a spawner that only notes.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tempfile::TempDir;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use super::handle::{Handle, Shared};
+use super::{Daemon, Event, Leaving, Order, Spawn, WorkerEnd};
+use crate::config::{Config, HotConfig};
+use crate::domain::attempt::{Ending, SpecStatus};
+use crate::domain::id::SpecId;
+use crate::domain::spec::{Action, Deliver, Spec, Task};
+use crate::domain::view::ConfigView;
+use crate::host::clock;
+use crate::host::store::{Access, Claimed, Fence, Filter, SqliteStore, Store};
+
+/// Notes what is spawned and when; a spec titled `broken` cannot be spawned.
+struct Notes {
+    spawned: mpsc::UnboundedSender<Spawned>,
+}
+
+struct Spawned {
+    fence: Fence,
+    title: String,
+    at: Instant,
+    orders: watch::Receiver<Order>,
+    events: mpsc::UnboundedSender<Event>,
+}
+
+impl Spawn for Notes {
+    fn spawn(
+        &mut self,
+        claimed: Claimed,
+        orders: watch::Receiver<Order>,
+        events: mpsc::UnboundedSender<Event>,
+    ) -> Result<(), String> {
+        let (fence, title, at) = (claimed.fence, claimed.spec.title, Instant::now());
+        if title == "broken" {
+            return Err("no process to be had".to_owned());
+        }
+        self.spawned.send(Spawned { fence, title, at, orders, events }).map_err(|error| error.to_string())
+    }
+}
+
+struct Bench {
+    _dir: TempDir,
+    handle: Handle,
+    spawned: mpsc::UnboundedReceiver<Spawned>,
+    running: tokio::task::JoinHandle<()>,
+    live: Mutex<Vec<Spawned>>,
+}
+
+fn spec(title: &str) -> Spec {
+    Spec {
+        title: title.into(),
+        repo: None,
+        context: None,
+        agent: "claude".into(),
+        model: None,
+        priority: 100,
+        after: vec![],
+        deliver: Deliver::Branch,
+        verify: vec![],
+        tasks: vec![Task {
+            id: "t-1".into(),
+            title: "t".into(),
+            action: Action::Run("true".into()),
+            needs: vec![],
+            verify: vec![],
+            timeout_minutes: None,
+        }],
+    }
+}
+
+impl Bench {
+    /// A daemon with a queue of `titles`, started.
+    fn start(max_workers: u32, spawns_per_tick: u32, jitter: [u64; 2], titles: &[&str]) -> Bench {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("boi.db");
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path, Access::Write(Duration::ZERO)).unwrap());
+        store.enqueue(titles.iter().map(|title| spec(title)).collect(), clock::now()).unwrap();
+        let config = Config { max_workers, spawns_per_tick, spawn_jitter_ms: jitter, ..Config::default() };
+        let hot = Arc::new(ArcSwap::from_pointee(HotConfig { generation: 1, config }));
+        let view = ConfigView {
+            generation: 1,
+            outcome: "applied".into(),
+            watch: "signal".into(),
+            pending_restart: vec![],
+            errors: vec![],
+        };
+        let shared = Arc::new(Shared::new(view, false));
+        let (note, spawned) = mpsc::unbounded_channel();
+        let (events, inbox) = mpsc::unbounded_channel();
+        let handle = Handle {
+            store: Arc::clone(&store),
+            hot: Arc::clone(&hot),
+            shared: Arc::clone(&shared),
+            events: events.clone(),
+        };
+        let daemon = Daemon::new(store, hot, shared, Notes { spawned: note }, None, (events, inbox));
+        let running = tokio::spawn(async move { daemon.run().await.unwrap() });
+        Bench { _dir: dir, handle, spawned, running, live: Mutex::default() }
+    }
+
+    /// Everything that is spawned until the daemon has been idle for `quiet` of its own (paused) time.
+    async fn spawned_within(&mut self, quiet: Duration) -> Vec<(String, Instant)> {
+        let mut seen = Vec::new();
+        while let Ok(Some(spawned)) = tokio::time::timeout(quiet, self.spawned.recv()).await {
+            seen.push((spawned.title.clone(), spawned.at));
+            self.live.lock().unwrap().push(spawned);
+        }
+        seen
+    }
+
+    /// Ends the oldest live worker, as a worker does.
+    async fn end_one(&self) {
+        let spawned = self.live.lock().unwrap().remove(0);
+        assert_eq!(*spawned.orders.borrow(), Order::Work);
+        let fence = spawned.fence.clone();
+        let ending = Ending::Completed { delivery: None, reason: None };
+        self.handle.store(move |store| store.finish(&fence, &ending, clock::now())).await.unwrap();
+        spawned.events.send(Event::Ended(spawned.fence, WorkerEnd::Recorded)).unwrap();
+    }
+
+    async fn status_of(&self, title: &str) -> (SpecId, SpecStatus, Option<String>) {
+        let listing = self.handle.store(|store| store.specs(&Filter::default())).await.unwrap();
+        let found = listing.specs.into_iter().find(|spec| spec.title == title).unwrap();
+        (found.id, found.status, found.reason)
+    }
+
+    /// Lets the daemon leave as one that restarts, and waits for its end.
+    async fn leave(self) {
+        self.handle.send(Event::Leave(Leaving::Detach));
+        for spawned in self.live.into_inner().unwrap() {
+            spawned.events.send(Event::Ended(spawned.fence, WorkerEnd::Detached)).unwrap();
+        }
+        self.running.await.unwrap();
+    }
+}
+
+/// Within one tick interval: what is spawned now, not what a later window lets start.
+const THIS_TICK: Duration = Duration::from_millis(700);
+/// Longer than the interval: everything that can be spawned before a worker ends.
+const SETTLED: Duration = Duration::from_millis(2_500);
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_queue_spawns_nothing() {
+    let mut bench = Bench::start(4, 4, [50, 150], &[]);
+    assert!(bench.spawned_within(SETTLED).await.is_empty());
+    bench.leave().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_eligible_spec_under_a_cap_of_four_is_spawned_at_once() {
+    let began = Instant::now();
+    let mut bench = Bench::start(4, 4, [50, 150], &["a"]);
+    let spawned = bench.spawned_within(SETTLED).await;
+    assert_eq!(spawned.len(), 1);
+    assert!(spawned[0].1 - began < Duration::from_millis(50), "the first spawn waits for nothing");
+    bench.leave().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn six_under_a_cap_of_four_give_four_then_two_as_slots_free_up() {
+    let mut bench = Bench::start(4, 4, [50, 150], &["a", "b", "c", "d", "e", "f"]);
+    assert_eq!(bench.spawned_within(SETTLED).await.len(), 4);
+    for _ in 0..2 {
+        bench.end_one().await;
+        assert_eq!(bench.spawned_within(SETTLED).await.len(), 1);
+    }
+    bench.leave().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn six_under_a_cap_of_eight_give_four_then_two_as_starts_leave_the_window() {
+    let mut bench = Bench::start(8, 4, [50, 150], &["a", "b", "c", "d", "e", "f"]);
+    let spawned = bench.spawned_within(SETTLED).await;
+    assert_eq!(spawned.len(), 6);
+    let interval = Duration::from_millis(1000);
+    assert!(spawned[3].1 - spawned[0].1 < interval, "four in one tick");
+    for later in 4..6 {
+        assert!(spawned[later].1 - spawned[later - 4].1 >= interval, "a fifth start within an interval");
+    }
+    assert!(spawned[5].1 - spawned[0].1 < 2 * interval, "no later than the window demands");
+    bench.leave().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn four_under_a_cap_of_two_give_two() {
+    let mut bench = Bench::start(2, 4, [50, 150], &["a", "b", "c", "d"]);
+    assert_eq!(bench.spawned_within(SETTLED).await.len(), 2);
+    bench.leave().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_failing_spawn_of_four_costs_its_own_slot_only() {
+    let mut bench = Bench::start(8, 4, [50, 150], &["a", "broken", "c", "d"]);
+    let spawned = bench.spawned_within(THIS_TICK).await;
+    let titles: Vec<_> = spawned.iter().map(|(title, _)| title.as_str()).collect();
+    assert_eq!(titles, ["a", "c", "d"]);
+    let (_, status, reason) = bench.status_of("broken").await;
+    assert_eq!(status, SpecStatus::Queued);
+    assert_eq!(reason.unwrap(), "could not be started: no process to be had");
+    bench.leave().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn pauses_between_spawns_are_random_within_their_bounds() {
+    let titles: Vec<String> = (0..40).map(|n| n.to_string()).collect();
+    let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
+    let mut bench = Bench::start(64, 64, [50, 150], &titles);
+    let spawned = bench.spawned_within(THIS_TICK).await;
+    assert_eq!(spawned.len(), 40);
+    let pauses: Vec<u128> = spawned.windows(2).map(|pair| (pair[1].1 - pair[0].1).as_millis()).collect();
+    // A timer of a paused clock may fire up to a millisecond late.
+    assert!(pauses.iter().all(|pause| (50..=152).contains(pause)), "{pauses:?}");
+    assert!(pauses.iter().any(|pause| *pause != pauses[0]), "not random: {pauses:?}");
+    bench.leave().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_jitter_spawns_a_batch_without_a_pause() {
+    let mut bench = Bench::start(8, 8, [0, 0], &["a", "b", "c", "d", "e", "f", "g", "h"]);
+    let spawned = bench.spawned_within(THIS_TICK).await;
+    assert_eq!(spawned.len(), 8);
+    assert!(spawned[7].1 - spawned[0].1 <= Duration::from_millis(8), "{:?}", spawned[7].1 - spawned[0].1);
+    bench.leave().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_acts_between_two_spawns_and_gives_back_what_was_claimed() {
+    let mut bench = Bench::start(8, 8, [500, 500], &["a", "b", "c"]);
+    let first = bench.spawned.recv().await.unwrap();
+    assert_eq!(first.title, "a");
+    bench.live.lock().unwrap().push(first);
+    bench.handle.set_paused(true).await.unwrap();
+    assert!(bench.spawned_within(SETTLED).await.is_empty());
+    assert_eq!(bench.status_of("b").await.1, SpecStatus::Queued);
+    bench.handle.set_paused(false).await.unwrap();
+    assert_eq!(bench.spawned_within(SETTLED).await.len(), 2);
+    bench.leave().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_acts_between_two_spawns() {
+    let mut bench = Bench::start(8, 8, [500, 500], &["a", "b", "c"]);
+    let first = bench.spawned.recv().await.unwrap();
+    bench.live.lock().unwrap().push(first);
+    let (second, status, _) = bench.status_of("b").await;
+    assert_eq!(status, SpecStatus::Running, "claimed, and waiting for its turn");
+    bench.handle.cancel(second).await.unwrap();
+    let titles: Vec<_> = bench.spawned_within(SETTLED).await.into_iter().map(|(title, _)| title).collect();
+    assert_eq!(titles, ["c"]);
+    assert_eq!(bench.status_of("b").await.1, SpecStatus::Canceled);
+    bench.leave().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pace_holds_over_a_restart() {
+    let mut bench = Bench::start(8, 2, [0, 0], &["a", "b", "c"]);
+    assert_eq!(bench.spawned_within(Duration::from_millis(300)).await.len(), 2);
+    let (store, hot, shared) =
+        (Arc::clone(&bench.handle.store), Arc::clone(&bench.handle.hot), Arc::clone(&bench.handle.shared));
+    let dir = TempDir::new().unwrap();
+    let kept = std::mem::replace(&mut bench._dir, dir);
+    bench.leave().await;
+
+    // The wall clock of the store stood still meanwhile: the two starts lie within the interval before this daemon.
+    let (note, mut spawned) = mpsc::unbounded_channel();
+    let (events, inbox) = mpsc::unbounded_channel();
+    let daemon = Daemon::new(store, hot, shared, Notes { spawned: note }, None, (events.clone(), inbox));
+    let began = Instant::now();
+    let running = tokio::spawn(async move { daemon.run().await.unwrap() });
+    let adopted = [spawned.recv().await.unwrap(), spawned.recv().await.unwrap()];
+    let third = spawned.recv().await.unwrap();
+    assert_eq!(third.title, "c");
+    assert!(third.at - began > Duration::from_millis(500), "a third start within the interval");
+    events.send(Event::Leave(Leaving::Detach)).unwrap();
+    for worker in adopted.into_iter().chain([third]) {
+        events.send(Event::Ended(worker.fence, WorkerEnd::Detached)).unwrap();
+    }
+    running.await.unwrap();
+    drop(kept);
+}

@@ -1,0 +1,169 @@
+//! What the loop, its workers and the control socket share: the store, the snapshot, and the news that something changed.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, watch};
+
+use super::Event;
+use crate::config::HotConfig;
+use crate::domain::id::SpecId;
+use crate::domain::time::Timestamp;
+use crate::domain::view::{ConfigView, DaemonView, SlotsView, StatusView};
+use crate::host::clock;
+use crate::host::store::{Canceled, Filter, Store, StoreError};
+
+/// What the loop tells about itself.
+#[derive(Debug)]
+pub struct Shared {
+    running: AtomicU32,
+    revision: watch::Sender<u64>,
+    config: Mutex<ConfigView>,
+    since: Timestamp,
+    scoped: bool,
+}
+
+impl Shared {
+    /// The state of a daemon that has just begun under `config`.
+    pub fn new(config: ConfigView, scoped: bool) -> Shared {
+        Shared {
+            running: AtomicU32::new(0),
+            revision: watch::Sender::new(1),
+            config: Mutex::new(config),
+            since: clock::now(),
+            scoped,
+        }
+    }
+
+    /// Something that `boi status` shows has changed.
+    pub fn changed(&self) {
+        self.revision.send_modify(|revision| *revision += 1);
+    }
+
+    /// How many slots are taken.
+    pub fn set_running(&self, running: u32) {
+        if self.running.swap(running, Ordering::Relaxed) != running {
+            self.changed();
+        }
+    }
+
+    /// The verdict on the configuration's last reading.
+    pub fn set_config(&self, view: ConfigView) {
+        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = view;
+        self.changed();
+    }
+
+    fn config(&self) -> ConfigView {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What the control socket does with a daemon. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) hot: Arc<ArcSwap<HotConfig>>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) events: mpsc::UnboundedSender<Event>,
+}
+
+/// Runs a verb of the store on a thread that may block.
+pub(crate) async fn with_store<T: Send + 'static>(
+    store: &Arc<dyn Store>,
+    verb: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let store = Arc::clone(store);
+    tokio::task::spawn_blocking(move || verb(store.as_ref())).await.unwrap_or(Err(StoreError::Closed))
+}
+
+impl Handle {
+    /// Sends the loop an event; a loop that has ended no longer cares.
+    pub fn send(&self, event: Event) {
+        drop(self.events.send(event));
+    }
+
+    /// Runs a verb of the store.
+    pub async fn store<T: Send + 'static>(
+        &self,
+        verb: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        with_store(&self.store, verb).await
+    }
+
+    /// Ends a spec: at once when it is queued, else as soon as its worker has.
+    pub async fn cancel(&self, spec: SpecId) -> Result<Canceled, StoreError> {
+        let id = spec.clone();
+        let canceled = self.store(move |store| store.cancel(&id, clock::now())).await?;
+        self.send(Event::Cancel(spec));
+        self.shared.changed();
+        Ok(canceled)
+    }
+
+    /// Queues specs again.
+    pub async fn retry(&self, spec: SpecId) -> Result<Vec<SpecId>, StoreError> {
+        let queued = self.store(move |store| store.retry(&spec, clock::now())).await?;
+        self.send(Event::Queued);
+        self.shared.changed();
+        Ok(queued)
+    }
+
+    /// Pauses or resumes claiming.
+    pub async fn set_paused(&self, paused: bool) -> Result<(), StoreError> {
+        self.store(move |store| store.set_paused(paused)).await?;
+        self.send(Event::Paused(paused));
+        self.shared.changed();
+        Ok(())
+    }
+
+    /// Waits until the state is newer than `revision`; returns its revision.
+    pub async fn newer_than(&self, revision: u64) -> u64 {
+        let mut revisions = self.shared.revision.subscribe();
+        match revisions.wait_for(|now| *now > revision).await {
+            Ok(now) => *now,
+            Err(_) => revision,
+        }
+    }
+
+    /// The state's revision.
+    pub fn revision(&self) -> u64 {
+        *self.shared.revision.borrow()
+    }
+
+    /// The whole state, with the specs that `filter` selects.
+    pub async fn status(&self, filter: Filter) -> Result<StatusView, StoreError> {
+        let daemon = DaemonView {
+            pid: std::process::id(),
+            since: self.shared.since,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            scoped: self.shared.scoped,
+        };
+        let slots = SlotsView {
+            max_workers: self.hot.load().config.max_workers,
+            running: self.shared.running.load(Ordering::Relaxed),
+        };
+        let config = self.shared.config();
+        self.store(move |store| status(store, &filter, Some(daemon), config, slots)).await
+    }
+}
+
+/// The state as a store shows it, with or without a daemon.
+pub fn status(
+    store: &dyn Store,
+    filter: &Filter,
+    daemon: Option<DaemonView>,
+    config: ConfigView,
+    slots: SlotsView,
+) -> Result<StatusView, StoreError> {
+    let listing = store.specs(filter)?;
+    Ok(StatusView {
+        daemon,
+        config,
+        slots,
+        paused: store.paused()?,
+        holds: Vec::new(),
+        counts: store.counts()?,
+        specs: listing.specs,
+        more: listing.more,
+    })
+}

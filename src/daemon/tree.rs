@@ -1,0 +1,234 @@
+//! A worker's working tree: a git worktree on the spec's branch, or an empty scratch directory for a spec without a
+//! repository. Blocking; each function may be called again after a crash at any point of it.
+
+use std::path::{Path, PathBuf};
+
+use crate::decide::step::Event;
+use crate::domain::attempt::{Laying, Position};
+use crate::domain::outcome::Failure;
+use crate::domain::spec::{Base, Repo};
+use crate::host::files;
+use crate::host::store::Claimed;
+use crate::host::worktree::{self, Error, LandError, MergeError, Plan, PlanError, Worktree, WorktreeLock};
+
+/// A git step that fails so often in a row does not fail for a passing reason.
+const PASSING: u32 = 6;
+
+/// Where a worker works.
+#[derive(Debug, Clone)]
+pub(super) struct Tree {
+    path: PathBuf,
+    git: Option<(Worktree, Repo)>,
+    setbacks: u32,
+}
+
+/// Why a step could not be done.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// Somebody has to look.
+    ForGood(String),
+    /// It may work later.
+    ForNow(String),
+}
+
+/// A tree that is ready.
+pub(super) struct Laid {
+    pub(super) origin: Option<String>,
+    pub(super) head: Option<String>,
+    pub(super) kept: Vec<String>,
+    pub(super) path: PathBuf,
+}
+
+/// What a try left.
+pub(super) struct Captured {
+    pub(super) event: Event,
+    pub(super) kept: Vec<String>,
+}
+
+/// What became of a tree that was to go.
+pub(super) struct Removed {
+    pub(super) kept: Vec<String>,
+    pub(super) gone: bool,
+}
+
+impl Broken {
+    pub(super) fn reason(&self) -> &str {
+        match self {
+            Broken::ForGood(reason) | Broken::ForNow(reason) => reason,
+        }
+    }
+}
+
+impl Tree {
+    /// The tree of a claimed spec at `path`; `folder` is the attempt's.
+    pub(super) fn new(claimed: &Claimed, path: PathBuf, folder: PathBuf) -> Tree {
+        // The lock is the spec's, not the attempt's: a git of the attempt before may still be at work.
+        let scratch = folder.parent().unwrap_or(&folder).join("git");
+        let git = claimed.spec.repo.clone().map(|repo| {
+            let spec = claimed.fence.spec.clone();
+            (Worktree { repo: repo.path.clone(), path: path.clone(), spec, scratch }, repo)
+        });
+        Tree { path, git, setbacks: claimed.setbacks }
+    }
+
+    /// Where commands run.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the tree ready for `position`.
+    pub(super) fn lay(&self, position: &Position, laying: Laying) -> Result<Laid, Broken> {
+        let Some((worktree, repo)) = &self.git else {
+            files::private_dir(&self.path)
+                .map_err(|error| Broken::ForNow(format!("cannot make {}: {error}", self.path.display())))?;
+            return Ok(Laid { origin: None, head: None, kept: vec![], path: self.path.clone() });
+        };
+        let at = self.lock(worktree)?;
+        let origin = match &position.origin {
+            Some(origin) => origin.clone(),
+            None => self.resolve(worktree, repo)?,
+        };
+        let label = "leftover";
+        let mut kept = Vec::new();
+        match (&position.head, laying) {
+            (Some(head), Laying::Clean) => {
+                kept = worktree::rewind(&at, head, label).map_err(|error| self.broken(error))?;
+            }
+            (Some(_), Laying::AsItIs) => {}
+            (None, _) => self.refuse_foreign_branch(worktree, &origin)?,
+        }
+        let base = position.head.as_ref().unwrap_or(&origin);
+        let laid = worktree::prepare(&at, base, laying, label).map_err(|error| self.broken(error))?;
+        kept.extend(laid.kept);
+        // After a stop the branch may already stand where the step that goes on will put it.
+        let head = match laying {
+            Laying::AsItIs => position.head.clone().unwrap_or(laid.head),
+            Laying::Clean => laid.head,
+        };
+        Ok(Laid { origin: Some(origin), head: Some(head), kept, path: self.path.clone() })
+    }
+
+    fn resolve(&self, worktree: &Worktree, repo: &Repo) -> Result<String, Broken> {
+        match &repo.base {
+            Base::Revision(name) => {
+                worktree::resolve_base(&worktree.repo, name).map_err(|error| Broken::ForGood(error.to_string()))
+            }
+            Base::Spec(id) => match worktree::branch_head(&worktree.repo, id).map_err(|error| self.broken(error))? {
+                Some(head) => Ok(head),
+                None => Err(Broken::ForGood(format!("its base, branch {}, is not in the repository", id.branch()))),
+            },
+        }
+    }
+
+    /// A branch of the spec's name that boi did not make just now is somebody's work.
+    fn refuse_foreign_branch(&self, worktree: &Worktree, origin: &str) -> Result<(), Broken> {
+        match worktree::branch_head(&worktree.repo, &worktree.spec).map_err(|error| self.broken(error))? {
+            Some(head) if head != origin => Err(Broken::ForGood(format!(
+                "the repository has a branch {} already, which is not this spec's: rename it, then `boi retry {}`",
+                worktree.spec.branch(),
+                worktree.spec
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes a candidate commit of what a try left.
+    pub(super) fn capture(&self, position: &Position, message: &str, label: &str) -> Result<Captured, Broken> {
+        let (Some((worktree, _)), Some(head)) = (&self.git, &position.head) else {
+            return Ok(Captured { event: Event::Captured { candidate: None }, kept: vec![] });
+        };
+        let at = self.lock(worktree)?;
+        match worktree::capture(&at, head, message, label) {
+            Ok(captured) => Ok(Captured { event: Event::Captured { candidate: captured.commit }, kept: captured.kept }),
+            Err(error @ Error::NestedRepository { .. }) => {
+                let failure = Failure {
+                    what: "the files cannot be committed".to_owned(),
+                    command: None,
+                    how: error.to_string(),
+                    output: String::new(),
+                };
+                Ok(Captured { event: Event::NotCaptured(failure), kept: vec![] })
+            }
+            Err(error) => Err(self.broken(error)),
+        }
+    }
+
+    /// Moves the branch to the verified candidate, and makes the tree equal to it.
+    pub(super) fn advance(
+        &self,
+        position: &Position,
+        candidate: Option<&str>,
+        label: &str,
+    ) -> Result<Vec<String>, Broken> {
+        let (Some((worktree, _)), Some(head)) = (&self.git, &position.head) else { return Ok(vec![]) };
+        let at = self.lock(worktree)?;
+        if let Some(candidate) = candidate {
+            worktree::advance(&at, head, candidate).map_err(|error| self.broken(error))?;
+        }
+        let label = format!("{label}-after-verify");
+        let settled = worktree::settle(&at, candidate.unwrap_or(head), &label).map_err(|error| self.broken(error))?;
+        Ok(settled.kept)
+    }
+
+    /// Brings the base into the branch, as far as it has moved on.
+    pub(super) fn deliver(&self, message: &str) -> Result<Event, Broken> {
+        let Some((worktree, base)) = self.merging() else { return Ok(Event::Landed) };
+        let at = self.lock(worktree)?;
+        match worktree::plan(&at, base) {
+            Ok(Plan::AlreadyMerged) => Ok(Event::Landed),
+            Ok(Plan::FastForward { from, head }) => Ok(Event::Deliverable { from, head }),
+            Ok(Plan::NeedsMerge { from }) => match worktree::merge_base(&at, &from, message) {
+                Ok(head) => Ok(Event::Deliverable { from, head }),
+                Err(error @ MergeError::Conflicts { .. }) => {
+                    Ok(Event::NotMerged(format!("{error}, with {base}: merge by hand, or `boi retry` once it fits")))
+                }
+                Err(MergeError::Git(error)) => Err(self.broken(error)),
+            },
+            Err(PlanError::Git(error)) => Err(self.broken(error)),
+            Err(refusal) => Ok(Event::NotMerged(refusal.to_string())),
+        }
+    }
+
+    /// Moves the base forward.
+    pub(super) fn land(&self, from: &str, head: &str) -> Result<Event, Broken> {
+        let Some((worktree, base)) = self.merging() else { return Ok(Event::Landed) };
+        let at = self.lock(worktree)?;
+        match worktree::fast_forward(&at, base, from, head) {
+            Ok(()) => Ok(Event::Landed),
+            Err(LandError::BaseMoved) => Ok(Event::BaseMoved),
+            Err(LandError::Refused(reason)) => Ok(Event::NotMerged(reason)),
+            Err(LandError::Git(error)) => Err(self.broken(error)),
+        }
+    }
+
+    /// Puts the tree away; a scratch directory goes only when it is empty.
+    pub(super) fn remove(&self) -> Result<Removed, Broken> {
+        match &self.git {
+            Some((worktree, _)) => {
+                let at = self.lock(worktree)?;
+                let kept = worktree::remove(&at, "leftover").map_err(|error| self.broken(error))?;
+                Ok(Removed { kept, gone: true })
+            }
+            None => Ok(Removed { kept: vec![], gone: std::fs::remove_dir(&self.path).is_ok() }),
+        }
+    }
+
+    fn merging(&self) -> Option<(&Worktree, &str)> {
+        match &self.git {
+            Some((worktree, Repo { base: Base::Revision(base), .. })) => Some((worktree, base)),
+            _ => None,
+        }
+    }
+
+    fn lock(&self, worktree: &Worktree) -> Result<WorktreeLock, Broken> {
+        worktree.lock().map_err(|error| self.broken(error))
+    }
+
+    fn broken(&self, error: Error) -> Broken {
+        match error {
+            Error::Git { .. } if self.setbacks < PASSING => Broken::ForNow(error.to_string()),
+            Error::Io { .. } | Error::Start(_) => Broken::ForNow(error.to_string()),
+            _ => Broken::ForGood(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,476 @@
+//! A worker: carries out one attempt of one spec, step by step.
+//!
+//! It does what its position's step says, hands what came of it to `decide::step`, and records the move that follows
+//! before it does anything else. A worker is rebuilt from its record by a later daemon, so every step may be done twice;
+//! a command is found again by its folder.
+//!
+//! Orders (cancel, stop, detach) act between steps and while a command runs; git's short steps are never cut short.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tracing::{info, warn};
+
+use super::command::{self, Job, Ran};
+use super::handle::{self, Shared};
+use super::tree::{self, Broken, Tree};
+use super::{Event, Order, Spawn, WorkerEnd};
+use crate::decide::agent::{self, exit};
+use crate::decide::step::{self, Change, Move, Plan};
+use crate::decide::{prompt, retry, text};
+use crate::domain::attempt::{Ending, Position, Step, TaskStatus};
+use crate::domain::command::{RECORDS, Request};
+use crate::domain::outcome::{AgentReport, EndCause, TryOutcome};
+use crate::domain::spec::{Action, Task};
+use crate::host::clock;
+use crate::host::files;
+use crate::host::paths::{self, Home};
+use crate::host::process::command::CommandDir;
+use crate::host::store::{Claimed, GiveBack, Store, StoreError};
+
+/// How much of a failed command's output the next prompt gets to choose from.
+const OUTPUT_TAIL: u64 = 64 * 1024;
+
+/// Starts the workers of a daemon: a task of the runtime each.
+pub struct Workers {
+    /// Where their files are.
+    pub home: Home,
+    /// The queue.
+    pub store: Arc<dyn Store>,
+    /// Whom to tell that something changed.
+    pub shared: Arc<Shared>,
+}
+
+impl Spawn for Workers {
+    fn spawn(
+        &mut self,
+        claimed: Claimed,
+        orders: watch::Receiver<Order>,
+        events: mpsc::UnboundedSender<Event>,
+    ) -> Result<(), String> {
+        let folder = self.home.attempt(&claimed.fence.spec, claimed.fence.attempt);
+        files::private_dir(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+        let fence = claimed.fence.clone();
+        let worker = Worker::new(self, claimed, folder);
+        let task = tokio::spawn(worker.work(orders));
+        tokio::spawn(async move {
+            // A panic in one worker costs that worker only.
+            let end = task.await.unwrap_or_else(|error| WorkerEnd::Broken(format!("internal fault: {error}")));
+            drop(events.send(Event::Ended(fence, end)));
+        });
+        Ok(())
+    }
+}
+
+struct Worker {
+    claimed: Claimed,
+    position: Position,
+    done: Vec<bool>,
+    tries: Vec<u32>,
+    home: Home,
+    store: Arc<dyn Store>,
+    shared: Arc<Shared>,
+    tree: Tree,
+}
+
+/// Why a worker cannot go on.
+#[derive(Debug, thiserror::Error)]
+enum WorkerError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{what}: {source}")]
+    Io { what: &'static str, source: io::Error },
+    #[error("{0}")]
+    NotYet(String),
+}
+
+/// What came of a step.
+enum Done {
+    /// This event.
+    Event(step::Event),
+    /// An order ended its command.
+    Interrupted,
+    /// The daemon leaves.
+    Detached,
+}
+
+impl Worker {
+    fn new(workers: &Workers, claimed: Claimed, folder: PathBuf) -> Worker {
+        let tree = Tree::new(&claimed, workers.home.worktree(&claimed.fence.spec), folder.clone());
+        Worker {
+            position: claimed.position.clone(),
+            done: claimed.tasks.iter().map(|(status, _)| *status == TaskStatus::Done).collect(),
+            tries: claimed.tasks.iter().map(|(_, tries)| *tries).collect(),
+            home: workers.home.clone(),
+            store: Arc::clone(&workers.store),
+            shared: Arc::clone(&workers.shared),
+            claimed,
+
+            tree,
+        }
+    }
+
+    async fn work(mut self, mut orders: watch::Receiver<Order>) -> WorkerEnd {
+        match self.steps(&mut orders).await {
+            Ok(end) => end,
+            // Somebody else has the spec, or it has ended: this worker has nothing to say any more.
+            Err(WorkerError::Store(StoreError::Superseded { fence })) => {
+                warn!(spec = %fence.spec, attempt = fence.attempt, "superseded");
+                WorkerEnd::Recorded
+            }
+            Err(error) => WorkerEnd::Broken(error.to_string()),
+        }
+    }
+
+    async fn steps(&mut self, orders: &mut watch::Receiver<Order>) -> Result<WorkerEnd, WorkerError> {
+        loop {
+            let closing = matches!(self.position.step, Step::Close { .. });
+            // A command that has begun is ended by `perform`, which sees the order too.
+            if !closing && !self.position.awaiting {
+                let order = *orders.borrow();
+                match order {
+                    Order::Work => {}
+                    Order::Detach => return Ok(WorkerEnd::Detached),
+                    Order::Cancel => self.record(step::canceled(self.position.clone()), vec![]).await?,
+                    Order::Stop => return self.stopped().await,
+                }
+            }
+            let event = match self.perform(orders).await? {
+                Done::Event(event) => event,
+                Done::Detached => return Ok(WorkerEnd::Detached),
+                Done::Interrupted => {
+                    self.position.awaiting = false;
+                    continue;
+                }
+            };
+            let plan = Plan {
+                spec: &self.claimed.spec,
+                done: &self.done,
+                tries: &self.tries,
+                retry_count: self.claimed.config.retry_count,
+                timeout_minutes: self.claimed.config.task_timeout_minutes,
+            };
+            match step::advance(&plan, &self.position, event) {
+                Move::Go(position, changes) => self.record(position, changes).await?,
+                Move::GiveBack(position, changes, outcome) => return self.refused(position, changes, outcome).await,
+                Move::End(ending) => return self.finish(ending).await,
+            }
+        }
+    }
+
+    /// Makes a move durable, then the worker's own.
+    async fn record(&mut self, mut position: Position, changes: Vec<Change>) -> Result<(), WorkerError> {
+        if position.awaiting {
+            position.boot = Some(clock::boot_id().to_owned());
+        }
+        for change in &changes {
+            match change {
+                Change::TaskDone { task, .. } => self.done[*task] = true,
+                Change::TryBegan { task, try_number } => {
+                    info!(spec = %self.claimed.fence.spec, task = self.task(*task).id, try_number, "try");
+                }
+                Change::TryRejected { task, failure, .. } => {
+                    info!(spec = %self.claimed.fence.spec, task = self.task(*task).id, why = failure.what, how = failure.how, "try rejected");
+                }
+                Change::TryEnded { .. } | Change::Task { .. } => {}
+            }
+        }
+        let (fence, recorded) = (self.claimed.fence.clone(), position.clone());
+        let now = clock::now();
+        handle::with_store(&self.store, move |store| store.record(&fence, &recorded, changes, now)).await?;
+        self.position = position;
+        self.shared.changed();
+        Ok(())
+    }
+
+    async fn give_back(&mut self, back: GiveBack) -> Result<WorkerEnd, WorkerError> {
+        let fence = self.claimed.fence.clone();
+        handle::with_store(&self.store, move |store| store.give_back(&fence, back, clock::now())).await?;
+        Ok(WorkerEnd::Recorded)
+    }
+
+    async fn stopped(&mut self) -> Result<WorkerEnd, WorkerError> {
+        info!(spec = %self.claimed.fence.spec, attempt = self.claimed.fence.attempt, "stopped; queued again");
+        let position = self.position.clone().resumed();
+        let reason = Some("stopped; goes on where it was".to_owned());
+        self.give_back(GiveBack { position, changes: vec![], reason, not_before: None, setback: false }).await
+    }
+
+    /// The model's service refused: the slot goes back, and the same try is made again later.
+    async fn refused(
+        &mut self,
+        position: Position,
+        changes: Vec<Change>,
+        outcome: TryOutcome,
+    ) -> Result<WorkerEnd, WorkerError> {
+        let not_before = retry::service_wait(&outcome, self.claimed.setbacks + 1, clock::now(), rand::random());
+        let until = not_before.map(|at| format!("; goes on at {at}")).unwrap_or_default();
+        let reason = Some(format!("{}{until}", outcome.describe()));
+        warn!(spec = %self.claimed.fence.spec, reason, "refused by the model's service");
+        self.give_back(GiveBack { position, changes, reason, not_before, setback: true }).await
+    }
+
+    async fn finish(&mut self, ending: Ending) -> Result<WorkerEnd, WorkerError> {
+        let (fence, spec) = (self.claimed.fence.clone(), self.claimed.fence.spec.clone());
+        match &ending {
+            Ending::Completed { reason: None, .. } => info!(%spec, "completed"),
+            Ending::Completed { reason: Some(reason), .. } => warn!(%spec, reason, "completed, but unmerged"),
+            Ending::Failed { reason, .. } => warn!(%spec, reason, "failed"),
+            Ending::Canceled => info!(%spec, "canceled"),
+        }
+        let failed = handle::with_store(&self.store, move |store| store.finish(&fence, &ending, clock::now())).await?;
+        for waited in failed {
+            warn!(spec = %waited, "failed: it waits for {spec}");
+        }
+        Ok(WorkerEnd::Recorded)
+    }
+
+    /// Does what the step says.
+    async fn perform(&mut self, orders: &mut watch::Receiver<Order>) -> Result<Done, WorkerError> {
+        let tree = self.tree.clone();
+        let position = self.position.clone();
+        match self.position.step.clone() {
+            Step::Prepare { laying, .. } => {
+                let laid = blocking(move || tree.lay(&position, laying)).await?;
+                match laid {
+                    Ok(laid) => {
+                        self.note(laid.kept, Some(laid.path)).await?;
+                        Ok(Done::Event(step::Event::Prepared { origin: laid.origin, head: laid.head }))
+                    }
+                    Err(broken) => self.broken(broken),
+                }
+            }
+            Step::Act { task, try_number } => self.act(task, try_number, orders).await,
+            Step::Capture { task, try_number } => {
+                let message = self.message(task, try_number);
+                match blocking(move || tree.capture(&position, &message.0, &message.1)).await? {
+                    Ok(captured) => {
+                        self.note(captured.kept, None).await?;
+                        Ok(Done::Event(captured.event))
+                    }
+                    Err(broken) => self.broken(broken),
+                }
+            }
+            Step::Check { task, index, .. } => {
+                let task = self.task(task).clone();
+                let minutes = task.timeout_minutes;
+                self.check(&task.verify[index], Some(&task.id), minutes, orders).await
+            }
+            Step::FinalCheck { index } | Step::DeliverCheck { index, .. } => {
+                let command = self.claimed.spec.verify[index].clone();
+                self.check(&command, None, None, orders).await
+            }
+            Step::Advance { candidate, task, try_number } => {
+                let label = self.label(task, try_number);
+                match blocking(move || tree.advance(&position, candidate.as_deref(), &label)).await? {
+                    Ok(kept) => {
+                        self.note(kept, None).await?;
+                        Ok(Done::Event(step::Event::Advanced))
+                    }
+                    Err(broken) => self.broken(broken),
+                }
+            }
+            Step::Deliver { .. } => {
+                let message = self.merge_message();
+                match blocking(move || tree.deliver(&message)).await? {
+                    Ok(event) => Ok(Done::Event(event)),
+                    Err(broken) => self.broken(broken),
+                }
+            }
+            Step::Land { from, head, .. } => match blocking(move || tree.land(&from, &head)).await? {
+                Ok(event) => Ok(Done::Event(event)),
+                Err(broken) => self.broken(broken),
+            },
+            Step::Close { ending } => {
+                let remove = matches!(ending, Ending::Completed { .. })
+                    || self.claimed.config.cleanup_on_failure && self.claimed.spec.repo.is_some();
+                if remove {
+                    match blocking(move || tree.remove()).await? {
+                        Ok(removed) => self.note_removed(removed).await?,
+                        Err(broken) => {
+                            warn!(spec = %self.claimed.fence.spec, reason = broken.reason(), "the worktree stays");
+                        }
+                    }
+                }
+                Ok(Done::Event(step::Event::Closed))
+            }
+        }
+    }
+
+    /// Something permanent ends the spec; anything else gives its slot back for a while.
+    fn broken(&self, broken: Broken) -> Result<Done, WorkerError> {
+        match broken {
+            Broken::ForGood(reason) => Ok(Done::Event(step::Event::Blocked(reason))),
+            Broken::ForNow(reason) => Err(WorkerError::NotYet(reason)),
+        }
+    }
+
+    async fn note(&mut self, kept: Vec<String>, worktree: Option<PathBuf>) -> Result<(), WorkerError> {
+        if kept.is_empty() && worktree.is_none() {
+            return Ok(());
+        }
+        for reference in &kept {
+            info!(spec = %self.claimed.fence.spec, reference, "kept");
+        }
+        let spec = self.claimed.fence.spec.clone();
+        let worktree = worktree.map(|path| path.to_string_lossy().into_owned());
+        handle::with_store(&self.store, move |store| {
+            store.keep(&spec, kept)?;
+            worktree.map_or(Ok(()), |path| store.set_worktree(&spec, Some(path)))
+        })
+        .await?;
+        Ok(())
+    }
+
+    async fn note_removed(&mut self, removed: tree::Removed) -> Result<(), WorkerError> {
+        self.note(removed.kept, None).await?;
+        if removed.gone {
+            let spec = self.claimed.fence.spec.clone();
+            handle::with_store(&self.store, move |store| store.set_worktree(&spec, None)).await?;
+        }
+        Ok(())
+    }
+
+    async fn act(
+        &mut self,
+        index: usize,
+        try_number: u32,
+        orders: &mut watch::Receiver<Order>,
+    ) -> Result<Done, WorkerError> {
+        let task = self.task(index).clone();
+        let spec = &self.claimed.spec;
+        let (argv, prompt) = match &task.action {
+            Action::Run(command) => (shell(command), None),
+            Action::Prompt(text) => {
+                let config = &self.claimed.config;
+                let session = uuid::Uuid::new_v4().to_string();
+                let program = paths::expand_tilde(config.claude_bin.as_ref()).to_string_lossy().into_owned();
+                let model = spec.model.as_deref();
+                let command = agent::command::command(&spec.agent, &program, &config.claude_args, model, &session);
+                let Some(command) = command else {
+                    return Ok(Done::Event(step::Event::Blocked(format!("boi knows no agent `{}`", spec.agent))));
+                };
+                // The failure is the last try's of this attempt; which number it has is the prompt's business.
+                let count = try_number - self.position.first_try + 1;
+                let text = prompt::compose(spec.context.as_deref(), text, self.position.failure.as_ref(), count);
+                (command.argv, Some(text))
+            }
+        };
+        let is_agent = prompt.is_some();
+        let mut job = self.job(argv, prompt, task.timeout_minutes)?;
+        job.variables.push(("BOI_TASK", task.id.clone()));
+        job.variables.push(("BOI_TRY", try_number.to_string()));
+        let (end, reading) = match self.run(&job, orders, is_agent).await? {
+            Ran::Ended(end, reading) => (end, reading),
+            Ran::Detached => return Ok(Done::Detached),
+        };
+        if end.cause == EndCause::Terminated && interrupts(*orders.borrow()) {
+            return Ok(Done::Interrupted);
+        }
+        let (outcome, report) = if is_agent {
+            let stderr = self.tail_of(&job.dir.errors_file())?;
+            let zone = |name: &str| jiff::tz::TimeZone::get(name).ok();
+            agent::outcome::outcome(&end, &reading, &stderr, clock::now(), zone)
+        } else {
+            (exit::command_outcome(&end), AgentReport::default())
+        };
+        let output = match (&report.message, is_agent) {
+            (Some(message), true) => message.clone(),
+            (None, true) => self.tail_of(&job.dir.errors_file())?,
+            (_, false) => self.tail_of(&job.dir.output_file())?,
+        };
+        Ok(Done::Event(step::Event::Acted { outcome, report, output }))
+    }
+
+    async fn check(
+        &mut self,
+        command: &str,
+        task: Option<&str>,
+        minutes: Option<u32>,
+        orders: &mut watch::Receiver<Order>,
+    ) -> Result<Done, WorkerError> {
+        let mut job = self.job(shell(command), None, minutes)?;
+        job.variables.extend(task.map(|task| ("BOI_TASK", task.to_owned())));
+        let end = match self.run(&job, orders, false).await? {
+            Ran::Ended(end, _) => end,
+            Ran::Detached => return Ok(Done::Detached),
+        };
+        if end.cause == EndCause::Terminated && interrupts(*orders.borrow()) {
+            return Ok(Done::Interrupted);
+        }
+        let output = self.tail_of(&job.dir.output_file())?;
+        Ok(Done::Event(step::Event::Checked { end, output }))
+    }
+
+    async fn run(&self, job: &Job, orders: &mut watch::Receiver<Order>, follow: bool) -> Result<Ran, WorkerError> {
+        let what = "cannot run the command under its supervisor";
+        command::run(job, orders, follow).await.map_err(|source| WorkerError::Io { what, source })
+    }
+
+    fn job(&self, argv: Vec<String>, prompt: Option<String>, minutes: Option<u32>) -> Result<Job, WorkerError> {
+        let (fence, config) = (&self.claimed.fence, &self.claimed.config);
+        let folder = self.home.command(&fence.spec, fence.attempt, self.position.commands);
+        let dir = CommandDir::create(folder)
+            .map_err(|source| WorkerError::Io { what: "cannot make the command's folder", source })?;
+        let minutes = u64::from(minutes.unwrap_or(config.task_timeout_minutes));
+        Ok(Job {
+            dir,
+            request: Request {
+                version: RECORDS,
+                argv,
+                cwd: self.tree.path().to_owned(),
+                prompt: prompt.is_some(),
+                separate_errors: prompt.is_some(),
+                timeout_millis: minutes * 60_000,
+                grace_millis: u64::from(config.stop_grace_seconds) * 1000,
+                max_output_bytes: config.max_output_mb << 20,
+            },
+            prompt,
+            variables: vec![("BOI_SPEC", fence.spec.to_string()), ("BOI_ATTEMPT", fence.attempt.to_string())],
+            boot: self.position.boot.clone(),
+        })
+    }
+
+    fn tail_of(&self, file: &std::path::Path) -> Result<String, WorkerError> {
+        let bytes = files::tail(file, OUTPUT_TAIL)
+            .map_err(|source| WorkerError::Io { what: "cannot read the command's output", source })?;
+        Ok(text::tail(&bytes, prompt::OUTPUT_IN_PROMPT))
+    }
+
+    fn task(&self, index: usize) -> &Task {
+        &self.claimed.spec.tasks[index]
+    }
+
+    fn label(&self, task: usize, try_number: u32) -> String {
+        format!("{}-try-{try_number}", self.task(task).id)
+    }
+
+    /// The commit message of a task, and the label of what is kept with it.
+    fn message(&self, index: usize, try_number: u32) -> (String, String) {
+        let (task, spec) = (self.task(index), &self.claimed.fence.spec);
+        let trailers = format!("Boi-Spec: {spec}\nBoi-Task: {}\nBoi-Try: {try_number}", task.id);
+        let message = format!("{}\n\n{}\n\n{trailers}\n", task.title, self.claimed.spec.title);
+        (message, self.label(index, try_number))
+    }
+
+    fn merge_message(&self) -> String {
+        let spec = &self.claimed.fence.spec;
+        format!("Merge the base into {}\n\n{}\n\nBoi-Spec: {spec}\n", spec.branch(), self.claimed.spec.title)
+    }
+}
+
+fn interrupts(order: Order) -> bool {
+    matches!(order, Order::Cancel | Order::Stop)
+}
+
+fn shell(command: &str) -> Vec<String> {
+    ["sh", "-c", command].map(str::to_owned).to_vec()
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, WorkerError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| WorkerError::Io { what: "internal fault in git's step", source: io::Error::other(error) })
+}

@@ -1,0 +1,133 @@
+//! When a usage limit ends, from the words in which Claude Code says it: `resets 3pm (Europe/Berlin)`,
+//! `resets Nov 30, 12:53am (UTC)`.
+
+use jiff::ToSpan;
+use jiff::civil::{Date, Time};
+use jiff::tz::TimeZone;
+
+use crate::domain::time::Timestamp;
+
+/// A moment that is past by less than this was meant, not the same time tomorrow.
+const JUST_NOW_SECONDS: i64 = 15 * 60;
+
+/// The moment that `text` names after `resets`, as seen from `now`. `zone` finds a time zone by its name; a text that
+/// names no zone, or one that `zone` does not know, names no moment.
+pub(super) fn moment(text: &str, now: Timestamp, zone: fn(&str) -> Option<TimeZone>) -> Option<Timestamp> {
+    let (_, words) = text.split_once("resets ")?;
+    let (when, rest) = words.split_once(" (")?;
+    let (name, _) = rest.split_once(')')?;
+    let zone = match name {
+        "UTC" => TimeZone::UTC,
+        name => zone(name)?,
+    };
+    let now = jiff::Timestamp::from_millisecond(now.0).ok()?;
+    let today = zone.to_datetime(now).date();
+    let words: Vec<&str> = when.split([' ', ',']).filter(|word| !word.is_empty() && *word != "at").collect();
+    let (date, time) = words.split_at(words.len().checked_sub(1)?);
+    let time = time_of_day(time.first()?)?;
+    let moment = |date: Date| zone.to_timestamp(date.to_datetime(time)).ok();
+    let is_past = |at: jiff::Timestamp| now.as_second() - at.as_second() > JUST_NOW_SECONDS;
+    let at = match date {
+        [] => {
+            let at = moment(today)?;
+            if is_past(at) { moment(today.tomorrow().ok()?)? } else { at }
+        }
+        [month, day] => {
+            let date = Date::new(today.year(), month_number(month)?, day.parse().ok()?).ok()?;
+            let at = moment(date)?;
+            // A limit lasts days: a date long past is one of the next year.
+            if now.as_second() - at.as_second() > 180 * 24 * 3600 {
+                moment(date.checked_add(1.year()).ok()?)?
+            } else {
+                at
+            }
+        }
+        [month, day, year] => moment(Date::new(year.parse().ok()?, month_number(month)?, day.parse().ok()?).ok()?)?,
+        _ => return None,
+    };
+    Some(Timestamp(at.as_millisecond()))
+}
+
+/// `3pm`, `12:53am`.
+fn time_of_day(text: &str) -> Option<Time> {
+    let text = text.to_ascii_lowercase();
+    let (clock, afternoon) = match text.strip_suffix("am") {
+        Some(clock) => (clock, 0),
+        None => (text.strip_suffix("pm")?, 12),
+    };
+    let (hour, minute) = clock.split_once(':').unwrap_or((clock, "0"));
+    let hour = hour.parse::<i8>().ok().filter(|hour| (1..=12).contains(hour))?;
+    Time::new(hour % 12 + afternoon, minute.parse().ok()?, 0, 0).ok()
+}
+
+fn month_number(name: &str) -> Option<i8> {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let index = MONTHS.iter().position(|month| name.starts_with(month))?;
+    i8::try_from(index + 1).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn zone(name: &str) -> Option<TimeZone> {
+        (name == "Europe/Berlin").then(|| TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap())
+    }
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp(text.parse::<jiff::Timestamp>().unwrap().as_millisecond())
+    }
+
+    fn said(text: &str, now: &str) -> Option<String> {
+        let moment = moment(text, at(now), zone)?;
+        Some(jiff::Timestamp::from_millisecond(moment.0).unwrap().to_string())
+    }
+
+    #[test]
+    fn a_time_is_the_next_one_in_its_zone() {
+        let now = "2026-11-23T23:54:00Z";
+        let reset = |text| said(text, now);
+        assert_eq!(reset("You've hit your limit · resets 12:53am (UTC)").as_deref(), Some("2026-11-24T00:53:00Z"));
+        assert_eq!(reset("resets 3pm (Europe/Berlin)").as_deref(), Some("2026-11-24T14:00:00Z"));
+        assert_eq!(reset("resets 12pm (UTC)").as_deref(), Some("2026-11-24T12:00:00Z"));
+        assert_eq!(reset("resets 11:50pm (UTC)").as_deref(), Some("2026-11-23T23:50:00Z"), "just past");
+        assert_eq!(reset("resets Nov 30, 3pm (Europe/Berlin)").as_deref(), Some("2026-11-30T14:00:00Z"));
+        assert_eq!(reset("resets Nov 30 at 3:05pm (UTC)").as_deref(), Some("2026-11-30T15:05:00Z"));
+        assert_eq!(reset("resets Jan 2, 2027, 3pm (UTC)").as_deref(), Some("2027-01-02T15:00:00Z"));
+        assert_eq!(said("resets Jan 2, 3pm (UTC)", "2026-12-30T00:00:00Z").as_deref(), Some("2027-01-02T15:00:00Z"));
+    }
+
+    #[test]
+    fn daylight_saving_is_that_of_the_day() {
+        let summer = said("resets 9am (Europe/Berlin)", "2026-07-01T00:00:00Z");
+        assert_eq!(summer.as_deref(), Some("2026-07-01T07:00:00Z"));
+        let skipped = said("resets 2:30am (Europe/Berlin)", "2026-03-29T00:00:00Z");
+        assert_eq!(skipped.as_deref(), Some("2026-03-29T01:30:00Z"), "an hour that does not exist is moved on");
+    }
+
+    #[test]
+    fn what_is_not_clear_is_no_moment() {
+        for text in [
+            "",
+            "resets 3pm",
+            "resets 3pm (Nowhere/Else)",
+            "resets 13pm (UTC)",
+            "resets soon (UTC)",
+            "resets Foo 3, 3pm (UTC)",
+            "resets Feb 30, 3pm (UTC)",
+            "resets a b c d 3pm (UTC)",
+            "resets  (UTC)",
+        ] {
+            assert_eq!(said(text, "2026-11-23T23:54:00Z"), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_and_time_are_taken(text in "resets [A-Za-z0-9:, ]{0,20} \\(UTC\\)", now: i64) {
+            moment(&text, Timestamp(now), zone);
+        }
+    }
+}

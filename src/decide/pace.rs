@@ -1,0 +1,125 @@
+//! The pace: no more than `spawns_per_tick` workers start within any `tick_interval`.
+//!
+//! A claimed spec takes its place in the window at once and keeps it until it is spawned; from then on its start counts
+//! for one interval. Why no window can then hold more than the cap: let a window end at `t`, and let `c <= t` be the last
+//! claim with a start in it. At `c` every other start of the window was either stamped within the interval before `c` or
+//! still to come, so it was counted, and the claim kept the sum within the cap.
+//!
+//! Times are durations on one monotonic clock; whoever asks brings the "now".
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// How many starts are remembered: as many as `spawns_per_tick` can be.
+const REMEMBERED: usize = 1024;
+
+/// The starts that count for the window.
+#[derive(Debug, Clone, Default)]
+pub struct Pace {
+    pending: u32,
+    starts: VecDeque<Duration>,
+}
+
+impl Pace {
+    /// `count` specs were claimed.
+    pub fn claimed(&mut self, count: u32) {
+        self.pending += count;
+    }
+
+    /// One claimed spec went back to the queue without a start.
+    pub fn given_back(&mut self) {
+        self.pending = self.pending.saturating_sub(1);
+    }
+
+    /// One claimed spec was started.
+    pub fn started(&mut self, at: Duration) {
+        self.pending = self.pending.saturating_sub(1);
+        self.starts.push_back(at);
+        if self.starts.len() > REMEMBERED {
+            self.starts.pop_front();
+        }
+    }
+
+    /// A start that an earlier daemon made.
+    pub fn remember(&mut self, at: Duration) {
+        let place = self.starts.partition_point(|&start| start <= at);
+        self.starts.insert(place, at);
+    }
+
+    /// Starts within the last `interval`, and those still to come.
+    pub fn recent(&self, now: Duration, interval: Duration) -> u32 {
+        let in_window = self.starts.iter().rev().take_while(|&&start| start + interval > now).count();
+        self.pending + u32::try_from(in_window).unwrap_or(u32::MAX)
+    }
+
+    /// When the oldest start leaves the window; `None` when none is in it.
+    pub fn next_room(&self, now: Duration, interval: Duration) -> Option<Duration> {
+        self.starts.iter().map(|&start| start + interval).find(|&end| end > now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::decide::tick;
+
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn a_claim_counts_at_once_and_a_start_for_one_interval() {
+        let mut pace = Pace::default();
+        pace.claimed(2);
+        assert_eq!(pace.recent(ms(0), ms(1000)), 2);
+        pace.started(ms(100));
+        pace.given_back();
+        assert_eq!(pace.recent(ms(1099), ms(1000)), 1);
+        assert_eq!(pace.next_room(ms(1099), ms(1000)), Some(ms(1100)));
+        assert_eq!(pace.recent(ms(1100), ms(1000)), 0);
+        assert_eq!(pace.next_room(ms(1100), ms(1000)), None);
+    }
+
+    proptest! {
+        /// Random arrivals and ends, spawned one after another with a pause: no window ever holds more than the cap.
+        #[test]
+        fn daemon_batch_never_more_than_the_cap_in_any_interval(
+            cap in 1u32..6, slots in 1u32..12, interval in 50u64..1500,
+            moments in prop::collection::vec((1u64..400, 0u32..5, 0u32..4, 0u64..200), 1..120),
+        ) {
+            let mut pace = Pace::default();
+            let (mut now, mut queued, mut running, mut waiting) = (0, 0u32, 0u32, 0u32);
+            let mut next_spawn = 0;
+            let mut starts = Vec::new();
+            for (wait, arrive, end, pause) in moments {
+                now += wait;
+                queued += arrive;
+                running -= end.min(running);
+                let decision = tick::decide(&tick::Inputs {
+                    max_workers: slots,
+                    spawns_per_tick: cap,
+                    running: running + waiting,
+                    recent_starts: pace.recent(ms(now), ms(interval)),
+                    eligible: queued,
+                });
+                queued -= decision.spawn;
+                waiting += decision.spawn;
+                pace.claimed(decision.spawn);
+                if waiting > 0 && now >= next_spawn {
+                    waiting -= 1;
+                    running += 1;
+                    pace.started(ms(now));
+                    starts.push(now);
+                    next_spawn = now + pause;
+                }
+                prop_assert!(running + waiting <= slots);
+            }
+            for (index, &start) in starts.iter().enumerate() {
+                let in_window = starts[index..].iter().filter(|&&other| other < start + interval).count();
+                prop_assert!(in_window <= cap as usize, "{in_window} starts in {interval} ms from {start}: {starts:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,575 @@
+//! A worker's state machine: position x event -> move.
+//!
+//! The worker does what its [`Step`] says, reports what came of it as an [`Event`], and records the [`Move`] before it
+//! does anything else. Every step may be done twice: a crash between doing and recording repeats it.
+
+use crate::decide::agent::{advice, exit};
+use crate::decide::text;
+use crate::domain::attempt::{Ending, Position, Step, TaskStatus};
+use crate::domain::outcome::{AgentReport, CommandEnd, Delivery, EndCause, Failure, TryOutcome};
+use crate::domain::spec::{Action, Deliver, Spec};
+
+/// How often a base may move away under a delivery before it is given up: each time somebody else has delivered.
+const DELIVERY_ROUNDS: u32 = 100;
+
+/// What stays the same while a worker works, and which tasks are done.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan<'a> {
+    /// The spec.
+    pub spec: &'a Spec,
+    /// For each task, whether it is done.
+    pub done: &'a [bool],
+    /// For each task, how many tries were begun before this attempt.
+    pub tries: &'a [u32],
+    /// How many tries a task gets after its first.
+    pub retry_count: u32,
+    /// The configuration's minutes for one command.
+    pub timeout_minutes: u32,
+}
+
+/// What came of a step.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The worktree is laid; the branch stands on `head`.
+    Prepared {
+        /// Where the branch started.
+        origin: Option<String>,
+        /// Where it stands.
+        head: Option<String>,
+    },
+    /// The try's command ended.
+    Acted {
+        /// What it came to.
+        outcome: TryOutcome,
+        /// What the agent said of itself.
+        report: AgentReport,
+        /// The end of what it printed.
+        output: String,
+    },
+    /// The worktree's files are a commit on the task's base.
+    Captured {
+        /// `None`: nothing changed.
+        candidate: Option<String>,
+    },
+    /// The files cannot become a commit, for a reason that the agent can mend.
+    NotCaptured(Failure),
+    /// A verify command ended.
+    Checked {
+        /// How.
+        end: CommandEnd,
+        /// The end of what it printed.
+        output: String,
+    },
+    /// Branch and worktree are at the candidate.
+    Advanced,
+    /// The base is in the branch; it can move from `from` to `head`.
+    Deliverable {
+        /// Where the base stands.
+        from: String,
+        /// Where the branch stands.
+        head: String,
+    },
+    /// The base has everything.
+    Landed,
+    /// The base moved meanwhile.
+    BaseMoved,
+    /// The result cannot be merged.
+    NotMerged(String),
+    /// The step cannot be done and somebody has to look; nothing is lost.
+    Blocked(String),
+    /// Everything is put away.
+    Closed,
+}
+
+/// What follows.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub enum Move {
+    /// Go on there.
+    Go(Position, Vec<Change>),
+    /// The model's service refused: give the slot back, and go on there when it is claimed again.
+    GiveBack(Position, Vec<Change>, TryOutcome),
+    /// The spec ends.
+    End(Ending),
+}
+
+/// A change of the record that goes with a move, in the same transaction.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// A try began, and its task with it.
+    TryBegan {
+        /// The task.
+        task: usize,
+        /// The try.
+        try_number: u32,
+    },
+    /// A try's command ended.
+    TryEnded {
+        /// The task.
+        task: usize,
+        /// The try.
+        try_number: u32,
+        /// What it came to.
+        outcome: TryOutcome,
+        /// What the agent said of itself.
+        report: AgentReport,
+    },
+    /// What a try left did not verify.
+    TryRejected {
+        /// The task.
+        task: usize,
+        /// The try.
+        try_number: u32,
+        /// Why.
+        failure: Failure,
+    },
+    /// A task is done.
+    TaskDone {
+        /// The task.
+        task: usize,
+        /// Its commit; `None`: it changed nothing.
+        commit: Option<String>,
+    },
+    /// A task's status.
+    Task {
+        /// The task.
+        task: usize,
+        /// Its new status.
+        status: TaskStatus,
+    },
+}
+
+/// What follows at `position` when `event` came of its step. An event that does not belong to the step is a fault of the
+/// worker and ends the spec as failed, with everything in place.
+pub fn advance(plan: &Plan<'_>, position: &Position, event: Event) -> Move {
+    let here = position.clone();
+    match (position.step.clone(), event) {
+        (Step::Deliver { .. } | Step::DeliverCheck { .. } | Step::Land { .. }, Event::Blocked(reason)) => {
+            close(here, unmerged(reason))
+        }
+        (Step::Close { ending }, Event::Blocked(_)) => Move::End(ending),
+        (_, Event::Blocked(reason)) => fail(here, None, reason),
+        (Step::Prepare { then, .. }, Event::Prepared { origin, head }) => {
+            let laid = Position { origin, head, ..here };
+            match then.map(|step| *step) {
+                Some(Step::Act { task, try_number }) => act(laid, task, try_number),
+                Some(step) => go(laid, step, vec![]),
+                None => next_task(plan, laid, vec![]),
+            }
+        }
+        (Step::Act { task, try_number }, Event::Acted { outcome, report, output }) => {
+            acted(plan, here, task, try_number, outcome, report, output)
+        }
+        (Step::Capture { task, try_number }, Event::Captured { candidate }) => {
+            check(plan, here, task, try_number, candidate, 0)
+        }
+        (Step::Capture { task, try_number }, Event::NotCaptured(failure)) => {
+            reject(plan, here, task, try_number, failure)
+        }
+        (Step::Check { task, try_number, candidate, index }, Event::Checked { end, output }) => {
+            let commands = &plan.spec.tasks[task].verify;
+            if end.succeeded() {
+                check(plan, here, task, try_number, candidate, index + 1)
+            } else {
+                let minutes = plan.spec.tasks[task].timeout_minutes.unwrap_or(plan.timeout_minutes);
+                reject(plan, here, task, try_number, verify_failure(commands, index, &end, minutes, output))
+            }
+        }
+        (Step::Advance { task, candidate, .. }, Event::Advanced) => {
+            let head = candidate.clone().or(here.head.clone());
+            let mut done = plan.done.to_vec();
+            done[task] = true;
+            let changes = vec![Change::TaskDone { task, commit: candidate }];
+            next_task(&Plan { done: &done, ..*plan }, Position { head, failure: None, ..here }, changes)
+        }
+        (Step::FinalCheck { index }, Event::Checked { end, output }) => {
+            if end.succeeded() {
+                final_check(plan, here, index + 1, vec![])
+            } else {
+                let failure = verify_failure(&plan.spec.verify, index, &end, plan.timeout_minutes, output);
+                fail(here, None, format!("the spec's own {}", sentence(&failure)))
+            }
+        }
+        (Step::Deliver { round }, Event::Deliverable { from, head }) => {
+            let verified = here.verified.as_deref() == Some(head.as_str());
+            let laid = Position { head: Some(head.clone()), ..here };
+            if verified {
+                go(laid, Step::Land { round, from, head }, vec![])
+            } else {
+                deliver_check(plan, laid, round, from, head, 0)
+            }
+        }
+        (Step::DeliverCheck { round, from, head, index }, Event::Checked { end, output }) => {
+            if end.succeeded() {
+                deliver_check(plan, here, round, from, head, index + 1)
+            } else {
+                let failure = verify_failure(&plan.spec.verify, index, &end, plan.timeout_minutes, output);
+                close(here, unmerged(format!("after the merge with its base, {}", sentence(&failure))))
+            }
+        }
+        (Step::Land { round, .. }, Event::BaseMoved) if round < DELIVERY_ROUNDS => {
+            go(here, Step::Deliver { round: round + 1 }, vec![])
+        }
+        (Step::Land { .. }, Event::BaseMoved) => {
+            close(here, unmerged(format!("its base moved {DELIVERY_ROUNDS} times while the merge was verified")))
+        }
+        (Step::Deliver { .. } | Step::Land { .. }, Event::Landed) => {
+            close(here, Ending::Completed { delivery: Some(Delivery::Merged), reason: None })
+        }
+        (Step::Deliver { .. } | Step::Land { .. }, Event::NotMerged(reason)) => close(here, unmerged(reason)),
+        (Step::Close { ending }, Event::Closed) => Move::End(ending),
+        (step, event) => fail(here, None, format!("internal fault: {event:?} at {step:?}; please report it")),
+    }
+}
+
+/// Where a canceled attempt goes.
+pub fn canceled(position: Position) -> Position {
+    Position { step: Step::Close { ending: Ending::Canceled }, awaiting: false, ..position }
+}
+
+/// A failure in one sentence.
+pub fn sentence(failure: &Failure) -> String {
+    match &failure.command {
+        Some(command) => format!("{} (`{}`): {}", failure.what, text::one_line(command, 80), failure.how),
+        None => format!("{}: {}", failure.what, failure.how),
+    }
+}
+
+fn go(position: Position, step: Step, changes: Vec<Change>) -> Move {
+    let awaiting = step.is_command();
+    let commands = position.commands + u32::from(awaiting);
+    Move::Go(Position { step, commands, awaiting, ..position }, changes)
+}
+
+fn act(position: Position, task: usize, try_number: u32) -> Move {
+    go(position, Step::Act { task, try_number }, vec![Change::TryBegan { task, try_number }])
+}
+
+fn next_task(plan: &Plan<'_>, position: Position, mut changes: Vec<Change>) -> Move {
+    match plan.done.iter().position(|done| !done) {
+        Some(task) => {
+            let first_try = plan.tries[task] + 1;
+            changes.push(Change::TryBegan { task, try_number: first_try });
+            go(Position { first_try, ..position }, Step::Act { task, try_number: first_try }, changes)
+        }
+        None => final_check(plan, position, 0, changes),
+    }
+}
+
+fn acted(
+    plan: &Plan<'_>,
+    here: Position,
+    task: usize,
+    try_number: u32,
+    outcome: TryOutcome,
+    report: AgentReport,
+    output: String,
+) -> Move {
+    let ended = Change::TryEnded { task, try_number, outcome: outcome.clone(), report };
+    let what = match &plan.spec.tasks[task].action {
+        Action::Prompt(_) => "the agent's run",
+        Action::Run(_) => "the run command",
+    };
+    let again = |how: String| Failure { what: what.to_owned(), command: None, how, output: output.clone() };
+    let failure = match &outcome {
+        TryOutcome::Succeeded => return go(here, Step::Capture { task, try_number }, vec![ended]),
+        TryOutcome::Limited { .. } | TryOutcome::Throttled(_) | TryOutcome::Overloaded(_) => {
+            return Move::GiveBack(here.resumed(), vec![ended], outcome);
+        }
+        TryOutcome::Auth(why)
+        | TryOutcome::NeedsHuman(why)
+        | TryOutcome::NotExecuted(why)
+        | TryOutcome::Context(why) => {
+            let reason = match advice::advice(&outcome, &plan.spec.agent) {
+                Some(advice) => format!("{why}; {advice}"),
+                None => why.clone(),
+            };
+            return with(fail(here, Some(task), reason), ended);
+        }
+        TryOutcome::Failed(how) | TryOutcome::Crashed(how) | TryOutcome::TaskBudget(how) => again(how.clone()),
+        TryOutcome::TimedOut => {
+            let minutes = plan.spec.tasks[task].timeout_minutes.unwrap_or(plan.timeout_minutes);
+            again(format!("timed out after {minutes} min"))
+        }
+        TryOutcome::TooMuchOutput => again("ended because it printed more than max_output_mb".to_owned()),
+        TryOutcome::Lost => again("lost: it and its supervisor died".to_owned()),
+    };
+    with(try_again(plan, here, task, try_number, failure), ended)
+}
+
+fn reject(plan: &Plan<'_>, here: Position, task: usize, try_number: u32, failure: Failure) -> Move {
+    let rejected = Change::TryRejected { task, try_number, failure: failure.clone() };
+    with(try_again(plan, here, task, try_number, failure), rejected)
+}
+
+fn try_again(plan: &Plan<'_>, here: Position, task: usize, try_number: u32, failure: Failure) -> Move {
+    let tries = try_number - here.first_try + 1;
+    if tries > plan.retry_count {
+        let reason = format!("{}, on try {tries} of {tries}", sentence(&failure));
+        fail(Position { failure: Some(failure), ..here }, Some(task), reason)
+    } else {
+        act(Position { failure: Some(failure), ..here }, task, try_number + 1)
+    }
+}
+
+fn check(
+    plan: &Plan<'_>,
+    here: Position,
+    task: usize,
+    try_number: u32,
+    candidate: Option<String>,
+    index: usize,
+) -> Move {
+    if index < plan.spec.tasks[task].verify.len() {
+        go(here, Step::Check { task, try_number, candidate, index }, vec![])
+    } else {
+        go(here, Step::Advance { task, try_number, candidate }, vec![])
+    }
+}
+
+fn final_check(plan: &Plan<'_>, here: Position, index: usize, changes: Vec<Change>) -> Move {
+    if index < plan.spec.verify.len() {
+        return go(here, Step::FinalCheck { index }, changes);
+    }
+    let here = Position { verified: here.head.clone(), ..here };
+    match (plan.spec.deliver, &plan.spec.repo) {
+        (Deliver::Merge, Some(_)) => go(here, Step::Deliver { round: 1 }, changes),
+        (_, repo) => {
+            let ending = Ending::Completed { delivery: repo.as_ref().map(|_| Delivery::Branch), reason: None };
+            go(here, Step::Close { ending }, changes)
+        }
+    }
+}
+
+fn deliver_check(plan: &Plan<'_>, here: Position, round: u32, from: String, head: String, index: usize) -> Move {
+    if index < plan.spec.verify.len() {
+        go(here, Step::DeliverCheck { round, from, head, index }, vec![])
+    } else {
+        let here = Position { verified: Some(head.clone()), ..here };
+        go(here, Step::Land { round, from, head }, vec![])
+    }
+}
+
+fn verify_failure(commands: &[String], index: usize, end: &CommandEnd, minutes: u32, output: String) -> Failure {
+    let what = match commands.len() {
+        1 => "verify command failed".to_owned(),
+        count => format!("verify command {} of {count} failed", index + 1),
+    };
+    let how = match end.cause {
+        EndCause::TimedOut => format!("timed out after {minutes} min"),
+        EndCause::TooMuchOutput => "ended because it printed more than max_output_mb".to_owned(),
+        _ => exit::how(end),
+    };
+    Failure { what, command: Some(commands[index].clone()), how, output }
+}
+
+fn unmerged(reason: String) -> Ending {
+    Ending::Completed { delivery: Some(Delivery::Unmerged), reason: Some(reason) }
+}
+
+fn fail(here: Position, task: Option<usize>, reason: String) -> Move {
+    let changes = task.map(|task| Change::Task { task, status: TaskStatus::Failed }).into_iter().collect();
+    go(here, Step::Close { ending: Ending::Failed { task, reason } }, changes)
+}
+
+fn close(here: Position, ending: Ending) -> Move {
+    go(here, Step::Close { ending }, vec![])
+}
+
+fn with(mut next: Move, change: Change) -> Move {
+    match &mut next {
+        Move::Go(_, changes) | Move::GiveBack(_, changes, _) => changes.insert(0, change),
+        Move::End(_) => {}
+    }
+    next
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::outcome::ExitStatus;
+    use crate::domain::spec::{Base, Repo, Task};
+    use crate::domain::time::Timestamp;
+
+    fn task(id: &str, verify: &[&str]) -> Task {
+        Task {
+            id: id.into(),
+            title: id.into(),
+            action: Action::Run("true".into()),
+            needs: vec![],
+            verify: verify.iter().map(|&v| v.to_owned()).collect(),
+            timeout_minutes: None,
+        }
+    }
+
+    fn spec(tasks: Vec<Task>, verify: &[&str], deliver: Deliver) -> Spec {
+        Spec {
+            title: "t".into(),
+            repo: Some(Repo { path: "/r".into(), base: Base::Revision("main".into()) }),
+            context: None,
+            agent: "claude".into(),
+            model: None,
+            priority: 100,
+            after: vec![],
+            deliver,
+            verify: verify.iter().map(|&v| v.to_owned()).collect(),
+            tasks,
+        }
+    }
+
+    fn ended(code: i32) -> CommandEnd {
+        CommandEnd { cause: EndCause::Finished, status: Some(ExitStatus::Code(code)), swept: 0, ended_at: Timestamp(0) }
+    }
+
+    fn checked(code: i32) -> Event {
+        Event::Checked { end: ended(code), output: "the end".into() }
+    }
+
+    fn acted_as(outcome: TryOutcome) -> Event {
+        Event::Acted { outcome, report: AgentReport::default(), output: "said".into() }
+    }
+
+    /// Walks a worker through `events`, as the worker does, and returns where it ends up.
+    fn walk(spec: &Spec, retry_count: u32, events: Vec<Event>) -> (Position, Vec<Change>, Option<Move>) {
+        let mut done = vec![false; spec.tasks.len()];
+        let tries = vec![0; spec.tasks.len()];
+        let mut position = Position::start(None, None);
+        let mut all = Vec::new();
+        for event in events {
+            let plan = Plan { spec, done: &done, tries: &tries, retry_count, timeout_minutes: 30 };
+            match advance(&plan, &position, event) {
+                Move::Go(next, changes) => {
+                    for change in &changes {
+                        if let Change::TaskDone { task, .. } = change {
+                            done[*task] = true;
+                        }
+                    }
+                    all.extend(changes);
+                    position = next;
+                }
+                other => return (position, all, Some(other)),
+            }
+        }
+        (position, all, None)
+    }
+
+    fn position_reason(position: &Position) -> String {
+        match &position.step {
+            Step::Close { ending: Ending::Failed { reason, .. } } => reason.clone(),
+            step => panic!("not failed: {step:?}"),
+        }
+    }
+
+    fn prepared() -> Event {
+        Event::Prepared { origin: Some("c0".into()), head: Some("c0".into()) }
+    }
+
+    #[test]
+    fn a_spec_of_two_tasks_goes_through_every_step_once() {
+        let spec = spec(vec![task("a", &["v1", "v2"]), task("b", &[])], &["final"], Deliver::Branch);
+        let (position, changes, end) = walk(
+            &spec,
+            0,
+            vec![
+                prepared(),
+                acted_as(TryOutcome::Succeeded),
+                Event::Captured { candidate: Some("c1".into()) },
+                checked(0),
+                checked(0),
+                Event::Advanced,
+                acted_as(TryOutcome::Succeeded),
+                Event::Captured { candidate: None },
+                Event::Advanced,
+                checked(0),
+                Event::Closed,
+            ],
+        );
+        assert_eq!(end, Some(Move::End(Ending::Completed { delivery: Some(Delivery::Branch), reason: None })));
+        assert_eq!(position.commands, 5, "two acts, two checks and the final check are commands");
+        assert_eq!(position.verified.as_deref(), Some("c1"));
+        let commits: Vec<_> = changes
+            .iter()
+            .filter_map(|change| match change {
+                Change::TaskDone { commit, .. } => Some(commit.as_deref()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(commits, [Some("c1"), None]);
+    }
+
+    #[test]
+    fn a_failed_verify_repeats_the_try_with_the_failure_until_the_tries_are_used_up() {
+        let spec = spec(vec![task("a", &["cargo test"])], &[], Deliver::Branch);
+        let one_try =
+            || vec![acted_as(TryOutcome::Succeeded), Event::Captured { candidate: Some("c1".into()) }, checked(101)];
+        let mut events = vec![prepared()];
+        events.extend(one_try());
+        let (position, _, _) = walk(&spec, 1, events.clone());
+        assert_eq!(position.step, Step::Act { task: 0, try_number: 2 });
+        let failure = position.failure.unwrap();
+        assert_eq!((failure.command.as_deref(), failure.how.as_str()), (Some("cargo test"), "exit code 101"));
+        assert_eq!(failure.output, "the end");
+
+        events.extend(one_try());
+        let (position, changes, _) = walk(&spec, 1, events);
+        let Step::Close { ending: Ending::Failed { task: Some(0), reason } } = position.step else {
+            panic!("not failed: {position:?}")
+        };
+        assert_eq!(reason, "verify command failed (`cargo test`): exit code 101, on try 2 of 2");
+        assert!(changes.contains(&Change::Task { task: 0, status: TaskStatus::Failed }));
+    }
+
+    #[test]
+    fn a_refused_login_ends_the_spec_at_once_and_a_limit_gives_the_slot_back_with_the_same_try() {
+        let spec = spec(vec![task("a", &[])], &[], Deliver::Branch);
+        let (position, _, _) = walk(&spec, 5, vec![prepared(), acted_as(TryOutcome::Auth("log in".into()))]);
+        assert!(position_reason(&position).starts_with("log in; log in: start `claude`"), "{position:?}");
+
+        let limited = TryOutcome::Limited { until: None, detail: "5 h".into() };
+        let (_, _, end) = walk(&spec, 0, vec![prepared(), acted_as(limited)]);
+        let Some(Move::GiveBack(position, _, _)) = end else { panic!("not given back: {end:?}") };
+        assert!(!position.awaiting);
+        let then = Some(Box::new(Step::Act { task: 0, try_number: 1 }));
+        assert_eq!(position.step, Step::Prepare { laying: crate::domain::attempt::Laying::AsItIs, then });
+    }
+
+    #[test]
+    fn a_delivery_that_needs_a_merge_verifies_the_merge_and_plans_again_when_the_base_moves() {
+        let spec = spec(vec![task("a", &[])], &["final"], Deliver::Merge);
+        let to_delivery = || {
+            vec![
+                prepared(),
+                acted_as(TryOutcome::Succeeded),
+                Event::Captured { candidate: Some("c1".into()) },
+                Event::Advanced,
+                checked(0),
+            ]
+        };
+        let deliverable = |head: &str| Event::Deliverable { from: "b1".into(), head: head.into() };
+        let mut straight = to_delivery();
+        straight.push(deliverable("c1"));
+        let (position, _, _) = walk(&spec, 0, straight);
+        assert_eq!(position.step, Step::Land { round: 1, from: "b1".into(), head: "c1".into() });
+
+        let mut merged = to_delivery();
+        merged.extend([deliverable("m1"), checked(0), Event::BaseMoved]);
+        let (position, _, _) = walk(&spec, 0, merged.clone());
+        assert_eq!(position.step, Step::Deliver { round: 2 });
+        assert_eq!(position.verified.as_deref(), Some("m1"));
+
+        merged.extend([deliverable("m2"), checked(1)]);
+        let (position, _, _) = walk(&spec, 0, merged);
+        let Step::Close { ending: Ending::Completed { delivery: Some(Delivery::Unmerged), reason } } = position.step
+        else {
+            panic!("{position:?}")
+        };
+        assert_eq!(reason.unwrap(), "after the merge with its base, verify command failed (`final`): exit code 1");
+    }
+
+    #[test]
+    fn an_event_out_of_place_fails_the_spec_instead_of_inventing_a_step() {
+        let spec = spec(vec![task("a", &[])], &[], Deliver::Branch);
+        let (position, _, _) = walk(&spec, 0, vec![prepared(), Event::Advanced]);
+        assert!(matches!(position.step, Step::Close { ending: Ending::Failed { task: None, .. } }));
+    }
+}

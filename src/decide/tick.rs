@@ -1,0 +1,102 @@
+//! What one tick spawns.
+//!
+//! ```text
+//! to_spawn = min(max_workers - running, spawns_per_tick - spawned within the last tick_interval, eligible specs)
+//! ```
+
+/// What the decision is made from: one configuration snapshot, and counts taken at the same moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inputs {
+    /// The configuration's `max_workers`.
+    pub max_workers: u32,
+    /// The configuration's `spawns_per_tick`.
+    pub spawns_per_tick: u32,
+    /// Workers, and specs that are claimed and about to get one.
+    pub running: u32,
+    /// Starts within the last tick interval, and those claimed and still to come.
+    pub recent_starts: u32,
+    /// Specs that could be claimed now.
+    pub eligible: u32,
+}
+
+/// How many specs to claim, and what kept it from being more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision {
+    /// How many specs to claim.
+    pub spawn: u32,
+    /// What bound the number.
+    pub bound: Bound,
+}
+
+/// What kept a tick from spawning more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// Nothing more is eligible.
+    Queue,
+    /// Every slot is taken: the next worker's end makes room.
+    Slots,
+    /// The pace: the oldest start leaving the window makes room.
+    Pace,
+}
+
+/// How many specs this tick claims.
+pub fn decide(inputs: &Inputs) -> Decision {
+    let slots = inputs.max_workers.saturating_sub(inputs.running);
+    let pace = inputs.spawns_per_tick.saturating_sub(inputs.recent_starts);
+    let spawn = slots.min(pace).min(inputs.eligible);
+    let bound = if spawn == inputs.eligible {
+        Bound::Queue
+    } else if spawn == slots {
+        Bound::Slots
+    } else {
+        Bound::Pace
+    };
+    Decision { spawn, bound }
+}
+
+/// How many eligible specs are worth counting: more would not change the decision.
+pub fn room(max_workers: u32, spawns_per_tick: u32, running: u32, recent_starts: u32) -> u32 {
+    max_workers.saturating_sub(running).min(spawns_per_tick.saturating_sub(recent_starts))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn inputs(eligible: u32, max_workers: u32, running: u32, recent_starts: u32) -> Inputs {
+        Inputs { max_workers, spawns_per_tick: 4, running, recent_starts, eligible }
+    }
+
+    #[test]
+    fn the_contracts_examples() {
+        assert_eq!(decide(&inputs(0, 4, 0, 0)), Decision { spawn: 0, bound: Bound::Queue });
+        assert_eq!(decide(&inputs(1, 4, 0, 0)), Decision { spawn: 1, bound: Bound::Queue });
+        assert_eq!(decide(&inputs(6, 4, 0, 0)), Decision { spawn: 4, bound: Bound::Slots });
+        assert_eq!(decide(&inputs(6, 8, 0, 0)), Decision { spawn: 4, bound: Bound::Pace });
+        assert_eq!(decide(&inputs(2, 8, 4, 4)), Decision { spawn: 0, bound: Bound::Pace });
+        assert_eq!(decide(&inputs(2, 8, 4, 2)), Decision { spawn: 2, bound: Bound::Queue });
+        assert_eq!(decide(&inputs(4, 2, 0, 0)), Decision { spawn: 2, bound: Bound::Slots });
+    }
+
+    #[test]
+    fn a_lowered_cap_ends_nobody_and_spawns_nothing() {
+        assert_eq!(decide(&inputs(9, 3, 6, 0)), Decision { spawn: 0, bound: Bound::Slots });
+        assert_eq!(decide(&inputs(9, 0, 0, 0)), Decision { spawn: 0, bound: Bound::Slots });
+    }
+
+    proptest! {
+        #[test]
+        fn no_bound_is_ever_passed(max in 0u32..2000, cap in 1u32..2000, running in 0u32..3000, recent in 0u32..3000,
+                                   eligible in 0u32..5000) {
+            let inputs = Inputs { max_workers: max, spawns_per_tick: cap, running, recent_starts: recent, eligible };
+            let Decision { spawn, .. } = decide(&inputs);
+            prop_assert!(spawn <= eligible);
+            prop_assert!(spawn == 0 || (running + spawn <= max && recent + spawn <= cap));
+            let more = spawn + 1;
+            prop_assert!(more > eligible || running + more > max || recent + more > cap, "spawned too few");
+            prop_assert_eq!(spawn, room(max, cap, running, recent).min(eligible));
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Hands: one outside thing per file. Paths and environment, the clock, processes, git, the store.
+//!
+//! Invariant: outside `host` (and the supervisor, which is a process of its own) nothing opens a file, starts a program,
+//! reads the environment or speaks SQL.
+
+pub mod clock;
+pub mod files;
+pub mod logs;
+pub mod paths;
+pub mod process;
+pub mod store;
+pub mod worktree;

@@ -1,0 +1,300 @@
+//! Where things are. The only reader of the environment.
+//!
+//! Invariant: a home or a configuration that belongs to somebody else, or that others can write to, is refused, with the
+//! command that mends it.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::config::Paths;
+use crate::domain::id::SpecId;
+use crate::host::files;
+
+/// boi's home: `BOI_HOME`, or `~/.boi`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    root: PathBuf,
+    db: PathBuf,
+    worktrees: PathBuf,
+    logs: PathBuf,
+}
+
+/// Why a home cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum HomeError {
+    /// There is no way to tell where it is.
+    #[error("neither BOI_HOME nor HOME is set: set BOI_HOME to the folder that boi may keep its state in")]
+    Unknown,
+    /// It cannot be made or looked at.
+    #[error("cannot use {}: {source}", path.display())]
+    Io {
+        /// What.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is not a folder.
+    #[error("{} is not a directory: move it away, or set BOI_HOME to another folder", path.display())]
+    NotADirectory {
+        /// What.
+        path: PathBuf,
+    },
+    /// Somebody else owns it.
+    #[error("{} belongs to user {owner}, not to you (user {own}): run `sudo chown -R {own} '{}'`", path.display(), path.display())]
+    Foreign {
+        /// What.
+        path: PathBuf,
+        /// Its owner's uid.
+        owner: u32,
+        /// Who runs boi.
+        own: u32,
+    },
+    /// Others can change it.
+    #[error("{} can be changed by other users (mode {mode:03o}): run `chmod go-w '{}'`", path.display(), path.display())]
+    Open {
+        /// What.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+}
+
+impl Home {
+    /// The home that the environment names.
+    pub fn from_environment() -> Result<Home, HomeError> {
+        let named = env::var_os("BOI_HOME").filter(|value| !value.is_empty()).map(PathBuf::from);
+        let usual = || env::var_os("HOME").filter(|value| !value.is_empty()).map(|home| Path::new(&home).join(".boi"));
+        let root = named.or_else(usual).ok_or(HomeError::Unknown)?;
+        let root = std::path::absolute(&root).map_err(|source| HomeError::Io { path: root, source })?;
+        Ok(Home::at(root))
+    }
+
+    /// The home at `root`, an absolute path.
+    pub fn at(root: PathBuf) -> Home {
+        Home { db: root.join("state/boi.db"), worktrees: root.join("worktrees"), logs: root.join("logs"), root }
+    }
+
+    /// The same home with the paths that a configuration sets; relative ones are below the home.
+    pub fn with_paths(self, paths: &Paths) -> Home {
+        let place = |set: &Option<PathBuf>, usual: PathBuf| match set {
+            Some(path) => self.root.join(expand_tilde(path)),
+            None => usual,
+        };
+        Home {
+            db: place(&paths.db, self.root.join("state/boi.db")),
+            worktrees: place(&paths.worktrees, self.root.join("worktrees")),
+            logs: place(&paths.logs, self.root.join("logs")),
+            root: self.root,
+        }
+    }
+
+    /// Makes what is not there, each 0700, and refuses what is not safe.
+    pub fn prepare(&self) -> Result<(), HomeError> {
+        if let Ok(metadata) = std::fs::metadata(&self.root) {
+            check(&self.root, &metadata, true)?;
+        }
+        let parent = |path: &Path| path.parent().map(Path::to_owned);
+        let dirs = [
+            Some(self.root.clone()),
+            Some(self.root.join("state")),
+            Some(self.root.join("pids")),
+            Some(self.attempts()),
+            Some(self.worktrees.clone()),
+            Some(self.logs.clone()),
+            parent(&self.db),
+        ];
+        for dir in dirs.into_iter().flatten() {
+            files::private_dir(&dir).map_err(|source| HomeError::Io { path: dir.clone(), source })?;
+        }
+        self.check()
+    }
+
+    /// Refuses a home or a configuration that is not safe; one that is not there is.
+    pub fn check(&self) -> Result<(), HomeError> {
+        for (path, directory) in [(self.root.clone(), true), (self.config_file(), false)] {
+            match std::fs::metadata(&path) {
+                Ok(metadata) => check(&path, &metadata, directory)?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(HomeError::Io { path, source }),
+            }
+        }
+        Ok(())
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The user's configuration.
+    pub fn config_file(&self) -> PathBuf {
+        self.root.join("config.toml")
+    }
+
+    /// The control socket.
+    pub fn socket(&self) -> PathBuf {
+        self.root.join("boi.sock")
+    }
+
+    /// The daemon's pid, locked for as long as it lives.
+    pub fn pid_file(&self) -> PathBuf {
+        self.root.join("pids/daemon.pid")
+    }
+
+    /// The queue's database.
+    pub fn db(&self) -> &Path {
+        &self.db
+    }
+
+    /// The folder of the logs.
+    pub fn logs(&self) -> &Path {
+        &self.logs
+    }
+
+    /// The folder of all attempts.
+    pub fn attempts(&self) -> PathBuf {
+        self.root.join("attempts")
+    }
+
+    /// The folder of one spec's attempts.
+    pub fn spec_attempts(&self, spec: &SpecId) -> PathBuf {
+        self.attempts().join(spec.as_str())
+    }
+
+    /// The folder of one attempt.
+    pub fn attempt(&self, spec: &SpecId, attempt: u32) -> PathBuf {
+        self.spec_attempts(spec).join(attempt.to_string())
+    }
+
+    /// The folder of one command of an attempt.
+    pub fn command(&self, spec: &SpecId, attempt: u32, number: u32) -> PathBuf {
+        self.attempt(spec, attempt).join(format!("command-{number}"))
+    }
+
+    /// A spec's working tree.
+    pub fn worktree(&self, spec: &SpecId) -> PathBuf {
+        self.worktrees.join(spec.as_str())
+    }
+}
+
+/// The agent's program that the environment names.
+pub fn claude_bin() -> Option<String> {
+    env::var("CLAUDE_BIN").ok().filter(|value| !value.is_empty())
+}
+
+/// A variable of the environment, for programs that boi starts.
+pub fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name)
+}
+
+/// Whether the user asked for output without colour.
+pub fn no_color() -> bool {
+    env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
+/// `path` with a leading `~` replaced by the user's home.
+pub fn expand_tilde(path: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), env::var_os("HOME")) {
+        (Ok(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => path.to_owned(),
+    }
+}
+
+/// The file that `program` names on the PATH, if it can be executed.
+pub fn find_program(program: &str) -> Option<PathBuf> {
+    let executable = |path: PathBuf| {
+        let metadata = std::fs::metadata(&path).ok()?;
+        (metadata.is_file() && metadata.mode() & 0o111 != 0).then_some(path)
+    };
+    if program.contains('/') {
+        return executable(expand_tilde(Path::new(program)));
+    }
+    let path: OsString = env::var_os("PATH")?;
+    env::split_paths(&path).find_map(|dir| executable(dir.join(program)))
+}
+
+/// A path that fits into a socket's address, which has room for about 100 bytes.
+#[derive(Debug)]
+pub struct ShortPath {
+    path: PathBuf,
+    _dir: Option<std::fs::File>,
+}
+
+impl ShortPath {
+    /// `path`, or the same file through an open descriptor of its folder when it is too long.
+    pub fn new(path: &Path) -> io::Result<ShortPath> {
+        if path.as_os_str().len() < 100 {
+            return Ok(ShortPath { path: path.to_owned(), _dir: None });
+        }
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let dir = std::fs::File::open(parent)?;
+        let through = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&dir));
+        Ok(ShortPath { path: Path::new(&through).join(name), _dir: Some(dir) })
+    }
+
+    /// The path to use while this lives.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn check(path: &Path, metadata: &Metadata, directory: bool) -> Result<(), HomeError> {
+    let own = rustix::process::getuid().as_raw();
+    let path = path.to_owned();
+    if directory && !metadata.is_dir() {
+        return Err(HomeError::NotADirectory { path });
+    }
+    // Root may own a configuration that an administrator placed; nobody else may.
+    let administrators = metadata.uid() == 0 && !directory;
+    if metadata.uid() != own && !administrators {
+        return Err(HomeError::Foreign { path, owner: metadata.uid(), own });
+    }
+    let mode = metadata.mode() & 0o777;
+    if mode & 0o022 != 0 {
+        return Err(HomeError::Open { path, mode });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_home_is_made_private_and_one_that_others_can_write_is_refused() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let root = dir.path().join("höme with space");
+        let home = Home::at(root.clone());
+        home.prepare().unwrap();
+        for made in ["", "state", "pids", "attempts", "worktrees", "logs"] {
+            assert_eq!(fs::metadata(root.join(made)).unwrap().mode() & 0o777, 0o700, "{made}");
+        }
+        fs::set_permissions(&root, Permissions::from_mode(0o770)).unwrap();
+        let refusal = home.prepare().unwrap_err().to_string();
+        assert!(refusal.contains("chmod go-w") && refusal.contains("höme with space"), "{refusal}");
+        fs::set_permissions(&root, Permissions::from_mode(0o755)).unwrap();
+        home.prepare().unwrap();
+        fs::write(home.config_file(), "").unwrap();
+        fs::set_permissions(home.config_file(), Permissions::from_mode(0o666)).unwrap();
+        assert!(matches!(home.prepare(), Err(HomeError::Open { .. })));
+    }
+
+    #[test]
+    fn configured_paths_are_below_the_home_unless_absolute() {
+        let paths = Paths { db: Some("q/boi.db".into()), worktrees: Some("/fast/trees".into()), logs: None };
+        let home = Home::at("/h".into()).with_paths(&paths);
+        assert_eq!(home.db(), Path::new("/h/q/boi.db"));
+        assert_eq!(home.worktree(&"SD979".parse().unwrap()), Path::new("/fast/trees/SD979"));
+        assert_eq!(home.logs(), Path::new("/h/logs"));
+    }
+}

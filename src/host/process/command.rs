@@ -1,0 +1,214 @@
+//! One command's folder: its lock and records, and the daemon's side of the protocol with the supervisor.
+//!
+//! The daemon locks `lock`, hands it to the supervisor as its standard input, and drops its own copy: the kernel holds
+//! the lock for as long as the supervisor lives. Looking takes the lock first and reads then.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tokio::io::unix::AsyncFd;
+
+use super::tree::{self, MARKER};
+use crate::decide::recover::{Evidence, Remains};
+use crate::domain::command::{Identity, Request, Started};
+use crate::domain::outcome::CommandEnd;
+use crate::host::files;
+
+/// The word by which the program becomes a supervisor.
+pub const SUPERVISE: &str = "__supervise";
+
+/// Variables that a command must not inherit: of an agent that boi itself may run under, and git's of a repository.
+const CLEARED: [&str; 17] = [
+    "CLAUDECODE",
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_CONFIG",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CONFIG_COUNT",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_COMMON_DIR",
+];
+
+/// The folder of one command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandDir(PathBuf);
+
+/// A command's lock, held by this process.
+#[derive(Debug)]
+pub struct CommandLock(File);
+
+/// A running supervisor: one that this process started, or one that it found.
+#[derive(Debug)]
+pub struct Supervisor {
+    handle: AsyncFd<OwnedFd>,
+    child: Option<Child>,
+}
+
+impl CommandDir {
+    /// The folder at `path`, made if it is not there.
+    pub fn create(path: PathBuf) -> io::Result<CommandDir> {
+        files::private_dir(&path)?;
+        Ok(CommandDir(path))
+    }
+
+    /// The folder at `path`.
+    pub fn at(path: PathBuf) -> CommandDir {
+        CommandDir(path)
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// What is locked for as long as the supervisor lives.
+    pub fn lock_file(&self) -> PathBuf {
+        self.0.join("lock")
+    }
+
+    /// What the supervisor is to run.
+    pub fn request_file(&self) -> PathBuf {
+        self.0.join("request")
+    }
+
+    /// What the command reads.
+    pub fn prompt_file(&self) -> PathBuf {
+        self.0.join("prompt")
+    }
+
+    /// That something was executed, and who it is.
+    pub fn started_file(&self) -> PathBuf {
+        self.0.join("started")
+    }
+
+    /// How it ended.
+    pub fn exit_file(&self) -> PathBuf {
+        self.0.join("exit")
+    }
+
+    /// What it printed.
+    pub fn output_file(&self) -> PathBuf {
+        self.0.join("output")
+    }
+
+    /// What it printed on standard error, where that is kept apart.
+    pub fn errors_file(&self) -> PathBuf {
+        self.0.join("errors")
+    }
+
+    /// Who carries out the command, if anything was executed.
+    pub fn started(&self) -> io::Result<Option<Started>> {
+        files::read_record(&self.started_file())
+    }
+
+    /// What is found here, and the lock if nobody held it. `other_boot`: the machine was started again since the command
+    /// was recorded as begun.
+    pub fn look(&self, other_boot: bool) -> io::Result<(Evidence, Option<CommandLock>)> {
+        let file = files::private_file(&self.lock_file())?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                return Ok((Evidence { lock_held: true, exit: None, other_boot, started: None }, None));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let exit: Option<CommandEnd> = files::read_record(&self.exit_file())?;
+        let started = self.started()?.map(|started| match super::lives(&started.command) {
+            true => Remains::Alive,
+            false => Remains::Gone,
+        });
+        Ok((Evidence { lock_held: false, exit, other_boot, started }, Some(CommandLock(file))))
+    }
+
+    /// Starts a supervisor on `request`. `variables` go into the environment of the command, besides the daemon's own.
+    pub fn spawn(
+        &self,
+        lock: CommandLock,
+        request: &Request,
+        prompt: Option<&str>,
+        marker: &str,
+        variables: &[(&str, String)],
+    ) -> io::Result<Supervisor> {
+        if let Some(prompt) = prompt {
+            files::write_private(&self.prompt_file(), prompt.as_bytes())?;
+        }
+        files::write_private(&self.0.join("marker"), marker.as_bytes())?;
+        files::write_record(&self.request_file(), request, files::Durability::Process)?;
+        let mut command = Command::new(own_program()?);
+        command.arg(SUPERVISE).arg(&self.0).stdin(Stdio::from(lock.0)).stdout(Stdio::null()).stderr(Stdio::null());
+        for variable in CLEARED {
+            command.env_remove(variable);
+        }
+        command.env(MARKER, marker).envs(variables.iter().map(|(name, value)| (name, value)));
+        let child = command.spawn()?;
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
+        let handle = watched(pidfd_open(pid, PidfdFlags::empty())?)?;
+        Ok(Supervisor { handle, child: Some(child) })
+    }
+
+    /// The supervisor that was found alive; `None` while it has not recorded itself, or when it is gone.
+    pub fn adopt(&self) -> io::Result<Option<Supervisor>> {
+        let Some(started) = self.started()? else { return Ok(None) };
+        let Some(handle) = super::open(&started.supervisor)? else { return Ok(None) };
+        Ok(Some(Supervisor { handle: watched(handle)?, child: None }))
+    }
+
+    /// The processes that are left of a command whose supervisor died.
+    pub fn remains(&self) -> io::Result<Vec<Identity>> {
+        let mut left: Vec<Identity> = match std::fs::read_to_string(self.0.join("marker")) {
+            Ok(marker) => tree::marked(&marker),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        if let Some(command) = self.started()?.map(|started| started.command).filter(super::lives) {
+            let below = tree::descendants(command.pid);
+            left.extend(std::iter::once(command).chain(below));
+        }
+        left.sort_by_key(|who| (who.pid, who.start_time));
+        left.dedup();
+        Ok(left)
+    }
+}
+
+impl Supervisor {
+    /// Waits for its end. Dropped midway, nothing is lost: the handle stays readable.
+    pub async fn ended(&mut self) -> io::Result<()> {
+        let _ready = self.handle.readable().await?;
+        if let Some(child) = &mut self.child {
+            child.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Asks it to end its command's tree and to record that.
+    pub fn terminate(&self) -> io::Result<()> {
+        match pidfd_send_signal(self.handle.as_fd(), Signal::TERM) {
+            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn watched(handle: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: the descriptor is owned by what is returned, so it stays open for as long as it is registered.
+    Ok(unsafe { AsyncFd::register(handle) }?)
+}
+
+/// The running program itself, also after its file was replaced.
+fn own_program() -> io::Result<PathBuf> {
+    if cfg!(target_os = "linux") { Ok(PathBuf::from("/proc/self/exe")) } else { std::env::current_exe() }
+}

@@ -1,0 +1,61 @@
+//! Processes: who they are, how a supervisor is started, waited for and told to end, and how a tree is ended.
+//!
+//! Invariant: a signal goes only to a process whose identity (pid, start time, boot) was checked **after** a pidfd to it
+//! was opened; a pid that was given to another process is never signalled.
+
+pub mod command;
+pub mod tree;
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::domain::command::Identity;
+use crate::host::clock;
+
+/// The identity of the process that has `pid` now.
+pub fn identity(pid: i32) -> Option<Identity> {
+    let stat = tree::stat(pid)?;
+    Some(Identity { pid, start_time: stat.start_time, boot_id: clock::boot_id().to_owned() })
+}
+
+/// A handle on exactly the process that `identity` names; `None` when it is gone.
+pub fn open(identity: &Identity) -> io::Result<Option<OwnedFd>> {
+    if identity.boot_id != clock::boot_id() {
+        return Ok(None);
+    }
+    let Some(pid) = Pid::from_raw(identity.pid) else { return Ok(None) };
+    match pidfd_open(pid, PidfdFlags::empty()) {
+        // The check comes after the handle: from then on the pid cannot be given away unnoticed.
+        Ok(handle) => Ok(matches_now(identity).then_some(handle)),
+        Err(rustix::io::Errno::SRCH) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Sends `signal` to exactly the process that `identity` names. Returns whether it was there.
+pub fn signal(identity: &Identity, signal: Signal) -> io::Result<bool> {
+    let Some(handle) = open(identity)? else { return Ok(false) };
+    match pidfd_send_signal(handle.as_fd(), signal) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::SRCH) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the process that `identity` names lives (a zombie does not).
+pub fn lives(identity: &Identity) -> bool {
+    identity.boot_id == clock::boot_id() && matches_now(identity)
+}
+
+/// When the machine was started, as an identity of the boot where the kernel gives none: it never repeats.
+#[cfg(not(target_os = "linux"))]
+pub fn boot_time() -> Option<String> {
+    let output = std::process::Command::new("sysctl").args(["-n", "kern.boottime"]).output().ok()?;
+    String::from_utf8(output.stdout).ok().map(|text| text.trim().to_owned())
+}
+
+fn matches_now(identity: &Identity) -> bool {
+    tree::stat(identity.pid).is_some_and(|stat| stat.start_time == identity.start_time && stat.state != b'Z')
+}

@@ -1,0 +1,103 @@
+//! Process trees as `/proc` shows them: who descends from whom, and who carries a marker.
+
+use std::collections::HashMap;
+use std::fs;
+
+use crate::domain::command::Identity;
+use crate::host::clock;
+
+/// The environment variable that every descendant of a command carries, with a random value of that command's.
+pub const MARKER: &str = "BOI_MARKER";
+
+/// What `/proc/PID/stat` says of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// Its state: `R`, `S`, `Z`, ...
+    pub state: u8,
+    /// Its parent.
+    pub parent: i32,
+    /// When it started, in clock ticks since boot.
+    pub start_time: u64,
+}
+
+/// Looks a process up; `None` when it is gone.
+pub fn stat(pid: i32) -> Option<Stat> {
+    parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The name of a program stands in parentheses and may hold any byte, so the fields are counted from the last `)`.
+fn parse(line: &[u8]) -> Option<Stat> {
+    let after_name = line.iter().rposition(|&byte| byte == b')')? + 2;
+    let rest = std::str::from_utf8(line.get(after_name..)?).ok()?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    Some(Stat {
+        state: *fields.first()?.as_bytes().first()?,
+        parent: fields.get(1)?.parse().ok()?,
+        start_time: fields.get(19)?.parse().ok()?,
+    })
+}
+
+/// Every living process below `root`, `root` itself not.
+pub fn descendants(root: i32) -> Vec<Identity> {
+    let all: HashMap<i32, Stat> = pids().filter_map(|pid| Some((pid, stat(pid)?))).collect();
+    let descends = |pid: i32| {
+        let mut at = pid;
+        // No chain of parents is longer than there are processes: this ends even if pids were given away meanwhile.
+        for _ in 0..all.len() {
+            match all.get(&at) {
+                Some(stat) if stat.parent == root => return true,
+                Some(stat) if stat.parent > 1 => at = stat.parent,
+                _ => return false,
+            }
+        }
+        false
+    };
+    let living = all.iter().filter(|(_, stat)| stat.state != b'Z');
+    living.filter(|(pid, _)| descends(**pid)).map(|(&pid, stat)| identity(pid, stat)).collect()
+}
+
+/// Every living process of this user that carries `marker` in its environment.
+pub fn marked(marker: &str) -> Vec<Identity> {
+    let wanted = format!("{MARKER}={marker}");
+    let carries = |pid: i32| {
+        fs::read(format!("/proc/{pid}/environ"))
+            .is_ok_and(|bytes| bytes.split(|&byte| byte == 0).any(|variable| variable == wanted.as_bytes()))
+    };
+    let identify = |pid| stat(pid).filter(|stat| stat.state != b'Z').map(|stat| identity(pid, &stat));
+    // Looked up before and after: who carries the marker must be who is named.
+    pids()
+        .filter_map(|pid| Some((identify(pid)?, pid)))
+        .filter(|(who, pid)| carries(*pid) && identify(*pid).as_ref() == Some(who))
+        .map(|(who, _)| who)
+        .collect()
+}
+
+fn identity(pid: i32, stat: &Stat) -> Identity {
+    Identity { pid, start_time: stat.start_time, boot_id: clock::boot_id().to_owned() }
+}
+
+fn pids() -> impl Iterator<Item = i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten();
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_and_spaces_does_not_shift_the_fields() {
+        let line = b"17 (a) R 1 (b) S 42 17 17 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 9876 1 1";
+        assert_eq!(parse(line), Some(Stat { state: b'S', parent: 42, start_time: 9876 }));
+        assert_eq!(parse(b""), None);
+        assert_eq!(parse(b"17 (a"), None);
+    }
+
+    #[test]
+    fn this_process_has_an_identity_and_descends_from_its_parent() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let stat = stat(own).unwrap();
+        assert!(descendants(stat.parent).iter().any(|who| who.pid == own));
+        assert!(!descendants(own).iter().any(|who| who.pid == own));
+    }
+}

@@ -1,0 +1,162 @@
+//! The tables, and how an older database becomes a current one.
+//!
+//! `specs.open_deps` counts what a spec still waits for; the claim's index holds only specs that could run now, so that
+//! neither a long queue nor a long history slows a claim. `counts` is kept by triggers for the same reason.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::StoreError;
+
+/// The schema that this program writes.
+const VERSION: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE specs (
+    seq          INTEGER PRIMARY KEY AUTOINCREMENT,
+    id           TEXT NOT NULL UNIQUE,
+    title        TEXT NOT NULL,
+    body         TEXT NOT NULL,
+    repo         TEXT,
+    merges       INTEGER NOT NULL,
+    priority     INTEGER NOT NULL,
+    status       TEXT NOT NULL,
+    reason       TEXT,
+    open_deps    INTEGER NOT NULL,
+    not_before   INTEGER,
+    setbacks     INTEGER NOT NULL DEFAULT 0,
+    attempt      INTEGER NOT NULL DEFAULT 0,
+    resumes      INTEGER NOT NULL DEFAULT 0,
+    failed_by    TEXT,
+    origin       TEXT,
+    head         TEXT,
+    worktree     TEXT,
+    has_branch   INTEGER NOT NULL DEFAULT 0,
+    delivery     TEXT,
+    queued_at    INTEGER NOT NULL,
+    started_at   INTEGER,
+    finished_at  INTEGER,
+    turns        INTEGER NOT NULL DEFAULT 0,
+    input_tokens INTEGER NOT NULL DEFAULT 0,
+    output_tokens INTEGER NOT NULL DEFAULT 0,
+    cost_usd     REAL NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX specs_ready ON specs (priority, seq)
+    WHERE status = 'queued' AND open_deps = 0 AND not_before IS NULL;
+CREATE INDEX specs_due ON specs (not_before) WHERE status = 'queued' AND not_before IS NOT NULL;
+CREATE INDEX specs_running ON specs (seq) WHERE status = 'running';
+CREATE INDEX specs_queued ON specs (priority, seq) WHERE status = 'queued';
+CREATE INDEX specs_ended ON specs (finished_at DESC, seq DESC)
+    WHERE status IN ('completed', 'failed', 'canceled');
+CREATE INDEX specs_failed_by ON specs (failed_by) WHERE failed_by IS NOT NULL;
+
+CREATE TABLE deps (
+    spec  TEXT NOT NULL,
+    needs TEXT NOT NULL,
+    PRIMARY KEY (spec, needs)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX deps_needs ON deps (needs);
+
+CREATE TABLE tasks (
+    spec     TEXT NOT NULL,
+    idx      INTEGER NOT NULL,
+    id       TEXT NOT NULL,
+    title    TEXT NOT NULL,
+    status   TEXT NOT NULL,
+    tries    INTEGER NOT NULL DEFAULT 0,
+    commit_id TEXT,
+    PRIMARY KEY (spec, idx)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE attempts (
+    spec       TEXT NOT NULL,
+    number     INTEGER NOT NULL,
+    config     TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    position   TEXT NOT NULL,
+    intent     TEXT,
+    claimed_at INTEGER NOT NULL,
+    started_at INTEGER,
+    ended_at   INTEGER,
+    PRIMARY KEY (spec, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX attempts_claimed ON attempts (claimed_at);
+
+CREATE TABLE tries (
+    spec          TEXT NOT NULL,
+    idx           INTEGER NOT NULL,
+    number        INTEGER NOT NULL,
+    attempt       INTEGER NOT NULL,
+    started_at    INTEGER NOT NULL,
+    ended_at      INTEGER,
+    outcome       TEXT,
+    rejected      TEXT,
+    session_id    TEXT,
+    turns         INTEGER NOT NULL DEFAULT 0,
+    input_tokens  INTEGER NOT NULL DEFAULT 0,
+    output_tokens INTEGER NOT NULL DEFAULT 0,
+    cost_usd      REAL NOT NULL DEFAULT 0,
+    PRIMARY KEY (spec, idx, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE commands (
+    spec     TEXT NOT NULL,
+    attempt  INTEGER NOT NULL,
+    number   INTEGER NOT NULL,
+    began_at INTEGER NOT NULL,
+    step     TEXT NOT NULL,
+    PRIMARY KEY (spec, attempt, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE kept (
+    spec TEXT NOT NULL,
+    ref  TEXT NOT NULL,
+    PRIMARY KEY (spec, ref)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE settings (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE counts (
+    status TEXT PRIMARY KEY,
+    n      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO counts VALUES ('queued', 0), ('running', 0), ('completed', 0), ('failed', 0), ('canceled', 0);
+CREATE TRIGGER specs_counted AFTER INSERT ON specs BEGIN
+    UPDATE counts SET n = n + 1 WHERE status = NEW.status;
+END;
+CREATE TRIGGER specs_recounted AFTER UPDATE OF status ON specs WHEN OLD.status <> NEW.status BEGIN
+    UPDATE counts SET n = n - 1 WHERE status = OLD.status;
+    UPDATE counts SET n = n + 1 WHERE status = NEW.status;
+END;
+";
+
+/// Brings a database to the current schema; a new one gets all of it.
+pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    match version(connection)? {
+        VERSION => Ok(()),
+        0 => {
+            let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            transaction.execute_batch(TABLES)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+            Ok(transaction.commit()?)
+        }
+        found => Err(StoreError::TooNew { path: path.to_owned(), found, known: VERSION }),
+    }
+}
+
+/// Refuses a database that this program cannot read.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    match version(connection)? {
+        VERSION => Ok(()),
+        0 => Err(StoreError::Missing { path: path.to_owned() }),
+        found => Err(StoreError::TooNew { path: path.to_owned(), found, known: VERSION }),
+    }
+}
+
+fn version(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}

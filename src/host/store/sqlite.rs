@@ -1,0 +1,314 @@
+//! The queue on SQLite: one writer thread with group commit, and a connection for reading.
+//!
+//! Verbs that arrive while a commit is under way share the next one: each runs in a savepoint of its own, so that one
+//! that fails takes none of the others with it, and all are answered after the one commit.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OpenFlags};
+use rustix::fs::{FlockOperation, flock};
+
+use super::{Canceled, Claimed, CommandRow, Fence, Filter, GiveBack, Listing, Store, StoreError, read, schema, write};
+use crate::config::WorkerConfig;
+use crate::decide::step::Change;
+use crate::domain::attempt::{Ending, Position};
+use crate::domain::id::SpecId;
+use crate::domain::spec::Spec;
+use crate::domain::time::Timestamp;
+use crate::domain::view::Counts;
+
+/// The most verbs that share a commit.
+const GROUP: usize = 64;
+
+/// How a database is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// For reading; a database that is not there is not made.
+    Read,
+    /// For writing too, under the writer's lock, which is waited for this long.
+    Write(Duration),
+}
+
+/// The queue in an SQLite database.
+pub struct SqliteStore {
+    path: PathBuf,
+    reader: Mutex<Connection>,
+    writer: Option<Writer>,
+}
+
+struct Writer {
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    _lock: File,
+}
+
+/// Runs in a savepoint, and returns what answers the caller once the commit's fate is known.
+type Job = Box<dyn FnOnce(&Connection) -> Answer + Send>;
+/// `Ok`: committed. `Err`: the commit failed, for this reason.
+type Answer = (bool, Box<dyn FnOnce(Result<(), String>) + Send>);
+
+impl SqliteStore {
+    /// Opens the database at `path`.
+    pub fn open(path: &Path, access: Access) -> Result<SqliteStore, StoreError> {
+        let open_error =
+            |source: Box<dyn std::error::Error + Send + Sync>| StoreError::Open { path: path.to_owned(), source };
+        let writer = match access {
+            Access::Read if !path.exists() => return Err(StoreError::Missing { path: path.to_owned() }),
+            Access::Read => None,
+            Access::Write(patience) => {
+                let lock = lock(path, patience)?;
+                private_file(path).map_err(|error| open_error(error.into()))?;
+                let mut connection = connect(path, false).map_err(|error| open_error(error.into()))?;
+                schema::migrate(&mut connection, path)?;
+                Some(Writer::spawn(connection, lock))
+            }
+        };
+        let reader = connect(path, true).map_err(|error| open_error(error.into()))?;
+        schema::check(&reader, path)?;
+        Ok(SqliteStore { path: path.to_owned(), reader: Mutex::new(reader), writer })
+    }
+
+    fn read<T>(&self, verb: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let connection = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let snapshot = connection.unchecked_transaction()?;
+        verb(&snapshot)
+    }
+
+    fn write<T: Send + 'static>(
+        &self,
+        verb: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let jobs = self.writer.as_ref().and_then(|writer| writer.jobs.as_ref());
+        let jobs = jobs.ok_or_else(|| StoreError::Open {
+            path: self.path.clone(),
+            source: "it was opened for reading only".into(),
+        })?;
+        let (reply, answer) = mpsc::sync_channel(1);
+        let job: Job = Box::new(move |connection| {
+            let result = verb(connection);
+            let keep = result.is_ok();
+            let tell = move |committed: Result<(), String>| {
+                let result = match committed {
+                    Ok(()) => result,
+                    Err(why) if result.is_ok() => Err(StoreError::Sql(failure(why))),
+                    Err(_) => result,
+                };
+                // The caller may be gone: it was dropped with its runtime.
+                drop(reply.send(result));
+            };
+            (keep, Box::new(tell))
+        });
+        jobs.send(job).map_err(|_| StoreError::Closed)?;
+        answer.recv().map_err(|_| StoreError::Closed)?
+    }
+}
+
+impl Writer {
+    fn spawn(connection: Connection, lock: File) -> Writer {
+        let (jobs, inbox) = mpsc::channel::<Job>();
+        let thread = std::thread::Builder::new()
+            .name("boi-store".to_owned())
+            .spawn(move || {
+                while let Ok(first) = inbox.recv() {
+                    let batch = std::iter::once(first).chain(inbox.try_iter().take(GROUP - 1)).collect();
+                    commit(&connection, batch);
+                }
+            })
+            .ok();
+        Writer { jobs: thread.is_some().then_some(jobs), thread, _lock: lock }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            // A writer that panicked has answered nobody; there is nothing left to say here.
+            drop(thread.join());
+        }
+    }
+}
+
+fn commit(connection: &Connection, batch: Vec<Job>) {
+    let begun = connection.execute_batch("BEGIN IMMEDIATE");
+    let answers: Vec<_> = batch.into_iter().map(|job| in_savepoint(connection, job)).collect();
+    let committed = begun.and_then(|()| connection.execute_batch("COMMIT"));
+    if committed.is_err() && !connection.is_autocommit() {
+        // The transaction is void either way; a failed rollback is repeated by SQLite when the file is next opened.
+        drop(connection.execute_batch("ROLLBACK"));
+    }
+    for tell in answers {
+        tell(match &committed {
+            Ok(()) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        });
+    }
+}
+
+fn in_savepoint(connection: &Connection, job: Job) -> Box<dyn FnOnce(Result<(), String>) + Send> {
+    let opened = connection.execute_batch("SAVEPOINT verb");
+    let (keep, tell) = job(connection);
+    let ending = if keep { "RELEASE verb" } else { "ROLLBACK TO verb; RELEASE verb" };
+    match opened.and_then(|()| connection.execute_batch(ending)) {
+        Ok(()) => tell,
+        Err(error) => Box::new(move |_| tell(Err(error.to_string()))),
+    }
+}
+
+fn failure(why: String) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR), Some(why))
+}
+
+fn connect(path: &Path, read_only: bool) -> Result<Connection, rusqlite::Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "query_only", read_only)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// The writer's lock stands beside the database, so that two homes on one database exclude each other.
+fn lock(path: &Path, patience: Duration) -> Result<File, StoreError> {
+    let lock_path = path.with_extension("lock");
+    let file =
+        private_file(&lock_path).map_err(|error| StoreError::Open { path: lock_path.clone(), source: error.into() })?;
+    let deadline = Instant::now() + patience;
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(StoreError::InUse { path: path.to_owned() }),
+            Err(error) => return Err(StoreError::Open { path: lock_path, source: error.into() }),
+        }
+    }
+}
+
+fn private_file(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+impl Store for SqliteStore {
+    fn enqueue(&self, specs: Vec<Spec>, now: Timestamp) -> Result<Vec<SpecId>, StoreError> {
+        self.write(move |connection| write::enqueue(connection, &specs, now))
+    }
+
+    fn eligible(&self, limit: u32, scope: Option<&[SpecId]>) -> Result<u32, StoreError> {
+        self.read(|connection| read::eligible(connection, limit, scope))
+    }
+
+    fn claim(
+        &self,
+        count: u32,
+        scope: Option<&[SpecId]>,
+        config: &WorkerConfig,
+        now: Timestamp,
+    ) -> Result<Vec<Claimed>, StoreError> {
+        let (scope, config) = (scope.map(<[SpecId]>::to_vec), config.clone());
+        self.write(move |connection| write::claim(connection, count, scope.as_deref(), &config, now))
+    }
+
+    fn started(&self, fence: &Fence, now: Timestamp) -> Result<(), StoreError> {
+        let fence = fence.clone();
+        self.write(move |connection| write::started(connection, &fence, now))
+    }
+
+    fn record(
+        &self,
+        fence: &Fence,
+        position: &Position,
+        changes: Vec<Change>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (fence, position) = (fence.clone(), position.clone());
+        self.write(move |connection| write::record(connection, &fence, &position, &changes, now))
+    }
+
+    fn give_back(&self, fence: &Fence, back: GiveBack, now: Timestamp) -> Result<(), StoreError> {
+        let fence = fence.clone();
+        self.write(move |connection| write::give_back(connection, &fence, &back, now))
+    }
+
+    fn finish(&self, fence: &Fence, ending: &Ending, now: Timestamp) -> Result<Vec<SpecId>, StoreError> {
+        let (fence, ending) = (fence.clone(), ending.clone());
+        self.write(move |connection| write::finish(connection, &fence, &ending, now))
+    }
+
+    fn cancel(&self, spec: &SpecId, now: Timestamp) -> Result<Canceled, StoreError> {
+        let spec = spec.clone();
+        self.write(move |connection| write::cancel(connection, &spec, now))
+    }
+
+    fn stop(&self, fence: &Fence) -> Result<(), StoreError> {
+        let fence = fence.clone();
+        self.write(move |connection| write::stop(connection, &fence))
+    }
+
+    fn retry(&self, spec: &SpecId, now: Timestamp) -> Result<Vec<SpecId>, StoreError> {
+        let spec = spec.clone();
+        self.write(move |connection| write::retry(connection, &spec, now))
+    }
+
+    fn promote(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        match self.read(read::next_due)? {
+            Some(due) if due <= now => self.write(move |connection| write::promote(connection, now)),
+            next => Ok(next),
+        }
+    }
+
+    fn running(&self) -> Result<Vec<Claimed>, StoreError> {
+        self.read(read::running)
+    }
+
+    fn starts_since(&self, since: Timestamp) -> Result<Vec<Timestamp>, StoreError> {
+        self.read(|connection| read::starts_since(connection, since))
+    }
+
+    fn paused(&self) -> Result<bool, StoreError> {
+        self.read(read::paused)
+    }
+
+    fn set_paused(&self, paused: bool) -> Result<(), StoreError> {
+        self.write(move |connection| write::set_paused(connection, paused))
+    }
+
+    fn keep(&self, spec: &SpecId, refs: Vec<String>) -> Result<(), StoreError> {
+        let spec = spec.clone();
+        self.write(move |connection| write::keep(connection, &spec, &refs))
+    }
+
+    fn set_worktree(&self, spec: &SpecId, path: Option<String>) -> Result<(), StoreError> {
+        let spec = spec.clone();
+        self.write(move |connection| write::set_worktree(connection, &spec, path.as_deref()))
+    }
+
+    fn forget_branch(&self, spec: &SpecId) -> Result<(), StoreError> {
+        let spec = spec.clone();
+        self.write(move |connection| write::forget_branch(connection, &spec))
+    }
+
+    fn spec(&self, spec: &SpecId) -> Result<Spec, StoreError> {
+        self.read(|connection| read::spec(connection, spec))
+    }
+
+    fn commands(&self, spec: &SpecId) -> Result<Vec<CommandRow>, StoreError> {
+        self.read(|connection| read::commands(connection, spec))
+    }
+
+    fn specs(&self, filter: &Filter) -> Result<Listing, StoreError> {
+        self.read(|connection| read::specs(connection, filter))
+    }
+
+    fn counts(&self) -> Result<Counts, StoreError> {
+        self.read(read::counts)
+    }
+}

@@ -1,0 +1,128 @@
+//! Scratch repositories for the tests of git: each in a directory of its own, without the configuration of whoever runs
+//! them.
+
+mod capture;
+mod deliver;
+mod inspect;
+mod lay;
+mod remove;
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::{Worktree, WorktreeLock, prepare};
+use crate::domain::attempt::Laying;
+
+/// A repository on branch `main` with one commit: `a.txt`, `sub/run.sh` (executable), `link` -> `a.txt`, `.gitignore`
+/// with `*.ignored`. Its path has a space, a newline and a letter that is not ASCII.
+struct Scratch {
+    dir: TempDir,
+    repo: PathBuf,
+}
+
+impl Scratch {
+    fn new() -> Scratch {
+        let dir = tempfile::tempdir().unwrap();
+        let repo = dir.path().join("ein Größe\nrepo");
+        fs::create_dir(&repo).unwrap();
+        git(&repo, ["init", "-q", "-b", "main"]);
+        git(&repo, ["config", "user.name", "User"]);
+        git(&repo, ["config", "user.email", "user@example.org"]);
+        let scratch = Scratch { dir, repo };
+        write(&scratch.repo, "a.txt", "a\n");
+        write(&scratch.repo, ".gitignore", "*.ignored\n");
+        write(&scratch.repo, "sub/run.sh", "#!/bin/sh\n");
+        executable(&scratch.repo.join("sub/run.sh"));
+        std::os::unix::fs::symlink("a.txt", scratch.repo.join("link")).unwrap();
+        commit(&scratch.repo, "first");
+        scratch
+    }
+
+    fn worktree(&self, spec: &str) -> Worktree {
+        Worktree {
+            repo: self.repo.clone(),
+            path: self.dir.path().join("wörk trees").join(spec),
+            spec: spec.parse().unwrap(),
+            scratch: self.dir.path().join("scratch").join(spec),
+        }
+    }
+
+    /// A locked worktree of spec SD979, laid at `main`, and that commit.
+    fn laid(&self) -> (WorktreeLock, String) {
+        let at = self.worktree("SD979").lock().unwrap();
+        let base = head(&self.repo);
+        prepare(&at, &base, Laying::Clean, "lay").unwrap();
+        (at, base)
+    }
+
+    /// What of the user's nothing but a fast-forward may change.
+    fn users_things(&self) -> Vec<Vec<u8>> {
+        let read = |name: &str| fs::read(self.repo.join(".git").join(name)).unwrap_or_default();
+        let config = "--format=%(refname) %(objectname)";
+        vec![
+            git(&self.repo, ["--no-optional-locks", "status", "--porcelain=v2", "--branch"]).into_bytes(),
+            git(&self.repo, ["for-each-ref", config, "refs/heads/main", "refs/stash", "refs/tags"]).into_bytes(),
+            read("HEAD"),
+            read("index"),
+            read("config"),
+            read("logs/HEAD"),
+            read("logs/refs/heads/main"),
+            read("logs/refs/stash"),
+            read("ORIG_HEAD"),
+        ]
+    }
+}
+
+fn git<S: AsRef<OsStr>>(dir: &Path, args: impl IntoIterator<Item = S>) -> String {
+    let (ok, text) = try_git(dir, args);
+    assert!(ok, "git failed: {text}");
+    text
+}
+
+fn try_git<S: AsRef<OsStr>>(dir: &Path, args: impl IntoIterator<Item = S>) -> (bool, String) {
+    let mut command = Command::new("git");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"GIT_")) {
+        command.env_remove(name);
+    }
+    command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1").env("LC_ALL", "C");
+    command.env("GIT_EDITOR", "true");
+    for role in ["AUTHOR", "COMMITTER"] {
+        command.env(format!("GIT_{role}_NAME"), "Agent").env(format!("GIT_{role}_EMAIL"), "agent@example.org");
+    }
+    let output = command.arg("-C").arg(dir).args(args).output().unwrap();
+    let text = if output.status.success() { &output.stdout } else { &output.stderr };
+    (output.status.success(), String::from_utf8_lossy(text).trim_end().to_owned())
+}
+
+fn write(dir: &Path, name: &str, content: &str) {
+    let path = dir.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, content).unwrap();
+}
+
+fn read(dir: &Path, name: &str) -> String {
+    fs::read_to_string(dir.join(name)).unwrap()
+}
+
+fn executable(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn commit(dir: &Path, message: &str) -> String {
+    git(dir, ["add", "-A"]);
+    git(dir, ["commit", "-q", "-m", message]);
+    head(dir)
+}
+
+fn head(dir: &Path) -> String {
+    git(dir, ["rev-parse", "HEAD"])
+}
+
+fn status(dir: &Path) -> String {
+    git(dir, ["status", "--porcelain", "--branch"])
+}

@@ -1,0 +1,195 @@
+//! What is wrong with a document, where, and what to do about it; for people (with the source line and a caret) and for
+//! scripts.
+
+use std::fmt;
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use serde::{Deserialize, Serialize};
+
+use super::document::Document;
+
+/// How many problems are kept of one document. Whoever has more gains nothing by the rest.
+const MOST: usize = 50;
+
+/// Lines longer than this many bytes are cut around the place of the problem before they are drawn.
+const LONG_LINE: usize = 4096;
+
+/// How many characters of a long line are kept on each side of a problem.
+const AROUND: usize = 60;
+
+/// One thing that is wrong with a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// What is wrong, in one line.
+    pub message: String,
+    /// The bytes of the text it is about; `None`: the document as a whole.
+    pub span: Option<Range<usize>>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    /// A problem without a hint.
+    pub fn new(message: impl Into<String>, span: impl Into<Option<Range<usize>>>) -> Problem {
+        Problem { message: message.into(), span: span.into(), hint: None }
+    }
+
+    /// The same problem with a hint.
+    pub fn hint(mut self, hint: impl Into<String>) -> Problem {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// All that is wrong with a document: at least one problem, in the order of their places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems {
+    document: Document,
+    placed: Vec<Placed>,
+    omitted: usize,
+}
+
+/// One problem as scripts get it, and as it is recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProblemReport {
+    /// The document's name.
+    pub file: String,
+    /// What is wrong.
+    pub message: String,
+    /// From 1; `None`: the document as a whole.
+    pub line: Option<usize>,
+    /// In characters, from 1.
+    pub column: Option<usize>,
+    /// The line it is about; of a very long one, the part around the place.
+    pub source: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Placed {
+    problem: Problem,
+    place: Option<Place>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    line: usize,
+    column: usize,
+}
+
+impl Problems {
+    /// The problems of `document`; there must be one.
+    pub(super) fn of(document: Document, mut problems: Vec<Problem>) -> Problems {
+        debug_assert!(!problems.is_empty(), "problems without a problem");
+        for problem in &mut problems {
+            problem.span = problem.span.as_ref().map(|span| document.within(span));
+        }
+        problems.sort_by_key(|problem| problem.span.as_ref().map(|span| (span.start, span.end)));
+        let omitted = problems.len().saturating_sub(MOST);
+        problems.truncate(MOST);
+
+        let (mut seen, mut line) = (0, 1);
+        let mut place = |start: usize| {
+            line += document.text()[seen..start].bytes().filter(|byte| *byte == b'\n').count();
+            seen = start;
+            let column = document.text()[document.line_at(start).start..start].chars().count() + 1;
+            Place { line, column }
+        };
+        let placed = problems
+            .into_iter()
+            .map(|problem| Placed { place: problem.span.as_ref().map(|span| place(span.start)), problem })
+            .collect();
+        Problems { document, placed, omitted }
+    }
+
+    /// The document's name.
+    pub fn name(&self) -> &str {
+        self.document.name()
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.placed.len() + self.omitted
+    }
+
+    /// The problems themselves, in the order of their places; of a hopeless document only the first ones.
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.placed.iter().map(|placed| &placed.problem)
+    }
+
+    /// All of it for scripts and records.
+    pub fn reports(&self) -> Vec<ProblemReport> {
+        self.placed
+            .iter()
+            .map(|Placed { problem, place }| ProblemReport {
+                file: self.name().to_owned(),
+                message: problem.message.clone(),
+                line: place.map(|place| place.line),
+                column: place.map(|place| place.column),
+                source: problem.span.as_ref().map(|span| excerpt(&self.document, span).0),
+                hint: problem.hint.clone(),
+            })
+            .collect()
+    }
+
+    /// All of it for people: each problem with its place, the source line, a caret and the hint.
+    pub fn render(&self, color: bool) -> String {
+        let renderer = if color { Renderer::styled() } else { Renderer::plain() }.term_width(120);
+        let mut parts: Vec<String> = self.placed.iter().map(|placed| self.render_one(placed, &renderer)).collect();
+        match self.omitted {
+            0 => {}
+            1 => parts.push(format!("... and 1 more problem in {}", self.name())),
+            more => parts.push(format!("... and {more} more problems in {}", self.name())),
+        }
+        parts.join("\n\n")
+    }
+
+    fn render_one(&self, Placed { problem, place }: &Placed, renderer: &Renderer) -> String {
+        let title = Level::ERROR.primary_title(&problem.message);
+        let hint = problem.hint.as_ref().map(|hint| Level::HELP.message(hint));
+        let origin = Origin::path(self.name());
+        let (Some(span), Some(place)) = (&problem.span, place) else {
+            return renderer.render(&[Group::with_title(title).element(origin).elements(hint)]);
+        };
+        let (line, marked) = excerpt(&self.document, span);
+        let snippet =
+            Snippet::source(line).line_start(place.line).annotation(AnnotationKind::Primary.span(marked.clone()));
+        if marked.start == span.start - self.document.line_at(span.start).start {
+            return renderer.render(&[title.element(snippet.path(self.name())).elements(hint)]);
+        }
+        // The column that a snippet computes is one of the excerpt; the real one is stated apart.
+        renderer.render(&[
+            title.element(origin.line(place.line).char_column(place.column)),
+            Group::with_level(Level::ERROR).element(snippet).elements(hint),
+        ])
+    }
+}
+
+/// Plain: as [`Problems::render`] without colour.
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// The first line of `span`, cut when it is very long, and the part of it that is marked.
+fn excerpt(document: &Document, span: &Range<usize>) -> (String, Range<usize>) {
+    let line = document.line_at(span.start);
+    let text = &document.text()[line.clone()];
+    // A span may begin in the line's end: at `\r\n`, or at the end of the text.
+    let marked = (span.start - line.start).min(text.len())..(span.end - line.start).min(text.len());
+    let marked = marked.start..marked.end.max(marked.start);
+    if text.len() <= LONG_LINE {
+        return (text.to_owned(), marked);
+    }
+    let from = text[..marked.start].char_indices().rev().nth(AROUND - 1).map_or(0, |(at, _)| at);
+    let to = text[marked.start..].char_indices().nth(AROUND).map_or(text.len(), |(at, _)| marked.start + at);
+    let before = if from > 0 { "..." } else { "" };
+    let after = if to < text.len() { "..." } else { "" };
+    let shift = |at: usize| at.min(to) - from + before.len();
+    (format!("{before}{}{after}", &text[from..to]), shift(marked.start)..shift(marked.end))
+}

@@ -1,0 +1,116 @@
+//! The recoverable parse: several syntax errors at once, in plain words, without their own consequences.
+
+use std::ops::Range;
+
+use toml::de::{DeTable, DeValue};
+use toml::{Spanned, de};
+
+use super::document::line_at;
+use super::section::Faults;
+use super::wording::{self, Found};
+
+/// How many syntax errors are looked at. A file with more is not TOML.
+const MOST: usize = 500;
+
+/// The table that could be recovered, and what is wrong with the syntax.
+pub(super) fn parse(text: &str) -> (DeTable<'_>, Faults) {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    let table = table.into_inner();
+    let mut faults = Faults::default();
+    if errors.is_empty() {
+        return (table, faults);
+    }
+    let mut values = Vec::new();
+    collect_values(&table, &mut values);
+
+    let mut errors: Vec<(Range<usize>, String)> = errors.iter().take(MOST).map(|error| located(text, error)).collect();
+    errors.sort_by_key(|(span, _)| span.start);
+    // One error per stretch: what follows in the same line, list or text is as a rule a consequence.
+    let mut stretches: Vec<Range<usize>> = Vec::new();
+    let mut damaged: Vec<Range<usize>> = Vec::new();
+    for (span, message) in &errors {
+        let value = values.iter().find(|value| value.span.start <= span.start && span.start <= value.span.end);
+        let line = line_at(text, span.start);
+        let mut stretch = line.start..line.end.max(span.end);
+        if let Some(value) = value {
+            stretch = stretch.start.min(value.span.start)..stretch.end.max(value.span.end);
+        }
+        let follows = stretches.iter().any(|known| known.start <= span.start && span.start <= known.end);
+        if !follows {
+            let list_is_open =
+                value.is_some_and(|value| value.is_list && errors.iter().any(|error| leaves_open(value, error)));
+            let value = value.map(|value| value.span.clone());
+            faults.push_syntax(wording::of(&Found { text, span: span.clone(), value, list_is_open }, message));
+        }
+        // Below a broken header, names seem to belong to the table before it.
+        if text[line.clone()].trim_start().starts_with('[') {
+            damaged.push(line.start..section_end(text, line.end));
+        }
+        damaged.push(stretch.clone());
+        stretches.push(stretch);
+    }
+    faults.set_damaged(damaged);
+    (table, faults)
+}
+
+/// Where the lines below a header end: at the next header.
+fn section_end(text: &str, from: usize) -> usize {
+    let mut at = from;
+    for line in text[from..].split_inclusive('\n') {
+        if at > from && line.trim_start().starts_with('[') {
+            return at - 1;
+        }
+        at += line.len();
+    }
+    text.len()
+}
+
+struct Value {
+    span: Range<usize>,
+    is_list: bool,
+}
+
+/// The outermost values, those of tables and of arrays of tables included.
+fn collect_values(table: &DeTable<'_>, values: &mut Vec<Value>) {
+    for value in table.values() {
+        collect_value(value, values);
+    }
+}
+
+fn collect_value(value: &Spanned<DeValue<'_>>, values: &mut Vec<Value>) {
+    let span = value.span();
+    match value.get_ref() {
+        DeValue::Table(table) => {
+            values.push(Value { span, is_list: false });
+            collect_values(table, values);
+        }
+        DeValue::Array(items) => {
+            values.push(Value { span, is_list: true });
+            for item in items {
+                if item.get_ref().is_table() {
+                    collect_value(item, values);
+                }
+            }
+        }
+        _ => values.push(Value { span, is_list: false }),
+    }
+}
+
+fn located(text: &str, error: &de::Error) -> (Range<usize>, String) {
+    let mut span = error.span().unwrap_or(0..0);
+    span.start = span.start.min(text.len());
+    while !text.is_char_boundary(span.start) {
+        span.start -= 1;
+    }
+    span.end = span.end.clamp(span.start, text.len());
+    while !text.is_char_boundary(span.end) {
+        span.end += 1;
+    }
+    (span, error.message().to_owned())
+}
+
+/// Whether an error says that a list goes on where it should have ended.
+fn leaves_open(list: &Value, (span, message): &(Range<usize>, String)) -> bool {
+    let within = list.span.start <= span.start && span.start <= list.span.end;
+    within && (message.starts_with("unexpected `=` in array") || message.starts_with("unclosed array, "))
+}

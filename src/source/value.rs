@@ -1,0 +1,117 @@
+//! One value of a document: the right type and range, or what is wrong with it. `name` is the field, as messages quote
+//! it.
+
+use std::ops::RangeInclusive;
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::Located;
+use super::problem::Problem;
+use super::quoted;
+use super::section::Faults;
+
+type Value<'d> = Spanned<DeValue<'d>>;
+
+pub(super) fn text(name: &str, value: &Value<'_>, faults: &mut Faults) -> Option<String> {
+    let Some(text) = value.get_ref().as_str() else {
+        let problem = wrong_type(name, "text", value);
+        let scalar = !matches!(value.get_ref(), DeValue::Array(_) | DeValue::Table(_));
+        faults.push(if scalar { problem.hint("put it in quotes") } else { problem });
+        return None;
+    };
+    if text.contains('\0') {
+        faults
+            .push(Problem::new(format!("{name} has a NUL character in it"), value.span()).hint("remove the `\\u0000`"));
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+pub(super) fn filled_text(name: &str, value: &Value<'_>, faults: &mut Faults) -> Option<String> {
+    let text = text(name, value, faults)?;
+    if text.trim().is_empty() {
+        faults.push(Problem::new(format!("{name} is empty"), value.span()));
+        return None;
+    }
+    Some(text)
+}
+
+pub(super) fn integer(name: &str, value: &Value<'_>, range: RangeInclusive<i64>, faults: &mut Faults) -> Option<i64> {
+    let expected = format!("a whole number from {} to {}", range.start(), range.end());
+    match value.get_ref() {
+        DeValue::Integer(integer) => {
+            // What does not even fit into 64 bits is out of any range; it is shown as it was written.
+            match i64::from_str_radix(integer.as_str(), integer.radix()) {
+                Ok(number) if range.contains(&number) => return Some(number),
+                _ => {}
+            }
+            let message = format!("{name} must be {expected}, but is {}", cut(&integer.to_string()));
+            faults.push(Problem::new(message, value.span()));
+        }
+        DeValue::String(text) if text.trim().parse::<i64>().is_ok() => {
+            faults.push(wrong_type(name, &expected, value).hint("remove the quotes"));
+        }
+        _ => faults.push(wrong_type(name, &expected, value)),
+    }
+    None
+}
+
+pub(super) fn boolean(name: &str, value: &Value<'_>, faults: &mut Faults) -> Option<bool> {
+    let found = value.get_ref();
+    if found.as_bool().is_none() {
+        let problem = wrong_type(name, "true or false", value);
+        let quoted = matches!(found.as_str(), Some("true" | "false"));
+        faults.push(if quoted { problem.hint("remove the quotes") } else { problem });
+    }
+    found.as_bool()
+}
+
+/// The items of a list that `read` takes. All bad items are reported, not only the first.
+pub(super) fn list<T>(
+    name: &str,
+    value: &Value<'_>,
+    of: &str,
+    faults: &mut Faults,
+    mut read: impl FnMut(&str, &Value<'_>, &mut Faults) -> Option<T>,
+) -> Option<Vec<Located<T>>> {
+    let Some(items) = value.get_ref().as_array() else {
+        let problem = wrong_type(name, &format!("a list of {of}"), value);
+        let scalar = !matches!(value.get_ref(), DeValue::Table(_));
+        faults.push(if scalar { problem.hint("put it between `[` and `]`") } else { problem });
+        return None;
+    };
+    let mut good = Vec::with_capacity(items.len());
+    for (number, item) in items.iter().enumerate() {
+        let name = format!("item {} of {name}", number + 1);
+        if let Some(read) = read(&name, item, faults) {
+            good.push(Located { value: read, span: item.span() });
+        }
+    }
+    Some(good)
+}
+
+/// The value as a message says what it found.
+pub(super) fn described(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("the text {}", quoted(text)),
+        DeValue::Integer(number) => format!("the number {}", cut(&number.to_string())),
+        DeValue::Float(number) if number.as_str().contains("nan") => "`nan`, not a number".to_owned(),
+        DeValue::Float(number) => format!("the number {}", cut(number.as_str())),
+        DeValue::Boolean(truth) => format!("`{truth}`"),
+        DeValue::Datetime(_) => "a date or time".to_owned(),
+        DeValue::Array(_) => "a list".to_owned(),
+        DeValue::Table(_) => "a table".to_owned(),
+    }
+}
+
+fn wrong_type(name: &str, expected: &str, value: &Value<'_>) -> Problem {
+    Problem::new(format!("{name} must be {expected}, but is {}", described(value.get_ref())), value.span())
+}
+
+fn cut(number: &str) -> String {
+    match number.char_indices().nth(40) {
+        Some((at, _)) => format!("{}...", &number[..at]),
+        None => number.to_owned(),
+    }
+}

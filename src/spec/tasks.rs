@@ -1,0 +1,150 @@
+//! The tasks of a spec.
+
+use std::collections::HashMap;
+
+use super::{TIMEOUT_MINUTES, graph, top};
+use crate::domain::spec::{Action, Task};
+use crate::source::problem::Problem;
+use crate::source::section::{Faults, Section};
+use crate::source::{Located, quoted};
+
+/// What can be set.
+pub(super) const FIELDS: &[&str] = &["id", "title", "prompt", "run", "needs", "verify", "timeout_minutes"];
+
+/// The most characters of a task's id.
+const ID_LENGTH: usize = 64;
+
+/// The most characters of a title that is taken from a prompt or a command.
+const DEFAULT_TITLE_LENGTH: usize = 80;
+
+/// The tasks in the order they are carried out; `None` when some could not be read.
+pub(super) fn read(root: &Section<'_>, faults: &mut Faults) -> Option<Vec<Task>> {
+    let sections = root.sections(faults, "tasks")?;
+    if sections.is_empty() {
+        let at = root.key_span("tasks");
+        let problem = Problem::new("the spec has no tasks", at);
+        faults.push_absent(problem.hint("begin each task with `[[tasks]]` on a line of its own"));
+        return None;
+    }
+    let mut tasks = Vec::with_capacity(sections.len());
+    let mut needs = Vec::with_capacity(sections.len());
+    let mut ids = Ids::default();
+    for (position, section) in sections.iter().enumerate() {
+        let id = ids.next(section, faults);
+        let action = action(section, faults);
+        let title = top::title(section, faults);
+        let named: Vec<Located<String>> = section.filled_texts(faults, "needs").map_or(Vec::new(), |list| list.value);
+        let verify = top::texts(section, faults, "verify");
+        let timeout = section.integer(faults, "timeout_minutes", TIMEOUT_MINUTES);
+        needs.push(named);
+        if let (Some(id), Some(action)) = (id, action) {
+            let title = title.unwrap_or_else(|| default_title(&action, position));
+            let timeout_minutes = timeout.and_then(|minutes| u32::try_from(minutes.value).ok());
+            tasks.push(Task { id, title, action, needs: Vec::new(), verify, timeout_minutes });
+        }
+    }
+    ids.report_clashes(&sections, faults);
+    let order = graph::order(&ids.of_each, &needs, faults)?;
+    if tasks.len() != sections.len() {
+        return None;
+    }
+    for (task, needs) in tasks.iter_mut().zip(needs) {
+        task.needs = needs.into_iter().map(|need| need.value).collect();
+    }
+    let mut tasks: Vec<Option<Task>> = tasks.into_iter().map(Some).collect();
+    order.into_iter().map(|position| tasks[position].take()).collect()
+}
+
+/// The ids of the tasks: as written, or `t-1`, `t-2` by position.
+#[derive(Default)]
+struct Ids {
+    /// Of each task in file order; `None`: unreadable.
+    of_each: Vec<Option<String>>,
+}
+
+impl Ids {
+    fn next(&mut self, section: &Section<'_>, faults: &mut Faults) -> Option<String> {
+        let id = if section.has("id") {
+            explicit_id(section, faults)
+        } else {
+            Some(format!("t-{}", self.of_each.len() + 1))
+        };
+        self.of_each.push(id.clone());
+        id
+    }
+
+    fn report_clashes(&self, sections: &[Section<'_>], faults: &mut Faults) {
+        let mut seen: HashMap<&str, usize> = HashMap::new();
+        for (position, id) in self.of_each.iter().enumerate() {
+            let Some(id) = id else { continue };
+            let Some(&first) = seen.get(id.as_str()) else {
+                seen.insert(id, position);
+                continue;
+            };
+            let has_own = |position: usize| sections[position].key_span("id").is_some();
+            let problem = if has_own(first) && has_own(position) {
+                let message = format!("task {} has the id `{id}` of task {}", position + 1, first + 1);
+                Problem::new(message, sections[position].key_span("id")).hint("ids are unique within a spec")
+            } else {
+                let (own, other) = if has_own(position) { (position, first) } else { (first, position) };
+                let message = format!("task {} has the id `{id}`, which task {} has by default", own + 1, other + 1);
+                Problem::new(message, sections[own].key_span("id")).hint("give one of the two another id")
+            };
+            faults.push(problem);
+        }
+    }
+}
+
+fn explicit_id(section: &Section<'_>, faults: &mut Faults) -> Option<String> {
+    let Located { value: id, span } = section.filled_text(faults, "id")?;
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let problem = if let Some(bad) = id.chars().find(|c| !allowed(*c)) {
+        Problem::new(format!("the id {} has {} in it", quoted(&id), quoted(&bad.to_string())), span)
+            .hint("an id is made of A-Z, a-z, 0-9, `.`, `_` and `-`")
+    } else if id.len() > ID_LENGTH {
+        Problem::new(format!("an id may have {ID_LENGTH} characters, but this one has {}", id.len()), span)
+    } else if id.chars().all(|c| c == '.') {
+        Problem::new(format!("the id `{id}` is nothing but dots"), span).hint("add a letter or a digit")
+    } else {
+        return Some(id);
+    };
+    faults.push(problem);
+    None
+}
+
+fn action(section: &Section<'_>, faults: &mut Faults) -> Option<Action> {
+    let meant = section.report_unknown(faults, FIELDS, |name| {
+        let belongs = top::FIELDS.contains(&name);
+        belongs.then(|| format!("`{name}` belongs to the spec: put it above the first `[[tasks]]`"))
+    });
+    let prompt = section.filled_text(faults, "prompt");
+    let run = section.filled_text(faults, "run");
+    match (section.has("prompt"), section.has("run")) {
+        (true, true) => {
+            let spans = [section.key_span("prompt"), section.key_span("run")];
+            let at = spans.into_iter().flatten().max_by_key(|span| span.start);
+            let problem = Problem::new("a task has either a `prompt` or a `run`, this one has both", at);
+            faults.push(problem.hint("split it into two tasks; the second can name the first in `needs`"));
+            None
+        }
+        (false, false) if !meant.contains(&"prompt") && !meant.contains(&"run") => {
+            let problem = Problem::new("this task has neither a `prompt` nor a `run`", section.span());
+            faults.push_absent(problem.hint("add `prompt` for the agent, or `run` for a shell command"));
+            None
+        }
+        _ => prompt.map(|prompt| Action::Prompt(prompt.value)).or(run.map(|run| Action::Run(run.value))),
+    }
+}
+
+/// The first line of the prompt or command that says something, cut.
+fn default_title(action: &Action, position: usize) -> String {
+    let (Action::Prompt(text) | Action::Run(text)) = action;
+    let printable = |line: &str| line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
+    let line = text.lines().map(printable).find(|line| !line.trim().is_empty());
+    let Some(line) = line else { return format!("task {}", position + 1) };
+    let line = line.trim();
+    match line.char_indices().nth(DEFAULT_TITLE_LENGTH) {
+        Some(_) => line.chars().take(DEFAULT_TITLE_LENGTH - 1).chain(['…']).collect(),
+        None => line.to_owned(),
+    }
+}

@@ -1,0 +1,402 @@
+//! Specs: the whole file and the fields beside the tasks.
+
+mod tasks;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::spec::Action;
+
+const FULL: &str = r#"
+title    = "Add rate limiting to the API"
+repo     = "~/src/api"
+base     = "main"
+context  = "The API is in src/api."
+agent    = "claude"
+model    = "sonnet"
+priority = 50
+after    = ["SD979"]
+deliver  = "merge"
+verify   = ["cargo test"]
+
+[[tasks]]
+id       = "middleware"
+title    = "Token bucket"
+prompt   = """
+Add a token bucket.
+"""
+needs    = ["generate"]
+verify   = ["cargo test -p middleware"]
+timeout_minutes = 45
+
+[[tasks]]
+id       = "generate"
+run      = "make generate"
+
+[[tasks]]
+prompt   = "Document it."
+"#;
+
+fn draft(text: &str) -> Draft {
+    parse("spec.toml", text.as_bytes()).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+fn refused(text: &str) -> String {
+    parse("spec.toml", text.as_bytes()).expect_err("taken").to_string()
+}
+
+fn messages(text: &str) -> Vec<String> {
+    parse("spec.toml", text.as_bytes()).expect_err("taken").iter().map(|problem| problem.message.clone()).collect()
+}
+
+/// A spec with these lines of its own and these tasks.
+fn spec(top: &str, tasks: &[&str]) -> String {
+    let tasks: String = tasks.iter().map(|task| format!("[[tasks]]\n{task}\n")).collect();
+    format!("title = \"T\"\n{top}\n{tasks}")
+}
+
+fn ids(draft: &Draft) -> Vec<&str> {
+    draft.tasks().iter().map(|task| task.id.as_str()).collect()
+}
+
+#[test]
+fn a_full_spec_is_read_and_ordered() {
+    let draft = draft(FULL);
+    assert_eq!(draft.title(), "Add rate limiting to the API");
+    assert_eq!(ids(&draft), ["generate", "middleware", "t-3"]);
+    assert_eq!(draft.repo.as_ref().unwrap().value, "~/src/api");
+    assert_eq!(draft.base.as_ref().unwrap().value, Base::Revision("main".to_owned()));
+    let spec = draft.into_spec(None);
+    assert_eq!((spec.priority, spec.deliver, spec.model.as_deref()), (50, Deliver::Merge, Some("sonnet")));
+    assert_eq!((spec.after[0].as_str(), spec.verify[0].as_str()), ("SD979", "cargo test"));
+    let middleware = &spec.tasks[1];
+    assert_eq!(middleware.action, Action::Prompt("Add a token bucket.\n".to_owned()));
+    assert_eq!((middleware.timeout_minutes, middleware.needs[0].as_str()), (Some(45), "generate"));
+    assert_eq!((middleware.title.as_str(), spec.tasks[2].title.as_str()), ("Token bucket", "Document it."));
+}
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let spec = draft("title = ' T '\n[[tasks]]\nrun = '''\n\n  make all\nmore'''").into_spec(None);
+    assert_eq!((spec.title.as_str(), spec.agent.as_str(), spec.priority), ("T", "claude", 100));
+    assert_eq!((spec.deliver, spec.repo, spec.context), (Deliver::Branch, None, None));
+    assert_eq!((spec.tasks[0].id.as_str(), spec.tasks[0].title.as_str()), ("t-1", "make all"));
+}
+
+#[test]
+fn all_errors_come_at_once() {
+    let text =
+        "titel = 'x'\nprioritty = 1\ndeliver = 'marge'\n[[tasks]]\npromt = 'x'\n[[tasks]]\nprompt = 'a'\nrun = 'b'\n";
+    insta::assert_snapshot!(refused(text), @r#"
+    error: there is no `titel`
+     --> spec.toml:1:1
+      |
+    1 | titel = 'x'
+      | ^^^^^
+      |
+      = help: did you mean `title`?
+
+    error: there is no `prioritty`
+     --> spec.toml:2:1
+      |
+    2 | prioritty = 1
+      | ^^^^^^^^^
+      |
+      = help: did you mean `priority`?
+
+    error: `deliver` must be "branch" or "merge", but is `marge`
+     --> spec.toml:3:11
+      |
+    3 | deliver = 'marge'
+      |           ^^^^^^^
+      |
+      = help: did you mean "merge"?
+
+    error: there is no `promt`
+     --> spec.toml:5:1
+      |
+    5 | promt = 'x'
+      | ^^^^^
+      |
+      = help: did you mean `prompt`?
+
+    error: a task has either a `prompt` or a `run`, this one has both
+     --> spec.toml:8:1
+      |
+    8 | run = 'b'
+      | ^^^
+      |
+      = help: split it into two tasks; the second can name the first in `needs`
+    "#);
+}
+
+#[test]
+fn an_empty_file_says_what_a_spec_needs() {
+    for text in ["", "\n\n", "# nothing yet\n", "\u{feff}"] {
+        assert_eq!(messages(text), ["the file is empty"], "{text:?}");
+    }
+    insta::assert_snapshot!(refused(""), @r"
+    error: the file is empty
+     --> spec.toml:1:1
+      |
+    1 |
+      | ^
+      |
+      = help: a spec needs a `title` and at least one `[[tasks]]` with a `prompt` or a `run`
+    ");
+}
+
+#[test]
+fn what_is_required_is_missed() {
+    insta::assert_snapshot!(refused("context = 'x'\n"), @r#"
+    error: the spec has no `title`
+     --> spec.toml:1:1
+      |
+    1 | context = 'x'
+      | ^
+      |
+      = help: say in one line what it is for: title = "..."
+
+    error: the spec has no tasks
+     --> spec.toml:1:1
+      |
+    1 | context = 'x'
+      | ^
+      |
+      = help: begin each task with `[[tasks]]` on a line of its own
+    "#);
+    insta::assert_snapshot!(refused("title = 'x'\n[[tasks]]\nid = 'a'\n"), @r"
+    error: this task has neither a `prompt` nor a `run`
+     --> spec.toml:2:1
+      |
+    2 | [[tasks]]
+      | ^^^^^^^^^
+      |
+      = help: add `prompt` for the agent, or `run` for a shell command
+    ");
+    assert_eq!(messages("title = 'x'\ntasks = []"), ["the spec has no tasks"]);
+    assert_eq!(messages("title = 'x'\n[tasks]\nrun = 'x'"), ["`tasks` must be a list of tables, but is a table"]);
+}
+
+#[test]
+fn a_syntax_error_is_not_blamed_for_what_it_swallowed() {
+    insta::assert_snapshot!(refused("title = My spec\n[[tasks]]\nid = 'a\nrun = 'x'\n[[tasks]]\nneeds = ['a']\nrun = 7\n"), @r#"
+    error: `My spec` is not a value
+     --> spec.toml:1:9
+      |
+    1 | title = My spec
+      |         ^^^^^^^
+      |
+      = help: text needs quotes: "My spec"
+
+    error: this text is not closed at the end of its line
+     --> spec.toml:3:8
+      |
+    3 | id = 'a
+      |        ^
+      |
+      = help: text of several lines stands between """ and """
+
+    error: `run` must be text, but is the number 7
+     --> spec.toml:7:7
+      |
+    7 | run = 7
+      |       ^
+      |
+      = help: put it in quotes
+    "#);
+}
+
+#[test]
+fn a_typo_is_not_reported_as_missing_too() {
+    assert_eq!(messages("titl = 'x'\n[[task]]\nrun = 'x'"), ["there is no `titl`", "there is no `task`"]);
+}
+
+#[test]
+fn a_field_in_the_wrong_table_is_told_its_place() {
+    insta::assert_snapshot!(refused(&spec("prompt = 'x'", &["run = 'x'\nmodel = 'opus'"])), @r"
+    error: there is no `prompt`
+     --> spec.toml:2:1
+      |
+    2 | prompt = 'x'
+      | ^^^^^^
+      |
+      = help: `prompt` belongs to a task: put it below its `[[tasks]]`
+
+    error: there is no `model`
+     --> spec.toml:5:1
+      |
+    5 | model = 'opus'
+      | ^^^^^
+      |
+      = help: `model` belongs to the spec: put it above the first `[[tasks]]`
+    ");
+}
+
+#[test]
+fn numbers_stay_in_their_ranges() {
+    insta::assert_snapshot!(refused(&spec("priority = 1_000_001", &["run = 'x'\ntimeout_minutes = 0"])), @r"
+    error: `priority` must be a whole number from -1000000 to 1000000, but is 1000001
+     --> spec.toml:2:12
+      |
+    2 | priority = 1_000_001
+      |            ^^^^^^^^^
+
+    error: `timeout_minutes` must be a whole number from 1 to 10080, but is 0
+     --> spec.toml:5:19
+      |
+    5 | timeout_minutes = 0
+      |                   ^
+    ");
+    for (top, task) in
+        [("", "timeout_minutes = 10081"), ("priority = -1000001", ""), ("priority = nan", ""), ("priority = 1.0", "")]
+    {
+        assert_eq!(messages(&spec(top, &[&format!("run = 'x'\n{task}")])).len(), 1, "{top} {task}");
+    }
+    draft(&spec("priority = -1000000", &["run = 'x'\ntimeout_minutes = 10080"]));
+}
+
+#[test]
+fn after_takes_ids_of_specs_once_each() {
+    insta::assert_snapshot!(refused(&spec("after = ['SD979', 'main', 'sd979', 5]", &["run = 'x'"])), @r"
+    error: `main` in `after` is not a spec's id
+     --> spec.toml:2:19
+      |
+    2 | after = ['SD979', 'main', 'sd979', 5]
+      |                   ^^^^^^
+      |
+      = help: an id looks like SD979; `boi status` lists them
+
+    error: `after` names SD979 twice
+     --> spec.toml:2:27
+      |
+    2 | after = ['SD979', 'main', 'sd979', 5]
+      |                           ^^^^^^^
+      |
+      = help: remove one of the two
+
+    error: item 4 of `after` must be text, but is the number 5
+     --> spec.toml:2:36
+      |
+    2 | after = ['SD979', 'main', 'sd979', 5]
+      |                                    ^
+      |
+      = help: put it in quotes
+    ");
+}
+
+#[test]
+fn a_spec_as_base_implies_after() {
+    let text = |base: &str| spec(&format!("repo = '.'\nafter = ['S0001']\nbase = '{base}'"), &["run = 'x'"]);
+    let after = |draft: &Draft| draft.after().iter().map(|id| id.value.to_string()).collect::<Vec<_>>();
+    let built_on = draft(&text("SD979"));
+    assert_eq!(built_on.base.as_ref().unwrap().value, Base::Spec("SD979".parse().unwrap()));
+    assert_eq!(after(&built_on), ["S0001", "SD979"]);
+    assert_eq!(after(&draft(&text("S0001"))), ["S0001"]);
+    for branch in ["sd979", "main", "boi/SD979", "S12", "v1.0^{commit}"] {
+        let draft = draft(&text(branch));
+        assert_eq!(draft.base.as_ref().unwrap().value, Base::Revision(branch.to_owned()));
+        assert_eq!(after(&draft), ["S0001"]);
+    }
+    assert_eq!(messages(&text("--upload-pack=x")), ["`base` is `--upload-pack=x`, which cannot name a revision"]);
+}
+
+#[test]
+fn base_and_merge_need_a_repo() {
+    insta::assert_snapshot!(refused(&spec("base = 'main'\ndeliver = 'merge'", &["run = 'x'"])), @r"
+    error: `base` needs a `repo` that it is a revision of
+     --> spec.toml:2:8
+      |
+    2 | base = 'main'
+      |        ^^^^^^
+      |
+      = help: add `repo`, or remove `base`
+    ");
+    assert_eq!(
+        messages(&spec("deliver = 'merge'", &["run = 'x'"])),
+        ["`deliver = \"merge\"` needs a `repo` to merge into"]
+    );
+    assert_eq!(
+        messages(&spec("repo = '.'\nbase = 'SD979'\ndeliver = 'merge'", &["run = 'x'"])),
+        ["nothing can be merged into the branch of spec SD979"]
+    );
+    assert_eq!(messages(&spec("rpo = '.'\nbase = 'main'", &["run = 'x'"])), ["there is no `rpo`"]);
+}
+
+#[test]
+fn agents_and_models_are_checked() {
+    insta::assert_snapshot!(refused(&spec("agent = 'codex'\nmodel = '--yolo'", &["run = 'x'"])), @r#"
+    error: there is no agent `codex`
+     --> spec.toml:2:9
+      |
+    2 | agent = 'codex'
+      |         ^^^^^^^
+      |
+      = help: known so far: `claude`
+
+    error: `model` is `--yolo`, which cannot name a model
+     --> spec.toml:3:9
+      |
+    3 | model = '--yolo'
+      |         ^^^^^^^^
+      |
+      = help: it is one word, as in model = "sonnet"
+    "#);
+    assert!(refused(&spec("agent = 'cluade'", &["run = 'x'"])).contains("did you mean `claude`?"));
+}
+
+#[test]
+fn a_large_prompt_is_fine_and_a_huge_file_is_not() {
+    let prompt = "word ".repeat(200_000);
+    assert_eq!(draft(&spec("", &[&format!("prompt = \"{prompt}\"")])).tasks().len(), 1);
+    let problems = parse("spec.toml", &vec![b' '; 10_000_000]).unwrap_err();
+    assert_eq!(problems.iter().next().unwrap().message, "the file is too large: 9.5 MiB, where at most 8 MiB are read");
+}
+
+#[test]
+fn the_host_can_point_into_the_text() {
+    let draft = draft(FULL);
+    let repo = draft.repo.clone().unwrap();
+    let problem = draft.problem_at(&repo, "`~/src/api` does not exist", Some("name a git repository".to_owned()));
+    insta::assert_snapshot!(draft.problems(vec![problem]).unwrap(), @r#"
+    error: `~/src/api` does not exist
+     --> spec.toml:3:12
+      |
+    3 | repo     = "~/src/api"
+      |            ^^^^^^^^^^^
+      |
+      = help: name a git repository
+    "#);
+    assert_eq!(draft.problems(Vec::new()), None);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        if let Err(problems) = parse("spec.toml", &bytes) {
+            prop_assert!(!problems.render(true).is_empty());
+        }
+    }
+
+    #[test]
+    fn no_mutation_of_a_spec_makes_it_panic(
+        cuts in prop::collection::vec((0..FULL.len(), 0..12_usize, "[\\[\\]{}=\",.'a-z0-9\n \\\\é]{0,4}"), 1..6),
+    ) {
+        let mut text: Vec<char> = FULL.chars().collect();
+        for (at, length, insert) in cuts {
+            let at = at.min(text.len());
+            let end = (at + length).min(text.len());
+            text.splice(at..end, insert.chars());
+        }
+        let text: String = text.into_iter().collect();
+        match parse("spec.toml", text.as_bytes()) {
+            Ok(draft) => {
+                let ids = ids(&draft);
+                for (position, task) in draft.tasks().iter().enumerate() {
+                    prop_assert!(task.needs.iter().all(|need| ids[..position].contains(&need.as_str())));
+                }
+            }
+            Err(problems) => prop_assert!(problems.reports().iter().all(|report| report.line.is_some())),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The small process under which each command runs: it outlives the daemon, keeps the output and leaves the exit record.
+//!
+//! Synchronous and single-threaded; it knows neither the queue nor the configuration. Its life:
+//!
+//! ```text
+//! lock taken over from stdin ─▶ session, subreaper ─▶ request read ─▶ fork ─▶ child writes `started`, execs
+//!        ─▶ wait ─┬─ command ended ───────────────┐
+//!                 ├─ deadline, output, TERM ──────┴─▶ TERM to all descendants ─▶ grace ─▶ KILL ─▶ none left
+//!                                                                     ─▶ `exit` durable ─▶ lock released by its death
+//! ```
+//!
+//! Invariants:
+//! - `started` is on disk before the command is executed; `exit` only when no descendant is left.
+//! - A descendant that leaves the session or loses its parent comes back here: the supervisor is their subreaper.
+
+mod ending;
+mod watch;
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+
+use crate::domain::command::{Identity, RECORDS, Request, Started};
+use crate::domain::outcome::{CommandEnd, EndCause};
+use crate::host::process::command::{CommandDir, SUPERVISE};
+use crate::host::{clock, files, process};
+
+/// Whether the program was called to be a supervisor, and on which folder.
+pub fn asked(mut arguments: impl Iterator<Item = std::ffi::OsString>) -> Option<CommandDir> {
+    let first = arguments.nth(1)?;
+    if first != OsStr::new(SUPERVISE) {
+        return None;
+    }
+    Some(CommandDir::at(arguments.next()?.into()))
+}
+
+/// Supervises the command of `dir` to its end.
+pub fn main(dir: &CommandDir) -> ExitCode {
+    match supervise(dir) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Without an exit record the daemon knows that nothing was executed, or that this process died.
+        Err(error) => {
+            eprintln!("boi: supervisor of {}: {error}", dir.path().display());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn supervise(dir: &CommandDir) -> io::Result<()> {
+    let lock = take_lock(dir)?;
+    detach()?;
+    let end = match prepare(dir) {
+        Ok((request, command)) => run(dir, &request, command)?,
+        Err(why) => not_executed(why),
+    };
+    files::write_record(&dir.exit_file(), &end, files::Durability::Power)?;
+    drop(lock);
+    Ok(())
+}
+
+/// Moves the lock off standard input, so that no command inherits it.
+fn take_lock(dir: &CommandDir) -> io::Result<OwnedFd> {
+    let held = rustix::fs::fstat(rustix::stdio::stdin())?;
+    let file = rustix::fs::stat(dir.lock_file())?;
+    if (held.st_dev, held.st_ino) != (file.st_dev, file.st_ino) {
+        return Err(io::Error::other("standard input is not its lock; only a daemon starts it"));
+    }
+    let lock = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
+    rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+    Ok(lock)
+}
+
+/// Leaves the daemon's session, becomes the parent of orphaned descendants, and ignores the loss of a terminal.
+fn detach() -> io::Result<()> {
+    match rustix::process::setsid() {
+        // A process that leads its group already has a session of its own.
+        Ok(_) | Err(rustix::io::Errno::PERM) => {}
+        Err(error) => return Err(error.into()),
+    }
+    #[cfg(target_os = "linux")]
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    watch::ignore_hangup();
+    Ok(())
+}
+
+fn prepare(dir: &CommandDir) -> Result<(Request, Command), String> {
+    let request: Request = files::read_record(&dir.request_file())
+        .map_err(|error| format!("its request cannot be read: {error}"))?
+        .ok_or("its request is missing")?;
+    let stdin = if request.prompt { dir.prompt_file() } else { "/dev/null".into() };
+    let stdin = File::open(&stdin).map_err(|error| format!("cannot open {}: {error}", stdin.display()))?;
+    let log =
+        |path: &Path| files::private_log(path).map_err(|error| format!("cannot open {}: {error}", path.display()));
+    let output = log(&dir.output_file())?;
+    let errors = match request.separate_errors {
+        true => log(&dir.errors_file())?,
+        false => output.try_clone().map_err(|error| error.to_string())?,
+    };
+    let (program, arguments) = request.argv.split_first().ok_or("its request names no program")?;
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(&request.cwd).stdin(Stdio::from(stdin));
+    command.stdout(Stdio::from(output)).stderr(Stdio::from(errors)).process_group(0);
+    Ok((request, command))
+}
+
+fn run(dir: &CommandDir, request: &Request, mut command: Command) -> io::Result<CommandEnd> {
+    let own_pid = rustix::process::getpid().as_raw_nonzero().get();
+    let supervisor = process::identity(own_pid).ok_or_else(|| io::Error::other("this process cannot be identified"))?;
+    let mut watch = watch::Watch::new(dir, request)?;
+    let started_file = dir.started_file();
+    let announce = move || {
+        let pid = rustix::process::getpid().as_raw_nonzero().get();
+        let command: Identity =
+            process::identity(pid).ok_or_else(|| io::Error::other("this process cannot be identified"))?;
+        let started = Started { version: RECORDS, supervisor: supervisor.clone(), command };
+        files::write_record(&started_file, &started, files::Durability::Process)
+    };
+    // SAFETY: between fork and exec only async-signal-safe calls are allowed in a process with several threads; this
+    // process has one, so nothing (the allocator's lock included) can be held by a thread that the child lacks.
+    unsafe { command.pre_exec(announce) };
+    let program = request.argv.first().map(String::as_str).unwrap_or_default();
+    let child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            return Ok(not_executed(format!("cannot execute `{program}` in {}: {error}", request.cwd.display())));
+        }
+    };
+    ending::wait(&mut watch, request, i32::try_from(child.id()).map_err(io::Error::other)?)
+}
+
+fn not_executed(why: String) -> CommandEnd {
+    CommandEnd { cause: EndCause::NotExecuted(why), status: None, swept: 0, ended_at: clock::now() }
+}

@@ -1,0 +1,4 @@
+//! Draws what boi tells of its state, for people: the progress of `boi run`, the tables of `boi status`.
+
+pub mod progress;
+pub mod report;

@@ -1,0 +1,127 @@
+//! The fake agent does what its prompt says, and boi reads it as it reads the real one.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use boi::decide::agent::command::command;
+use boi::domain::outcome::TryOutcome;
+use boi::domain::time::Timestamp;
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use serde_json::Value;
+
+use super::judge;
+
+/// Cargo builds examples before it runs the tests, beside the folder that this program is in.
+fn program() -> PathBuf {
+    let me = std::env::current_exe().expect("this test's own program");
+    let profile = me.parent().and_then(Path::parent).expect("target/<profile>/deps");
+    let program = profile.join("examples/fake-agent");
+    assert!(program.exists(), "{} is missing: `cargo build --example fake-agent`", program.display());
+    program
+}
+
+fn start(folder: &Path, number: u32, prompt: &str) -> Child {
+    let bin = program().display().to_string();
+    let argv = command("claude", &bin, &[], None, "3f22").expect("claude is known").argv;
+    let mut child = Command::new(&argv[0])
+        .args(&argv[1..])
+        .current_dir(folder)
+        .env("FAKE_AGENT_TRACE", folder.join("trace"))
+        .env("BOI_TRY", number.to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the fake agent starts");
+    child.stdin.take().expect("stdin").write_all(prompt.as_bytes()).expect("it reads its prompt");
+    child
+}
+
+fn run(prompt: &str) -> Output {
+    let folder = tempfile::tempdir().expect("a folder");
+    start(folder.path(), 1, prompt).wait_with_output().expect("it ends")
+}
+
+#[track_caller]
+fn wait_for(what: &str, condition: impl Fn() -> bool) {
+    for _ in 0..6000 {
+        if condition() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("waited in vain: {what}");
+}
+
+#[test]
+fn it_works_reports_and_leaves_a_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    let prompt = "Do: @@write a/b.txt hello@@ @@sh echo out; exit 3@@ @@try 1:write one x@@ @@try 2:write two x@@ \
+                  @@say all @ once@@\n\n---\n\nThis is try 2 of this task: @@exit 9@@";
+    let output = start(folder.path(), 2, prompt).wait_with_output().unwrap();
+    let (outcome, report) = judge(&output);
+    assert_eq!(outcome, TryOutcome::Succeeded);
+    assert_eq!((report.session_id.as_deref(), report.message.as_deref()), (Some("3f22"), Some("all @ once")));
+    assert_eq!((report.usage.input_tokens, report.usage.output_tokens), (123, 10));
+    assert_eq!(fs::read_to_string(folder.path().join("a/b.txt")).unwrap(), "hello\n");
+    assert!(folder.path().join("two").exists() && !folder.path().join("one").exists());
+    let trace: Value = serde_json::from_str(&fs::read_to_string(folder.path().join("trace")).unwrap()).unwrap();
+    assert_eq!((trace["prompt"].as_str(), trace["try"].as_str()), (Some(prompt), Some("2")));
+    assert!(trace["env"].as_array().unwrap().contains(&"BOI_TRY".into()));
+    assert!(trace["pid"].as_u64().is_some() && trace["pgid"].as_i64().is_some() && trace["sid"].as_i64().is_some());
+}
+
+#[test]
+fn every_scripted_end_is_read_as_what_it_is() {
+    let told = |prompt: &str| judge(&run(prompt)).0;
+    assert!(matches!(told("@@auth@@"), TryOutcome::Auth(_)));
+    assert!(matches!(told("@@throttled@@"), TryOutcome::Throttled(_)));
+    assert!(matches!(told("@@overloaded@@"), TryOutcome::Overloaded(_)));
+    assert!(matches!(told("@@credit@@"), TryOutcome::NeedsHuman(_)));
+    assert!(matches!(told("@@context@@"), TryOutcome::Context(_)));
+    assert!(matches!(told("@@max-turns@@"), TryOutcome::TaskBudget(_)));
+    let until = Some(Timestamp(1_795_481_639_000));
+    assert!(matches!(told("@@limited 1795481639@@"), TryOutcome::Limited { until: at, .. } if at == until));
+    for crash in ["@@exit 3@@", "@@signal 9@@", "@@partial@@", "@@no-such-directive@@", "@@stderr x@@ @@exit 1@@"] {
+        assert!(matches!(told(crash), TryOutcome::Crashed(_)), "{crash}");
+    }
+    assert_eq!(told("@@garbage@@ @@long-line 8@@ @@flood 1@@"), TryOutcome::Succeeded);
+}
+
+#[test]
+fn it_waits_ignores_sigterm_and_leaves_processes_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let prompt = "@@ignore-term@@ @@grandchild setsid g1@@ @@grandchild plain g2@@ @@touch ready@@ @@wait go@@ \
+                  @@hang-after-result@@";
+    let mut child = start(folder.path(), 1, prompt);
+    wait_for("ready", || at("ready").exists());
+    let me = Pid::from_child(&child);
+    kill_process(me, Signal::TERM).unwrap();
+    let grandchildren = ["g1", "g2"].map(|name| {
+        let pid = fs::read_to_string(at(name)).unwrap().parse().unwrap();
+        Pid::from_raw(pid).unwrap()
+    });
+    let leads_its_session = |pid: Pid| {
+        let pid = pid.as_raw_nonzero().get();
+        // SAFETY: it only reads a number; 0 where the leader is outside this PID namespace.
+        unsafe { libc::getsid(pid) == pid }
+    };
+    assert_eq!(grandchildren.map(leads_its_session), [true, false]);
+    fs::write(at("go"), "").unwrap();
+    let mut reader = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("\"type\":\"result\"") {
+        line.clear();
+        std::io::BufRead::read_line(&mut reader, &mut line).unwrap();
+    }
+    assert_eq!(child.try_wait().unwrap(), None, "it hangs after its result");
+    test_kill_process(me).unwrap();
+    for pid in grandchildren.into_iter().chain([me]) {
+        kill_process(pid, Signal::KILL).unwrap();
+    }
+    child.wait().unwrap();
+}

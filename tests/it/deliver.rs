@@ -1,0 +1,73 @@
+//! `deliver = "merge"`: by fast-forward into a clean checkout, else not at all.
+
+use super::support::Sandbox;
+
+const MERGE: &str =
+    "title = 'Merge'\nrepo = 'repo'\nbase = 'main'\ndeliver = 'merge'\n[[tasks]]\nrun = 'echo two > a.txt'";
+
+#[test]
+fn a_clean_checkout_is_moved_forward() {
+    let sandbox = Sandbox::new("");
+    let before = sandbox.git("repo", &["rev-parse", "main"]);
+    let (code, spec) = sandbox.run(MERGE);
+    assert_eq!((code, spec["delivery"].as_str()), (Some(0), Some("merged")), "{spec:#}");
+    assert_eq!(sandbox.git("repo", &["rev-parse", "main~1"]), before, "a fast-forward");
+    assert_eq!(sandbox.git("repo", &["rev-parse", "main"]), spec["tasks"][0]["commit"].as_str().unwrap());
+    assert_eq!(sandbox.read("repo/a.txt"), "two\n");
+    assert_eq!(sandbox.git("repo", &["status", "--porcelain=v2"]), "");
+}
+
+#[test]
+fn a_dirty_checkout_is_left_alone() {
+    let sandbox = Sandbox::new("");
+    sandbox.write("repo/a.txt", "mine\n");
+    let before = sandbox.checkout();
+    let (_, spec) = sandbox.run(MERGE);
+    assert_eq!((spec["status"].as_str(), spec["delivery"].as_str()), (Some("completed"), Some("unmerged")), "{spec:#}");
+    assert!(!spec["reason"].as_str().unwrap().is_empty());
+    assert_eq!(sandbox.checkout(), before);
+    let branch = spec["branch"].as_str().unwrap();
+    assert_eq!(sandbox.git("repo", &["show", &format!("{branch}:a.txt")]), "two", "the work is on its branch");
+
+    // Once it is clean, `boi retry` redoes the delivery alone.
+    let mut sandbox = sandbox;
+    sandbox.git("repo", &["checkout", "-q", "a.txt"]);
+    let id = spec["id"].as_str().unwrap();
+    sandbox.good(&["retry", id]);
+    sandbox.start_daemon();
+    let spec = sandbox.wait_for_status(id, "completed");
+    assert_eq!((spec["delivery"].as_str(), &spec["tasks"][0]["tries"]), (Some("merged"), &1.into()), "{spec:#}");
+    assert_eq!(sandbox.read("repo/a.txt"), "two\n");
+}
+
+#[test]
+fn many_merge_into_one_base_and_no_commit_is_lost() {
+    let mut sandbox =
+        Sandbox::new("max_workers = 6\nspawns_per_tick = 6\nspawn_jitter_ms = [0, 0]\ntick_interval_ms = 100");
+    sandbox.start_daemon();
+    let specs = (1..=6).map(|number| {
+        let task = format!("[[tasks]]\nrun = 'echo {number} > f{number}'");
+        format!("title = 'Merge {number}'\nrepo = 'repo'\nbase = 'main'\ndeliver = 'merge'\n{task}")
+    });
+    let ids: Vec<String> = specs.map(|spec| sandbox.dispatch(&spec)).collect();
+    for (index, id) in ids.iter().enumerate() {
+        let spec = sandbox.wait_for_status(id, "completed");
+        assert_eq!(spec["delivery"], "merged", "{spec:#}");
+        assert_eq!(sandbox.read(&format!("repo/f{}", index + 1)), format!("{}\n", index + 1));
+    }
+    assert_eq!(sandbox.git("repo", &["status", "--porcelain=v2"]), "");
+}
+
+#[test]
+fn what_conflicts_with_the_base_stays_on_its_branch() {
+    let sandbox = Sandbox::new("");
+    let user = sandbox.path("repo").display().to_string();
+    let (_, spec) = sandbox.run(&format!(
+        "title = 'Conflict'\nrepo = 'repo'\nbase = 'main'\ndeliver = 'merge'\n[[tasks]]\n\
+         run = '''echo two > a.txt; cd {user} && echo three > a.txt && git commit -qam theirs'''"
+    ));
+    assert_eq!(spec["delivery"], "unmerged", "{spec:#}");
+    assert_eq!(sandbox.git("repo", &["log", "-1", "--format=%s", "main"]), "theirs");
+    assert_eq!((sandbox.read("repo/a.txt").as_str(), sandbox.exists("repo/.git/MERGE_HEAD")), ("three\n", false));
+    assert_eq!(sandbox.git("repo", &["show", &format!("{}:a.txt", spec["branch"].as_str().unwrap())]), "two");
+}

@@ -1,0 +1,81 @@
+//! Bad specs are refused at dispatch, all errors at once, and nothing of them reaches the queue.
+
+use super::support::Sandbox;
+
+/// Each text is refused with exit code 2 and a message with each of the parts.
+#[track_caller]
+fn refused(text: impl AsRef<[u8]>, parts: &[&str]) {
+    let sandbox = Sandbox::new("");
+    sandbox.write("bad.toml", text);
+    for command in ["dispatch", "run"] {
+        let said = sandbox.boi(&[command, "bad.toml"]);
+        assert_eq!(said.code, Some(2), "boi {command}: {said:?}");
+        assert!(!said.err.contains("panicked"), "{said:?}");
+        for part in parts {
+            assert!(said.err.contains(part), "boi {command}: no `{part}` in:\n{}", said.err);
+        }
+    }
+    let status = sandbox.good(&["status", "--json", "--all"]).json();
+    assert_eq!((status["specs"].as_array().unwrap().len(), &status["counts"]["queued"]), (0, &0.into()));
+    assert_eq!(sandbox.git("repo", &["for-each-ref", "--format=%(refname)"]), "refs/heads/main");
+}
+
+#[test]
+fn an_unknown_field_is_named_with_its_place_and_the_likely_one() {
+    refused("title = 'x'\nagnt = 'claude'\n[[tasks]]\nrun = 'true'\n", &["bad.toml:2:1", "agnt", "agent"]);
+}
+
+#[test]
+fn all_errors_are_told_at_once() {
+    let text = "title = 'x'\nagnt = 'claude'\n[[tasks]]\nrun = 'true'\nprompt = 'x'\n[[tasks]]\nid = 'a'\n";
+    refused(text, &["bad.toml:2:1", "bad.toml:6:1"]);
+}
+
+#[test]
+fn both_prompt_and_run() {
+    refused("title = 'x'\n[[tasks]]\nprompt = 'a'\nrun = 'b'\n", &["bad.toml:", "prompt", "run"]);
+}
+
+#[test]
+fn duplicate_ids() {
+    let text = "title = 'x'\n[[tasks]]\nid = 'same'\nrun = 'a'\n[[tasks]]\nid = 'same'\nrun = 'b'\n";
+    refused(text, &["bad.toml:6:1", "same"]);
+}
+
+#[test]
+fn a_cycle() {
+    let text =
+        "title = 'x'\n[[tasks]]\nid = 'a'\nrun = 'a'\nneeds = ['b']\n[[tasks]]\nid = 'b'\nrun = 'b'\nneeds = ['a']\n";
+    refused(text, &["bad.toml:", "a", "b"]);
+}
+
+#[test]
+fn a_repository_that_is_not_there() {
+    refused("title = 'x'\nrepo = 'nowhere'\n[[tasks]]\nrun = 'a'\n", &["bad.toml:2:8", "nowhere"]);
+}
+
+#[test]
+fn a_base_that_is_not_there() {
+    refused("title = 'x'\nrepo = 'repo'\nbase = 'no-such'\n[[tasks]]\nrun = 'a'\n", &["bad.toml:3:8", "no-such"]);
+}
+
+#[test]
+fn an_empty_file() {
+    refused("", &["bad.toml", "title"]);
+}
+
+#[test]
+fn bytes_that_are_not_utf_8() {
+    refused(b"title = 'x\xff'\n", &["bad.toml:1:11", "UTF-8"]);
+}
+
+#[test]
+fn of_several_files_all_are_taken_or_none() {
+    let sandbox = Sandbox::new("");
+    sandbox.write("good.toml", "title = 'x'\n[[tasks]]\nrun = 'true'\n");
+    sandbox.write("bad.toml", "title = 'x'\n");
+    assert_eq!(sandbox.boi(&["dispatch", "good.toml", "bad.toml"]).code, Some(2));
+    assert_eq!(sandbox.good(&["status", "--json"]).json()["counts"]["queued"], 0);
+    sandbox.good(&["dispatch", "good.toml"]);
+    assert_eq!(sandbox.good(&["status", "--json"]).json()["counts"]["queued"], 1);
+}

@@ -1,0 +1,17 @@
+//! The real `boi`, from the outside: scratch homes, scratch repositories, and the fake agent in the place of Claude.
+//!
+//! Tests wait for what they expect, with a generous deadline, and leave no process behind (`support::Sandbox`).
+
+mod support;
+
+mod after;
+mod clean;
+mod deliver;
+mod input;
+mod parallel;
+mod real;
+mod reload;
+mod retry;
+mod run;
+mod stop;
+mod trees;

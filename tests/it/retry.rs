@@ -1,0 +1,91 @@
+//! Tries, failures and new attempts.
+
+use serde_json::Value;
+
+use super::support::Sandbox;
+
+fn prompts(sandbox: &Sandbox) -> Vec<String> {
+    let lines = sandbox.read("trace");
+    let traces = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("a trace"));
+    traces.map(|trace| trace["prompt"].as_str().expect("a prompt").to_owned()).collect()
+}
+
+#[test]
+fn the_next_try_is_told_what_failed() {
+    let sandbox = Sandbox::new("retry_count = 2");
+    let (code, spec) = sandbox.run(
+        "title = 'Again'\nrepo = 'repo'\n[[tasks]]\nprompt = 'Do @@try 2:write good yes@@'\n\
+         verify = ['test -e good || { echo no such thing as $((40 + 2)); exit 7; }']",
+    );
+    assert_eq!((code, spec["status"].as_str()), (Some(0), Some("completed")), "{spec:#}");
+    assert_eq!(spec["tasks"][0]["tries"], 2);
+    let prompts = prompts(&sandbox);
+    assert_eq!(prompts.len(), 2);
+    assert!(!prompts[0].contains("test -e good"));
+    for part in ["test -e good ||", "no such thing as 42", "7"] {
+        assert!(prompts[1].contains(part), "{part}: {}", prompts[1]);
+    }
+    let branch = spec["branch"].as_str().unwrap();
+    assert!(sandbox.git("repo", &["log", "-1", "--format=%B", branch]).contains("Boi-Try: 2"));
+}
+
+#[test]
+fn out_of_tries_fails_and_retry_goes_on_from_the_last_finished_task() {
+    let sandbox = Sandbox::new("retry_count = 1");
+    let go = sandbox.path("go").display().to_string();
+    let count = sandbox.path("count").display().to_string();
+    let (code, spec) = sandbox.run(&format!(
+        "title = 'Out'\nrepo = 'repo'\n[[tasks]]\nid = 'first'\nrun = 'echo x >> {count}; echo 1 > one'\n\
+         [[tasks]]\nid = 'gate'\nrun = 'echo left >> left'\nverify = ['test -e {go}']\n\
+         [[tasks]]\nid = 'last'\nrun = 'echo 3 > three'"
+    ));
+    assert_eq!((code, spec["status"].as_str()), (Some(1), Some("failed")), "{spec:#}");
+    let reason = spec["reason"].as_str().unwrap();
+    assert!(reason.contains("gate") && reason.contains("test -e "), "{reason}");
+    assert_eq!((&spec["tasks"][1]["status"], &spec["tasks"][1]["tries"]), (&"failed".into(), &2.into()));
+    assert_ne!(spec["tasks"][2]["status"], "done");
+    let id = spec["id"].as_str().unwrap();
+    assert!(sandbox.exists(&format!("boi/worktrees/{id}")), "the worktree of a failed spec stays");
+
+    sandbox.write("go", "");
+    let mut sandbox = sandbox;
+    sandbox.good(&["retry", id]);
+    sandbox.start_daemon();
+    let spec = sandbox.wait_for_status(id, "completed");
+    assert_eq!(spec["attempt"], 2);
+    assert_eq!(sandbox.read("count"), "x\n", "the finished task is not done again");
+    let branch = format!("boi/{id}");
+    assert_eq!(sandbox.git("repo", &["show", &format!("{branch}:left")]), "left", "the tree was clean");
+    assert_eq!(sandbox.git("repo", &["rev-list", "--count", &format!("main..{branch}")]), "3");
+    let kept = spec["kept"].as_array().expect("what the failed attempt left is kept");
+    let reference = kept[0].as_str().unwrap();
+    assert_eq!(sandbox.git("repo", &["show", &format!("{reference}:left")]), "left\nleft");
+}
+
+#[test]
+fn a_refused_login_ends_the_spec_at_once() {
+    let sandbox = Sandbox::new("retry_count = 3");
+    let (code, spec) = sandbox.run("title = 'Auth'\nrepo = 'repo'\n[[tasks]]\nprompt = '@@auth@@'");
+    assert_eq!((code, spec["status"].as_str()), (Some(1), Some("failed")), "{spec:#}");
+    assert_eq!(spec["tasks"][0]["tries"], 1);
+    let reason = spec["reason"].as_str().unwrap().to_lowercase();
+    assert!(["login", "log in"].iter().any(|words| reason.contains(words)), "{reason}");
+    assert_eq!(prompts(&sandbox).len(), 1);
+}
+
+#[test]
+fn an_agent_that_crashes_is_tried_again() {
+    let sandbox = Sandbox::new("retry_count = 1");
+    let (code, spec) = sandbox
+        .run("title = 'Crash'\nrepo = 'repo'\n[[tasks]]\nprompt = '@@try 1:exit 3@@ @@garbage@@ @@write b yes@@'");
+    assert_eq!((code, &spec["tasks"][0]["tries"]), (Some(0), &2.into()), "{spec:#}");
+}
+
+#[test]
+fn a_command_that_prints_too_much_is_ended_with_that_reason() {
+    let sandbox = Sandbox::new("retry_count = 0\nmax_output_mb = 1");
+    let (code, spec) = sandbox.run("title = 'Flood'\nrepo = 'repo'\n[[tasks]]\nrun = 'yes'");
+    assert_eq!((code, spec["status"].as_str()), (Some(1), Some("failed")), "{spec:#}");
+    let reason = spec["reason"].as_str().unwrap();
+    assert!(reason.contains("output") || reason.contains("printed"), "{reason}");
+}

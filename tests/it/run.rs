@@ -1,0 +1,73 @@
+//! The main job: a spec becomes verified commits on a branch, and the user's checkout stays as it was.
+
+use super::support::Sandbox;
+
+const THREE: &str = r#"
+title = "Three"
+repo  = "repo"
+verify = ["test -e one && test -e two && test -e three"]
+[[tasks]]
+run = "echo 1 > one"
+[[tasks]]
+id = "second"
+run = "echo 2 > two"
+verify = ["test -e two"]
+[[tasks]]
+run = "echo 3 > three"
+"#;
+
+#[test]
+fn three_tasks_become_three_commits() {
+    let sandbox = Sandbox::new("");
+    sandbox.write("repo/a.txt", "dirty\n");
+    sandbox.write("repo/untracked", "mine\n");
+    let before = sandbox.checkout();
+    let (code, spec) = sandbox.run(THREE);
+    assert_eq!((code, spec["status"].as_str()), (Some(0), Some("completed")), "{spec:#}");
+    let id = spec["id"].as_str().unwrap();
+    let branch = format!("boi/{id}");
+    assert_eq!((spec["branch"].as_str(), spec["delivery"].as_str()), (Some(branch.as_str()), Some("branch")));
+    let format = "%(trailers:key=Boi-Spec,key=Boi-Task,key=Boi-Try,valueonly,separator=%x20)";
+    let log = sandbox.git("repo", &["log", "--reverse", &format!("--format={format}"), &format!("main..{branch}")]);
+    assert_eq!(log, format!("{id} t-1 1\n{id} second 1\n{id} t-3 1"));
+    for (index, name) in ["one", "two", "three"].into_iter().enumerate() {
+        let commit = spec["tasks"][index]["commit"].as_str().unwrap();
+        assert_eq!(sandbox.git("repo", &["show", "--name-only", "--format=", commit]), name);
+    }
+    assert_eq!(sandbox.checkout(), before);
+    assert_eq!(sandbox.read("repo/untracked"), "mine\n");
+    assert!(!sandbox.exists(&format!("boi/worktrees/{id}")) && spec["worktree"].is_null());
+    assert_eq!(sandbox.git("repo", &["worktree", "list", "--porcelain"]).matches("worktree ").count(), 1);
+}
+
+#[test]
+fn an_agent_works_in_the_worktree_and_boi_commits() {
+    let sandbox = Sandbox::new("");
+    let (code, spec) = sandbox.run(
+        "title = 'Agent'\nrepo = 'repo'\ncontext = 'Be kind.'\n[[tasks]]\nprompt = '@@write b.txt hello@@'\n\
+         [[tasks]]\nprompt = '@@sh git switch -qc mine && echo x > c && git add c && git commit -qm own@@'",
+    );
+    assert_eq!(code, Some(0), "{spec:#}");
+    let branch = spec["branch"].as_str().unwrap();
+    assert_eq!(sandbox.git("repo", &["show", &format!("{branch}:b.txt")]), "hello");
+    assert_eq!(sandbox.git("repo", &["show", &format!("{branch}:c")]), "x");
+    assert_eq!(sandbox.git("repo", &["rev-list", "--count", &format!("main..{branch}")]), "2");
+    assert!(sandbox.read("trace").contains("Be kind."));
+    assert_eq!(sandbox.git("repo", &["symbolic-ref", "HEAD"]), "refs/heads/main");
+}
+
+#[test]
+fn a_task_that_changes_nothing_makes_no_commit() {
+    let sandbox = Sandbox::new("");
+    let (code, spec) = sandbox.run("title = 'None'\nrepo = 'repo'\n[[tasks]]\nrun = 'true'");
+    assert_eq!((code, spec["tasks"][0]["status"].as_str()), (Some(0), Some("done")), "{spec:#}");
+    assert!(spec["tasks"][0]["commit"].is_null());
+}
+
+#[test]
+fn without_a_repository_the_work_is_in_a_scratch_folder() {
+    let sandbox = Sandbox::new("");
+    let (code, spec) = sandbox.run("title = 'Scratch'\n[[tasks]]\nrun = 'pwd > where'");
+    assert_eq!((code, spec["status"].as_str()), (Some(0), Some("completed")), "{spec:#}");
+    assert!(spec["branch"].is_null());
+}

@@ -1,0 +1,116 @@
+//! The daemon ends, and the next one goes on.
+
+use rustix::process::Signal;
+
+use super::support::{Sandbox, lives, pid_in, wait_for};
+
+/// A spec whose one command notes each of its starts and waits at a barrier.
+fn barrier(sandbox: &Sandbox) -> String {
+    let at = |name: &str| sandbox.path(name).display().to_string();
+    format!(
+        "title = 'Barrier'\nrepo = 'repo'\n[[tasks]]\nrun = '''echo x >> {}; echo $$ > {}; \
+         while ! test -e {}; do sleep 0.02; done; echo 1 > one'''\n[[tasks]]\nrun = 'echo 2 > two'",
+        at("starts"),
+        at("pid"),
+        at("go")
+    )
+}
+
+#[test]
+fn sigterm_leaves_the_command_to_the_next_daemon() {
+    let mut sandbox = Sandbox::new("");
+    sandbox.start_daemon();
+    let id = sandbox.dispatch(&barrier(&sandbox));
+    let pid = pid_in(&sandbox.path("pid"));
+    assert!(sandbox.stop_daemon(Signal::TERM).success());
+    assert!(lives(pid), "the command outlives the daemon");
+    assert!(sandbox.good(&["status", "--json"]).json()["daemon"].is_null());
+    sandbox.start_daemon();
+    assert_eq!(sandbox.wait_for_status(&id, "running")["attempt"], 1);
+    sandbox.write("go", "");
+    let spec = sandbox.wait_for_status(&id, "completed");
+    assert_eq!((&spec["attempt"], &spec["tasks"][0]["tries"]), (&1.into(), &1.into()));
+    assert_eq!(sandbox.read("starts"), "x\n", "the command ran once");
+    assert_eq!(sandbox.git("repo", &["rev-list", "--count", &format!("main..boi/{id}")]), "2");
+}
+
+#[test]
+fn a_killed_daemon_loses_nothing() {
+    let mut sandbox = Sandbox::new("");
+    sandbox.start_daemon();
+    let id = sandbox.dispatch(&barrier(&sandbox));
+    let pid = pid_in(&sandbox.path("pid"));
+    sandbox.stop_daemon(Signal::KILL);
+    assert!(lives(pid), "the command outlives the daemon");
+    // It ends while no daemon runs: the next one finds how.
+    sandbox.write("go", "");
+    wait_for("the command ends", || (!lives(pid)).then_some(()));
+    sandbox.start_daemon();
+    let spec = sandbox.wait_for_status(&id, "completed");
+    assert_eq!((&spec["attempt"], &spec["tasks"][0]["tries"]), (&1.into(), &1.into()));
+    assert_eq!(sandbox.read("starts"), "x\n", "the command ran once");
+}
+
+#[test]
+fn sigint_stops_the_command_and_the_next_daemon_goes_on() {
+    let mut sandbox = Sandbox::new("stop_grace_seconds = 1");
+    sandbox.start_daemon();
+    let id = sandbox.dispatch(&barrier(&sandbox));
+    let pid = pid_in(&sandbox.path("pid"));
+    assert!(sandbox.stop_daemon(Signal::INT).success());
+    assert!(!lives(pid), "the command is stopped");
+    assert_eq!(sandbox.spec(&id)["status"], "queued");
+    sandbox.write("go", "");
+    sandbox.start_daemon();
+    let spec = sandbox.wait_for_status(&id, "completed");
+    assert_eq!((&spec["attempt"], &spec["status"]), (&1.into(), &"completed".into()));
+    assert_eq!(sandbox.git("repo", &["rev-list", "--count", &format!("main..boi/{id}")]), "2");
+}
+
+#[test]
+fn cancel_works_while_no_daemon_runs() {
+    let mut sandbox = Sandbox::new("stop_grace_seconds = 1");
+    sandbox.start_daemon();
+    let id = sandbox.dispatch(&barrier(&sandbox));
+    let pid = pid_in(&sandbox.path("pid"));
+    assert!(sandbox.stop_daemon(Signal::TERM).success());
+    sandbox.good(&["cancel", &id]);
+    assert!(!lives(pid), "the command is ended");
+    assert_eq!(sandbox.spec(&id)["status"], "canceled");
+}
+
+#[test]
+fn a_daemon_killed_again_and_again_carries_each_command_out_once() {
+    let mut sandbox = Sandbox::new("");
+    let starts = sandbox.path("starts").display().to_string();
+    let task = |n: u32| format!("[[tasks]]\nrun = 'echo {n} >> {starts}; sleep 0.1; echo {n} > f{n}'\n");
+    let spec = format!("title = 'Killed'\nrepo = 'repo'\n{}", (1..=8).map(task).collect::<String>());
+    sandbox.start_daemon();
+    let id = sandbox.dispatch(&spec);
+    for begun in 1..=6 {
+        let reached = |text: String| (text.lines().count() >= begun).then_some(());
+        wait_for("the next task", || std::fs::read_to_string(&starts).ok().and_then(reached));
+        sandbox.stop_daemon(Signal::KILL);
+        sandbox.start_daemon();
+    }
+    let spec = sandbox.wait_for_status(&id, "completed");
+    assert_eq!(spec["attempt"], 1);
+    assert_eq!(sandbox.read("starts"), (1..=8).map(|n| format!("{n}\n")).collect::<String>());
+    assert_eq!(sandbox.git("repo", &["rev-list", "--count", &format!("main..boi/{id}")]), "8");
+}
+
+#[test]
+fn ctrl_c_on_a_run_queues_its_spec_again() {
+    let mut sandbox = Sandbox::new("stop_grace_seconds = 1");
+    sandbox.write("spec.toml", barrier(&sandbox));
+    let mut pid = 0;
+    let code = sandbox.interrupt(&["run", "spec.toml"], Signal::INT, || pid = pid_in(&sandbox.path("pid")));
+    assert_eq!(code, Some(130));
+    assert!(!lives(pid), "the command is stopped");
+    let status = sandbox.good(&["status", "--json"]).json();
+    assert_eq!(status["specs"][0]["status"], "queued");
+    let id = status["specs"][0]["id"].as_str().unwrap().to_owned();
+    sandbox.write("go", "");
+    sandbox.start_daemon();
+    assert_eq!(sandbox.wait_for_status(&id, "completed")["attempt"], 1);
+}

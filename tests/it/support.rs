@@ -1,0 +1,289 @@
+//! A scratch world for one test: a home, a repository, the program, and a daemon that ends with it.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+/// Nothing that a test waits for takes so long.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Waits until `condition` gives something.
+#[track_caller]
+pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        assert!(Instant::now() < until, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Whether the process `pid` lives: one that only waits to be reaped does not.
+pub fn lives(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+}
+
+/// The pid in a file, once it is there.
+#[track_caller]
+pub fn pid_in(file: &Path) -> i32 {
+    wait_for(&format!("a pid in {}", file.display()), || fs::read_to_string(file).ok()?.trim().parse().ok())
+}
+
+/// The fake agent: Cargo builds examples before it runs the tests.
+fn fake_agent() -> PathBuf {
+    let program = Path::new(env!("CARGO_BIN_EXE_boi")).with_file_name("examples").join("fake-agent");
+    assert!(program.exists(), "{} is missing: `cargo build --example fake-agent`", program.display());
+    program
+}
+
+/// What a finished program said.
+#[derive(Debug)]
+pub struct Said {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Said {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// A scratch world. When it goes, nothing of it runs any more.
+pub struct Sandbox {
+    folder: tempfile::TempDir,
+    variables: Vec<(String, String)>,
+    daemon: Option<Child>,
+}
+
+impl Sandbox {
+    /// With a repository `repo` that has one commit on `main`, and a configuration.
+    pub fn new(config: &str) -> Sandbox {
+        let folder = tempfile::Builder::new().prefix("boi-it-").tempdir().expect("a folder");
+        let sandbox = Sandbox { folder, variables: Vec::new(), daemon: None };
+        fs::create_dir_all(sandbox.path("home")).expect("a home");
+        fs::create_dir_all(sandbox.path("boi")).expect("a home of boi");
+        fs::write(sandbox.path("boi/config.toml"), config).expect("a configuration");
+        sandbox.make_repo("repo");
+        sandbox
+    }
+
+    pub fn with_variables<N: Into<String>>(mut self, variables: impl IntoIterator<Item = (N, String)>) -> Sandbox {
+        self.variables.extend(variables.into_iter().map(|(name, value)| (name.into(), value)));
+        self
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn exists(&self, name: &str) -> bool {
+        self.path(name).exists()
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// Writes a file, or lets a barrier go.
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, text).expect("a file is written");
+        path
+    }
+
+    fn make_repo(&self, name: &str) {
+        fs::create_dir_all(self.path(name)).expect("a folder");
+        self.git(name, &["init", "-q", "-b", "main"]);
+        self.git(name, &["config", "user.name", "Test"]);
+        self.git(name, &["config", "user.email", "test@example.invalid"]);
+        self.write(&format!("{name}/a.txt"), "one\n");
+        self.git(name, &["add", "-A"]);
+        self.git(name, &["commit", "-q", "-m", "first"]);
+    }
+
+    fn isolated(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy().into_owned();
+            if ["GIT_", "BOI_", "CLAUDE", "ANTHROPIC_", "FAKE_AGENT_"].iter().any(|prefix| name.starts_with(prefix)) {
+                command.env_remove(name);
+            }
+        }
+        command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1").env("NO_COLOR", "1");
+        command.env("HOME", self.path("home")).stdin(Stdio::null()).current_dir(self.folder.path());
+        command
+    }
+
+    /// What git prints, which must succeed, without the end of its last line.
+    #[track_caller]
+    pub fn git(&self, folder: &str, arguments: &[&str]) -> String {
+        let mut command = self.isolated(Path::new("git"));
+        let output: Output = command.arg("-C").arg(self.path(folder)).args(arguments).output().expect("git runs");
+        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.isolated(Path::new(env!("CARGO_BIN_EXE_boi")));
+        command.env("BOI_HOME", self.path("boi")).env("CLAUDE_BIN", fake_agent());
+        command.env("FAKE_AGENT_TRACE", self.path("trace")).args(arguments);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Runs `boi` to its end.
+    #[track_caller]
+    pub fn boi(&self, arguments: &[&str]) -> Said {
+        let io = tempfile::tempdir().expect("a folder");
+        let (out, err) = (io.path().join("out"), io.path().join("err"));
+        let mut command = self.command(arguments);
+        command.stdout(File::create(&out).expect("a file")).stderr(File::create(&err).expect("a file"));
+        let mut child = command.spawn().expect("boi starts");
+        let ended = wait_for_end(&mut child);
+        let read = |path| String::from_utf8_lossy(&fs::read(path).expect("what it said")).into_owned();
+        let (out, err) = (read(out), read(err));
+        let Some(status) = ended else { panic!("boi {arguments:?} does not end: {out}{err}") };
+        Said { code: status.code(), out, err }
+    }
+
+    /// Runs `boi`, which must succeed.
+    #[track_caller]
+    pub fn good(&self, arguments: &[&str]) -> Said {
+        let said = self.boi(arguments);
+        assert_eq!(said.code, Some(0), "boi {arguments:?}: {said:?}");
+        said
+    }
+
+    /// Queues a spec with this text; its id.
+    #[track_caller]
+    pub fn dispatch(&self, spec: &str) -> String {
+        let name = format!("{}.toml", uuid::Uuid::new_v4());
+        self.write(&name, spec);
+        let said = self.good(&["dispatch", "--json", &name]).json();
+        said["specs"][0]["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// `boi run --json` of a spec with this text: the exit code and the spec.
+    #[track_caller]
+    pub fn run(&self, spec: &str) -> (Option<i32>, Value) {
+        self.write("spec.toml", spec);
+        let said = self.boi(&["run", "--json", "spec.toml"]);
+        (said.code, said.json()["specs"][0].clone())
+    }
+
+    #[track_caller]
+    pub fn spec(&self, id: &str) -> Value {
+        self.good(&["status", id, "--json"]).json()
+    }
+
+    /// The spec, once it has that status.
+    #[track_caller]
+    pub fn wait_for_status(&self, id: &str, status: &str) -> Value {
+        let mut last = Value::Null;
+        let until = Instant::now() + DEADLINE;
+        while Instant::now() < until {
+            last = self.spec(id);
+            if last["status"] == status {
+                return last;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("{id} does not become {status}: {last:#}\n{}", self.daemon_log());
+    }
+
+    fn daemon_log(&self) -> String {
+        fs::read_to_string(self.path("daemon.err")).unwrap_or_default()
+    }
+
+    /// Starts a daemon, and waits until it listens.
+    #[track_caller]
+    pub fn start_daemon(&mut self) {
+        assert!(self.daemon.is_none(), "one runs");
+        let log = File::options().create(true).append(true).open(self.path("daemon.err")).expect("a log");
+        let mut command = self.command(&["daemon", "run", "--foreground"]);
+        self.daemon = Some(command.stdout(Stdio::null()).stderr(log).spawn().expect("the daemon starts"));
+        wait_for("the daemon listens", || {
+            let said = self.boi(&["status", "--json"]);
+            (said.code == Some(0) && !said.json()["daemon"].is_null()).then_some(())
+        });
+    }
+
+    /// Ends the daemon with a signal.
+    #[track_caller]
+    pub fn stop_daemon(&mut self, signal: Signal) -> ExitStatus {
+        let mut child = self.daemon.take().expect("a daemon runs");
+        kill_process(Pid::from_child(&child), signal).expect("it is there");
+        wait_for_end(&mut child).unwrap_or_else(|| panic!("the daemon does not end: {}", self.daemon_log()))
+    }
+
+    /// Sends the daemon a signal that does not end it.
+    pub fn signal_daemon(&self, signal: Signal) {
+        let child = self.daemon.as_ref().expect("a daemon runs");
+        kill_process(Pid::from_child(child), signal).expect("it is there");
+    }
+
+    /// Starts `boi`, sends it a signal once `ready`, and waits for its end: its exit code.
+    #[track_caller]
+    pub fn interrupt(&self, arguments: &[&str], signal: Signal, ready: impl FnOnce()) -> Option<i32> {
+        let mut child =
+            self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("boi starts");
+        ready();
+        kill_process(Pid::from_child(&child), signal).expect("it is there");
+        wait_for_end(&mut child).expect("it ends").code()
+    }
+
+    /// Everything of the user's checkout that boi has no business with.
+    pub fn checkout(&self) -> Vec<Vec<u8>> {
+        let status = self.git("repo", &["--no-optional-locks", "status", "--porcelain=v2"]);
+        let files =
+            ["repo/.git/HEAD", "repo/.git/index", "repo/.git/config", "repo/.git/refs/heads/main", "repo/a.txt"];
+        let bytes = files.iter().map(|name| fs::read(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}")));
+        bytes.chain([status.into_bytes()]).collect()
+    }
+}
+
+/// How a child ended; one that does not is killed.
+fn wait_for_end(child: &mut Child) -> Option<ExitStatus> {
+    let until = Instant::now() + DEADLINE;
+    while Instant::now() < until {
+        if let Some(status) = child.try_wait().expect("a child of this process") {
+            return Some(status);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().expect("it is there");
+    child.wait().expect("it was killed");
+    None
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        // What a test left is ended with boi's own means, also when the test failed.
+        if let Ok(output) = self.command(&["status", "--json"]).output()
+            && let Ok(status) = serde_json::from_slice::<Value>(&output.stdout)
+        {
+            let specs = status["specs"].as_array().cloned().unwrap_or_default();
+            let open = specs.iter().filter(|spec| spec["finished_at"].is_null()).filter_map(|spec| spec["id"].as_str());
+            let ids: Vec<&str> = open.collect();
+            if !ids.is_empty()
+                && let Ok(mut cancel) =
+                    self.command(&["cancel"]).args(ids).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+            {
+                wait_for_end(&mut cancel);
+            }
+        }
+        if let Some(mut daemon) = self.daemon.take() {
+            daemon.kill().ok();
+            daemon.wait().ok();
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Whatever a command starts ends with it.
+
+use super::support::{Sandbox, lives, pid_in, wait_for};
+
+#[test]
+fn what_a_command_leaves_behind_is_ended() {
+    let sandbox = Sandbox::new("stop_grace_seconds = 1");
+    let pid = sandbox.path("pid").display().to_string();
+    let (code, spec) = sandbox.run(&format!(
+        "title = 'Left'\nrepo = 'repo'\n[[tasks]]\nrun = '''setsid sh -c 'echo $$ > {pid}; exec sleep 1000' & \
+         while ! test -s {pid}; do sleep 0.01; done; echo 1 > one'''"
+    ));
+    assert_eq!((code, spec["tasks"][0]["status"].as_str()), (Some(0), Some("done")), "{spec:#}");
+    assert!(!lives(pid_in(&sandbox.path("pid"))));
+}
+
+#[test]
+fn cancel_ends_a_tree_that_ignores_sigterm() {
+    let mut sandbox = Sandbox::new("stop_grace_seconds = 1");
+    sandbox.start_daemon();
+    let at = |name: &str| sandbox.path(name).display().to_string();
+    let id = sandbox.dispatch(&format!(
+        "title = 'Stubborn'\nrepo = 'repo'\n[[tasks]]\nrun = '''trap \"\" TERM; echo $$ > {}; \
+         setsid sh -c 'trap \"\" TERM; echo $$ > {}; while :; do sleep 1; done' & while :; do sleep 1; done'''",
+        at("shell"),
+        at("child")
+    ));
+    let pids = [pid_in(&sandbox.path("shell")), pid_in(&sandbox.path("child"))];
+    assert!(pids.iter().all(|pid| lives(*pid)));
+    sandbox.good(&["cancel", &id]);
+    assert!(!pids.iter().any(|pid| lives(*pid)), "something outlived `boi cancel`");
+    assert_eq!(sandbox.spec(&id)["status"], "canceled");
+    assert!(sandbox.exists(&format!("boi/worktrees/{id}")), "the worktree of a canceled spec stays");
+}
+
+#[test]
+fn cancel_ends_an_agent_and_what_it_started() {
+    let mut sandbox = Sandbox::new("stop_grace_seconds = 1");
+    sandbox.start_daemon();
+    let at = |name: &str| sandbox.path(name).display().to_string();
+    let id = sandbox.dispatch(&format!(
+        "title = 'Agent'\nrepo = 'repo'\n[[tasks]]\nprompt = '@@ignore-term@@ @@grandchild setsid {}@@ \
+         @@grandchild plain {}@@ @@touch {}@@ @@hang@@'",
+        at("g1"),
+        at("g2"),
+        at("ready")
+    ));
+    wait_for("the agent hangs", || sandbox.exists("ready").then_some(()));
+    let pids = [pid_in(&sandbox.path("g1")), pid_in(&sandbox.path("g2"))];
+    assert!(pids.iter().all(|pid| lives(*pid)));
+    sandbox.good(&["cancel", &id]);
+    assert!(!pids.iter().any(|pid| lives(*pid)), "something outlived `boi cancel`");
+}
