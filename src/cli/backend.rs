@@ -15,6 +15,7 @@ use crate::daemon::worker::Workers;
 use crate::daemon::{Event, Order, Spawn, reload};
 use crate::domain::id::SpecId;
 use crate::domain::spec::Spec;
+use crate::domain::verdict::ReloadOutcome;
 use crate::domain::view::{ConfigView, Counts, SlotsView, StatusView};
 use crate::host::clock;
 use crate::host::paths::Home;
@@ -174,9 +175,8 @@ fn own_status(home: &Home, filter: &Filter) -> Result<StatusView, CliError> {
 
 /// The configuration that a daemon would start with.
 fn own_config(home: &Home) -> ConfigView {
-    let (outcome, errors) = match reload::load(home) {
-        Ok(_) => ("applied", vec![]),
-        Err(error) => ("rejected", vec![error.to_string()]),
-    };
-    ConfigView { generation: 0, outcome: outcome.to_owned(), watch: "none".to_owned(), pending_restart: vec![], errors }
+    match reload::load(home) {
+        Ok(_) => ConfigView::without_daemon(ReloadOutcome::Applied, vec![]),
+        Err(error) => ConfigView::without_daemon(ReloadOutcome::Rejected, error.each()),
+    }
 }

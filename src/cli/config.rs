@@ -9,7 +9,6 @@ use super::{CliError, Context, ExitCode, FAILED, USAGE, print_json, print_line};
 use crate::config::keys::{self, KEYS, Key};
 use crate::config::{Loaded, Origin};
 use crate::daemon::reload::{self, ConfigError};
-use crate::host::paths;
 use crate::source::problem::Problems;
 
 /// `boi config check|show|get`.
@@ -43,8 +42,7 @@ fn check(context: &Context, file: Option<PathBuf>, json: bool) -> Result<ExitCod
             Ok(FAILED)
         }
         Err(error) => Err(error.into()),
-        Ok(loaded) => {
-            let warnings = warnings(&loaded);
+        Ok((_, warnings)) => {
             if json {
                 print_json(&json!({"file": path, "valid": true, "errors": [], "warnings": warnings}))?;
             } else {
@@ -56,15 +54,6 @@ fn check(context: &Context, file: Option<PathBuf>, json: bool) -> Result<ExitCod
             }
             Ok(0)
         }
-    }
-}
-
-/// What is valid and still will not work.
-fn warnings(loaded: &Loaded) -> Vec<String> {
-    let program = &loaded.config.claude_bin;
-    match paths::find_program(program) {
-        Some(_) => vec![],
-        None => vec![format!("claude_bin: `{program}` is not a program on the PATH; only `run` tasks will work")],
     }
 }
 

@@ -12,20 +12,20 @@ pub(super) fn carry_out(context: Context, command: Daemon) -> Result<ExitCode, C
     if !foreground {
         return Err(CliError::new(USAGE, "`boi daemon run` needs `--foreground`: it stays attached to the terminal"));
     }
-    let config = match reload::load(&context.home) {
-        Ok(loaded) => loaded.config,
+    let booted = match reload::boot(&context.home) {
+        Ok(booted) => booted,
         Err(error) => {
             let json = false;
             super::report(&error.into(), json, context.color);
             return Ok(BAD_CONFIG);
         }
     };
-    let home = context.home.with_paths(&config.paths);
+    let home = context.home.with_paths(&booted.config.paths);
     home.prepare()?;
-    let log = logs::begin(Target::Stderr { color: context.color }, &config.log)
+    let log = logs::begin(Target::Stderr { color: context.color }, &booted.config.log)
         .map_err(|message| CliError::new(BAD_CONFIG, message))?;
     block_on_daemon(async {
-        let running = Seat::take(&home)?.start(config, log, None)?;
+        let running = Seat::take(&home)?.start(booted, log, None)?;
         running.ended().await?;
         Ok(0)
     })

@@ -108,7 +108,7 @@ impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> CliError {
         match error {
             ConfigError::Invalid(problems) => CliError::Problems(vec![*problems]),
-            ConfigError::Unreadable { .. } => CliError::new(FAILED, error.to_string()),
+            ConfigError::Unreadable { .. } | ConfigError::Unsafe(_) => CliError::new(FAILED, error.to_string()),
         }
     }
 }

@@ -58,14 +58,14 @@ async fn through_daemon(context: &Context, backend: Backend, asked: &Run) -> Res
 }
 
 async fn as_daemon(context: &Context, asked: &Run) -> Result<ExitCode, CliError> {
-    let config = match reload::load(&context.home) {
-        Ok(loaded) => loaded.config,
+    let booted = match reload::boot(&context.home) {
+        Ok(booted) => booted,
         Err(error) => {
             super::report(&error.into(), asked.json, context.color);
             return Ok(BAD_CONFIG);
         }
     };
-    let home = context.home.clone().with_paths(&config.paths);
+    let home = context.home.clone().with_paths(&booted.config.paths);
     home.prepare()?;
     let seat = Seat::take(&home)?;
     let loaded = specs::load(&asked.files, Some(seat.store()))?;
@@ -74,8 +74,9 @@ async fn as_daemon(context: &Context, asked: &Run) -> Result<ExitCode, CliError>
     let log_file = home.logs().join("daemon.log");
     let file = files::private_log(&log_file)
         .map_err(|error| CliError::new(FAILED, format!("cannot open {}: {error}", log_file.display())))?;
-    let log = logs::begin(Target::File(file), &config.log).map_err(|message| CliError::new(BAD_CONFIG, message))?;
-    let running = seat.start(config, log, Some(ids.clone()))?;
+    let log =
+        logs::begin(Target::File(file), &booted.config.log).map_err(|message| CliError::new(BAD_CONFIG, message))?;
+    let running = seat.start(booted, log, Some(ids.clone()))?;
     follow_own(context, running, &ids, asked.json).await
 }
 

@@ -1,22 +1,8 @@
 //! What differs between two configurations, and what a running daemon makes of it. Pure, and made from the key table.
 
-use serde::{Deserialize, Serialize};
-
 use super::Config;
-use super::keys::{KEYS, Key, TakesEffect};
-
-/// One key whose value differs. Values are shown as `config.toml` writes them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Change {
-    /// The key's name.
-    pub key: String,
-    /// Its value before.
-    pub old: String,
-    /// Its value now.
-    pub new: String,
-    /// When that takes effect.
-    pub takes_effect: TakesEffect,
-}
+use super::keys::{KEYS, Key};
+use crate::domain::verdict::{Change, TakesEffect};
 
 /// What a running daemon does about a configuration that was read from disk.
 #[derive(Debug, Clone, PartialEq, Eq)]

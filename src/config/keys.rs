@@ -6,9 +6,10 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Config;
+use crate::domain::verdict::TakesEffect;
 use crate::source::closest;
 use crate::spec::TIMEOUT_MINUTES;
 
@@ -46,20 +47,6 @@ pub enum Kind {
     LogFilter,
     /// A path; empty: the usual place.
     Path,
-}
-
-/// When a change of a key takes effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TakesEffect {
-    /// With the next tick.
-    NextTick,
-    /// For the workers that are started from now on.
-    NextWorker,
-    /// With the swap itself.
-    AtOnce,
-    /// When the daemon is restarted; until then the old value stays in force.
-    Restart,
 }
 
 /// A key's value. Displayed as it is written in `config.toml`.
@@ -108,24 +95,6 @@ impl Key {
 /// The key of this name, or the name that was probably meant.
 pub fn find(name: &str) -> Result<&'static Key, Option<&'static str>> {
     KEYS.iter().find(|key| key.name == name).ok_or_else(|| closest(name, KEYS.iter().map(|key| key.name)))
-}
-
-impl TakesEffect {
-    /// In words: `next tick`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            TakesEffect::NextTick => "next tick",
-            TakesEffect::NextWorker => "next worker",
-            TakesEffect::AtOnce => "at once",
-            TakesEffect::Restart => "restart",
-        }
-    }
-}
-
-impl fmt::Display for TakesEffect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
 }
 
 impl fmt::Display for Value {

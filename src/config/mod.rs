@@ -176,6 +176,40 @@ pub fn parse(name: &str, bytes: &[u8], defaults: &Defaults) -> Result<Loaded, Pr
     source::read(name, bytes, MAX_BYTES, |document, root, faults| Some(read::read(document, root, faults, defaults)))
 }
 
+/// What the host says of values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Whether `claude_bin` can be executed by the daemon.
+    pub program_found: bool,
+    /// What the log makes of the filter.
+    pub log_filter: Result<(), String>,
+}
+
+/// Holds a configuration against what the host says. `in_force`: what it would replace. `Ok`: what is valid and still
+/// will not work. A program that is not there refuses only a change of it: else a removed program would keep every other
+/// key from changing.
+pub fn vet(loaded: &Loaded, in_force: Option<&Config>, facts: &Facts) -> Result<Vec<String>, Problems> {
+    let (config, mut problems, mut warnings) = (&loaded.config, Vec::new(), Vec::new());
+    if !facts.program_found {
+        let program = &config.claude_bin;
+        let changed = in_force.is_some_and(|in_force| in_force.claude_bin != *program);
+        if changed {
+            let message = format!("`{program}` is not a program on the daemon's PATH");
+            let hint = "give its whole path, or install it first".to_owned();
+            problems.push(loaded.problem_at("claude_bin", message, Some(hint)));
+        } else {
+            warnings.push(format!("claude_bin: `{program}` is not a program on the PATH; only `run` tasks will work"));
+        }
+    }
+    if let Err(message) = &facts.log_filter {
+        problems.push(loaded.problem_at("log", message, None));
+    }
+    match loaded.problems(problems) {
+        Some(problems) => Err(problems),
+        None => Ok(warnings),
+    }
+}
+
 impl Loaded {
     /// Where the value of `key` comes from.
     pub fn origin(&self, key: &Key) -> Origin {

@@ -9,6 +9,7 @@
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -21,12 +22,13 @@ use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 use super::handle::{Handle, Shared};
-use super::reload;
+use super::reload::{Asker, Booted, Judge, Outlets, Reloader};
 use super::worker::Workers;
 use super::{Daemon, Event, Leaving};
-use crate::config::{Config, HotConfig};
+use crate::config::HotConfig;
 use crate::control::server;
 use crate::domain::id::SpecId;
+use crate::domain::view::ConfigView;
 use crate::host::files;
 use crate::host::logs::LogFilter;
 use crate::host::paths::Home;
@@ -75,6 +77,7 @@ pub struct Running {
     work: JoinHandle<Result<(), StoreError>>,
     server: JoinHandle<()>,
     listener: JoinHandle<()>,
+    reloader: Reloader,
     home: Home,
     pid_file: File,
 }
@@ -101,11 +104,17 @@ impl Seat {
         self.store.as_ref()
     }
 
-    /// Starts the daemon under `config`. `scope`: it claims only these and what they wait for.
-    pub fn start(self, config: Config, log: LogFilter, scope: Option<Vec<SpecId>>) -> Result<Running, BootError> {
+    /// Starts the daemon under what was booted. `scope`: it claims only these and what they wait for.
+    pub fn start(self, booted: Booted, log: LogFilter, scope: Option<Vec<SpecId>>) -> Result<Running, BootError> {
         let Seat { home, pid_file, signals, store } = self;
-        let hot = Arc::new(ArcSwap::from_pointee(HotConfig { generation: 1, config }));
-        let shared = Arc::new(Shared::new(reload::applied_view(1, &[]), scope.is_some()));
+        if let Some(refusal) = &booted.degraded {
+            error!(
+                "configuration rejected; the daemon runs on the last good one, kept in {}:\n{refusal}",
+                home.last_good_config().display()
+            );
+        }
+        let hot = Arc::new(ArcSwap::from_pointee(HotConfig { generation: 1, config: booted.config.clone() }));
+        let shared = Arc::new(Shared::new(booted.view(), scope.is_some()));
         let (events, inbox) = mpsc::unbounded_channel();
         let handle = Handle {
             store: Arc::clone(&store),
@@ -118,9 +127,15 @@ impl Seat {
         let server = tokio::spawn(server::serve(listener, handle.clone()));
         let workers = Workers { home: home.clone(), store: Arc::clone(&store), shared: Arc::clone(&shared) };
         let daemon = Daemon::new(store, hot, shared, workers, scope, (events, inbox));
-        let listener = tokio::spawn(listen(signals, home.clone(), handle.clone(), log));
+        let reloader = {
+            let set_log = Box::new(move |filter: &str| log.set(filter));
+            let outlets = Outlets { tell: tell(handle.clone()), set_log };
+            Reloader::start(Judge::new(home.clone(), &booted, Arc::clone(&handle.hot), outlets))
+                .map_err(|source| BootError::Io { path: home.config_file(), source })?
+        };
+        let listener = tokio::spawn(listen(signals, handle.clone(), reloader.asker()));
         info!(pid = std::process::id(), home = %home.root().display(), "daemon started");
-        Ok(Running { handle, work: tokio::spawn(daemon.run()), server, listener, home, pid_file })
+        Ok(Running { handle, work: tokio::spawn(daemon.run()), server, listener, reloader, home, pid_file })
     }
 }
 
@@ -133,6 +148,7 @@ impl Running {
         });
         self.listener.abort();
         self.server.abort();
+        drop(self.reloader);
         let socket = self.home.socket();
         if let Err(source) = std::fs::remove_file(&socket)
             && source.kind() != io::ErrorKind::NotFound
@@ -157,8 +173,19 @@ fn write_pid(file: &mut File) -> io::Result<()> {
     writeln!(file, "{}", std::process::id())
 }
 
+/// Whom each verdict on the configuration is told: the loop, when something was swapped, and whoever asks for the state.
+fn tell(handle: Handle) -> Box<dyn Fn(&ConfigView) + Send> {
+    let generation = AtomicU64::new(1);
+    Box::new(move |view| {
+        if generation.swap(view.generation, Ordering::Relaxed) != view.generation {
+            handle.send(Event::Reloaded);
+        }
+        handle.shared.set_config(view.clone());
+    })
+}
+
 /// Turns signals into events: HUP reads the configuration again, INT stops the workers, TERM leaves them running.
-async fn listen(mut signals: Signals, home: Home, handle: Handle, log: LogFilter) {
+async fn listen(mut signals: Signals, handle: Handle, asker: Asker) {
     let had_terminal = has_terminal();
     let mut asked = false;
     while let Some(signal) = signals.next().await {
@@ -167,10 +194,7 @@ async fn listen(mut signals: Signals, home: Home, handle: Handle, log: LogFilter
                 warn!("the terminal is gone: the daemon ends, what runs lives on");
                 handle.send(Event::Leave(Leaving::Detach));
             }
-            SIGHUP => {
-                reload::reload(&home, &handle.hot, &handle.shared, &log);
-                handle.send(Event::Reloaded);
-            }
+            SIGHUP => asker.ask(),
             SIGINT if !asked => {
                 info!("interrupted: workers are stopped and their specs queued again; once more leaves them running");
                 handle.send(Event::Leave(Leaving::Stop));

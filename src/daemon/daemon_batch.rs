@@ -14,6 +14,7 @@ use crate::config::{Config, HotConfig};
 use crate::domain::attempt::{Ending, SpecStatus};
 use crate::domain::id::SpecId;
 use crate::domain::spec::{Action, Deliver, Spec, Task};
+use crate::domain::verdict::ReloadOutcome;
 use crate::domain::view::ConfigView;
 use crate::host::clock;
 use crate::host::store::{Access, Claimed, Fence, Filter, SqliteStore, Store};
@@ -85,13 +86,7 @@ impl Bench {
         store.enqueue(titles.iter().map(|title| spec(title)).collect(), clock::now()).unwrap();
         let config = Config { max_workers, spawns_per_tick, spawn_jitter_ms: jitter, ..Config::default() };
         let hot = Arc::new(ArcSwap::from_pointee(HotConfig { generation: 1, config }));
-        let view = ConfigView {
-            generation: 1,
-            outcome: "applied".into(),
-            watch: "signal".into(),
-            pending_restart: vec![],
-            errors: vec![],
-        };
+        let view = ConfigView::without_daemon(ReloadOutcome::Applied, vec![]);
         let shared = Arc::new(Shared::new(view, false));
         let (note, spawned) = mpsc::unbounded_channel();
         let (events, inbox) = mpsc::unbounded_channel();

@@ -8,6 +8,7 @@ pub mod pace;
 pub mod prompt;
 pub mod recover;
 pub mod retry;
+pub mod settle;
 pub mod step;
 pub mod text;
 pub mod tick;

@@ -11,4 +11,5 @@ pub mod id;
 pub mod outcome;
 pub mod spec;
 pub mod time;
+pub mod verdict;
 pub mod view;

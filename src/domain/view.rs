@@ -6,6 +6,7 @@ use super::attempt::{SpecStatus, TaskStatus};
 use super::id::SpecId;
 use super::outcome::{Delivery, Usage};
 use super::time::Timestamp;
+use super::verdict::{ReloadOutcome, Verdict, WatchMode};
 
 /// The whole state, as far as asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,19 +44,48 @@ pub struct DaemonView {
     pub scoped: bool,
 }
 
-/// The configuration in force.
+/// The configuration in force, and what is on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigView {
     /// Its number; every swap adds one.
     pub generation: u64,
-    /// What became of the last reading: `applied`, `unchanged`, `rejected` or `missing`.
-    pub outcome: String,
-    /// How changes of the file are noticed: `signal` (on SIGHUP) or `none` (no daemon runs).
-    pub watch: String,
-    /// Frozen keys that differ on disk.
+    /// What became of the last reading.
+    pub outcome: ReloadOutcome,
+    /// How changes of the file are noticed.
+    pub watch: WatchMode,
+    /// Frozen keys that differ on disk: `KEY: OLD -> NEW`.
     pub pending_restart: Vec<String>,
     /// What is wrong with the file on disk.
     pub errors: Vec<String>,
+    /// What is valid and still will not work.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    /// Whether the daemon started on its last good configuration, because the file is bad.
+    #[serde(default)]
+    pub degraded: bool,
+    /// The last reading; `None` while no daemon runs.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
+    /// The reading that put this generation in force.
+    #[serde(default)]
+    pub last_applied: Option<Verdict>,
+}
+
+impl ConfigView {
+    /// What is known of the configuration while no daemon runs.
+    pub fn without_daemon(outcome: ReloadOutcome, errors: Vec<String>) -> ConfigView {
+        ConfigView {
+            generation: 0,
+            outcome,
+            watch: WatchMode::None,
+            pending_restart: Vec::new(),
+            errors,
+            warnings: Vec::new(),
+            degraded: false,
+            verdict: None,
+            last_applied: None,
+        }
+    }
 }
 
 /// Places for workers.

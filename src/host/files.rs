@@ -40,9 +40,14 @@ pub enum Durability {
 
 /// Writes a record as JSON: whoever looks finds all of it or nothing.
 pub fn write_record<T: Serialize>(path: &Path, record: &T, durability: Durability) -> io::Result<()> {
+    replace(path, &serde_json::to_vec(record)?, durability)
+}
+
+/// Writes a file of mode 0600 so that whoever looks finds all of it or what was there before.
+pub fn replace(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
     let staged = path.with_extension("new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&staged)?;
-    file.write_all(&serde_json::to_vec(record)?)?;
+    file.write_all(bytes)?;
     if durability == Durability::Power {
         file.sync_all()?;
     }

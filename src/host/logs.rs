@@ -47,6 +47,11 @@ impl LogFilter {
     }
 }
 
+/// Whether the subscriber takes a filter.
+pub fn check(filter: &str) -> Result<(), String> {
+    parse(filter).map(drop)
+}
+
 fn parse(filter: &str) -> Result<EnvFilter, String> {
     EnvFilter::try_new(filter).map_err(|error| format!("the log filter `{filter}` is not valid: {error}"))
 }

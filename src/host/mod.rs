@@ -4,6 +4,7 @@
 //! reads the environment or speaks SQL.
 
 pub mod clock;
+pub mod config_file;
 pub mod files;
 pub mod logs;
 pub mod paths;

@@ -135,6 +135,16 @@ impl Home {
         self.root.join("config.toml")
     }
 
+    /// The last reading of the configuration, for who looks while no daemon runs.
+    pub fn reload_record(&self) -> PathBuf {
+        self.root.join("state/reload.json")
+    }
+
+    /// The last configuration that was in force.
+    pub fn last_good_config(&self) -> PathBuf {
+        self.root.join("state/last-good.toml")
+    }
+
     /// The control socket.
     pub fn socket(&self) -> PathBuf {
         self.root.join("boi.sock")
@@ -243,6 +253,11 @@ impl ShortPath {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Refuses a configuration that others can change; `metadata` is that of the open file.
+pub fn check_config(path: &Path, metadata: &Metadata) -> Result<(), HomeError> {
+    check(path, metadata, false)
 }
 
 fn check(path: &Path, metadata: &Metadata, directory: bool) -> Result<(), HomeError> {

@@ -134,6 +134,19 @@ impl Problems {
             .collect()
     }
 
+    /// Each problem in one line: `FILE:LINE:COLUMN: MESSAGE (HINT)`.
+    pub fn lines(&self) -> Vec<String> {
+        let line = |report: ProblemReport| {
+            let place = match (report.line, report.column) {
+                (Some(line), Some(column)) => format!(":{line}:{column}"),
+                _ => String::new(),
+            };
+            let hint = report.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
+            format!("{}{place}: {}{hint}", report.file, report.message)
+        };
+        self.reports().into_iter().map(line).collect()
+    }
+
     /// All of it for people: each problem with its place, the source line, a caret and the hint.
     pub fn render(&self, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() }.term_width(120);

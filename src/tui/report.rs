@@ -6,6 +6,7 @@ use crate::decide::text;
 use crate::domain::attempt::{SpecStatus, TaskStatus};
 use crate::domain::outcome::{Delivery, Usage};
 use crate::domain::time::Timestamp;
+use crate::domain::verdict::ReloadOutcome;
 use crate::domain::view::{SpecView, StatusView, TryView};
 
 /// The whole state.
@@ -19,8 +20,10 @@ pub fn all(status: &StatusView, now: Timestamp, color: bool) -> String {
         None => line(&mut out, "daemon: none runs; start one: `boi daemon run --foreground`"),
     }
     let config = &status.config;
-    match config.outcome.as_str() {
-        "rejected" => line(&mut out, &paint("config: the file on disk is rejected: `boi config check`", 31, color)),
+    match config.outcome {
+        ReloadOutcome::Rejected => {
+            line(&mut out, &paint("config: the file on disk is rejected: `boi config check`", 31, color))
+        }
         _ if status.daemon.is_some() => line(&mut out, &format!("config: generation {}", config.generation)),
         _ => {}
     }

@@ -7,8 +7,9 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::changes::{diff, plan};
-use super::keys::{KEYS, Kind, TakesEffect, Value, find};
+use super::keys::{KEYS, Kind, Value, find};
 use super::*;
+use crate::domain::verdict::{Change, TakesEffect};
 
 fn load(text: &str) -> Loaded {
     parse("config.toml", text.as_bytes(), &Defaults::default()).unwrap_or_else(|problems| panic!("{problems}"))
@@ -144,10 +145,9 @@ fn a_plan_puts_hot_keys_in_force_and_holds_back_the_others() {
     let on_disk = load("max_workers = 6\nretry_count = 5\npaths.db = \"/x\"").config;
     let made = plan(&in_force, &on_disk);
     assert_eq!((made.config.max_workers, made.config.retry_count, &made.config.paths.db), (6, 3, &None));
-    let shown = |changes: &[changes::Change]| {
-        let line = |change: &changes::Change| {
-            format!("{} {} -> {} ({})", change.key, change.old, change.new, change.takes_effect)
-        };
+    let shown = |changes: &[Change]| {
+        let line =
+            |change: &Change| format!("{} {} -> {} ({})", change.key, change.old, change.new, change.takes_effect);
         changes.iter().map(line).collect::<Vec<_>>()
     };
     assert_eq!(shown(&made.applied), ["max_workers 3 -> 6 (next tick)"]);

@@ -1,0 +1,52 @@
+//! How reliably and how fast a saved `config.toml` is in force: `cargo bench --bench reload [-- ROUNDS [STYLE]]`.
+//!
+//! Each style of saving is carried out ROUNDS times (25) against the real reload thread. The delay is that from the end
+//! of the save, by the file's own time or the clock, to the swap. Exits with 1 when a figure is worse than promised.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+#[path = "../tests/helpers/saves.rs"]
+mod saves;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let rounds = arguments.first().and_then(|rounds| rounds.parse().ok()).unwrap_or(25);
+    let wanted = arguments.get(1).map(String::as_str).unwrap_or("");
+    println!(
+        "{:<40} {:>5} {:>6} {:>5} {:>9} {:>9} {:>9}",
+        "style", "saves", "missed", "wrong", "median", "p99", "most"
+    );
+    let (mut total, mut ordinary, mut good) = (saves::Figures::default(), saves::Figures::default(), true);
+    for style in saves::styles().iter().filter(|style| style.name.contains(wanted)) {
+        let Some(figures) = saves::measure(style, rounds) else {
+            println!("{:<40} skipped: there is no `{}`", style.name, style.program);
+            continue;
+        };
+        row(style.name, &figures);
+        good &= figures.missed == 0 && figures.wrong == 0 && figures.percentile(0.99) <= style.within;
+        for sum in [Some(&mut total), (style.within == Duration::from_millis(50)).then_some(&mut ordinary)] {
+            let Some(sum) = sum else { continue };
+            sum.saves += figures.saves;
+            sum.missed += figures.missed;
+            sum.wrong += figures.wrong;
+            sum.delays.extend(&figures.delays);
+        }
+    }
+    row("all that close or rename", &ordinary);
+    row("all", &total);
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn row(name: &str, figures: &saves::Figures) {
+    let ms = |of: Duration| format!("{:.1} ms", of.as_secs_f64() * 1000.0);
+    println!(
+        "{name:<40} {:>5} {:>6} {:>5} {:>9} {:>9} {:>9}",
+        figures.saves,
+        figures.missed,
+        figures.wrong,
+        ms(figures.percentile(0.5)),
+        ms(figures.percentile(0.99)),
+        ms(figures.percentile(1.0))
+    );
+}
