@@ -49,11 +49,12 @@ impl Watch {
     pub(super) fn wait(&mut self, deadline: Option<Instant>) -> io::Result<Woken> {
         let now = Instant::now();
         let resting = self.quiet_until > now;
-        let until = match (deadline, resting && self.growth.stirred()) {
-            (Some(deadline), true) => Some(deadline.min(self.quiet_until)),
-            (None, true) => Some(self.quiet_until),
-            (deadline, false) => deadline,
+        let look_at = match (resting, self.growth.source().is_some()) {
+            (true, _) if self.growth.stirred() => Some(self.quiet_until),
+            (false, false) => Some(now + LOOK_EVERY),
+            _ => None,
         };
+        let until = [deadline, look_at].into_iter().flatten().min();
         {
             let mut sources =
                 vec![PollFd::new(&self.terminate, PollFlags::IN), PollFd::new(&self.child, PollFlags::IN)];
@@ -96,7 +97,8 @@ pub(super) fn ignore_hangup() {
 
 #[cfg(target_os = "linux")]
 mod growth {
-    //! Growth by inotify: a command that prints nothing costs no wake-up.
+    //! Growth by inotify: a command that prints nothing costs no wake-up. Where the kernel has no instance left (128 for
+    //! all programs of a user, by default), it is looked for.
 
     use std::io;
     use std::mem::MaybeUninit;
@@ -106,21 +108,31 @@ mod growth {
     use rustix::fs::inotify;
 
     pub(super) struct Growth {
-        events: OwnedFd,
+        events: Option<OwnedFd>,
         stirred: bool,
     }
 
     impl Growth {
         pub(super) fn new(files: &[PathBuf]) -> io::Result<Growth> {
-            let events = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
+            let events = match inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK) {
+                Ok(events) => events,
+                Err(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => {
+                    return Ok(Growth { events: None, stirred: true });
+                }
+                Err(error) => return Err(error.into()),
+            };
             for file in files.iter().filter(|file| file.exists()) {
-                inotify::add_watch(&events, file, inotify::WatchFlags::MODIFY)?;
+                match inotify::add_watch(&events, file, inotify::WatchFlags::MODIFY) {
+                    Ok(_) => {}
+                    Err(rustix::io::Errno::NOSPC) => return Ok(Growth { events: None, stirred: true }),
+                    Err(error) => return Err(error.into()),
+                }
             }
-            Ok(Growth { events, stirred: false })
+            Ok(Growth { events: Some(events), stirred: false })
         }
 
         pub(super) fn source(&self) -> Option<BorrowedFd<'_>> {
-            Some(self.events.as_fd())
+            self.events.as_ref().map(AsFd::as_fd)
         }
 
         /// Whether growth was seen and its size is to be looked at again.
@@ -130,9 +142,10 @@ mod growth {
 
         /// Takes what was noticed; returns whether anything grew.
         pub(super) fn look(&mut self) -> bool {
+            let Some(events) = &self.events else { return true };
             let before = std::mem::take(&mut self.stirred);
             let mut buffer = [MaybeUninit::uninit(); 4096];
-            let mut reader = inotify::Reader::new(&self.events, &mut buffer);
+            let mut reader = inotify::Reader::new(events, &mut buffer);
             while reader.next().is_ok() {
                 self.stirred = true;
             }

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -253,7 +253,7 @@ fn vim(program: &str, root: &Path, dir: &Path, text: &str, backup: &str) -> Opti
     let read = format!("0r {}", new.display());
     run(Command::new(program)
         .args(quiet)
-        .args(["-c", &set, "-c", "%d _", "-c", &read, "-c", "$d _", "-c", "wq"])
+        .args(["-c", &set, "-c", "%d _", "-c", &read, "-c", "wq"])
         .arg("config.toml")
         .current_dir(root));
     None
@@ -424,19 +424,40 @@ pub fn styles() -> Vec<Style> {
     ]
 }
 
-/// nano needs a terminal: `script` gives it one.
+/// nano needs a terminal: `script` gives it one. Keys are typed once it has drawn its screen: before that, the terminal
+/// would change them.
 fn nano(root: &Path, new: &Path) {
-    let keys = format!("\x1b\\\x1bT\x12{}\r\x0f\r\x18", new.display());
     let mut child = Command::new("script")
-        .args(["-qfec", "nano -I -R -L config.toml", "/dev/null"])
+        .args(["-qfec", "nano -I -L config.toml", "/dev/null"])
         .current_dir(root)
         .env("TERM", "xterm")
         .env("HOME", root)
         .stdin(Stdio::piped())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .expect("script starts");
-    child.stdin.as_mut().expect("stdin").write_all(keys.as_bytes()).expect("keys");
+    let (mut keys, mut screen) = (child.stdin.take().expect("stdin"), child.stdout.take().expect("stdout"));
+    let mut drawn = Vec::new();
+    let mut until = |wanted: &[u8]| {
+        let mut chunk = [0; 4096];
+        while !drawn.windows(wanted.len()).any(|part| part == wanted) {
+            let read = screen.read(&mut chunk).expect("a screen");
+            assert!(read > 0, "nano ended: {}", String::from_utf8_lossy(&drawn));
+            drawn.extend_from_slice(&chunk[..read]);
+        }
+        drawn.clear();
+    };
+    until(b"Exit");
+    write!(keys, "\x1b\\\x1bt\x12").expect("keys");
+    until(b"insert");
+    write!(keys, "{}\r", new.display()).expect("keys");
+    until(b"Read ");
+    write!(keys, "\x0f").expect("keys");
+    until(b"Name to Write");
+    write!(keys, "\r").expect("keys");
+    until(b"Wrote ");
+    write!(keys, "\x18").expect("keys");
+    std::io::copy(&mut screen, &mut std::io::sink()).expect("a screen");
     assert!(child.wait().expect("nano ends").success());
 }

@@ -75,6 +75,17 @@ impl Judge {
         judge
     }
 
+    /// The same with another validator.
+    #[cfg(test)]
+    pub(super) fn with_validator(self, validate: Validate) -> Judge {
+        Judge { validate, ..self }
+    }
+
+    #[cfg(test)]
+    pub(super) fn view(&self) -> &ConfigView {
+        &self.view
+    }
+
     pub(super) fn path(&self) -> PathBuf {
         self.home.config_file()
     }

@@ -315,4 +315,4 @@ fn hex(hash: &Hash) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+mod daemon_hotreload;

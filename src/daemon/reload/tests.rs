@@ -1,1 +1,0 @@
-//! The reload thread, in process.
