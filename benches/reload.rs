@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 #[path = "../tests/helpers/saves.rs"]
+#[allow(dead_code, reason = "the tests use the rest")]
 mod saves;
 
 fn main() -> ExitCode {

@@ -39,7 +39,7 @@ pub(super) enum Command {
     Pause(Plain),
     /// Claim again after `boi pause`
     Resume(Plain),
-    /// Look at the configuration
+    /// Look at the configuration, and change it
     #[command(subcommand)]
     Config(Config),
     /// The daemon that drains the queue
@@ -173,6 +173,28 @@ pub(super) enum Config {
         #[arg(long)]
         json: bool,
     },
+    /// Change one key in the file; everything else in it stays as it is
+    Set {
+        /// The key
+        key: String,
+        /// Its value, as config.toml writes it; text needs no quotes
+        #[arg(allow_hyphen_values = true)]
+        value: String,
+        /// Ask the daemon for its verdict, as `boi daemon reload` does
+        #[arg(long)]
+        reload: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what differs between the file and what is in force
+    Diff {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the JSON Schema of config.toml, for editors
+    Schema,
     /// Show every key with its value
     Show {
         /// Print JSON
@@ -204,6 +226,15 @@ pub(super) enum Daemon {
         #[arg(long)]
         foreground: bool,
     },
+    /// Have the daemon read config.toml again, and say what came of it
+    ///
+    /// Saving the file is enough; this waits for the verdict. Exit codes: 0 it is in force, 1 it is rejected, 3 no daemon
+    /// runs, 4 no verdict within 10 s.
+    Reload {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 impl Command {
@@ -218,9 +249,15 @@ impl Command {
             | Command::Clean(Clean { json, .. })
             | Command::Pause(Plain { json })
             | Command::Resume(Plain { json })
-            | Command::Config(Config::Check { json, .. } | Config::Show { json, .. } | Config::Get { json, .. }) => {
-                *json
-            }
+            | Command::Daemon(Daemon::Reload { json })
+            | Command::Config(
+                Config::Check { json, .. }
+                | Config::Show { json, .. }
+                | Config::Get { json, .. }
+                | Config::Set { json, .. }
+                | Config::Diff { json },
+            ) => *json,
+            Command::Config(Config::Schema) => true,
             Command::Log(_) | Command::Daemon(_) | Command::Completions { .. } => false,
         }
     }

@@ -5,19 +5,35 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use super::args::Config as Asked;
-use super::{CliError, Context, ExitCode, FAILED, USAGE, print_json, print_line};
+use super::backend::Backend;
+use super::{
+    CliError, Context, ExitCode, FAILED, NO_DAEMON, USAGE, block_on, config_set, print, print_json, print_line, reload,
+};
 use crate::config::keys::{self, KEYS, Key};
-use crate::config::{Loaded, Origin};
-use crate::daemon::reload::{self, ConfigError};
+use crate::config::{Loaded, Origin, schema};
+use crate::control::wire::InForce;
+use crate::daemon::reload::{self as load_config, ConfigError};
+use crate::domain::verdict::Change;
 use crate::source::problem::Problems;
+use crate::tui;
 
-/// `boi config check|show|get`.
+/// `boi config`.
 pub(super) fn carry_out(context: &Context, asked: Asked) -> Result<ExitCode, CliError> {
+    if let Asked::Schema = asked {
+        print_json(&schema::schema())?;
+        return Ok(0);
+    }
     context.home.check()?;
     match asked {
+        Asked::Schema => unreachable!("carried out above"),
+        Asked::Set { key, value, reload, json } => {
+            let code = config_set::set(context, &key, &value, json && !reload)?;
+            if reload { block_on(reload::reload(context, json)) } else { Ok(code) }
+        }
+        Asked::Diff { json } => block_on(diff(context, json)),
         Asked::Check { file, json } => check(context, file, json),
-        Asked::Show { json, origin } => show(&reload::load(&context.home)?, json, origin),
-        Asked::Get { key, json, origin } => get(&reload::load(&context.home)?, &key, json, origin),
+        Asked::Show { json, origin } => show(&load_config::load(&context.home)?, json, origin),
+        Asked::Get { key, json, origin } => get(&load_config::load(&context.home)?, &key, json, origin),
     }
 }
 
@@ -36,7 +52,7 @@ fn check(context: &Context, file: Option<PathBuf>, json: bool) -> Result<ExitCod
             Ok(())
         }
     };
-    match reload::load_file(&path) {
+    match load_config::load_file(&path) {
         Err(ConfigError::Invalid(problems)) => {
             errors(&problems)?;
             Ok(FAILED)
@@ -73,14 +89,51 @@ fn show(loaded: &Loaded, json: bool, origin: bool) -> Result<ExitCode, CliError>
     Ok(0)
 }
 
-fn get(loaded: &Loaded, name: &str, json: bool, origin: bool) -> Result<ExitCode, CliError> {
-    let key = keys::find(name).map_err(|closest| {
+/// What differs between the file and what is in force.
+async fn diff(context: &Context, json: bool) -> Result<ExitCode, CliError> {
+    let Backend::Daemon(client) = Backend::find(&context.home).await? else {
+        return Err(CliError::new(NO_DAEMON, "no daemon runs, so nothing is in force")
+            .hint("`boi config show` shows what one would start with"));
+    };
+    let in_force: InForce = client.ask("/v1/config", &()).await?;
+    let on_disk = match load_config::load(&context.home) {
+        Ok(loaded) => loaded,
+        Err(rejection) => {
+            super::report(&rejection.into(), json, context.color);
+            return Ok(FAILED);
+        }
+    };
+    let changes: Vec<Change> = KEYS
+        .iter()
+        .filter_map(|key| {
+            let (old, new) = (in_force.values.get(key.name)?.clone(), key.get(&on_disk.config).to_string());
+            (old != new).then(|| Change { key: key.name.to_owned(), old, new, takes_effect: key.takes_effect })
+        })
+        .collect();
+    if json {
+        print_json(&json!({"generation": in_force.generation, "changes": changes}))?;
+    } else if changes.is_empty() {
+        print_line(&format!("none: generation {} is what the file says", in_force.generation))?;
+    } else {
+        let lines: String = changes.iter().map(|change| format!("{}\n", tui::config::shown(change))).collect();
+        print(format!("in force (generation {}) -> on disk\n{lines}", in_force.generation).as_bytes())?;
+    }
+    Ok(0)
+}
+
+/// The key of that name; the error says which was probably meant.
+pub(super) fn known_key(name: &str) -> Result<&'static Key, CliError> {
+    keys::find(name).map_err(|closest| {
         let error = CliError::new(USAGE, format!("there is no key `{name}`"));
         match closest {
             Some(closest) => error.hint(format!("did you mean `{closest}`?")),
             None => error.hint("`boi config show` lists every key"),
         }
-    })?;
+    })
+}
+
+fn get(loaded: &Loaded, name: &str, json: bool, origin: bool) -> Result<ExitCode, CliError> {
+    let key = known_key(name)?;
     if json {
         print_json(&described(loaded, key, origin))?;
         return Ok(0);

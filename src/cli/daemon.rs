@@ -1,14 +1,17 @@
 //! `boi daemon`.
 
 use super::args::Daemon;
-use super::{BAD_CONFIG, CliError, Context, ExitCode, USAGE, block_on_daemon};
+use super::{BAD_CONFIG, CliError, Context, ExitCode, USAGE, block_on, block_on_daemon};
 use crate::daemon::boot::Seat;
 use crate::daemon::reload;
 use crate::host::logs::{self, Target};
 
-/// `boi daemon run`.
+/// `boi daemon`.
 pub(super) fn carry_out(context: Context, command: Daemon) -> Result<ExitCode, CliError> {
-    let Daemon::Run { foreground } = command;
+    let foreground = match command {
+        Daemon::Run { foreground } => foreground,
+        Daemon::Reload { json } => return block_on(super::reload::reload(&context, json)),
+    };
     if !foreground {
         return Err(CliError::new(USAGE, "`boi daemon run` needs `--foreground`: it stays attached to the terminal"));
     }

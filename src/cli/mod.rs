@@ -4,9 +4,11 @@ mod args;
 mod backend;
 mod clean;
 mod config;
+mod config_set;
 mod daemon;
 mod log;
 mod queue;
+mod reload;
 mod run;
 mod specs;
 mod status;
@@ -31,6 +33,8 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 /// No daemon runs.
 const NO_DAEMON: u8 = 3;
+/// Gave up waiting.
+const GAVE_UP: u8 = 4;
 /// Bad configuration at boot.
 const BAD_CONFIG: u8 = 78;
 /// Ended by Ctrl-C, as shells count it.

@@ -6,9 +6,11 @@
 //! - A [`HotConfig`] never changes: a reload makes a new one, with the next generation, and swaps it in whole.
 
 pub mod changes;
+pub mod edit;
 pub mod keys;
 mod log_filter;
 mod read;
+pub mod schema;
 pub mod text;
 
 use std::collections::BTreeMap;

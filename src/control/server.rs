@@ -15,7 +15,7 @@ use tokio::net::unix::SocketAddr;
 use tokio::net::{UnixListener, UnixStream};
 use tracing::warn;
 
-use super::wire::{Ask, CancelResult, Cleaned, Dispatch, Ids, Pause, Refusal, Told};
+use super::wire::{Ask, CancelResult, Cleaned, Dispatch, Ids, InForce, Pause, Refusal, Told};
 use crate::domain::id::SpecId;
 use crate::domain::view::StatusView;
 use crate::host::paths;
@@ -45,6 +45,8 @@ pub trait Control: Clone + Send + Sync + 'static {
     fn retry(&self, spec: SpecId) -> impl Future<Output = Result<Vec<SpecId>, StoreError>> + Send;
     /// Pauses or resumes claiming.
     fn set_paused(&self, paused: bool) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// The configuration in force.
+    fn in_force(&self) -> InForce;
     /// Notes what a clean has put away.
     fn cleaned(&self, cleaned: Cleaned) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
@@ -97,6 +99,7 @@ pub async fn serve<C: Control>(listener: Private, control: C) {
         .route("/v1/cancel", post(cancel::<C>))
         .route("/v1/retry", post(retry::<C>))
         .route("/v1/pause", post(pause::<C>))
+        .route("/v1/config", post(in_force::<C>))
         .route("/v1/cleaned", post(cleaned::<C>))
         .layer(DefaultBodyLimit::max(LARGEST))
         .with_state(control);
@@ -145,6 +148,10 @@ async fn retry<C: Control>(State(control): State<C>, Json(asked): Json<Ids>) -> 
 async fn pause<C: Control>(State(control): State<C>, Json(asked): Json<Pause>) -> Result<Json<Pause>, Failure> {
     control.set_paused(asked.paused).await?;
     Ok(Json(asked))
+}
+
+async fn in_force<C: Control>(State(control): State<C>) -> Json<InForce> {
+    Json(control.in_force())
 }
 
 async fn cleaned<C: Control>(State(control): State<C>, Json(asked): Json<Cleaned>) -> Result<Json<()>, Failure> {

@@ -1,5 +1,7 @@
 //! What goes over the socket.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::id::SpecId;
@@ -73,4 +75,13 @@ pub struct Cleaned {
 pub struct Refusal {
     /// Why, in words.
     pub error: String,
+}
+
+/// What is in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InForce {
+    /// Its number.
+    pub generation: u64,
+    /// Each key's value, as `config.toml` writes it.
+    pub values: BTreeMap<String, String>,
 }

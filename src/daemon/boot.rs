@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use futures::StreamExt;
@@ -32,10 +32,14 @@ use crate::domain::view::ConfigView;
 use crate::host::files;
 use crate::host::logs::LogFilter;
 use crate::host::paths::Home;
+use crate::host::service;
 use crate::host::store::{Access, SqliteStore, Store, StoreError};
 
 /// How long a starting daemon waits for a command line that is writing to the queue.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a starting daemon takes a lock on its seat for a look at it.
+const PROBED: Duration = Duration::from_millis(100);
 
 /// Why a daemon did not start, or ended early.
 #[derive(Debug, thiserror::Error)]
@@ -89,10 +93,17 @@ impl Seat {
         let path = home.pid_file();
         let io_error = |source| BootError::Io { path: path.clone(), source };
         let mut pid_file = files::private_file(&path).map_err(io_error)?;
-        match flock(&pid_file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(BootError::Runs { pid: pid_in(&path) }),
-            Err(error) => return Err(io_error(error.into())),
+        let patience = Instant::now() + PROBED;
+        loop {
+            match flock(&pid_file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => break,
+                // Whoever only looks whether a daemon runs holds the lock for a moment.
+                Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < patience => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Err(rustix::io::Errno::WOULDBLOCK) => return Err(BootError::Runs { pid: pid_in(&path) }),
+                Err(error) => return Err(io_error(error.into())),
+            }
         }
         write_pid(&mut pid_file).map_err(io_error)?;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(home.db(), Access::Write(PATIENCE))?);
@@ -135,6 +146,7 @@ impl Seat {
         };
         let listener = tokio::spawn(listen(signals, handle.clone(), reloader.asker()));
         info!(pid = std::process::id(), home = %home.root().display(), "daemon started");
+        service::ready(&said(&booted.view()));
         Ok(Running { handle, work: tokio::spawn(daemon.run()), server, listener, reloader, home, pid_file })
     }
 }
@@ -146,6 +158,7 @@ impl Running {
             error!(%error, "the loop broke down");
             Err(StoreError::Closed)
         });
+        service::stopping();
         self.listener.abort();
         self.server.abort();
         drop(self.reloader);
@@ -159,6 +172,20 @@ impl Running {
         self.pid_file.set_len(0).map_err(|source| BootError::Io { path: self.home.pid_file(), source })?;
         info!("daemon ended");
         Ok(result?)
+    }
+}
+
+/// Whether a daemon has, or is about to take, the seat whose pid file this is.
+pub fn seat_is_taken(pid_file: &std::path::Path) -> io::Result<bool> {
+    let file = match File::open(pid_file) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(false),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -181,7 +208,18 @@ fn tell(handle: Handle) -> Box<dyn Fn(&ConfigView) + Send> {
             handle.send(Event::Reloaded);
         }
         handle.shared.set_config(view.clone());
+        service::ready(&said(view));
     })
+}
+
+/// The state of the configuration, in one line.
+fn said(view: &ConfigView) -> String {
+    let errors = match view.errors.len() {
+        0 => String::new(),
+        1 => format!(": {}", view.errors[0]),
+        count => format!(": {count} errors, the first: {}", view.errors[0]),
+    };
+    format!("configuration generation {} in force; on disk: {}{errors}", view.generation, view.outcome.as_str())
 }
 
 /// Turns signals into events: HUP reads the configuration again, INT stops the workers, TERM leaves them running.
@@ -194,7 +232,10 @@ async fn listen(mut signals: Signals, handle: Handle, asker: Asker) {
                 warn!("the terminal is gone: the daemon ends, what runs lives on");
                 handle.send(Event::Leave(Leaving::Detach));
             }
-            SIGHUP => asker.ask(),
+            SIGHUP => {
+                service::reloading();
+                asker.ask();
+            }
             SIGINT if !asked => {
                 info!("interrupted: workers are stopped and their specs queued again; once more leaves them running");
                 handle.send(Event::Leave(Leaving::Stop));

@@ -2,8 +2,9 @@
 
 use super::Event;
 use super::handle::Handle;
+use crate::config::keys::{KEYS, Key};
 use crate::control::server::{self, Control};
-use crate::control::wire::Cleaned;
+use crate::control::wire::{Cleaned, InForce};
 use crate::domain::id::SpecId;
 use crate::domain::spec::Spec;
 use crate::domain::view::StatusView;
@@ -40,6 +41,12 @@ impl Control for Handle {
 
     async fn set_paused(&self, paused: bool) -> Result<(), StoreError> {
         Handle::set_paused(self, paused).await
+    }
+
+    fn in_force(&self) -> InForce {
+        let hot = self.hot.load_full();
+        let value = |key: &Key| (key.name.to_owned(), key.get(&hot.config).to_string());
+        InForce { generation: hot.generation, values: KEYS.iter().map(value).collect() }
     }
 
     async fn cleaned(&self, cleaned: Cleaned) -> Result<(), StoreError> {

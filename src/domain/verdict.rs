@@ -165,6 +165,9 @@ pub struct Verdict {
     pub pending_restart: Vec<Change>,
     /// What is wrong, each with its place.
     pub errors: Vec<String>,
+    /// The same for people: each with its line of the file and a caret.
+    #[serde(default)]
+    pub report: Option<String>,
     /// What is valid and still will not work.
     pub warnings: Vec<String>,
     /// Microseconds from the first sign of a change to the verdict.

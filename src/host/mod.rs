@@ -9,5 +9,6 @@ pub mod files;
 pub mod logs;
 pub mod paths;
 pub mod process;
+pub mod service;
 pub mod store;
 pub mod worktree;

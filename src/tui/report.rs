@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
+use super::config;
 use crate::decide::text;
 use crate::domain::attempt::{SpecStatus, TaskStatus};
 use crate::domain::outcome::{Delivery, Usage};
 use crate::domain::time::Timestamp;
-use crate::domain::verdict::ReloadOutcome;
 use crate::domain::view::{SpecView, StatusView, TryView};
 
 /// The whole state.
@@ -19,16 +19,8 @@ pub fn all(status: &StatusView, now: Timestamp, color: bool) -> String {
         }
         None => line(&mut out, "daemon: none runs; start one: `boi daemon run --foreground`"),
     }
-    let config = &status.config;
-    match config.outcome {
-        ReloadOutcome::Rejected => {
-            line(&mut out, &paint("config: the file on disk is rejected: `boi config check`", 31, color))
-        }
-        _ if status.daemon.is_some() => line(&mut out, &format!("config: generation {}", config.generation)),
-        _ => {}
-    }
-    for pending in &config.pending_restart {
-        line(&mut out, &paint(&format!("pending restart: {pending}"), 33, color));
+    for text in config::status(&status.config, status.daemon.is_some(), color) {
+        line(&mut out, &text);
     }
     let slots = &status.slots;
     let draining = if slots.running > slots.max_workers { " draining" } else { "" };

@@ -85,19 +85,16 @@ impl Scene {
         self.root().join("config.toml")
     }
 
-    #[allow(dead_code, reason = "only some of the tests ask")]
     pub fn asker(&self) -> Asker {
         self.reloader.asker()
     }
 
-    #[allow(dead_code, reason = "only the benchmark asks")]
     pub fn swaps(&self) -> Vec<Swap> {
         self.seen.0.lock().expect("nobody panicked with it").swaps.clone()
     }
 
     /// The first verdict after the first `known` ones that `wanted` takes; the last one where none comes.
     #[track_caller]
-    #[allow(dead_code, reason = "only some of the tests ask")]
     pub fn verdict(&self, wanted: impl Fn(&Verdict) -> bool) -> Verdict {
         let (mutex, news) = &*self.seen;
         let seen = mutex.lock().expect("nobody panicked with it");

@@ -13,5 +13,6 @@ mod real;
 mod reload;
 mod retry;
 mod run;
+mod saves;
 mod stop;
 mod trees;

@@ -1,35 +1,250 @@
-//! A changed configuration: SIGHUP, and the next tick runs with it.
+//! A changed configuration and a running daemon, from the outside.
 
-use rustix::process::Signal;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::{Command, Stdio};
 
-use super::support::{Sandbox, wait_for};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::support::{Sandbox, lives, pid_in, wait_for};
+
+/// The part of `boi status` about the configuration, once `wanted` takes it.
+#[track_caller]
+fn config(sandbox: &Sandbox, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    wait_for(what, || {
+        let config = sandbox.good(&["status", "--json"]).json()["config"].clone();
+        wanted(&config).then_some(config)
+    })
+}
 
 #[test]
-fn more_slots_are_used_at_once_and_a_bad_file_is_refused() {
-    let mut sandbox = Sandbox::new("max_workers = 0");
+fn a_save_is_enough_and_a_bad_file_is_refused() {
+    let mut sandbox = Sandbox::new("max_workers = 0\ntick_interval_ms = 3600000\n");
     sandbox.start_daemon();
     let id = sandbox.dispatch("title = 'Waits'\n[[tasks]]\nrun = 'true'");
     assert_eq!(sandbox.spec(&id)["status"], "queued");
     sandbox.write("boi/config.toml", "max_workers = 'many'");
-    sandbox.signal_daemon(Signal::HUP);
-    let config = wait_for("a verdict", || {
-        let config = sandbox.good(&["status", "--json"]).json()["config"].clone();
-        (config["outcome"] == "rejected").then_some(config)
-    });
-    assert!(config["errors"][0].as_str().unwrap().contains("max_workers"), "{config}");
+    let refused = config(&sandbox, "a verdict", |config| config["outcome"] == "rejected");
+    assert!(refused["errors"][0].as_str().unwrap().contains("max_workers"), "{refused}");
+    let said = sandbox.boi(&["daemon", "reload"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(
+        said.out.contains("rejected") && said.out.contains("max_workers = 'many'") && said.out.contains("^^^"),
+        "{said:?}"
+    );
     assert_eq!(sandbox.boi(&["config", "check"]).code, Some(1));
+    assert_eq!(sandbox.boi(&["config", "diff"]).code, Some(1));
+    assert_eq!(sandbox.spec(&id)["status"], "queued");
     sandbox.write("boi/config.toml", "max_workers = 1\nretry_count = 9");
-    sandbox.signal_daemon(Signal::HUP);
     sandbox.wait_for_status(&id, "completed");
-    let config = sandbox.good(&["status", "--json"]).json()["config"].clone();
-    assert_eq!(config["outcome"], "applied");
-    assert!(config["pending_restart"][0].as_str().unwrap().contains("retry_count"), "{config}");
+    let applied = config(&sandbox, "applied", |config| config["outcome"] == "applied");
+    assert_eq!((applied["generation"].as_u64(), applied["watch"].as_str()), (Some(2), Some("inotify")), "{applied}");
+    assert_eq!(applied["pending_restart"][0], "retry_count: 3 -> 9");
+    let shown = sandbox.good(&["status"]).out;
+    assert!(
+        shown.contains("config: generation 2, in force since") && shown.contains("pending restart: retry_count"),
+        "{shown}"
+    );
 }
 
 #[test]
-fn a_bad_file_at_boot_is_exit_code_78() {
-    let sandbox = Sandbox::new("max_wokers = 3");
+fn reload_tells_what_came_of_it_also_when_the_watch_was_first() {
+    let mut sandbox = Sandbox::new("");
+    let none = sandbox.boi(&["daemon", "reload", "--json"]);
+    assert_eq!((none.code, none.out.as_str()), (Some(3), ""), "{none:?}");
+    sandbox.start_daemon();
+    sandbox.write("boi/config.toml", "spawns_per_tick = 2\nmax_output_mb = 7\n");
+    config(&sandbox, "the watch is first", |config| config["generation"] == 2);
+    let said = sandbox.good(&["daemon", "reload"]);
+    assert!(said.out.contains("generation 2") && said.out.contains("spawns_per_tick: 4 -> 2"), "{said:?}");
+    assert!(said.out.contains("pending restart: max_output_mb: 512 -> 7"), "{said:?}");
+    let json = sandbox.good(&["daemon", "reload", "--json"]).json();
+    assert_eq!(
+        (json["verdict"]["outcome"].as_str(), json["verdict"]["trigger"].as_str()),
+        (Some("unchanged"), Some("signal"))
+    );
+    assert_eq!(json["last_applied"]["changed"][0]["key"], "spawns_per_tick");
+    let diff = sandbox.good(&["config", "diff", "--json"]).json();
+    assert_eq!(
+        (diff["changes"].as_array().map(Vec::len), diff["changes"][0]["key"].as_str()),
+        (Some(1), Some("max_output_mb"))
+    );
+    fs::remove_file(sandbox.path("boi/config.toml")).unwrap();
+    let defaults = sandbox.good(&["daemon", "reload"]);
+    assert!(defaults.out.contains("spawns_per_tick: 2 -> 4"), "{defaults:?}");
+}
+
+#[test]
+fn only_the_daemon_is_signalled() {
+    let mut sandbox = Sandbox::new("");
+    sandbox.start_daemon();
+    // SIGHUP ends it, were it signalled.
+    let mut stranger = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
+    let own = sandbox.read("boi/pids/daemon.pid");
+    sandbox.write("boi/pids/daemon.pid", format!("{}\n", stranger.id()));
+    let said = sandbox.boi(&["daemon", "reload"]);
+    let lived = lives(i32::try_from(stranger.id()).unwrap());
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+    assert!(lived, "a stranger was signalled");
+    assert_eq!(said.code, Some(1), "{said:?}");
+    sandbox.write("boi/pids/daemon.pid", own);
+    sandbox.good(&["daemon", "reload"]);
+}
+
+#[test]
+fn a_sighup_right_after_the_start_is_no_end() {
+    let mut sandbox = Sandbox::new("");
+    sandbox.begin_daemon();
+    kill_process(Pid::from_raw(pid_in(&sandbox.path("boi/pids/daemon.pid"))).unwrap(), Signal::HUP).unwrap();
+    let verdict = wait_for("the verdict", || {
+        let said = sandbox.boi(&["status", "--json"]);
+        let verdict = said.json()["config"]["verdict"].clone();
+        (verdict["trigger"] == "signal").then_some(verdict)
+    });
+    assert_eq!(verdict["outcome"], "unchanged", "{verdict}");
+}
+
+#[test]
+fn workers_in_flight_keep_what_they_were_started_with() {
+    let mut sandbox = Sandbox::new("max_workers = 6\nspawns_per_tick = 6\nspawn_jitter_ms = [0, 0]\n");
+    sandbox.start_daemon();
+    let spec = |n: u32| {
+        format!(
+            "title = 'W'\n[[tasks]]\nprompt = '@@touch {0}/up-{n}@@ @@wait {0}/go-{n}@@'\n[[tasks]]\nprompt = '@@say again@@'\n",
+            sandbox.path("").display()
+        )
+    };
+    let ids: Vec<String> = (0..6).map(|n| sandbox.dispatch(&spec(n))).collect();
+    for n in 0..6 {
+        wait_for("six run", || sandbox.exists(&format!("up-{n}")).then_some(()));
+    }
+    // The trace says by which name the agent was called.
+    let first = sandbox.read("trace").lines().next().map(|line| serde_json::from_str::<Value>(line).unwrap()).unwrap();
+    let agent = first["argv"][0].as_str().unwrap().to_owned();
+    symlink(&agent, sandbox.path("other-agent")).unwrap();
+    let other = sandbox.path("other-agent").display().to_string();
+    sandbox.good(&["config", "set", "claude_bin", &other]);
+    sandbox.good(&["config", "set", "max_workers", "3", "--reload"]);
+    let status = sandbox.good(&["status", "--json"]).json();
+    assert_eq!((status["slots"]["running"].as_u64(), status["slots"]["max_workers"].as_u64()), (Some(6), Some(3)));
+    assert!(sandbox.good(&["status"]).out.contains("workers: 6/3 draining"));
+    let late = sandbox.dispatch(&spec(9));
+    // The two saves may have been one swap.
+    let generation = status["config"]["generation"].as_u64();
+    for (n, id) in ids.iter().enumerate() {
+        assert_eq!(sandbox.spec(id)["config_generation"], 1);
+        if n == 2 {
+            assert_eq!(sandbox.spec(&late)["status"], "queued", "5 of 3 run");
+        }
+        sandbox.write(&format!("go-{n}"), "");
+        let ended = sandbox.wait_for_status(id, "completed");
+        assert_eq!(ended["config_generation"], 1, "its second task, too");
+    }
+    sandbox.write("go-9", "");
+    assert_eq!(sandbox.wait_for_status(&late, "completed")["config_generation"].as_u64(), generation);
+    for line in sandbox.read("trace").lines() {
+        let started: Value = serde_json::from_str(line).unwrap();
+        let expected = if started["spec"] == late.as_str() { &other } else { &agent };
+        assert_eq!(started["argv"][0].as_str(), Some(expected.as_str()), "{started}");
+    }
+}
+
+#[test]
+fn the_log_filter_changes_at_once() {
+    let mut sandbox = Sandbox::new("log = \"warn\"\n");
+    sandbox.start_daemon();
+    assert!(!sandbox.read("daemon.err").contains("INFO"));
+    sandbox.good(&["config", "set", "log", "debug", "--reload"]);
+    sandbox.good(&["daemon", "reload"]);
+    wait_for("debug lines", || sandbox.read("daemon.err").contains("DEBUG").then_some(()));
+}
+
+#[test]
+fn a_frozen_key_needs_a_restart_and_then_counts() {
+    let mut sandbox = Sandbox::new("");
+    sandbox.start_daemon();
+    sandbox.good(&["config", "set", "retry_count", "0"]);
+    config(&sandbox, "pending", |config| config["pending_restart"][0] == "retry_count: 3 -> 0");
+    sandbox.stop_daemon(Signal::TERM);
+    sandbox.start_daemon();
+    let id = sandbox.dispatch("title = 'Fails'\n[[tasks]]\nrun = 'false'");
+    assert_eq!(sandbox.wait_for_status(&id, "failed")["tasks"][0]["tries"], 1);
+}
+
+#[test]
+fn a_bad_file_at_boot_is_exit_code_78_or_the_last_good_one() {
+    let mut sandbox = Sandbox::new("max_wokers = 3");
     let said = sandbox.boi(&["daemon", "run", "--foreground"]);
     assert_eq!(said.code, Some(78));
     assert!(said.err.contains("max_wokers") && said.err.contains("max_workers"), "{}", said.err);
+    sandbox.write("boi/config.toml", "max_workers = 3\n");
+    sandbox.start_daemon();
+    sandbox.stop_daemon(Signal::TERM);
+    sandbox.write("boi/config.toml", "max_wokers = 4\n");
+    sandbox.start_daemon();
+    let status = sandbox.good(&["status", "--json"]).json();
+    assert_eq!(
+        (status["slots"]["max_workers"].as_u64(), status["config"]["degraded"].as_bool()),
+        (Some(3), Some(true))
+    );
+    assert!(sandbox.read("daemon.err").contains("last good"), "{}", sandbox.read("daemon.err"));
+    sandbox.write("boi/config.toml", "max_workers = 4\n");
+    let mended = config(&sandbox, "mended", |config| config["generation"] == 2);
+    assert_eq!((mended["degraded"].as_bool(), mended["outcome"].as_str()), (Some(false), Some("applied")));
+}
+
+#[test]
+fn without_inotify_the_file_is_looked_at_regularly_and_commands_run() {
+    // In a user namespace of its own, the limit is nobody else's.
+    let script = "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$0\" daemon run --foreground";
+    let sandbox = Sandbox::new("max_workers = 0\n");
+    let Some(mut daemon) = sandbox.begin_wrapped(&["unshare", "--user", "--map-root-user", "sh", "-c", script]) else {
+        return;
+    };
+    let up = wait_for("it listens, or cannot be tried", || {
+        let listens = !sandbox.good(&["status", "--json"]).json()["daemon"].is_null();
+        let ended = daemon.try_wait().unwrap().is_some();
+        (listens || ended).then_some(listens)
+    });
+    if !up {
+        use std::io::Write;
+        writeln!(std::io::stderr(), "skipped: no user namespace with a limit of its own can be had").unwrap();
+        return;
+    }
+    let mode = config(&sandbox, "it polls", |_| true);
+    let id = sandbox.dispatch("title = 'Runs'\n[[tasks]]\nrun = 'echo done > done'");
+    sandbox.write("boi/config.toml", "max_workers = 1\n");
+    let ended = sandbox.wait_for_status(&id, "completed");
+    kill_process(Pid::from_child(&daemon), Signal::TERM).unwrap();
+    daemon.wait().unwrap();
+    assert_eq!(mode["watch"], "poll");
+    assert_eq!(ended["config_generation"], 2);
+}
+
+#[test]
+fn set_keeps_the_rest_and_refuses_what_the_daemon_would() {
+    let text = "# mine\nmax_workers = 3  # enough\n";
+    let sandbox = Sandbox::new(text);
+    for (key, value) in
+        [("max_workers", "-1"), ("max_workers", "x"), ("max_wokers", "3"), ("log", "inof"), ("claude_bin", "/nowhere")]
+    {
+        let said = sandbox.boi(&["config", "set", key, value]);
+        assert_eq!(said.code, Some(2), "{key} = {value}: {said:?}");
+    }
+    assert_eq!(sandbox.read("boi/config.toml"), text);
+    sandbox.good(&["config", "set", "max_workers", "8"]);
+    sandbox.good(&["config", "set", "paths.worktrees", "/fast"]);
+    assert_eq!(
+        sandbox.read("boi/config.toml"),
+        "# mine\nmax_workers = 8  # enough\n\n[paths]\nworktrees = \"/fast\"\n"
+    );
+    assert_eq!(sandbox.good(&["config", "get", "max_workers", "--origin"]).out, "8  # file\n");
+    assert_eq!(
+        sandbox.good(&["config", "get", "claude_bin", "--origin"]).out.rsplit("# ").next(),
+        Some("environment\n")
+    );
+    let schema = sandbox.good(&["config", "schema"]).json();
+    assert_eq!(schema["properties"]["max_workers"]["default"], 5);
 }

@@ -133,7 +133,11 @@ impl Sandbox {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.isolated(Path::new(env!("CARGO_BIN_EXE_boi")));
+        self.with_environment(Path::new(env!("CARGO_BIN_EXE_boi")), arguments)
+    }
+
+    fn with_environment(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = self.isolated(program);
         command.env("BOI_HOME", self.path("boi")).env("CLAUDE_BIN", fake_agent());
         command.env("FAKE_AGENT_TRACE", self.path("trace")).args(arguments);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
@@ -204,13 +208,27 @@ impl Sandbox {
         fs::read_to_string(self.path("daemon.err")).unwrap_or_default()
     }
 
-    /// Starts a daemon, and waits until it listens.
+    /// Starts a daemon through another program, to which the path of `boi` is one more argument; `None` where that program
+    /// is missing.
+    pub fn begin_wrapped(&self, wrapper: &[&str]) -> Option<Child> {
+        let log = File::options().create(true).append(true).open(self.path("daemon.err")).expect("a log");
+        let mut command = self.with_environment(Path::new(wrapper[0]), &wrapper[1..]);
+        command.arg(env!("CARGO_BIN_EXE_boi")).stdout(Stdio::null()).stderr(log).spawn().ok()
+    }
+
+    /// Starts a daemon.
     #[track_caller]
-    pub fn start_daemon(&mut self) {
+    pub fn begin_daemon(&mut self) {
         assert!(self.daemon.is_none(), "one runs");
         let log = File::options().create(true).append(true).open(self.path("daemon.err")).expect("a log");
         let mut command = self.command(&["daemon", "run", "--foreground"]);
         self.daemon = Some(command.stdout(Stdio::null()).stderr(log).spawn().expect("the daemon starts"));
+    }
+
+    /// Starts a daemon, and waits until it listens.
+    #[track_caller]
+    pub fn start_daemon(&mut self) {
+        self.begin_daemon();
         wait_for("the daemon listens", || {
             let said = self.boi(&["status", "--json"]);
             (said.code == Some(0) && !said.json()["daemon"].is_null()).then_some(())
@@ -223,12 +241,6 @@ impl Sandbox {
         let mut child = self.daemon.take().expect("a daemon runs");
         kill_process(Pid::from_child(&child), signal).expect("it is there");
         wait_for_end(&mut child).unwrap_or_else(|| panic!("the daemon does not end: {}", self.daemon_log()))
-    }
-
-    /// Sends the daemon a signal that does not end it.
-    pub fn signal_daemon(&self, signal: Signal) {
-        let child = self.daemon.as_ref().expect("a daemon runs");
-        kill_process(Pid::from_child(child), signal).expect("it is there");
     }
 
     /// Starts `boi`, sends it a signal once `ready`, and waits for its end: its exit code.

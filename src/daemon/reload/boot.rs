@@ -43,6 +43,7 @@ pub fn boot(home: &Home) -> Result<Booted, ConfigError> {
         changed: Vec::new(),
         pending_restart: Vec::new(),
         errors,
+        report: None,
         warnings,
         micros: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
     };
@@ -59,7 +60,10 @@ pub fn boot(home: &Home) -> Result<Booted, ConfigError> {
     let Ok(good) = std::fs::read(home.last_good_config()) else { return Err(refusal) };
     let Ok((loaded, warnings)) = read(home, &good) else { return Err(refusal) };
     let errors = refusal.each();
-    let verdict = verdict(ReloadOutcome::Rejected, disk.as_deref(), &good, errors, warnings, clock::now());
+    let verdict = Verdict {
+        report: Some(refusal.to_string()),
+        ..verdict(ReloadOutcome::Rejected, disk.as_deref(), &good, errors, warnings, clock::now())
+    };
     Ok(Booted { config: loaded.config, degraded: Some(refusal.to_string()), verdict, stamp, bytes: None })
 }
 

@@ -122,6 +122,7 @@ impl Judge {
             changed: Vec::new(),
             pending_restart: Vec::new(),
             errors: Vec::new(),
+            report: None,
             warnings: Vec::new(),
             micros: 0,
         };
@@ -207,15 +208,13 @@ impl Judge {
     fn reject(&mut self, refusal: &ConfigError, content: Hash, verdict: &mut Verdict) {
         verdict.outcome = ReloadOutcome::Rejected;
         verdict.errors = refusal.each();
+        verdict.report = Some(refusal.to_string());
         let again = self.rejected.replace(content) == Some(content) && verdict.errors == self.view.errors;
         if again {
             debug!(attempt = verdict.attempt, "configuration rejected as before");
         } else {
             let generation = verdict.generation;
-            error!(
-                attempt = verdict.attempt,
-                "configuration rejected; generation {generation} stays in force:\n{refusal}"
-            );
+            error!("configuration rejected; generation {generation} stays in force:\n{refusal}");
         }
     }
 

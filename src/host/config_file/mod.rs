@@ -7,8 +7,10 @@
 
 mod chain;
 mod look;
+mod replace;
 mod watch;
 
 pub use chain::{Chain, Stamp};
 pub use look::{Found, look};
+pub use replace::{ReplaceError, replace};
 pub use watch::{Watch, closes_are_seen};

@@ -34,14 +34,29 @@ pub fn open(identity: &Identity) -> io::Result<Option<OwnedFd>> {
     }
 }
 
+/// A process that can be signalled and no other, whatever becomes of its pid.
+#[derive(Debug)]
+pub struct Target(OwnedFd);
+
+/// The process that `identity` names; `None` when it is gone.
+pub fn target(identity: &Identity) -> io::Result<Option<Target>> {
+    Ok(open(identity)?.map(Target))
+}
+
+impl Target {
+    /// Sends it `signal`. Returns whether it was there.
+    pub fn send(&self, signal: Signal) -> io::Result<bool> {
+        match pidfd_send_signal(self.0.as_fd(), signal) {
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::SRCH) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
 /// Sends `signal` to exactly the process that `identity` names. Returns whether it was there.
 pub fn signal(identity: &Identity, signal: Signal) -> io::Result<bool> {
-    let Some(handle) = open(identity)? else { return Ok(false) };
-    match pidfd_send_signal(handle.as_fd(), signal) {
-        Ok(()) => Ok(true),
-        Err(rustix::io::Errno::SRCH) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
+    target(identity)?.map_or(Ok(false), |target| target.send(signal))
 }
 
 /// Whether the process that `identity` names lives (a zombie does not).

@@ -1,0 +1,118 @@
+//! A new version of a user's file in the place of the old one: all of it or nothing, and nobody's edit lost.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::chain::Stamp;
+
+/// Why a file was not replaced.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplaceError {
+    /// Somebody changed it meanwhile.
+    #[error("{} was changed meanwhile: nothing was written", path.display())]
+    Changed {
+        /// Which.
+        path: PathBuf,
+    },
+    /// Other names lead to the same file, and would keep the old version.
+    #[error("{} has other names (hard links), which would keep what it says now: edit it by hand", path.display())]
+    Linked {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The system.
+    #[error("cannot write {}: {source}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Replaces the file that `path` leads to, links and all, with `bytes`, if it is still as `read` says. Its mode and
+/// owner stay; a file that is not there is made with mode 0600.
+pub fn replace(path: &Path, read: &Stamp, bytes: &[u8]) -> Result<(), ReplaceError> {
+    let file = read.chain().file().map_or_else(|| path.to_owned(), Path::to_owned);
+    let failed = |source| ReplaceError::Io { path: file.clone(), source };
+    let before = match fs::metadata(&file) {
+        Ok(metadata) => Some(metadata),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(failed(error)),
+    };
+    if before.as_ref().is_some_and(|metadata| metadata.nlink() > 1) {
+        return Err(ReplaceError::Linked { path: file });
+    }
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let staged = file.with_file_name(format!(".{name}.{}.new", std::process::id()));
+    let result = stage(&staged, before.as_ref(), bytes).map_err(failed).and_then(|()| {
+        if Stamp::of(path) != *read {
+            return Err(ReplaceError::Changed { path: path.to_owned() });
+        }
+        fs::rename(&staged, &file).map_err(failed)?;
+        let folder = file.parent().unwrap_or(Path::new("/"));
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+    });
+    if result.is_err() {
+        // Gone already when the rename was done.
+        drop(fs::remove_file(&staged));
+    }
+    result
+}
+
+fn stage(staged: &Path, before: Option<&fs::Metadata>, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(staged)?;
+    file.write_all(bytes)?;
+    if let Some(before) = before {
+        file.set_permissions(before.permissions())?;
+        if before.uid() != rustix::process::getuid().as_raw() || before.gid() != rustix::process::getgid().as_raw() {
+            std::os::unix::fs::fchown(&file, Some(before.uid()), Some(before.gid()))?;
+        }
+    }
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn links_and_the_mode_stay_and_nothing_else_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let (real, link) = (dir.path().join("real.toml"), dir.path().join("config.toml"));
+        fs::write(&real, "old").unwrap();
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
+        symlink("real.toml", &link).unwrap();
+        replace(&link, &Stamp::of(&link), b"new").unwrap();
+        assert_eq!(fs::read_to_string(&real).unwrap(), "new");
+        assert_eq!(fs::metadata(&real).unwrap().mode() & 0o777, 0o640);
+        assert!(link.is_symlink());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn an_edit_of_somebody_else_is_kept_and_so_is_a_second_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("config.toml");
+        fs::write(&file, "old").unwrap();
+        let read = Stamp::of(&file);
+        fs::write(&file, "theirs").unwrap();
+        assert!(matches!(replace(&file, &read, b"mine"), Err(ReplaceError::Changed { .. })));
+        assert_eq!(fs::read_to_string(&file).unwrap(), "theirs");
+        fs::hard_link(&file, dir.path().join("other")).unwrap();
+        assert!(matches!(replace(&file, &Stamp::of(&file), b"mine"), Err(ReplaceError::Linked { .. })));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_made_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("config.toml");
+        replace(&file, &Stamp::of(&file), b"new").unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+    }
+}
