@@ -276,3 +276,38 @@ fn the_verdict_is_recorded() {
     assert_eq!(recorded, told);
     assert_eq!((recorded.micros, recorded.hash_on_disk.as_ref()), (7, recorded.hash_in_force.as_ref()));
 }
+
+#[test]
+fn a_reading_loop_over_many_swaps_never_sees_a_mixed_snapshot() {
+    let hot = Arc::new(ArcSwap::from_pointee(HotConfig { generation: 0, config: Config::default() }));
+    hot.store(Arc::new(HotConfig { generation: 1, config: whole(1) }));
+    let reader = {
+        let hot = Arc::clone(&hot);
+        std::thread::spawn(move || {
+            let (mut last, mut loads) = (0, 0u64);
+            while last < 10_000 {
+                let snapshot = hot.load_full();
+                let number = snapshot.config.max_workers;
+                assert_eq!(snapshot.generation, u64::from(number));
+                assert_eq!(snapshot.config, whole(number), "mixed");
+                assert!(number >= last, "an older one came back");
+                (last, loads) = (number, loads + 1);
+            }
+            loads
+        })
+    };
+    for number in 2..=10_000 {
+        hot.store(Arc::new(HotConfig { generation: u64::from(number), config: whole(number) }));
+    }
+    assert!(reader.join().unwrap() > 0);
+}
+
+fn whole(number: u32) -> Config {
+    Config {
+        max_workers: number,
+        spawns_per_tick: number,
+        tick_interval_ms: u64::from(number),
+        claude_args: vec![number.to_string()],
+        ..Config::default()
+    }
+}
