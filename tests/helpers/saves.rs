@@ -273,6 +273,9 @@ pub fn styles() -> Vec<Style> {
             Some(SystemTime::now())
         }),
         style("6 chunks, 15 ms apart", "", none, |root, _, text| in_chunks(root, text, Duration::from_millis(15))),
+        style("6 lines' chunks, 300 ms apart", "", none, |root, _, text| {
+            in_chunks(root, text, Duration::from_millis(300))
+        }),
         style("truncate, pause, write", "", none, |root, _, text| {
             let mut file = File::create(root.join("config.toml")).expect("the file");
             sleep(Duration::from_millis(60));

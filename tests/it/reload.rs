@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::support::{Sandbox, lives, pid_in, wait_for};
+use super::support::{Sandbox, fake_agent, lives, pid_in, wait_for};
 
 /// The part of `boi status` about the configuration, once `wanted` takes it.
 #[track_caller]
@@ -247,4 +247,81 @@ fn set_keeps_the_rest_and_refuses_what_the_daemon_would() {
     );
     let schema = sandbox.good(&["config", "schema"]).json();
     assert_eq!(schema["properties"]["max_workers"]["default"], 5);
+}
+
+#[test]
+fn every_key_flipped_on_a_running_daemon_acts_as_its_class_says() {
+    let mut sandbox = Sandbox::new("");
+    sandbox.start_daemon();
+    let folder = sandbox.path("");
+    let flips = [
+        ("max_workers", "1", "next_tick"),
+        ("spawns_per_tick", "1", "next_tick"),
+        ("claude_args", "[\"--flipped\"]", "next_worker"),
+        ("claude_bin", "/bin/sh", "next_worker"),
+        ("tick_interval_ms", "50", "at_once"),
+        ("spawn_jitter_ms", "[0, 0]", "next_tick"),
+        ("log", "debug", "at_once"),
+        ("task_timeout_minutes", "7", "restart"),
+        ("retry_count", "0", "restart"),
+        ("cleanup_on_failure", "true", "restart"),
+        ("stop_grace_seconds", "1", "restart"),
+        ("max_output_mb", "9", "restart"),
+        ("paths.db", "elsewhere.db", "restart"),
+        ("paths.worktrees", "elsewhere", "restart"),
+        ("paths.logs", "elsewhere", "restart"),
+    ];
+    let shown = sandbox.good(&["config", "show", "--json"]).json();
+    assert_eq!(shown.as_object().unwrap().len(), flips.len(), "a key is not flipped here");
+    for (key, value, class) in flips {
+        let before = config(&sandbox, "a state", |_| true);
+        sandbox.good(&["config", "set", key, value]);
+        let after = sandbox.good(&["daemon", "reload", "--json"]).json();
+        let grew = after["generation"].as_u64().unwrap() - before["generation"].as_u64().unwrap();
+        assert_eq!(grew, u64::from(class != "restart"), "{key}: {after}");
+        let changes =
+            if class == "restart" { &after["verdict"]["pending_restart"] } else { &after["last_applied"]["changed"] };
+        let change = changes.as_array().unwrap().iter().find(|change| change["key"] == key);
+        assert_eq!(change.and_then(|change| change["takes_effect"].as_str()), Some(class), "{key}: {after}");
+    }
+    // A worker that is started now has the new values of the one kind, and the old ones of the other.
+    sandbox.good(&["config", "set", "claude_bin", &fake_agent().display().to_string(), "--reload"]);
+    let id = sandbox.dispatch("title = 'Runs'\n[[tasks]]\nprompt = '@@say hello@@'");
+    sandbox.wait_for_status(&id, "completed");
+    let request: Value =
+        serde_json::from_str(&sandbox.read(&format!("boi/attempts/{id}/1/command-1/request"))).unwrap();
+    assert_eq!(request["timeout_millis"], 30 * 60_000);
+    assert_eq!(
+        (request["grace_millis"].as_u64(), request["max_output_bytes"].as_u64()),
+        (Some(10_000), Some(512 << 20))
+    );
+    let argv = request["argv"].as_array().unwrap();
+    assert!(argv.iter().any(|argument| argument == "--flipped"), "{request}");
+    let failing = sandbox.dispatch("title = 'Fails'\n[[tasks]]\nrun = 'false'");
+    let failed = sandbox.wait_for_status(&failing, "failed");
+    assert_eq!(failed["tasks"][0]["tries"], 4, "retry_count is as it was at the start");
+    assert!(
+        sandbox.exists(&format!("boi/worktrees/{failing}")),
+        "cleanup_on_failure is as it was, and so is the folder"
+    );
+    assert!(!folder.join("boi/elsewhere").exists() && sandbox.exists("boi/state/boi.db"));
+    assert!(sandbox.read("daemon.err").contains("DEBUG"));
+    // One slot: the second waits for the first.
+    let first = sandbox.dispatch(&format!(
+        "title = '1'\n[[tasks]]\nrun = 'touch {0}up; until test -e {0}go; do sleep 0.02; done'",
+        folder.join("").display()
+    ));
+    wait_for("it runs", || sandbox.exists("up").then_some(()));
+    let second = sandbox.dispatch("title = '2'\n[[tasks]]\nrun = 'true'");
+    assert_eq!(sandbox.spec(&second)["status"], "queued");
+    sandbox.write("go", "");
+    sandbox.wait_for_status(&first, "completed");
+    sandbox.wait_for_status(&second, "completed");
+
+    sandbox.stop_daemon(Signal::TERM);
+    // The queue is kept: its path goes back before the restart.
+    sandbox.good(&["config", "set", "paths.db", ""]);
+    sandbox.start_daemon();
+    let failing = sandbox.dispatch("title = 'Fails'\n[[tasks]]\nrun = 'false'");
+    assert_eq!(sandbox.wait_for_status(&failing, "failed")["tasks"][0]["tries"], 1, "and now it is in force");
 }

@@ -37,7 +37,7 @@ pub fn pid_in(file: &Path) -> i32 {
 }
 
 /// The fake agent: Cargo builds examples before it runs the tests.
-fn fake_agent() -> PathBuf {
+pub fn fake_agent() -> PathBuf {
     let program = Path::new(env!("CARGO_BIN_EXE_boi")).with_file_name("examples").join("fake-agent");
     assert!(program.exists(), "{} is missing: `cargo build --example fake-agent`", program.display());
     program
