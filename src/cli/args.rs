@@ -225,7 +225,27 @@ pub(super) enum Daemon {
         /// Stay attached to the terminal
         #[arg(long)]
         foreground: bool,
+        /// Run in a session of its own and log to a file; what `boi daemon start` uses
+        #[arg(long, hide = true, conflicts_with = "foreground")]
+        background: bool,
     },
+    /// Start the daemon in the background
+    Start(Plain),
+    /// End the daemon and its workers; their specs are queued again and go on where they were
+    ///
+    /// Works without a daemon too, for what an earlier one left running.
+    Stop {
+        /// Let what runs finish first; nothing new is started
+        #[arg(long)]
+        drain: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// End the daemon and start another one; workers live on and are taken over
+    Restart(Plain),
+    /// Say whether a daemon runs (exit code 3: none does)
+    Status(Plain),
     /// Have the daemon read config.toml again, and say what came of it
     ///
     /// Saving the file is enough; this waits for the verdict. Exit codes: 0 it is in force, 1 it is rejected, 3 no daemon
@@ -258,7 +278,13 @@ impl Command {
                 | Config::Diff { json },
             ) => *json,
             Command::Config(Config::Schema) => true,
-            Command::Log(_) | Command::Daemon(_) | Command::Completions { .. } => false,
+            Command::Daemon(
+                Daemon::Start(Plain { json })
+                | Daemon::Restart(Plain { json })
+                | Daemon::Status(Plain { json })
+                | Daemon::Stop { json, .. },
+            ) => *json,
+            Command::Log(_) | Command::Daemon(Daemon::Run { .. }) | Command::Completions { .. } => false,
         }
     }
 }

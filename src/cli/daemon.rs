@@ -1,19 +1,31 @@
 //! `boi daemon`.
 
-use super::args::Daemon;
-use super::{BAD_CONFIG, CliError, Context, ExitCode, USAGE, block_on, block_on_daemon};
+use super::args::{Daemon, Plain};
+use super::{BAD_CONFIG, CliError, Context, ExitCode, USAGE, block_on, block_on_daemon, service};
 use crate::daemon::boot::Seat;
 use crate::daemon::reload;
 use crate::host::logs::{self, Target};
+use crate::host::process;
 
 /// `boi daemon`.
 pub(super) fn carry_out(context: Context, command: Daemon) -> Result<ExitCode, CliError> {
-    let foreground = match command {
-        Daemon::Run { foreground } => foreground,
-        Daemon::Reload { json } => return block_on(super::reload::reload(&context, json)),
-    };
-    if !foreground {
-        return Err(CliError::new(USAGE, "`boi daemon run` needs `--foreground`: it stays attached to the terminal"));
+    match command {
+        Daemon::Run { foreground, background } => run(&context, foreground, background),
+        Daemon::Start(Plain { json }) => block_on(service::start(&context, json)),
+        Daemon::Stop { drain, json } => service::stop(&context, drain, json),
+        Daemon::Restart(Plain { json }) => block_on(service::restart(&context, json)),
+        Daemon::Status(Plain { json }) => block_on(service::show(&context, json)),
+        Daemon::Reload { json } => block_on(super::reload::reload(&context, json)),
+    }
+}
+
+fn run(context: &Context, foreground: bool, background: bool) -> Result<ExitCode, CliError> {
+    if !foreground && !background {
+        return Err(CliError::new(USAGE, "`boi daemon run` needs `--foreground`: it stays attached to the terminal")
+            .hint("`boi daemon start` runs it in the background"));
+    }
+    if background {
+        process::background::detach()?;
     }
     let booted = match reload::boot(&context.home) {
         Ok(booted) => booted,
@@ -23,12 +35,12 @@ pub(super) fn carry_out(context: Context, command: Daemon) -> Result<ExitCode, C
             return Ok(BAD_CONFIG);
         }
     };
-    let home = context.home.with_paths(&booted.config.paths);
+    let home = context.home.clone().with_paths(&booted.config.paths);
     home.prepare()?;
-    let log = logs::begin(Target::Stderr { color: context.color }, &booted.config.log)
-        .map_err(|message| CliError::new(BAD_CONFIG, message))?;
+    let target = if background { Target::File(home.log_file()) } else { Target::Stderr { color: context.color } };
+    let log = logs::begin(target, &booted.config.log).map_err(|message| CliError::new(BAD_CONFIG, message))?;
     block_on_daemon(async {
-        let running = Seat::take(&home)?.start(booted, log, None)?;
+        let running = Seat::take(&home, service::patience(background))?.start(booted, log, None)?;
         running.ended().await?;
         Ok(0)
     })

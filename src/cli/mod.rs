@@ -10,6 +10,7 @@ mod log;
 mod queue;
 mod reload;
 mod run;
+mod service;
 mod specs;
 mod status;
 

@@ -9,13 +9,12 @@ use signal_hook_tokio::Signals;
 use super::args::Run;
 use super::backend::{self, Backend};
 use super::{BAD_CONFIG, CliError, Context, ExitCode, FAILED, INTERRUPTED, block_on_daemon, print, print_json, specs};
-use crate::daemon::boot::{Running, Seat};
+use crate::daemon::boot::{self, Running, Seat};
 use crate::daemon::{Event, Leaving, reload};
 use crate::domain::attempt::SpecStatus;
 use crate::domain::id::SpecId;
 use crate::domain::outcome::Delivery;
 use crate::domain::view::StatusView;
-use crate::host::files;
 use crate::host::logs::{self, Target};
 use crate::host::store::{Filter, Store};
 use crate::tui::progress::Progress;
@@ -67,15 +66,13 @@ async fn as_daemon(context: &Context, asked: &Run) -> Result<ExitCode, CliError>
     };
     let home = context.home.clone().with_paths(&booted.config.paths);
     home.prepare()?;
-    let seat = Seat::take(&home)?;
+    let seat = Seat::take(&home, boot::PROBED)?;
     let loaded = specs::load(&asked.files, Some(seat.store()))?;
     let ids = seat.store().enqueue(loaded, crate::host::clock::now())?;
     // The terminal belongs to the progress display.
-    let log_file = home.logs().join("daemon.log");
-    let file = files::private_log(&log_file)
-        .map_err(|error| CliError::new(FAILED, format!("cannot open {}: {error}", log_file.display())))?;
-    let log =
-        logs::begin(Target::File(file), &booted.config.log).map_err(|message| CliError::new(BAD_CONFIG, message))?;
+    let log_file = home.log_file();
+    let log = logs::begin(Target::File(log_file), &booted.config.log)
+        .map_err(|message| CliError::new(BAD_CONFIG, message))?;
     let running = seat.start(booted, log, Some(ids.clone()))?;
     follow_own(context, running, &ids, asked.json).await
 }

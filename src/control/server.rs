@@ -15,7 +15,7 @@ use tokio::net::unix::SocketAddr;
 use tokio::net::{UnixListener, UnixStream};
 use tracing::warn;
 
-use super::wire::{Ask, CancelResult, Cleaned, Dispatch, Ids, InForce, Pause, Refusal, Told};
+use super::wire::{Ask, CancelResult, Cleaned, Dispatch, Ids, InForce, Leave, Pause, Refusal, Told};
 use crate::domain::id::SpecId;
 use crate::domain::view::StatusView;
 use crate::host::paths;
@@ -47,6 +47,8 @@ pub trait Control: Clone + Send + Sync + 'static {
     fn set_paused(&self, paused: bool) -> impl Future<Output = Result<(), StoreError>> + Send;
     /// The configuration in force.
     fn in_force(&self) -> InForce;
+    /// Begins to end the daemon.
+    fn leave(&self, how: Leave);
     /// Notes what a clean has put away.
     fn cleaned(&self, cleaned: Cleaned) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
@@ -100,6 +102,7 @@ pub async fn serve<C: Control>(listener: Private, control: C) {
         .route("/v1/retry", post(retry::<C>))
         .route("/v1/pause", post(pause::<C>))
         .route("/v1/config", post(in_force::<C>))
+        .route("/v1/leave", post(leave::<C>))
         .route("/v1/cleaned", post(cleaned::<C>))
         .layer(DefaultBodyLimit::max(LARGEST))
         .with_state(control);
@@ -152,6 +155,11 @@ async fn pause<C: Control>(State(control): State<C>, Json(asked): Json<Pause>) -
 
 async fn in_force<C: Control>(State(control): State<C>) -> Json<InForce> {
     Json(control.in_force())
+}
+
+async fn leave<C: Control>(State(control): State<C>, Json(how): Json<Leave>) -> Json<Leave> {
+    control.leave(how);
+    Json(how)
 }
 
 async fn cleaned<C: Control>(State(control): State<C>, Json(asked): Json<Cleaned>) -> Result<Json<()>, Failure> {

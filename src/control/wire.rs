@@ -85,3 +85,13 @@ pub struct InForce {
     /// Each key's value, as `config.toml` writes it.
     pub values: BTreeMap<String, String>,
 }
+
+/// The daemon is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Leave {
+    /// Its workers are stopped first, and their specs queued again.
+    Stop,
+    /// What runs finishes first.
+    Drain,
+}

@@ -39,7 +39,7 @@ use crate::host::store::{Access, SqliteStore, Store, StoreError};
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a starting daemon takes a lock on its seat for a look at it.
-const PROBED: Duration = Duration::from_millis(100);
+pub const PROBED: Duration = Duration::from_millis(100);
 
 /// Why a daemon did not start, or ended early.
 #[derive(Debug, thiserror::Error)]
@@ -87,19 +87,20 @@ pub struct Running {
 }
 
 impl Seat {
-    /// Takes the seat of `home`'s daemon, which [`Home::prepare`] was called on.
-    pub fn take(home: &Home) -> Result<Seat, BootError> {
+    /// Takes the seat of `home`'s daemon, which [`Home::prepare`] was called on. Waits up to `patience` for another
+    /// daemon to leave it; [`PROBED`] is for one that does not wait.
+    pub fn take(home: &Home, patience: Duration) -> Result<Seat, BootError> {
         let signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(BootError::Signals)?;
         let path = home.pid_file();
         let io_error = |source| BootError::Io { path: path.clone(), source };
         let mut pid_file = files::private_file(&path).map_err(io_error)?;
-        let patience = Instant::now() + PROBED;
+        let patience = Instant::now() + patience;
         loop {
             match flock(&pid_file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => break,
                 // Whoever only looks whether a daemon runs holds the lock for a moment.
                 Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < patience => {
-                    std::thread::sleep(Duration::from_millis(5));
+                    std::thread::sleep(Duration::from_millis(1));
                 }
                 Err(rustix::io::Errno::WOULDBLOCK) => return Err(BootError::Runs { pid: pid_in(&path) }),
                 Err(error) => return Err(io_error(error.into())),

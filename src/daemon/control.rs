@@ -1,10 +1,10 @@
 //! What the control socket may ask of a daemon.
 
-use super::Event;
 use super::handle::Handle;
+use super::{Event, Leaving};
 use crate::config::keys::{KEYS, Key};
 use crate::control::server::{self, Control};
-use crate::control::wire::{Cleaned, InForce};
+use crate::control::wire::{Cleaned, InForce, Leave};
 use crate::domain::id::SpecId;
 use crate::domain::spec::Spec;
 use crate::domain::view::StatusView;
@@ -47,6 +47,14 @@ impl Control for Handle {
         let hot = self.hot.load_full();
         let value = |key: &Key| (key.name.to_owned(), key.get(&hot.config).to_string());
         InForce { generation: hot.generation, values: KEYS.iter().map(value).collect() }
+    }
+
+    fn leave(&self, how: Leave) {
+        let leaving = match how {
+            Leave::Stop => Leaving::Stop,
+            Leave::Drain => Leaving::Drain,
+        };
+        self.send(Event::Leave(leaving));
     }
 
     async fn cleaned(&self, cleaned: Cleaned) -> Result<(), StoreError> {

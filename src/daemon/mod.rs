@@ -66,6 +66,8 @@ pub enum Event {
 /// How the daemon ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Leaving {
+    /// What runs finishes first; nothing new is claimed.
+    Drain,
     /// Workers are stopped, and their specs queued again to go on where they were.
     Stop,
     /// What runs lives on, for the next daemon.
@@ -426,6 +428,7 @@ impl<S: Spawn> Daemon<S> {
         for (_, orders) in self.workers.values() {
             orders.send_if_modified(|order| {
                 let next = match how {
+                    Leaving::Drain => *order,
                     Leaving::Detach => Order::Detach,
                     Leaving::Stop if *order == Order::Work => Order::Stop,
                     Leaving::Stop => *order,

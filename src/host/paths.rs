@@ -165,6 +165,11 @@ impl Home {
         &self.logs
     }
 
+    /// The log of a daemon in the background.
+    pub fn log_file(&self) -> PathBuf {
+        self.logs.join("daemon.log")
+    }
+
     /// The folder of all attempts.
     pub fn attempts(&self) -> PathBuf {
         self.root.join("attempts")

@@ -209,6 +209,6 @@ fn watched(handle: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 }
 
 /// The running program itself, also after its file was replaced.
-fn own_program() -> io::Result<PathBuf> {
+pub(super) fn own_program() -> io::Result<PathBuf> {
     if cfg!(target_os = "linux") { Ok(PathBuf::from("/proc/self/exe")) } else { std::env::current_exe() }
 }

@@ -3,6 +3,7 @@
 //! Invariant: a signal goes only to a process whose identity (pid, start time, boot) was checked **after** a pidfd to it
 //! was opened; a pid that was given to another process is never signalled.
 
+pub mod background;
 pub mod command;
 pub mod tree;
 
@@ -44,6 +45,12 @@ pub fn target(identity: &Identity) -> io::Result<Option<Target>> {
 }
 
 impl Target {
+    /// Whether it has not ended.
+    pub fn lives(&self) -> bool {
+        let mut ends = [rustix::event::PollFd::new(&self.0, rustix::event::PollFlags::IN)];
+        !matches!(rustix::event::poll(&mut ends, Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(1))
+    }
+
     /// Sends it `signal`. Returns whether it was there.
     pub fn send(&self, signal: Signal) -> io::Result<bool> {
         match pidfd_send_signal(self.0.as_fd(), signal) {

@@ -1,0 +1,275 @@
+//! `boi daemon start|stop|restart|status`: the daemon in the background.
+
+use std::process::Child;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use super::backend::{self, Backend};
+use super::{
+    BAD_CONFIG, CliError, Context, ExitCode, FAILED, GAVE_UP, NO_DAEMON, block_on_daemon, print_json, print_line,
+};
+use crate::control::client::Client;
+use crate::control::wire::Leave;
+use crate::daemon::boot::{self, Seat};
+use crate::daemon::{Event, Leaving, reload};
+use crate::domain::attempt::SpecStatus;
+use crate::domain::id::SpecId;
+use crate::domain::view::{DaemonView, SpecView, StatusView};
+use crate::host::logs::{self, Target};
+use crate::host::process::{self, background};
+use crate::host::store::{Filter, Store};
+
+/// How long a daemon may take to listen.
+const STARTS_WITHIN: Duration = Duration::from_secs(30);
+/// How long a daemon may take to leave its workers and end.
+const LEAVES_WITHIN: Duration = Duration::from_secs(30);
+/// How often a daemon that starts or ends is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// How often one that stops its workers is.
+const LOOK_AGAIN_LATER: Duration = Duration::from_millis(50);
+
+/// `boi daemon start`.
+pub(super) async fn start(context: &Context, json: bool) -> Result<ExitCode, CliError> {
+    if let Some((_, daemon)) = running(context).await? {
+        return told(context, &daemon, "runs already", json);
+    }
+    let daemon = begin(context).await?;
+    told(context, &daemon, "started", json)
+}
+
+/// `boi daemon restart`.
+pub(super) async fn restart(context: &Context, json: bool) -> Result<ExitCode, CliError> {
+    let Some((client, old)) = running(context).await? else {
+        let daemon = begin(context).await?;
+        return told(context, &daemon, "started; none ran", json);
+    };
+    if old.scoped {
+        let message = format!("the daemon (pid {}) is a `boi run`, which carries out its own specs", old.pid);
+        return Err(CliError::new(FAILED, message).hint("wait for its end, or end it with Ctrl-C"));
+    }
+    let target = target(&old)?;
+    // The answer is given after the handle was opened: it is this process that is signalled.
+    let again = status(&client).await?.daemon;
+    if again.as_ref().map(|daemon| daemon.pid) != Some(old.pid) {
+        return Err(CliError::new(FAILED, "the daemon changed meanwhile").hint("say it again"));
+    }
+    // The new one starts first, and waits for the seat: so nobody is without a daemon for long.
+    let mut child = spawn(context)?;
+    target.send(Signal::TERM)?;
+    let daemon = listening(context, &mut child, Some(old.pid)).await?;
+    told(context, &daemon, "restarted; what ran was taken over", json)
+}
+
+/// `boi daemon status`.
+pub(super) async fn show(context: &Context, json: bool) -> Result<ExitCode, CliError> {
+    let Some(client) = Client::connect(&context.home.socket()).await? else {
+        if json {
+            print_json(&json!({"daemon": null}))?;
+        } else {
+            print_line("no daemon runs; start one: `boi daemon start`")?;
+        }
+        return Ok(NO_DAEMON);
+    };
+    let status = status(&client).await?;
+    if json {
+        print_json(&json!({"daemon": status.daemon, "config": status.config, "slots": status.slots,
+            "paused": status.paused, "log": backend::configured(&context.home).log_file()}))?;
+        return Ok(0);
+    }
+    if let Some(daemon) = &status.daemon {
+        let scope = if daemon.scoped { ", of one `boi run`" } else { "" };
+        print_line(&format!("runs: pid {}, version {}, since {}{scope}", daemon.pid, daemon.version, daemon.since))?;
+    }
+    for line in crate::tui::config::status(&status.config, true, context.color) {
+        print_line(&line)?;
+    }
+    print_line(&format!("workers: {}/{}", status.slots.running, status.slots.max_workers))?;
+    print_line(&format!("log: {}", backend::configured(&context.home).log_file().display()))?;
+    Ok(0)
+}
+
+/// `boi daemon stop`.
+pub(super) fn stop(context: &Context, drain: bool, json: bool) -> Result<ExitCode, CliError> {
+    block_on_daemon(async {
+        let Some((client, daemon)) = running(context).await? else {
+            return stop_what_was_left(context, drain, json).await;
+        };
+        let before = running_specs(&client).await?;
+        let target = target(&daemon)?;
+        let how = if drain { Leave::Drain } else { Leave::Stop };
+        client.ask::<_, Leave>("/v1/leave", &how).await?;
+        if !json && !before.is_empty() {
+            let what = if drain { "waiting for" } else { "stopping" };
+            eprintln!("{what} {} worker{}: {}", before.len(), super::plural(before.len()), ids(&before));
+        }
+        while target.lives() {
+            sleep(LOOK_AGAIN_LATER).await;
+        }
+        report_stop(context, Some(daemon.pid), &before, json)
+    })
+}
+
+/// No daemon runs: this process is one for long enough to stop what an earlier one left.
+async fn stop_what_was_left(context: &Context, drain: bool, json: bool) -> Result<ExitCode, CliError> {
+    let home = backend::configured(&context.home);
+    let Some(store) = backend::read(&home)? else { return nothing_to_stop(json) };
+    let before: Vec<SpecView> = left_running(&store)?;
+    drop(store);
+    if before.is_empty() {
+        return nothing_to_stop(json);
+    }
+    let booted = reload::boot(&context.home).map_err(CliError::from)?;
+    home.prepare()?;
+    let log = logs::begin(Target::File(home.log_file()), &booted.config.log)
+        .map_err(|message| CliError::new(BAD_CONFIG, message))?;
+    if !json {
+        eprintln!("no daemon runs; ending what an earlier one left: {}", ids(&before));
+    }
+    let running = Seat::take(&home, boot::PROBED)?.start(
+        booted,
+        log,
+        Some(before.iter().map(|spec| spec.id.clone()).collect()),
+    )?;
+    let how = if drain { Leaving::Drain } else { Leaving::Stop };
+    running.handle.send(Event::Leave(how));
+    running.ended().await?;
+    report_stop(context, None, &before, json)
+}
+
+fn nothing_to_stop(json: bool) -> Result<ExitCode, CliError> {
+    if json {
+        print_json(&json!({"daemon": null, "stopped": [], "running": []}))?;
+    } else {
+        print_line("no daemon runs, and nothing that one left")?;
+    }
+    Ok(0)
+}
+
+/// What became of the specs that ran.
+fn report_stop(context: &Context, pid: Option<u32>, before: &[SpecView], json: bool) -> Result<ExitCode, CliError> {
+    let home = backend::configured(&context.home);
+    let now = match backend::read(&home)? {
+        Some(store) if !before.is_empty() => {
+            store
+                .specs(&Filter { ids: before.iter().map(|spec| spec.id.clone()).collect(), ..Filter::default() })?
+                .specs
+        }
+        _ => Vec::new(),
+    };
+    let with =
+        |wanted: fn(SpecStatus) -> bool| -> Vec<&SpecView> { now.iter().filter(|spec| wanted(spec.status)).collect() };
+    let queued = with(|status| status == SpecStatus::Queued);
+    let running = with(|status| status == SpecStatus::Running);
+    let ended = with(SpecStatus::is_ended);
+    let list = |specs: &[&SpecView]| -> Vec<SpecId> { specs.iter().map(|spec| spec.id.clone()).collect() };
+    if json {
+        print_json(
+            &json!({"daemon": pid, "stopped": list(&queued), "ended": list(&ended), "running": list(&running)}),
+        )?;
+    } else {
+        let who = pid.map_or("ended".to_owned(), |pid| format!("daemon (pid {pid}) ended"));
+        print_line(&format!("{who}; nothing of it runs any more"))
+            .and_then(|()| said("stopped and queued again", &queued))
+            .and_then(|()| said("ended by themselves", &ended))
+            .and_then(|()| said("still running", &running))?;
+    }
+    Ok(if running.is_empty() { 0 } else { FAILED })
+}
+
+fn said(what: &str, specs: &[&SpecView]) -> Result<(), CliError> {
+    if specs.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<&str> = specs.iter().map(|spec| spec.id.as_str()).collect();
+    print_line(&format!("  {what}: {}", ids.join(" ")))
+}
+
+fn ids(specs: &[SpecView]) -> String {
+    specs.iter().map(|spec| spec.id.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+async fn running_specs(client: &Client) -> Result<Vec<SpecView>, CliError> {
+    let backend = Backend::Daemon(client.clone());
+    let filter = Filter { status: Some(SpecStatus::Running), limit: 10_000, ..Filter::default() };
+    Ok(backend.status(filter, None).await?.status.specs)
+}
+
+fn left_running(store: &dyn Store) -> Result<Vec<SpecView>, CliError> {
+    let filter = Filter { status: Some(SpecStatus::Running), limit: 10_000, ..Filter::default() };
+    Ok(store.specs(&filter)?.specs)
+}
+
+async fn status(client: &Client) -> Result<StatusView, CliError> {
+    let filter = Filter { limit: 1, ..Filter::default() };
+    Ok(Backend::Daemon(client.clone()).status(filter, None).await?.status)
+}
+
+async fn running(context: &Context) -> Result<Option<(Client, DaemonView)>, CliError> {
+    let Some(client) = Client::connect(&context.home.socket()).await? else { return Ok(None) };
+    let daemon = status(&client).await?.daemon;
+    Ok(daemon.map(|daemon| (client, daemon)))
+}
+
+fn target(daemon: &DaemonView) -> Result<process::Target, CliError> {
+    let identity = i32::try_from(daemon.pid).ok().and_then(process::identity);
+    let target = identity.map(|identity| process::target(&identity)).transpose()?.flatten();
+    target.ok_or_else(|| CliError::new(FAILED, format!("the daemon (pid {}) has ended meanwhile", daemon.pid)))
+}
+
+/// Starts a daemon in the background and waits until it listens.
+async fn begin(context: &Context) -> Result<DaemonView, CliError> {
+    let mut child = spawn(context)?;
+    listening(context, &mut child, None).await
+}
+
+fn spawn(context: &Context) -> Result<Child, CliError> {
+    let home = backend::configured(&context.home);
+    home.prepare()?;
+    background::start(&["daemon", "run", "--background"], &home.log_file())
+        .map_err(|error| CliError::new(FAILED, format!("cannot start a daemon: {error}")))
+}
+
+/// Waits until another daemon than `old` listens; the child's own words are the error when it ends instead.
+async fn listening(context: &Context, child: &mut Child, old: Option<u32>) -> Result<DaemonView, CliError> {
+    let log = backend::configured(&context.home).log_file();
+    let before = background::length(&log);
+    let until = Instant::now() + STARTS_WITHIN.max(LEAVES_WITHIN);
+    loop {
+        // While one daemon ends and the other begins, a connection may break.
+        if let Ok(Some((_, daemon))) = running(context).await
+            && Some(daemon.pid) != old
+        {
+            return Ok(daemon);
+        }
+        if let Some(status) = child.try_wait()? {
+            let said = background::said_since(&log, before);
+            let code =
+                status.code().and_then(|code| u8::try_from(code).ok()).filter(|code| *code != 0).unwrap_or(FAILED);
+            let message = format!("the daemon ended at once:\n{}", said.trim_end());
+            return Err(CliError::new(code, message).hint(format!("its log: {}", log.display())));
+        }
+        if Instant::now() >= until {
+            let message = format!("the daemon (pid {}) does not listen yet", child.id());
+            return Err(CliError::new(GAVE_UP, message).hint(format!("its log: {}", log.display())));
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+}
+
+fn told(context: &Context, daemon: &DaemonView, what: &str, json: bool) -> Result<ExitCode, CliError> {
+    let log = backend::configured(&context.home).log_file();
+    if json {
+        print_json(&json!({"daemon": daemon, "log": log}))?;
+    } else {
+        print_line(&format!("daemon {what}: pid {}\n  log: {}", daemon.pid, log.display()))?;
+    }
+    Ok(0)
+}
+
+/// How long a daemon that is to take over waits for the seat.
+pub(super) fn patience(background: bool) -> Duration {
+    if background { LEAVES_WITHIN } else { boot::PROBED }
+}
