@@ -246,6 +246,17 @@ pub(super) enum Daemon {
     Restart(Plain),
     /// Say whether a daemon runs (exit code 3: none does)
     Status(Plain),
+    /// Have the user's service manager (systemd, launchd) run the daemon
+    Install {
+        /// Only write the service's file
+        #[arg(long)]
+        no_start: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take the daemon from the user's service manager; what runs lives on
+    Uninstall(Plain),
     /// Have the daemon read config.toml again, and say what came of it
     ///
     /// Saving the file is enough; this waits for the verdict. Exit codes: 0 it is in force, 1 it is rejected, 3 no daemon
@@ -282,6 +293,8 @@ impl Command {
                 Daemon::Start(Plain { json })
                 | Daemon::Restart(Plain { json })
                 | Daemon::Status(Plain { json })
+                | Daemon::Install { json, .. }
+                | Daemon::Uninstall(Plain { json })
                 | Daemon::Stop { json, .. },
             ) => *json,
             Command::Log(_) | Command::Daemon(Daemon::Run { .. }) | Command::Completions { .. } => false,

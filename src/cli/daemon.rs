@@ -1,7 +1,7 @@
 //! `boi daemon`.
 
 use super::args::{Daemon, Plain};
-use super::{BAD_CONFIG, CliError, Context, ExitCode, USAGE, block_on, block_on_daemon, service};
+use super::{BAD_CONFIG, CliError, Context, ExitCode, USAGE, block_on, block_on_daemon, install, service};
 use crate::daemon::boot::Seat;
 use crate::daemon::reload;
 use crate::host::logs::{self, Target};
@@ -15,6 +15,8 @@ pub(super) fn carry_out(context: Context, command: Daemon) -> Result<ExitCode, C
         Daemon::Stop { drain, json } => service::stop(&context, drain, json),
         Daemon::Restart(Plain { json }) => block_on(service::restart(&context, json)),
         Daemon::Status(Plain { json }) => block_on(service::show(&context, json)),
+        Daemon::Install { no_start, json } => install::install(&context, !no_start, json),
+        Daemon::Uninstall(Plain { json }) => install::uninstall(json),
         Daemon::Reload { json } => block_on(super::reload::reload(&context, json)),
     }
 }

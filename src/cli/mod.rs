@@ -6,6 +6,7 @@ mod clean;
 mod config;
 mod config_set;
 mod daemon;
+mod install;
 mod log;
 mod queue;
 mod reload;

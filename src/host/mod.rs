@@ -11,4 +11,5 @@ pub mod paths;
 pub mod process;
 pub mod service;
 pub mod store;
+pub mod unit;
 pub mod worktree;

@@ -5,6 +5,7 @@
 
 pub mod background;
 pub mod command;
+pub mod tool;
 pub mod tree;
 
 use std::io;

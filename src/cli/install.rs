@@ -1,0 +1,135 @@
+//! `boi daemon install|uninstall`: the daemon under the user's own service manager.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::{CliError, Context, ExitCode, FAILED, print_json, print_line};
+use crate::host::{files, paths, process, unit};
+
+/// `boi daemon install`.
+pub(super) fn install(context: &Context, start: bool, json: bool) -> Result<ExitCode, CliError> {
+    let manager = manager()?;
+    let program = std::env::current_exe()?;
+    if program.components().any(|part| part.as_os_str() == "target") {
+        eprintln!(
+            "warning: {} is a build folder's; `cargo install --path .` first, then install again",
+            program.display()
+        );
+    }
+    let file = manager.file();
+    let path = paths::variable("PATH").unwrap_or_default().to_string_lossy().into_owned();
+    let facts = unit::Facts {
+        program: &program,
+        home: context.home.root(),
+        path: &path,
+        systemd: process::tool::systemd_version(),
+    };
+    let text = match manager {
+        Manager::Systemd(_) => unit::systemd(&facts),
+        Manager::Launchd(_) => unit::launchd(&facts),
+    };
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    std::fs::create_dir_all(folder).map_err(|error| cannot(folder, &error))?;
+    files::replace(file, text.as_bytes(), files::Durability::Process).map_err(|error| cannot(file, &error))?;
+    let (begun, next) = if start { manager.start() } else { (false, manager.next()) };
+    let lingering = matches!(manager, Manager::Systemd(_)) && !process::tool::lingers();
+    if json {
+        print_json(&json!({"file": file, "started": begun, "lingers": !lingering, "next": next}))?;
+        return Ok(0);
+    }
+    print_line(&format!("installed {}", file.display()))?;
+    for line in &next {
+        print_line(&format!("  {line}"))?;
+    }
+    if lingering {
+        print_line("  to keep it running when you log out: loginctl enable-linger")?;
+    }
+    Ok(0)
+}
+
+/// `boi daemon uninstall`.
+pub(super) fn uninstall(json: bool) -> Result<ExitCode, CliError> {
+    let manager = manager()?;
+    let file = manager.file();
+    if !file.exists() {
+        return Err(CliError::new(FAILED, format!("{} is not there: nothing to uninstall", file.display())));
+    }
+    manager.stop();
+    std::fs::remove_file(file).map_err(|error| cannot(file, &error))?;
+    if json {
+        print_json(&json!({"file": file, "removed": true}))?;
+    } else {
+        print_line(&format!(
+            "removed {}; what ran under it lives on: `boi daemon start` takes it over",
+            file.display()
+        ))?;
+    }
+    Ok(0)
+}
+
+enum Manager {
+    Systemd(PathBuf),
+    Launchd(PathBuf),
+}
+
+impl Manager {
+    fn file(&self) -> &Path {
+        match self {
+            Manager::Systemd(file) | Manager::Launchd(file) => file,
+        }
+    }
+
+    fn commands(&self) -> Vec<Vec<String>> {
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        match self {
+            Manager::Systemd(_) => {
+                vec![words("systemctl --user daemon-reload"), words("systemctl --user enable --now boi.service")]
+            }
+            Manager::Launchd(file) => {
+                let mut load = words("launchctl load -w");
+                load.push(file.display().to_string());
+                vec![load]
+            }
+        }
+    }
+
+    fn next(&self) -> Vec<String> {
+        self.commands().iter().map(|command| format!("start it: {}", command.join(" "))).collect()
+    }
+
+    /// Starts the service; says what is left to do where that did not work.
+    fn start(&self) -> (bool, Vec<String>) {
+        let begun = self.commands().iter().all(|command| process::tool::run(command));
+        if begun { (true, vec!["it runs: boi daemon status".to_owned()]) } else { (false, self.next()) }
+    }
+
+    fn stop(&self) {
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        match self {
+            Manager::Systemd(_) => {
+                process::tool::run(&words("systemctl --user disable --now boi.service"));
+            }
+            Manager::Launchd(file) => {
+                let mut unload = words("launchctl unload -w");
+                unload.push(file.display().to_string());
+                process::tool::run(&unload);
+            }
+        }
+    }
+}
+
+fn manager() -> Result<Manager, CliError> {
+    let home = paths::variable("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+    let home =
+        home.ok_or_else(|| CliError::new(FAILED, "HOME is not set, so there is no place for a user's service"))?;
+    if cfg!(target_os = "macos") {
+        return Ok(Manager::Launchd(home.join("Library/LaunchAgents/boi.daemon.plist")));
+    }
+    let config = paths::variable("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    Ok(Manager::Systemd(config.unwrap_or_else(|| home.join(".config")).join("systemd/user/boi.service")))
+}
+
+fn cannot(path: &Path, error: &std::io::Error) -> CliError {
+    CliError::new(FAILED, format!("cannot write {}: {error}", path.display()))
+}

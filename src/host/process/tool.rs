@@ -1,0 +1,25 @@
+//! The tools of a service manager.
+
+use std::process::{Command, Stdio};
+
+/// Runs a tool; whether it succeeded. What it prints is for the user.
+pub fn run(words: &[String]) -> bool {
+    let Some((program, arguments)) = words.split_first() else { return false };
+    Command::new(program).args(arguments).stdin(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+/// The version of systemd; `None` where there is none.
+pub fn systemd_version() -> Option<u32> {
+    let text = said("systemctl", &["--version"])?;
+    text.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Whether the user's services go on when the user logs out.
+pub fn lingers() -> bool {
+    said("loginctl", &["show-user", "--property=Linger", "--value"]).is_some_and(|text| text.trim() == "yes")
+}
+
+fn said(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}

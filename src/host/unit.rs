@@ -1,0 +1,122 @@
+//! The texts by which a service manager runs the daemon. Its workers are not the manager's to kill: they outlive the
+//! daemon, and the next one takes them over.
+
+use std::path::Path;
+
+/// What the texts are made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// This program.
+    pub program: &'a Path,
+    /// boi's home.
+    pub home: &'a Path,
+    /// The user's PATH, on which agents are found.
+    pub path: &'a str,
+    /// The version of systemd, where it is known.
+    pub systemd: Option<u32>,
+}
+
+/// From this version on, systemd waits for the end of a reload.
+const NOTIFY_RELOAD: u32 = 253;
+
+/// A systemd user unit.
+pub fn systemd(facts: &Facts<'_>) -> String {
+    let reloads = facts.systemd.is_none_or(|version| version >= NOTIFY_RELOAD);
+    let kind = if reloads { "notify-reload" } else { "notify\nExecReload=/bin/kill -HUP $MAINPID" };
+    format!(
+        "[Unit]
+Description=boi: runs fleets of coding agents
+Documentation=man:systemd.service(5)
+
+[Service]
+Type={kind}
+ExecStart={program} daemon run --background
+Environment={home}
+Environment={path}
+# SIGTERM leaves workers running; the next daemon takes them over.
+KillMode=process
+SendSIGKILL=no
+OOMPolicy=continue
+Restart=on-failure
+RestartSec=1
+# A configuration that is bad at the start does not get better by trying again.
+RestartPreventExitStatus=78
+
+[Install]
+WantedBy=default.target
+",
+        program = word(&facts.program.display().to_string()),
+        home = word(&format!("BOI_HOME={}", facts.home.display())),
+        path = word(&format!("PATH={}", facts.path)),
+    )
+}
+
+/// A launchd agent.
+pub fn launchd(facts: &Facts<'_>) -> String {
+    format!(
+        r#"<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+<plist version="1.0">
+<dict>
+    <key>Label</key><string>boi.daemon</string>
+    <key>ProgramArguments</key>
+    <array>
+        <string>{program}</string><string>daemon</string><string>run</string><string>--background</string>
+    </array>
+    <key>EnvironmentVariables</key>
+    <dict>
+        <key>BOI_HOME</key><string>{home}</string>
+        <key>PATH</key><string>{path}</string>
+    </dict>
+    <key>RunAtLoad</key><true/>
+    <key>KeepAlive</key><dict><key>SuccessfulExit</key><false/></dict>
+    <key>AbandonProcessGroup</key><true/>
+</dict>
+</plist>
+"#,
+        program = xml(&facts.program.display().to_string()),
+        home = xml(&facts.home.display().to_string()),
+        path = xml(facts.path),
+    )
+}
+
+/// One word of a unit file: quoted, with what systemd would expand made plain.
+fn word(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%").replace('$', "$$"))
+}
+
+fn xml(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(systemd: Option<u32>) -> Facts<'static> {
+        Facts {
+            program: Path::new("/home/me/my bin/boi"),
+            home: Path::new("/home/me/100%/.boi"),
+            path: "/usr/bin:/home/me/\"x\"&",
+            systemd,
+        }
+    }
+
+    #[test]
+    fn workers_are_not_the_managers_to_kill() {
+        let text = systemd(&facts(Some(255)));
+        for line in [
+            "Type=notify-reload",
+            "KillMode=process",
+            "OOMPolicy=continue",
+            "ExecStart=\"/home/me/my bin/boi\" daemon run --background",
+            "Environment=\"BOI_HOME=/home/me/100%%/.boi\"",
+            "Environment=\"PATH=/usr/bin:/home/me/\\\"x\\\"&\"",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is missing:\n{text}");
+        }
+        let old = systemd(&facts(Some(252)));
+        assert!(old.contains("Type=notify\nExecReload=/bin/kill -HUP $MAINPID\n"), "{old}");
+        assert!(launchd(&facts(None)).contains("<string>/usr/bin:/home/me/\"x\"&amp;</string>"));
+    }
+}
