@@ -148,6 +148,9 @@ pub(super) struct Clean {
     /// Delete scratch directories with files in them too: what specs without a repository made
     #[arg(long)]
     pub(super) scratch: bool,
+    /// Delete worktrees whose repository cannot be reached too, with whatever is in them
+    #[arg(long)]
+    pub(super) unreachable: bool,
     /// Only say what would be done
     #[arg(long)]
     pub(super) dry_run: bool,

@@ -57,6 +57,52 @@ impl Said {
     }
 }
 
+/// A program that was started. It is killed when the test forgets it.
+pub struct Begun {
+    child: Child,
+    io: tempfile::TempDir,
+}
+
+impl Begun {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has printed so far.
+    pub fn out(&self) -> String {
+        self.read("out")
+    }
+
+    /// What it has said on stderr so far.
+    pub fn err(&self) -> String {
+        self.read("err")
+    }
+
+    fn read(&self, name: &str) -> String {
+        String::from_utf8_lossy(&fs::read(self.io.path().join(name)).expect("what it said")).into_owned()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it is there");
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn end(mut self) -> Said {
+        let ended = wait_for_end(&mut self.child);
+        let (out, err) = (self.out(), self.err());
+        let Some(status) = ended else { panic!("boi does not end: {out}{err}") };
+        Said { code: status.code(), out, err }
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
 /// A scratch world. When it goes, nothing of it runs any more.
 pub struct Sandbox {
     folder: tempfile::TempDir,
@@ -140,19 +186,18 @@ impl Sandbox {
         command
     }
 
+    /// Starts `boi`.
+    pub fn begin(&self, arguments: &[&str]) -> Begun {
+        let io = tempfile::tempdir().expect("a folder");
+        let file = |name| File::create(io.path().join(name)).expect("a file");
+        let child = self.command(arguments).stdout(file("out")).stderr(file("err")).spawn().expect("boi starts");
+        Begun { child, io }
+    }
+
     /// Runs `boi` to its end.
     #[track_caller]
     pub fn boi(&self, arguments: &[&str]) -> Said {
-        let io = tempfile::tempdir().expect("a folder");
-        let (out, err) = (io.path().join("out"), io.path().join("err"));
-        let mut command = self.command(arguments);
-        command.stdout(File::create(&out).expect("a file")).stderr(File::create(&err).expect("a file"));
-        let mut child = command.spawn().expect("boi starts");
-        let ended = wait_for_end(&mut child);
-        let read = |path| String::from_utf8_lossy(&fs::read(path).expect("what it said")).into_owned();
-        let (out, err) = (read(out), read(err));
-        let Some(status) = ended else { panic!("boi {arguments:?} does not end: {out}{err}") };
-        Said { code: status.code(), out, err }
+        self.begin(arguments).end()
     }
 
     /// Runs `boi`, which must succeed.
