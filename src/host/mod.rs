@@ -1,4 +1,5 @@
-//! Hands: one outside thing per file. Paths and environment, the clock, processes, git, the store.
+//! Hands: one outside thing per file. Paths and environment, the clock, processes, git, the store, the
+//! terminal.
 //!
 //! Invariant: outside `host` (and the supervisor, which is a process of its own) nothing opens a file, starts a program,
 //! reads the environment or speaks SQL.
@@ -10,4 +11,5 @@ pub mod logs;
 pub mod paths;
 pub mod process;
 pub mod store;
+pub mod terminal;
 pub mod worktree;

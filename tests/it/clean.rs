@@ -6,8 +6,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::support::{Begun, Sandbox, wait_for};
 
-const FAILS: &str =
-    "title = 'Fails'\nrepo = 'repo'\n[[tasks]]\nrun = 'echo precious > work; echo told you; exit 4'";
+const FAILS: &str = "title = 'Fails'\nrepo = 'repo'\n[[tasks]]\nrun = 'echo precious > work; echo told you; exit 4'";
 
 /// A file of the sandbox, locked by this test.
 fn locked(sandbox: &Sandbox, name: &str) -> File {
@@ -125,8 +124,7 @@ fn clean_leaves_a_branch_that_a_waiting_spec_starts_from() {
     let (_, spec) = sandbox.run("title = 'Done'\nrepo = 'repo'\n[[tasks]]\nrun = 'echo 1 > one'");
     let (id, branch) = (spec["id"].as_str().unwrap(), spec["branch"].as_str().unwrap());
     sandbox.git("repo", &["merge", "-q", "--ff-only", branch]);
-    let second =
-        sandbox.dispatch(&format!("title = 'Next'\nrepo = 'repo'\nbase = '{id}'\n[[tasks]]\nrun = 'cat one'"));
+    let second = sandbox.dispatch(&format!("title = 'Next'\nrepo = 'repo'\nbase = '{id}'\n[[tasks]]\nrun = 'cat one'"));
     for arguments in [&["clean", "--dry-run"][..], &["clean"]] {
         let said = sandbox.good(arguments);
         assert!(said.out.contains(&format!("the branch {branch} stays: {second} starts from it")), "{said:?}");

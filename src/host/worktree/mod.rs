@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 
 pub use self::capture::{Captured, advance, capture, rewind};
 pub use self::deliver::{LandError, MergeError, Plan, PlanError, fast_forward, merge_base, plan};
-pub use self::inspect::{BaseError, Inspected, Refusal, inspect, resolve_base};
+pub use self::inspect::{BaseError, Inspected, Refusal, inspect, resolve_base, same_repository};
 pub use self::lay::{Laid, prepare};
 pub use self::refs::{branch_head, delete_branch, is_branch, is_merged, kept_refs};
 pub use self::remove::{check_removal, discard, remove};
