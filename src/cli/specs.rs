@@ -29,6 +29,9 @@ fn load_one(path: &Path, queue: Option<&dyn Store>) -> Result<Result<Spec, Probl
     let bytes = files::read_users(path, MAX_BYTES)
         .map_err(|error| CliError::new(USAGE, format!("cannot read {name}: {error}")))?
         .ok_or_else(|| CliError::new(USAGE, format!("there is no file {name}")))?;
+    if bytes.len() > MAX_BYTES {
+        return Ok(Err(spec::too_large(&name, files::size(path)?)));
+    }
     let draft = match spec::parse(&name, &bytes) {
         Ok(draft) => draft,
         Err(problems) => return Ok(Err(problems)),

@@ -129,6 +129,11 @@ pub fn read_from(path: &Path, offset: u64, mut take: impl FnMut(&[u8])) -> io::R
     }
 }
 
+/// How many bytes a file has.
+pub fn size(path: &Path) -> io::Result<u64> {
+    Ok(std::fs::metadata(path)?.len())
+}
+
 /// Reads a file that a user wrote: a regular one, at most one byte more than `limit` of it, so that the reader can tell
 /// that it is too large. `None` when it is not there.
 pub fn read_users(path: &Path, limit: usize) -> io::Result<Option<Vec<u8>>> {

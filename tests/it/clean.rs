@@ -1,28 +1,10 @@
 //! `boi clean` and `boi log`: what ended specs leave.
 
-use std::fs::{self, File};
+use std::fs;
 
-use rustix::fs::{FlockOperation, flock};
-
-use super::support::{Begun, Sandbox, wait_for};
+use super::support::{Sandbox, locked, wait_until_open};
 
 const FAILS: &str = "title = 'Fails'\nrepo = 'repo'\n[[tasks]]\nrun = 'echo precious > work; echo told you; exit 4'";
-
-/// A file of the sandbox, locked by this test.
-fn locked(sandbox: &Sandbox, name: &str) -> File {
-    let file = File::options().create(true).append(true).open(sandbox.path(name)).unwrap();
-    flock(&file, FlockOperation::NonBlockingLockExclusive).unwrap();
-    file
-}
-
-/// Waits until the program has a file open.
-fn wait_until_open(program: &Begun, name: &str) {
-    let folder = format!("/proc/{}/fd", program.pid());
-    wait_for(&format!("{name} is open"), || {
-        let mut links = fs::read_dir(&folder).ok()?.flatten().filter_map(|link| fs::read_link(link.path()).ok());
-        links.any(|path| path.ends_with(name)).then_some(())
-    });
-}
 
 #[test]
 fn clean_removes_a_failed_worktree_and_keeps_its_work_under_a_ref() {
@@ -91,10 +73,10 @@ fn clean_leaves_a_spec_that_was_retried_after_it_was_chosen() {
     let sandbox = Sandbox::new("retry_count = 0");
     let (_, spec) = sandbox.run(FAILS);
     let id = spec["id"].as_str().unwrap();
-    let lock = locked(&sandbox, &format!("boi/attempts/{id}/git/git.lock"));
+    let lock = locked(&sandbox.path(&format!("boi/attempts/{id}/git/git.lock")));
     let clean = sandbox.begin(&["clean", id]);
     // It has chosen the spec and waits for the lock of its worktree.
-    wait_until_open(&clean, "git.lock");
+    wait_until_open(clean.pid(), "git.lock");
     sandbox.good(&["retry", id]);
     drop(lock);
     let said = clean.end();
@@ -108,7 +90,7 @@ fn clean_leaves_attempts_of_which_a_command_still_runs() {
     let sandbox = Sandbox::new("retry_count = 0");
     let (_, spec) = sandbox.run(FAILS);
     let id = spec["id"].as_str().unwrap();
-    let lock = locked(&sandbox, &format!("boi/attempts/{id}/1/command-1/lock"));
+    let lock = locked(&sandbox.path(&format!("boi/attempts/{id}/1/command-1/lock")));
     let said = sandbox.boi(&["clean", id]);
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(said.err.contains("a command of it still runs"), "{said:?}");

@@ -1,6 +1,6 @@
 //! What the queue refuses, and with which exit code: the same with a daemon and without one.
 
-use super::support::Sandbox;
+use super::support::{Sandbox, locked, pid_in, wait_for, wait_until_open};
 
 #[test]
 fn an_unknown_id_is_a_bad_argument_with_a_daemon_and_without() {
@@ -80,4 +80,30 @@ fn the_branch_of_a_spec_in_another_repository_is_no_base() {
     }
     sandbox.write("next.toml", spec("beside"));
     sandbox.good(&["dispatch", "next.toml"]);
+}
+
+#[test]
+fn a_cancel_that_comes_too_late_says_how_the_spec_ended() {
+    let mut sandbox = Sandbox::new("");
+    sandbox.start_daemon();
+    let at = |name: &str| sandbox.path(name).display().to_string();
+    let id = sandbox.dispatch(&format!(
+        "title = 'Late'\nrepo = 'repo'\nverify = ['''echo $$ > {}; while ! test -e {}; do sleep 0.02; done''']\n\
+         [[tasks]]\nrun = 'echo 1 > one'",
+        at("pid"),
+        at("go")
+    ));
+    pid_in(&sandbox.path("pid"));
+    let lock = locked(&sandbox.path(&format!("boi/attempts/{id}/git/git.lock")));
+    sandbox.write("go", "");
+    // Everything is done but for the removal of the worktree, which waits for the lock.
+    let daemon = sandbox.good(&["status", "--json"]).json()["daemon"]["pid"].as_u64().unwrap();
+    wait_until_open(daemon, "git.lock");
+    let cancel = sandbox.begin(&["cancel", &id]);
+    wait_for("the wish", || (sandbox.spec(&id)["reason"] == "its worker is being ended").then_some(()));
+    drop(lock);
+    let said = cancel.end();
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.err.contains(&format!("{id} has completed already")) && said.out.is_empty(), "{said:?}");
+    assert_eq!(sandbox.spec(&id)["status"], "completed");
 }

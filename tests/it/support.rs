@@ -36,6 +36,22 @@ pub fn pid_in(file: &Path) -> i32 {
     wait_for(&format!("a pid in {}", file.display()), || fs::read_to_string(file).ok()?.trim().parse().ok())
 }
 
+/// Waits until a process has a file of that name open.
+#[track_caller]
+pub fn wait_until_open(pid: u64, name: &str) {
+    wait_for(&format!("{name} is open"), || {
+        let links = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
+        links.filter_map(|link| fs::read_link(link.path()).ok()).any(|path| path.ends_with(name)).then_some(())
+    });
+}
+
+/// A file, locked until it is dropped.
+pub fn locked(path: &Path) -> File {
+    let file = File::options().create(true).append(true).open(path).expect("a file");
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).expect("nobody has the lock");
+    file
+}
+
 /// The fake agent: Cargo builds examples before it runs the tests.
 fn fake_agent() -> PathBuf {
     let program = Path::new(env!("CARGO_BIN_EXE_boi")).with_file_name("examples").join("fake-agent");
@@ -64,8 +80,8 @@ pub struct Begun {
 }
 
 impl Begun {
-    pub fn pid(&self) -> u32 {
-        self.child.id()
+    pub fn pid(&self) -> u64 {
+        self.child.id().into()
     }
 
     /// What it has printed so far.
@@ -198,6 +214,14 @@ impl Sandbox {
     #[track_caller]
     pub fn boi(&self, arguments: &[&str]) -> Said {
         self.begin(arguments).end()
+    }
+
+    /// Runs `boi` to its end, with a standard output that takes nothing.
+    #[track_caller]
+    pub fn to_full_disk(&self, arguments: &[&str]) -> Said {
+        let full = File::options().write(true).open("/dev/full").expect("/dev/full");
+        let output = self.command(arguments).stdout(full).output().expect("boi runs");
+        Said { code: output.status.code(), out: String::new(), err: String::from_utf8_lossy(&output.stderr).into() }
     }
 
     /// Runs `boi`, which must succeed.
