@@ -66,6 +66,7 @@ fn watching_says_that_the_daemon_has_gone_away_and_goes_on_with_the_next() {
     sandbox.start_daemon();
     let watch = sandbox.begin(&["status", "--watch"]);
     wait_for("the first look", || watch.out().contains("daemon: pid").then_some(()));
+    assert!(watch.out().contains(", for 0.") || watch.out().contains(" s\n"), "{}", watch.out());
     sandbox.stop_daemon(Signal::TERM);
     wait_for("the news", || watch.err().contains("the daemon has gone away").then_some(()));
     sandbox.start_daemon();

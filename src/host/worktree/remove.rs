@@ -96,8 +96,14 @@ fn refuse_foreign(path: &Path) -> Result<(), Error> {
 /// The repository's git directory, which is there also when the checkout that the spec named is not; `None`: there is
 /// none to be reached.
 fn common(at: &WorktreeLock) -> Result<Option<PathBuf>, Error> {
-    if let Some(common) = entry::named_by(at.path()).and_then(|entry| entry::common_of(&entry)) {
-        return Ok(Some(common));
+    if let Some(entry) = entry::named_by(at.path()) {
+        if let Some(common) = entry::common_of(&entry) {
+            return Ok(Some(common));
+        }
+        // The worktree's own repository is away. What git finds in its place may be another one, such as one above it.
+        if !entry.ancestors().nth(2).is_some_and(Path::exists) {
+            return Ok(None);
+        }
     }
     let repo = &at.worktree().repo;
     match entry::common_dir(repo) {

@@ -90,12 +90,14 @@ fn what_is_unique_stays_while_the_repository_cannot_be_reached() {
     write(at.path(), "precious.txt", "p\n");
     let away = scratch.repo.with_file_name("away");
     fs::rename(&scratch.repo, &away).unwrap();
-    for unmounted in [false, true] {
-        if unmounted {
-            fs::create_dir(&scratch.repo).unwrap();
+    for place in ["nothing", "an empty folder", "an empty folder within another repository"] {
+        match place {
+            "nothing" => {}
+            "an empty folder" => fs::create_dir(&scratch.repo).unwrap(),
+            _ => drop(git(scratch.repo.parent().unwrap(), ["init", "-q"])),
         }
         let refused = remove(&at, "clean").unwrap_err();
-        assert!(matches!(refused, Error::Unreachable { .. }), "{refused}");
+        assert!(matches!(refused, Error::Unreachable { .. }), "{place}: {refused}");
         assert!(matches!(check_removal(&at), Err(Error::Unreachable { .. })));
         assert_eq!(read(at.path(), "precious.txt"), "p\n");
     }
@@ -108,6 +110,7 @@ fn what_is_unique_stays_while_the_repository_cannot_be_reached() {
     let (at, _) = scratch.laid();
     write(at.path(), "precious.txt", "p\n");
     fs::remove_dir_all(&scratch.repo).unwrap();
+    fs::remove_dir_all(scratch.repo.with_file_name(".git")).unwrap();
     discard(&at).unwrap();
     assert!(!at.path().exists());
 }
