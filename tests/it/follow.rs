@@ -95,6 +95,9 @@ fn a_run_goes_on_with_the_next_daemon() {
     sandbox.write("spec.toml", stubborn(&sandbox));
     let run = sandbox.begin(&["run", "spec.toml"]);
     pid_in(&sandbox.path("pid"));
+    let status = sandbox.good(&["status"]).out;
+    let row = status.lines().find(|line| line.contains("Stubborn")).unwrap();
+    assert!(row.contains(" for ") && !row.contains("ago"), "{row}");
     sandbox.stop_daemon(Signal::KILL);
     wait_for_words(&run, "another daemon is waited for");
     sandbox.start_daemon();
