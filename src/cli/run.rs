@@ -1,10 +1,11 @@
 //! `boi run`: the main job in one command. Without a daemon this process is one, for these specs and what they wait for.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::StreamExt;
 use signal_hook::consts::SIGINT;
 use signal_hook_tokio::Signals;
+use tokio::time::Instant;
 
 use super::args::Run;
 use super::backend::{self, Backend, LOOK_AGAIN};
@@ -36,7 +37,7 @@ pub(super) fn run(context: Context, asked: Run) -> Result<ExitCode, CliError> {
     })
 }
 
-async fn through_daemon(context: &Context, mut backend: Backend, asked: &Run) -> Result<ExitCode, CliError> {
+async fn through_daemon(context: &Context, backend: Backend, asked: &Run) -> Result<ExitCode, CliError> {
     let status = backend.status(Filter { limit: 1, ..Filter::default() }, None).await?.status;
     if let Some(daemon) = status.daemon.filter(|daemon| daemon.scoped) {
         let message =
@@ -51,7 +52,7 @@ async fn through_daemon(context: &Context, mut backend: Backend, asked: &Run) ->
     let mut interrupts = Signals::new([SIGINT])?;
     tokio::select! {
         // Neither branch changes anything: the daemon carries the specs out.
-        told = follow(context, &mut backend, &ids, asked.json) => conclude(context, &told?, asked.json),
+        told = follow(context, &backend, &ids, asked.json) => conclude(context, &told?, asked.json),
         _ = interrupts.next() => {
             eprintln!("\nno longer following; the daemon goes on: `boi status`");
             Ok(INTERRUPTED)
@@ -158,7 +159,7 @@ fn say_what_is_left(status: &StatusView, told: bool) {
 }
 
 /// Follows specs that a daemon carries out, over its restarts too.
-async fn follow(context: &Context, backend: &mut Backend, ids: &[SpecId], json: bool) -> Result<StatusView, CliError> {
+async fn follow(context: &Context, backend: &Backend, ids: &[SpecId], json: bool) -> Result<StatusView, CliError> {
     let mut progress = Progress::begin(json);
     let filter = Filter { ids: ids.to_vec(), history: true, ..Filter::default() };
     let mut newer_than = None;
@@ -215,4 +216,49 @@ fn conclude(context: &Context, status: &StatusView, json: bool) -> Result<ExitCo
         .iter()
         .all(|spec| spec.status == SpecStatus::Completed && spec.delivery != Some(Delivery::Unmerged));
     Ok(if good { 0 } else { FAILED })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::spec::{Action, Deliver, Spec, Task};
+    use crate::host::clock;
+    use crate::host::paths::Home;
+    use crate::host::store::{Access, SqliteStore};
+
+    #[tokio::test(start_paused = true)]
+    async fn following_a_daemon_that_does_not_come_back_ends_with_the_reason() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let home = Home::at(dir.path().join("boi"));
+        home.prepare().unwrap();
+        let task = Task {
+            id: "t-1".into(),
+            title: "t".into(),
+            action: Action::Run("true".into()),
+            needs: vec![],
+            verify: vec![],
+            timeout_minutes: None,
+        };
+        let spec = Spec {
+            title: "t".into(),
+            repo: None,
+            context: None,
+            agent: "claude".into(),
+            model: None,
+            priority: 100,
+            after: vec![],
+            deliver: Deliver::Branch,
+            verify: vec![],
+            tasks: vec![task],
+        };
+        let store = SqliteStore::open(home.db(), Access::Write(Duration::ZERO)).unwrap();
+        let ids = store.enqueue(vec![spec], clock::now()).unwrap();
+        let socket = std::os::unix::net::UnixListener::bind(home.socket()).unwrap();
+        let backend = Backend::find(&home).await.unwrap();
+        assert!(backend.is_daemon());
+        drop(socket);
+        let error = follow(&Context { home, color: false }, &backend, &ids, true).await.unwrap_err();
+        assert_eq!(error.code(), crate::cli::NO_DAEMON);
+        assert!(error.message().contains(&format!("not ended: {}", ids[0])), "{}", error.message());
+    }
 }
