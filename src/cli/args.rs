@@ -17,7 +17,8 @@ pub(super) struct Arguments {
 
 const AFTER_HELP: &str = "\
 Files are kept in $BOI_HOME, by default ~/.boi.
-Exit codes: 0 done; 1 it failed; 2 bad arguments or a bad spec; 3 no daemon runs; 78 bad configuration at boot.";
+Exit codes: 0 done; 1 it failed; 2 bad arguments or a bad spec; 3 no daemon runs; 4 gave up waiting;
+78 bad configuration at boot; 130 ended by Ctrl-C.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -70,7 +71,7 @@ pub(super) struct Dispatch {
     /// Priority in place of the specs' own; lower runs first
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(super) priority: Option<i64>,
-    /// Specs that must be completed first, besides the specs' own `after`
+    /// Specs that must be completed first, besides the specs' own `after`; comma-separated
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     pub(super) after: Vec<SpecId>,
     /// Only say what would be queued
@@ -148,6 +149,9 @@ pub(super) struct Clean {
     /// Delete scratch directories with files in them too: what specs without a repository made
     #[arg(long)]
     pub(super) scratch: bool,
+    /// Delete worktrees whose repository cannot be reached too, with whatever is in them
+    #[arg(long)]
+    pub(super) unreachable: bool,
     /// Only say what would be done
     #[arg(long)]
     pub(super) dry_run: bool,

@@ -1,15 +1,15 @@
 //! Who carries out a command: the daemon, or, while none runs, this process on the queue itself.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 
-use super::CliError;
+use super::{CliError, USAGE};
 use crate::config::Config;
-use crate::control::client::Client;
+use crate::control::client::{Client, ClientError};
 use crate::control::server;
-use crate::control::wire::{Ask, CancelResult, Cleaned, Dispatch, Ids, Pause, Told};
+use crate::control::wire::{Ask, CancelResult, Cleaned, Dispatch, Ids, Pause, RefusalCode, Told};
 use crate::daemon::handle::{self, Shared};
 use crate::daemon::worker::Workers;
 use crate::daemon::{Event, Order, Spawn, reload};
@@ -23,6 +23,9 @@ use crate::host::store::{Access, Canceled, Filter, SqliteStore, Store, StoreErro
 
 /// How long a command waits for another one that is writing to the queue.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often a daemon that went away is looked for again.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Who carries out a command.
 pub(super) enum Backend {
@@ -47,31 +50,45 @@ impl Backend {
 
     pub(super) async fn dispatch(&self, specs: Vec<Spec>) -> Result<Vec<SpecId>, CliError> {
         match self {
-            Backend::Daemon(client) => Ok(client.ask::<_, Ids>("/v1/dispatch", &Dispatch { specs }).await?.ids),
-            Backend::Own(home) => Ok(write(home)?.enqueue(specs, clock::now())?),
+            Backend::Daemon(client) => match client.ask::<_, Ids>("/v1/dispatch", &Dispatch { specs }).await {
+                Ok(Ids { ids }) => Ok(ids),
+                Err(ClientError::Refused { message, code: RefusalCode::Refused }) => Err(CliError::new(USAGE, message)),
+                Err(error) => Err(error.into()),
+            },
+            Backend::Own(home) => enqueue(&write(home)?, specs),
         }
     }
 
     pub(super) async fn status(&self, filter: Filter, newer_than: Option<u64>) -> Result<Told, CliError> {
-        match self {
-            Backend::Daemon(client) => Ok(client.ask("/v1/status", &Ask { filter, newer_than }).await?),
-            Backend::Own(home) => Ok(Told { revision: 0, status: own_status(home, &filter)? }),
+        let Told { revision, status } = match self {
+            Backend::Daemon(client) => client.ask("/v1/status", &Ask { filter, newer_than }).await?,
+            Backend::Own(home) => Told { revision: 0, status: own_status(home, &filter)? },
+        };
+        Ok(Told { revision, status: status.with_ids_in_reasons() })
+    }
+
+    /// The state, from whoever has it by now: a daemon that has gone away is looked for again.
+    pub(super) async fn status_now(&mut self, home: &Home, filter: &Filter) -> Result<Told, CliError> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.status(filter.clone(), None).await {
+                Err(error) if error.is_away() && Instant::now() < until => {
+                    // A socket that a dead daemon left refuses; one that is being given up may accept once more.
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                    if let Ok(found) = Backend::find(home).await {
+                        *self = found;
+                    }
+                }
+                told => return told,
+            }
         }
     }
 
-    pub(super) async fn retry(&self, ids: Vec<SpecId>) -> Result<Vec<SpecId>, CliError> {
+    /// Queues a spec again, and what failed because of it; returns all of them.
+    pub(super) async fn retry(&self, id: SpecId) -> Result<Vec<SpecId>, CliError> {
         match self {
-            Backend::Daemon(client) => Ok(client.ask::<_, Ids>("/v1/retry", &Ids { ids }).await?.ids),
-            Backend::Own(home) => {
-                let store = write(home)?;
-                let mut queued: Vec<SpecId> = Vec::new();
-                for id in ids {
-                    if !queued.contains(&id) {
-                        queued.extend(store.retry(&id, clock::now())?);
-                    }
-                }
-                Ok(queued)
-            }
+            Backend::Daemon(client) => Ok(client.ask::<_, Ids>("/v1/retry", &Ids { ids: vec![id] }).await?.ids),
+            Backend::Own(home) => Ok(write(home)?.retry(&id, clock::now())?),
         }
     }
 
@@ -91,23 +108,31 @@ impl Backend {
         Ok(())
     }
 
-    pub(super) async fn cancel(&self, ids: Vec<SpecId>) -> Result<Vec<CancelResult>, CliError> {
+    pub(super) async fn cancel(&self, id: &SpecId) -> Result<Canceled, CliError> {
         match self {
-            Backend::Daemon(client) => Ok(client.ask("/v1/cancel", &Ids { ids }).await?),
+            Backend::Daemon(client) => {
+                let results: Vec<CancelResult> = client.ask("/v1/cancel", &Ids { ids: vec![id.clone()] }).await?;
+                let result = results.into_iter().find(|result| &result.id == id);
+                result.map(|result| result.outcome).ok_or_else(|| StoreError::Unknown(id.clone()).into())
+            }
             Backend::Own(home) => {
                 let store: Arc<dyn Store> = Arc::new(write(home)?);
-                let mut results = Vec::new();
-                for id in ids {
-                    let outcome = store.cancel(&id, clock::now())?;
-                    if outcome == Canceled::Ending {
-                        end_left_behind(home, &store, &id).await?;
-                    }
-                    results.push(CancelResult { id, outcome });
+                let outcome = store.cancel(id, clock::now())?;
+                if outcome == Canceled::Ending {
+                    end_left_behind(home, &store, id).await?;
                 }
-                Ok(results)
+                Ok(outcome)
             }
         }
     }
+}
+
+/// Queues specs. What the queue refuses about a spec is the spec's fault.
+pub(super) fn enqueue(store: &dyn Store, specs: Vec<Spec>) -> Result<Vec<SpecId>, CliError> {
+    store.enqueue(specs, clock::now()).map_err(|error| match error {
+        StoreError::Refused(message) => CliError::new(USAGE, message),
+        error => error.into(),
+    })
 }
 
 /// Ends what an earlier daemon left running of a spec: its worker is rebuilt here, with the order to cancel.

@@ -7,12 +7,15 @@ use super::args::Clean;
 use super::backend::{self, Backend};
 use super::{CliError, Context, ExitCode, FAILED, USAGE, block_on, print_json, print_line};
 use crate::control::wire::Cleaned;
+use crate::domain::attempt::SpecStatus;
+use crate::domain::id::SpecId;
 use crate::domain::spec::Base;
 use crate::domain::view::SpecView;
-use crate::host::clock;
 use crate::host::paths::Home;
-use crate::host::store::{Filter, Store};
-use crate::host::worktree::{self, Worktree};
+use crate::host::process::command::CommandDir;
+use crate::host::store::{Filter, Store, StoreError};
+use crate::host::worktree::{self, Error, Worktree, WorktreeLock};
+use crate::host::{clock, files};
 
 /// How many specs one look at the queue brings.
 const PAGE: u32 = 500;
@@ -31,23 +34,23 @@ pub(super) fn clean(context: Context, asked: Clean) -> Result<ExitCode, CliError
         let backend = Backend::find(&context.home).await?;
         let mut done: Vec<Value> = Vec::new();
         let mut code = 0;
-        for spec in chosen {
-            let found = What::of(&home, &store, &spec)?;
-            if found.is_nothing() {
-                continue;
-            }
-            let result = if asked.dry_run { found.shown() } else { found.put_away(&home, &spec, &asked) };
-            let cleaned = match result {
-                Ok(cleaned) => cleaned,
-                Err(reason) => {
-                    eprintln!("{}: left as it is: {reason}", spec.id);
+        for SpecView { id, .. } in chosen {
+            let cleaned = match put_away(&home, &store, &id, &asked)? {
+                Outcome::Nothing => continue,
+                Outcome::Done(cleaned) => cleaned,
+                Outcome::Lives(status) => {
+                    eprintln!("{id}: left as it is: it is {} again", status.as_str());
+                    continue;
+                }
+                Outcome::Left(reason) => {
+                    eprintln!("{id}: left as it is: {reason}");
                     code = FAILED;
                     continue;
                 }
             };
             if !asked.dry_run {
                 let note = Cleaned {
-                    id: spec.id.clone(),
+                    id: id.clone(),
                     kept: cleaned.kept.clone(),
                     worktree: cleaned.worktree,
                     branch: cleaned.branch,
@@ -55,11 +58,11 @@ pub(super) fn clean(context: Context, asked: Clean) -> Result<ExitCode, CliError
                 backend.cleaned(note).await?;
             }
             if !asked.json {
-                say(&spec, &cleaned, asked.dry_run)?;
+                say(&id, &cleaned, asked.dry_run)?;
             }
             done.push(json!({
-                "id": spec.id, "worktree": cleaned.worktree, "attempts": cleaned.attempts, "branch": cleaned.branch,
-                "kept": cleaned.kept,
+                "id": id, "worktree": cleaned.worktree, "attempts": cleaned.attempts, "branch": cleaned.branch,
+                "branch_needed_by": cleaned.needed_by, "kept": cleaned.kept,
             }));
         }
         if asked.json {
@@ -102,91 +105,262 @@ fn choose(store: &dyn Store, asked: &Clean) -> Result<Vec<SpecView>, CliError> {
 
 /// What an ended spec left.
 struct What {
-    worktree: Option<Worktree>,
-    scratch: bool,
+    /// Its tree in a repository, there or not.
+    tree: Option<Worktree>,
+    /// Whether its worktree or scratch directory is there.
+    folder: bool,
     attempts: bool,
     /// The branch's head, where all of it is in its base.
     merged: Option<String>,
 }
 
-/// What was put away.
+/// What was put away, or would be.
 struct Done {
     worktree: bool,
     attempts: bool,
     branch: bool,
     kept: Vec<String>,
+    /// Whoever starts from the branch, which therefore stays.
+    needed_by: Option<SpecId>,
+}
+
+/// What became of one spec.
+enum Outcome {
+    /// There was nothing.
+    Nothing,
+    /// This was put away.
+    Done(Done),
+    /// It has not ended any more.
+    Lives(SpecStatus),
+    /// It stays, for this reason.
+    Left(String),
+}
+
+/// Puts away what one spec left, as it stands now: a spec that was chosen may have been retried since.
+fn put_away(home: &Home, store: &dyn Store, id: &SpecId, asked: &Clean) -> Result<Outcome, CliError> {
+    let what = What::of(home, store, id)?;
+    if what.is_nothing() {
+        return Ok(Outcome::Nothing);
+    }
+    // Whoever has this lock finds no git of a worker's at work, and no worker gets to lay the worktree meanwhile.
+    let lock = match &what.tree {
+        Some(tree) if what.folder || what.attempts => match tree.lock() {
+            Ok(lock) => Some(lock),
+            Err(error) => return Ok(Outcome::Left(error.to_string())),
+        },
+        _ => None,
+    };
+    let result = what.put_away_under(lock.as_ref(), home, store, id, asked);
+    if !what.attempts {
+        // The lock's own folder is all there is.
+        drop(lock);
+        drop(std::fs::remove_dir_all(home.spec_attempts(id).join("git")));
+        drop(std::fs::remove_dir(home.spec_attempts(id)));
+    }
+    result
 }
 
 impl What {
-    fn of(home: &Home, store: &dyn Store, view: &SpecView) -> Result<What, CliError> {
-        let spec = store.spec(&view.id)?;
-        let path = home.worktree(&view.id);
-        let (worktree, merged) = match &spec.repo {
+    fn of(home: &Home, store: &dyn Store, id: &SpecId) -> Result<What, CliError> {
+        let spec = store.spec(id)?;
+        let path = home.worktree(id);
+        let folder = path.exists();
+        let (tree, merged) = match spec.repo {
             None => (None, None),
             Some(repo) => {
-                let scratch = home.spec_attempts(&view.id).join("git");
-                let tree = Worktree { repo: repo.path.clone(), path: path.clone(), spec: view.id.clone(), scratch };
                 let into = match &repo.base {
                     Base::Revision(name) => name.clone(),
                     Base::Spec(id) => id.branch(),
                 };
-                let head =
-                    view.branch.as_ref().and_then(|_| worktree::branch_head(&repo.path, &view.id).ok().flatten());
-                let merged = head.filter(|_| worktree::is_merged(&repo.path, &view.id, &into).unwrap_or(false));
-                (path.exists().then_some(tree), merged)
+                let head = worktree::branch_head(&repo.path, id).ok().flatten();
+                let merged = head.filter(|_| worktree::is_merged(&repo.path, id, &into).unwrap_or(false));
+                let scratch = home.spec_attempts(id).join("git");
+                (Some(Worktree { repo: repo.path, path, spec: id.clone(), scratch }), merged)
             }
         };
-        let scratch = spec.repo.is_none() && path.exists();
-        Ok(What { worktree, scratch, attempts: home.spec_attempts(&view.id).exists(), merged })
+        Ok(What { tree, folder, attempts: home.spec_attempts(id).exists(), merged })
     }
 
     fn is_nothing(&self) -> bool {
-        self.worktree.is_none() && !self.scratch && !self.attempts && self.merged.is_none()
+        !self.folder && !self.attempts && self.merged.is_none()
     }
 
-    fn shown(self) -> Result<Done, String> {
-        Ok(Done {
-            worktree: self.worktree.is_some() || self.scratch,
+    fn put_away_under(
+        &self,
+        lock: Option<&WorktreeLock>,
+        home: &Home,
+        store: &dyn Store,
+        id: &SpecId,
+        asked: &Clean,
+    ) -> Result<Outcome, CliError> {
+        let view = one(store, id)?;
+        if !view.status.is_ended() {
+            return Ok(Outcome::Lives(view.status));
+        }
+        if let Some(reason) = runs_still(home, id)? {
+            return Ok(Outcome::Left(reason));
+        }
+        // Only a branch that boi made is boi's to delete.
+        let merged = self.merged.as_ref().filter(|_| view.branch.is_some());
+        let needed_by = if merged.is_some() { starts_from(store, id)? } else { None };
+        let merged = merged.filter(|_| needed_by.is_none());
+        let done = Done {
+            worktree: self.folder,
             attempts: self.attempts,
-            branch: self.merged.is_some(),
-            kept: vec![],
-        })
-    }
-
-    fn put_away(self, home: &Home, view: &SpecView, asked: &Clean) -> Result<Done, String> {
-        let path = home.worktree(&view.id);
-        let mut kept = Vec::new();
-        if let Some(tree) = &self.worktree {
-            let at = tree.lock().map_err(|error| error.to_string())?;
-            kept = worktree::remove(&at, "leftover").map_err(|error| error.to_string())?;
+            branch: merged.is_some(),
+            kept: Vec::new(),
+            needed_by,
+        };
+        if !done.worktree && !done.attempts && !done.branch && done.needed_by.is_none() {
+            return Ok(Outcome::Nothing);
         }
-        if self.scratch && std::fs::remove_dir(&path).is_err() {
-            if !asked.scratch {
-                return Err(format!("{} holds files that are nowhere else: --scratch deletes them", path.display()));
-            }
-            std::fs::remove_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        if self.folder
+            && let Err(reason) = self.check(lock, home, id, asked)
+        {
+            return Ok(Outcome::Left(reason));
         }
-        if let (Some(head), Some(repo)) = (&self.merged, &view.repo) {
-            worktree::delete_branch(repo.as_ref(), &view.id, head).map_err(|error| error.to_string())?;
+        if asked.dry_run {
+            return Ok(Outcome::Done(done));
         }
-        let attempts = home.spec_attempts(&view.id);
+        let kept = match self.take(lock, merged, home, id, asked) {
+            Ok(kept) => kept,
+            Err(reason) => return Ok(Outcome::Left(reason)),
+        };
         if self.attempts {
-            std::fs::remove_dir_all(&attempts).map_err(|error| format!("{}: {error}", attempts.display()))?;
+            let view = one(store, id)?;
+            if !view.status.is_ended() {
+                return Ok(Outcome::Done(Done { attempts: false, kept, ..done }));
+            }
+            if let Err(reason) = remove_attempts(home, id, view.attempt) {
+                return Ok(Outcome::Left(reason));
+            }
         }
-        Ok(Done {
-            worktree: self.worktree.is_some() || self.scratch,
-            attempts: self.attempts,
-            branch: self.merged.is_some(),
-            kept,
-        })
+        Ok(Outcome::Done(Done { kept, ..done }))
+    }
+
+    /// What speaks against taking the folder away.
+    fn check(&self, lock: Option<&WorktreeLock>, home: &Home, id: &SpecId, asked: &Clean) -> Result<(), String> {
+        let path = home.worktree(id);
+        match lock {
+            Some(at) => match worktree::check_removal(at) {
+                Err(Error::Unreachable { .. }) if asked.unreachable => Ok(()),
+                checked => checked.map_err(|error| in_words(&error, id)),
+            },
+            None if asked.scratch || std::fs::read_dir(&path).is_ok_and(|mut files| files.next().is_none()) => Ok(()),
+            None => Err(format!("{} holds files that are nowhere else: --scratch deletes them", path.display())),
+        }
+    }
+
+    /// Takes the folder and the branch away; returns the refs that hold what was unique.
+    fn take(
+        &self,
+        lock: Option<&WorktreeLock>,
+        merged: Option<&String>,
+        home: &Home,
+        id: &SpecId,
+        asked: &Clean,
+    ) -> Result<Vec<String>, String> {
+        let path = home.worktree(id);
+        let mut kept = Vec::new();
+        match lock {
+            Some(at) => match worktree::remove(at, "leftover") {
+                Ok(refs) => kept = refs,
+                Err(Error::Unreachable { .. }) if asked.unreachable => {
+                    worktree::discard(at).map_err(|error| error.to_string())?;
+                }
+                Err(error) => return Err(in_words(&error, id)),
+            },
+            None if self.folder && asked.scratch => {
+                std::fs::remove_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            }
+            None if self.folder => {
+                std::fs::remove_dir(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            }
+            None => {}
+        }
+        if let (Some(head), Some(tree)) = (merged, &self.tree) {
+            worktree::delete_branch(&tree.repo, id, head).map_err(|error| error.to_string())?;
+        }
+        Ok(kept)
     }
 }
 
-fn say(spec: &SpecView, done: &Done, dry_run: bool) -> Result<(), CliError> {
+fn one(store: &dyn Store, id: &SpecId) -> Result<SpecView, CliError> {
+    let listing = store.specs(&Filter { ids: vec![id.clone()], ..Filter::default() })?;
+    listing.specs.into_iter().next().ok_or_else(|| StoreError::Unknown(id.clone()).into())
+}
+
+fn in_words(error: &Error, id: &SpecId) -> String {
+    match error {
+        Error::Unreachable { .. } => format!(
+            "{error}, and what is in the worktree is nowhere else; bring the repository back, \
+             or have `boi clean --unreachable {id}` delete the worktree"
+        ),
+        Error::NoWorktree { .. } | Error::Occupied { .. } => {
+            format!("{error}; `boi retry {id}` mends a worktree that lost its .git, or remove the folder by hand")
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// Why the attempts' folders must stay: a supervisor holds the lock of its command for as long as it lives.
+fn runs_still(home: &Home, id: &SpecId) -> Result<Option<String>, CliError> {
+    for attempt in files::listed(&home.spec_attempts(id))? {
+        for command in files::listed(&attempt)? {
+            if files::is_locked(&CommandDir::at(command.clone()).lock_file())? {
+                return Ok(Some(format!("a command of it still runs (the lock in {} is held)", command.display())));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Removes the folders of attempts up to `last`: a later one is that of a worker which began meanwhile.
+fn remove_attempts(home: &Home, id: &SpecId, last: u32) -> Result<(), String> {
+    let folder = home.spec_attempts(id);
+    let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
+    for path in files::listed(&folder).map_err(failed)? {
+        let number = path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
+        if number.is_none_or(|number| number <= last) {
+            std::fs::remove_dir_all(&path).map_err(failed)?;
+        }
+    }
+    match std::fs::remove_dir(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::DirectoryNotEmpty => Err(failed(error)),
+        _ => Ok(()),
+    }
+}
+
+/// A spec that has not ended and starts from the branch of `id`.
+fn starts_from(store: &dyn Store, id: &SpecId) -> Result<Option<SpecId>, CliError> {
+    for status in [SpecStatus::Queued, SpecStatus::Running] {
+        let mut offset = 0;
+        loop {
+            let page = store.specs(&Filter { status: Some(status), limit: PAGE, offset, ..Filter::default() })?;
+            for spec in &page.specs {
+                if store.spec(&spec.id)?.repo.is_some_and(|repo| repo.base == Base::Spec(id.clone())) {
+                    return Ok(Some(spec.id.clone()));
+                }
+            }
+            if !page.more {
+                break;
+            }
+            offset += PAGE;
+        }
+    }
+    Ok(None)
+}
+
+fn say(id: &SpecId, done: &Done, dry_run: bool) -> Result<(), CliError> {
     let parts = [(done.worktree, "worktree"), (done.attempts, "attempt folders"), (done.branch, "merged branch")];
     let named: Vec<&str> = parts.iter().filter(|(there, _)| *there).map(|(_, name)| *name).collect();
-    let verb = if dry_run { "would remove" } else { "removed" };
-    print_line(&format!("{}  {verb} {}", spec.id, named.join(", ")))?;
+    if !named.is_empty() {
+        let verb = if dry_run { "would remove" } else { "removed" };
+        print_line(&format!("{id}  {verb} {}", named.join(", ")))?;
+    }
+    if let Some(other) = &done.needed_by {
+        print_line(&format!("{id}  the branch {} stays: {other} starts from it", id.branch()))?;
+    }
     for kept in &done.kept {
         print_line(&format!("          kept {kept}"))?;
     }

@@ -23,6 +23,7 @@ use clap_complete::Shell;
 
 use self::args::{Arguments, Command};
 use crate::control::client::ClientError;
+use crate::control::wire::RefusalCode;
 use crate::daemon::boot::BootError;
 use crate::daemon::reload::ConfigError;
 use crate::host::paths::{self, Home, HomeError};
@@ -42,6 +43,9 @@ const BAD_CONFIG: u8 = 78;
 /// Ended by Ctrl-C, as shells count it.
 const INTERRUPTED: u8 = 130;
 
+/// What to do where no daemon runs.
+const START_ONE: &str = "start one: `boi daemon run --foreground`";
+
 /// How the program ends.
 pub type ExitCode = u8;
 
@@ -50,8 +54,12 @@ pub type ExitCode = u8;
 enum CliError {
     /// In words, with what to do next.
     Message { message: String, hint: Option<String>, code: ExitCode },
-    /// Documents that are not valid.
+    /// The daemon that was asked has gone away, or cannot be reached.
+    Away { message: String, hint: String, code: ExitCode },
+    /// A configuration that is not valid.
     Problems(Vec<Problems>),
+    /// Specs that are not valid.
+    Specs(Vec<Problems>),
 }
 
 impl CliError {
@@ -63,6 +71,27 @@ impl CliError {
         match self {
             CliError::Message { message, code, .. } => CliError::Message { message, hint: Some(text.into()), code },
             other => other,
+        }
+    }
+
+    fn code(&self) -> ExitCode {
+        match self {
+            CliError::Message { code, .. } | CliError::Away { code, .. } => *code,
+            CliError::Problems(_) | CliError::Specs(_) => USAGE,
+        }
+    }
+
+    fn is_away(&self) -> bool {
+        matches!(self, CliError::Away { .. })
+    }
+
+    /// In one line, without what to do next.
+    fn message(&self) -> String {
+        match self {
+            CliError::Message { message, .. } | CliError::Away { message, .. } => message.clone(),
+            CliError::Problems(all) | CliError::Specs(all) => {
+                all.iter().flat_map(Problems::lines).collect::<Vec<_>>().join("; ")
+            }
         }
     }
 }
@@ -90,11 +119,14 @@ impl From<StoreError> for CliError {
 
 impl From<ClientError> for CliError {
     fn from(error: ClientError) -> CliError {
-        match error {
-            ClientError::NoDaemon => {
-                CliError::new(NO_DAEMON, "no daemon runs").hint("start one: `boi daemon run --foreground`")
+        let away = |code, hint: &str| CliError::Away { message: error.to_string(), hint: hint.to_owned(), code };
+        match &error {
+            ClientError::NoDaemon => away(NO_DAEMON, START_ONE),
+            ClientError::Away => away(NO_DAEMON, "it may not have been done: `boi status` shows what is"),
+            ClientError::Broken { .. } => away(FAILED, "see the daemon's log"),
+            ClientError::Refused { code: RefusalCode::Unknown, .. } => {
+                CliError::new(USAGE, error.to_string()).hint("`boi status --all` lists every spec")
             }
-            ClientError::Broken { .. } => CliError::new(FAILED, error.to_string()).hint("see the daemon's log"),
             ClientError::Refused { .. } => CliError::new(FAILED, error.to_string()),
         }
     }
@@ -176,14 +208,18 @@ fn carry_out(arguments: Arguments) -> Result<ExitCode, CliError> {
 
 /// Prints an error for people, or for scripts that asked for JSON; returns its exit code.
 fn report(error: &CliError, json: bool, color: bool) -> ExitCode {
-    let code = match error {
-        CliError::Message { code, .. } => *code,
-        CliError::Problems(_) => USAGE,
+    let code = error.code();
+    let hint = match error {
+        CliError::Message { hint, .. } => hint.as_deref(),
+        CliError::Away { hint, .. } => Some(hint.as_str()),
+        CliError::Problems(_) | CliError::Specs(_) => None,
     };
     if json {
         let text = match error {
-            CliError::Message { message, hint, .. } => serde_json::json!({"error": message, "hint": hint}),
-            CliError::Problems(all) => {
+            CliError::Message { message, .. } | CliError::Away { message, .. } => {
+                serde_json::json!({"error": message, "hint": hint})
+            }
+            CliError::Problems(all) | CliError::Specs(all) => {
                 let reports: Vec<ProblemReport> = all.iter().flat_map(Problems::reports).collect();
                 serde_json::json!({"error": "not valid", "errors": reports})
             }
@@ -192,20 +228,23 @@ fn report(error: &CliError, json: bool, color: bool) -> ExitCode {
         return code;
     }
     match error {
-        CliError::Message { message, hint, .. } => {
+        CliError::Message { message, .. } | CliError::Away { message, .. } => {
             let (red, plain) = if color { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
             eprintln!("{red}error{plain}: {message}");
             if let Some(hint) = hint {
                 eprintln!("  {hint}");
             }
         }
-        CliError::Problems(all) => {
+        CliError::Problems(all) | CliError::Specs(all) => {
             for problems in all {
                 eprintln!("{}", problems.render(color));
             }
             let count: usize = all.iter().map(Problems::count).sum();
             let errors = if count == 1 { "1 error".to_owned() } else { format!("{count} errors") };
-            eprintln!("{errors}; nothing was changed");
+            match error {
+                CliError::Specs(_) => eprintln!("{errors}; nothing was queued"),
+                _ => eprintln!("{errors}"),
+            }
         }
     }
     code
@@ -222,7 +261,9 @@ fn completions(shell: Shell) -> Result<ExitCode, CliError> {
 fn print(bytes: &[u8]) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(CliError::new(FAILED, format!("cannot write to standard output: {error}")))
+        }
         _ => Ok(()),
     }
 }

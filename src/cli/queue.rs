@@ -7,6 +7,7 @@ use super::backend::{self, Backend};
 use super::{CliError, Context, ExitCode, FAILED, USAGE, block_on, plural, print_json, print_line, specs};
 use crate::domain::attempt::SpecStatus;
 use crate::domain::id::SpecId;
+use crate::domain::view::SpecView;
 use crate::host::store::{Canceled, Filter, Store};
 use crate::spec::PRIORITIES;
 
@@ -18,11 +19,12 @@ pub(super) fn dispatch(context: Context, asked: Dispatch) -> Result<ExitCode, Cl
     }
     let home = backend::configured(&context.home);
     let queue = backend::read(&home)?;
-    let mut loaded = specs::load(&asked.files, queue.as_ref().map(|store| store as &dyn Store))?;
+    let queue = queue.as_ref().map(|store| store as &dyn Store);
+    let mut loaded = specs::load(&asked.files, queue)?;
     for spec in &mut loaded {
         spec.priority = asked.priority.unwrap_or(spec.priority);
-        specs::add_after(spec, &asked.after);
     }
+    specs::add_after(&mut loaded, &asked.after, queue)?;
     let titles: Vec<String> = loaded.iter().map(|spec| spec.title.clone()).collect();
     if asked.dry_run {
         if asked.json {
@@ -41,7 +43,7 @@ pub(super) fn dispatch(context: Context, asked: Dispatch) -> Result<ExitCode, Cl
     }
     block_on(async {
         let backend = Backend::find(&context.home).await?;
-        let ids = backend.dispatch(loaded).await.map_err(bad_spec)?;
+        let ids = backend.dispatch(loaded).await?;
         if asked.json {
             let specs: Vec<_> = ids.iter().zip(&titles).map(|(id, title)| json!({"id": id, "title": title})).collect();
             print_json(&json!({"specs": specs}))?;
@@ -53,14 +55,6 @@ pub(super) fn dispatch(context: Context, asked: Dispatch) -> Result<ExitCode, Cl
         say_who_drains(&backend).await?;
         Ok(0)
     })
-}
-
-/// What the queue refuses about a spec is the spec's fault.
-fn bad_spec(error: CliError) -> CliError {
-    match error {
-        CliError::Message { message, hint, code: FAILED } => CliError::Message { message, hint, code: USAGE },
-        other => other,
-    }
 }
 
 /// Says on stderr when nobody drains the queue, or not these specs.
@@ -84,53 +78,78 @@ async fn say_who_drains(backend: &Backend) -> Result<(), CliError> {
 pub(super) fn cancel(context: Context, asked: Ids) -> Result<ExitCode, CliError> {
     block_on(async {
         let backend = Backend::find(&context.home).await?;
-        let results = backend.cancel(asked.ids).await?;
-        let ending: Vec<SpecId> = results
-            .iter()
-            .filter(|result| result.outcome == Canceled::Ending)
-            .map(|result| result.id.clone())
-            .collect();
-        wait_for_end(&backend, &ending).await?;
+        let mut outcomes = Vec::new();
+        let mut errors = Vec::new();
+        for id in distinct(asked.ids) {
+            match backend.cancel(&id).await {
+                Ok(outcome) => outcomes.push((id, outcome)),
+                Err(error) => errors.push(error),
+            }
+        }
+        let ending =
+            outcomes.iter().filter(|(_, outcome)| *outcome == Canceled::Ending).map(|(id, _)| id.clone()).collect();
+        for spec in wait_for_end(&backend, ending).await? {
+            // It may have ended by itself before the wish reached it.
+            if spec.status != SpecStatus::Canceled
+                && let Some((_, outcome)) = outcomes.iter_mut().find(|(id, _)| *id == spec.id)
+            {
+                *outcome = Canceled::EndedBefore(spec.status);
+            }
+        }
         if asked.json {
-            let shown: Vec<_> = results
-                .iter()
-                .map(|result| match result.outcome {
-                    Canceled::Now | Canceled::Ending => json!({"id": result.id, "canceled": true}),
-                    Canceled::EndedBefore(status) => json!({"id": result.id, "canceled": false, "status": status}),
-                })
-                .collect();
-            print_json(&json!({"specs": shown}))?;
+            let shown = outcomes.iter().map(|(id, outcome)| match outcome {
+                Canceled::Now | Canceled::Ending => json!({"id": id, "canceled": true}),
+                Canceled::EndedBefore(status) => json!({"id": id, "canceled": false, "status": status}),
+            });
+            print_json(&json!({"specs": shown.collect::<Vec<_>>()}))?;
         }
         let mut code = 0;
-        for result in &results {
-            match result.outcome {
+        for (id, outcome) in &outcomes {
+            match outcome {
                 Canceled::EndedBefore(SpecStatus::Canceled) if !asked.json => {
-                    print_line(&format!("{} was canceled before", result.id))?;
+                    print_line(&format!("{id} was canceled before"))?;
                 }
                 Canceled::EndedBefore(SpecStatus::Canceled) => {}
                 Canceled::EndedBefore(status) => {
-                    eprintln!("{} has {} already: nothing to cancel", result.id, status.as_str());
+                    let verb = if status.is_ended() { "has" } else { "is" };
+                    eprintln!("{id} {verb} {} already: nothing to cancel", status.as_str());
                     code = FAILED;
                 }
                 Canceled::Now | Canceled::Ending if asked.json => {}
-                Canceled::Now | Canceled::Ending => print_line(&format!("{} canceled", result.id))?,
+                Canceled::Now | Canceled::Ending => print_line(&format!("{id} canceled"))?,
             }
         }
-        Ok(code)
+        Ok(report_each(&context, &errors, asked.json).unwrap_or(code))
     })
 }
 
-/// Waits until specs have ended: a canceled one has, when nothing of it runs any more.
-async fn wait_for_end(backend: &Backend, ids: &[SpecId]) -> Result<(), CliError> {
-    if ids.is_empty() {
-        return Ok(());
+/// Reports what went wrong with some of the ids, after what was done for the others; returns the code of the first.
+fn report_each(context: &Context, errors: &[CliError], json: bool) -> Option<ExitCode> {
+    let codes: Vec<ExitCode> = errors.iter().map(|error| super::report(error, json, context.color)).collect();
+    codes.first().copied()
+}
+
+fn distinct(ids: Vec<SpecId>) -> Vec<SpecId> {
+    let mut seen = Vec::new();
+    for id in ids {
+        if !seen.contains(&id) {
+            seen.push(id);
+        }
     }
-    let filter = Filter { ids: ids.to_vec(), ..Filter::default() };
+    seen
+}
+
+/// Waits until specs have ended: a canceled one has, when nothing of it runs any more.
+async fn wait_for_end(backend: &Backend, ids: Vec<SpecId>) -> Result<Vec<SpecView>, CliError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let filter = Filter { ids, ..Filter::default() };
     let mut newer_than = None;
     loop {
         let told = backend.status(filter.clone(), newer_than).await?;
         if told.status.specs.iter().all(|spec| spec.status != SpecStatus::Running) {
-            return Ok(());
+            return Ok(told.status.specs);
         }
         newer_than = Some(told.revision);
     }
@@ -140,7 +159,17 @@ async fn wait_for_end(backend: &Backend, ids: &[SpecId]) -> Result<(), CliError>
 pub(super) fn retry(context: Context, asked: Ids) -> Result<ExitCode, CliError> {
     block_on(async {
         let backend = Backend::find(&context.home).await?;
-        let queued = backend.retry(asked.ids).await?;
+        let mut queued: Vec<SpecId> = Vec::new();
+        let mut errors = Vec::new();
+        for id in distinct(asked.ids) {
+            if queued.contains(&id) {
+                continue;
+            }
+            match backend.retry(id).await {
+                Ok(ids) => queued.extend(ids),
+                Err(error) => errors.push(error),
+            }
+        }
         if asked.json {
             print_json(&json!({"specs": queued.iter().map(|id| json!({"id": id})).collect::<Vec<_>>()}))?;
         } else {
@@ -148,8 +177,10 @@ pub(super) fn retry(context: Context, asked: Ids) -> Result<ExitCode, CliError> 
                 print_line(&format!("{id} queued again"))?;
             }
         }
-        say_who_drains(&backend).await?;
-        Ok(0)
+        if !queued.is_empty() {
+            say_who_drains(&backend).await?;
+        }
+        Ok(report_each(&context, &errors, asked.json).unwrap_or(0))
     })
 }
 

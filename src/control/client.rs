@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use super::wire::Refusal;
+use super::wire::{Refusal, RefusalCode};
 use crate::host::paths::ShortPath;
 
 /// Where a daemon listens.
@@ -31,9 +31,12 @@ pub enum ClientError {
     Refused {
         /// Why.
         message: String,
-        /// Whether the fault is the daemon's own.
-        internal: bool,
+        /// Whose fault it is.
+        code: RefusalCode,
     },
+    /// The daemon went away before it had answered.
+    #[error("the daemon went away before it had answered")]
+    Away,
     /// The connection broke.
     #[error("the daemon at {} does not answer: {reason}", socket.display())]
     Broken {
@@ -70,17 +73,18 @@ impl Client {
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| broken(error.to_string()))?;
-        let response = sender.send_request(request).await.map_err(|error| broken(error.to_string()))?;
+        // Once connected, only the end of the other side cuts an answer off.
+        let response = sender.send_request(request).await.map_err(|_| ClientError::Away)?;
         let status = response.status();
-        let bytes = response.into_body().collect().await.map_err(|error| broken(error.to_string()))?.to_bytes();
+        let bytes = response.into_body().collect().await.map_err(|_| ClientError::Away)?.to_bytes();
         if status == StatusCode::OK {
             return serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()));
         }
-        let message = match serde_json::from_slice::<Refusal>(&bytes) {
-            Ok(refusal) => refusal.error,
-            Err(_) => format!("{status}: {}", String::from_utf8_lossy(&bytes)),
-        };
-        Err(ClientError::Refused { message, internal: status.is_server_error() })
+        let Refusal { error, code } = serde_json::from_slice(&bytes).unwrap_or_else(|_| Refusal {
+            error: format!("{status}: {}", String::from_utf8_lossy(&bytes)),
+            code: RefusalCode::Internal,
+        });
+        Err(ClientError::Refused { message: error, code })
     }
 
     async fn stream(&self) -> Result<UnixStream, ClientError> {

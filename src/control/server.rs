@@ -15,7 +15,7 @@ use tokio::net::unix::SocketAddr;
 use tokio::net::{UnixListener, UnixStream};
 use tracing::warn;
 
-use super::wire::{Ask, CancelResult, Cleaned, Dispatch, Ids, InForce, Leave, Pause, Refusal, Told};
+use super::wire::{Ask, CancelResult, Cleaned, Dispatch, Ids, InForce, Leave, Pause, Refusal, RefusalCode, Told};
 use crate::domain::id::SpecId;
 use crate::domain::view::StatusView;
 use crate::host::paths;
@@ -188,11 +188,11 @@ impl From<StoreError> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let status = match &self.0 {
-            StoreError::Unknown(_) => StatusCode::NOT_FOUND,
-            StoreError::Refused(_) => StatusCode::CONFLICT,
-            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        let (status, code) = match &self.0 {
+            StoreError::Unknown(_) => (StatusCode::NOT_FOUND, RefusalCode::Unknown),
+            StoreError::Refused(_) => (StatusCode::CONFLICT, RefusalCode::Refused),
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, RefusalCode::Internal),
         };
-        (status, Json(Refusal { error: self.0.to_string() })).into_response()
+        (status, Json(Refusal { error: self.0.to_string(), code })).into_response()
     }
 }

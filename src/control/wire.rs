@@ -75,6 +75,22 @@ pub struct Cleaned {
 pub struct Refusal {
     /// Why, in words.
     pub error: String,
+    /// Whose fault it is.
+    #[serde(default)]
+    pub code: RefusalCode,
+}
+
+/// Whose fault it is that something was not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalCode {
+    /// There is no such spec.
+    Unknown,
+    /// The queue's rules are against it.
+    Refused,
+    /// The daemon could not.
+    #[default]
+    Internal,
 }
 
 /// What is in force.

@@ -140,15 +140,18 @@ impl Tree {
         let at = self.lock(worktree)?;
         match worktree::capture(&at, head, message, label) {
             Ok(captured) => Ok(Captured { event: Event::Captured { candidate: captured.commit }, kept: captured.kept }),
-            Err(error @ Error::NestedRepository { .. }) => {
-                let failure = Failure {
-                    what: "the files cannot be committed".to_owned(),
-                    command: None,
-                    how: error.to_string(),
-                    output: String::new(),
-                };
-                Ok(Captured { event: Event::NotCaptured(failure), kept: vec![] })
-            }
+            Err(error @ Error::NestedRepository { .. }) => Ok(not_captured(error.to_string())),
+            Err(Error::NoWorktree { .. }) => match worktree::prepare(&at, head, Laying::AsItIs, label) {
+                Ok(_) => Ok(not_captured(
+                    "the worktree lost its .git, which boi needs to commit the files; it is back, and the files are as \
+                     they were left: leave .git alone"
+                        .to_owned(),
+                )),
+                Err(Error::Occupied { .. }) => Ok(not_captured(
+                    "the worktree's .git was replaced, so that boi cannot commit the files: remove the new .git".to_owned(),
+                )),
+                Err(error) => Err(self.broken(error)),
+            },
             Err(error) => Err(self.broken(error)),
         }
     }
@@ -166,8 +169,15 @@ impl Tree {
             worktree::advance(&at, head, candidate).map_err(|error| self.broken(error))?;
         }
         let label = format!("{label}-after-verify");
-        let settled = worktree::settle(&at, candidate.unwrap_or(head), &label).map_err(|error| self.broken(error))?;
-        Ok(settled.kept)
+        let to = candidate.unwrap_or(head);
+        let settled = match worktree::settle(&at, to, &label) {
+            // A verify command took the worktree's .git away.
+            Err(Error::NoWorktree { .. }) => {
+                worktree::prepare(&at, to, Laying::AsItIs, &label).and_then(|_| worktree::settle(&at, to, &label))
+            }
+            settled => settled,
+        };
+        Ok(settled.map_err(|error| self.broken(error))?.kept)
     }
 
     /// Brings the base into the branch, as far as it has moved on.
@@ -180,7 +190,10 @@ impl Tree {
             Ok(Plan::NeedsMerge { from }) => match worktree::merge_base(&at, &from, message) {
                 Ok(head) => Ok(Event::Deliverable { from, head }),
                 Err(error @ MergeError::Conflicts { .. }) => {
-                    Ok(Event::NotMerged(format!("{error}, with {base}: merge by hand, or `boi retry` once it fits")))
+                    let id = &worktree.spec;
+                    Ok(Event::NotMerged(format!(
+                        "{error}, with {base}: merge by hand, or `boi retry {id}` once it fits"
+                    )))
                 }
                 Err(MergeError::Git(error)) => Err(self.broken(error)),
             },
@@ -231,4 +244,11 @@ impl Tree {
             _ => Broken::ForGood(error.to_string()),
         }
     }
+}
+
+/// The files of a try cannot be committed, for a reason that the next try is told.
+fn not_captured(how: String) -> Captured {
+    let what = "the files cannot be committed".to_owned();
+    let failure = Failure { what, command: None, how, output: String::new() };
+    Captured { event: Event::NotCaptured(failure), kept: vec![] }
 }

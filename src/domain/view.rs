@@ -30,6 +30,19 @@ pub struct StatusView {
     pub more: bool,
 }
 
+impl StatusView {
+    /// The same with each spec's own id where its reason says what to do about "ID".
+    #[must_use]
+    pub fn with_ids_in_reasons(mut self) -> StatusView {
+        for spec in &mut self.specs {
+            if let Some(reason) = &mut spec.reason {
+                *reason = reason.replace("`boi retry ID`", &format!("`boi retry {}`", spec.id));
+            }
+        }
+        self
+    }
+}
+
 /// The running daemon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DaemonView {

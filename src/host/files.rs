@@ -3,7 +3,7 @@
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,6 +21,32 @@ pub fn private_file(path: &Path) -> io::Result<File> {
 /// Opens a file for appending, made with mode 0600 when it is not there.
 pub fn private_log(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+}
+
+/// What a folder holds. One that is not there holds nothing, and neither does a file.
+pub fn listed(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    match std::fs::read_dir(folder) {
+        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.path())).collect(),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether another open file has the lock of the file at `path`. One that is not there is not locked.
+pub fn is_locked(path: &Path) -> io::Result<bool> {
+    use rustix::fs::{FlockOperation, flock};
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(false);
+        }
+        Err(error) => return Err(error),
+    };
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(false),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Writes a file of mode 0600 in one go.
@@ -101,6 +127,11 @@ pub fn read_from(path: &Path, offset: u64, mut take: impl FnMut(&[u8])) -> io::R
             }
         }
     }
+}
+
+/// How many bytes a file has.
+pub fn size(path: &Path) -> io::Result<u64> {
+    Ok(std::fs::metadata(path)?.len())
 }
 
 /// Reads a file that a user wrote: a regular one, at most one byte more than `limit` of it, so that the reader can tell

@@ -18,9 +18,9 @@ impl Document {
     pub(super) fn new(name: &str, bytes: &[u8], limit: usize) -> Result<Document, Problems> {
         let name: Arc<str> = name.into();
         if bytes.len() > limit {
-            let message =
-                format!("the file is too large: {}, where at most {} are read", size(bytes.len()), size(limit));
-            return Err(Problems::of(Document { name, text: "".into() }, vec![Problem::new(message, None)]));
+            // A reader that stops at the first byte too many knows no more than this.
+            let found = if bytes.len() == limit + 1 { format!("more than {}", size(limit)) } else { size(bytes.len()) };
+            return Err(too_large(&name, &found, limit));
         }
         let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
         match std::str::from_utf8(bytes) {
@@ -73,6 +73,16 @@ impl Document {
         let start = floor(span.start);
         start..floor(span.end).max(start)
     }
+}
+
+/// The problem of a document of `bytes` bytes, of which no more than `limit` are read.
+pub(crate) fn larger(name: &str, bytes: u64, limit: usize) -> Problems {
+    too_large(name, &size(usize::try_from(bytes).unwrap_or(usize::MAX)), limit)
+}
+
+fn too_large(name: &str, found: &str, limit: usize) -> Problems {
+    let message = format!("the file is too large: {found}, where at most {} are read", size(limit));
+    Problems::of(Document { name: name.into(), text: "".into() }, vec![Problem::new(message, None)])
 }
 
 /// The line of `text` that `offset` (a character boundary) is in, without its end.

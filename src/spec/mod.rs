@@ -57,6 +57,11 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Draft, Problems> {
     source::read(name, bytes, MAX_BYTES, top::read)
 }
 
+/// What is wrong with a spec file of `bytes` bytes, which are more than are read.
+pub fn too_large(name: &str, bytes: u64) -> Problems {
+    source::document::larger(name, bytes, MAX_BYTES)
+}
+
 impl Draft {
     /// What the user calls it.
     pub fn title(&self) -> &str {

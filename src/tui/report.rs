@@ -8,6 +8,10 @@ use crate::domain::attempt::{SpecStatus, TaskStatus};
 use crate::domain::outcome::{Delivery, Usage};
 use crate::domain::time::Timestamp;
 use crate::domain::view::{SpecView, StatusView, TryView};
+use crate::host::terminal::Size;
+
+/// So much of a reason is shown: git may have a lot to say.
+const REASON: usize = 2_000;
 
 /// The whole state.
 pub fn all(status: &StatusView, now: Timestamp, color: bool) -> String {
@@ -15,7 +19,8 @@ pub fn all(status: &StatusView, now: Timestamp, color: bool) -> String {
     match &status.daemon {
         Some(daemon) => {
             let scope = if daemon.scoped { ", of one `boi run`" } else { "" };
-            line(&mut out, &format!("daemon: pid {}, since {}{scope}", daemon.pid, ago(daemon.since, now)));
+            let age = span(now.millis_since(daemon.since));
+            line(&mut out, &format!("daemon: pid {}, for {age}{scope}", daemon.pid));
         }
         None => line(&mut out, "daemon: none runs; start one: `boi daemon run --foreground`"),
     }
@@ -25,7 +30,12 @@ pub fn all(status: &StatusView, now: Timestamp, color: bool) -> String {
     let slots = &status.slots;
     let draining = if slots.running > slots.max_workers { " draining" } else { "" };
     let paused = if status.paused { paint(", paused: `boi resume` goes on", 33, color) } else { String::new() };
-    line(&mut out, &format!("workers: {}/{}{draining}{paused}", slots.running, slots.max_workers));
+    let none = if slots.max_workers == 0 {
+        paint(", nothing is started: `max_workers` is 0 in config.toml", 33, color)
+    } else {
+        String::new()
+    };
+    line(&mut out, &format!("workers: {}/{}{draining}{none}{paused}", slots.running, slots.max_workers));
     let counts = &status.counts;
     line(
         &mut out,
@@ -55,7 +65,7 @@ pub fn one(spec: &SpecView, now: Timestamp, color: bool) -> String {
     line(&mut out, &row(spec, now, color));
     let mut field = |name: &str, value: &str| line(&mut out, &format!("  {name:<9} {value}"));
     if let Some(reason) = &spec.reason {
-        field("reason", reason);
+        field("reason", &text::one_line(reason, REASON));
     }
     if let (Some(branch), Some(repo)) = (&spec.branch, &spec.repo) {
         field("branch", &format!("{branch} in {repo}"));
@@ -101,11 +111,13 @@ pub fn ended(specs: &[SpecView], color: bool) -> String {
             (Some(start), Some(end)) => format!(" in {}", span(end.millis_since(start))),
             _ => String::new(),
         };
+        let unmerged = spec.delivery == Some(Delivery::Unmerged);
         let status = paint(spec.status.as_str(), color_of(spec.status), color);
-        line(&mut out, &format!("{}  {}  {status}{took}", spec.id, text::one_line(&spec.title, 80)));
+        let but = if unmerged { paint(", unmerged", 33, color) } else { String::new() };
+        line(&mut out, &format!("{}  {}  {status}{but}{took}", spec.id, text::one_line(&spec.title, 80)));
         let mut field = |name: &str, value: &str| line(&mut out, &format!("  {name:<8} {value}"));
         if let Some(reason) = &spec.reason {
-            field("reason", reason);
+            field("reason", &text::one_line(reason, REASON));
         }
         if spec.usage != Usage::default() {
             field("usage", &usage(&spec.usage));
@@ -116,6 +128,9 @@ pub fn ended(specs: &[SpecView], color: bool) -> String {
                 let commits = spec.tasks.iter().filter(|task| task.commit.is_some()).count();
                 let plural = if commits == 1 { "" } else { "s" };
                 match spec.delivery {
+                    Some(Delivery::Merged) if commits == 0 => {
+                        field("merged", "nothing: no task changed a file, so there was nothing to merge");
+                    }
                     Some(Delivery::Merged) => field("merged", &format!("{branch}, {commits} commit{plural}")),
                     _ => {
                         field("branch", &format!("{branch}, {commits} commit{plural}"));
@@ -123,6 +138,12 @@ pub fn ended(specs: &[SpecView], color: bool) -> String {
                         field("look", &format!("git -C {repo} log --stat {base}..{branch}"));
                         field("take", &format!("git -C {repo} merge {branch}"));
                     }
+                }
+                if unmerged {
+                    field(
+                        "again",
+                        &format!("boi retry {}    once that is seen to: merges, and does no task again", spec.id),
+                    );
                 }
                 field("forget", &format!("boi clean {}", spec.id));
             }
@@ -147,12 +168,56 @@ pub fn ended(specs: &[SpecView], color: bool) -> String {
     out
 }
 
+/// As much of a text as a terminal of that size shows at once, its beginning, and how many lines are cut.
+pub fn fit(text: &str, size: Size) -> String {
+    let rows = |line: &str| text::plain(line).chars().count().div_ceil(size.columns).max(1);
+    let lines: Vec<&str> = text.lines().collect();
+    // The cursor takes the row below the last line.
+    let room = size.rows.saturating_sub(1);
+    if lines.iter().map(|line| rows(line)).sum::<usize>() <= room {
+        return text.to_owned();
+    }
+    let mut taken = 1;
+    let shown = lines.iter().take_while(|line| {
+        taken += rows(line);
+        taken <= room
+    });
+    let shown: Vec<&str> = shown.copied().collect();
+    let more = lines.len() - shown.len();
+    shown.iter().chain([&&*format!("... {more} more")]).fold(String::new(), |out, line| out + line + "\n")
+}
+
+/// What keeps specs from being carried out and does not pass by itself, with what to do about it.
+pub fn hindrance(status: &StatusView) -> Option<String> {
+    let open: Vec<&SpecView> = status.specs.iter().filter(|spec| !spec.status.is_ended()).collect();
+    if open.is_empty() || open.iter().any(|spec| spec.status == SpecStatus::Running) {
+        return None;
+    }
+    if status.paused {
+        return Some("nothing is started while claiming is paused: `boi resume` goes on".to_owned());
+    }
+    if status.slots.max_workers == 0 {
+        return Some("nothing is started while `max_workers` is 0: raise it in config.toml".to_owned());
+    }
+    let unmerged = |spec: &SpecView| {
+        let waits = spec.reason.as_deref()?.strip_prefix("waits for ")?;
+        let other = waits.split(", ").find_map(|other| other.strip_suffix(" to be merged"))?;
+        Some(format!(
+            "{} waits for {other}, which is unmerged: `boi status {other}` says why, `boi retry {other}` merges it",
+            spec.id
+        ))
+    };
+    open.iter().find_map(|spec| unmerged(spec))
+}
+
 fn row(spec: &SpecView, now: Timestamp, color: bool) -> String {
     let done = spec.tasks.iter().filter(|task| task.status == TaskStatus::Done).count();
     let status = paint(&format!("{:<9}", spec.status.as_str()), color_of(spec.status), color);
     let when = match spec.status {
         SpecStatus::Queued => ago(spec.queued_at, now),
-        SpecStatus::Running => spec.started_at.map_or_else(String::new, |at| ago(at, now)),
+        SpecStatus::Running => {
+            spec.started_at.map_or_else(String::new, |at| format!("for {}", span(now.millis_since(at))))
+        }
         _ => spec.finished_at.map_or_else(String::new, |at| ago(at, now)),
     };
     let unmerged = if spec.delivery == Some(Delivery::Unmerged) { "  unmerged" } else { "" };
@@ -225,6 +290,16 @@ fn line(out: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_to_the_terminal_and_keeps_its_beginning() {
+        let text: String = (1..=9).map(|n| format!("line {n}\n")).collect();
+        assert_eq!(fit(&text, Size { rows: 10, columns: 80 }), text);
+        assert_eq!(fit(&text, Size { rows: 4, columns: 80 }), "line 1\nline 2\n... 7 more\n");
+        let wide = format!("{}\nb\nc\nd\n", "a".repeat(100));
+        assert_eq!(fit(&wide, Size { rows: 5, columns: 80 }), format!("{}\nb\n... 2 more\n", "a".repeat(100)));
+        assert_eq!(fit("\x1b[31mred\x1b[0m\n", Size { rows: 2, columns: 3 }), "\x1b[31mred\x1b[0m\n");
+    }
 
     #[test]
     fn spans_are_short_and_paths_fit_a_shell() {

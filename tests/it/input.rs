@@ -79,3 +79,24 @@ fn of_several_files_all_are_taken_or_none() {
     sandbox.good(&["dispatch", "good.toml"]);
     assert_eq!(sandbox.good(&["status", "--json"]).json()["counts"]["queued"], 1);
 }
+
+#[test]
+fn a_file_that_is_too_large_is_named_with_its_real_size() {
+    refused(vec![b'#'; 10 << 20], &["bad.toml", "10 MiB, where at most 8 MiB are read", "nothing was queued"]);
+}
+
+#[test]
+fn a_full_standard_output_is_named() {
+    let sandbox = Sandbox::new("");
+    let said = sandbox.to_full_disk(&["status"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.err.contains("cannot write to standard output"), "{said:?}");
+}
+
+#[test]
+fn help_lists_every_exit_code() {
+    let help = Sandbox::new("").good(&["--help"]).out;
+    for code in ["0 done", "1 it failed", "2 bad", "3 no daemon", "4 gave up", "78 bad", "130 ended"] {
+        assert!(help.contains(code), "no `{code}` in {help}");
+    }
+}

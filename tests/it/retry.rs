@@ -89,3 +89,32 @@ fn a_command_that_prints_too_much_is_ended_with_that_reason() {
     let reason = spec["reason"].as_str().unwrap();
     assert!(reason.contains("output") || reason.contains("printed"), "{reason}");
 }
+
+#[test]
+fn a_task_that_removes_its_git_link_is_tried_again_in_the_files_it_left() {
+    let sandbox = Sandbox::new("retry_count = 1");
+    let (code, spec) = sandbox.run(
+        "title = 'Link'\nrepo = 'repo'\n[[tasks]]\nid = 'cuts'\n\
+         run = 'test -e one || { echo 1 > one; rm -rf .git; }'",
+    );
+    assert_eq!((code, &spec["tasks"][0]["tries"]), (Some(0), &2.into()), "{spec:#}");
+    assert_eq!(sandbox.git("repo", &["show", &format!("boi/{}:one", spec["id"].as_str().unwrap())]), "1");
+
+    for cut in ["rm -rf .git", "rm -rf .git; git init -q"] {
+        let (code, spec) =
+            sandbox.run(&format!("title = 'Link'\nrepo = 'repo'\n[[tasks]]\nid = 'cuts'\nrun = 'echo 1 > one; {cut}'"));
+        let reason = spec["reason"].as_str().unwrap();
+        assert_eq!((code, spec["tasks"][0]["status"].as_str()), (Some(1), Some("failed")), "{spec:#}");
+        assert!(reason.starts_with("task cuts: ") && reason.contains(".git"), "{reason}");
+        assert!(sandbox.exists(&format!("boi/worktrees/{}/one", spec["id"].as_str().unwrap())));
+    }
+}
+
+#[test]
+fn a_verify_command_that_removes_the_git_link_loses_nothing() {
+    let sandbox = Sandbox::new("retry_count = 0");
+    let (code, spec) = sandbox
+        .run("title = 'Link'\nrepo = 'repo'\n[[tasks]]\nrun = 'echo 1 > one'\nverify = ['rm -rf .git']\n[[tasks]]\nrun = 'echo 2 > two'");
+    assert_eq!(code, Some(0), "{spec:#}");
+    assert_eq!(sandbox.git("repo", &["show", &format!("boi/{}:two", spec["id"].as_str().unwrap())]), "2");
+}

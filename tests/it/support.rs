@@ -36,6 +36,22 @@ pub fn pid_in(file: &Path) -> i32 {
     wait_for(&format!("a pid in {}", file.display()), || fs::read_to_string(file).ok()?.trim().parse().ok())
 }
 
+/// Waits until a process has a file of that name open.
+#[track_caller]
+pub fn wait_until_open(pid: u64, name: &str) {
+    wait_for(&format!("{name} is open"), || {
+        let links = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
+        links.filter_map(|link| fs::read_link(link.path()).ok()).any(|path| path.ends_with(name)).then_some(())
+    });
+}
+
+/// A file, locked until it is dropped.
+pub fn locked(path: &Path) -> File {
+    let file = File::options().create(true).append(true).open(path).expect("a file");
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).expect("nobody has the lock");
+    file
+}
+
 /// The fake agent: Cargo builds examples before it runs the tests.
 pub fn fake_agent() -> PathBuf {
     let program = Path::new(env!("CARGO_BIN_EXE_boi")).with_file_name("examples").join("fake-agent");
@@ -54,6 +70,52 @@ pub struct Said {
 impl Said {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// A program that was started. It is killed when the test forgets it.
+pub struct Begun {
+    child: Child,
+    io: tempfile::TempDir,
+}
+
+impl Begun {
+    pub fn pid(&self) -> u64 {
+        self.child.id().into()
+    }
+
+    /// What it has printed so far.
+    pub fn out(&self) -> String {
+        self.read("out")
+    }
+
+    /// What it has said on stderr so far.
+    pub fn err(&self) -> String {
+        self.read("err")
+    }
+
+    fn read(&self, name: &str) -> String {
+        String::from_utf8_lossy(&fs::read(self.io.path().join(name)).expect("what it said")).into_owned()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it is there");
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn end(mut self) -> Said {
+        let ended = wait_for_end(&mut self.child);
+        let (out, err) = (self.out(), self.err());
+        let Some(status) = ended else { panic!("boi does not end: {out}{err}") };
+        Said { code: status.code(), out, err }
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
     }
 }
 
@@ -144,19 +206,26 @@ impl Sandbox {
         command
     }
 
+    /// Starts `boi`.
+    pub fn begin(&self, arguments: &[&str]) -> Begun {
+        let io = tempfile::tempdir().expect("a folder");
+        let file = |name| File::create(io.path().join(name)).expect("a file");
+        let child = self.command(arguments).stdout(file("out")).stderr(file("err")).spawn().expect("boi starts");
+        Begun { child, io }
+    }
+
     /// Runs `boi` to its end.
     #[track_caller]
     pub fn boi(&self, arguments: &[&str]) -> Said {
-        let io = tempfile::tempdir().expect("a folder");
-        let (out, err) = (io.path().join("out"), io.path().join("err"));
-        let mut command = self.command(arguments);
-        command.stdout(File::create(&out).expect("a file")).stderr(File::create(&err).expect("a file"));
-        let mut child = command.spawn().expect("boi starts");
-        let ended = wait_for_end(&mut child);
-        let read = |path| String::from_utf8_lossy(&fs::read(path).expect("what it said")).into_owned();
-        let (out, err) = (read(out), read(err));
-        let Some(status) = ended else { panic!("boi {arguments:?} does not end: {out}{err}") };
-        Said { code: status.code(), out, err }
+        self.begin(arguments).end()
+    }
+
+    /// Runs `boi` to its end, with a standard output that takes nothing.
+    #[track_caller]
+    pub fn to_full_disk(&self, arguments: &[&str]) -> Said {
+        let full = File::options().write(true).open("/dev/full").expect("/dev/full");
+        let output = self.command(arguments).stdout(full).output().expect("boi runs");
+        Said { code: output.status.code(), out: String::new(), err: String::from_utf8_lossy(&output.stderr).into() }
     }
 
     /// Runs `boi`, which must succeed.

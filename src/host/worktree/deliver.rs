@@ -8,6 +8,7 @@
 //! moves along only when it is clean and nothing is under way there.
 
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use super::git::{self, Git};
 use super::{Error, WorktreeLock, entry, refs, tree};
@@ -137,22 +138,66 @@ pub fn fast_forward(at: &WorktreeLock, base_branch: &str, from: &str, to: &str) 
     let outcome = match checkout(repo, short)? {
         Some(checkout) => {
             refuse_busy(&checkout, short)?;
+            let before = OrigHead::of(&checkout)?;
             let args = ["merge", "--ff-only", "--no-overwrite-ignore", "--no-stat", "--quiet", to];
             let git = Git::writing(&checkout.path, &at.file)?.env("GIT_REFLOG_ACTION", "boi deliver");
-            git.args(args).output()?
+            let outcome = git.args(args).output()?;
+            if outcome.code != Some(0) {
+                before.restore()?;
+            }
+            outcome
         }
         None => at.repo_git()?.args(["update-ref", "-m", "boi deliver", &base, to, from]).output()?,
     };
     match refs::commit_of(repo, &base)? {
         Some(stands) if stands == to => Ok(()),
-        Some(stands) if stands == from && outcome.code != Some(0) => Err(LandError::Refused(outcome.stderr)),
+        Some(stands) if stands == from && outcome.code != Some(0) => {
+            let words: Vec<&str> = outcome.stderr.split_whitespace().collect();
+            Err(LandError::Refused(words.join(" ")))
+        }
         _ => Err(LandError::BaseMoved),
+    }
+}
+
+/// What the user would go back to with `git reset ORIG_HEAD`. Git overwrites it before it knows whether it can merge.
+struct OrigHead {
+    path: PathBuf,
+    content: Option<Vec<u8>>,
+}
+
+impl OrigHead {
+    fn of(checkout: &Checkout) -> Result<OrigHead, Error> {
+        let path = checkout.git_dir.join("ORIG_HEAD");
+        let content = Self::read(&path)?;
+        Ok(OrigHead { path, content })
+    }
+
+    fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+        match fs::read(path) {
+            Ok(content) => Ok(Some(content)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::io("cannot read", path)(e)),
+        }
+    }
+
+    fn restore(self) -> Result<(), Error> {
+        if Self::read(&self.path)? == self.content {
+            return Ok(());
+        }
+        let put_back = match &self.content {
+            Some(content) => fs::write(&self.path, content),
+            None => fs::remove_file(&self.path),
+        };
+        put_back.map_err(Error::io("cannot put back", &self.path))
     }
 }
 
 fn refuse_busy(checkout: &Checkout, branch: &str) -> Result<(), LandError> {
     let path = &checkout.path;
     let refused = |what: &str| LandError::Refused(format!("{branch} is checked out in {path:?}, {what}"));
+    if checkout.git_dir.join("index.lock").exists() {
+        return Err(refused("where another git is at work; if none is, remove index.lock"));
+    }
     if let Some(operation) = entry::operation(&checkout.git_dir) {
         return Err(refused(&format!("where {operation} is under way; finish or abort it")));
     }

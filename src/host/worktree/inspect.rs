@@ -7,9 +7,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Error;
 use super::git::{self, Git};
 use super::refs::commit_of;
+use super::{Error, entry};
 
 /// A repository that boi can work in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +104,11 @@ pub fn inspect(path: &Path) -> Result<Inspected, Refusal> {
     let on_branch = symbolic.yes()?;
     let branch = name.strip_prefix("refs/heads/").filter(|_| on_branch).map(str::to_owned);
     Ok(Inspected { toplevel, default_base: branch.unwrap_or(head) })
+}
+
+/// Whether two working trees are of the same repository.
+pub fn same_repository(one: &Path, other: &Path) -> Result<bool, Error> {
+    Ok(one == other || entry::common_dir(one)? == entry::common_dir(other)?)
 }
 
 fn toplevel(path: &Path) -> Result<PathBuf, Refusal> {

@@ -31,10 +31,10 @@ use std::path::{Path, PathBuf};
 
 pub use self::capture::{Captured, advance, capture, rewind};
 pub use self::deliver::{LandError, MergeError, Plan, PlanError, fast_forward, merge_base, plan};
-pub use self::inspect::{BaseError, Inspected, Refusal, inspect, resolve_base};
+pub use self::inspect::{BaseError, Inspected, Refusal, inspect, resolve_base, same_repository};
 pub use self::lay::{Laid, prepare};
 pub use self::refs::{branch_head, delete_branch, is_branch, is_merged, kept_refs};
-pub use self::remove::remove;
+pub use self::remove::{check_removal, discard, remove};
 pub use self::tree::{Settled, settle};
 use crate::domain::id::SpecId;
 
@@ -101,6 +101,12 @@ pub enum Error {
     Occupied {
         /// The place.
         path: PathBuf,
+    },
+    /// The repository of a worktree is not where it was, so that nothing of the worktree can be kept in it.
+    #[error("the repository {} cannot be reached", repo.display())]
+    Unreachable {
+        /// Where it was.
+        repo: PathBuf,
     },
     /// There is no worktree.
     #[error("{path:?} is not there, or is no git worktree any more")]

@@ -14,24 +14,22 @@ use super::git::Git;
 use super::{Error, WorktreeLock, entry, refs, tree};
 
 /// Removes the worktree and its entry, after keeping files and commits that no branch holds; returns the refs that hold
-/// them. The branch stays. A worktree with a nested repository is an error, and nothing is removed. A worktree or a
-/// repository that is gone already is fine; without its repository nothing of a worktree can be kept.
+/// them. The branch stays. A worktree with a nested repository is an error, and so is one with files whose repository
+/// cannot be reached: nothing is removed. A worktree that is gone already is fine.
 pub fn remove(at: &WorktreeLock, label: &str) -> Result<Vec<String>, Error> {
     let path = at.path();
     let aside = aside(path);
     delete_folder(&aside)?;
     let Some(common) = common(at)? else {
-        if path.exists() && entry::named_by(path).is_none() && !is_empty(path) {
-            return Err(Error::Occupied { path: path.to_owned() });
-        }
+        refuse_unreachable(at)?;
         delete_folder(path)?;
         return Ok(Vec::new());
     };
     if let Some(entry) = entry::of_worktree(path) {
         entry::break_locks(at, &entry)?;
         keep_all(at, &entry, label)?;
-    } else if path.exists() && !is_empty(path) && !is_only_link(path) {
-        return Err(Error::NoWorktree { path: path.to_owned() });
+    } else {
+        refuse_foreign(path)?;
     }
     {
         let _lock = entry::lock_repository(&common)?;
@@ -53,10 +51,59 @@ pub fn remove(at: &WorktreeLock, label: &str) -> Result<Vec<String>, Error> {
     refs::kept_with(&common, at.spec(), label)
 }
 
-/// The repository's git directory, which is there also when the checkout that the spec named is not; `None`: it is gone.
+/// Says what [`remove`] would refuse, and takes nothing away.
+pub fn check_removal(at: &WorktreeLock) -> Result<(), Error> {
+    if common(at)?.is_none() {
+        return refuse_unreachable(at);
+    }
+    if entry::of_worktree(at.path()).is_none() {
+        return refuse_foreign(at.path());
+    }
+    let on = match refs::branch_head(at.path(), at.spec())? {
+        Some(branch) => Some(branch),
+        None => refs::commit_of(at.path(), "HEAD")?,
+    };
+    tree::begin(at, on.as_deref())?;
+    let nested = tree::nested(at)?;
+    if nested.is_empty() { Ok(()) } else { Err(Error::NestedRepository { paths: nested }) }
+}
+
+/// Deletes a worktree whose repository cannot be reached, with whatever is in it. One whose repository is there stays.
+pub fn discard(at: &WorktreeLock) -> Result<(), Error> {
+    if common(at)?.is_some() {
+        return Err(Error::NoWorktree { path: at.path().to_owned() });
+    }
+    delete_folder(&aside(at.path()))?;
+    delete_folder(at.path())
+}
+
+/// Without its repository nothing of a worktree can be kept.
+fn refuse_unreachable(at: &WorktreeLock) -> Result<(), Error> {
+    let path = at.path();
+    if path.exists() && !is_empty(path) && !is_only_link(path) {
+        return Err(Error::Unreachable { repo: at.worktree().repo.clone() });
+    }
+    Ok(())
+}
+
+fn refuse_foreign(path: &Path) -> Result<(), Error> {
+    if path.exists() && !is_empty(path) && !is_only_link(path) {
+        return Err(Error::NoWorktree { path: path.to_owned() });
+    }
+    Ok(())
+}
+
+/// The repository's git directory, which is there also when the checkout that the spec named is not; `None`: there is
+/// none to be reached.
 fn common(at: &WorktreeLock) -> Result<Option<PathBuf>, Error> {
-    if let Some(common) = entry::named_by(at.path()).and_then(|entry| entry::common_of(&entry)) {
-        return Ok(Some(common));
+    if let Some(entry) = entry::named_by(at.path()) {
+        if let Some(common) = entry::common_of(&entry) {
+            return Ok(Some(common));
+        }
+        // The worktree's own repository is away. What git finds in its place may be another one, such as one above it.
+        if !entry.ancestors().nth(2).is_some_and(Path::exists) {
+            return Ok(None);
+        }
     }
     let repo = &at.worktree().repo;
     match entry::common_dir(repo) {

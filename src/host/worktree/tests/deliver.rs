@@ -70,6 +70,32 @@ fn a_checkout_in_use_is_refused_and_stays_as_it_is() {
 }
 
 #[test]
+fn a_refusal_leaves_the_users_orig_head() {
+    let scratch = Scratch::new();
+    let (at, base) = scratch.laid();
+    let done = finish(&at, &base, "n.txt", "n\n");
+    write(&scratch.repo, "n.txt", "mine\n");
+    let orig_head = scratch.repo.join(".git/ORIG_HEAD");
+    for before in [None, Some(format!("{done}\n"))] {
+        if let Some(before) = &before {
+            std::fs::write(&orig_head, before).unwrap();
+        }
+        assert!(matches!(fast_forward(&at, "main", &base, &done), Err(LandError::Refused(_))));
+        assert_eq!(std::fs::read_to_string(&orig_head).ok(), before);
+    }
+    std::fs::remove_file(scratch.repo.join("n.txt")).unwrap();
+    write(&scratch.repo, ".git/index.lock", "");
+    let before = scratch.users_things();
+    match fast_forward(&at, "main", &base, &done) {
+        Err(LandError::Refused(reason)) => assert!(reason.contains("index.lock"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(before, scratch.users_things());
+    std::fs::remove_file(scratch.repo.join(".git/index.lock")).unwrap();
+    fast_forward(&at, "main", &base, &done).unwrap();
+}
+
+#[test]
 fn a_rebase_of_the_base_is_an_operation_though_its_head_is_detached() {
     let scratch = Scratch::new();
     let (at, base) = scratch.laid();

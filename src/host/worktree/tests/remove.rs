@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use super::super::{Error, branch_head, delete_branch, entry, is_merged, remove};
+use super::super::{Error, branch_head, check_removal, delete_branch, discard, entry, is_merged, remove};
 use super::{Scratch, commit, git, head, read, write};
 
 #[test]
@@ -56,6 +56,7 @@ fn a_nested_repository_stops_the_removal() {
     fs::create_dir(&nested).unwrap();
     git(&nested, ["init", "-q"]);
     write(&nested, "n.txt", "n\n");
+    assert!(matches!(check_removal(&at), Err(Error::NestedRepository { .. })));
     assert!(matches!(remove(&at, "clean"), Err(Error::NestedRepository { .. })));
     assert_eq!(read(&nested, "n.txt"), "n\n");
     assert!(entry::of_worktree(at.path()).is_some());
@@ -77,8 +78,40 @@ fn what_is_gone_already_is_fine() {
     drop(at);
 
     let (at, _) = scratch.laid();
+    fs::remove_dir_all(at.path()).unwrap();
     fs::remove_dir_all(&scratch.repo).unwrap();
     assert_eq!(remove(&at, "clean").unwrap(), [""; 0]);
+}
+
+#[test]
+fn what_is_unique_stays_while_the_repository_cannot_be_reached() {
+    let scratch = Scratch::new();
+    let (at, _) = scratch.laid();
+    write(at.path(), "precious.txt", "p\n");
+    let away = scratch.repo.with_file_name("away");
+    fs::rename(&scratch.repo, &away).unwrap();
+    for place in ["nothing", "an empty folder", "an empty folder within another repository"] {
+        match place {
+            "nothing" => {}
+            "an empty folder" => fs::create_dir(&scratch.repo).unwrap(),
+            _ => drop(git(scratch.repo.parent().unwrap(), ["init", "-q"])),
+        }
+        let refused = remove(&at, "clean").unwrap_err();
+        assert!(matches!(refused, Error::Unreachable { .. }), "{place}: {refused}");
+        assert!(matches!(check_removal(&at), Err(Error::Unreachable { .. })));
+        assert_eq!(read(at.path(), "precious.txt"), "p\n");
+    }
+    fs::remove_dir(&scratch.repo).unwrap();
+    fs::rename(&away, &scratch.repo).unwrap();
+    assert!(discard(&at).is_err(), "its repository is there");
+    assert_eq!(remove(&at, "clean").unwrap().len(), 1);
+    drop(at);
+
+    let (at, _) = scratch.laid();
+    write(at.path(), "precious.txt", "p\n");
+    fs::remove_dir_all(&scratch.repo).unwrap();
+    fs::remove_dir_all(scratch.repo.with_file_name(".git")).unwrap();
+    discard(&at).unwrap();
     assert!(!at.path().exists());
 }
 

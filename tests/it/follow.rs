@@ -1,0 +1,141 @@
+//! `boi run` follows its specs: what it says while they wait, when it is interrupted, and at the end.
+
+use rustix::process::Signal;
+
+use super::support::{Begun, Sandbox, pid_in, wait_for};
+
+#[track_caller]
+fn wait_for_words(run: &Begun, words: &str) {
+    wait_for(&format!("`{words}`"), || run.err().contains(words).then_some(()));
+}
+
+/// A spec whose command ignores TERM and waits for a file.
+fn stubborn(sandbox: &Sandbox) -> String {
+    let at = |name: &str| sandbox.path(name).display().to_string();
+    format!(
+        "title = 'Stubborn'\nrepo = 'repo'\n[[tasks]]\nrun = '''trap \"\" TERM; echo $$ > {}; \
+         while ! test -e {}; do sleep 0.02; done'''",
+        at("pid"),
+        at("go")
+    )
+}
+
+#[test]
+fn the_second_ctrl_c_says_what_is_true() {
+    let sandbox = Sandbox::new("stop_grace_seconds = 60");
+    sandbox.write("spec.toml", stubborn(&sandbox));
+    let run = sandbox.begin(&["run", "spec.toml"]);
+    pid_in(&sandbox.path("pid"));
+    run.signal(Signal::INT);
+    wait_for_words(&run, "once more to leave without waiting");
+    assert!(run.err().contains("stopping S"), "{}", run.err());
+    run.signal(Signal::INT);
+    let said = run.end();
+    assert_eq!(said.code, Some(130), "{said:?}");
+    assert!(said.err.contains("being ended: S") && !said.err.contains("left running"), "{said:?}");
+    sandbox.write("go", "");
+}
+
+#[test]
+fn what_never_started_is_not_said_to_be_stopped() {
+    let sandbox = Sandbox::new("max_workers = 1\nstop_grace_seconds = 1");
+    let at = |name: &str| sandbox.path(name).display().to_string();
+    let waits = format!("echo $$ > {}; while ! test -e {}; do sleep 0.02; done", at("pid"), at("go"));
+    for name in ["a", "b"] {
+        sandbox.write(&format!("{name}.toml"), format!("title = '{name}'\n[[tasks]]\nrun = '''{waits}'''"));
+    }
+    let run = sandbox.begin(&["run", "a.toml", "b.toml"]);
+    pid_in(&sandbox.path("pid"));
+    run.signal(Signal::INT);
+    let said = run.end();
+    assert_eq!(said.code, Some(130), "{said:?}");
+    for words in ["stopped and queued again: S", "not started, still queued: S", "drains the whole queue"] {
+        assert!(said.err.contains(words), "no `{words}` in {said:?}");
+    }
+}
+
+#[test]
+fn a_run_that_waits_says_why() {
+    let mut sandbox = Sandbox::new("");
+    sandbox.write("spec.toml", "title = 'Waits'\nrepo = 'repo'\n[[tasks]]\nrun = 'true'");
+    sandbox.good(&["pause"]);
+    let run = sandbox.begin(&["run", "spec.toml"]);
+    wait_for_words(&run, "`boi resume`");
+    sandbox.good(&["resume"]);
+    assert_eq!(run.end().code, Some(0));
+
+    sandbox.start_daemon();
+    sandbox.write("repo/a.txt", "mine\n");
+    let merges = sandbox
+        .dispatch("title = 'M'\nrepo = 'repo'\nbase = 'main'\ndeliver = 'merge'\n[[tasks]]\nrun = 'echo 2 > a.txt'");
+    sandbox.wait_for_status(&merges, "completed");
+    sandbox.write("after.toml", format!("title = 'After'\nafter = ['{merges}']\n[[tasks]]\nrun = 'true'"));
+    let run = sandbox.begin(&["run", "after.toml"]);
+    wait_for_words(&run, &format!("`boi retry {merges}`"));
+    sandbox.git("repo", &["checkout", "-q", "a.txt"]);
+    sandbox.good(&["retry", &merges]);
+    assert_eq!(run.end().code, Some(0));
+}
+
+#[test]
+fn no_workers_are_explained() {
+    let sandbox = Sandbox::new("max_workers = 0\nstop_grace_seconds = 1");
+    sandbox.write("spec.toml", "title = 'Waits'\n[[tasks]]\nrun = 'true'");
+    let run = sandbox.begin(&["run", "spec.toml"]);
+    wait_for_words(&run, "`max_workers` is 0");
+    assert!(sandbox.good(&["status"]).out.contains("workers: 0/0, nothing is started: `max_workers` is 0"));
+    run.signal(Signal::INT);
+    assert_eq!(run.end().code, Some(130));
+}
+
+#[test]
+fn a_run_goes_on_with_the_next_daemon() {
+    let mut sandbox = Sandbox::new("");
+    sandbox.start_daemon();
+    sandbox.write("spec.toml", stubborn(&sandbox));
+    let run = sandbox.begin(&["run", "spec.toml"]);
+    pid_in(&sandbox.path("pid"));
+    let status = sandbox.good(&["status"]).out;
+    let row = status.lines().find(|line| line.contains("Stubborn")).unwrap();
+    assert!(row.contains(" for ") && !row.contains("ago"), "{row}");
+    sandbox.stop_daemon(Signal::KILL);
+    wait_for_words(&run, "another daemon is waited for");
+    sandbox.start_daemon();
+    sandbox.write("go", "");
+    assert_eq!(run.end().code, Some(0));
+}
+
+#[test]
+fn an_unmerged_spec_says_so_and_what_to_do() {
+    let sandbox = Sandbox::new("");
+    sandbox.write("repo/n.txt", "mine\n");
+    sandbox.write(
+        "spec.toml",
+        "title = 'M'\nrepo = 'repo'\nbase = 'main'\ndeliver = 'merge'\n[[tasks]]\nrun = 'echo 2 > n.txt'",
+    );
+    let said = sandbox.boi(&["run", "spec.toml"]);
+    let id = sandbox.good(&["status", "--json"]).json()["specs"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let words = ["completed, unmerged", &format!("boi retry {id}"), "n.txt"];
+    assert!(words.iter().all(|word| said.out.contains(word)), "{said:?}");
+    let lines: Vec<&str> = said.out.lines().skip(1).collect();
+    assert!(lines.iter().all(|line| line.starts_with("  ")), "git's words are on one line: {said:?}");
+    assert_eq!(lines.iter().filter(|line| line.contains("n.txt")).count(), 1, "{said:?}");
+}
+
+#[test]
+fn nothing_to_merge_is_said() {
+    let sandbox = Sandbox::new("");
+    sandbox.write("spec.toml", "title = 'M'\nrepo = 'repo'\nbase = 'main'\ndeliver = 'merge'\n[[tasks]]\nrun = 'true'");
+    assert!(sandbox.good(&["run", "spec.toml"]).out.contains("there was nothing to merge"));
+}
+
+#[test]
+fn a_reason_names_the_spec_to_retry() {
+    let sandbox = Sandbox::new("");
+    let (_, spec) = sandbox.run("title = 'Auth'\nrepo = 'repo'\n[[tasks]]\nprompt = '@@auth@@'");
+    let id = spec["id"].as_str().unwrap();
+    let reason = spec["reason"].as_str().unwrap();
+    assert!(reason.contains(&format!("boi retry {id}")) && !reason.contains("retry ID"), "{reason}");
+    assert!(!sandbox.good(&["status", id]).out.contains("retry ID"));
+}
