@@ -6,6 +6,7 @@ mod support;
 
 mod after;
 mod clean;
+mod crash;
 mod deliver;
 mod follow;
 mod fuzz;

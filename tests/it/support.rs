@@ -304,6 +304,13 @@ impl Sandbox {
         });
     }
 
+    /// Kills the daemon, which has no say in it.
+    pub fn kill_daemon(&mut self) {
+        let mut child = self.daemon.take().expect("a daemon runs");
+        child.kill().expect("it is there");
+        child.wait().expect("it was killed");
+    }
+
     /// Ends the daemon with a signal.
     #[track_caller]
     pub fn stop_daemon(&mut self, signal: Signal) -> ExitStatus {

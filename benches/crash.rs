@@ -1,0 +1,42 @@
+//! Many rounds of `kill -9`: `cargo bench --bench crash [-- ROUNDS [daemon|supervisors|commands|everything]]`.
+//!
+//! 300 rounds by default, three quarters of them of the daemon alone. A round that does not hold panics with its seed,
+//! which `BOI_CRASH_SEED=SEED cargo test --test it crash::` replays.
+
+use std::time::Instant;
+
+#[path = "../tests/it/support.rs"]
+#[allow(dead_code, reason = "the tests use the rest")]
+mod support;
+
+#[path = "../tests/helpers/crash.rs"]
+mod rounds;
+
+use rounds::{Victims, round};
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let count: u64 = arguments.first().and_then(|count| count.parse().ok()).unwrap_or(300);
+    let wanted = arguments.get(1).map(String::as_str);
+    let seed = rand::random::<u64>() >> 8;
+    println!("{:<12} {:>6} {:>6} {:>6} {:>6} {:>8}", "killed", "rounds", "kills", "specs", "tries", "seconds");
+    for victims in Victims::ALL {
+        let name = format!("{victims:?}").to_lowercase();
+        if wanted.is_some_and(|wanted| wanted != name) {
+            continue;
+        }
+        let share = match (wanted, victims) {
+            (Some(_), _) => count,
+            (None, Victims::Daemon) => count * 3 / 4,
+            (None, _) => count / 12,
+        };
+        let (began, mut kills, mut specs, mut tries) = (Instant::now(), 0, 0, 0);
+        for number in 0..share {
+            let figures = round(seed + number, victims);
+            kills += figures.kills;
+            specs += figures.specs;
+            tries += figures.tries;
+        }
+        println!("{name:<12} {share:>6} {kills:>6} {specs:>6} {tries:>6} {:>8.1}", began.elapsed().as_secs_f64());
+    }
+}

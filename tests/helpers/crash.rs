@@ -1,0 +1,275 @@
+//! Rounds of `kill -9`: a daemon with eight workers on a real repository, killed (or its supervisors, its agents, or all at
+//! once) at random moments and started again, until every spec has ended. What must hold afterwards is checked.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::support::{Sandbox, lives};
+
+/// Specs in a round.
+const SPECS: usize = 8;
+/// Tasks in a spec.
+const TASKS: usize = 3;
+/// A round that takes longer hangs.
+const HANGS: Duration = Duration::from_secs(120);
+
+/// Whom a round kills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Victims {
+    /// The daemon.
+    Daemon,
+    /// The supervisors; the daemon lives.
+    Supervisors,
+    /// The agents and commands; the rest lives.
+    Commands,
+    /// All of them at the same moment.
+    Everything,
+}
+
+impl Victims {
+    pub const ALL: [Victims; 4] = [Victims::Daemon, Victims::Supervisors, Victims::Commands, Victims::Everything];
+}
+
+/// What a round saw.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Figures {
+    pub kills: u32,
+    pub specs: u32,
+    pub tries: u32,
+}
+
+/// An agent that notes each start, works a moment and reports success.
+const AGENT: &str = r#"#!/bin/sh
+prompt=$(cat)
+echo "$BOI_SPEC $BOI_TASK $BOI_TRY" >> "$CRASH_TRACE"
+sleep "$(printf '%s' "$prompt" | sed -n 's/^pause //p' | head -n 1)"
+echo "$BOI_TASK" >> "$BOI_TASK.txt"
+echo '{"type":"result","subtype":"success","is_error":false,"result":"done","num_turns":1,"total_cost_usd":0.001,"usage":{"input_tokens":1,"output_tokens":1}}'
+"#;
+
+/// Carries out one round; panics, with the seed, when something does not hold.
+pub fn round(seed: u64, victims: Victims) -> Figures {
+    let said = format!("seed {seed}, {victims:?}");
+    let mut random = SmallRng::seed_from_u64(seed);
+    let sandbox = Sandbox::new(
+        "max_workers = 8\nspawns_per_tick = 8\nspawn_jitter_ms = [0, 5]\ntick_interval_ms = 100\nretry_count = 50\nstop_grace_seconds = 1\n",
+    );
+    let (trace, agent) = (sandbox.path("starts"), sandbox.path("agent.sh"));
+    fs::write(&trace, "").expect("a trace");
+    fs::write(&agent, AGENT).expect("an agent");
+    fs::set_permissions(&agent, fs::Permissions::from_mode(0o755)).expect("a mode");
+    let mut sandbox = sandbox
+        .with_variables([("CRASH_TRACE", trace.display().to_string()), ("CLAUDE_BIN", agent.display().to_string())]);
+    let before = sandbox.checkout();
+    let ids: Vec<String> = (0..SPECS).map(|number| sandbox.dispatch(&spec(&mut random, number))).collect();
+
+    let mut figures = Figures { specs: SPECS as u32, ..Figures::default() };
+    let until = Instant::now() + HANGS;
+    let kills = random.random_range(2..7);
+    sandbox.begin_daemon();
+    while figures.kills < kills && !all_ended(&sandbox, &ids) {
+        sleep(Duration::from_millis(random.random_range(1..400)));
+        if matches!(victims, Victims::Daemon | Victims::Everything) {
+            sandbox.kill_daemon();
+        }
+        if victims != Victims::Daemon {
+            kill_commands(&sandbox.path("boi/attempts"), victims);
+        }
+        figures.kills += 1;
+        if matches!(victims, Victims::Daemon | Victims::Everything) {
+            sleep(Duration::from_millis(random.random_range(0..60)));
+            sandbox.begin_daemon();
+        }
+    }
+    while !all_ended(&sandbox, &ids) {
+        assert!(Instant::now() < until, "{said}: not ended in time: {}", sandbox.boi(&["status"]).out);
+        sleep(Duration::from_millis(20));
+    }
+    figures.tries = check(&sandbox, &ids, victims, &said);
+    assert_eq!(sandbox.checkout(), before, "{said}: the checkout is not as it was");
+    figures
+}
+
+fn spec(random: &mut SmallRng, number: usize) -> String {
+    let mut text = format!("title = 'Crash {number}'\nrepo = 'repo'\nverify = ['test -f t1.txt']\n");
+    for task in 0..TASKS {
+        let pause = f64::from(random.random_range(0..250u32)) / 1000.0;
+        write!(text, "[[tasks]]\nid = 't{task}'\n").expect("strings take text");
+        if random.random_bool(0.6) {
+            write!(text, "prompt = '''\npause {pause}\n'''\n").expect("strings take text");
+        } else {
+            let run = format!(
+                "echo \"$BOI_SPEC $BOI_TASK $BOI_TRY\" >> \"$CRASH_TRACE\"; sleep {pause}; echo \"$BOI_TASK\" >> \"$BOI_TASK.txt\""
+            );
+            writeln!(text, "run = '''{run}'''").expect("strings take text");
+        }
+        if random.random_bool(0.5) {
+            writeln!(text, "verify = ['sleep 0.0{} && test -s t{task}.txt']", random.random_range(0..9))
+                .expect("strings take text");
+        }
+    }
+    text
+}
+
+fn all_ended(sandbox: &Sandbox, ids: &[String]) -> bool {
+    // A daemon that was killed a moment ago may break the answer off.
+    let said = sandbox.boi(&["status", "--json", "--all"]);
+    let Ok(status) = serde_json::from_str::<Value>(&said.out) else { return false };
+    let specs = status["specs"].as_array().cloned().unwrap_or_default();
+    ids.iter().all(|id| specs.iter().any(|spec| spec["id"] == id.as_str() && !spec["finished_at"].is_null()))
+}
+
+/// Kills what runs now of every command below `attempts`.
+fn kill_commands(attempts: &Path, victims: Victims) {
+    for started in commands(attempts).iter().filter_map(|folder| record(&folder.join("started"))) {
+        let whom: &[&str] = match victims {
+            Victims::Daemon => &[],
+            Victims::Supervisors => &["supervisor"],
+            Victims::Commands => &["command"],
+            Victims::Everything => &["supervisor", "command"],
+        };
+        for who in whom.iter().map(|who| &started[who]) {
+            let pid = who["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a pid");
+            if start_time(pid) == who["start_time"].as_u64()
+                && let Some(pid) = Pid::from_raw(pid)
+            {
+                kill_process(pid, Signal::KILL).ok();
+            }
+        }
+    }
+}
+
+fn start_time(pid: i32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+}
+
+fn record(path: &Path) -> Option<Value> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+/// The folder of every command.
+fn commands(attempts: &Path) -> Vec<std::path::PathBuf> {
+    let below = |folder: &Path| -> Vec<std::path::PathBuf> {
+        fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect()
+    };
+    below(attempts)
+        .iter()
+        .flat_map(|spec| below(spec))
+        .flat_map(|attempt| below(&attempt))
+        .filter(|folder| folder.join("lock").exists())
+        .collect()
+}
+
+/// What must hold once everything has ended; how many tries there were.
+fn check(sandbox: &Sandbox, ids: &[String], victims: Victims, said: &str) -> u32 {
+    let mut starts: BTreeMap<(String, String, u32), u32> = BTreeMap::new();
+    for line in sandbox.read("starts").lines() {
+        let mut words = line.split(' ');
+        let mut word = || words.next().unwrap_or_else(|| panic!("{said}: a torn line in the trace: {line}"));
+        let (spec, task) = (word().to_owned(), word().to_owned());
+        *starts.entry((spec, task, word().parse().expect("a number"))).or_default() += 1;
+    }
+    for (what, count) in &starts {
+        assert_eq!(*count, 1, "{said}: {what:?} was run {count} times");
+    }
+    let mut tries = 0;
+    for id in ids {
+        let spec = sandbox.spec(id);
+        assert_eq!(spec["status"], "completed", "{said}: {spec:#}");
+        let branch = spec["branch"].as_str().expect("a branch");
+        let log = sandbox.git(
+            "repo",
+            &["log", "--format=%(trailers:key=Boi-Task,valueonly,separator=%x2C)", &format!("main..{branch}")],
+        );
+        let mut committed: Vec<&str> = log.lines().collect();
+        committed.sort_unstable();
+        assert_eq!(committed, ["t0", "t1", "t2"], "{said}: {id}");
+        for task in spec["tasks"].as_array().expect("tasks") {
+            let (name, recorded) = (task["id"].as_str().expect("an id"), task["tries"].as_u64().expect("a number"));
+            let recorded = u32::try_from(recorded).expect("a small number");
+            let run: Vec<u32> =
+                starts.keys().filter(|(spec, of, _)| spec == id && of == name).map(|(_, _, number)| *number).collect();
+            if victims == Victims::Daemon {
+                assert_eq!((recorded, run.as_slice()), (1, [1].as_slice()), "{said}: {id} {name}");
+            }
+            // One that was killed between its record and its first step left no trace.
+            assert!(
+                run.iter().all(|number| *number <= recorded) && run.contains(&recorded),
+                "{said}: {id} {name}: {recorded} recorded, {run:?} run"
+            );
+            let content = sandbox.git("repo", &["show", &format!("{branch}:{name}.txt")]);
+            assert!(
+                !content.is_empty() && content.lines().all(|line| line == name),
+                "{said}: {id} {name}: {content:?}"
+            );
+            tries += recorded;
+        }
+    }
+    let trees = sandbox.git("repo", &["worktree", "list"]);
+    assert_eq!(trees.lines().count(), 1, "{said}: a worktree is left:\n{trees}");
+    assert!(
+        fs::read_dir(sandbox.path("boi/worktrees")).expect("a folder").next().is_none(),
+        "{said}: a folder is left"
+    );
+    let locks = lock_files(&sandbox.path("repo/.git"));
+    assert!(locks.is_empty(), "{said}: {locks:?}");
+    sandbox.git("repo", &["fsck", "--no-progress"]);
+    for folder in commands(&sandbox.path("boi/attempts")) {
+        let lock = fs::File::open(folder.join("lock")).expect("a lock");
+        // The supervisor writes the record and ends a moment later.
+        let until = Instant::now() + Duration::from_secs(10);
+        while flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            assert!(Instant::now() < until, "{said}: {} is held", folder.display());
+            sleep(Duration::from_millis(5));
+        }
+    }
+    let left = left_running(&sandbox.path("boi"));
+    assert!(left.is_empty(), "{said}: {left:?} still run");
+    tries
+}
+
+/// Git's own locks.
+fn lock_files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok) {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(lock_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "lock") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Processes of commands of this home.
+fn left_running(home: &Path) -> Vec<i32> {
+    let of_home = format!("BOI_HOME={}", home.display());
+    let pids = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(|pid| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let mut variables = environment.split(|byte| *byte == 0);
+        let (mut of, mut marked) = (false, false);
+        for variable in variables.by_ref() {
+            of |= variable == of_home.as_bytes();
+            marked |= variable.starts_with(b"BOI_MARKER=");
+        }
+        of && marked && lives(*pid)
+    })
+    .collect()
+}
