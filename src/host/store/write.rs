@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 use serde::Serialize;
 
-use super::{Canceled, Claimed, Fence, GiveBack, StoreError, read};
+use super::{Canceled, Claimed, Fence, GiveBack, Place, StoreError, read};
 use crate::config::WorkerConfig;
 use crate::decide::step::Change;
 use crate::domain::attempt::{Ending, Intent, Laying, Position, SpecStatus, Step};
@@ -11,6 +11,14 @@ use crate::domain::id::SpecId;
 use crate::domain::outcome::Delivery;
 use crate::domain::spec::{Base, Deliver, Spec};
 use crate::domain::time::Timestamp;
+
+pub(super) const PROMOTE: &str = "UPDATE specs INDEXED BY specs_due SET not_before = NULL, reason = NULL
+     WHERE status = 'queued' AND not_before IS NOT NULL AND not_before <= ?";
+pub(super) const RELEASE_DEPENDANTS: &str =
+    "UPDATE specs SET open_deps = open_deps - 1 WHERE id IN (SELECT spec FROM deps WHERE needs = ?)";
+pub(super) const FAIL_DEPENDANTS: &str =
+    "UPDATE specs SET status = 'failed', reason = :reason, failed_by = :cause, finished_at = :now
+      WHERE +status = 'queued' AND id IN (SELECT spec FROM deps WHERE needs = :cause) RETURNING id";
 
 /// How many random ids of one length are tried before a longer one is.
 const DRAWS: usize = 8;
@@ -262,7 +270,18 @@ fn signed(count: u64) -> i64 {
 }
 
 pub(super) fn give_back(c: &Connection, fence: &Fence, back: &GiveBack, now: Timestamp) -> Result<(), StoreError> {
+    if back.position.awaiting {
+        let spec = &fence.spec;
+        return Err(StoreError::Refused(format!("{spec} cannot be queued again: a command of it may be running")));
+    }
     record(c, fence, &back.position, &back.changes, now)?;
+    let canceled = c
+        .prepare_cached("SELECT 1 FROM attempts WHERE spec = ? AND number = ? AND intent = 'cancel'")?
+        .exists(params![fence.spec.as_str(), fence.attempt])?;
+    if canceled {
+        finish(c, fence, &Ending::Canceled, now)?;
+        return Ok(());
+    }
     c.prepare_cached(
         "UPDATE specs SET status = 'queued', resumes = 1, reason = :reason, not_before = :not_before,
                 setbacks = CASE WHEN :setback THEN setbacks + 1 ELSE 0 END WHERE id = :id",
@@ -313,10 +332,7 @@ pub(super) fn finish(
         .execute([id.as_str()])?;
     if status == SpecStatus::Completed {
         if !merges || delivery == Some(Delivery::Merged) {
-            c.prepare_cached(
-                "UPDATE specs SET open_deps = open_deps - 1 WHERE id IN (SELECT spec FROM deps WHERE needs = ?)",
-            )?
-            .execute([id.as_str()])?;
+            c.prepare_cached(RELEASE_DEPENDANTS)?.execute([id.as_str()])?;
         }
         return Ok(Vec::new());
     }
@@ -338,10 +354,7 @@ fn fail_dependants(
             _ => format!("waits for {cause}, which failed"),
         };
         let dependants: Vec<String> = c
-            .prepare_cached(
-                "UPDATE specs SET status = 'failed', reason = :reason, failed_by = :cause, finished_at = :now
-                  WHERE status = 'queued' AND id IN (SELECT spec FROM deps WHERE needs = :cause) RETURNING id",
-            )?
+            .prepare_cached(FAIL_DEPENDANTS)?
             .query_map(named_params! {":reason": reason, ":cause": cause.as_str(), ":now": now.0}, |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         for id in dependants {
@@ -461,8 +474,7 @@ fn requeue(c: &Connection, id: &SpecId, now: Timestamp) -> Result<(), StoreError
 }
 
 pub(super) fn promote(c: &Connection, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-    c.prepare_cached("UPDATE specs SET not_before = NULL, reason = NULL WHERE status = 'queued' AND not_before <= ?")?
-        .execute([now.0])?;
+    c.prepare_cached(PROMOTE)?.execute([now.0])?;
     read::next_due(c)
 }
 
@@ -473,6 +485,21 @@ pub(super) fn set_paused(c: &Connection, paused: bool) -> Result<(), StoreError>
         "false"
     }])?;
     Ok(())
+}
+
+pub(super) fn note(
+    c: &Connection,
+    fence: &Fence,
+    kept: &[String],
+    worktree: Option<&Place>,
+) -> Result<(), StoreError> {
+    current(c, fence)?;
+    keep(c, &fence.spec, kept)?;
+    match worktree {
+        Some(Place::At(path)) => set_worktree(c, &fence.spec, Some(path)),
+        Some(Place::Gone) => set_worktree(c, &fence.spec, None),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn keep(c: &Connection, id: &SpecId, refs: &[String]) -> Result<(), StoreError> {
