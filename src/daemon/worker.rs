@@ -15,20 +15,20 @@ use tracing::{info, warn};
 
 use super::command::{self, Job, Ran};
 use super::handle::{self, Shared};
-use super::tree::{self, Broken, Tree};
+use super::tree::{Broken, Tree};
 use super::{Event, Order, Spawn, WorkerEnd};
 use crate::decide::agent::{self, exit};
 use crate::decide::step::{self, Change, Move, Plan};
 use crate::decide::{prompt, retry, text};
 use crate::domain::attempt::{Ending, Position, Step, TaskStatus};
 use crate::domain::command::{RECORDS, Request};
-use crate::domain::outcome::{AgentReport, EndCause, TryOutcome};
+use crate::domain::outcome::{AgentReport, CommandEnd, EndCause, TryOutcome};
 use crate::domain::spec::{Action, Task};
 use crate::host::clock;
 use crate::host::files;
 use crate::host::paths::{self, Home};
 use crate::host::process::command::CommandDir;
-use crate::host::store::{Claimed, GiveBack, Store, StoreError};
+use crate::host::store::{Claimed, GiveBack, Place, Store, StoreError};
 
 /// How much of a failed command's output the next prompt gets to choose from.
 const OUTPUT_TAIL: u64 = 64 * 1024;
@@ -120,6 +120,8 @@ impl Worker {
                 warn!(spec = %fence.spec, attempt = fence.attempt, "superseded");
                 WorkerEnd::Recorded
             }
+            // The store is asked between steps, when no command runs.
+            Err(WorkerError::Store(error)) => WorkerEnd::Unrecorded(error.to_string()),
             Err(error) => WorkerEnd::Broken(error.to_string()),
         }
     }
@@ -236,7 +238,7 @@ impl Worker {
                 let laid = blocking(move || tree.lay(&position, laying)).await?;
                 match laid {
                     Ok(laid) => {
-                        self.note(laid.kept, Some(laid.path)).await?;
+                        self.note(laid.kept, Some(Place::At(laid.path.to_string_lossy().into_owned()))).await?;
                         Ok(Done::Event(step::Event::Prepared { origin: laid.origin, head: laid.head }))
                     }
                     Err(broken) => self.broken(broken),
@@ -288,7 +290,7 @@ impl Worker {
                     || self.claimed.config.cleanup_on_failure && self.claimed.spec.repo.is_some();
                 if remove {
                     match blocking(move || tree.remove()).await? {
-                        Ok(removed) => self.note_removed(removed).await?,
+                        Ok(removed) => self.note(removed.kept, removed.gone.then_some(Place::Gone)).await?,
                         Err(broken) => {
                             warn!(spec = %self.claimed.fence.spec, reason = broken.reason(), "the worktree stays");
                         }
@@ -307,29 +309,15 @@ impl Worker {
         }
     }
 
-    async fn note(&mut self, kept: Vec<String>, worktree: Option<PathBuf>) -> Result<(), WorkerError> {
+    async fn note(&mut self, kept: Vec<String>, worktree: Option<Place>) -> Result<(), WorkerError> {
         if kept.is_empty() && worktree.is_none() {
             return Ok(());
         }
         for reference in &kept {
             info!(spec = %self.claimed.fence.spec, reference, "kept");
         }
-        let spec = self.claimed.fence.spec.clone();
-        let worktree = worktree.map(|path| path.to_string_lossy().into_owned());
-        handle::with_store(&self.store, move |store| {
-            store.keep(&spec, kept)?;
-            worktree.map_or(Ok(()), |path| store.set_worktree(&spec, Some(path)))
-        })
-        .await?;
-        Ok(())
-    }
-
-    async fn note_removed(&mut self, removed: tree::Removed) -> Result<(), WorkerError> {
-        self.note(removed.kept, None).await?;
-        if removed.gone {
-            let spec = self.claimed.fence.spec.clone();
-            handle::with_store(&self.store, move |store| store.set_worktree(&spec, None)).await?;
-        }
+        let fence = self.claimed.fence.clone();
+        handle::with_store(&self.store, move |store| store.note(&fence, kept, worktree)).await?;
         Ok(())
     }
 
@@ -366,7 +354,7 @@ impl Worker {
             Ran::Ended(end, reading) => (end, reading),
             Ran::Detached => return Ok(Done::Detached),
         };
-        if end.cause == EndCause::Terminated && interrupts(*orders.borrow()) {
+        if ended_by_order(&end, *orders.borrow()) {
             return Ok(Done::Interrupted);
         }
         let (outcome, report) = if is_agent {
@@ -397,7 +385,7 @@ impl Worker {
             Ran::Ended(end, _) => end,
             Ran::Detached => return Ok(Done::Detached),
         };
-        if end.cause == EndCause::Terminated && interrupts(*orders.borrow()) {
+        if ended_by_order(&end, *orders.borrow()) {
             return Ok(Done::Interrupted);
         }
         let output = self.tail_of(&job.dir.output_file())?;
@@ -461,8 +449,10 @@ impl Worker {
     }
 }
 
-fn interrupts(order: Order) -> bool {
-    matches!(order, Order::Cancel | Order::Stop)
+/// Whether an order ended the command. One that is lost under such an order is no try that failed either: its supervisor
+/// may have ended it and had no room for the record.
+fn ended_by_order(end: &CommandEnd, order: Order) -> bool {
+    matches!(order, Order::Cancel | Order::Stop) && matches!(end.cause, EndCause::Terminated | EndCause::Lost)
 }
 
 fn shell(command: &str) -> Vec<String> {

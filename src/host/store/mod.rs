@@ -16,6 +16,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(test)]
+pub(crate) use self::sqlite::Occupied;
 pub use self::sqlite::{Access, SqliteStore};
 use crate::config::WorkerConfig;
 use crate::decide::step::Change;

@@ -34,8 +34,7 @@ pub(super) const DUE: &str =
     "SELECT min(not_before) FROM specs INDEXED BY specs_due WHERE status = 'queued' AND not_before IS NOT NULL";
 pub(super) const STARTS: &str = "SELECT started_at FROM attempts WHERE started_at >= ? ORDER BY 1";
 pub(super) const RUNNING: &str = "SELECT id FROM specs WHERE status = 'running' ORDER BY seq";
-pub(super) const QUEUED: &str =
-    "SELECT id FROM specs WHERE status = 'queued' ORDER BY priority, seq LIMIT ? OFFSET ?";
+pub(super) const QUEUED: &str = "SELECT id FROM specs WHERE status = 'queued' ORDER BY priority, seq LIMIT ? OFFSET ?";
 pub(super) const LAST_ENDED: &str = "SELECT id FROM specs INDEXED BY specs_ended
      WHERE status IN ('completed', 'failed', 'canceled') ORDER BY finished_at DESC, seq DESC LIMIT ?";
 pub(super) const ENDED_AS: &str = "SELECT id FROM specs INDEXED BY specs_ended_as
@@ -49,10 +48,7 @@ pub(super) fn eligible(c: &Connection, limit: u32, scope: Option<&[SpecId]>) -> 
 /// The first `limit` specs that could be claimed, in the order of the queue.
 pub(super) fn ready(c: &Connection, limit: u32, scope: Option<&[SpecId]>) -> Result<Vec<SpecId>, StoreError> {
     let names: Vec<String> = match scope {
-        None => c
-            .prepare_cached(READY)?
-            .query_map([limit], |row| row.get(0))?
-            .collect::<Result<_, _>>()?,
+        None => c.prepare_cached(READY)?.query_map([limit], |row| row.get(0))?.collect::<Result<_, _>>()?,
         Some(ids) => c
             .prepare_cached(READY_IN_SCOPE)?
             .query_map(params![ids_json(ids), limit], |row| row.get(0))?
@@ -109,23 +105,16 @@ pub(super) fn claimed(c: &Connection, spec: &SpecId) -> Result<Claimed, StoreErr
 }
 
 pub(super) fn running(c: &Connection) -> Result<Vec<Claimed>, StoreError> {
-    let names: Vec<String> = c
-        .prepare_cached(RUNNING)?
-        .query_map([], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
+    let names: Vec<String> = c.prepare_cached(RUNNING)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     names.iter().map(|name| claimed(c, &id(name)?)).collect()
 }
 
 pub(super) fn starts_since(c: &Connection, since: Timestamp) -> Result<Vec<Timestamp>, StoreError> {
-    Ok(c.prepare_cached(STARTS)?
-        .query_map([since.0], |row| Ok(Timestamp(row.get(0)?)))?
-        .collect::<Result<_, _>>()?)
+    Ok(c.prepare_cached(STARTS)?.query_map([since.0], |row| Ok(Timestamp(row.get(0)?)))?.collect::<Result<_, _>>()?)
 }
 
 pub(super) fn next_due(c: &Connection) -> Result<Option<Timestamp>, StoreError> {
-    let due: Option<i64> = c
-        .prepare_cached(DUE)?
-        .query_row([], |row| row.get(0))?;
+    let due: Option<i64> = c.prepare_cached(DUE)?.query_row([], |row| row.get(0))?;
     Ok(due.map(Timestamp))
 }
 

@@ -209,7 +209,10 @@ mod tests {
             (write::FAIL_DEPENDANTS, "specs_1"),
         ] {
             let plan = plan(&connection, sql);
-            assert!(plan.contains(&format!("INDEX {index}")) || plan.contains(&format!("autoindex_{index}")), "{sql}\n{plan}");
+            assert!(
+                plan.contains(&format!("INDEX {index}")) || plan.contains(&format!("autoindex_{index}")),
+                "{sql}\n{plan}"
+            );
             assert!(!plan.contains("SCAN specs\n") && !plan.contains("SCAN attempts\n"), "{sql}\n{plan}");
             let sorts = plan.contains("TEMP B-TREE FOR ORDER BY");
             assert!(!sorts || sql == read::READY_IN_SCOPE, "sorts what an index has in order: {sql}\n{plan}");

@@ -71,7 +71,8 @@ impl SqliteStore {
         SqliteStore::open_within(path, access, BUSY)
     }
 
-    fn open_within(path: &Path, access: Access, busy: Duration) -> Result<SqliteStore, StoreError> {
+    /// As `open`, waiting so long for a database that another process has locked.
+    pub(crate) fn open_within(path: &Path, access: Access, busy: Duration) -> Result<SqliteStore, StoreError> {
         let open_error =
             |source: Box<dyn std::error::Error + Send + Sync>| StoreError::Open { path: path.to_owned(), source };
         let writer = match access {
@@ -390,6 +391,26 @@ impl Store for SqliteStore {
     }
 }
 
+/// Keeps every other connection from writing to the database at `path` until it is dropped.
+#[cfg(test)]
+pub(crate) struct Occupied(Connection);
+
+#[cfg(test)]
+impl Occupied {
+    pub(crate) fn new(path: &Path) -> Occupied {
+        let connection = Connection::open(path).unwrap();
+        connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+        Occupied(connection)
+    }
+}
+
+#[cfg(test)]
+impl Drop for Occupied {
+    fn drop(&mut self) {
+        self.0.execute_batch("ROLLBACK").unwrap();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -402,12 +423,10 @@ mod tests {
     fn nothing_is_done_while_another_process_holds_the_database() {
         let dir = tempfile::TempDir::new().unwrap();
         let path = dir.path().join("boi.db");
-        let store =
-            SqliteStore::open_within(&path, Access::Write(Duration::ZERO), Duration::from_millis(10)).unwrap();
-        let other = Connection::open(&path).unwrap();
-        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let store = SqliteStore::open_within(&path, Access::Write(Duration::ZERO), Duration::from_millis(10)).unwrap();
+        let occupied = Occupied::new(&path);
         assert!(matches!(store.set_paused(true), Err(StoreError::Sql(_))));
-        other.execute_batch("ROLLBACK").unwrap();
+        drop(occupied);
         assert!(!paused(&store), "a verb that failed has changed nothing");
         store.set_paused(true).unwrap();
         assert!(paused(&store));

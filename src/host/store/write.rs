@@ -487,12 +487,7 @@ pub(super) fn set_paused(c: &Connection, paused: bool) -> Result<(), StoreError>
     Ok(())
 }
 
-pub(super) fn note(
-    c: &Connection,
-    fence: &Fence,
-    kept: &[String],
-    worktree: Option<&Place>,
-) -> Result<(), StoreError> {
+pub(super) fn note(c: &Connection, fence: &Fence, kept: &[String], worktree: Option<&Place>) -> Result<(), StoreError> {
     current(c, fence)?;
     keep(c, &fence.spec, kept)?;
     match worktree {
