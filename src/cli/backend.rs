@@ -124,7 +124,7 @@ impl Backend {
 async fn end_left_behind(home: &Home, store: &Arc<dyn Store>, id: &SpecId) -> Result<bool, CliError> {
     let view = own_config(home);
     let shared = Arc::new(Shared::new(view, true));
-    let mut workers = Workers { home: home.clone(), store: Arc::clone(store), shared };
+    let mut workers = Workers::new(home.clone(), Arc::clone(store), shared);
     let left = handle::with_store(store, |store| store.running()).await?;
     let mut any = false;
     for claimed in left.into_iter().filter(|claimed| &claimed.fence.spec == id) {

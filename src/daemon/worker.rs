@@ -4,13 +4,14 @@
 //! before it does anything else. A worker is rebuilt from its record by a later daemon, so every step may be done twice;
 //! a command is found again by its folder.
 //!
-//! Orders (cancel, stop, detach) act between steps and while a command runs; git's short steps are never cut short.
+//! Orders (cancel, stop, detach) act between steps and while a command runs. A step of git is never cut short; a daemon
+//! that leaves does not wait for it, since the next one does, by the lock that git holds.
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::{info, warn};
 
 use super::command::{self, Job, Ran};
@@ -28,10 +29,14 @@ use crate::host::clock;
 use crate::host::files;
 use crate::host::paths::{self, Home};
 use crate::host::process::command::CommandDir;
+use crate::host::process::limits;
 use crate::host::store::{Claimed, GiveBack, Place, Store, StoreError};
 
 /// How much of a failed command's output the next prompt gets to choose from.
 const OUTPUT_TAIL: u64 = 64 * 1024;
+/// How many steps of git are under way at once. Each takes a thread that may block, for as long as git takes; the store
+/// must always find one free.
+const GIT_STEPS: usize = 64;
 
 /// Starts the workers of a daemon: a task of the runtime each.
 pub struct Workers {
@@ -41,6 +46,14 @@ pub struct Workers {
     pub store: Arc<dyn Store>,
     /// Whom to tell that something changed.
     pub shared: Arc<Shared>,
+    git: Arc<Semaphore>,
+}
+
+impl Workers {
+    /// Starts no worker yet.
+    pub fn new(home: Home, store: Arc<dyn Store>, shared: Arc<Shared>) -> Workers {
+        Workers { home, store, shared, git: Arc::new(Semaphore::new(GIT_STEPS)) }
+    }
 }
 
 impl Spawn for Workers {
@@ -72,6 +85,7 @@ struct Worker {
     home: Home,
     store: Arc<dyn Store>,
     shared: Arc<Shared>,
+    git: Arc<Semaphore>,
     tree: Tree,
 }
 
@@ -94,6 +108,8 @@ enum Done {
     Interrupted,
     /// The daemon leaves.
     Detached,
+    /// Its command could not be started, and nothing was executed.
+    NotStarted(String),
 }
 
 impl Worker {
@@ -106,8 +122,8 @@ impl Worker {
             home: workers.home.clone(),
             store: Arc::clone(&workers.store),
             shared: Arc::clone(&workers.shared),
+            git: Arc::clone(&workers.git),
             claimed,
-
             tree,
         }
     }
@@ -146,6 +162,7 @@ impl Worker {
                     self.position.awaiting = false;
                     continue;
                 }
+                Done::NotStarted(reason) => return self.not_started(reason).await,
             };
             let plan = Plan {
                 spec: &self.claimed.spec,
@@ -200,6 +217,20 @@ impl Worker {
         self.give_back(GiveBack { position, changes: vec![], reason, not_before: None, setback: false }).await
     }
 
+    /// The step's command could not be started: the slot goes back, and it is started later.
+    async fn not_started(&mut self, reason: String) -> Result<WorkerEnd, WorkerError> {
+        warn!(spec = %self.claimed.fence.spec, reason, "a command could not be started");
+        let wait = retry::start_backoff_millis(self.claimed.setbacks + 1);
+        self.give_back(GiveBack {
+            position: self.position.clone().resumed(),
+            changes: vec![],
+            reason: Some(format!("a command could not be started: {reason}")),
+            not_before: Some(clock::now().plus_millis(wait)),
+            setback: true,
+        })
+        .await
+    }
+
     /// The model's service refused: the slot goes back, and the same try is made again later.
     async fn refused(
         &mut self,
@@ -231,11 +262,20 @@ impl Worker {
 
     /// Does what the step says.
     async fn perform(&mut self, orders: &mut watch::Receiver<Order>) -> Result<Done, WorkerError> {
-        let tree = self.tree.clone();
+        let unresolved = self.claimed.spec.repo.is_some() && self.position.origin.is_none();
+        if unresolved && matches!(self.position.step, Step::Prepare { .. }) {
+            match self.git(orders, |tree| tree.origin()).await? {
+                Some(Ok(origin)) => self.record(Position { origin, ..self.position.clone() }, vec![]).await?,
+                Some(Err(broken)) => return self.broken(broken),
+                None => return Ok(Done::Detached),
+            }
+        }
         let position = self.position.clone();
         match self.position.step.clone() {
             Step::Prepare { laying, .. } => {
-                let laid = blocking(move || tree.lay(&position, laying)).await?;
+                let Some(laid) = self.git(orders, move |tree| tree.lay(&position, laying)).await? else {
+                    return Ok(Done::Detached);
+                };
                 match laid {
                     Ok(laid) => {
                         self.note(laid.kept, Some(Place::At(laid.path.to_string_lossy().into_owned()))).await?;
@@ -247,7 +287,9 @@ impl Worker {
             Step::Act { task, try_number } => self.act(task, try_number, orders).await,
             Step::Capture { task, try_number } => {
                 let message = self.message(task, try_number);
-                match blocking(move || tree.capture(&position, &message.0, &message.1)).await? {
+                let capture = move |tree: &Tree| tree.capture(&position, &message.0, &message.1);
+                let Some(captured) = self.git(orders, capture).await? else { return Ok(Done::Detached) };
+                match captured {
                     Ok(captured) => {
                         self.note(captured.kept, None).await?;
                         Ok(Done::Event(captured.event))
@@ -255,10 +297,10 @@ impl Worker {
                     Err(broken) => self.broken(broken),
                 }
             }
-            Step::Check { task, index, .. } => {
+            Step::Check { task, try_number, index, .. } => {
                 let task = self.task(task).clone();
                 let minutes = task.timeout_minutes;
-                self.check(&task.verify[index], Some(&task.id), minutes, orders).await
+                self.check(&task.verify[index], Some((&task.id, try_number)), minutes, orders).await
             }
             Step::FinalCheck { index } | Step::DeliverCheck { index, .. } => {
                 let command = self.claimed.spec.verify[index].clone();
@@ -266,7 +308,9 @@ impl Worker {
             }
             Step::Advance { candidate, task, try_number } => {
                 let label = self.label(task, try_number);
-                match blocking(move || tree.advance(&position, candidate.as_deref(), &label)).await? {
+                let advance = move |tree: &Tree| tree.advance(&position, candidate.as_deref(), &label);
+                let Some(advanced) = self.git(orders, advance).await? else { return Ok(Done::Detached) };
+                match advanced {
                     Ok(kept) => {
                         self.note(kept, None).await?;
                         Ok(Done::Event(step::Event::Advanced))
@@ -276,20 +320,25 @@ impl Worker {
             }
             Step::Deliver { .. } => {
                 let message = self.merge_message();
-                match blocking(move || tree.deliver(&message)).await? {
-                    Ok(event) => Ok(Done::Event(event)),
-                    Err(broken) => self.broken(broken),
+                match self.git(orders, move |tree| tree.deliver(&message)).await? {
+                    Some(Ok(event)) => Ok(Done::Event(event)),
+                    Some(Err(broken)) => self.broken(broken),
+                    None => Ok(Done::Detached),
                 }
             }
-            Step::Land { from, head, .. } => match blocking(move || tree.land(&from, &head)).await? {
-                Ok(event) => Ok(Done::Event(event)),
-                Err(broken) => self.broken(broken),
+            Step::Land { from, head, .. } => match self.git(orders, move |tree| tree.land(&from, &head)).await? {
+                Some(Ok(event)) => Ok(Done::Event(event)),
+                Some(Err(broken)) => self.broken(broken),
+                None => Ok(Done::Detached),
             },
             Step::Close { ending } => {
                 let remove = matches!(ending, Ending::Completed { .. })
                     || self.claimed.config.cleanup_on_failure && self.claimed.spec.repo.is_some();
                 if remove {
-                    match blocking(move || tree.remove()).await? {
+                    let Some(removed) = self.git(orders, |tree| tree.remove()).await? else {
+                        return Ok(Done::Detached);
+                    };
+                    match removed {
                         Ok(removed) => self.note(removed.kept, removed.gone.then_some(Place::Gone)).await?,
                         Err(broken) => {
                             warn!(spec = %self.claimed.fence.spec, reason = broken.reason(), "the worktree stays");
@@ -298,6 +347,30 @@ impl Worker {
                 }
                 Ok(Done::Event(step::Event::Closed))
             }
+        }
+    }
+
+    /// Does a step of git on a thread that may block; `None` when the daemon leaves first.
+    async fn git<T: Send + 'static>(
+        &self,
+        orders: &mut watch::Receiver<Order>,
+        step: impl FnOnce(&Tree) -> T + Send + 'static,
+    ) -> Result<Option<T>, WorkerError> {
+        let fault = |error| WorkerError::Io { what: "internal fault in git's step", source: error };
+        let (turns, tree) = (Arc::clone(&self.git), self.tree.clone());
+        let done = async move {
+            let turn = turns.acquire_owned().await.map_err(io::Error::other)?;
+            let step = move || {
+                let done = step(&tree);
+                drop(turn);
+                done
+            };
+            tokio::task::spawn_blocking(step).await.map_err(io::Error::other)
+        };
+        tokio::select! {
+            done = done => done.map(Some).map_err(fault),
+            // Git goes on: who comes later waits for the lock that it holds.
+            () = command::detached(orders) => Ok(None),
         }
     }
 
@@ -353,6 +426,7 @@ impl Worker {
         let (end, reading) = match self.run(&job, orders, is_agent).await? {
             Ran::Ended(end, reading) => (end, reading),
             Ran::Detached => return Ok(Done::Detached),
+            Ran::NotStarted(error) => return Ok(Done::NotStarted(error.to_string())),
         };
         if ended_by_order(&end, *orders.borrow()) {
             return Ok(Done::Interrupted);
@@ -364,6 +438,10 @@ impl Worker {
         } else {
             (exit::command_outcome(&end), AgentReport::default())
         };
+        // One that was ended because it did not exit after its result was ended by boi.
+        if step::is_cut_off(&self.position, &end) && !reading.ended_after_result {
+            return Ok(self.cut_off(Some((outcome, report))));
+        }
         let output = match (&report.message, is_agent) {
             (Some(message), true) => message.clone(),
             (None, true) => self.tail_of(&job.dir.errors_file())?,
@@ -375,21 +453,32 @@ impl Worker {
     async fn check(
         &mut self,
         command: &str,
-        task: Option<&str>,
+        task: Option<(&str, u32)>,
         minutes: Option<u32>,
         orders: &mut watch::Receiver<Order>,
     ) -> Result<Done, WorkerError> {
         let mut job = self.job(shell(command), None, minutes)?;
-        job.variables.extend(task.map(|task| ("BOI_TASK", task.to_owned())));
+        if let Some((task, try_number)) = task {
+            job.variables.extend([("BOI_TASK", task.to_owned()), ("BOI_TRY", try_number.to_string())]);
+        }
         let end = match self.run(&job, orders, false).await? {
             Ran::Ended(end, _) => end,
             Ran::Detached => return Ok(Done::Detached),
+            Ran::NotStarted(error) => return Ok(Done::NotStarted(error.to_string())),
         };
         if ended_by_order(&end, *orders.borrow()) {
             return Ok(Done::Interrupted);
         }
+        if step::is_cut_off(&self.position, &end) {
+            return Ok(self.cut_off(None));
+        }
         let output = self.tail_of(&job.dir.output_file())?;
         Ok(Done::Event(step::Event::Checked { end, output }))
+    }
+
+    fn cut_off(&self, ended: Option<(TryOutcome, AgentReport)>) -> Done {
+        warn!(spec = %self.claimed.fence.spec, "its command was ended from outside, and is carried out again");
+        Done::Event(step::Event::CutOff { ended })
     }
 
     async fn run(&self, job: &Job, orders: &mut watch::Receiver<Order>, follow: bool) -> Result<Ran, WorkerError> {
@@ -414,6 +503,7 @@ impl Worker {
                 timeout_millis: minutes * 60_000,
                 grace_millis: u64::from(config.stop_grace_seconds) * 1000,
                 max_output_bytes: config.max_output_mb << 20,
+                open_files: limits::open_files_before(),
             },
             prompt,
             variables: vec![("BOI_SPEC", fence.spec.to_string()), ("BOI_ATTEMPT", fence.attempt.to_string())],
@@ -457,10 +547,4 @@ fn ended_by_order(end: &CommandEnd, order: Order) -> bool {
 
 fn shell(command: &str) -> Vec<String> {
     ["sh", "-c", command].map(str::to_owned).to_vec()
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, WorkerError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| WorkerError::Io { what: "internal fault in git's step", source: io::Error::other(error) })
 }

@@ -27,6 +27,7 @@ use std::process::{Command, ExitCode, Stdio};
 use crate::domain::command::{Identity, RECORDS, Request, Started};
 use crate::domain::outcome::{CommandEnd, EndCause};
 use crate::host::process::command::{CommandDir, SUPERVISE};
+use crate::host::process::limits;
 use crate::host::{clock, files, process};
 
 /// Whether the program was called to be a supervisor, and on which folder.
@@ -91,6 +92,9 @@ fn prepare(dir: &CommandDir) -> Result<(Request, Command), String> {
     let request: Request = files::read_record(&dir.request_file())
         .map_err(|error| format!("its request cannot be read: {error}"))?
         .ok_or("its request is missing")?;
+    if let Some(soft) = request.open_files {
+        limits::set_open_files(soft).map_err(|error| format!("its limit of open files cannot be set: {error}"))?;
+    }
     let stdin = if request.prompt { dir.prompt_file() } else { "/dev/null".into() };
     let stdin = File::open(&stdin).map_err(|error| format!("cannot open {}: {error}", stdin.display()))?;
     let log =

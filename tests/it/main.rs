@@ -7,6 +7,7 @@ mod support;
 mod after;
 mod clean;
 mod deliver;
+mod git;
 mod input;
 mod parallel;
 mod real;

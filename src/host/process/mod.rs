@@ -4,6 +4,8 @@
 //! was opened; a pid that was given to another process is never signalled.
 
 pub mod command;
+pub mod inherited;
+pub mod limits;
 pub mod tree;
 
 use std::io;
