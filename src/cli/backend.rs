@@ -95,7 +95,19 @@ impl Backend {
         match self {
             Backend::Daemon(client) => Ok(client.ask("/v1/cancel", &Ids { ids }).await?),
             Backend::Own(home) => {
-                let store: Arc<dyn Store> = Arc::new(write(home)?);
+                home.prepare()?;
+                let store = match SqliteStore::open(home.db(), Access::Write(PATIENCE)) {
+                    // A full disk keeps nobody from ending a process.
+                    Err(error) if error.is_of_database() => {
+                        let reason = match &error {
+                            StoreError::Open { source, .. } => source.to_string(),
+                            other => other.to_string(),
+                        };
+                        SqliteStore::open_stuck(home.db(), PATIENCE, &reason).map_err(|_| error)?
+                    }
+                    opened => opened?,
+                };
+                let store: Arc<dyn Store> = Arc::new(store);
                 let mut results = Vec::new();
                 for id in ids {
                     let outcome = match store.cancel(&id, clock::now()) {

@@ -211,10 +211,12 @@ impl Worker {
     }
 
     async fn stopped(&mut self) -> Result<WorkerEnd, WorkerError> {
-        info!(spec = %self.claimed.fence.spec, attempt = self.claimed.fence.attempt, "stopped; queued again");
         let position = self.position.clone().resumed();
         let reason = Some("stopped; goes on where it was".to_owned());
-        self.give_back(GiveBack { position, changes: vec![], reason, not_before: None, setback: false }).await
+        let back = GiveBack { position, changes: vec![], reason, not_before: None, setback: false };
+        let end = self.give_back(back).await?;
+        info!(spec = %self.claimed.fence.spec, attempt = self.claimed.fence.attempt, "stopped; queued again");
+        Ok(end)
     }
 
     /// The step's command could not be started: the slot goes back, and it is started later.

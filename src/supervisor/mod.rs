@@ -3,7 +3,7 @@
 //! Synchronous and single-threaded; it knows neither the queue nor the configuration. Its life:
 //!
 //! ```text
-//! lock taken over from stdin ─▶ session, subreaper ─▶ request read ─▶ fork ─▶ child writes `started`, execs
+//! lock taken over from stdin ─▶ session, subreaper ─▶ room for `exit` ─▶ request read ─▶ fork ─▶ child writes `started`, execs
 //!        ─▶ wait ─┬─ command ended ───────────────┐
 //!                 ├─ deadline, output, TERM ──────┴─▶ TERM to all descendants ─▶ grace ─▶ KILL ─▶ none left
 //!                                                                     ─▶ `exit` durable ─▶ lock released by its death
@@ -54,6 +54,8 @@ pub fn main(dir: &CommandDir) -> ExitCode {
 fn supervise(dir: &CommandDir) -> io::Result<()> {
     let lock = take_lock(dir)?;
     detach()?;
+    // Before anything is executed: on a full disk the end of the command could not be told later.
+    files::reserve_record(&dir.exit_file())?;
     let end = match prepare(dir) {
         Ok((request, command)) => run(dir, &request, command)?,
         Err(why) => not_executed(why),

@@ -9,7 +9,7 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -45,10 +45,13 @@ pub enum Access {
 pub struct SqliteStore {
     path: PathBuf,
     /// For listings, which may be long.
-    reader: Mutex<Connection>,
+    reader: Arc<Mutex<Connection>>,
     /// For the daemon's loop.
-    scheduler: Mutex<Connection>,
-    writer: Option<Writer>,
+    scheduler: Arc<Mutex<Connection>>,
+    /// `Err`: why there is none.
+    writer: Result<Writer, String>,
+    /// The writer's lock of a store that cannot write.
+    _stuck: Option<File>,
 }
 
 struct Writer {
@@ -77,13 +80,13 @@ impl SqliteStore {
             |source: Box<dyn std::error::Error + Send + Sync>| StoreError::Open { path: path.to_owned(), source };
         let writer = match access {
             Access::Read if !path.exists() => return Err(StoreError::Missing { path: path.to_owned() }),
-            Access::Read => None,
+            Access::Read => Err("it was opened for reading only".to_owned()),
             Access::Write(patience) => {
                 let lock = lock(path, patience)?;
                 private_file(path).map_err(|error| open_error(error.into()))?;
                 let mut connection = connect(path, false, busy).map_err(|error| open_error(error.into()))?;
                 schema::migrate(&mut connection, path)?;
-                Some(Writer::spawn(connection, lock))
+                Ok(Writer::spawn(connection, lock))
             }
         };
         let connect = || connect(path, true, busy).map_err(|error| open_error(error.into()));
@@ -97,7 +100,25 @@ impl SqliteStore {
             }
             checked => checked?,
         }
-        Ok(SqliteStore { path: path.to_owned(), reader: Mutex::new(reader), scheduler: Mutex::new(scheduler), writer })
+        let [reader, scheduler] = [reader, scheduler].map(|connection| Arc::new(Mutex::new(connection)));
+        Ok(SqliteStore { path: path.to_owned(), reader, scheduler, writer, _stuck: None })
+    }
+
+    /// Opens the database at `path` for a writer that cannot write, for `reason`: all verbs that write fail with that.
+    /// Reading needs no room beside the database then, since the writer's lock keeps others away.
+    pub fn open_stuck(path: &Path, patience: Duration, reason: &str) -> Result<SqliteStore, StoreError> {
+        let open_error = |source: rusqlite::Error| StoreError::Open { path: path.to_owned(), source: source.into() };
+        let lock = lock(path, patience)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(open_error)?;
+        connection.busy_timeout(BUSY).map_err(open_error)?;
+        // Before anything is read: then the index of the write-ahead log is in memory and no file.
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(open_error)?;
+        connection.pragma_update(None, "query_only", true).map_err(open_error)?;
+        schema::check(&connection, path)?;
+        let reader = Arc::new(Mutex::new(connection));
+        let writer = Err(format!("it cannot be written: {reason}"));
+        Ok(SqliteStore { path: path.to_owned(), scheduler: Arc::clone(&reader), reader, writer, _stuck: Some(lock) })
     }
 
     fn read<T>(&self, verb: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -112,11 +133,9 @@ impl SqliteStore {
         &self,
         verb: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let jobs = self.writer.as_ref().and_then(|writer| writer.jobs.as_ref());
-        let jobs = jobs.ok_or_else(|| StoreError::Open {
-            path: self.path.clone(),
-            source: "it was opened for reading only".into(),
-        })?;
+        let writer = self.writer.as_ref();
+        let writer = writer.map_err(|why| StoreError::Open { path: self.path.clone(), source: why.clone().into() })?;
+        let jobs = writer.jobs.as_ref().ok_or(StoreError::Closed)?;
         let (reply, answer) = mpsc::sync_channel(1);
         let job: Job = Box::new(move |connection| {
             let result = match connection {
@@ -430,6 +449,21 @@ mod tests {
         assert!(!paused(&store), "a verb that failed has changed nothing");
         store.set_paused(true).unwrap();
         assert!(paused(&store));
+    }
+
+    #[test]
+    fn a_stuck_store_reads_what_is_committed_without_files_beside_it() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("boi.db");
+        SqliteStore::open(&path, Access::Write(Duration::ZERO)).unwrap().set_paused(true).unwrap();
+        // In the place of a file for which there is no room.
+        std::fs::create_dir(dir.path().join("boi.db-shm")).unwrap();
+        let store = SqliteStore::open_stuck(&path, Duration::ZERO, "no room").unwrap();
+        assert!(paused(&store));
+        assert!(store.running().unwrap().is_empty());
+        assert!(store.set_paused(false).unwrap_err().to_string().ends_with("it cannot be written: no room"));
+        let second = SqliteStore::open_stuck(&path, Duration::ZERO, "no room");
+        assert!(matches!(second, Err(StoreError::InUse { .. })));
     }
 
     #[test]
