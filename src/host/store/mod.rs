@@ -7,6 +7,7 @@
 
 #[cfg(test)]
 mod conformance;
+mod end;
 mod read;
 mod schema;
 mod sqlite;

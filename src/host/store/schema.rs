@@ -175,7 +175,7 @@ fn version(connection: &Connection) -> Result<i64, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::store::{read, write};
+    use crate::host::store::{end, read, write};
 
     fn plan(connection: &Connection, sql: &str) -> String {
         let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
@@ -205,8 +205,8 @@ mod tests {
             (read::LAST_ENDED, "specs_ended"),
             (read::ENDED_AS, "specs_ended_as"),
             (write::PROMOTE, "specs_due"),
-            (write::RELEASE_DEPENDANTS, "specs_1"),
-            (write::FAIL_DEPENDANTS, "specs_1"),
+            (end::RELEASE_DEPENDANTS, "specs_1"),
+            (end::FAIL_DEPENDANTS, "specs_1"),
         ] {
             let plan = plan(&connection, sql);
             assert!(

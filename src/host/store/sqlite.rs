@@ -17,7 +17,7 @@ use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{FlockOperation, flock};
 
 use super::{
-    Canceled, Claimed, CommandRow, Fence, Filter, GiveBack, Listing, Place, Store, StoreError, read, schema, write,
+    Canceled, Claimed, CommandRow, Fence, Filter, GiveBack, Listing, Place, Store, StoreError, end, read, schema, write,
 };
 use crate::config::WorkerConfig;
 use crate::decide::step::Change;
@@ -328,22 +328,22 @@ impl Store for SqliteStore {
 
     fn finish(&self, fence: &Fence, ending: &Ending, now: Timestamp) -> Result<Vec<SpecId>, StoreError> {
         let (fence, ending) = (fence.clone(), ending.clone());
-        self.write(move |connection| write::finish(connection, &fence, &ending, now))
+        self.write(move |connection| end::finish(connection, &fence, &ending, now))
     }
 
     fn cancel(&self, spec: &SpecId, now: Timestamp) -> Result<Canceled, StoreError> {
         let spec = spec.clone();
-        self.write(move |connection| write::cancel(connection, &spec, now))
+        self.write(move |connection| end::cancel(connection, &spec, now))
     }
 
     fn stop(&self, fence: &Fence) -> Result<(), StoreError> {
         let fence = fence.clone();
-        self.write(move |connection| write::stop(connection, &fence))
+        self.write(move |connection| end::stop(connection, &fence))
     }
 
     fn retry(&self, spec: &SpecId, now: Timestamp) -> Result<Vec<SpecId>, StoreError> {
         let spec = spec.clone();
-        self.write(move |connection| write::retry(connection, &spec, now))
+        self.write(move |connection| end::retry(connection, &spec, now))
     }
 
     fn promote(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
