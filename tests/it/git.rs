@@ -15,9 +15,10 @@ fn with_slow_git() -> Sandbox {
         "bin/git",
         format!(
             "#!/bin/sh\ncase \" $* \" in *\" worktree add \"*)\n  if rm {} 2>/dev/null; then\n    : > {}\n    \
-             while ! test -e {}; do sleep 0.02; done\n    exit 1\n  fi;;\nesac\nPATH=${{PATH#*:}} exec git \"$@\"\n",
+             while test -e {} && ! test -e {}; do sleep 0.02; done\n    exit 1\n  fi;;\nesac\nPATH=${{PATH#*:}} exec git \"$@\"\n",
             at("armed"),
             at("reached"),
+            at("bin"),
             at("go")
         ),
     );
