@@ -12,7 +12,7 @@ use crate::control::server;
 use crate::control::wire::{Ask, CancelResult, Cleaned, Dispatch, Ids, Pause, RefusalCode, Told};
 use crate::daemon::handle::{self, Shared};
 use crate::daemon::worker::Workers;
-use crate::daemon::{Event, Order, Spawn, reload};
+use crate::daemon::{Event, Order, Spawn, WorkerEnd, reload};
 use crate::domain::id::SpecId;
 use crate::domain::spec::Spec;
 use crate::domain::verdict::ReloadOutcome;
@@ -116,12 +116,32 @@ impl Backend {
                 result.map(|result| result.outcome).ok_or_else(|| StoreError::Unknown(id.clone()).into())
             }
             Backend::Own(home) => {
-                let store: Arc<dyn Store> = Arc::new(write(home)?);
-                let outcome = store.cancel(id, clock::now())?;
-                if outcome == Canceled::Ending {
-                    end_left_behind(home, &store, id).await?;
+                home.prepare()?;
+                let store = match SqliteStore::open(home.db(), Access::Write(PATIENCE)) {
+                    // A full disk keeps nobody from ending a process.
+                    Err(error) if error.is_of_database() => {
+                        let reason = match &error {
+                            StoreError::Open { source, .. } => source.to_string(),
+                            other => other.to_string(),
+                        };
+                        SqliteStore::open_stuck(home.db(), PATIENCE, &reason).map_err(|_| error)?
+                    }
+                    opened => opened?,
+                };
+                let store: Arc<dyn Store> = Arc::new(store);
+                match store.cancel(id, clock::now()) {
+                    Ok(Canceled::Ending) => {
+                        end_left_behind(home, &store, id).await?;
+                        Ok(Canceled::Ending)
+                    }
+                    Ok(outcome) => Ok(outcome),
+                    // The wish cannot be recorded: what runs is ended all the same.
+                    Err(error) if error.is_of_database() => match end_left_behind(home, &store, id).await? {
+                        true => Ok(Canceled::Ending),
+                        false => Err(error.into()),
+                    },
+                    Err(error) => Err(error.into()),
                 }
-                Ok(outcome)
             }
         }
     }
@@ -135,22 +155,31 @@ pub(super) fn enqueue(store: &dyn Store, specs: Vec<Spec>) -> Result<Vec<SpecId>
     })
 }
 
-/// Ends what an earlier daemon left running of a spec: its worker is rebuilt here, with the order to cancel.
-async fn end_left_behind(home: &Home, store: &Arc<dyn Store>, id: &SpecId) -> Result<(), CliError> {
+/// Ends what an earlier daemon left running of a spec: its worker is rebuilt here, with the order to cancel. Returns
+/// whether there was anything.
+async fn end_left_behind(home: &Home, store: &Arc<dyn Store>, id: &SpecId) -> Result<bool, CliError> {
     let view = own_config(home);
     let shared = Arc::new(Shared::new(view, true));
-    let mut workers = Workers { home: home.clone(), store: Arc::clone(store), shared };
+    let mut workers = Workers::new(home.clone(), Arc::clone(store), shared);
     let left = handle::with_store(store, |store| store.running()).await?;
+    let mut any = false;
     for claimed in left.into_iter().filter(|claimed| &claimed.fence.spec == id) {
+        any = true;
         let (events, mut ends) = mpsc::unbounded_channel();
         // The order's sender lives until the worker has ended.
         let (_orders, order) = watch::channel(Order::Cancel);
         workers.spawn(claimed, order, events).map_err(|reason| CliError::new(super::FAILED, reason))?;
-        if let Some(Event::Ended(_, crate::daemon::WorkerEnd::Broken(reason))) = ends.recv().await {
-            return Err(CliError::new(super::FAILED, format!("{id} could not be ended: {reason}")));
+        match ends.recv().await {
+            Some(Event::Ended(_, WorkerEnd::Broken(reason))) => {
+                return Err(CliError::new(super::FAILED, format!("{id} could not be ended: {reason}")));
+            }
+            Some(Event::Ended(_, WorkerEnd::Unrecorded(reason))) => {
+                return Err(StoreError::canceled_unrecorded(id, reason).into());
+            }
+            _ => {}
         }
     }
-    Ok(())
+    Ok(any)
 }
 
 /// The home with the paths that its configuration sets; with a bad configuration, the usual ones.

@@ -32,6 +32,7 @@ use crate::domain::view::ConfigView;
 use crate::host::files;
 use crate::host::logs::LogFilter;
 use crate::host::paths::Home;
+use crate::host::process::limits;
 use crate::host::service;
 use crate::host::store::{Access, SqliteStore, Store, StoreError};
 
@@ -91,6 +92,7 @@ impl Seat {
     /// daemon to leave it; [`PROBED`] is for one that does not wait.
     pub fn take(home: &Home, patience: Duration) -> Result<Seat, BootError> {
         let signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(BootError::Signals)?;
+        limits::raise_open_files();
         let path = home.pid_file();
         let io_error = |source| BootError::Io { path: path.clone(), source };
         let mut pid_file = files::private_file(&path).map_err(io_error)?;
@@ -137,7 +139,7 @@ impl Seat {
         let socket = home.socket();
         let listener = server::bind(&socket).map_err(|source| BootError::Io { path: socket, source })?;
         let server = tokio::spawn(server::serve(listener, handle.clone()));
-        let workers = Workers { home: home.clone(), store: Arc::clone(&store), shared: Arc::clone(&shared) };
+        let workers = Workers::new(home.clone(), Arc::clone(&store), Arc::clone(&shared));
         let daemon = Daemon::new(store, hot, shared, workers, scope, (events, inbox));
         let reloader = {
             let set_log = Box::new(move |filter: &str| log.set(filter));

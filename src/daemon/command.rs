@@ -1,6 +1,7 @@
 //! One command of a worker under its supervisor: started, found again, waited for, ended. The crash protocol's hands;
 //! what to make of what is found is decided in `decide::recover`.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -13,13 +14,15 @@ use tracing::{info, warn};
 use super::Order;
 use crate::decide::agent::transcript::{Reading, Transcript};
 use crate::decide::recover::{self, Verdict};
-use crate::domain::command::Request;
+use crate::domain::command::{Identity, Request};
 use crate::domain::outcome::{CommandEnd, EndCause};
 use crate::host::process::command::{CommandDir, Supervisor};
 use crate::host::{clock, files, process};
 
 /// A supervisor that holds its lock and has not recorded itself yet is looked at again after this long.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// What is left of a command whose supervisor died is looked for again after this long: that reads all of `/proc`.
+const SWEEP_EVERY: Duration = Duration::from_millis(100);
 /// A supervisor that executes nothing is started so often; then something is wrong with the machine.
 const STARTS: u32 = 3;
 /// How often an agent's output is read while it runs.
@@ -43,6 +46,8 @@ pub(super) enum Ran {
     Ended(CommandEnd, Box<Reading>),
     /// The daemon leaves; the command lives on.
     Detached,
+    /// It could not be started; nothing was executed.
+    NotStarted(io::Error),
 }
 
 /// Carries out `job` to its end, or finds it where an earlier daemon left it.
@@ -59,7 +64,11 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, follow: 
             (Verdict::Lost, _) => return finished(job, lost(), follow, follower).await,
             (Verdict::SweepThenLost, lock) => {
                 warn!(dir = %job.dir.path().display(), "the supervisor died: its command's processes are ended");
-                sweep(job).await?;
+                tokio::select! {
+                    swept = sweep(job) => swept?,
+                    // Cancel-safe: the next daemon finds what is left, and begins again.
+                    () = detached(orders) => return Ok(Ran::Detached),
+                }
                 drop(lock);
                 return finished(job, lost(), follow, follower).await;
             }
@@ -72,23 +81,56 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, follow: 
                 }
                 starts += 1;
                 if starts > STARTS {
-                    return Err(io::Error::other("the supervisor ended without executing anything"));
+                    let why = format!("its supervisor ended {STARTS} times without executing anything");
+                    return Ok(Ran::NotStarted(io::Error::other(why)));
                 }
                 let marker = uuid::Uuid::new_v4().simple().to_string();
-                job.dir.spawn(lock, &job.request, job.prompt.as_deref(), &marker, &job.variables)?
+                match job.dir.spawn(lock, &job.request, job.prompt.as_deref(), &marker, &job.variables) {
+                    Ok(supervisor) => supervisor,
+                    Err(error) => return Ok(Ran::NotStarted(error)),
+                }
             }
             (Verdict::Adopt | Verdict::Spawn, _) => match job.dir.adopt()? {
                 Some(supervisor) => supervisor,
-                None => {
-                    tokio::time::sleep(LOOK_AGAIN).await;
-                    continue;
-                }
+                None => match unknown(job, orders).await? {
+                    Some(()) => continue,
+                    None => return Ok(Ran::Detached),
+                },
             },
         };
         if wait(job, &mut supervisor, orders, follow.then_some(&mut follower)).await?.is_none() {
             return Ok(Ran::Detached);
         }
     }
+}
+
+/// Waits a moment for a supervisor that has not recorded itself; `None` when the daemon leaves. Who it is cannot be known,
+/// but it and all that it starts carry the command's marker: by that it is ended when the order says so.
+async fn unknown(job: &Job, orders: &mut watch::Receiver<Order>) -> io::Result<Option<()>> {
+    let order = *orders.borrow_and_update();
+    let wait = match order {
+        Order::Work => LOOK_AGAIN,
+        Order::Detach => return Ok(None),
+        Order::Cancel | Order::Stop => {
+            tokio::select! {
+                swept = sweep(job) => swept?,
+                // Cancel-safe: the next daemon finds the order in the record.
+                () = detached(orders) => return Ok(None),
+            }
+            SWEEP_EVERY
+        }
+    };
+    tokio::select! {
+        // Cancel-safe: the order stays in the channel.
+        changed = orders.changed() => Ok(changed.ok()),
+        () = tokio::time::sleep(wait) => Ok(Some(())),
+    }
+}
+
+/// Waits until the daemon leaves what runs.
+pub(super) async fn detached(orders: &mut watch::Receiver<Order>) {
+    // A daemon that is gone says nothing more.
+    drop(orders.wait_for(|order| *order == Order::Detach).await);
 }
 
 /// Waits for a supervisor's end; `None` when the daemon leaves first.
@@ -144,21 +186,42 @@ async fn finished(job: &Job, end: CommandEnd, follow: bool, follower: Follower) 
 
 /// Ends what is left of a command whose supervisor died: TERM, grace, KILL, until nothing is left.
 async fn sweep(job: &Job) -> io::Result<()> {
-    let grace = Instant::now() + Duration::from_millis(job.request.grace_millis);
-    let mut termed = false;
+    let look = || {
+        let dir = job.dir.clone();
+        async move { tokio::task::spawn_blocking(move || dir.remains()).await.map_err(io::Error::other)? }
+    };
+    sweep_all(look, process::signal, Duration::from_millis(job.request.grace_millis)).await
+}
+
+/// What this process may not signal, having changed its user, is reported and left alone.
+async fn sweep_all<L: Future<Output = io::Result<Vec<Identity>>>>(
+    mut look: impl FnMut() -> L,
+    mut send: impl FnMut(&Identity, Signal) -> io::Result<bool>,
+    grace: Duration,
+) -> io::Result<()> {
+    let kill_at = Instant::now() + grace;
+    let (mut termed, mut beyond_reach) = (HashSet::new(), HashSet::new());
     loop {
-        let left = job.dir.remains()?;
+        let mut left = look().await?;
+        left.retain(|who| !beyond_reach.contains(&(who.pid, who.start_time)));
         if left.is_empty() {
             return Ok(());
         }
-        let signal = if Instant::now() >= grace { Some(Signal::KILL) } else { (!termed).then_some(Signal::TERM) };
-        if let Some(signal) = signal {
-            for who in &left {
-                process::signal(who, signal)?;
+        for who in &left {
+            let id = (who.pid, who.start_time);
+            let signal = if Instant::now() >= kill_at { Signal::KILL } else { Signal::TERM };
+            if signal == Signal::TERM && !termed.insert(id) {
+                continue;
             }
-            termed = true;
+            match send(who, signal) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    warn!(pid = who.pid, %error, "left of a command, and left alone: it cannot be signalled");
+                    beyond_reach.insert(id);
+                }
+                sent => drop(sent?),
+            }
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(SWEEP_EVERY).await;
     }
 }
 
@@ -207,5 +270,84 @@ impl Follower {
             })
         });
         read.await.map_err(io::Error::other)?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    fn who(pid: i32) -> Identity {
+        Identity { pid, start_time: 1, boot_id: String::new() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sweep_ends_what_it_may_and_leaves_alone_what_it_may_not() {
+        let alive = RefCell::new(vec![who(1), who(2), who(3)]);
+        let sent = RefCell::new(Vec::new());
+        let look = || {
+            let left = alive.borrow().clone();
+            async move { Ok(left) }
+        };
+        // The first ends at once, the second only when killed, the third is somebody else's.
+        let send = |target: &Identity, signal: Signal| {
+            sent.borrow_mut().push((target.pid, signal));
+            match (target.pid, signal) {
+                (3, _) => return Err(io::ErrorKind::PermissionDenied.into()),
+                (1, _) | (2, Signal::KILL) => alive.borrow_mut().retain(|who| who != target),
+                _ => {}
+            }
+            Ok(true)
+        };
+        sweep_all(look, send, Duration::from_secs(1)).await.unwrap();
+        let expected = [(1, Signal::TERM), (2, Signal::TERM), (3, Signal::TERM), (2, Signal::KILL)];
+        assert_eq!(*sent.borrow(), expected);
+        assert_eq!(*alive.borrow(), [who(3)]);
+    }
+
+    fn job(folder: &Path) -> Job {
+        let request = Request {
+            version: crate::domain::command::RECORDS,
+            argv: vec!["true".into()],
+            cwd: folder.to_owned(),
+            prompt: false,
+            separate_errors: false,
+            timeout_millis: 1000,
+            grace_millis: 100,
+            max_output_bytes: 1000,
+            open_files: None,
+        };
+        let dir = CommandDir::create(folder.to_owned()).unwrap();
+        Job { dir, request, prompt: None, variables: vec![], boot: Some(clock::boot_id().to_owned()) }
+    }
+
+    #[tokio::test]
+    async fn orders_are_heard_while_it_is_not_known_who_holds_the_lock() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let job = job(folder.path());
+        let (_, lock) = job.dir.look(false).unwrap();
+        let (orders, mut received) = watch::channel(Order::Work);
+        let ran = async {
+            let detach = async {
+                orders.send(Order::Cancel).unwrap();
+                tokio::task::yield_now().await;
+                orders.send(Order::Detach).unwrap();
+            };
+            tokio::join!(run(&job, &mut received, false), detach).0
+        };
+        assert!(matches!(ran.await.unwrap(), Ran::Detached));
+        // Canceled while nobody has recorded itself: as soon as the lock is free, nothing is executed.
+        let (orders, mut received) = watch::channel(Order::Cancel);
+        let free = async {
+            tokio::task::yield_now().await;
+            drop(lock);
+        };
+        let (ran, ()) = tokio::join!(run(&job, &mut received, false), free);
+        let Ran::Ended(end, _) = ran.unwrap() else { panic!("it has not ended") };
+        assert_eq!(end.cause, EndCause::Terminated);
+        assert!(!job.dir.output_file().exists());
+        drop(orders);
     }
 }

@@ -17,19 +17,19 @@ use crate::domain::spec::{Action, Deliver, Spec, Task};
 use crate::domain::verdict::ReloadOutcome;
 use crate::domain::view::ConfigView;
 use crate::host::clock;
-use crate::host::store::{Access, Claimed, Fence, Filter, SqliteStore, Store};
+use crate::host::store::{Access, Claimed, Fence, Filter, SqliteStore, Store, StoreError};
 
 /// Notes what is spawned and when; a spec titled `broken` cannot be spawned.
 struct Notes {
     spawned: mpsc::UnboundedSender<Spawned>,
 }
 
-struct Spawned {
-    fence: Fence,
-    title: String,
-    at: Instant,
-    orders: watch::Receiver<Order>,
-    events: mpsc::UnboundedSender<Event>,
+pub(super) struct Spawned {
+    pub(super) fence: Fence,
+    pub(super) title: String,
+    pub(super) at: Instant,
+    pub(super) orders: watch::Receiver<Order>,
+    pub(super) events: mpsc::UnboundedSender<Event>,
 }
 
 impl Spawn for Notes {
@@ -47,15 +47,16 @@ impl Spawn for Notes {
     }
 }
 
-struct Bench {
-    _dir: TempDir,
-    handle: Handle,
-    spawned: mpsc::UnboundedReceiver<Spawned>,
-    running: tokio::task::JoinHandle<()>,
+/// A daemon over a store of its own.
+pub(super) struct Bench {
+    pub(super) dir: TempDir,
+    pub(super) handle: Handle,
+    pub(super) spawned: mpsc::UnboundedReceiver<Spawned>,
+    pub(super) running: tokio::task::JoinHandle<Result<(), StoreError>>,
     live: Mutex<Vec<Spawned>>,
 }
 
-fn spec(title: &str) -> Spec {
+pub(super) fn spec(title: &str) -> Spec {
     Spec {
         title: title.into(),
         repo: None,
@@ -79,15 +80,28 @@ fn spec(title: &str) -> Spec {
 
 impl Bench {
     /// A daemon with a queue of `titles`, started.
-    fn start(max_workers: u32, spawns_per_tick: u32, jitter: [u64; 2], titles: &[&str]) -> Bench {
+    pub(super) fn start(max_workers: u32, spawns_per_tick: u32, jitter: [u64; 2], titles: &[&str]) -> Bench {
+        let config = Config { max_workers, spawns_per_tick, spawn_jitter_ms: jitter, ..Config::default() };
+        Bench::after(config, titles, |_, _| None)
+    }
+
+    /// A daemon under `config` with a queue of `titles`, started after `before` has been at work on the store; what that
+    /// returns is its scope.
+    pub(super) fn after(
+        config: Config,
+        titles: &[&str],
+        before: impl FnOnce(&dyn Store, Vec<SpecId>) -> Option<Vec<SpecId>>,
+    ) -> Bench {
         let dir = TempDir::new().unwrap();
         let path = dir.path().join("boi.db");
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path, Access::Write(Duration::ZERO)).unwrap());
-        store.enqueue(titles.iter().map(|title| spec(title)).collect(), clock::now()).unwrap();
-        let config = Config { max_workers, spawns_per_tick, spawn_jitter_ms: jitter, ..Config::default() };
+        let busy = Duration::from_millis(10);
+        let access = Access::Write(Duration::ZERO);
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open_within(&path, access, busy).unwrap());
+        let ids = store.enqueue(titles.iter().map(|title| spec(title)).collect(), clock::now()).unwrap();
+        let scope = before(store.as_ref(), ids);
         let hot = Arc::new(ArcSwap::from_pointee(HotConfig { generation: 1, config }));
         let view = ConfigView::without_daemon(ReloadOutcome::Applied, vec![]);
-        let shared = Arc::new(Shared::new(view, false));
+        let shared = Arc::new(Shared::new(view, scope.is_some()));
         let (note, spawned) = mpsc::unbounded_channel();
         let (events, inbox) = mpsc::unbounded_channel();
         let handle = Handle {
@@ -96,13 +110,13 @@ impl Bench {
             shared: Arc::clone(&shared),
             events: events.clone(),
         };
-        let daemon = Daemon::new(store, hot, shared, Notes { spawned: note }, None, (events, inbox));
-        let running = tokio::spawn(async move { daemon.run().await.unwrap() });
-        Bench { _dir: dir, handle, spawned, running, live: Mutex::default() }
+        let daemon = Daemon::new(store, hot, shared, Notes { spawned: note }, scope, (events, inbox));
+        let running = tokio::spawn(daemon.run());
+        Bench { dir, handle, spawned, running, live: Mutex::default() }
     }
 
     /// Everything that is spawned until the daemon has been idle for `quiet` of its own (paused) time.
-    async fn spawned_within(&mut self, quiet: Duration) -> Vec<(String, Instant)> {
+    pub(super) async fn spawned_within(&mut self, quiet: Duration) -> Vec<(String, Instant)> {
         let mut seen = Vec::new();
         while let Ok(Some(spawned)) = tokio::time::timeout(quiet, self.spawned.recv()).await {
             seen.push((spawned.title.clone(), spawned.at));
@@ -121,19 +135,19 @@ impl Bench {
         spawned.events.send(Event::Ended(spawned.fence, WorkerEnd::Recorded)).unwrap();
     }
 
-    async fn status_of(&self, title: &str) -> (SpecId, SpecStatus, Option<String>) {
+    pub(super) async fn status_of(&self, title: &str) -> (SpecId, SpecStatus, Option<String>) {
         let listing = self.handle.store(|store| store.specs(&Filter::default())).await.unwrap();
         let found = listing.specs.into_iter().find(|spec| spec.title == title).unwrap();
         (found.id, found.status, found.reason)
     }
 
     /// Lets the daemon leave as one that restarts, and waits for its end.
-    async fn leave(self) {
+    pub(super) async fn leave(self) {
         self.handle.send(Event::Leave(Leaving::Detach));
         for spawned in self.live.into_inner().unwrap() {
             spawned.events.send(Event::Ended(spawned.fence, WorkerEnd::Detached)).unwrap();
         }
-        self.running.await.unwrap();
+        self.running.await.unwrap().unwrap();
     }
 }
 
@@ -261,7 +275,7 @@ async fn the_pace_holds_over_a_restart() {
     let (store, hot, shared) =
         (Arc::clone(&bench.handle.store), Arc::clone(&bench.handle.hot), Arc::clone(&bench.handle.shared));
     let dir = TempDir::new().unwrap();
-    let kept = std::mem::replace(&mut bench._dir, dir);
+    let kept = std::mem::replace(&mut bench.dir, dir);
     bench.leave().await;
 
     // The wall clock of the store stood still meanwhile: the two starts lie within the interval before this daemon.

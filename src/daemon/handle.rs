@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::warn;
 
-use super::Event;
+use super::{Ended, Event};
 use crate::config::HotConfig;
 use crate::domain::id::SpecId;
 use crate::domain::time::Timestamp;
@@ -91,13 +92,27 @@ impl Handle {
         with_store(&self.store, verb).await
     }
 
-    /// Ends a spec: at once when it is queued, else as soon as its worker has.
+    /// Ends a spec: at once when it is queued, else as soon as its worker has. When the store cannot take the wish, what
+    /// runs is ended all the same, and this returns with an error as soon as it has.
     pub async fn cancel(&self, spec: SpecId) -> Result<Canceled, StoreError> {
         let id = spec.clone();
-        let canceled = self.store(move |store| store.cancel(&id, clock::now())).await?;
-        self.send(Event::Cancel(spec));
-        self.shared.changed();
-        Ok(canceled)
+        let failure = match self.store(move |store| store.cancel(&id, clock::now())).await {
+            Ok(canceled) => {
+                self.send(Event::Cancel(spec));
+                self.shared.changed();
+                return Ok(canceled);
+            }
+            Err(error) if error.is_of_database() => error,
+            Err(error) => return Err(error),
+        };
+        warn!(%spec, error = %failure, "that it is to be canceled could not be recorded; it is ended all the same");
+        let (tell, told) = oneshot::channel();
+        self.send(Event::End(spec.clone(), tell));
+        match told.await {
+            Ok(Ended::Recorded) => Ok(Canceled::Ending),
+            Ok(Ended::Unrecorded(reason)) => Err(StoreError::canceled_unrecorded(&spec, reason)),
+            Ok(Ended::Idle) | Err(_) => Err(failure),
+        }
     }
 
     /// Queues specs again.

@@ -5,23 +5,30 @@
 //! transaction, and queues the batch for spawning; spawns follow one after another with a random pause, so that whatever
 //! else happens (a pause, a cancel, a stop, a reload) acts between two of them.
 //!
-//! Where to look: the loop is here, what a worker does is in `worker`, how its commands are run in `command`, what it
+//! Where to look: the loop is here, what it does about workers that are there already (an earlier daemon's, broken ones)
+//! in `mend`, how they end in `leave`; what a worker does is in `worker`, how its commands are run in `command`, what it
 //! does to git in `tree`, starting and ending in `boot`.
 //!
 //! Invariants:
 //! - Nothing is spawned that was not claimed before, durably.
 //! - The loop never waits for a worker, a command or git.
+//! - Every spec that is running in the store is somebody's here: waiting, a worker's, to be started again, or none of
+//!   this daemon's scope. Each takes a slot.
 
 pub mod boot;
 mod command;
 mod control;
 pub mod handle;
+mod leave;
+mod mend;
 pub mod reload;
 mod tree;
 pub mod worker;
 
 #[cfg(test)]
 mod daemon_batch;
+#[cfg(test)]
+mod daemon_mend;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -29,22 +36,21 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rand::RngExt;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use self::handle::Shared;
 use crate::config::HotConfig;
 use crate::decide::pace::Pace;
-use crate::decide::retry;
 use crate::decide::tick::{self, Bound, Decision};
-use crate::domain::attempt::{Ending, Intent};
+use crate::domain::attempt::Intent;
 use crate::domain::id::SpecId;
 use crate::host::clock;
-use crate::host::store::{Claimed, Fence, GiveBack, Store, StoreError};
+use crate::host::store::{Claimed, Fence, Store, StoreError};
 
-/// How long a breakdown waits that the store could not take.
-const BREAKDOWN_AGAIN: Duration = Duration::from_secs(1);
+/// How long a loop rests whose database does not work.
+const REST: Duration = Duration::from_secs(1);
 
 /// Everything that can wake the loop.
 #[derive(Debug)]
@@ -53,6 +59,8 @@ pub enum Event {
     Queued,
     /// An operator wants a running spec ended; the wish is in the store.
     Cancel(SpecId),
+    /// An operator wants a running spec ended, and the store cannot take the wish: who asks is told what came of it.
+    End(SpecId, oneshot::Sender<Ended>),
     /// Claiming was paused or resumed; it is in the store.
     Paused(bool),
     /// The configuration was swapped.
@@ -87,6 +95,17 @@ pub enum Order {
     Detach,
 }
 
+/// What came of a wish that the store could not take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// Nothing of the spec runs.
+    Idle,
+    /// It has ended, and by then the store could take it.
+    Recorded,
+    /// Nothing of it runs any more, and the store could not take that, for this reason.
+    Unrecorded(String),
+}
+
 /// How a worker's task ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WorkerEnd {
@@ -94,6 +113,8 @@ pub enum WorkerEnd {
     Recorded,
     /// Its command lives on.
     Detached,
+    /// Nothing of it runs, and the store could not take what became of it.
+    Unrecorded(String),
     /// It could not go on; its command, if any, lives on and is found by the next worker.
     Broken(String),
 }
@@ -130,6 +151,20 @@ pub struct Daemon<S> {
     waiting: VecDeque<Waiting>,
     next_spawn: Instant,
     workers: HashMap<SpecId, (Fence, watch::Sender<Order>)>,
+    /// Running specs whose worker broke down and is started again at that time.
+    again: HashMap<SpecId, (Fence, Instant)>,
+    /// How often in a row the worker of a running spec broke down.
+    breakdowns: HashMap<SpecId, u32>,
+    /// Running specs that are outside the scope: they take their slots, and nothing is done with them.
+    foreign: HashMap<SpecId, Fence>,
+    /// What operators want and the store could not take.
+    wishes: HashMap<SpecId, Intent>,
+    /// Who waits for the end of a spec.
+    ends: HashMap<SpecId, Vec<oneshot::Sender<Ended>>>,
+    /// What ended and could not be recorded, when the daemon ends too.
+    unrecorded: Vec<(SpecId, String)>,
+    /// Whether the store failed since all that runs in it was last compared with what is known here.
+    doubtful: bool,
     paused: bool,
     leaving: Option<Leaving>,
     wake_at: Instant,
@@ -159,6 +194,13 @@ impl<S: Spawn> Daemon<S> {
             waiting: VecDeque::new(),
             next_spawn: now,
             workers: HashMap::new(),
+            again: HashMap::new(),
+            breakdowns: HashMap::new(),
+            foreign: HashMap::new(),
+            wishes: HashMap::new(),
+            ends: HashMap::new(),
+            unrecorded: Vec::new(),
+            doubtful: false,
             paused: false,
             leaving: None,
             wake_at: now,
@@ -170,9 +212,9 @@ impl<S: Spawn> Daemon<S> {
         self.recover().await?;
         while !self.done() {
             if let Err(error) = self.tick().await {
-                // Nothing was claimed: the next tick tries again. What runs is not touched.
+                // What runs is not touched.
                 error!(%error, "the tick failed: nothing new is started until the queue's database works again");
-                self.wake_at = Instant::now() + Duration::from_secs(1);
+                self.rest();
             }
             self.show();
             let event = self.next_event().await;
@@ -180,23 +222,40 @@ impl<S: Spawn> Daemon<S> {
                 && let Err(error) = self.handle(event).await
             {
                 error!(%error, "an event could not be recorded");
+                self.rest();
             }
         }
-        Ok(())
+        self.farewell()
+    }
+
+    /// Lets a database that does not work rest; then all that runs in it is compared with what is known here, since a
+    /// write that was reported as failed may have failed or not.
+    fn rest(&mut self) {
+        self.doubtful = true;
+        self.wake_at = Instant::now() + REST;
+        self.next_spawn = self.next_spawn.max(self.wake_at);
     }
 
     fn done(&self) -> bool {
-        self.leaving.is_some() && self.workers.is_empty() && self.waiting.is_empty()
+        self.leaving.is_some() && self.workers.is_empty() && self.waiting.is_empty() && self.again.is_empty()
+    }
+
+    /// How many slots are taken.
+    fn taken(&self) -> u32 {
+        let taken = self.workers.len() + self.waiting.len() + self.again.len() + self.foreign.len();
+        u32::try_from(taken).unwrap_or(u32::MAX)
     }
 
     fn show(&self) {
-        let running = self.workers.len() + self.waiting.len();
-        self.shared.set_running(u32::try_from(running).unwrap_or(u32::MAX));
+        self.shared.set_running(self.taken());
     }
 
     /// The next event, or `None` when a spawn or a tick is due.
     async fn next_event(&mut self) -> Option<Event> {
-        let due = if self.waiting.is_empty() { self.wake_at } else { self.wake_at.min(self.next_spawn) };
+        let mut due = self.again.values().map(|(_, at)| *at).fold(self.wake_at, Instant::min);
+        if !self.waiting.is_empty() {
+            due = due.min(self.next_spawn);
+        }
         tokio::select! {
             // Cancel-safe: an event that was not received stays in the channel.
             event = self.inbox.recv() => event,
@@ -216,14 +275,9 @@ impl<S: Spawn> Daemon<S> {
                 }
             }
             Event::Cancel(spec) => self.cancel(&spec).await?,
-            Event::Ended(fence, end) => {
-                let result = self.ended(fence.clone(), end.clone()).await;
-                if result.is_err() && self.leaving.is_none() {
-                    self.once_more(fence, end);
-                }
-                result?;
-            }
-            Event::Leave(how) => self.leave(how).await?,
+            Event::End(spec, tell) => self.end(spec, tell),
+            Event::Ended(fence, end) => self.ended(fence, end).await,
+            Event::Leave(how) => self.leave(how).await,
         }
         Ok(())
     }
@@ -233,10 +287,8 @@ impl<S: Spawn> Daemon<S> {
         let since = clock::now();
         let interval = self.hot.load().config.tick_interval_ms;
         let window = i64::try_from(interval).unwrap_or(i64::MAX);
-        let (starts, running, paused) = self
-            .with_store(move |store| {
-                Ok((store.starts_since(since.plus_millis(-window))?, store.running()?, store.paused()?))
-            })
+        let (starts, paused) = self
+            .with_store(move |store| Ok((store.starts_since(since.plus_millis(-window))?, store.paused()?)))
             .await?;
         // The loop's clock begins at `interval`, so that the starts of the last interval lie on it.
         self.began = Instant::now().checked_sub(Duration::from_millis(interval)).unwrap_or(self.began);
@@ -245,15 +297,19 @@ impl<S: Spawn> Daemon<S> {
             self.pace.remember(self.now().saturating_sub(age));
         }
         self.paused = paused;
-        for claimed in running {
-            info!(spec = %claimed.fence.spec, attempt = claimed.fence.attempt, "adopted");
-            self.start(claimed).await?;
-        }
-        Ok(())
+        self.adopt().await
     }
 
     /// One pass: read the snapshot, decide, claim the batch; and spawn what is due.
     async fn tick(&mut self) -> Result<(), StoreError> {
+        if self.doubtful && self.leaving.is_none() {
+            self.adopt().await?;
+        }
+        self.doubtful = false;
+        self.start_again().await;
+        if self.paused {
+            self.give_back_waiting().await?;
+        }
         self.spawn_due().await?;
         let hot = self.hot.load_full();
         let interval = Duration::from_millis(hot.config.tick_interval_ms);
@@ -263,7 +319,7 @@ impl<S: Spawn> Daemon<S> {
         }
         let now = clock::now();
         let next_due = self.with_store(move |store| store.promote(now)).await?;
-        let running = u32::try_from(self.workers.len() + self.waiting.len()).unwrap_or(u32::MAX);
+        let running = self.taken();
         let recent_starts = self.pace.recent(self.now(), interval);
         let (max_workers, spawns_per_tick) = (hot.config.max_workers, hot.config.spawns_per_tick);
         // One more than there is room for tells whether something has to wait for room.
@@ -291,6 +347,12 @@ impl<S: Spawn> Daemon<S> {
     async fn claim(&mut self, count: u32, hot: &HotConfig) -> Result<(), StoreError> {
         let (scope, config, now) = (self.scope.clone(), hot.worker_config(), clock::now());
         let batch = self.with_store(move |store| store.claim(count, scope.as_deref(), &config, now)).await?;
+        self.line_up(batch);
+        self.spawn_due().await
+    }
+
+    /// Queues claimed specs for their start.
+    fn line_up(&mut self, batch: Vec<Claimed>) {
         self.pace.claimed(u32::try_from(batch.len()).unwrap_or(u32::MAX));
         if self.waiting.is_empty() {
             // The first spawn of a batch waits for nothing.
@@ -301,21 +363,32 @@ impl<S: Spawn> Daemon<S> {
             self.waiting.push_back(Waiting { claimed, slot: index + 1, batch: size });
         }
         self.shared.changed();
-        self.spawn_due().await
     }
 
     /// Spawns the next of the waiting, if its turn has come, and draws the pause before the one after it.
     async fn spawn_due(&mut self) -> Result<(), StoreError> {
-        while !self.waiting.is_empty() && self.next_spawn <= Instant::now() {
-            let Some(Waiting { claimed, slot, batch }) = self.waiting.pop_front() else { break };
-            let (fence, now) = (claimed.fence.clone(), clock::now());
+        while self.next_spawn <= Instant::now() {
+            let Some(next) = self.waiting.pop_front() else { break };
+            let (fence, now) = (next.claimed.fence.clone(), clock::now());
+            match self.with_store(move |store| store.started(&fence, now)).await {
+                Ok(()) => {}
+                Err(StoreError::Superseded { fence }) => {
+                    warn!(spec = %fence.spec, attempt = fence.attempt, "superseded");
+                    self.pace.given_back();
+                    continue;
+                }
+                Err(error) => {
+                    self.waiting.push_front(next);
+                    return Err(error);
+                }
+            }
+            let Waiting { claimed, slot, batch } = next;
             info!(
-                spec = %fence.spec, attempt = fence.attempt, slot, batch,
+                spec = %claimed.fence.spec, attempt = claimed.fence.attempt, slot, batch,
                 generation = claimed.config.generation, "batch slot {slot}/{batch}",
             );
             self.pace.started(self.now());
-            self.with_store(move |store| store.started(&fence, now)).await?;
-            self.start(claimed).await?;
+            self.start(claimed).await;
             let [low, high] = self.hot.load().config.spawn_jitter_ms;
             self.next_spawn = Instant::now() + Duration::from_millis(rand::rng().random_range(low..=high.max(low)));
         }
@@ -323,14 +396,9 @@ impl<S: Spawn> Daemon<S> {
     }
 
     /// Starts a worker. One that cannot be started costs its own slot only: its spec waits for another go.
-    async fn start(&mut self, claimed: Claimed) -> Result<(), StoreError> {
+    async fn start(&mut self, claimed: Claimed) {
         let fence = claimed.fence.clone();
-        let order = match claimed.intent {
-            Some(Intent::Cancel) => Order::Cancel,
-            Some(Intent::Stop) => Order::Stop,
-            None => Order::Work,
-        };
-        let (orders, received) = watch::channel(order);
+        let (orders, received) = watch::channel(self.order(&claimed));
         let (position, setbacks) = (claimed.position.clone(), claimed.setbacks);
         match self.spawner.spawn(claimed, received, self.events.clone()) {
             Ok(()) => {
@@ -338,105 +406,20 @@ impl<S: Spawn> Daemon<S> {
             }
             Err(reason) => {
                 warn!(spec = %fence.spec, attempt = fence.attempt, %reason, "spawn failed");
-                let wait = retry::start_backoff_millis(setbacks + 1);
-                let back = GiveBack {
-                    position,
-                    changes: Vec::new(),
-                    reason: Some(format!("could not be started: {reason}")),
-                    not_before: Some(clock::now().plus_millis(wait)),
-                    setback: true,
-                };
-                self.with_store(move |store| store.give_back(&fence, back, clock::now())).await?;
+                self.put_back(fence, position, setbacks, format!("could not be started: {reason}")).await;
             }
         }
         self.shared.changed();
-        Ok(())
     }
 
-    async fn ended(&mut self, fence: Fence, end: WorkerEnd) -> Result<(), StoreError> {
-        self.workers.remove(&fence.spec);
-        if let WorkerEnd::Broken(reason) = end {
-            error!(spec = %fence.spec, attempt = fence.attempt, %reason, "worker broke down");
-            let found = self.with_store(|store| store.running()).await?;
-            if let Some(claimed) = found.into_iter().find(|claimed| claimed.fence == fence) {
-                let wait = retry::start_backoff_millis(claimed.setbacks + 1);
-                let back = GiveBack {
-                    position: claimed.position,
-                    changes: Vec::new(),
-                    reason: Some(reason),
-                    not_before: Some(clock::now().plus_millis(wait)),
-                    setback: true,
-                };
-                self.with_store(move |store| store.give_back(&fence, back, clock::now())).await?;
-            }
+    /// What a worker is told at its start.
+    fn order(&self, claimed: &Claimed) -> Order {
+        match (self.wishes.get(&claimed.fence.spec), claimed.intent) {
+            (Some(Intent::Cancel), _) | (_, Some(Intent::Cancel)) => Order::Cancel,
+            (Some(Intent::Stop), _) | (_, Some(Intent::Stop)) => Order::Stop,
+            (None, None) if self.leaving == Some(Leaving::Stop) => Order::Stop,
+            (None, None) => Order::Work,
         }
-        self.shared.changed();
-        Ok(())
-    }
-
-    /// A worker's breakdown that the store could not take is handled again later.
-    fn once_more(&self, fence: Fence, end: WorkerEnd) {
-        let events = self.events.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(BREAKDOWN_AGAIN).await;
-            drop(events.send(Event::Ended(fence, end)));
-        });
-    }
-
-    async fn cancel(&mut self, spec: &SpecId) -> Result<(), StoreError> {
-        if let Some((_, orders)) = self.workers.get(spec) {
-            orders.send_replace(Order::Cancel);
-        }
-        if let Some(index) = self.waiting.iter().position(|waiting| &waiting.claimed.fence.spec == spec)
-            && let Some(Waiting { claimed, .. }) = self.waiting.remove(index)
-        {
-            self.pace.given_back();
-            let fence = claimed.fence;
-            self.with_store(move |store| store.finish(&fence, &Ending::Canceled, clock::now())).await?;
-        }
-        self.shared.changed();
-        Ok(())
-    }
-
-    /// What is claimed and not yet spawned goes back to the queue.
-    async fn give_back_waiting(&mut self) -> Result<(), StoreError> {
-        for Waiting { claimed, .. } in std::mem::take(&mut self.waiting) {
-            self.pace.given_back();
-            let back = GiveBack {
-                position: claimed.position,
-                changes: Vec::new(),
-                reason: None,
-                not_before: None,
-                setback: false,
-            };
-            let fence = claimed.fence;
-            self.with_store(move |store| store.give_back(&fence, back, clock::now())).await?;
-        }
-        self.shared.changed();
-        Ok(())
-    }
-
-    async fn leave(&mut self, how: Leaving) -> Result<(), StoreError> {
-        let how = self.leaving.map_or(how, |before| before.max(how));
-        self.leaving = Some(how);
-        self.give_back_waiting().await?;
-        let fences: Vec<Fence> = self.workers.values().map(|(fence, _)| fence.clone()).collect();
-        if how == Leaving::Stop {
-            // The intent is committed before anyone is signalled.
-            self.with_store(move |store| stop_all(store, &fences)).await?;
-        }
-        for (_, orders) in self.workers.values() {
-            orders.send_if_modified(|order| {
-                let next = match how {
-                    Leaving::Drain => *order,
-                    Leaving::Detach => Order::Detach,
-                    Leaving::Stop if *order == Order::Work => Order::Stop,
-                    Leaving::Stop => *order,
-                };
-                std::mem::replace(order, next) != next
-            });
-        }
-        Ok(())
     }
 
     fn now(&self) -> Duration {
@@ -449,15 +432,4 @@ impl<S: Spawn> Daemon<S> {
     ) -> Result<T, StoreError> {
         handle::with_store(&self.store, verb).await
     }
-}
-
-/// Commits the wish that attempts stop; those that have ended meanwhile have nothing to stop.
-fn stop_all(store: &dyn Store, fences: &[Fence]) -> Result<(), StoreError> {
-    for fence in fences {
-        match store.stop(fence) {
-            Ok(()) | Err(StoreError::Superseded { .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }

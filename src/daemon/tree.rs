@@ -76,6 +76,12 @@ impl Tree {
         &self.path
     }
 
+    /// Where the branch is to start; `None` without a repository. To be recorded before the tree is laid: once the branch
+    /// is made, its base may move on, and only this tells that the branch is the spec's.
+    pub(super) fn origin(&self) -> Result<Option<String>, Broken> {
+        self.git.as_ref().map(|(worktree, repo)| self.resolve(worktree, repo)).transpose()
+    }
+
     /// Makes the tree ready for `position`.
     pub(super) fn lay(&self, position: &Position, laying: Laying) -> Result<Laid, Broken> {
         let Some((worktree, repo)) = &self.git else {

@@ -4,34 +4,35 @@
 //! before it does anything else. A worker is rebuilt from its record by a later daemon, so every step may be done twice;
 //! a command is found again by its folder.
 //!
-//! Orders (cancel, stop, detach) act between steps and while a command runs; git's short steps are never cut short.
+//! Orders (cancel, stop, detach) act between steps and while a command runs. A step of git is never cut short; a daemon
+//! that leaves does not wait for it, since the next one does, by the lock that git holds.
+
+mod commands;
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::{info, warn};
 
-use super::command::{self, Job, Ran};
+use super::command;
 use super::handle::{self, Shared};
-use super::tree::{self, Broken, Tree};
+use super::tree::{Broken, Tree};
 use super::{Event, Order, Spawn, WorkerEnd};
-use crate::decide::agent::{self, exit};
+use crate::decide::retry;
 use crate::decide::step::{self, Change, Move, Plan};
-use crate::decide::{prompt, retry, text};
 use crate::domain::attempt::{Ending, Position, Step, TaskStatus};
-use crate::domain::command::{RECORDS, Request};
-use crate::domain::outcome::{AgentReport, EndCause, TryOutcome};
-use crate::domain::spec::{Action, Task};
+use crate::domain::outcome::TryOutcome;
+use crate::domain::spec::Task;
 use crate::host::clock;
 use crate::host::files;
-use crate::host::paths::{self, Home};
-use crate::host::process::command::CommandDir;
-use crate::host::store::{Claimed, GiveBack, Store, StoreError};
+use crate::host::paths::Home;
+use crate::host::store::{Claimed, GiveBack, Place, Store, StoreError};
 
-/// How much of a failed command's output the next prompt gets to choose from.
-const OUTPUT_TAIL: u64 = 64 * 1024;
+/// How many steps of git are under way at once. Each takes a thread that may block, for as long as git takes; the store
+/// must always find one free.
+const GIT_STEPS: usize = 64;
 
 /// Starts the workers of a daemon: a task of the runtime each.
 pub struct Workers {
@@ -41,6 +42,14 @@ pub struct Workers {
     pub store: Arc<dyn Store>,
     /// Whom to tell that something changed.
     pub shared: Arc<Shared>,
+    git: Arc<Semaphore>,
+}
+
+impl Workers {
+    /// Starts no worker yet.
+    pub fn new(home: Home, store: Arc<dyn Store>, shared: Arc<Shared>) -> Workers {
+        Workers { home, store, shared, git: Arc::new(Semaphore::new(GIT_STEPS)) }
+    }
 }
 
 impl Spawn for Workers {
@@ -72,6 +81,7 @@ struct Worker {
     home: Home,
     store: Arc<dyn Store>,
     shared: Arc<Shared>,
+    git: Arc<Semaphore>,
     tree: Tree,
 }
 
@@ -94,6 +104,8 @@ enum Done {
     Interrupted,
     /// The daemon leaves.
     Detached,
+    /// Its command could not be started, and nothing was executed.
+    NotStarted(String),
 }
 
 impl Worker {
@@ -106,8 +118,8 @@ impl Worker {
             home: workers.home.clone(),
             store: Arc::clone(&workers.store),
             shared: Arc::clone(&workers.shared),
+            git: Arc::clone(&workers.git),
             claimed,
-
             tree,
         }
     }
@@ -120,6 +132,8 @@ impl Worker {
                 warn!(spec = %fence.spec, attempt = fence.attempt, "superseded");
                 WorkerEnd::Recorded
             }
+            // The store is asked between steps, when no command runs.
+            Err(WorkerError::Store(error)) => WorkerEnd::Unrecorded(error.to_string()),
             Err(error) => WorkerEnd::Broken(error.to_string()),
         }
     }
@@ -144,6 +158,7 @@ impl Worker {
                     self.position.awaiting = false;
                     continue;
                 }
+                Done::NotStarted(reason) => return self.not_started(reason).await,
             };
             let plan = Plan {
                 spec: &self.claimed.spec,
@@ -192,10 +207,26 @@ impl Worker {
     }
 
     async fn stopped(&mut self) -> Result<WorkerEnd, WorkerError> {
-        info!(spec = %self.claimed.fence.spec, attempt = self.claimed.fence.attempt, "stopped; queued again");
         let position = self.position.clone().resumed();
         let reason = Some("stopped; goes on where it was".to_owned());
-        self.give_back(GiveBack { position, changes: vec![], reason, not_before: None, setback: false }).await
+        let back = GiveBack { position, changes: vec![], reason, not_before: None, setback: false };
+        let end = self.give_back(back).await?;
+        info!(spec = %self.claimed.fence.spec, attempt = self.claimed.fence.attempt, "stopped; queued again");
+        Ok(end)
+    }
+
+    /// The step's command could not be started: the slot goes back, and it is started later.
+    async fn not_started(&mut self, reason: String) -> Result<WorkerEnd, WorkerError> {
+        warn!(spec = %self.claimed.fence.spec, reason, "a command could not be started");
+        let wait = retry::start_backoff_millis(self.claimed.setbacks + 1);
+        self.give_back(GiveBack {
+            position: self.position.clone().resumed(),
+            changes: vec![],
+            reason: Some(format!("a command could not be started: {reason}")),
+            not_before: Some(clock::now().plus_millis(wait)),
+            setback: true,
+        })
+        .await
     }
 
     /// The model's service refused: the slot goes back, and the same try is made again later.
@@ -229,14 +260,23 @@ impl Worker {
 
     /// Does what the step says.
     async fn perform(&mut self, orders: &mut watch::Receiver<Order>) -> Result<Done, WorkerError> {
-        let tree = self.tree.clone();
+        let unresolved = self.claimed.spec.repo.is_some() && self.position.origin.is_none();
+        if unresolved && matches!(self.position.step, Step::Prepare { .. }) {
+            match self.git(orders, |tree| tree.origin()).await? {
+                Some(Ok(origin)) => self.record(Position { origin, ..self.position.clone() }, vec![]).await?,
+                Some(Err(broken)) => return self.broken(broken),
+                None => return Ok(Done::Detached),
+            }
+        }
         let position = self.position.clone();
         match self.position.step.clone() {
             Step::Prepare { laying, .. } => {
-                let laid = blocking(move || tree.lay(&position, laying)).await?;
+                let Some(laid) = self.git(orders, move |tree| tree.lay(&position, laying)).await? else {
+                    return Ok(Done::Detached);
+                };
                 match laid {
                     Ok(laid) => {
-                        self.note(laid.kept, Some(laid.path)).await?;
+                        self.note(laid.kept, Some(Place::At(laid.path.to_string_lossy().into_owned()))).await?;
                         Ok(Done::Event(step::Event::Prepared { origin: laid.origin, head: laid.head }))
                     }
                     Err(broken) => self.broken(broken),
@@ -245,7 +285,9 @@ impl Worker {
             Step::Act { task, try_number } => self.act(task, try_number, orders).await,
             Step::Capture { task, try_number } => {
                 let message = self.message(task, try_number);
-                match blocking(move || tree.capture(&position, &message.0, &message.1)).await? {
+                let capture = move |tree: &Tree| tree.capture(&position, &message.0, &message.1);
+                let Some(captured) = self.git(orders, capture).await? else { return Ok(Done::Detached) };
+                match captured {
                     Ok(captured) => {
                         self.note(captured.kept, None).await?;
                         Ok(Done::Event(captured.event))
@@ -253,10 +295,10 @@ impl Worker {
                     Err(broken) => self.broken(broken),
                 }
             }
-            Step::Check { task, index, .. } => {
+            Step::Check { task, try_number, index, .. } => {
                 let task = self.task(task).clone();
                 let minutes = task.timeout_minutes;
-                self.check(&task.verify[index], Some(&task.id), minutes, orders).await
+                self.check(&task.verify[index], Some((&task.id, try_number)), minutes, orders).await
             }
             Step::FinalCheck { index } | Step::DeliverCheck { index, .. } => {
                 let command = self.claimed.spec.verify[index].clone();
@@ -264,7 +306,9 @@ impl Worker {
             }
             Step::Advance { candidate, task, try_number } => {
                 let label = self.label(task, try_number);
-                match blocking(move || tree.advance(&position, candidate.as_deref(), &label)).await? {
+                let advance = move |tree: &Tree| tree.advance(&position, candidate.as_deref(), &label);
+                let Some(advanced) = self.git(orders, advance).await? else { return Ok(Done::Detached) };
+                match advanced {
                     Ok(kept) => {
                         self.note(kept, None).await?;
                         Ok(Done::Event(step::Event::Advanced))
@@ -274,21 +318,26 @@ impl Worker {
             }
             Step::Deliver { .. } => {
                 let message = self.merge_message();
-                match blocking(move || tree.deliver(&message)).await? {
-                    Ok(event) => Ok(Done::Event(event)),
-                    Err(broken) => self.broken(broken),
+                match self.git(orders, move |tree| tree.deliver(&message)).await? {
+                    Some(Ok(event)) => Ok(Done::Event(event)),
+                    Some(Err(broken)) => self.broken(broken),
+                    None => Ok(Done::Detached),
                 }
             }
-            Step::Land { from, head, .. } => match blocking(move || tree.land(&from, &head)).await? {
-                Ok(event) => Ok(Done::Event(event)),
-                Err(broken) => self.broken(broken),
+            Step::Land { from, head, .. } => match self.git(orders, move |tree| tree.land(&from, &head)).await? {
+                Some(Ok(event)) => Ok(Done::Event(event)),
+                Some(Err(broken)) => self.broken(broken),
+                None => Ok(Done::Detached),
             },
             Step::Close { ending } => {
                 let remove = matches!(ending, Ending::Completed { .. })
                     || self.claimed.config.cleanup_on_failure && self.claimed.spec.repo.is_some();
                 if remove {
-                    match blocking(move || tree.remove()).await? {
-                        Ok(removed) => self.note_removed(removed).await?,
+                    let Some(removed) = self.git(orders, |tree| tree.remove()).await? else {
+                        return Ok(Done::Detached);
+                    };
+                    match removed {
+                        Ok(removed) => self.note(removed.kept, removed.gone.then_some(Place::Gone)).await?,
                         Err(broken) => {
                             warn!(spec = %self.claimed.fence.spec, reason = broken.reason(), "the worktree stays");
                         }
@@ -296,6 +345,30 @@ impl Worker {
                 }
                 Ok(Done::Event(step::Event::Closed))
             }
+        }
+    }
+
+    /// Does a step of git on a thread that may block; `None` when the daemon leaves first.
+    async fn git<T: Send + 'static>(
+        &self,
+        orders: &mut watch::Receiver<Order>,
+        step: impl FnOnce(&Tree) -> T + Send + 'static,
+    ) -> Result<Option<T>, WorkerError> {
+        let fault = |error| WorkerError::Io { what: "internal fault in git's step", source: error };
+        let (turns, tree) = (Arc::clone(&self.git), self.tree.clone());
+        let done = async move {
+            let turn = turns.acquire_owned().await.map_err(io::Error::other)?;
+            let step = move || {
+                let done = step(&tree);
+                drop(turn);
+                done
+            };
+            tokio::task::spawn_blocking(step).await.map_err(io::Error::other)
+        };
+        tokio::select! {
+            done = done => done.map(Some).map_err(fault),
+            // Git goes on: who comes later waits for the lock that it holds.
+            () = command::detached(orders) => Ok(None),
         }
     }
 
@@ -307,136 +380,16 @@ impl Worker {
         }
     }
 
-    async fn note(&mut self, kept: Vec<String>, worktree: Option<PathBuf>) -> Result<(), WorkerError> {
+    async fn note(&mut self, kept: Vec<String>, worktree: Option<Place>) -> Result<(), WorkerError> {
         if kept.is_empty() && worktree.is_none() {
             return Ok(());
         }
         for reference in &kept {
             info!(spec = %self.claimed.fence.spec, reference, "kept");
         }
-        let spec = self.claimed.fence.spec.clone();
-        let worktree = worktree.map(|path| path.to_string_lossy().into_owned());
-        handle::with_store(&self.store, move |store| {
-            store.keep(&spec, kept)?;
-            worktree.map_or(Ok(()), |path| store.set_worktree(&spec, Some(path)))
-        })
-        .await?;
+        let fence = self.claimed.fence.clone();
+        handle::with_store(&self.store, move |store| store.note(&fence, kept, worktree)).await?;
         Ok(())
-    }
-
-    async fn note_removed(&mut self, removed: tree::Removed) -> Result<(), WorkerError> {
-        self.note(removed.kept, None).await?;
-        if removed.gone {
-            let spec = self.claimed.fence.spec.clone();
-            handle::with_store(&self.store, move |store| store.set_worktree(&spec, None)).await?;
-        }
-        Ok(())
-    }
-
-    async fn act(
-        &mut self,
-        index: usize,
-        try_number: u32,
-        orders: &mut watch::Receiver<Order>,
-    ) -> Result<Done, WorkerError> {
-        let task = self.task(index).clone();
-        let spec = &self.claimed.spec;
-        let (argv, prompt) = match &task.action {
-            Action::Run(command) => (shell(command), None),
-            Action::Prompt(text) => {
-                let config = &self.claimed.config;
-                let session = uuid::Uuid::new_v4().to_string();
-                let program = paths::expand_tilde(config.claude_bin.as_ref()).to_string_lossy().into_owned();
-                let model = spec.model.as_deref();
-                let command = agent::command::command(&spec.agent, &program, &config.claude_args, model, &session);
-                let Some(command) = command else {
-                    return Ok(Done::Event(step::Event::Blocked(format!("boi knows no agent `{}`", spec.agent))));
-                };
-                // The failure is the last try's of this attempt; which number it has is the prompt's business.
-                let count = try_number - self.position.first_try + 1;
-                let text = prompt::compose(spec.context.as_deref(), text, self.position.failure.as_ref(), count);
-                (command.argv, Some(text))
-            }
-        };
-        let is_agent = prompt.is_some();
-        let mut job = self.job(argv, prompt, task.timeout_minutes)?;
-        job.variables.push(("BOI_TASK", task.id.clone()));
-        job.variables.push(("BOI_TRY", try_number.to_string()));
-        let (end, reading) = match self.run(&job, orders, is_agent).await? {
-            Ran::Ended(end, reading) => (end, reading),
-            Ran::Detached => return Ok(Done::Detached),
-        };
-        if end.cause == EndCause::Terminated && interrupts(*orders.borrow()) {
-            return Ok(Done::Interrupted);
-        }
-        let (outcome, report) = if is_agent {
-            let stderr = self.tail_of(&job.dir.errors_file())?;
-            let zone = |name: &str| jiff::tz::TimeZone::get(name).ok();
-            agent::outcome::outcome(&end, &reading, &stderr, clock::now(), zone)
-        } else {
-            (exit::command_outcome(&end), AgentReport::default())
-        };
-        let output = match (&report.message, is_agent) {
-            (Some(message), true) => message.clone(),
-            (None, true) => self.tail_of(&job.dir.errors_file())?,
-            (_, false) => self.tail_of(&job.dir.output_file())?,
-        };
-        Ok(Done::Event(step::Event::Acted { outcome, report, output }))
-    }
-
-    async fn check(
-        &mut self,
-        command: &str,
-        task: Option<&str>,
-        minutes: Option<u32>,
-        orders: &mut watch::Receiver<Order>,
-    ) -> Result<Done, WorkerError> {
-        let mut job = self.job(shell(command), None, minutes)?;
-        job.variables.extend(task.map(|task| ("BOI_TASK", task.to_owned())));
-        let end = match self.run(&job, orders, false).await? {
-            Ran::Ended(end, _) => end,
-            Ran::Detached => return Ok(Done::Detached),
-        };
-        if end.cause == EndCause::Terminated && interrupts(*orders.borrow()) {
-            return Ok(Done::Interrupted);
-        }
-        let output = self.tail_of(&job.dir.output_file())?;
-        Ok(Done::Event(step::Event::Checked { end, output }))
-    }
-
-    async fn run(&self, job: &Job, orders: &mut watch::Receiver<Order>, follow: bool) -> Result<Ran, WorkerError> {
-        let what = "cannot run the command under its supervisor";
-        command::run(job, orders, follow).await.map_err(|source| WorkerError::Io { what, source })
-    }
-
-    fn job(&self, argv: Vec<String>, prompt: Option<String>, minutes: Option<u32>) -> Result<Job, WorkerError> {
-        let (fence, config) = (&self.claimed.fence, &self.claimed.config);
-        let folder = self.home.command(&fence.spec, fence.attempt, self.position.commands);
-        let dir = CommandDir::create(folder)
-            .map_err(|source| WorkerError::Io { what: "cannot make the command's folder", source })?;
-        let minutes = u64::from(minutes.unwrap_or(config.task_timeout_minutes));
-        Ok(Job {
-            dir,
-            request: Request {
-                version: RECORDS,
-                argv,
-                cwd: self.tree.path().to_owned(),
-                prompt: prompt.is_some(),
-                separate_errors: prompt.is_some(),
-                timeout_millis: minutes * 60_000,
-                grace_millis: u64::from(config.stop_grace_seconds) * 1000,
-                max_output_bytes: config.max_output_mb << 20,
-            },
-            prompt,
-            variables: vec![("BOI_SPEC", fence.spec.to_string()), ("BOI_ATTEMPT", fence.attempt.to_string())],
-            boot: self.position.boot.clone(),
-        })
-    }
-
-    fn tail_of(&self, file: &std::path::Path) -> Result<String, WorkerError> {
-        let bytes = files::tail(file, OUTPUT_TAIL)
-            .map_err(|source| WorkerError::Io { what: "cannot read the command's output", source })?;
-        Ok(text::tail(&bytes, prompt::OUTPUT_IN_PROMPT))
     }
 
     fn task(&self, index: usize) -> &Task {
@@ -459,18 +412,4 @@ impl Worker {
         let spec = &self.claimed.fence.spec;
         format!("Merge the base into {}\n\n{}\n\nBoi-Spec: {spec}\n", spec.branch(), self.claimed.spec.title)
     }
-}
-
-fn interrupts(order: Order) -> bool {
-    matches!(order, Order::Cancel | Order::Stop)
-}
-
-fn shell(command: &str) -> Vec<String> {
-    ["sh", "-c", command].map(str::to_owned).to_vec()
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, WorkerError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| WorkerError::Io { what: "internal fault in git's step", source: io::Error::other(error) })
 }

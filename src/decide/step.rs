@@ -11,6 +11,8 @@ use crate::domain::spec::{Action, Deliver, Spec};
 
 /// How often a base may move away under a delivery before it is given up: each time somebody else has delivered.
 const DELIVERY_ROUNDS: u32 = 100;
+/// How often in a row a command may be ended from outside before it counts.
+const CUT_OFFS: u32 = 3;
 
 /// What stays the same while a worker works, and which tasks are done.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +47,11 @@ pub enum Event {
         report: AgentReport,
         /// The end of what it printed.
         output: String,
+    },
+    /// The step's command was ended from outside, such as by a logout: it is carried out again.
+    CutOff {
+        /// What its try came to and the agent said of itself, where it was one.
+        ended: Option<(TryOutcome, AgentReport)>,
     },
     /// The worktree's files are a commit on the task's base.
     Captured {
@@ -142,7 +149,11 @@ pub enum Change {
 /// What follows at `position` when `event` came of its step. An event that does not belong to the step is a fault of the
 /// worker and ends the spec as failed, with everything in place.
 pub fn advance(plan: &Plan<'_>, position: &Position, event: Event) -> Move {
-    let here = position.clone();
+    let cut_off = match &event {
+        Event::Acted { .. } | Event::Checked { .. } => 0,
+        _ => position.cut_off,
+    };
+    let here = Position { cut_off, ..position.clone() };
     match (position.step.clone(), event) {
         (Step::Deliver { .. } | Step::DeliverCheck { .. } | Step::Land { .. }, Event::Blocked(reason)) => {
             close(here, unmerged(reason))
@@ -159,6 +170,14 @@ pub fn advance(plan: &Plan<'_>, position: &Position, event: Event) -> Move {
         }
         (Step::Act { task, try_number }, Event::Acted { outcome, report, output }) => {
             acted(plan, here, task, try_number, outcome, report, output)
+        }
+        (step, Event::CutOff { ended }) if step.is_command() => {
+            let mut changes = Vec::new();
+            if let Step::Act { task, try_number } = step {
+                changes.extend(ended.map(|(outcome, report)| Change::TryEnded { task, try_number, outcome, report }));
+                changes.push(Change::TryBegan { task, try_number });
+            }
+            go(Position { cut_off: here.cut_off + 1, ..here }, step, changes)
         }
         (Step::Capture { task, try_number }, Event::Captured { candidate }) => {
             check(plan, here, task, try_number, candidate, 0)
@@ -220,6 +239,12 @@ pub fn advance(plan: &Plan<'_>, position: &Position, event: Event) -> Move {
         (Step::Close { ending }, Event::Closed) => Move::End(ending),
         (step, event) => fail(here, None, format!("internal fault: {event:?} at {step:?}; please report it")),
     }
+}
+
+/// Whether `end` says nothing of the command at `position`: somebody else than boi had it ended. One that this happens to
+/// again and again is taken at its end.
+pub fn is_cut_off(position: &Position, end: &CommandEnd) -> bool {
+    end.cause == EndCause::Terminated && position.cut_off < CUT_OFFS
 }
 
 /// Where a canceled attempt goes.
@@ -385,191 +410,4 @@ fn with(mut next: Move, change: Change) -> Move {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::outcome::ExitStatus;
-    use crate::domain::spec::{Base, Repo, Task};
-    use crate::domain::time::Timestamp;
-
-    fn task(id: &str, verify: &[&str]) -> Task {
-        Task {
-            id: id.into(),
-            title: id.into(),
-            action: Action::Run("true".into()),
-            needs: vec![],
-            verify: verify.iter().map(|&v| v.to_owned()).collect(),
-            timeout_minutes: None,
-        }
-    }
-
-    fn spec(tasks: Vec<Task>, verify: &[&str], deliver: Deliver) -> Spec {
-        Spec {
-            title: "t".into(),
-            repo: Some(Repo { path: "/r".into(), base: Base::Revision("main".into()) }),
-            context: None,
-            agent: "claude".into(),
-            model: None,
-            priority: 100,
-            after: vec![],
-            deliver,
-            verify: verify.iter().map(|&v| v.to_owned()).collect(),
-            tasks,
-        }
-    }
-
-    fn ended(code: i32) -> CommandEnd {
-        CommandEnd { cause: EndCause::Finished, status: Some(ExitStatus::Code(code)), swept: 0, ended_at: Timestamp(0) }
-    }
-
-    fn checked(code: i32) -> Event {
-        Event::Checked { end: ended(code), output: "the end".into() }
-    }
-
-    fn acted_as(outcome: TryOutcome) -> Event {
-        Event::Acted { outcome, report: AgentReport::default(), output: "said".into() }
-    }
-
-    /// Walks a worker through `events`, as the worker does, and returns where it ends up.
-    fn walk(spec: &Spec, retry_count: u32, events: Vec<Event>) -> (Position, Vec<Change>, Option<Move>) {
-        let mut done = vec![false; spec.tasks.len()];
-        let tries = vec![0; spec.tasks.len()];
-        let mut position = Position::start(None, None);
-        let mut all = Vec::new();
-        for event in events {
-            let plan = Plan { spec, done: &done, tries: &tries, retry_count, timeout_minutes: 30 };
-            match advance(&plan, &position, event) {
-                Move::Go(next, changes) => {
-                    for change in &changes {
-                        if let Change::TaskDone { task, .. } = change {
-                            done[*task] = true;
-                        }
-                    }
-                    all.extend(changes);
-                    position = next;
-                }
-                other => return (position, all, Some(other)),
-            }
-        }
-        (position, all, None)
-    }
-
-    fn position_reason(position: &Position) -> String {
-        match &position.step {
-            Step::Close { ending: Ending::Failed { reason, .. } } => reason.clone(),
-            step => panic!("not failed: {step:?}"),
-        }
-    }
-
-    fn prepared() -> Event {
-        Event::Prepared { origin: Some("c0".into()), head: Some("c0".into()) }
-    }
-
-    #[test]
-    fn a_spec_of_two_tasks_goes_through_every_step_once() {
-        let spec = spec(vec![task("a", &["v1", "v2"]), task("b", &[])], &["final"], Deliver::Branch);
-        let (position, changes, end) = walk(
-            &spec,
-            0,
-            vec![
-                prepared(),
-                acted_as(TryOutcome::Succeeded),
-                Event::Captured { candidate: Some("c1".into()) },
-                checked(0),
-                checked(0),
-                Event::Advanced,
-                acted_as(TryOutcome::Succeeded),
-                Event::Captured { candidate: None },
-                Event::Advanced,
-                checked(0),
-                Event::Closed,
-            ],
-        );
-        assert_eq!(end, Some(Move::End(Ending::Completed { delivery: Some(Delivery::Branch), reason: None })));
-        assert_eq!(position.commands, 5, "two acts, two checks and the final check are commands");
-        assert_eq!(position.verified.as_deref(), Some("c1"));
-        let commits: Vec<_> = changes
-            .iter()
-            .filter_map(|change| match change {
-                Change::TaskDone { commit, .. } => Some(commit.as_deref()),
-                _ => None,
-            })
-            .collect();
-        assert_eq!(commits, [Some("c1"), None]);
-    }
-
-    #[test]
-    fn a_failed_verify_repeats_the_try_with_the_failure_until_the_tries_are_used_up() {
-        let spec = spec(vec![task("a", &["cargo test"])], &[], Deliver::Branch);
-        let one_try =
-            || vec![acted_as(TryOutcome::Succeeded), Event::Captured { candidate: Some("c1".into()) }, checked(101)];
-        let mut events = vec![prepared()];
-        events.extend(one_try());
-        let (position, _, _) = walk(&spec, 1, events.clone());
-        assert_eq!(position.step, Step::Act { task: 0, try_number: 2 });
-        let failure = position.failure.unwrap();
-        assert_eq!((failure.command.as_deref(), failure.how.as_str()), (Some("cargo test"), "exit code 101"));
-        assert_eq!(failure.output, "the end");
-
-        events.extend(one_try());
-        let (position, changes, _) = walk(&spec, 1, events);
-        let Step::Close { ending: Ending::Failed { task: Some(0), reason } } = position.step else {
-            panic!("not failed: {position:?}")
-        };
-        assert_eq!(reason, "verify command failed (`cargo test`): exit code 101, on try 2 of 2");
-        assert!(changes.contains(&Change::Task { task: 0, status: TaskStatus::Failed }));
-    }
-
-    #[test]
-    fn a_refused_login_ends_the_spec_at_once_and_a_limit_gives_the_slot_back_with_the_same_try() {
-        let spec = spec(vec![task("a", &[])], &[], Deliver::Branch);
-        let (position, _, _) = walk(&spec, 5, vec![prepared(), acted_as(TryOutcome::Auth("log in".into()))]);
-        assert!(position_reason(&position).starts_with("log in; log in: start `claude`"), "{position:?}");
-
-        let limited = TryOutcome::Limited { until: None, detail: "5 h".into() };
-        let (_, _, end) = walk(&spec, 0, vec![prepared(), acted_as(limited)]);
-        let Some(Move::GiveBack(position, _, _)) = end else { panic!("not given back: {end:?}") };
-        assert!(!position.awaiting);
-        let then = Some(Box::new(Step::Act { task: 0, try_number: 1 }));
-        assert_eq!(position.step, Step::Prepare { laying: crate::domain::attempt::Laying::AsItIs, then });
-    }
-
-    #[test]
-    fn a_delivery_that_needs_a_merge_verifies_the_merge_and_plans_again_when_the_base_moves() {
-        let spec = spec(vec![task("a", &[])], &["final"], Deliver::Merge);
-        let to_delivery = || {
-            vec![
-                prepared(),
-                acted_as(TryOutcome::Succeeded),
-                Event::Captured { candidate: Some("c1".into()) },
-                Event::Advanced,
-                checked(0),
-            ]
-        };
-        let deliverable = |head: &str| Event::Deliverable { from: "b1".into(), head: head.into() };
-        let mut straight = to_delivery();
-        straight.push(deliverable("c1"));
-        let (position, _, _) = walk(&spec, 0, straight);
-        assert_eq!(position.step, Step::Land { round: 1, from: "b1".into(), head: "c1".into() });
-
-        let mut merged = to_delivery();
-        merged.extend([deliverable("m1"), checked(0), Event::BaseMoved]);
-        let (position, _, _) = walk(&spec, 0, merged.clone());
-        assert_eq!(position.step, Step::Deliver { round: 2 });
-        assert_eq!(position.verified.as_deref(), Some("m1"));
-
-        merged.extend([deliverable("m2"), checked(1)]);
-        let (position, _, _) = walk(&spec, 0, merged);
-        let Step::Close { ending: Ending::Completed { delivery: Some(Delivery::Unmerged), reason } } = position.step
-        else {
-            panic!("{position:?}")
-        };
-        assert_eq!(reason.unwrap(), "after the merge with its base, verify command failed (`final`): exit code 1");
-    }
-
-    #[test]
-    fn an_event_out_of_place_fails_the_spec_instead_of_inventing_a_step() {
-        let spec = spec(vec![task("a", &[])], &[], Deliver::Branch);
-        let (position, _, _) = walk(&spec, 0, vec![prepared(), Event::Advanced]);
-        assert!(matches!(position.step, Step::Close { ending: Ending::Failed { task: None, .. } }));
-    }
-}
+mod tests;

@@ -123,6 +123,9 @@ pub struct Position {
     pub failure: Option<Failure>,
     /// The commit on which the spec's own verify commands passed.
     pub verified: Option<String>,
+    /// How often in a row its command was ended from outside.
+    #[serde(default)]
+    pub cut_off: u32,
 }
 
 /// How the worktree is laid before an attempt's first command.
@@ -259,6 +262,7 @@ impl Position {
             first_try: 1,
             failure: None,
             verified: None,
+            cut_off: 0,
         }
     }
 

@@ -27,6 +27,9 @@ pub struct Request {
     pub grace_millis: u64,
     /// Bytes that `output` and `errors` may have together.
     pub max_output_bytes: u64,
+    /// How many files it may have open; `None`: as many as its supervisor.
+    #[serde(default)]
+    pub open_files: Option<u64>,
 }
 
 /// Who a process is. A pid alone is no identity: it is given to another process later.

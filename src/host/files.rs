@@ -69,11 +69,21 @@ pub fn write_record<T: Serialize>(path: &Path, record: &T, durability: Durabilit
     replace(path, &serde_json::to_vec(record)?, durability)
 }
 
+/// How much room a record may need.
+const RECORD: usize = 4096;
+
+/// Takes room for a record now, so that it can be written when the disk is full by then.
+pub fn reserve_record(path: &Path) -> io::Result<()> {
+    write_private(&staged(path), &[b' '; RECORD])
+}
+
 /// Writes a file of mode 0600 so that whoever looks finds all of it or what was there before.
 pub fn replace(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
-    let staged = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&staged)?;
+    let staged = staged(path);
+    // Cut to its length at last: the room that is there may be all that there is.
+    let mut file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&staged)?;
     file.write_all(bytes)?;
+    file.set_len(bytes.len() as u64)?;
     if durability == Durability::Power {
         file.sync_all()?;
     }
@@ -83,6 +93,10 @@ pub fn replace(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<
         File::open(dir)?.sync_all()?;
     }
     Ok(())
+}
+
+fn staged(path: &Path) -> PathBuf {
+    path.with_extension("new")
 }
 
 /// Reads a record; `None` when there is none.
@@ -150,4 +164,24 @@ pub fn read_users(path: &Path, limit: usize) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_takes_the_room_that_was_reserved_for_it() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("exit");
+        reserve_record(&path).unwrap();
+        assert_eq!(read_record::<String>(&path).unwrap(), None, "room is no record");
+        let staged = File::open(staged(&path)).unwrap();
+        write_record(&path, &"ended", Durability::Power).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"\"ended\"");
+        let same = |a: std::fs::Metadata, b: std::fs::Metadata| {
+            std::os::unix::fs::MetadataExt::ino(&a) == std::os::unix::fs::MetadataExt::ino(&b)
+        };
+        assert!(same(staged.metadata().unwrap(), path.metadata().unwrap()), "the same file");
+    }
 }

@@ -3,7 +3,7 @@
 //! Synchronous and single-threaded; it knows neither the queue nor the configuration. Its life:
 //!
 //! ```text
-//! lock taken over from stdin ─▶ session, subreaper ─▶ request read ─▶ fork ─▶ child writes `started`, execs
+//! lock taken over from stdin ─▶ session, subreaper ─▶ room for `exit` ─▶ request read ─▶ fork ─▶ child writes `started`, execs
 //!        ─▶ wait ─┬─ command ended ───────────────┐
 //!                 ├─ deadline, output, TERM ──────┴─▶ TERM to all descendants ─▶ grace ─▶ KILL ─▶ none left
 //!                                                                     ─▶ `exit` durable ─▶ lock released by its death
@@ -27,6 +27,7 @@ use std::process::{Command, ExitCode, Stdio};
 use crate::domain::command::{Identity, RECORDS, Request, Started};
 use crate::domain::outcome::{CommandEnd, EndCause};
 use crate::host::process::command::{CommandDir, SUPERVISE};
+use crate::host::process::limits;
 use crate::host::{clock, files, process};
 
 /// Whether the program was called to be a supervisor, and on which folder.
@@ -53,6 +54,8 @@ pub fn main(dir: &CommandDir) -> ExitCode {
 fn supervise(dir: &CommandDir) -> io::Result<()> {
     let lock = take_lock(dir)?;
     detach()?;
+    // Before anything is executed: on a full disk the end of the command could not be told later.
+    files::reserve_record(&dir.exit_file())?;
     let end = match prepare(dir) {
         Ok((request, command)) => run(dir, &request, command)?,
         Err(why) => not_executed(why),
@@ -91,6 +94,9 @@ fn prepare(dir: &CommandDir) -> Result<(Request, Command), String> {
     let request: Request = files::read_record(&dir.request_file())
         .map_err(|error| format!("its request cannot be read: {error}"))?
         .ok_or("its request is missing")?;
+    if let Some(soft) = request.open_files {
+        limits::set_open_files(soft).map_err(|error| format!("its limit of open files cannot be set: {error}"))?;
+    }
     let stdin = if request.prompt { dir.prompt_file() } else { "/dev/null".into() };
     let stdin = File::open(&stdin).map_err(|error| format!("cannot open {}: {error}", stdin.display()))?;
     let log =

@@ -10,6 +10,7 @@ mod crash;
 mod deliver;
 mod follow;
 mod fuzz;
+mod git;
 mod input;
 mod log;
 mod parallel;

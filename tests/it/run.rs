@@ -71,3 +71,31 @@ fn without_a_repository_the_work_is_in_a_scratch_folder() {
     assert_eq!((code, spec["status"].as_str()), (Some(0), Some("completed")), "{spec:#}");
     assert!(spec["branch"].is_null());
 }
+
+#[test]
+fn a_command_inherits_nothing_of_where_boi_was_started() {
+    let foreign =
+        [("BOI_TASK", "outer"), ("BOI_TRY", "9"), ("NOTIFY_SOCKET", "/nowhere"), ("GIT_INDEX_FILE", "/nowhere")];
+    let sandbox = Sandbox::new("").with_variables(foreign.map(|(name, value)| (name, value.to_owned())));
+    let note = |name: &str| format!("(env; ulimit -Sn) > {}", sandbox.path(name).display());
+    let (code, spec) = sandbox.run(&format!(
+        "title = 'Environment'\nrepo = 'repo'\nverify = ['{}']\n[[tasks]]\nrun = '{}'\nverify = ['{}']",
+        note("final"),
+        note("task"),
+        note("check"),
+    ));
+    assert_eq!(code, Some(0), "{spec:#}");
+    let has = |name: &str, line: &str| sandbox.read(name).lines().any(|have| have == line);
+    for name in ["task", "check"] {
+        assert!(has(name, "BOI_TASK=t-1") && has(name, "BOI_TRY=1"), "{}", sandbox.read(name));
+    }
+    let id = spec["id"].as_str().unwrap();
+    let own = std::process::Command::new("sh").args(["-c", "ulimit -Sn"]).output().unwrap();
+    for name in ["task", "check", "final"] {
+        assert!(has(name, &format!("BOI_SPEC={id}")));
+        let text = sandbox.read(name);
+        assert!(!text.contains("outer") && !text.contains("/nowhere"), "{text}");
+        assert_eq!(text.lines().last(), String::from_utf8_lossy(&own.stdout).lines().last(), "the user's own limit");
+    }
+    assert!(!sandbox.read("final").contains("BOI_T"), "the spec's own verify belongs to no task");
+}

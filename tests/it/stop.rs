@@ -114,3 +114,55 @@ fn ctrl_c_on_a_run_queues_its_spec_again() {
     sandbox.start_daemon();
     assert_eq!(sandbox.wait_for_status(&id, "completed")["attempt"], 1);
 }
+
+#[test]
+fn a_run_leaves_the_agents_of_other_specs_alone() {
+    let mut sandbox = Sandbox::new("stop_grace_seconds = 1");
+    sandbox.start_daemon();
+    let id = sandbox.dispatch(&barrier(&sandbox));
+    let pid = pid_in(&sandbox.path("pid"));
+    assert!(sandbox.stop_daemon(Signal::TERM).success());
+    let (code, own) = sandbox.run("title = 'Own'\n[[tasks]]\nrun = 'true'");
+    assert_eq!((code, own["status"].as_str()), (Some(0), Some("completed")), "{own:#}");
+    assert!(lives(pid), "the other spec's command goes on");
+    assert_eq!(sandbox.spec(&id)["status"], "running");
+    sandbox.write("go", "");
+    sandbox.start_daemon();
+    assert_eq!(sandbox.wait_for_status(&id, "completed")["attempt"], 1);
+    assert_eq!(sandbox.read("starts"), "x\n", "the command ran once");
+}
+
+#[test]
+fn a_supervisor_that_is_ended_from_outside_costs_no_try() {
+    let mut sandbox = Sandbox::new("stop_grace_seconds = 1\nretry_count = 0");
+    sandbox.start_daemon();
+    let id = sandbox.dispatch(&barrier(&sandbox));
+    pid_in(&sandbox.path("pid"));
+    let started: serde_json::Value =
+        serde_json::from_str(&sandbox.read(&format!("boi/attempts/{id}/1/command-1/started"))).unwrap();
+    let supervisor = i32::try_from(started["supervisor"]["pid"].as_i64().unwrap()).unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_raw(supervisor).unwrap(), Signal::TERM).unwrap();
+    wait_for("it is carried out again", || (sandbox.read("starts") == "x\nx\n").then_some(()));
+    sandbox.write("go", "");
+    let spec = sandbox.wait_for_status(&id, "completed");
+    assert_eq!((&spec["attempt"], &spec["tasks"][0]["tries"]), (&1.into(), &1.into()));
+}
+
+#[test]
+fn cancel_ends_what_runs_also_when_nothing_can_be_recorded() {
+    let mut sandbox = Sandbox::new("stop_grace_seconds = 1");
+    sandbox.start_daemon();
+    let id = sandbox.dispatch(&barrier(&sandbox));
+    let pid = pid_in(&sandbox.path("pid"));
+    assert!(sandbox.stop_daemon(Signal::TERM).success());
+    // As on a full disk: there is no room for a file that SQLite needs, so nothing can be recorded.
+    std::fs::create_dir(sandbox.path("boi/state/boi.db-shm")).unwrap();
+    let said = sandbox.boi(&["cancel", &id]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.err.contains(&format!("{id} has ended, but it could not be recorded")), "{said:?}");
+    assert!(!lives(pid), "the command is ended");
+    std::fs::remove_dir(sandbox.path("boi/state/boi.db-shm")).unwrap();
+    sandbox.good(&["cancel", &id]);
+    assert_eq!(sandbox.spec(&id)["status"], "canceled");
+    assert_eq!(sandbox.read("starts"), "x\n", "the command ran once");
+}

@@ -51,3 +51,23 @@ fn cancel_ends_an_agent_and_what_it_started() {
     sandbox.good(&["cancel", &id]);
     assert!(!pids.iter().any(|pid| lives(*pid)), "something outlived `boi cancel`");
 }
+
+#[test]
+fn a_command_that_cannot_be_started_gives_its_slot_back_and_says_why() {
+    let mut sandbox = Sandbox::new("");
+    let id = sandbox.dispatch("title = 'Room'\n[[tasks]]\nrun = 'true'");
+    // In the place of the exit record's room: without that, the supervisor executes nothing.
+    let command = format!("boi/attempts/{id}/1/command-1");
+    std::fs::create_dir_all(sandbox.path(&format!("{command}/exit.new"))).unwrap();
+    sandbox.start_daemon();
+    let waits = wait_for("it is queued again", || {
+        let spec = sandbox.spec(&id);
+        (spec["status"] == "queued" && spec["reason"].is_string()).then_some(spec)
+    });
+    let reason = waits["reason"].as_str().unwrap();
+    assert!(reason.starts_with("a command could not be started: its supervisor ended"), "{reason}");
+    let words = sandbox.read(&format!("{command}/supervisor"));
+    assert!(words.contains("boi: supervisor of") && words.contains("directory"), "{words}");
+    let spec = sandbox.wait_for_status(&id, "completed");
+    assert_eq!((&spec["attempt"], &spec["tasks"][0]["tries"]), (&1.into(), &1.into()));
+}

@@ -8,11 +8,13 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 use tokio::io::unix::AsyncFd;
 
+use super::inherited;
 use super::tree::{self, MARKER};
 use crate::decide::recover::{Evidence, Remains};
 use crate::domain::command::{Identity, Request, Started};
@@ -22,26 +24,8 @@ use crate::host::files;
 /// The word by which the program becomes a supervisor.
 pub const SUPERVISE: &str = "__supervise";
 
-/// Variables that a command must not inherit: of an agent that boi itself may run under, and git's of a repository.
-const CLEARED: [&str; 17] = [
-    "CLAUDECODE",
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_CONFIG",
-    "GIT_CONFIG_PARAMETERS",
-    "GIT_CONFIG_COUNT",
-    "GIT_GRAFT_FILE",
-    "GIT_IMPLICIT_WORK_TREE",
-    "GIT_INTERNAL_SUPER_PREFIX",
-    "GIT_NO_REPLACE_OBJECTS",
-    "GIT_REPLACE_REF_BASE",
-    "GIT_PREFIX",
-    "GIT_SHALLOW_FILE",
-    "GIT_COMMON_DIR",
-];
+/// A supervisor that cannot be watched is looked at this often.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The folder of one command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,11 +35,18 @@ pub struct CommandDir(PathBuf);
 #[derive(Debug)]
 pub struct CommandLock(File);
 
-/// A running supervisor: one that this process started, or one that it found.
+/// A running supervisor.
 #[derive(Debug)]
-pub struct Supervisor {
-    handle: AsyncFd<OwnedFd>,
-    child: Option<Child>,
+pub struct Supervisor(Handle);
+
+#[derive(Debug)]
+enum Handle {
+    /// This process found it.
+    Found(AsyncFd<OwnedFd>),
+    /// This process started it.
+    Own(AsyncFd<OwnedFd>, Child),
+    /// This process started it, and had no descriptor left to watch it by.
+    Unwatched(Child),
 }
 
 impl CommandDir {
@@ -134,7 +125,12 @@ impl CommandDir {
         Ok((Evidence { lock_held: false, exit, other_boot, started }, Some(CommandLock(file))))
     }
 
-    /// Starts a supervisor on `request`. `variables` go into the environment of the command, besides the daemon's own.
+    /// What its supervisor had to say of itself.
+    pub fn supervisor_file(&self) -> PathBuf {
+        self.0.join("supervisor")
+    }
+
+    /// Starts a supervisor on `request`. When this fails, none was started. `variables` go into the environment of the command, besides the daemon's own.
     pub fn spawn(
         &self,
         lock: CommandLock,
@@ -149,22 +145,27 @@ impl CommandDir {
         files::write_private(&self.0.join("marker"), marker.as_bytes())?;
         files::write_record(&self.request_file(), request, files::Durability::Process)?;
         let mut command = Command::new(own_program()?);
-        command.arg(SUPERVISE).arg(&self.0).stdin(Stdio::from(lock.0)).stdout(Stdio::null()).stderr(Stdio::null());
-        for variable in CLEARED {
+        // Its words are for whoever looks into what went wrong: without a file for them it does its work as well.
+        let words = files::private_log(&self.supervisor_file()).map_or_else(|_| Stdio::null(), Stdio::from);
+        command.arg(SUPERVISE).arg(&self.0).stdin(Stdio::from(lock.0)).stdout(Stdio::null()).stderr(words);
+        for variable in inherited::GIT_LOCAL.iter().chain(inherited::OF_ANOTHER) {
             command.env_remove(variable);
         }
         command.env(MARKER, marker).envs(variables.iter().map(|(name, value)| (name, value)));
         let child = command.spawn()?;
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
-        let handle = watched(pidfd_open(pid, PidfdFlags::empty())?)?;
-        Ok(Supervisor { handle, child: Some(child) })
+        let handle =
+            pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).map_err(io::Error::from).and_then(watched);
+        Ok(Supervisor(match handle {
+            Ok(handle) => Handle::Own(handle, child),
+            Err(_) => Handle::Unwatched(child),
+        }))
     }
 
     /// The supervisor that was found alive; `None` while it has not recorded itself, or when it is gone.
     pub fn adopt(&self) -> io::Result<Option<Supervisor>> {
         let Some(started) = self.started()? else { return Ok(None) };
         let Some(handle) = super::open(&started.supervisor)? else { return Ok(None) };
-        Ok(Some(Supervisor { handle: watched(handle)?, child: None }))
+        Ok(Some(Supervisor(Handle::Found(watched(handle)?))))
     }
 
     /// The processes that are left of a command whose supervisor died.
@@ -185,18 +186,36 @@ impl CommandDir {
 }
 
 impl Supervisor {
-    /// Waits for its end. Dropped midway, nothing is lost: the handle stays readable.
+    /// Waits for its end. Dropped midway, nothing is lost: an end that was not taken note of is seen again.
     pub async fn ended(&mut self) -> io::Result<()> {
-        let _ready = self.handle.readable().await?;
-        if let Some(child) = &mut self.child {
-            child.wait()?;
+        match &mut self.0 {
+            Handle::Found(handle) => {
+                let _ready = handle.readable().await?;
+            }
+            Handle::Own(handle, child) => {
+                let _ready = handle.readable().await?;
+                child.wait()?;
+            }
+            Handle::Unwatched(child) => {
+                while child.try_wait()?.is_none() {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+            }
         }
         Ok(())
     }
 
     /// Asks it to end its command's tree and to record that.
-    pub fn terminate(&self) -> io::Result<()> {
-        match pidfd_send_signal(self.handle.as_fd(), Signal::TERM) {
+    pub fn terminate(&mut self) -> io::Result<()> {
+        let sent = match &mut self.0 {
+            Handle::Found(handle) | Handle::Own(handle, _) => pidfd_send_signal(handle.as_fd(), Signal::TERM),
+            // The pid of a child is nobody else's until the child was waited for.
+            Handle::Unwatched(child) => match child.try_wait()? {
+                None => kill_process(Pid::from_child(child), Signal::TERM),
+                Some(_) => Ok(()),
+            },
+        };
+        match sent {
             Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -211,4 +230,19 @@ fn watched(handle: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 /// The running program itself, also after its file was replaced.
 pub(super) fn own_program() -> io::Result<PathBuf> {
     if cfg!(target_os = "linux") { Ok(PathBuf::from("/proc/self/exe")) } else { std::env::current_exe() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_supervisor_that_cannot_be_watched_is_ended_and_waited_for() {
+        let child = Command::new("sleep").arg("1000").spawn().unwrap();
+        let mut supervisor = Supervisor(Handle::Unwatched(child));
+        supervisor.terminate().unwrap();
+        supervisor.ended().await.unwrap();
+        supervisor.ended().await.unwrap();
+        supervisor.terminate().unwrap();
+    }
 }

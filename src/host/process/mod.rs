@@ -5,6 +5,8 @@
 
 pub mod background;
 pub mod command;
+pub mod inherited;
+pub mod limits;
 pub mod tool;
 pub mod tree;
 

@@ -216,6 +216,74 @@ fn a_stopped_spec_goes_on_with_its_attempt_and_where_it_was() {
 }
 
 #[test]
+fn a_wish_to_cancel_outlives_a_give_back() {
+    let (_dir, store) = store();
+    let ids = store.enqueue(vec![spec("s")], NOW).unwrap();
+    let waits = store.enqueue(vec![Spec { after: ids.clone(), ..spec("waits") }], NOW).unwrap().remove(0);
+    let claim = store.claim(1, None, &config(), NOW).unwrap().remove(0);
+    assert_eq!(store.cancel(&ids[0], NOW).unwrap(), Canceled::Ending);
+    let back = |position: &Position| GiveBack {
+        position: position.clone(),
+        changes: vec![],
+        reason: Some("could not be started".into()),
+        not_before: Some(NOW.plus_millis(50)),
+        setback: true,
+    };
+    store.give_back(&claim.fence, back(&claim.position), NOW).unwrap();
+    let seen = one(&store, &ids[0]);
+    assert_eq!((seen.status, seen.reason.as_deref()), (SpecStatus::Canceled, Some("canceled by the user")));
+    assert_eq!(one(&store, &waits).status, SpecStatus::Failed);
+    assert_eq!(store.promote(NOW.plus_millis(50)).unwrap(), None);
+    store.retry(&ids[0], NOW).unwrap();
+    let again = store.claim(1, None, &config(), NOW).unwrap().remove(0);
+    assert_eq!((again.fence.attempt, again.intent), (2, None));
+}
+
+#[test]
+fn a_spec_with_a_command_that_may_run_is_not_queued() {
+    let (_dir, store) = store();
+    store.enqueue(vec![spec("s")], NOW).unwrap();
+    let claim = store.claim(1, None, &config(), NOW).unwrap().remove(0);
+    let step = Step::Act { task: 0, try_number: 1 };
+    let position = Position { step, commands: 1, awaiting: true, ..claim.position.clone() };
+    store.record(&claim.fence, &position, vec![], NOW).unwrap();
+    let back = GiveBack { position, changes: vec![], reason: None, not_before: None, setback: true };
+    assert!(matches!(store.give_back(&claim.fence, back.clone(), NOW), Err(StoreError::Refused(_))));
+    assert_eq!(store.running().unwrap().len(), 1);
+    let back = GiveBack { position: back.position.clone().resumed(), ..back };
+    store.give_back(&claim.fence, back, NOW).unwrap();
+    assert_eq!(store.running().unwrap().len(), 0);
+}
+
+#[test]
+fn a_start_counts_from_when_it_was_made_and_not_from_its_claim() {
+    let (_dir, store) = store();
+    store.enqueue(vec![spec("1"), spec("2")], NOW).unwrap();
+    let claims = store.claim(2, None, &config(), NOW).unwrap();
+    let later = NOW.plus_millis(900);
+    store.started(&claims[0].fence, later).unwrap();
+    assert_eq!(store.starts_since(NOW.plus_millis(500)).unwrap(), [later]);
+    assert_eq!(store.starts_since(NOW).unwrap(), [later], "what was not started has not been");
+    let running = store.running().unwrap();
+    assert_eq!(running.iter().map(|claim| claim.started).collect::<Vec<_>>(), [true, false]);
+}
+
+#[test]
+fn a_superseded_attempt_notes_nothing() {
+    let (_dir, store) = store();
+    let id = store.enqueue(vec![spec("s")], NOW).unwrap().remove(0);
+    let claim = store.claim(1, None, &config(), NOW).unwrap().remove(0);
+    store.note(&claim.fence, vec!["refs/boi/kept/a".into()], Some(Place::At("/w".into()))).unwrap();
+    let seen = one(&store, &id);
+    assert_eq!((seen.kept.as_slice(), seen.worktree.as_deref()), (&["refs/boi/kept/a".to_owned()][..], Some("/w")));
+    store.finish(&claim.fence, &failed(), NOW).unwrap();
+    let stale = store.note(&claim.fence, vec!["refs/boi/kept/b".into()], Some(Place::Gone));
+    assert!(matches!(stale, Err(StoreError::Superseded { .. })));
+    assert_eq!(one(&store, &id).worktree.as_deref(), Some("/w"));
+    assert_eq!(one(&store, &id).kept.len(), 1);
+}
+
+#[test]
 fn a_refusal_by_the_service_counts_setbacks_in_a_row() {
     let (_dir, store) = store();
     store.enqueue(vec![spec("s")], NOW).unwrap();
@@ -253,6 +321,11 @@ fn a_scope_holds_its_specs_and_what_they_wait_for() {
     let claimed = store.claim(9, Some(&second), &config(), NOW).unwrap();
     assert_eq!(claimed.iter().map(|claim| &claim.fence.spec).collect::<Vec<_>>(), [&first]);
     assert_eq!(one(&store, &other).status, SpecStatus::Queued);
+    let mut scope = store.scope(&second).unwrap();
+    scope.sort();
+    let mut expected = vec![first, second[0].clone()];
+    expected.sort();
+    assert_eq!(scope, expected);
 }
 
 #[test]
@@ -278,4 +351,24 @@ fn listings_are_bounded_and_page() {
     let last = store.specs(&page).unwrap();
     assert_eq!((last.specs.len(), last.more), (30, false));
     assert_eq!(last.specs[0].title, "s40");
+}
+
+#[test]
+fn a_listing_by_status_has_the_last_that_ended_first() {
+    let (_dir, store) = store();
+    let ids = store.enqueue((0..4).map(|n| spec(&format!("s{n}"))).collect(), NOW).unwrap();
+    for (claim, after) in store.claim(3, None, &config(), NOW).unwrap().iter().zip([0, 20, 10]) {
+        let ending = if after == 20 { completed() } else { failed() };
+        store.finish(&claim.fence, &ending, NOW.plus_millis(after)).unwrap();
+    }
+    let titles = |status| {
+        let listing = store.specs(&Filter { status: Some(status), ..Filter::default() }).unwrap();
+        listing.specs.into_iter().map(|spec| spec.title).collect::<Vec<_>>()
+    };
+    assert_eq!(titles(SpecStatus::Failed), ["s2", "s0"]);
+    assert_eq!(titles(SpecStatus::Completed), ["s1"]);
+    assert_eq!(titles(SpecStatus::Queued), ["s3"]);
+    store.claim(1, None, &config(), NOW).unwrap();
+    assert_eq!(titles(SpecStatus::Running), ["s3"]);
+    assert_eq!(ids.len(), 4);
 }

@@ -7,6 +7,7 @@
 
 #[cfg(test)]
 mod conformance;
+mod end;
 mod read;
 mod schema;
 mod sqlite;
@@ -16,6 +17,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(test)]
+pub(crate) use self::sqlite::Occupied;
 pub use self::sqlite::{Access, SqliteStore};
 use crate::config::WorkerConfig;
 use crate::decide::step::Change;
@@ -51,6 +54,17 @@ pub struct Claimed {
     pub intent: Option<Intent>,
     /// How often in a row it could not be started, or was refused by the model's service.
     pub setbacks: u32,
+    /// Whether a worker was started since it was claimed.
+    pub started: bool,
+}
+
+/// Where a spec's worktree is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// There.
+    At(String),
+    /// Nowhere: it is gone.
+    Gone,
 }
 
 /// A claimed spec goes back to the queue.
@@ -151,6 +165,16 @@ pub enum StoreError {
         /// The version of this program.
         known: i64,
     },
+    /// The database was written by an earlier boi.
+    #[error("the queue {} has schema version {found}, and this boi reads {known}", path.display())]
+    TooOld {
+        /// Its file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The version of this program.
+        known: i64,
+    },
     /// The attempt that wanted to write is not the current one.
     #[error("attempt {} of {} is superseded", fence.attempt, fence.spec)]
     Superseded {
@@ -177,6 +201,29 @@ pub enum StoreError {
     /// The writer is gone.
     #[error("the queue's writer has ended")]
     Closed,
+    /// It is done, but the database cannot take it.
+    #[error("{what} ended, but it could not be recorded: {reason}; {advice}")]
+    Unrecorded {
+        /// Which specs, in words.
+        what: String,
+        /// Why.
+        reason: String,
+        /// What to do.
+        advice: String,
+    },
+}
+
+impl StoreError {
+    /// Whether the database failed, not the verb: it may be full, locked or broken.
+    pub fn is_of_database(&self) -> bool {
+        matches!(self, StoreError::Sql(_) | StoreError::Closed | StoreError::Open { .. })
+    }
+
+    /// A canceled spec's processes have ended, and the database cannot take it.
+    pub fn canceled_unrecorded(spec: &SpecId, reason: String) -> StoreError {
+        let advice = format!("run `boi cancel {spec}` again once there is room");
+        StoreError::Unrecorded { what: format!("{spec} has"), reason, advice }
+    }
 }
 
 /// The queue. Calls block until they are durable; async callers put them on a blocking thread.
@@ -208,7 +255,8 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Puts a running spec back into the queue, to go on with the same attempt.
+    /// Puts a running spec back into the queue, to go on with the same attempt; one that is to be canceled ends instead.
+    /// Refused while a command of it is awaited: that may be alive, and only a running spec's is looked after.
     fn give_back(&self, fence: &Fence, back: GiveBack, now: Timestamp) -> Result<(), StoreError>;
 
     /// Ends a spec, and the specs that wait for it if it did not complete. Returns those.
@@ -229,7 +277,10 @@ pub trait Store: Send + Sync {
     /// All running attempts.
     fn running(&self) -> Result<Vec<Claimed>, StoreError>;
 
-    /// When workers were last started, within the time since `since`.
+    /// `ids` and all they wait for, directly or not.
+    fn scope(&self, ids: &[SpecId]) -> Result<Vec<SpecId>, StoreError>;
+
+    /// When workers were started, since `since`.
     fn starts_since(&self, since: Timestamp) -> Result<Vec<Timestamp>, StoreError>;
 
     /// Whether claiming is paused.
@@ -238,10 +289,13 @@ pub trait Store: Send + Sync {
     /// Pauses or resumes claiming.
     fn set_paused(&self, paused: bool) -> Result<(), StoreError>;
 
-    /// Notes refs that hold work of a spec which no branch holds.
+    /// Notes refs that hold work of an attempt which no branch holds, and where its worktree is, if that has changed.
+    fn note(&self, fence: &Fence, kept: Vec<String>, worktree: Option<Place>) -> Result<(), StoreError>;
+
+    /// Notes refs that hold work of an ended spec which no branch holds.
     fn keep(&self, spec: &SpecId, refs: Vec<String>) -> Result<(), StoreError>;
 
-    /// Notes that a spec's worktree was laid at `path`, or (`None`) is gone.
+    /// Notes that an ended spec's worktree is at `path`, or (`None`) is gone.
     fn set_worktree(&self, spec: &SpecId, path: Option<String>) -> Result<(), StoreError>;
 
     /// Notes that a spec's branch was deleted.

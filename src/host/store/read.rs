@@ -19,10 +19,27 @@ use crate::domain::view::{Counts, SpecView, TaskView, TryView};
 const USUAL: u32 = 50;
 const USUAL_ENDED: u32 = 10;
 
-const READY: &str = "status = 'queued' AND open_deps = 0 AND not_before IS NULL";
-/// The specs of a scope and all they wait for, directly or not.
+/// The indexes are named because the planner, which knows no numbers, would rather walk the whole queue in its order.
+pub(super) const READY: &str = "SELECT id FROM specs INDEXED BY specs_ready
+     WHERE status = 'queued' AND open_deps = 0 AND not_before IS NULL ORDER BY priority, seq LIMIT ?1";
+/// As `READY`, out of a scope alone, which is small: looked up by id.
+pub(super) const READY_IN_SCOPE: &str = "WITH RECURSIVE scope(id) AS
+         (SELECT value FROM json_each(?1) UNION SELECT deps.needs FROM deps JOIN scope ON deps.spec = scope.id)
+     SELECT specs.id FROM scope CROSS JOIN specs ON specs.id = scope.id
+      WHERE +status = 'queued' AND open_deps = 0 AND not_before IS NULL ORDER BY priority, seq LIMIT ?2";
 const SCOPE: &str = "WITH RECURSIVE scope(id) AS
-    (SELECT value FROM json_each(?1) UNION SELECT deps.needs FROM deps JOIN scope ON deps.spec = scope.id)";
+         (SELECT value FROM json_each(?1) UNION SELECT deps.needs FROM deps JOIN scope ON deps.spec = scope.id)
+     SELECT id FROM scope";
+pub(super) const DUE: &str =
+    "SELECT min(not_before) FROM specs INDEXED BY specs_due WHERE status = 'queued' AND not_before IS NOT NULL";
+pub(super) const STARTS: &str = "SELECT started_at FROM attempts WHERE started_at >= ? ORDER BY 1";
+pub(super) const RUNNING: &str = "SELECT id FROM specs WHERE status = 'running' ORDER BY seq";
+pub(super) const QUEUED: &str = "SELECT id FROM specs WHERE status = 'queued' ORDER BY priority, seq LIMIT ? OFFSET ?";
+pub(super) const LAST_ENDED: &str = "SELECT id FROM specs INDEXED BY specs_ended
+     WHERE status IN ('completed', 'failed', 'canceled') ORDER BY finished_at DESC, seq DESC LIMIT ?";
+pub(super) const ENDED_AS: &str = "SELECT id FROM specs INDEXED BY specs_ended_as
+     WHERE status = ? AND status IN ('completed', 'failed', 'canceled')
+     ORDER BY finished_at DESC, seq DESC LIMIT ? OFFSET ?";
 
 pub(super) fn eligible(c: &Connection, limit: u32, scope: Option<&[SpecId]>) -> Result<u32, StoreError> {
     Ok(u32::try_from(ready(c, limit, scope)?.len()).unwrap_or(u32::MAX))
@@ -31,17 +48,18 @@ pub(super) fn eligible(c: &Connection, limit: u32, scope: Option<&[SpecId]>) -> 
 /// The first `limit` specs that could be claimed, in the order of the queue.
 pub(super) fn ready(c: &Connection, limit: u32, scope: Option<&[SpecId]>) -> Result<Vec<SpecId>, StoreError> {
     let names: Vec<String> = match scope {
-        None => c
-            .prepare_cached(&format!("SELECT id FROM specs WHERE {READY} ORDER BY priority, seq LIMIT ?1"))?
-            .query_map([limit], |row| row.get(0))?
-            .collect::<Result<_, _>>()?,
+        None => c.prepare_cached(READY)?.query_map([limit], |row| row.get(0))?.collect::<Result<_, _>>()?,
         Some(ids) => c
-            .prepare_cached(&format!(
-                "{SCOPE} SELECT id FROM specs WHERE {READY} AND id IN scope ORDER BY priority, seq LIMIT ?2"
-            ))?
+            .prepare_cached(READY_IN_SCOPE)?
             .query_map(params![ids_json(ids), limit], |row| row.get(0))?
             .collect::<Result<_, _>>()?,
     };
+    names.iter().map(|name| id(name)).collect()
+}
+
+pub(super) fn scope(c: &Connection, ids: &[SpecId]) -> Result<Vec<SpecId>, StoreError> {
+    let names: Vec<String> =
+        c.prepare_cached(SCOPE)?.query_map([ids_json(ids)], |row| row.get(0))?.collect::<Result<_, _>>()?;
     names.iter().map(|name| id(name)).collect()
 }
 
@@ -50,9 +68,9 @@ fn ids_json(ids: &[SpecId]) -> String {
 }
 
 pub(super) fn claimed(c: &Connection, spec: &SpecId) -> Result<Claimed, StoreError> {
-    let (attempt, body, config, position, intent, setbacks) = c
+    let (attempt, body, config, position, intent, setbacks, started) = c
         .prepare_cached(
-            "SELECT s.attempt, s.body, a.config, a.position, a.intent, s.setbacks
+            "SELECT s.attempt, s.body, a.config, a.position, a.intent, s.setbacks, a.started_at IS NOT NULL
                FROM specs s JOIN attempts a ON a.spec = s.id AND a.number = s.attempt WHERE s.id = ?",
         )?
         .query_row([spec.as_str()], |row| {
@@ -63,6 +81,7 @@ pub(super) fn claimed(c: &Connection, spec: &SpecId) -> Result<Claimed, StoreErr
                 row.get::<_, String>(3)?,
                 row.get::<_, Option<String>>(4)?,
                 row.get::<_, u32>(5)?,
+                row.get::<_, bool>(6)?,
             ))
         })?;
     let tasks = c
@@ -81,27 +100,21 @@ pub(super) fn claimed(c: &Connection, spec: &SpecId) -> Result<Claimed, StoreErr
             _ => None,
         }),
         setbacks,
+        started,
     })
 }
 
 pub(super) fn running(c: &Connection) -> Result<Vec<Claimed>, StoreError> {
-    let names: Vec<String> = c
-        .prepare_cached("SELECT id FROM specs WHERE status = 'running' ORDER BY seq")?
-        .query_map([], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
+    let names: Vec<String> = c.prepare_cached(RUNNING)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     names.iter().map(|name| claimed(c, &id(name)?)).collect()
 }
 
 pub(super) fn starts_since(c: &Connection, since: Timestamp) -> Result<Vec<Timestamp>, StoreError> {
-    Ok(c.prepare_cached("SELECT coalesce(started_at, claimed_at) FROM attempts WHERE claimed_at >= ? ORDER BY 1")?
-        .query_map([since.0], |row| Ok(Timestamp(row.get(0)?)))?
-        .collect::<Result<_, _>>()?)
+    Ok(c.prepare_cached(STARTS)?.query_map([since.0], |row| Ok(Timestamp(row.get(0)?)))?.collect::<Result<_, _>>()?)
 }
 
 pub(super) fn next_due(c: &Connection) -> Result<Option<Timestamp>, StoreError> {
-    let due: Option<i64> = c
-        .prepare_cached("SELECT min(not_before) FROM specs WHERE status = 'queued' AND not_before IS NOT NULL")?
-        .query_row([], |row| row.get(0))?;
+    let due: Option<i64> = c.prepare_cached(DUE)?.query_row([], |row| row.get(0))?;
     Ok(due.map(Timestamp))
 }
 
@@ -178,25 +191,16 @@ fn chosen(c: &Connection, filter: &Filter) -> Result<Vec<String>, StoreError> {
         Ok(c.prepare_cached(sql)?.query_map(params_from_iter(values), |row| row.get(0))?.collect::<Result<_, _>>()?)
     };
     match filter.status {
-        Some(status) => {
-            let order = if status.is_ended() { "finished_at DESC, seq DESC" } else { "priority, seq" };
-            let sql = format!("SELECT id FROM specs WHERE status = ? ORDER BY {order} LIMIT ? OFFSET ?");
-            list(&sql, vec![status.as_str().to_owned().into(), page.0.into(), page.1.into()])
-        }
+        Some(SpecStatus::Queued) => list(QUEUED, vec![page.0.into(), page.1.into()]),
+        Some(SpecStatus::Running) => list(&format!("{RUNNING} LIMIT ? OFFSET ?"), vec![page.0.into(), page.1.into()]),
+        Some(ended) => list(ENDED_AS, vec![ended.as_str().to_owned().into(), page.0.into(), page.1.into()]),
         None if filter.all => {
             list("SELECT id FROM specs ORDER BY seq DESC LIMIT ? OFFSET ?", vec![page.0.into(), page.1.into()])
         }
         None => {
-            let mut names = list("SELECT id FROM specs WHERE status = 'running' ORDER BY seq", vec![])?;
-            names.extend(list(
-                "SELECT id FROM specs WHERE status = 'queued' ORDER BY priority, seq LIMIT ?",
-                vec![i64::from(limit).into()],
-            )?);
-            names.extend(list(
-                "SELECT id FROM specs WHERE status IN ('completed', 'failed', 'canceled')
-                  ORDER BY finished_at DESC, seq DESC LIMIT ?",
-                vec![i64::from(USUAL_ENDED).into()],
-            )?);
+            let mut names = list(RUNNING, vec![])?;
+            names.extend(list(QUEUED, vec![i64::from(limit).into(), 0.into()])?);
+            names.extend(list(LAST_ENDED, vec![i64::from(USUAL_ENDED).into()])?);
             Ok(names)
         }
     }

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// The schema that this program writes.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE specs (
@@ -81,7 +81,6 @@ CREATE TABLE attempts (
     ended_at   INTEGER,
     PRIMARY KEY (spec, number)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX attempts_claimed ON attempts (claimed_at);
 
 CREATE TABLE tries (
     spec          TEXT NOT NULL,
@@ -134,13 +133,24 @@ CREATE TRIGGER specs_recounted AFTER UPDATE OF status ON specs WHEN OLD.status <
 END;
 ";
 
+/// What version 2 has and version 1 has not.
+const SECOND: &str = "
+CREATE INDEX specs_ended_as ON specs (status, finished_at DESC, seq DESC)
+    WHERE status IN ('completed', 'failed', 'canceled');
+CREATE INDEX attempts_started ON attempts (started_at) WHERE started_at IS NOT NULL;
+DROP INDEX IF EXISTS attempts_claimed;
+";
+
 /// Brings a database to the current schema; a new one gets all of it.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     match version(connection)? {
         VERSION => Ok(()),
-        0 => {
+        from @ (0 | 1) => {
             let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-            transaction.execute_batch(TABLES)?;
+            if from == 0 {
+                transaction.execute_batch(TABLES)?;
+            }
+            transaction.execute_batch(SECOND)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
             Ok(transaction.commit()?)
         }
@@ -153,10 +163,71 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreErr
     match version(connection)? {
         VERSION => Ok(()),
         0 => Err(StoreError::Missing { path: path.to_owned() }),
+        found if found < VERSION => Err(StoreError::TooOld { path: path.to_owned(), found, known: VERSION }),
         found => Err(StoreError::TooNew { path: path.to_owned(), found, known: VERSION }),
     }
 }
 
 fn version(connection: &Connection) -> Result<i64, StoreError> {
     Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::store::{end, read, write};
+
+    fn plan(connection: &Connection, sql: &str) -> String {
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        for parameter in 1..=statement.parameter_count() {
+            statement.raw_bind_parameter(parameter, 1).unwrap();
+        }
+        let mut rows = statement.raw_query();
+        let mut plan = String::new();
+        while let Some(row) = rows.next().unwrap() {
+            plan.push_str(&row.get::<_, String>(3).unwrap());
+            plan.push('\n');
+        }
+        plan
+    }
+
+    #[test]
+    fn nothing_walks_the_whole_queue_or_its_history() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, Path::new("memory")).unwrap();
+        for (sql, index) in [
+            (read::READY, "specs_ready"),
+            (read::READY_IN_SCOPE, "specs_1"),
+            (read::DUE, "specs_due"),
+            (read::STARTS, "attempts_started"),
+            (read::RUNNING, "specs_running"),
+            (read::QUEUED, "specs_queued"),
+            (read::LAST_ENDED, "specs_ended"),
+            (read::ENDED_AS, "specs_ended_as"),
+            (write::PROMOTE, "specs_due"),
+            (end::RELEASE_DEPENDANTS, "specs_1"),
+            (end::FAIL_DEPENDANTS, "specs_1"),
+        ] {
+            let plan = plan(&connection, sql);
+            assert!(
+                plan.contains(&format!("INDEX {index}")) || plan.contains(&format!("autoindex_{index}")),
+                "{sql}\n{plan}"
+            );
+            assert!(!plan.contains("SCAN specs\n") && !plan.contains("SCAN attempts\n"), "{sql}\n{plan}");
+            let sorts = plan.contains("TEMP B-TREE FOR ORDER BY");
+            assert!(!sorts || sql == read::READY_IN_SCOPE, "sorts what an index has in order: {sql}\n{plan}");
+        }
+    }
+
+    #[test]
+    fn a_database_of_the_first_version_gets_what_it_lacks() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(TABLES).unwrap();
+        connection.execute_batch("CREATE INDEX attempts_claimed ON attempts (claimed_at)").unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        assert!(matches!(check(&connection, Path::new("m")), Err(StoreError::TooOld { found: 1, .. })));
+        migrate(&mut connection, Path::new("m")).unwrap();
+        check(&connection, Path::new("m")).unwrap();
+        assert!(plan(&connection, read::ENDED_AS).contains("specs_ended_as"));
+    }
 }

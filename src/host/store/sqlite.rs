@@ -1,19 +1,24 @@
-//! The queue on SQLite: one writer thread with group commit, and a connection for reading.
+//! The queue on SQLite: one writer thread with group commit, and connections for reading.
 //!
 //! Verbs that arrive while a commit is under way share the next one: each runs in a savepoint of its own, so that one
-//! that fails takes none of the others with it, and all are answered after the one commit.
+//! that fails takes none of the others with it, and all are answered after the one commit. A verb never runs outside a
+//! transaction: there it would be durable by itself, whatever its caller is told.
+//!
+//! What the daemon's loop asks has a connection of its own, so that no long listing makes the loop wait.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{FlockOperation, flock};
 
-use super::{Canceled, Claimed, CommandRow, Fence, Filter, GiveBack, Listing, Store, StoreError, read, schema, write};
+use super::{
+    Canceled, Claimed, CommandRow, Fence, Filter, GiveBack, Listing, Place, Store, StoreError, end, read, schema, write,
+};
 use crate::config::WorkerConfig;
 use crate::decide::step::Change;
 use crate::domain::attempt::{Ending, Position};
@@ -24,6 +29,8 @@ use crate::domain::view::Counts;
 
 /// The most verbs that share a commit.
 const GROUP: usize = 64;
+/// How long another process may hold the database's own lock.
+const BUSY: Duration = Duration::from_secs(5);
 
 /// How a database is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +44,14 @@ pub enum Access {
 /// The queue in an SQLite database.
 pub struct SqliteStore {
     path: PathBuf,
-    reader: Mutex<Connection>,
-    writer: Option<Writer>,
+    /// For listings, which may be long.
+    reader: Arc<Mutex<Connection>>,
+    /// For the daemon's loop.
+    scheduler: Arc<Mutex<Connection>>,
+    /// `Err`: why there is none.
+    writer: Result<Writer, String>,
+    /// The writer's lock of a store that cannot write.
+    _stuck: Option<File>,
 }
 
 struct Writer {
@@ -47,56 +60,93 @@ struct Writer {
     _lock: File,
 }
 
-/// Runs in a savepoint, and returns what answers the caller once the commit's fate is known.
-type Job = Box<dyn FnOnce(&Connection) -> Answer + Send>;
+/// A verb on its way to the writer. With a connection it runs, inside a savepoint; without one it is refused, for that
+/// reason, and answers at once.
+type Job = Box<dyn FnOnce(Result<&Connection, &str>) -> Answer + Send>;
+/// Whether to keep what the verb did, and what answers its caller once the commit's fate is known.
+type Answer = (bool, Tell);
 /// `Ok`: committed. `Err`: the commit failed, for this reason.
-type Answer = (bool, Box<dyn FnOnce(Result<(), String>) + Send>);
+type Tell = Box<dyn FnOnce(Result<(), &str>) + Send>;
 
 impl SqliteStore {
     /// Opens the database at `path`.
     pub fn open(path: &Path, access: Access) -> Result<SqliteStore, StoreError> {
+        SqliteStore::open_within(path, access, BUSY)
+    }
+
+    /// As `open`, waiting so long for a database that another process has locked.
+    pub(crate) fn open_within(path: &Path, access: Access, busy: Duration) -> Result<SqliteStore, StoreError> {
         let open_error =
             |source: Box<dyn std::error::Error + Send + Sync>| StoreError::Open { path: path.to_owned(), source };
         let writer = match access {
             Access::Read if !path.exists() => return Err(StoreError::Missing { path: path.to_owned() }),
-            Access::Read => None,
+            Access::Read => Err("it was opened for reading only".to_owned()),
             Access::Write(patience) => {
                 let lock = lock(path, patience)?;
                 private_file(path).map_err(|error| open_error(error.into()))?;
-                let mut connection = connect(path, false).map_err(|error| open_error(error.into()))?;
+                let mut connection = connect(path, false, busy).map_err(|error| open_error(error.into()))?;
                 schema::migrate(&mut connection, path)?;
-                Some(Writer::spawn(connection, lock))
+                Ok(Writer::spawn(connection, lock))
             }
         };
-        let reader = connect(path, true).map_err(|error| open_error(error.into()))?;
-        schema::check(&reader, path)?;
-        Ok(SqliteStore { path: path.to_owned(), reader: Mutex::new(reader), writer })
+        let connect = || connect(path, true, busy).map_err(|error| open_error(error.into()));
+        let (reader, scheduler) = (connect()?, connect()?);
+        match schema::check(&reader, path) {
+            Err(StoreError::TooOld { .. }) => {
+                // Only whoever writes brings it up to date: for a moment, that is this one.
+                drop((reader, scheduler));
+                drop(SqliteStore::open_within(path, Access::Write(Duration::ZERO), busy)?);
+                return SqliteStore::open_within(path, access, busy);
+            }
+            checked => checked?,
+        }
+        let [reader, scheduler] = [reader, scheduler].map(|connection| Arc::new(Mutex::new(connection)));
+        Ok(SqliteStore { path: path.to_owned(), reader, scheduler, writer, _stuck: None })
+    }
+
+    /// Opens the database at `path` for a writer that cannot write, for `reason`: all verbs that write fail with that.
+    /// Reading needs no room beside the database then, since the writer's lock keeps others away.
+    pub fn open_stuck(path: &Path, patience: Duration, reason: &str) -> Result<SqliteStore, StoreError> {
+        let open_error = |source: rusqlite::Error| StoreError::Open { path: path.to_owned(), source: source.into() };
+        let lock = lock(path, patience)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(open_error)?;
+        connection.busy_timeout(BUSY).map_err(open_error)?;
+        // Before anything is read: then the index of the write-ahead log is in memory and no file.
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(open_error)?;
+        connection.pragma_update(None, "query_only", true).map_err(open_error)?;
+        schema::check(&connection, path)?;
+        let reader = Arc::new(Mutex::new(connection));
+        let writer = Err(format!("it cannot be written: {reason}"));
+        Ok(SqliteStore { path: path.to_owned(), scheduler: Arc::clone(&reader), reader, writer, _stuck: Some(lock) })
     }
 
     fn read<T>(&self, verb: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let connection = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let snapshot = connection.unchecked_transaction()?;
-        verb(&snapshot)
+        look(&self.reader, verb)
+    }
+
+    fn schedule<T>(&self, verb: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        look(&self.scheduler, verb)
     }
 
     fn write<T: Send + 'static>(
         &self,
         verb: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let jobs = self.writer.as_ref().and_then(|writer| writer.jobs.as_ref());
-        let jobs = jobs.ok_or_else(|| StoreError::Open {
-            path: self.path.clone(),
-            source: "it was opened for reading only".into(),
-        })?;
+        let writer = self.writer.as_ref();
+        let writer = writer.map_err(|why| StoreError::Open { path: self.path.clone(), source: why.clone().into() })?;
+        let jobs = writer.jobs.as_ref().ok_or(StoreError::Closed)?;
         let (reply, answer) = mpsc::sync_channel(1);
         let job: Job = Box::new(move |connection| {
-            let result = verb(connection);
+            let result = match connection {
+                Ok(connection) => verb(connection),
+                Err(why) => Err(StoreError::Sql(failure(why))),
+            };
             let keep = result.is_ok();
-            let tell = move |committed: Result<(), String>| {
+            let tell = move |committed: Result<(), &str>| {
                 let result = match committed {
-                    Ok(()) => result,
                     Err(why) if result.is_ok() => Err(StoreError::Sql(failure(why))),
-                    Err(_) => result,
+                    _ => result,
                 };
                 // The caller may be gone: it was dropped with its runtime.
                 drop(reply.send(result));
@@ -134,40 +184,78 @@ impl Drop for Writer {
     }
 }
 
+fn look<T>(
+    connection: &Mutex<Connection>,
+    verb: impl FnOnce(&Connection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+    let snapshot = connection.unchecked_transaction()?;
+    verb(&snapshot)
+}
+
 fn commit(connection: &Connection, batch: Vec<Job>) {
-    let begun = connection.execute_batch("BEGIN IMMEDIATE");
-    let answers: Vec<_> = batch.into_iter().map(|job| in_savepoint(connection, job)).collect();
-    let committed = begun.and_then(|()| connection.execute_batch("COMMIT"));
+    // Why nothing of this batch can be committed any more.
+    let mut void = connection.execute_batch("BEGIN IMMEDIATE").err().map(|error| error.to_string());
+    let mut answers = Vec::with_capacity(batch.len());
+    for job in batch {
+        if let Some(why) = &void {
+            refuse(job, why);
+            continue;
+        }
+        match in_savepoint(connection, job) {
+            Ok(tell) => answers.push(tell),
+            Err(why) => void = Some(why),
+        }
+        // SQLite undoes a whole transaction by itself when the disk is full or broken.
+        if void.is_none() && connection.is_autocommit() {
+            void = Some("another change that was to be committed with it failed and undid both".to_owned());
+        }
+    }
+    let committed = match void {
+        Some(why) => Err(why),
+        None => connection.execute_batch("COMMIT").map_err(|error| error.to_string()),
+    };
     if committed.is_err() && !connection.is_autocommit() {
         // The transaction is void either way; a failed rollback is repeated by SQLite when the file is next opened.
         drop(connection.execute_batch("ROLLBACK"));
     }
     for tell in answers {
-        tell(match &committed {
-            Ok(()) => Ok(()),
-            Err(error) => Err(error.to_string()),
-        });
+        tell(committed.as_ref().copied().map_err(String::as_str));
     }
 }
 
-fn in_savepoint(connection: &Connection, job: Job) -> Box<dyn FnOnce(Result<(), String>) + Send> {
-    let opened = connection.execute_batch("SAVEPOINT verb");
-    let (keep, tell) = job(connection);
+/// Runs a verb. `Err`: what it did can be neither kept nor undone by itself, and its caller knows that it failed.
+fn in_savepoint(connection: &Connection, job: Job) -> Result<Tell, String> {
+    if let Err(error) = connection.execute_batch("SAVEPOINT verb") {
+        let why = error.to_string();
+        refuse(job, &why);
+        return Err(why);
+    }
+    let (keep, tell) = job(Ok(connection));
     let ending = if keep { "RELEASE verb" } else { "ROLLBACK TO verb; RELEASE verb" };
-    match opened.and_then(|()| connection.execute_batch(ending)) {
-        Ok(()) => tell,
-        Err(error) => Box::new(move |_| tell(Err(error.to_string()))),
+    match connection.execute_batch(ending) {
+        Ok(()) => Ok(tell),
+        Err(error) => {
+            let why = error.to_string();
+            tell(Err(&why));
+            Err(why)
+        }
     }
 }
 
-fn failure(why: String) -> rusqlite::Error {
-    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR), Some(why))
+fn refuse(job: Job, why: &str) {
+    let (_, tell) = job(Err(why));
+    tell(Err(why));
 }
 
-fn connect(path: &Path, read_only: bool) -> Result<Connection, rusqlite::Error> {
+fn failure(why: &str) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR), Some(why.to_owned()))
+}
+
+fn connect(path: &Path, read_only: bool, busy: Duration) -> Result<Connection, rusqlite::Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.busy_timeout(busy)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "query_only", read_only)?;
@@ -203,7 +291,7 @@ impl Store for SqliteStore {
     }
 
     fn eligible(&self, limit: u32, scope: Option<&[SpecId]>) -> Result<u32, StoreError> {
-        self.read(|connection| read::eligible(connection, limit, scope))
+        self.schedule(|connection| read::eligible(connection, limit, scope))
     }
 
     fn claim(
@@ -240,45 +328,54 @@ impl Store for SqliteStore {
 
     fn finish(&self, fence: &Fence, ending: &Ending, now: Timestamp) -> Result<Vec<SpecId>, StoreError> {
         let (fence, ending) = (fence.clone(), ending.clone());
-        self.write(move |connection| write::finish(connection, &fence, &ending, now))
+        self.write(move |connection| end::finish(connection, &fence, &ending, now))
     }
 
     fn cancel(&self, spec: &SpecId, now: Timestamp) -> Result<Canceled, StoreError> {
         let spec = spec.clone();
-        self.write(move |connection| write::cancel(connection, &spec, now))
+        self.write(move |connection| end::cancel(connection, &spec, now))
     }
 
     fn stop(&self, fence: &Fence) -> Result<(), StoreError> {
         let fence = fence.clone();
-        self.write(move |connection| write::stop(connection, &fence))
+        self.write(move |connection| end::stop(connection, &fence))
     }
 
     fn retry(&self, spec: &SpecId, now: Timestamp) -> Result<Vec<SpecId>, StoreError> {
         let spec = spec.clone();
-        self.write(move |connection| write::retry(connection, &spec, now))
+        self.write(move |connection| end::retry(connection, &spec, now))
     }
 
     fn promote(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        match self.read(read::next_due)? {
+        match self.schedule(read::next_due)? {
             Some(due) if due <= now => self.write(move |connection| write::promote(connection, now)),
             next => Ok(next),
         }
     }
 
     fn running(&self) -> Result<Vec<Claimed>, StoreError> {
-        self.read(read::running)
+        self.schedule(read::running)
+    }
+
+    fn scope(&self, ids: &[SpecId]) -> Result<Vec<SpecId>, StoreError> {
+        self.schedule(|connection| read::scope(connection, ids))
     }
 
     fn starts_since(&self, since: Timestamp) -> Result<Vec<Timestamp>, StoreError> {
-        self.read(|connection| read::starts_since(connection, since))
+        self.schedule(|connection| read::starts_since(connection, since))
     }
 
     fn paused(&self) -> Result<bool, StoreError> {
-        self.read(read::paused)
+        self.schedule(read::paused)
     }
 
     fn set_paused(&self, paused: bool) -> Result<(), StoreError> {
         self.write(move |connection| write::set_paused(connection, paused))
+    }
+
+    fn note(&self, fence: &Fence, kept: Vec<String>, worktree: Option<Place>) -> Result<(), StoreError> {
+        let fence = fence.clone();
+        self.write(move |connection| write::note(connection, &fence, &kept, worktree.as_ref()))
     }
 
     fn keep(&self, spec: &SpecId, refs: Vec<String>) -> Result<(), StoreError> {
@@ -310,5 +407,85 @@ impl Store for SqliteStore {
 
     fn counts(&self) -> Result<Counts, StoreError> {
         self.read(read::counts)
+    }
+}
+
+/// Keeps every other connection from writing to the database at `path` until it is dropped.
+#[cfg(test)]
+pub(crate) struct Occupied(Connection);
+
+#[cfg(test)]
+impl Occupied {
+    pub(crate) fn new(path: &Path) -> Occupied {
+        let connection = Connection::open(path).unwrap();
+        connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+        Occupied(connection)
+    }
+}
+
+#[cfg(test)]
+impl Drop for Occupied {
+    fn drop(&mut self) {
+        self.0.execute_batch("ROLLBACK").unwrap();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paused(store: &SqliteStore) -> bool {
+        store.paused().unwrap()
+    }
+
+    #[test]
+    fn nothing_is_done_while_another_process_holds_the_database() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("boi.db");
+        let store = SqliteStore::open_within(&path, Access::Write(Duration::ZERO), Duration::from_millis(10)).unwrap();
+        let occupied = Occupied::new(&path);
+        assert!(matches!(store.set_paused(true), Err(StoreError::Sql(_))));
+        drop(occupied);
+        assert!(!paused(&store), "a verb that failed has changed nothing");
+        store.set_paused(true).unwrap();
+        assert!(paused(&store));
+    }
+
+    #[test]
+    fn a_stuck_store_reads_what_is_committed_without_files_beside_it() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("boi.db");
+        SqliteStore::open(&path, Access::Write(Duration::ZERO)).unwrap().set_paused(true).unwrap();
+        // In the place of a file for which there is no room.
+        std::fs::create_dir(dir.path().join("boi.db-shm")).unwrap();
+        let store = SqliteStore::open_stuck(&path, Duration::ZERO, "no room").unwrap();
+        assert!(paused(&store));
+        assert!(store.running().unwrap().is_empty());
+        assert!(store.set_paused(false).unwrap_err().to_string().ends_with("it cannot be written: no room"));
+        let second = SqliteStore::open_stuck(&path, Duration::ZERO, "no room");
+        assert!(matches!(second, Err(StoreError::InUse { .. })));
+    }
+
+    #[test]
+    fn a_transaction_that_is_undone_midway_takes_all_of_its_verbs_with_it() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE t (n INTEGER)").unwrap();
+        let (answer, answers) = mpsc::channel();
+        let job = |sql: &'static str| -> Job {
+            let answer = answer.clone();
+            Box::new(move |connection| {
+                let done = connection.is_ok_and(|connection| connection.execute_batch(sql).is_ok());
+                let tell = move |committed: Result<(), &str>| answer.send((sql, committed.is_ok())).unwrap();
+                (done, Box::new(tell))
+            })
+        };
+        commit(&connection, vec![job("INSERT INTO t VALUES (1)"), job("ROLLBACK"), job("INSERT INTO t VALUES (2)")]);
+        let told: Vec<_> = answers.try_iter().collect();
+        assert_eq!(told.len(), 3, "each caller is answered once: {told:?}");
+        assert!(told.iter().all(|(_, committed)| !committed), "{told:?}");
+        let rows: i64 = connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap();
+        assert_eq!(rows, 0);
+        commit(&connection, vec![job("INSERT INTO t VALUES (3)")]);
+        assert_eq!(answers.try_iter().next(), Some(("INSERT INTO t VALUES (3)", true)));
     }
 }

@@ -3,14 +3,16 @@
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 use serde::Serialize;
 
-use super::{Canceled, Claimed, Fence, GiveBack, StoreError, read};
+use super::{Claimed, Fence, GiveBack, Place, StoreError, end, read};
 use crate::config::WorkerConfig;
 use crate::decide::step::Change;
-use crate::domain::attempt::{Ending, Intent, Laying, Position, SpecStatus, Step};
+use crate::domain::attempt::{Ending, Laying, Position, SpecStatus, Step};
 use crate::domain::id::SpecId;
-use crate::domain::outcome::Delivery;
 use crate::domain::spec::{Base, Deliver, Spec};
 use crate::domain::time::Timestamp;
+
+pub(super) const PROMOTE: &str = "UPDATE specs INDEXED BY specs_due SET not_before = NULL, reason = NULL
+     WHERE status = 'queued' AND not_before IS NOT NULL AND not_before <= ?";
 
 /// How many random ids of one length are tried before a longer one is.
 const DRAWS: usize = 8;
@@ -72,7 +74,7 @@ fn fresh_id(c: &Connection) -> Result<SpecId, StoreError> {
 }
 
 /// A dependency's status, and whether who waits for it may go on: completed, and merged if it merges.
-fn dependency_state(c: &Connection, id: &SpecId) -> Result<(SpecStatus, bool), StoreError> {
+pub(super) fn dependency_state(c: &Connection, id: &SpecId) -> Result<(SpecStatus, bool), StoreError> {
     let row = c
         .prepare_cached("SELECT status, merges, delivery FROM specs WHERE id = ?")?
         .query_row([id.as_str()], |row| {
@@ -153,7 +155,7 @@ pub(super) fn started(c: &Connection, fence: &Fence, now: Timestamp) -> Result<(
 }
 
 /// Passes only when `fence` is the running attempt of its spec.
-fn current(c: &Connection, fence: &Fence) -> Result<(), StoreError> {
+pub(super) fn current(c: &Connection, fence: &Fence) -> Result<(), StoreError> {
     let holds = c
         .prepare_cached("SELECT 1 FROM specs WHERE id = ? AND attempt = ? AND status = 'running'")?
         .exists(params![fence.spec.as_str(), fence.attempt])?;
@@ -262,7 +264,18 @@ fn signed(count: u64) -> i64 {
 }
 
 pub(super) fn give_back(c: &Connection, fence: &Fence, back: &GiveBack, now: Timestamp) -> Result<(), StoreError> {
+    if back.position.awaiting {
+        let spec = &fence.spec;
+        return Err(StoreError::Refused(format!("{spec} cannot be queued again: a command of it may be running")));
+    }
     record(c, fence, &back.position, &back.changes, now)?;
+    let canceled = c
+        .prepare_cached("SELECT 1 FROM attempts WHERE spec = ? AND number = ? AND intent = 'cancel'")?
+        .exists(params![fence.spec.as_str(), fence.attempt])?;
+    if canceled {
+        end::finish(c, fence, &Ending::Canceled, now)?;
+        return Ok(());
+    }
     c.prepare_cached(
         "UPDATE specs SET status = 'queued', resumes = 1, reason = :reason, not_before = :not_before,
                 setbacks = CASE WHEN :setback THEN setbacks + 1 ELSE 0 END WHERE id = :id",
@@ -276,193 +289,8 @@ pub(super) fn give_back(c: &Connection, fence: &Fence, back: &GiveBack, now: Tim
     Ok(())
 }
 
-pub(super) fn finish(
-    c: &Connection,
-    fence: &Fence,
-    ending: &Ending,
-    now: Timestamp,
-) -> Result<Vec<SpecId>, StoreError> {
-    current(c, fence)?;
-    c.prepare_cached("UPDATE attempts SET ended_at = ?, intent = NULL WHERE spec = ? AND number = ?")?
-        .execute(params![now.0, fence.spec.as_str(), fence.attempt])?;
-    let id = &fence.spec;
-    let (status, reason, delivery) = match ending {
-        Ending::Completed { delivery, reason } => (SpecStatus::Completed, reason.clone(), *delivery),
-        Ending::Failed { task: Some(task), reason } => {
-            let name: String = c
-                .prepare_cached("SELECT id FROM tasks WHERE spec = ? AND idx = ?")?
-                .query_row(params![id.as_str(), task], |row| row.get(0))?;
-            (SpecStatus::Failed, Some(format!("task {name}: {reason}")), None)
-        }
-        Ending::Failed { task: None, reason } => (SpecStatus::Failed, Some(reason.clone()), None),
-        Ending::Canceled => (SpecStatus::Canceled, Some("canceled by the user".to_owned()), None),
-    };
-    let merges: bool = c
-        .prepare_cached(
-            "UPDATE specs SET status = :status, reason = :reason, delivery = :delivery, finished_at = :now, setbacks = 0
-              WHERE id = :id RETURNING merges",
-        )?
-        .query_row(
-            named_params! {
-                ":status": status.as_str(), ":reason": reason, ":delivery": delivery.map(delivery_name),
-                ":now": now.0, ":id": id.as_str(),
-            },
-            |row| row.get(0),
-        )?;
-    c.prepare_cached("UPDATE tasks SET status = 'skipped' WHERE spec = ? AND status IN ('pending', 'running')")?
-        .execute([id.as_str()])?;
-    if status == SpecStatus::Completed {
-        if !merges || delivery == Some(Delivery::Merged) {
-            c.prepare_cached(
-                "UPDATE specs SET open_deps = open_deps - 1 WHERE id IN (SELECT spec FROM deps WHERE needs = ?)",
-            )?
-            .execute([id.as_str()])?;
-        }
-        return Ok(Vec::new());
-    }
-    fail_dependants(c, id, status, now)
-}
-
-/// Fails what waits for `root`, and what waits for that, each with its reason.
-fn fail_dependants(
-    c: &Connection,
-    root: &SpecId,
-    status: SpecStatus,
-    now: Timestamp,
-) -> Result<Vec<SpecId>, StoreError> {
-    let mut failed = Vec::new();
-    let mut causes = vec![(root.clone(), status)];
-    while let Some((cause, status)) = causes.pop() {
-        let reason = match status {
-            SpecStatus::Canceled => format!("waits for {cause}, which was canceled"),
-            _ => format!("waits for {cause}, which failed"),
-        };
-        let dependants: Vec<String> = c
-            .prepare_cached(
-                "UPDATE specs SET status = 'failed', reason = :reason, failed_by = :cause, finished_at = :now
-                  WHERE status = 'queued' AND id IN (SELECT spec FROM deps WHERE needs = :cause) RETURNING id",
-            )?
-            .query_map(named_params! {":reason": reason, ":cause": cause.as_str(), ":now": now.0}, |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        for id in dependants {
-            c.prepare_cached("UPDATE tasks SET status = 'skipped' WHERE spec = ? AND status = 'pending'")?
-                .execute([&id])?;
-            let id = read::id(&id)?;
-            causes.push((id.clone(), SpecStatus::Failed));
-            failed.push(id);
-        }
-    }
-    Ok(failed)
-}
-
-pub(super) fn cancel(c: &Connection, id: &SpecId, now: Timestamp) -> Result<Canceled, StoreError> {
-    let (status, _) = dependency_state(c, id)?;
-    match status {
-        SpecStatus::Queued => {
-            c.prepare_cached(
-                "UPDATE specs SET status = 'canceled', reason = 'canceled by the user', finished_at = ?,
-                        not_before = NULL, resumes = 0 WHERE id = ?",
-            )?
-            .execute(params![now.0, id.as_str()])?;
-            c.prepare_cached(
-                "UPDATE tasks SET status = 'skipped' WHERE spec = ? AND status IN ('pending', 'running')",
-            )?
-            .execute([id.as_str()])?;
-            fail_dependants(c, id, SpecStatus::Canceled, now)?;
-            Ok(Canceled::Now)
-        }
-        SpecStatus::Running => {
-            intend(c, id, Intent::Cancel)?;
-            Ok(Canceled::Ending)
-        }
-        ended => Ok(Canceled::EndedBefore(ended)),
-    }
-}
-
-pub(super) fn stop(c: &Connection, fence: &Fence) -> Result<(), StoreError> {
-    current(c, fence)?;
-    intend(c, &fence.spec, Intent::Stop)
-}
-
-/// A wish to cancel is never weakened to one to stop.
-fn intend(c: &Connection, id: &SpecId, intent: Intent) -> Result<(), StoreError> {
-    c.prepare_cached(
-        "UPDATE attempts SET intent = :intent WHERE spec = :id AND intent IS NOT 'cancel'
-            AND number = (SELECT attempt FROM specs WHERE id = :id)",
-    )?
-    .execute(named_params! {":intent": read::intent_name(intent), ":id": id.as_str()})?;
-    Ok(())
-}
-
-pub(super) fn retry(c: &Connection, id: &SpecId, now: Timestamp) -> Result<Vec<SpecId>, StoreError> {
-    let (status, satisfied) = dependency_state(c, id)?;
-    match status {
-        SpecStatus::Queued | SpecStatus::Running => {
-            return Err(StoreError::Refused(format!("{id} is {}: there is nothing to retry", status.as_str())));
-        }
-        SpecStatus::Completed if satisfied => {
-            return Err(StoreError::Refused(format!("{id} is completed: there is nothing to retry")));
-        }
-        _ => {}
-    }
-    if let Some(blocker) = blocker(c, id)? {
-        return Err(StoreError::Refused(format!(
-            "{id} waits for {blocker}, which has not completed: `boi retry {blocker}` queues both again"
-        )));
-    }
-    let mut queued = Vec::new();
-    let mut next = vec![id.clone()];
-    while let Some(id) = next.pop() {
-        if let Some(blocker) = blocker(c, &id)? {
-            c.prepare_cached("UPDATE specs SET failed_by = ?, reason = ? WHERE id = ?")?.execute(params![
-                blocker.as_str(),
-                format!("waits for {blocker}, which has not completed"),
-                id.as_str()
-            ])?;
-            continue;
-        }
-        requeue(c, &id, now)?;
-        let dependants: Vec<String> = c
-            .prepare_cached("SELECT id FROM specs WHERE failed_by = ? AND status = 'failed' ORDER BY seq")?
-            .query_map([id.as_str()], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        for dependant in &dependants {
-            next.push(read::id(dependant)?);
-        }
-        queued.push(id);
-    }
-    Ok(queued)
-}
-
-/// A spec that `id` waits for and that ended without completing.
-fn blocker(c: &Connection, id: &SpecId) -> Result<Option<SpecId>, StoreError> {
-    let name: Option<String> = c
-        .prepare_cached(
-            "SELECT d.needs FROM deps d JOIN specs s ON s.id = d.needs
-              WHERE d.spec = ? AND s.status IN ('failed', 'canceled') ORDER BY s.seq LIMIT 1",
-        )?
-        .query_row([id.as_str()], |row| row.get(0))
-        .optional()?;
-    name.map(|name| read::id(&name)).transpose()
-}
-
-fn requeue(c: &Connection, id: &SpecId, now: Timestamp) -> Result<(), StoreError> {
-    c.prepare_cached(
-        "UPDATE specs SET status = 'queued', reason = NULL, failed_by = NULL, finished_at = NULL, not_before = NULL,
-                resumes = 0, setbacks = 0, queued_at = :now,
-                open_deps = (SELECT count(*) FROM deps d JOIN specs s ON s.id = d.needs WHERE d.spec = specs.id
-                    AND NOT (s.status = 'completed' AND (NOT s.merges OR coalesce(s.delivery, '') = 'merged')))
-          WHERE id = :id",
-    )?
-    .execute(named_params! {":id": id.as_str(), ":now": now.0})?;
-    c.prepare_cached("UPDATE tasks SET status = 'pending' WHERE spec = ? AND status <> 'done'")?
-        .execute([id.as_str()])?;
-    Ok(())
-}
-
 pub(super) fn promote(c: &Connection, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-    c.prepare_cached("UPDATE specs SET not_before = NULL, reason = NULL WHERE status = 'queued' AND not_before <= ?")?
-        .execute([now.0])?;
+    c.prepare_cached(PROMOTE)?.execute([now.0])?;
     read::next_due(c)
 }
 
@@ -473,6 +301,16 @@ pub(super) fn set_paused(c: &Connection, paused: bool) -> Result<(), StoreError>
         "false"
     }])?;
     Ok(())
+}
+
+pub(super) fn note(c: &Connection, fence: &Fence, kept: &[String], worktree: Option<&Place>) -> Result<(), StoreError> {
+    current(c, fence)?;
+    keep(c, &fence.spec, kept)?;
+    match worktree {
+        Some(Place::At(path)) => set_worktree(c, &fence.spec, Some(path)),
+        Some(Place::Gone) => set_worktree(c, &fence.spec, None),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn keep(c: &Connection, id: &SpecId, refs: &[String]) -> Result<(), StoreError> {
@@ -490,14 +328,6 @@ pub(super) fn set_worktree(c: &Connection, id: &SpecId, path: Option<&str>) -> R
 pub(super) fn forget_branch(c: &Connection, id: &SpecId) -> Result<(), StoreError> {
     c.prepare_cached("UPDATE specs SET has_branch = 0 WHERE id = ?")?.execute([id.as_str()])?;
     Ok(())
-}
-
-fn delivery_name(delivery: Delivery) -> &'static str {
-    match delivery {
-        Delivery::Branch => "branch",
-        Delivery::Merged => "merged",
-        Delivery::Unmerged => "unmerged",
-    }
 }
 
 fn encode<T: Serialize>(what: &str, value: &T) -> Result<String, StoreError> {

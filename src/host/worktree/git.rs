@@ -13,33 +13,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use super::Error;
+use crate::host::process::inherited;
 
-/// Variables that point git at another repository, index, object store or configuration, or change how it reads paths.
+/// Variables that change how git reads paths, names its refs or finds attributes, besides those that point it at another
+/// repository.
 const CLEARED: &[&str] = &[
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_ATTR_SOURCE",
-    "GIT_COMMON_DIR",
-    "GIT_CONFIG",
-    "GIT_CONFIG_COUNT",
-    "GIT_CONFIG_PARAMETERS",
-    "GIT_DIR",
     "GIT_GLOB_PATHSPECS",
-    "GIT_GRAFT_FILE",
     "GIT_ICASE_PATHSPECS",
-    "GIT_IMPLICIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_INTERNAL_SUPER_PREFIX",
     "GIT_LITERAL_PATHSPECS",
     "GIT_NAMESPACE",
     "GIT_NOGLOB_PATHSPECS",
-    "GIT_NO_REPLACE_OBJECTS",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_PREFIX",
     "GIT_QUARANTINE_PATH",
     "GIT_REFLOG_ACTION",
-    "GIT_REPLACE_REF_BASE",
-    "GIT_SHALLOW_FILE",
-    "GIT_WORK_TREE",
 ];
 
 /// Settings for every git process: none of the user's hooks, signatures or background jobs.
@@ -96,7 +82,7 @@ impl Git {
 
     fn new(dir: &Path) -> Git {
         let mut command = Command::new("git");
-        for name in CLEARED {
+        for name in inherited::GIT_LOCAL.iter().chain(CLEARED) {
             command.env_remove(name);
         }
         command.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").env("GIT_EDITOR", "true");

@@ -1,0 +1,51 @@
+//! What a program that boi starts does not inherit from the environment that boi was started in.
+
+/// Variables that tie git to one repository: what `git rev-parse --local-env-vars` names, of every version.
+pub const GIT_LOCAL: &[&str] = &[
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+];
+
+/// Besides, for commands: of an agent or a command of boi's that boi itself may run under, and of the service manager
+/// that started the daemon, which takes messages from the daemon alone.
+pub const OF_ANOTHER: &[&str] = &[
+    "BOI_ATTEMPT",
+    "BOI_SPEC",
+    "BOI_TASK",
+    "BOI_TRY",
+    "CLAUDECODE",
+    "LISTEN_FDNAMES",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variable_that_git_calls_local_is_known() {
+        let output = std::process::Command::new("git").args(["rev-parse", "--local-env-vars"]).output().unwrap();
+        let named = String::from_utf8(output.stdout).unwrap();
+        assert!(named.lines().count() > 5, "{named}");
+        let unknown: Vec<&str> = named.lines().filter(|name| !GIT_LOCAL.contains(name)).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
+}

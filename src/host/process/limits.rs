@@ -1,0 +1,28 @@
+//! How many files a process may have open. The daemon needs some for each worker; what it starts gets the limit that the
+//! user set, since programs exist that go through every descriptor they could have.
+
+use std::sync::OnceLock;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+static BEFORE: OnceLock<Option<u64>> = OnceLock::new();
+
+/// Raises this process's soft limit to its hard one.
+pub fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    // A second call would find what the first has set.
+    BEFORE.get_or_init(|| {
+        let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+        raised.ok().and(limit.current)
+    });
+}
+
+/// The soft limit that this process had before it was raised; `None`: it was not.
+pub fn open_files_before() -> Option<u64> {
+    BEFORE.get().copied().flatten()
+}
+
+/// Sets this process's soft limit.
+pub fn set_open_files(soft: u64) -> rustix::io::Result<()> {
+    setrlimit(Resource::Nofile, Rlimit { current: Some(soft), ..getrlimit(Resource::Nofile) })
+}
