@@ -7,9 +7,9 @@ use crate::config::{Config, Loaded, MAX_BYTES};
 use crate::decide::settle::{Held, Look, Next, Notice, Settle};
 use crate::domain::time::Timestamp;
 use crate::domain::verdict::{ReloadOutcome, Trigger, Verdict};
+use crate::host::clock;
 use crate::host::config_file::{self, Found, Stamp};
 use crate::host::paths::Home;
-use crate::host::{clock, files};
 
 use super::{ConfigError, hash, hex, validate};
 
@@ -65,16 +65,6 @@ pub fn boot(home: &Home) -> Result<Booted, ConfigError> {
         ..verdict(ReloadOutcome::Rejected, disk.as_deref(), &good, errors, warnings, clock::now())
     };
     Ok(Booted { config: loaded.config, degraded: Some(refusal.to_string()), verdict, stamp, bytes: None })
-}
-
-impl Booted {
-    /// Keeps what is in force for a start with a bad file.
-    pub(super) fn keep(&self, home: &Home) -> std::io::Result<()> {
-        match &self.bytes {
-            Some(bytes) => files::replace(&home.last_good_config(), bytes, files::Durability::Power),
-            None => Ok(()),
-        }
-    }
 }
 
 fn read(home: &Home, bytes: &[u8]) -> Result<(Loaded, Vec<String>), ConfigError> {

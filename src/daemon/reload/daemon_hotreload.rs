@@ -249,18 +249,22 @@ fn a_bad_file_at_boot_means_the_last_good_one_loudly_or_none_at_all() {
     let mut scene = Scene::new("max_workers = 3\n");
     scene.saved("max_workers = 8\n");
     let home = scene.home();
+    let Scene { dir, judge, .. } = scene;
+    // What it keeps is on disk when it has gone.
+    drop(judge);
     fs::write(home.config_file(), "max_workers = \n").unwrap();
     let degraded = boot(&home).unwrap();
     assert_eq!(degraded.config.max_workers, 8);
     assert!(degraded.degraded.as_ref().unwrap().contains("config.toml:1"), "{degraded:?}");
     assert!(degraded.view().degraded);
 
-    let Scene { dir, .. } = scene;
     let mut scene = Scene::over(dir, &home);
     assert!(scene.judge.view().degraded);
     assert_eq!(scene.saved("max_workers = 9\n").outcome, ReloadOutcome::Applied);
     assert!(!scene.view().degraded);
 
+    let Scene { dir: _dir, judge, .. } = scene;
+    drop(judge);
     fs::write(home.config_file(), "max_workers = \n").unwrap();
     fs::remove_file(home.last_good_config()).unwrap();
     assert!(boot(&home).is_err());
@@ -272,7 +276,10 @@ fn a_bad_file_at_boot_means_the_last_good_one_loudly_or_none_at_all() {
 fn the_verdict_is_recorded() {
     let mut scene = Scene::new("");
     let told = scene.saved("max_workers = 2\n");
-    let recorded: Verdict = serde_json::from_slice(&fs::read(scene.home().reload_record()).unwrap()).unwrap();
+    let home = scene.home();
+    let Scene { dir: _dir, judge, .. } = scene;
+    drop(judge);
+    let recorded: Verdict = serde_json::from_slice(&fs::read(home.reload_record()).unwrap()).unwrap();
     assert_eq!(recorded, told);
     assert_eq!((recorded.micros, recorded.hash_on_disk.as_ref()), (7, recorded.hash_in_force.as_ref()));
 }

@@ -8,15 +8,16 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tracing::{debug, error, info, warn};
 
+use super::keep::Keeper;
 use super::{Booted, ConfigError, hash, hex, validate};
 use crate::config::changes::{self, Plan};
 use crate::config::{Config, HotConfig, Loaded};
 use crate::decide::settle::Hash;
 use crate::domain::verdict::{Change, ReloadOutcome, Trigger, Verdict, WatchMode};
 use crate::domain::view::ConfigView;
+use crate::host::clock;
 use crate::host::config_file::Stamp;
 use crate::host::paths::Home;
-use crate::host::{clock, files};
 
 /// Puts a log filter in force; `Err`: why it cannot be.
 type SetLog = dyn Fn(&str) -> Result<(), String> + Send;
@@ -50,6 +51,7 @@ pub struct Judge {
     validate: Validate,
     stamp: Stamp,
     view: ConfigView,
+    keeper: Keeper,
     asked: u64,
     in_force: Option<String>,
     /// The last content that was rejected, so that it is complained about once.
@@ -63,6 +65,7 @@ impl Judge {
             in_force: booted.verdict.hash_in_force.clone(),
             stamp: booted.stamp.clone(),
             view: booted.view(),
+            keeper: Keeper::new(&home),
             home,
             hot,
             outlets,
@@ -70,8 +73,10 @@ impl Judge {
             asked: 0,
             rejected: None,
         };
-        judge.keep(|judge| booted.keep(&judge.home));
-        judge.record();
+        if let Some(bytes) = &booted.bytes {
+            judge.keeper.good(bytes);
+        }
+        judge.keeper.verdict(&booted.verdict);
         judge
     }
 
@@ -146,11 +151,11 @@ impl Judge {
         if verdict.outcome == ReloadOutcome::Applied {
             self.view.last_applied = Some(verdict.clone());
         }
+        self.keeper.verdict(&verdict);
         self.view.verdict = Some(verdict);
         (self.outlets.tell)(&self.view);
-        self.record();
         if let (true, Content::Bytes(bytes)) = (good, content) {
-            self.keep(|judge| files::replace(&judge.home.last_good_config(), &bytes, files::Durability::Power));
+            self.keeper.good(&bytes);
         }
     }
 
@@ -233,19 +238,6 @@ impl Judge {
         };
         warn!(attempt = verdict.attempt, "configuration: {why}");
         verdict.errors = vec![why];
-    }
-
-    fn record(&self) {
-        if let Some(verdict) = &self.view.verdict {
-            self.keep(|judge| files::write_record(&judge.home.reload_record(), verdict, files::Durability::Process));
-        }
-    }
-
-    /// What cannot be kept is no reason not to go on.
-    fn keep(&self, write: impl FnOnce(&Judge) -> std::io::Result<()>) {
-        if let Err(error) = write(self) {
-            warn!(%error, "cannot keep what became of the configuration below {}", self.home.root().display());
-        }
     }
 }
 

@@ -14,6 +14,7 @@
 
 mod boot;
 mod judge;
+mod keep;
 
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
