@@ -1,5 +1,6 @@
 //! `boi daemon start|stop|restart|status`: the daemon in the background.
 
+use std::path::PathBuf;
 use std::process::Child;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ use crate::host::store::{Filter, Store};
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
 /// How long a daemon may take to leave its workers and end.
 const LEAVES_WITHIN: Duration = Duration::from_secs(30);
+/// How long the socket of a daemon that has ended may linger.
+const GOES_WITHIN: Duration = Duration::from_secs(2);
 /// How often a daemon that starts or ends is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// How often one that stops its workers is.
@@ -57,9 +60,9 @@ pub(super) async fn restart(context: &Context, json: bool) -> Result<ExitCode, C
         return Err(CliError::new(FAILED, "the daemon changed meanwhile").hint("say it again"));
     }
     // The new one starts first, and waits for the seat: so nobody is without a daemon for long.
-    let mut child = spawn(context)?;
+    let begun = spawn(context)?;
     target.send(Signal::TERM)?;
-    let daemon = listening(context, &mut child, Some(old.pid)).await?;
+    let daemon = listening(context, begun, Some(old.pid)).await?;
     told(context, &daemon, "restarted; what ran was taken over", json)
 }
 
@@ -207,7 +210,19 @@ async fn status(client: &Client) -> Result<StatusView, CliError> {
     Ok(Backend::Daemon(client.clone()).status(filter, None).await?.status)
 }
 
+/// The daemon that runs, and what it says of itself.
 async fn running(context: &Context) -> Result<Option<(Client, DaemonView)>, CliError> {
+    let until = Instant::now() + GOES_WITHIN;
+    loop {
+        match ask_whether_one_runs(context).await {
+            // The socket of one that is just ending may accept once more.
+            Err(error) if error.is_away() && Instant::now() < until => sleep(LOOK_AGAIN).await,
+            told => return told,
+        }
+    }
+}
+
+async fn ask_whether_one_runs(context: &Context) -> Result<Option<(Client, DaemonView)>, CliError> {
     let Some(client) = Client::connect(&context.home.socket()).await? else { return Ok(None) };
     let daemon = status(&client).await?.daemon;
     Ok(daemon.map(|daemon| (client, daemon)))
@@ -221,21 +236,30 @@ fn target(daemon: &DaemonView) -> Result<process::Target, CliError> {
 
 /// Starts a daemon in the background and waits until it listens.
 async fn begin(context: &Context) -> Result<DaemonView, CliError> {
-    let mut child = spawn(context)?;
-    listening(context, &mut child, None).await
+    let begun = spawn(context)?;
+    listening(context, begun, None).await
 }
 
-fn spawn(context: &Context) -> Result<Child, CliError> {
+/// A daemon that was started, and where in the log its words begin.
+struct Begun {
+    child: Child,
+    log: PathBuf,
+    offset: u64,
+}
+
+fn spawn(context: &Context) -> Result<Begun, CliError> {
     let home = backend::configured(&context.home);
     home.prepare()?;
-    background::start(&["daemon", "run", "--background"], &home.log_file())
-        .map_err(|error| CliError::new(FAILED, format!("cannot start a daemon: {error}")))
+    let log = home.log_file();
+    let offset = background::length(&log);
+    let child = background::start(&["daemon", "run", "--background"], &log)
+        .map_err(|error| CliError::new(FAILED, format!("cannot start a daemon: {error}")))?;
+    Ok(Begun { child, log, offset })
 }
 
 /// Waits until another daemon than `old` listens; the child's own words are the error when it ends instead.
-async fn listening(context: &Context, child: &mut Child, old: Option<u32>) -> Result<DaemonView, CliError> {
-    let log = backend::configured(&context.home).log_file();
-    let before = background::length(&log);
+async fn listening(context: &Context, begun: Begun, old: Option<u32>) -> Result<DaemonView, CliError> {
+    let Begun { mut child, log, offset } = begun;
     let until = Instant::now() + STARTS_WITHIN.max(LEAVES_WITHIN);
     loop {
         // While one daemon ends and the other begins, a connection may break.
@@ -245,7 +269,7 @@ async fn listening(context: &Context, child: &mut Child, old: Option<u32>) -> Re
             return Ok(daemon);
         }
         if let Some(status) = child.try_wait()? {
-            let said = background::said_since(&log, before);
+            let said = background::said_since(&log, offset);
             let code =
                 status.code().and_then(|code| u8::try_from(code).ok()).filter(|code| *code != 0).unwrap_or(FAILED);
             let message = format!("the daemon ended at once:\n{}", said.trim_end());

@@ -5,7 +5,7 @@
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use tracing::error;
+use tracing::{error, info};
 
 use super::{Daemon, Ended, Leaving, Order, Spawn, Waiting};
 use crate::domain::attempt::{Ending, Intent};
@@ -95,7 +95,9 @@ impl<S: Spawn> Daemon<S> {
             self.unrecorded.extend(left);
         }
         match how {
-            Leaving::Drain => {}
+            Leaving::Drain => {
+                info!(workers = self.workers.len(), "draining: what runs finishes, nothing new is claimed")
+            }
             Leaving::Detach => self.again.clear(),
             Leaving::Stop => {
                 let (workers, again) = (self.workers.values(), self.again.values());

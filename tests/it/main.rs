@@ -20,5 +20,6 @@ mod reload;
 mod retry;
 mod run;
 mod saves;
+mod service;
 mod stop;
 mod trees;

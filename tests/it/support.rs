@@ -1,5 +1,6 @@
 //! A scratch world for one test: a home, a repository, the program, and a daemon that ends with it.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -124,13 +125,14 @@ pub struct Sandbox {
     folder: tempfile::TempDir,
     variables: Vec<(String, String)>,
     daemon: Option<Child>,
+    in_background: Cell<bool>,
 }
 
 impl Sandbox {
     /// With a repository `repo` that has one commit on `main`, and a configuration.
     pub fn new(config: &str) -> Sandbox {
         let folder = tempfile::Builder::new().prefix("boi-it-").tempdir().expect("a folder");
-        let sandbox = Sandbox { folder, variables: Vec::new(), daemon: None };
+        let sandbox = Sandbox { folder, variables: Vec::new(), daemon: None, in_background: Cell::new(false) };
         fs::create_dir_all(sandbox.path("home")).expect("a home");
         fs::create_dir_all(sandbox.path("boi")).expect("a home of boi");
         fs::write(sandbox.path("boi/config.toml"), config).expect("a configuration");
@@ -277,6 +279,13 @@ impl Sandbox {
         fs::read_to_string(self.path("daemon.err")).unwrap_or_default()
     }
 
+    /// Runs `boi`, which leaves a daemon in the background; it ends with this world.
+    #[track_caller]
+    pub fn background(&self, arguments: &[&str]) -> Said {
+        self.in_background.set(true);
+        self.good(arguments)
+    }
+
     /// Starts a daemon through another program, to which the path of `boi` is one more argument; `None` where that program
     /// is missing.
     pub fn begin_wrapped(&self, wrapper: &[&str]) -> Option<Child> {
@@ -355,6 +364,11 @@ fn wait_for_end(child: &mut Child) -> Option<ExitStatus> {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
+        if self.in_background.get()
+            && let Ok(mut stop) = self.command(&["daemon", "stop"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+        {
+            wait_for_end(&mut stop);
+        }
         // What a test left is ended with boi's own means, also when the test failed.
         if let Ok(output) = self.command(&["status", "--json"]).output()
             && let Ok(status) = serde_json::from_slice::<Value>(&output.stdout)

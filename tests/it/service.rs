@@ -1,0 +1,115 @@
+//! The daemon in the background: started, asked, restarted under its workers, stopped.
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::support::{Sandbox, lives, pid_in, wait_for};
+
+const SLOW: &str = "run = 'echo $PPID > pid-$BOI_SPEC; echo $$ > self-$BOI_SPEC; until test -e ../../../go; do sleep 0.02; done; echo once >> ran'";
+
+fn slow(sandbox: &Sandbox) -> (String, i32) {
+    let id = sandbox.dispatch(&format!("title = 'Slow'\n[[tasks]]\n{SLOW}"));
+    let pid = pid_in(&sandbox.path(&format!("boi/worktrees/{id}/self-{id}")));
+    (id, pid)
+}
+
+#[test]
+fn it_starts_once_says_what_it_does_and_stops() {
+    let sandbox = Sandbox::new("max_workers = 2");
+    assert_eq!(sandbox.boi(&["daemon", "status"]).code, Some(3));
+    let started = sandbox.background(&["daemon", "start", "--json"]).json();
+    let pid = started["daemon"]["pid"].as_u64().expect("a pid");
+    let again = sandbox.good(&["daemon", "start", "--json"]).json();
+    assert_eq!(again["daemon"]["pid"].as_u64(), Some(pid), "one daemon");
+    let said = sandbox.good(&["daemon", "status"]).out;
+    assert!(
+        said.contains(&format!("pid {pid}")) && said.contains("workers: 0/2") && said.contains("daemon.log"),
+        "{said}"
+    );
+    assert_eq!(sandbox.boi(&["daemon", "run", "--foreground"]).code, Some(1), "a second one says who runs");
+    let stopped = sandbox.good(&["daemon", "stop"]).out;
+    assert!(stopped.contains(&format!("daemon (pid {pid}) ended")), "{stopped}");
+    assert!(!lives(i32::try_from(pid).unwrap()));
+    assert_eq!(sandbox.read("boi/pids/daemon.pid"), "", "emptied");
+    assert!(sandbox.good(&["daemon", "stop"]).out.contains("no daemon runs"));
+}
+
+#[test]
+fn a_restart_harms_no_worker() {
+    let sandbox = Sandbox::new("");
+    sandbox.background(&["daemon", "start"]);
+    let (id, pid) = slow(&sandbox);
+    let before = sandbox.good(&["daemon", "status", "--json"]).json()["daemon"]["pid"].as_u64();
+    let after = sandbox.good(&["daemon", "restart", "--json"]).json()["daemon"]["pid"].as_u64();
+    assert_ne!(before, after);
+    assert!(lives(pid), "the command lives on");
+    let spec = sandbox.spec(&id);
+    assert_eq!((spec["status"].as_str(), spec["attempt"].as_u64()), (Some("running"), Some(1)));
+    sandbox.write("go", "");
+    let ended = sandbox.wait_for_status(&id, "completed");
+    assert_eq!(ended["tasks"][0]["tries"], 1);
+    assert_eq!(sandbox.read(&format!("boi/worktrees/{id}/ran")), "once\n");
+}
+
+#[test]
+fn stop_ends_the_workers_and_their_specs_go_on_later() {
+    let sandbox = Sandbox::new("stop_grace_seconds = 1");
+    sandbox.background(&["daemon", "start"]);
+    let (id, pid) = slow(&sandbox);
+    let said = sandbox.good(&["daemon", "stop", "--json"]).json();
+    assert_eq!(said["stopped"][0].as_str(), Some(id.as_str()), "{said}");
+    wait_for("its end", || (!lives(pid)).then_some(()));
+    assert_eq!(sandbox.spec(&id)["status"], "queued");
+    sandbox.write("go", "");
+    sandbox.background(&["daemon", "start"]);
+    let ended = sandbox.wait_for_status(&id, "completed");
+    assert_eq!((ended["attempt"].as_u64(), ended["tasks"][0]["tries"].as_u64()), (Some(1), Some(1)), "{ended:#}");
+}
+
+#[test]
+fn stop_works_for_what_a_dead_daemon_left() {
+    let sandbox = Sandbox::new("stop_grace_seconds = 1");
+    sandbox.background(&["daemon", "start"]);
+    let (id, pid) = slow(&sandbox);
+    let daemon = pid_in(&sandbox.path("boi/pids/daemon.pid"));
+    kill_process(Pid::from_raw(daemon).unwrap(), Signal::KILL).unwrap();
+    wait_for("the daemon's end", || (!lives(daemon)).then_some(()));
+    assert!(lives(pid));
+    let said = sandbox.good(&["daemon", "stop", "--json"]).json();
+    assert_eq!(said["stopped"][0].as_str(), Some(id.as_str()), "{said}");
+    assert!(!lives(pid));
+}
+
+#[test]
+fn drain_lets_what_runs_finish_and_starts_nothing_new() {
+    let sandbox = Sandbox::new("max_workers = 1");
+    sandbox.background(&["daemon", "start"]);
+    let (first, pid) = slow(&sandbox);
+    let second = sandbox.dispatch("title = 'Waits'\n[[tasks]]\nrun = 'true'");
+    let drain = sandbox.begin(&["daemon", "stop", "--drain"]);
+    wait_for("it drains", || sandbox.read("boi/logs/daemon.log").contains("draining").then_some(()));
+    assert!(lives(pid));
+    sandbox.write("go", "");
+    assert_eq!(drain.end().code, Some(0));
+    assert_eq!(sandbox.spec(&first)["status"], "completed");
+    assert_eq!(sandbox.spec(&second)["status"], "queued");
+}
+
+#[test]
+fn a_daemon_that_cannot_start_says_why() {
+    let sandbox = Sandbox::new("max_wokers = 1");
+    let said = sandbox.boi(&["daemon", "start"]);
+    assert_eq!(said.code, Some(78), "{said:?}");
+    assert!(said.err.contains("max_wokers") && said.err.contains("max_workers"), "{said:?}");
+    assert_eq!(sandbox.boi(&["daemon", "status"]).code, Some(3));
+}
+
+#[test]
+fn a_service_is_written_and_taken_away() {
+    let sandbox = Sandbox::new("");
+    let said = sandbox.good(&["daemon", "install", "--no-start", "--json"]).json();
+    let file = said["file"].as_str().expect("a file");
+    assert!(std::fs::read_to_string(file).unwrap().contains("daemon"), "{said}");
+    sandbox.good(&["daemon", "uninstall"]);
+    assert!(!std::path::Path::new(file).exists());
+    assert_eq!(sandbox.boi(&["daemon", "uninstall"]).code, Some(1));
+}
