@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::{CliError, USAGE};
+use crate::config::flags::Flags;
 use crate::domain::id::SpecId;
 
 /// Runs fleets of coding agents: queue specs, go to bed, find verified branches.
@@ -53,6 +55,21 @@ pub(super) enum Command {
     },
 }
 
+/// Values of the configuration for one process.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ConfigFlags {
+    /// Set a key of the configuration for this process; it outranks the file. Can be given several times
+    #[arg(short = 'c', long = "config", value_name = "KEY=VALUE")]
+    pub(super) config: Vec<String>,
+}
+
+impl ConfigFlags {
+    /// The values, valid.
+    pub(super) fn read(&self) -> Result<Flags, CliError> {
+        Flags::read(&self.config).map_err(|error| CliError::new(USAGE, error.to_string()))
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Run {
     /// Spec files
@@ -61,6 +78,8 @@ pub(super) struct Run {
     /// Print the result as JSON, as `boi status --json` does
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) flags: ConfigFlags,
 }
 
 #[derive(Debug, Args)]
@@ -207,6 +226,8 @@ pub(super) enum Config {
         /// Say where each value comes from
         #[arg(long)]
         origin: bool,
+        #[command(flatten)]
+        flags: ConfigFlags,
     },
     /// Show the value of one key
     Get {
@@ -218,6 +239,8 @@ pub(super) enum Config {
         /// Say where the value comes from
         #[arg(long)]
         origin: bool,
+        #[command(flatten)]
+        flags: ConfigFlags,
     },
 }
 
@@ -232,9 +255,17 @@ pub(super) enum Daemon {
         /// Run in a session of its own and log to a file; what `boi daemon start` uses
         #[arg(long, hide = true, conflicts_with = "foreground")]
         background: bool,
+        #[command(flatten)]
+        flags: ConfigFlags,
     },
     /// Start the daemon in the background
-    Start(Plain),
+    Start {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        flags: ConfigFlags,
+    },
     /// End the daemon and its workers; their specs are queued again and go on where they were
     ///
     /// Works without a daemon too, for what an earlier one left running.
@@ -247,7 +278,15 @@ pub(super) enum Daemon {
         json: bool,
     },
     /// End the daemon and start another one; workers live on and are taken over
-    Restart(Plain),
+    ///
+    /// What the old one's command line set of the configuration stays set, unless `-c` is given.
+    Restart {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        flags: ConfigFlags,
+    },
     /// Say whether a daemon runs (exit code 3: none does)
     Status(Plain),
     /// Have the user's service manager (systemd, launchd) run the daemon
@@ -294,8 +333,8 @@ impl Command {
             ) => *json,
             Command::Config(Config::Schema) => true,
             Command::Daemon(
-                Daemon::Start(Plain { json })
-                | Daemon::Restart(Plain { json })
+                Daemon::Start { json, .. }
+                | Daemon::Restart { json, .. }
                 | Daemon::Status(Plain { json })
                 | Daemon::Install { json, .. }
                 | Daemon::Uninstall(Plain { json })

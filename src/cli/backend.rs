@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{CliError, USAGE};
 use crate::config::Config;
+use crate::config::flags::Flags;
 use crate::control::client::{Client, ClientError};
 use crate::control::server;
 use crate::control::wire::{Ask, CancelResult, Cleaned, Dispatch, Ids, Pause, RefusalCode, Told};
@@ -184,7 +185,7 @@ async fn end_left_behind(home: &Home, store: &Arc<dyn Store>, id: &SpecId) -> Re
 
 /// The home with the paths that its configuration sets; with a bad configuration, the usual ones.
 pub(super) fn configured(home: &Home) -> Home {
-    match reload::load(home) {
+    match reload::load(home, &Flags::default()) {
         Ok(loaded) => home.clone().with_paths(&loaded.config.paths),
         Err(_) => home.clone(),
     }
@@ -205,7 +206,8 @@ pub(super) fn read(home: &Home) -> Result<Option<SqliteStore>, CliError> {
 }
 
 fn own_status(home: &Home, filter: &Filter) -> Result<StatusView, CliError> {
-    let max_workers = reload::load(home).map_or(Config::default().max_workers, |loaded| loaded.config.max_workers);
+    let max_workers =
+        reload::load(home, &Flags::default()).map_or(Config::default().max_workers, |loaded| loaded.config.max_workers);
     let config = own_config(home);
     let Some(store) = read(home)? else {
         if let Some(id) = filter.ids.first() {
@@ -229,7 +231,7 @@ fn own_status(home: &Home, filter: &Filter) -> Result<StatusView, CliError> {
 
 /// The configuration that a daemon would start with.
 fn own_config(home: &Home) -> ConfigView {
-    match reload::load(home) {
+    match reload::load(home, &Flags::default()) {
         Ok(_) => ConfigView::without_daemon(ReloadOutcome::Applied, vec![]),
         Err(error) => ConfigView::without_daemon(ReloadOutcome::Rejected, error.each()),
     }

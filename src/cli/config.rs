@@ -9,6 +9,7 @@ use super::backend::Backend;
 use super::{
     CliError, Context, ExitCode, FAILED, NO_DAEMON, USAGE, block_on, config_set, print, print_json, print_line, reload,
 };
+use crate::config::flags::Flags;
 use crate::config::keys::{self, KEYS, Key};
 use crate::config::{Loaded, Origin, schema};
 use crate::control::wire::InForce;
@@ -32,8 +33,10 @@ pub(super) fn carry_out(context: &Context, asked: Asked) -> Result<ExitCode, Cli
         }
         Asked::Diff { json } => block_on(diff(context, json)),
         Asked::Check { file, json } => check(context, file, json),
-        Asked::Show { json, origin } => show(&load_config::load(&context.home)?, json, origin),
-        Asked::Get { key, json, origin } => get(&load_config::load(&context.home)?, &key, json, origin),
+        Asked::Show { json, origin, flags } => show(&load_config::load(&context.home, &flags.read()?)?, json, origin),
+        Asked::Get { key, json, origin, flags } => {
+            get(&load_config::load(&context.home, &flags.read()?)?, &key, json, origin)
+        }
     }
 }
 
@@ -52,7 +55,7 @@ fn check(context: &Context, file: Option<PathBuf>, json: bool) -> Result<ExitCod
             Ok(())
         }
     };
-    match load_config::load_file(&path) {
+    match load_config::load_file(&path, &Flags::default()) {
         Err(ConfigError::Invalid(problems)) => {
             errors(&problems)?;
             Ok(FAILED)
@@ -96,7 +99,7 @@ async fn diff(context: &Context, json: bool) -> Result<ExitCode, CliError> {
             .hint("`boi config show` shows what one would start with"));
     };
     let in_force: InForce = client.ask("/v1/config", &()).await?;
-    let on_disk = match load_config::load(&context.home) {
+    let on_disk = match load_config::load(&context.home, &Flags::default()) {
         Ok(loaded) => loaded,
         Err(rejection) => {
             super::report(&rejection.into(), json, context.color);
@@ -105,13 +108,14 @@ async fn diff(context: &Context, json: bool) -> Result<ExitCode, CliError> {
     };
     let changes: Vec<Change> = KEYS
         .iter()
+        .filter(|key| !in_force.flags.iter().any(|flag| flag.split(" = ").next() == Some(key.name)))
         .filter_map(|key| {
             let (old, new) = (in_force.values.get(key.name)?.clone(), key.get(&on_disk.config).to_string());
             (old != new).then(|| Change { key: key.name.to_owned(), old, new, takes_effect: key.takes_effect })
         })
         .collect();
     if json {
-        print_json(&json!({"generation": in_force.generation, "changes": changes}))?;
+        print_json(&json!({"generation": in_force.generation, "changes": changes, "flags": in_force.flags}))?;
     } else if changes.is_empty() {
         print_line(&format!("none: generation {} is what the file says", in_force.generation))?;
     } else {
@@ -159,5 +163,6 @@ fn origin_name(origin: Origin) -> &'static str {
         Origin::Default => "default",
         Origin::File => "file",
         Origin::Environment => "environment",
+        Origin::Flag => "flag",
     }
 }

@@ -6,6 +6,7 @@ use super::config::known_key;
 use super::{CliError, Context, ExitCode, FAILED, USAGE, print_json, print_line};
 use crate::config::MAX_BYTES;
 use crate::config::edit::{self, EditError};
+use crate::config::flags::Flags;
 use crate::daemon::reload;
 use crate::host::config_file::{self, ReplaceError, Stamp};
 use crate::host::files;
@@ -13,7 +14,7 @@ use crate::tui;
 
 /// `boi config set`, without its `--reload`.
 pub(super) fn set(context: &Context, name: &str, raw: &str, json: bool) -> Result<ExitCode, CliError> {
-    let key = known_key(name)?;
+    let (key, none) = (known_key(name)?, Flags::default());
     let path = context.home.config_file();
     // What is read is what is replaced: the stamp is older than the reading.
     let stamp = Stamp::of(&path);
@@ -21,7 +22,7 @@ pub(super) fn set(context: &Context, name: &str, raw: &str, json: bool) -> Resul
         .map_err(|error| CliError::new(FAILED, format!("cannot read {}: {error}", path.display())))?
         .unwrap_or_default();
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
-    let (before, known) = match reload::validate(&path, &bytes, None) {
+    let (before, known) = match reload::validate(&path, &bytes, None, &none) {
         Ok((loaded, warnings)) => (Some(loaded.config), warnings),
         Err(_) => (None, Vec::new()),
     };
@@ -33,7 +34,8 @@ pub(super) fn set(context: &Context, name: &str, raw: &str, json: bool) -> Resul
             return Err(CliError::new(USAGE, format!("cannot change {}: {error}", path.display())));
         }
     };
-    let (after, warnings) = reload::validate(&path, edited.as_bytes(), before.as_ref()).map_err(CliError::from)?;
+    let (after, warnings) =
+        reload::validate(&path, edited.as_bytes(), before.as_ref(), &none).map_err(CliError::from)?;
     let old = before.as_ref().map(|before| key.get(before).to_string());
     let new = key.get(&after.config).to_string();
     let written = edited.as_bytes() != bytes;
@@ -70,7 +72,7 @@ pub(super) fn set(context: &Context, name: &str, raw: &str, json: bool) -> Resul
 
 /// The file was not valid before: its own errors say where.
 fn syntax(path: &std::path::Path, bytes: &[u8]) -> CliError {
-    match reload::validate(path, bytes, None) {
+    match reload::validate(path, bytes, None, &Flags::default()) {
         Err(error) => error.into(),
         Ok(_) => {
             CliError::new(FAILED, format!("cannot change {}: it is not plain TOML; edit it by hand", path.display()))

@@ -2,6 +2,7 @@
 
 use super::args::{Daemon, Plain};
 use super::{BAD_CONFIG, CliError, Context, ExitCode, USAGE, block_on, block_on_daemon, install, service};
+use crate::config::flags::Flags;
 use crate::daemon::boot::Seat;
 use crate::daemon::reload;
 use crate::host::logs::{self, Target};
@@ -10,10 +11,10 @@ use crate::host::process;
 /// `boi daemon`.
 pub(super) fn carry_out(context: Context, command: Daemon) -> Result<ExitCode, CliError> {
     match command {
-        Daemon::Run { foreground, background } => run(&context, foreground, background),
-        Daemon::Start(Plain { json }) => block_on(service::start(&context, json)),
+        Daemon::Run { foreground, background, flags } => run(&context, foreground, background, &flags.read()?),
+        Daemon::Start { json, flags } => block_on(service::start(&context, &flags, json)),
         Daemon::Stop { drain, json } => service::stop(&context, drain, json),
-        Daemon::Restart(Plain { json }) => block_on(service::restart(&context, json)),
+        Daemon::Restart { json, flags } => block_on(service::restart(&context, &flags, json)),
         Daemon::Status(Plain { json }) => block_on(service::show(&context, json)),
         Daemon::Install { no_start, json } => install::install(&context, !no_start, json),
         Daemon::Uninstall(Plain { json }) => install::uninstall(json),
@@ -21,7 +22,7 @@ pub(super) fn carry_out(context: Context, command: Daemon) -> Result<ExitCode, C
     }
 }
 
-fn run(context: &Context, foreground: bool, background: bool) -> Result<ExitCode, CliError> {
+fn run(context: &Context, foreground: bool, background: bool, flags: &Flags) -> Result<ExitCode, CliError> {
     if !foreground && !background {
         return Err(CliError::new(USAGE, "`boi daemon run` needs `--foreground`: it stays attached to the terminal")
             .hint("`boi daemon start` runs it in the background"));
@@ -29,7 +30,7 @@ fn run(context: &Context, foreground: bool, background: bool) -> Result<ExitCode
     if background {
         process::background::detach()?;
     }
-    let booted = match reload::boot(&context.home) {
+    let booted = match reload::boot(&context.home, flags) {
         Ok(booted) => booted,
         Err(error) => {
             let json = false;

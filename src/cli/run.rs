@@ -60,7 +60,7 @@ async fn through_daemon(context: &Context, backend: Backend, asked: &Run) -> Res
 }
 
 async fn as_daemon(context: &Context, asked: &Run) -> Result<ExitCode, CliError> {
-    let booted = match reload::boot(&context.home) {
+    let booted = match reload::boot(&context.home, &asked.flags.read()?) {
         Ok(booted) => booted,
         Err(error) => {
             super::report(&error.into(), asked.json, context.color);

@@ -8,10 +8,12 @@ use rustix::process::Signal;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
+use super::args::ConfigFlags;
 use super::backend::{self, Backend};
 use super::{
     BAD_CONFIG, CliError, Context, ExitCode, FAILED, GAVE_UP, NO_DAEMON, block_on_daemon, print_json, print_line,
 };
+use crate::config::flags::Flags;
 use crate::control::client::Client;
 use crate::control::wire::Leave;
 use crate::daemon::boot::{self, Seat};
@@ -35,18 +37,18 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 const LOOK_AGAIN_LATER: Duration = Duration::from_millis(50);
 
 /// `boi daemon start`.
-pub(super) async fn start(context: &Context, json: bool) -> Result<ExitCode, CliError> {
+pub(super) async fn start(context: &Context, flags: &ConfigFlags, json: bool) -> Result<ExitCode, CliError> {
     if let Some((_, daemon)) = running(context).await? {
         return told(context, &daemon, "runs already", json);
     }
-    let daemon = begin(context).await?;
+    let daemon = begin(context, flags).await?;
     told(context, &daemon, "started", json)
 }
 
 /// `boi daemon restart`.
-pub(super) async fn restart(context: &Context, json: bool) -> Result<ExitCode, CliError> {
+pub(super) async fn restart(context: &Context, flags: &ConfigFlags, json: bool) -> Result<ExitCode, CliError> {
     let Some((client, old)) = running(context).await? else {
-        let daemon = begin(context).await?;
+        let daemon = begin(context, flags).await?;
         return told(context, &daemon, "started; none ran", json);
     };
     if old.scoped {
@@ -55,12 +57,13 @@ pub(super) async fn restart(context: &Context, json: bool) -> Result<ExitCode, C
     }
     let target = target(&old)?;
     // The answer is given after the handle was opened: it is this process that is signalled.
-    let again = status(&client).await?.daemon;
-    if again.as_ref().map(|daemon| daemon.pid) != Some(old.pid) {
+    let again = status(&client).await?;
+    if again.daemon.as_ref().map(|daemon| daemon.pid) != Some(old.pid) {
         return Err(CliError::new(FAILED, "the daemon changed meanwhile").hint("say it again"));
     }
     // The new one starts first, and waits for the seat: so nobody is without a daemon for long.
-    let begun = spawn(context)?;
+    let kept = ConfigFlags { config: again.config.flags.iter().map(|flag| flag.replacen(" = ", "=", 1)).collect() };
+    let begun = spawn(context, if flags.config.is_empty() { &kept } else { flags })?;
     target.send(Signal::TERM)?;
     let daemon = listening(context, begun, Some(old.pid)).await?;
     told(context, &daemon, "restarted; what ran was taken over", json)
@@ -124,7 +127,7 @@ async fn stop_what_was_left(context: &Context, drain: bool, json: bool) -> Resul
     if before.is_empty() {
         return nothing_to_stop(json);
     }
-    let booted = reload::boot(&context.home).map_err(CliError::from)?;
+    let booted = reload::boot(&context.home, &Flags::default()).map_err(CliError::from)?;
     home.prepare()?;
     let log = logs::begin(Target::File(home.log_file()), &booted.config.log)
         .map_err(|message| CliError::new(BAD_CONFIG, message))?;
@@ -235,8 +238,8 @@ fn target(daemon: &DaemonView) -> Result<process::Target, CliError> {
 }
 
 /// Starts a daemon in the background and waits until it listens.
-async fn begin(context: &Context) -> Result<DaemonView, CliError> {
-    let begun = spawn(context)?;
+async fn begin(context: &Context, flags: &ConfigFlags) -> Result<DaemonView, CliError> {
+    let begun = spawn(context, flags)?;
     listening(context, begun, None).await
 }
 
@@ -247,12 +250,15 @@ struct Begun {
     offset: u64,
 }
 
-fn spawn(context: &Context) -> Result<Begun, CliError> {
+fn spawn(context: &Context, flags: &ConfigFlags) -> Result<Begun, CliError> {
     let home = backend::configured(&context.home);
     home.prepare()?;
     let log = home.log_file();
     let offset = background::length(&log);
-    let child = background::start(&["daemon", "run", "--background"], &log)
+    flags.read()?;
+    let given = flags.config.iter().flat_map(|flag| ["-c", flag]);
+    let arguments: Vec<&str> = ["daemon", "run", "--background"].into_iter().chain(given).collect();
+    let child = background::start(&arguments, &log)
         .map_err(|error| CliError::new(FAILED, format!("cannot start a daemon: {error}")))?;
     Ok(Begun { child, log, offset })
 }

@@ -7,6 +7,7 @@
 
 pub mod changes;
 pub mod edit;
+pub mod flags;
 pub mod keys;
 mod log_filter;
 mod read;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::source;
 use crate::source::document::Document;
 use crate::source::problem::{Problem, Problems};
+use flags::Flags;
 use keys::Key;
 
 /// The program that runs as the agent when neither the file nor the environment names one.
@@ -142,11 +144,13 @@ pub struct WorkerConfig {
 /// The largest `config.toml` that is read.
 pub const MAX_BYTES: usize = 1 << 20;
 
-/// What the environment says of the defaults.
+/// What is said outside the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Defaults {
-    /// `$CLAUDE_BIN`; empty counts as unset.
+pub struct Outside {
+    /// `$CLAUDE_BIN`, a default; empty counts as unset.
     pub claude_bin_env: Option<String>,
+    /// What the command line sets, which outranks the file.
+    pub flags: Flags,
 }
 
 /// A configuration that was read, and what its file said.
@@ -157,6 +161,7 @@ pub struct Loaded {
     /// The keys that the file sets, and where their values stand in it.
     pub set: BTreeMap<&'static str, Range<usize>>,
     env: bool,
+    flags: Flags,
     document: Document,
 }
 
@@ -170,12 +175,14 @@ pub enum Origin {
     File,
     /// An environment variable of the daemon.
     Environment,
+    /// The command line.
+    Flag,
 }
 
 /// Reads a configuration; an empty file means all defaults. `name` is what problems call the file. The daemon and
 /// `boi config check` share it.
-pub fn parse(name: &str, bytes: &[u8], defaults: &Defaults) -> Result<Loaded, Problems> {
-    source::read(name, bytes, MAX_BYTES, |document, root, faults| Some(read::read(document, root, faults, defaults)))
+pub fn parse(name: &str, bytes: &[u8], outside: &Outside) -> Result<Loaded, Problems> {
+    source::read(name, bytes, MAX_BYTES, |document, root, faults| Some(read::read(document, root, faults, outside)))
 }
 
 /// What the host says of values.
@@ -215,7 +222,9 @@ pub fn vet(loaded: &Loaded, in_force: Option<&Config>, facts: &Facts) -> Result<
 impl Loaded {
     /// Where the value of `key` comes from.
     pub fn origin(&self, key: &Key) -> Origin {
-        if self.set.contains_key(key.name) {
+        if self.flags.set(key.name) {
+            Origin::Flag
+        } else if self.set.contains_key(key.name) {
             Origin::File
         } else if key.name == "claude_bin" && self.env {
             Origin::Environment

@@ -5,16 +5,16 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use super::keys::{KEYS, Kind, Value};
-use super::{Config, Defaults, Loaded, log_filter};
+use super::{Config, Loaded, Outside, log_filter};
 use crate::source::Located;
 use crate::source::document::Document;
 use crate::source::problem::Problem;
 use crate::source::section::{Faults, Section};
 
 /// Reads the whole file.
-pub(super) fn read(document: &Document, root: &Section<'_>, faults: &mut Faults, defaults: &Defaults) -> Loaded {
+pub(super) fn read(document: &Document, root: &Section<'_>, faults: &mut Faults, outside: &Outside) -> Loaded {
     let mut config = Config::default();
-    let env = defaults.claude_bin_env.as_ref().filter(|program| !program.trim().is_empty());
+    let env = outside.claude_bin_env.as_ref().filter(|program| !program.trim().is_empty());
     if let Some(program) = env {
         config.claude_bin.clone_from(program);
     }
@@ -35,8 +35,9 @@ pub(super) fn read(document: &Document, root: &Section<'_>, faults: &mut Faults,
         });
         set.extend(read_keys(&section, &format!("{table}."), faults, &mut config));
     }
+    outside.flags.apply(&mut config);
     check_together(&config, &set, faults);
-    Loaded { config, set, env: env.is_some(), document: document.clone() }
+    Loaded { config, set, env: env.is_some(), flags: outside.flags.clone(), document: document.clone() }
 }
 
 /// Rules between effective values.

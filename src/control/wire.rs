@@ -100,6 +100,9 @@ pub struct InForce {
     pub generation: u64,
     /// Each key's value, as `config.toml` writes it.
     pub values: BTreeMap<String, String>,
+    /// What the daemon's command line sets: `KEY = VALUE`.
+    #[serde(default)]
+    pub flags: Vec<String>,
 }
 
 /// The daemon is to end.

@@ -46,7 +46,11 @@ impl Control for Handle {
     fn in_force(&self) -> InForce {
         let hot = self.hot.load_full();
         let value = |key: &Key| (key.name.to_owned(), key.get(&hot.config).to_string());
-        InForce { generation: hot.generation, values: KEYS.iter().map(value).collect() }
+        InForce {
+            generation: hot.generation,
+            values: KEYS.iter().map(value).collect(),
+            flags: self.shared.config().flags,
+        }
     }
 
     fn leave(&self, how: Leave) {

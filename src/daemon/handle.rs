@@ -55,7 +55,8 @@ impl Shared {
         self.changed();
     }
 
-    fn config(&self) -> ConfigView {
+    /// The configuration in force, and what is on disk.
+    pub(super) fn config(&self) -> ConfigView {
         self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -73,6 +73,9 @@ pub struct ConfigView {
     /// What is valid and still will not work.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// What the daemon's command line sets, which outranks the file: `KEY = VALUE`.
+    #[serde(default)]
+    pub flags: Vec<String>,
     /// Whether the daemon started on its last good configuration, because the file is bad.
     #[serde(default)]
     pub degraded: bool,
@@ -94,6 +97,7 @@ impl ConfigView {
             pending_restart: Vec::new(),
             errors,
             warnings: Vec::new(),
+            flags: Vec::new(),
             degraded: false,
             verdict: None,
             last_applied: None,

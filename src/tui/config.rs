@@ -36,6 +36,7 @@ pub fn status(view: &ConfigView, runs: bool, color: bool) -> Vec<String> {
     if view.errors.len() > 5 {
         lines.push(format!("  ... {} more: `boi config check`", view.errors.len() - 5));
     }
+    lines.extend(view.flags.iter().map(|flag| format!("set by the daemon's command line: {flag}")));
     lines.extend(view.pending_restart.iter().map(|pending| paint(&format!("pending restart: {pending}"), 33, color)));
     lines.extend(view.warnings.iter().map(|warning| paint(&format!("warning: {warning}"), 33, color)));
     lines

@@ -2,12 +2,12 @@
 //! same from both ways to write it. For the fuzzer (`tests/fuzz`) and a bounded run in `tests/it`.
 
 use boi::config::keys::KEYS;
-use boi::config::{Defaults, HotConfig, changes, parse, schema};
+use boi::config::{HotConfig, Outside, changes, parse, schema};
 
 /// Panics when one of the rules is broken.
 pub fn check(bytes: &[u8]) {
-    let defaults = Defaults { claude_bin_env: None };
-    match parse("config.toml", bytes, &defaults) {
+    let outside = Outside::default();
+    match parse("config.toml", bytes, &outside) {
         Err(problems) => {
             assert!(problems.count() > 0, "refused for no reason");
             assert_eq!(problems.lines().len(), problems.reports().len());
@@ -17,11 +17,10 @@ pub fn check(bytes: &[u8]) {
             let config = loaded.config;
             assert!(config.spawn_jitter_ms[0] <= config.spawn_jitter_ms[1]);
             let by_key: String = KEYS.iter().map(|key| format!("{} = {}\n", key.name, key.get(&config))).collect();
-            let again =
-                parse("config.toml", by_key.as_bytes(), &defaults).expect("what was accepted is accepted again");
+            let again = parse("config.toml", by_key.as_bytes(), &outside).expect("what was accepted is accepted again");
             assert_eq!(again.config, config);
             let serialised = toml::to_string(&config).expect("every configuration can be written");
-            assert_eq!(parse("config.toml", serialised.as_bytes(), &defaults).expect("accepted").config, config);
+            assert_eq!(parse("config.toml", serialised.as_bytes(), &outside).expect("accepted").config, config);
             let plan = changes::plan(&config, &again.config);
             assert!(plan.applied.is_empty() && plan.pending_restart.is_empty());
             let worker = HotConfig { generation: 1, config }.worker_config();

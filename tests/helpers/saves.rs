@@ -12,6 +12,7 @@ use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
+use boi::config::flags::Flags;
 use boi::config::{Config, HotConfig};
 use boi::daemon::reload::{self, Asker, Judge, Outlets, Reloader};
 use boi::domain::verdict::Verdict;
@@ -49,7 +50,7 @@ impl Scene {
         prepare(&root);
         let home = Home::at(root);
         home.prepare().expect("a home that is safe");
-        let booted = reload::boot(&home).expect("a good configuration");
+        let booted = reload::boot(&home, &Flags::default()).expect("a good configuration");
         let hot = Arc::new(ArcSwap::from_pointee(HotConfig { generation: 1, config: booted.config.clone() }));
         let seen = Arc::new((Mutex::new(Seen { generation: 1, ..Seen::default() }), Condvar::new()));
         let tell = {

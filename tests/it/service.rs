@@ -36,11 +36,14 @@ fn it_starts_once_says_what_it_does_and_stops() {
 #[test]
 fn a_restart_harms_no_worker() {
     let sandbox = Sandbox::new("");
-    sandbox.background(&["daemon", "start"]);
+    sandbox.background(&["daemon", "start", "-c", "max_workers=2", "-c", "claude_args=[\"a b\"]"]);
     let (id, pid) = slow(&sandbox);
     let before = sandbox.good(&["daemon", "status", "--json"]).json()["daemon"]["pid"].as_u64();
     let after = sandbox.good(&["daemon", "restart", "--json"]).json()["daemon"]["pid"].as_u64();
     assert_ne!(before, after);
+    let status = sandbox.good(&["daemon", "status", "--json"]).json();
+    assert_eq!(status["slots"]["max_workers"], 2, "what the command line set stays set");
+    assert_eq!(status["config"]["flags"].as_array().map(Vec::len), Some(2), "{status}");
     assert!(lives(pid), "the command lives on");
     let spec = sandbox.spec(&id);
     assert_eq!((spec["status"].as_str(), spec["attempt"].as_u64()), (Some("running"), Some(1)));

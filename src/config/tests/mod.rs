@@ -12,15 +12,15 @@ use super::*;
 use crate::domain::verdict::{Change, TakesEffect};
 
 fn load(text: &str) -> Loaded {
-    parse("config.toml", text.as_bytes(), &Defaults::default()).unwrap_or_else(|problems| panic!("{problems}"))
+    parse("config.toml", text.as_bytes(), &Outside::default()).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 fn refused(text: &str) -> String {
-    parse("config.toml", text.as_bytes(), &Defaults::default()).expect_err("taken").to_string()
+    parse("config.toml", text.as_bytes(), &Outside::default()).expect_err("taken").to_string()
 }
 
 fn messages(text: &str) -> Vec<String> {
-    let problems = parse("config.toml", text.as_bytes(), &Defaults::default()).expect_err("taken");
+    let problems = parse("config.toml", text.as_bytes(), &Outside::default()).expect_err("taken");
     problems.iter().map(|problem| problem.message.clone()).collect()
 }
 
@@ -114,8 +114,8 @@ fn every_default_lies_within_its_range_and_both_ends_are_taken() {
 fn the_environment_names_the_agent_only_where_the_file_does_not() {
     let key = find("claude_bin").unwrap();
     let read = |env: Option<&str>, text: &str| {
-        let defaults = Defaults { claude_bin_env: env.map(str::to_owned) };
-        let loaded = parse("config.toml", text.as_bytes(), &defaults).unwrap();
+        let outside = Outside { claude_bin_env: env.map(str::to_owned), ..Outside::default() };
+        let loaded = parse("config.toml", text.as_bytes(), &outside).unwrap();
         (loaded.config.claude_bin.clone(), loaded.origin(key))
     };
     assert_eq!(read(None, ""), ("claude".to_owned(), Origin::Default));
@@ -258,7 +258,7 @@ proptest! {
 
     #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        if let Err(problems) = parse("config.toml", &bytes, &Defaults::default()) {
+        if let Err(problems) = parse("config.toml", &bytes, &Outside::default()) {
             prop_assert!(problems.count() > 0);
         }
     }
@@ -271,7 +271,7 @@ proptest! {
         let end = (at + length).min(text.len());
         text.splice(at..end, insert.chars());
         let text: String = text.into_iter().collect();
-        match parse("config.toml", text.as_bytes(), &Defaults::default()) {
+        match parse("config.toml", text.as_bytes(), &Outside::default()) {
             Ok(loaded) => prop_assert!(loaded.config.spawn_jitter_ms[0] <= loaded.config.spawn_jitter_ms[1]),
             Err(problems) => prop_assert!(problems.reports().iter().all(|report| report.line.is_some())),
         }

@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::config::flags::Flags;
 use crate::config::{Config, Loaded, MAX_BYTES};
 use crate::decide::settle::{Held, Look, Next, Notice, Settle};
 use crate::domain::time::Timestamp;
@@ -21,13 +22,14 @@ pub struct Booted {
     /// Why it is not what is on disk.
     pub degraded: Option<String>,
     pub(super) verdict: Verdict,
+    pub(super) flags: Flags,
     pub(super) stamp: Stamp,
     /// What is in force, to be kept as the last good configuration; `None` when it came from there.
     pub(super) bytes: Option<Vec<u8>>,
 }
 
 /// Reads the configuration of `home` as a daemon does at its start. A missing or empty file means all defaults.
-pub fn boot(home: &Home) -> Result<Booted, ConfigError> {
+pub fn boot(home: &Home, flags: &Flags) -> Result<Booted, ConfigError> {
     let began = Instant::now();
     let path = home.config_file();
     let stamp = Stamp::of(&path);
@@ -48,27 +50,41 @@ pub fn boot(home: &Home) -> Result<Booted, ConfigError> {
         micros: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
     };
     let (disk, refusal) = match settled(&path) {
-        Ok(bytes) => match read(home, &bytes) {
+        Ok(bytes) => match read(home, &bytes, flags) {
             Ok((loaded, warnings)) => {
                 let verdict = verdict(ReloadOutcome::Applied, Some(&bytes), &bytes, Vec::new(), warnings, clock::now());
-                return Ok(Booted { config: loaded.config, degraded: None, verdict, stamp, bytes: Some(bytes) });
+                return Ok(Booted {
+                    config: loaded.config,
+                    degraded: None,
+                    verdict,
+                    flags: flags.clone(),
+                    stamp,
+                    bytes: Some(bytes),
+                });
             }
             Err(refusal) => (Some(bytes), refusal),
         },
         Err(why) => (None, ConfigError::Unreadable { why }),
     };
     let Ok(good) = std::fs::read(home.last_good_config()) else { return Err(refusal) };
-    let Ok((loaded, warnings)) = read(home, &good) else { return Err(refusal) };
+    let Ok((loaded, warnings)) = read(home, &good, flags) else { return Err(refusal) };
     let errors = refusal.each();
     let verdict = Verdict {
         report: Some(refusal.to_string()),
         ..verdict(ReloadOutcome::Rejected, disk.as_deref(), &good, errors, warnings, clock::now())
     };
-    Ok(Booted { config: loaded.config, degraded: Some(refusal.to_string()), verdict, stamp, bytes: None })
+    Ok(Booted {
+        config: loaded.config,
+        degraded: Some(refusal.to_string()),
+        verdict,
+        flags: flags.clone(),
+        stamp,
+        bytes: None,
+    })
 }
 
-fn read(home: &Home, bytes: &[u8]) -> Result<(Loaded, Vec<String>), ConfigError> {
-    validate(&home.config_file(), bytes, None)
+fn read(home: &Home, bytes: &[u8], flags: &Flags) -> Result<(Loaded, Vec<String>), ConfigError> {
+    validate(&home.config_file(), bytes, None, flags)
 }
 
 /// The bytes of a file that nobody is writing.

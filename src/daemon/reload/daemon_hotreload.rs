@@ -12,6 +12,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::judge::Content;
 use super::{ConfigError, Judge, Outlets, boot};
+use crate::config::flags::Flags;
 use crate::config::keys::{KEYS, Value};
 use crate::config::{Config, HotConfig, Loaded, WorkerConfig};
 use crate::domain::verdict::{ReloadOutcome, TakesEffect, Trigger, Verdict};
@@ -36,7 +37,7 @@ impl Scene {
     }
 
     fn over(dir: TempDir, home: &Home) -> Scene {
-        let booted = boot(home).unwrap();
+        let booted = boot(home, &Flags::default()).unwrap();
         let hot = Arc::new(ArcSwap::from_pointee(HotConfig { generation: 1, config: booted.config.clone() }));
         let (views, filters) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
         let outlets = Outlets {
@@ -211,7 +212,7 @@ fn a_program_that_is_not_there_refuses_only_a_change_to_it() {
 
 #[test]
 fn a_validator_that_breaks_down_is_a_rejection() {
-    fn breaks(_: &Path, _: &[u8], _: Option<&Config>) -> Result<(Loaded, Vec<String>), ConfigError> {
+    fn breaks(_: &Path, _: &[u8], _: Option<&Config>, _: &Flags) -> Result<(Loaded, Vec<String>), ConfigError> {
         panic!("a fault in the validator")
     }
     let scene = Scene::new("max_workers = 3\n");
@@ -253,7 +254,7 @@ fn a_bad_file_at_boot_means_the_last_good_one_loudly_or_none_at_all() {
     // What it keeps is on disk when it has gone.
     drop(judge);
     fs::write(home.config_file(), "max_workers = \n").unwrap();
-    let degraded = boot(&home).unwrap();
+    let degraded = boot(&home, &Flags::default()).unwrap();
     assert_eq!(degraded.config.max_workers, 8);
     assert!(degraded.degraded.as_ref().unwrap().contains("config.toml:1"), "{degraded:?}");
     assert!(degraded.view().degraded);
@@ -267,9 +268,9 @@ fn a_bad_file_at_boot_means_the_last_good_one_loudly_or_none_at_all() {
     drop(judge);
     fs::write(home.config_file(), "max_workers = \n").unwrap();
     fs::remove_file(home.last_good_config()).unwrap();
-    assert!(boot(&home).is_err());
+    assert!(boot(&home, &Flags::default()).is_err());
     fs::remove_file(home.config_file()).unwrap();
-    assert_eq!(boot(&home).unwrap().config, Config::default());
+    assert_eq!(boot(&home, &Flags::default()).unwrap().config, Config::default());
 }
 
 #[test]

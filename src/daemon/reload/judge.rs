@@ -11,6 +11,7 @@ use tracing::{debug, error, info, warn};
 use super::keep::Keeper;
 use super::{Booted, ConfigError, hash, hex, validate};
 use crate::config::changes::{self, Plan};
+use crate::config::flags::Flags;
 use crate::config::{Config, HotConfig, Loaded};
 use crate::decide::settle::Hash;
 use crate::domain::verdict::{Change, ReloadOutcome, Trigger, Verdict, WatchMode};
@@ -31,7 +32,7 @@ pub struct Outlets {
 }
 
 /// Validates the bytes of a configuration; the last argument is what is in force.
-pub(super) type Validate = fn(&Path, &[u8], Option<&Config>) -> Result<(Loaded, Vec<String>), ConfigError>;
+pub(super) type Validate = fn(&Path, &[u8], Option<&Config>, &Flags) -> Result<(Loaded, Vec<String>), ConfigError>;
 
 /// What a reading gave.
 pub(super) enum Content {
@@ -49,6 +50,7 @@ pub struct Judge {
     hot: Arc<ArcSwap<HotConfig>>,
     outlets: Outlets,
     validate: Validate,
+    flags: Flags,
     stamp: Stamp,
     view: ConfigView,
     keeper: Keeper,
@@ -70,6 +72,7 @@ impl Judge {
             hot,
             outlets,
             validate,
+            flags: booted.flags.clone(),
             asked: 0,
             rejected: None,
         };
@@ -165,11 +168,12 @@ impl Judge {
         let on_disk = hash(bytes);
         verdict.hash_on_disk = Some(hex(&on_disk));
         // The validator takes whatever a user writes; should it break down, that is no reason to run without one.
-        let validated = catch_unwind(AssertUnwindSafe(|| (self.validate)(&path, bytes, Some(&before.config))))
-            .unwrap_or_else(|_| {
-                let why = format!("the validator broke down on {}: please report this", path.display());
-                Err(ConfigError::Unreadable { why })
-            });
+        let validated =
+            catch_unwind(AssertUnwindSafe(|| (self.validate)(&path, bytes, Some(&before.config), &self.flags)))
+                .unwrap_or_else(|_| {
+                    let why = format!("the validator broke down on {}: please report this", path.display());
+                    Err(ConfigError::Unreadable { why })
+                });
         let (loaded, warnings) = match validated {
             Ok(validated) => validated,
             Err(refusal) => return self.reject(&refusal, on_disk, verdict),
@@ -251,6 +255,7 @@ impl Booted {
             pending_restart: Vec::new(),
             errors: self.verdict.errors.clone(),
             warnings: self.verdict.warnings.clone(),
+            flags: self.flags.shown(),
             degraded: self.degraded.is_some(),
             verdict: Some(self.verdict.clone()),
             last_applied: Some(self.verdict.clone()),

@@ -26,7 +26,8 @@ use tracing::{debug, warn};
 pub use self::boot::{Booted, boot};
 use self::judge::Content;
 pub use self::judge::{Judge, Outlets};
-use crate::config::{self, Config, Defaults, Facts, Loaded, MAX_BYTES};
+use crate::config::flags::Flags;
+use crate::config::{self, Config, Facts, Loaded, MAX_BYTES, Outside};
 use crate::decide::settle::{Hash, Held, Look, Next, Notice, Settle};
 use crate::domain::verdict::{ReloadOutcome, Trigger, WatchMode};
 use crate::host::config_file::{self, Chain, Found, Stamp, Watch};
@@ -68,23 +69,28 @@ impl ConfigError {
 }
 
 /// Reads and validates the configuration of `home`, as a command does; a missing file means all defaults.
-pub fn load(home: &Home) -> Result<Loaded, ConfigError> {
-    load_file(&home.config_file()).map(|(loaded, _)| loaded)
+pub fn load(home: &Home, flags: &Flags) -> Result<Loaded, ConfigError> {
+    load_file(&home.config_file(), flags).map(|(loaded, _)| loaded)
 }
 
 /// Reads and validates the configuration in `path`; also what is valid and still will not work.
-pub fn load_file(path: &Path) -> Result<(Loaded, Vec<String>), ConfigError> {
+pub fn load_file(path: &Path, flags: &Flags) -> Result<(Loaded, Vec<String>), ConfigError> {
     let bytes = files::read_users(path, MAX_BYTES)
         .map_err(|error| ConfigError::Unreadable { why: format!("cannot read {}: {error}", path.display()) })?
         .unwrap_or_default();
-    validate(path, &bytes, None)
+    validate(path, &bytes, None, flags)
 }
 
 /// Validates the bytes of a configuration, also against what this machine says of them.
-pub fn validate(path: &Path, bytes: &[u8], in_force: Option<&Config>) -> Result<(Loaded, Vec<String>), ConfigError> {
+pub fn validate(
+    path: &Path,
+    bytes: &[u8],
+    in_force: Option<&Config>,
+    flags: &Flags,
+) -> Result<(Loaded, Vec<String>), ConfigError> {
     let invalid = |problems: Problems| ConfigError::Invalid(problems.into());
-    let defaults = Defaults { claude_bin_env: paths::claude_bin() };
-    let loaded = config::parse(&path.display().to_string(), bytes, &defaults).map_err(invalid)?;
+    let outside = Outside { claude_bin_env: paths::claude_bin(), flags: flags.clone() };
+    let loaded = config::parse(&path.display().to_string(), bytes, &outside).map_err(invalid)?;
     let facts = Facts {
         program_found: paths::find_program(&loaded.config.claude_bin).is_some(),
         log_filter: logs::check(&loaded.config.log),
