@@ -17,7 +17,7 @@ use crate::decide::recover::{self, Verdict};
 use crate::domain::command::{Identity, Request};
 use crate::domain::outcome::{CommandEnd, EndCause};
 use crate::host::process::command::{CommandDir, Supervisor};
-use crate::host::{clock, files, process};
+use crate::host::{clock, failpoint, files, process};
 
 /// A supervisor that holds its lock and has not recorded itself yet is looked at again after this long.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -60,7 +60,10 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, follow: 
         let (evidence, lock) = job.dir.look(other_boot)?;
         let found = recover::verdict(evidence);
         let mut supervisor = match (found, lock) {
-            (Verdict::Record(end), _) => return finished(job, end, follow, follower).await,
+            (Verdict::Record(end), _) => {
+                failpoint::hit("exit.seen");
+                return finished(job, end, follow, follower).await;
+            }
             (Verdict::Lost, _) => return finished(job, lost(), follow, follower).await,
             (Verdict::SweepThenLost, lock) => {
                 warn!(dir = %job.dir.path().display(), "the supervisor died: its command's processes are ended");
@@ -86,7 +89,10 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, follow: 
                 }
                 let marker = uuid::Uuid::new_v4().simple().to_string();
                 match job.dir.spawn(lock, &job.request, job.prompt.as_deref(), &marker, &job.variables) {
-                    Ok(supervisor) => supervisor,
+                    Ok(supervisor) => {
+                        failpoint::hit("command.spawned");
+                        supervisor
+                    }
                     Err(error) => return Ok(Ran::NotStarted(error)),
                 }
             }

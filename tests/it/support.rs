@@ -311,6 +311,13 @@ impl Sandbox {
         child.wait().expect("it was killed");
     }
 
+    /// Waits for the end of a daemon that ends by itself, or by something else than this test.
+    #[track_caller]
+    pub fn wait_for_daemon(&mut self) -> ExitStatus {
+        let mut child = self.daemon.take().expect("a daemon runs");
+        wait_for_end(&mut child).unwrap_or_else(|| panic!("the daemon does not end: {}", self.daemon_log()))
+    }
+
     /// Ends the daemon with a signal.
     #[track_caller]
     pub fn stop_daemon(&mut self, signal: Signal) -> ExitStatus {
