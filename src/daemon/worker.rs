@@ -169,6 +169,7 @@ impl Worker {
             match step::advance(&plan, &self.position, event) {
                 Move::Go(position, changes) => self.record(position, changes).await?,
                 Move::GiveBack(position, changes, outcome) => return self.refused(position, changes, outcome).await,
+                Move::Rest(position, changes, why) => return self.rest(position, changes, why).await,
                 Move::End(ending) => return self.finish(ending).await,
             }
         }
@@ -243,6 +244,14 @@ impl Worker {
         let reason = Some(format!("{}{until}", outcome.describe()));
         warn!(spec = %self.claimed.fence.spec, reason, "refused by the model's service");
         self.give_back(GiveBack { position, changes, reason, not_before, setback: true }).await
+    }
+
+    /// The step's command died: the slot goes back, and it is carried out again after a while.
+    async fn rest(&mut self, position: Position, changes: Vec<Change>, why: String) -> Result<WorkerEnd, WorkerError> {
+        let at = clock::now().plus_millis(retry::death_backoff_millis(position.deaths));
+        let reason = Some(format!("{why}; goes on at {at}"));
+        warn!(spec = %self.claimed.fence.spec, reason, deaths = position.deaths, "a command died");
+        self.give_back(GiveBack { position, changes, reason, not_before: Some(at), setback: false }).await
     }
 
     async fn finish(&mut self, ending: Ending) -> Result<WorkerEnd, WorkerError> {

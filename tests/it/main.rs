@@ -7,6 +7,7 @@ mod support;
 mod after;
 mod clean;
 mod crash;
+mod deaths;
 mod deliver;
 mod failpoints;
 mod follow;
