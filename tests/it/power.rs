@@ -108,3 +108,28 @@ fn a_command_that_ended_with_the_machine_is_carried_out_again() {
 fn so_is_one_whose_record_was_lost_with_the_power() {
     power_cut(true);
 }
+
+#[test]
+fn a_commit_is_on_the_disk_before_a_branch_names_it() {
+    let sandbox = Sandbox::new("");
+    let trace = sandbox.path("git.trace").display().to_string();
+    let sandbox = sandbox.with_variables([("GIT_TRACE2_EVENT", trace)]);
+    let (code, _) = sandbox.run("title = 'Synced'\nrepo = 'repo'\n[[tasks]]\nrun = 'echo 1 > one'");
+    assert_eq!(code, Some(0));
+    let trace = sandbox.read("git.trace");
+    let events: Vec<Value> = trace.lines().map(|line| serde_json::from_str(line).expect("an event")).collect();
+    let synced: Vec<&Value> =
+        events.iter().filter(|event| event["name"] == "hardware-flush").map(|event| &event["sid"]).collect();
+    if synced.is_empty() {
+        eprintln!("skipped: this git does not say what it syncs");
+        return;
+    }
+    let makes_commits = |event: &&Value| {
+        event["event"] == "start" && event["argv"].as_array().is_some_and(|argv| argv.contains(&"commit-tree".into()))
+    };
+    let makers: Vec<&Value> = events.iter().filter(makes_commits).collect();
+    assert!(!makers.is_empty());
+    for maker in makers {
+        assert!(synced.contains(&&maker["sid"]), "{maker}");
+    }
+}
