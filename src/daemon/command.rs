@@ -72,6 +72,7 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, follow: 
                     // Cancel-safe: the next daemon finds what is left, and begins again.
                     () = detached(orders) => return Ok(Ran::Detached),
                 }
+                failpoint::hit("loss.seen");
                 drop(lock);
                 return finished(job, lost(), follow, follower).await;
             }

@@ -133,6 +133,22 @@ fn daemon_after_the_base_moved() {
 }
 
 #[test]
+fn daemon_between_a_supervisors_death_and_its_record() {
+    let mut sandbox = armed("loss.seen");
+    let poison = "echo \"$BOI_SPEC $BOI_TASK $BOI_TRY\" >> \"$CRASH_TRACE\"; echo \"$BOI_TASK\" >> t0.txt; \
+                  test $BOI_TRY = 1 && kill -9 $PPID; true";
+    let id = sandbox.dispatch(&format!(
+        "title = 'Both die'\nrepo = 'repo'\n[[tasks]]\nid = 't0'\nrun = '{poison}'\nverify = ['test -s t0.txt']"
+    ));
+    sandbox.begin_daemon();
+    assert_eq!(sandbox.wait_for_daemon().signal(), Some(9));
+    sandbox.begin_daemon();
+    let spec = completed(&sandbox, &id);
+    check(&sandbox, &[id], Victims::Supervisors, "loss.seen");
+    assert_eq!(tries(&sandbox, &spec), (2, vec![1, 2]), "one death is one try");
+}
+
+#[test]
 fn supervisor_after_it_took_the_lock() {
     assert_eq!(supervisor_dies_at("supervisor.locked"), (1, vec![1]), "nothing was executed: the same try");
 }
