@@ -195,7 +195,10 @@ impl Tree {
             Ok(Plan::AlreadyMerged) => Ok(Event::Landed),
             Ok(Plan::FastForward { from, head }) => Ok(Event::Deliverable { from, head }),
             Ok(Plan::NeedsMerge { from }) => match worktree::merge_base(&at, &from, message) {
-                Ok(head) => Ok(Event::Deliverable { from, head }),
+                Ok(head) => {
+                    failpoint::hit("base.merged");
+                    Ok(Event::Deliverable { from, head })
+                }
                 Err(error @ MergeError::Conflicts { .. }) => {
                     let id = &worktree.spec;
                     Ok(Event::NotMerged(format!(

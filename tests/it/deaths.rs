@@ -51,7 +51,7 @@ fn so_it_does_when_the_daemon_dies_as_often() {
     for starts in 1..=3 {
         wait_for("the next try", || (lines(&sandbox, "starts") >= starts).then_some(()));
         sandbox.kill_daemon();
-        sandbox.begin_daemon();
+        sandbox.start_daemon();
     }
     let spec = sandbox.wait_for_status(&id, "failed");
     must_have_failed(&sandbox, &spec, 3);

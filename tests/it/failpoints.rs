@@ -49,7 +49,7 @@ fn daemon_dies_at(point: &str) {
     sandbox.begin_daemon();
     assert_eq!(sandbox.wait_for_daemon().signal(), Some(9), "{point}");
     assert!(sandbox.exists("fired"), "{point} was not reached");
-    sandbox.begin_daemon();
+    sandbox.start_daemon();
     let spec = completed(&sandbox, &id);
     assert_eq!(check(&sandbox, &[id], Victims::Daemon, point), 2);
     assert_eq!(tries(&sandbox, &spec), (1, vec![1]), "{point}");
@@ -118,18 +118,38 @@ fn daemon_after_the_finish() {
     daemon_dies_at("spec.finished");
 }
 
-#[test]
-fn daemon_after_the_base_moved() {
-    let mut sandbox = armed("base.moved");
-    let id = sandbox.dispatch(&format!("title = 'Lands'\nrepo = 'repo'\ndeliver = 'merge'\n{TASKS}"));
+/// The daemon dies at `point` of a delivery into a base that somebody else has moved on meanwhile.
+#[track_caller]
+fn daemon_dies_delivering_at(point: &str) {
+    let mut sandbox = armed(point);
+    let repo = sandbox.path("repo").display().to_string();
+    let id = sandbox.dispatch(&format!(
+        "title = 'Lands'\nrepo = 'repo'\ndeliver = 'merge'\nverify = ['echo x >> {}']\n{TASKS}[[tasks]]\n\
+         run = 'git -C {repo} commit -q --allow-empty -m other'",
+        sandbox.path("verified").display()
+    ));
     sandbox.begin_daemon();
     assert_eq!(sandbox.wait_for_daemon().signal(), Some(9));
-    sandbox.begin_daemon();
+    sandbox.start_daemon();
     let spec = completed(&sandbox, &id);
     assert_eq!(spec["delivery"], "merged", "{spec:#}");
-    assert_eq!(sandbox.git("repo", &["log", "--format=%s", "main"]).lines().count(), 3, "two tasks and the first");
+    let mut subjects: Vec<String> =
+        sandbox.git("repo", &["log", "--format=%s", "main"]).lines().map(str::to_owned).collect();
+    subjects.retain(|subject| subject != "first" && subject != "other");
+    assert_eq!(subjects.len(), 3, "two tasks and one merge: {subjects:?}");
+    assert_eq!(sandbox.read("verified"), "x\nx\n", "once before the merge and once after it");
     assert_eq!(sandbox.git("repo", &["status", "--porcelain"]), "");
     assert_eq!(tries(&sandbox, &spec), (1, vec![1]));
+}
+
+#[test]
+fn daemon_after_the_base_was_merged_into_the_branch() {
+    daemon_dies_delivering_at("base.merged");
+}
+
+#[test]
+fn daemon_after_the_base_moved() {
+    daemon_dies_delivering_at("base.moved");
 }
 
 #[test]
@@ -142,7 +162,7 @@ fn daemon_between_a_supervisors_death_and_its_record() {
     ));
     sandbox.begin_daemon();
     assert_eq!(sandbox.wait_for_daemon().signal(), Some(9));
-    sandbox.begin_daemon();
+    sandbox.start_daemon();
     let spec = completed(&sandbox, &id);
     check(&sandbox, &[id], Victims::Supervisors, "loss.seen");
     assert_eq!(tries(&sandbox, &spec), (2, vec![1, 2]), "one death is one try");
