@@ -17,7 +17,7 @@ use crate::decide::recover::{self, Verdict};
 use crate::domain::command::{Identity, Request};
 use crate::domain::outcome::{CommandEnd, EndCause};
 use crate::host::process::command::{CommandDir, Supervisor};
-use crate::host::{clock, files, process};
+use crate::host::{clock, failpoint, files, process};
 
 /// A supervisor that holds its lock and has not recorded itself yet is looked at again after this long.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -60,7 +60,10 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, follow: 
         let (evidence, lock) = job.dir.look(other_boot)?;
         let found = recover::verdict(evidence);
         let mut supervisor = match (found, lock) {
-            (Verdict::Record(end), _) => return finished(job, end, follow, follower).await,
+            (Verdict::Record(end), _) => {
+                failpoint::hit("exit.seen");
+                return finished(job, end, follow, follower).await;
+            }
             (Verdict::Lost, _) => return finished(job, lost(), follow, follower).await,
             (Verdict::SweepThenLost, lock) => {
                 warn!(dir = %job.dir.path().display(), "the supervisor died: its command's processes are ended");
@@ -69,6 +72,7 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, follow: 
                     // Cancel-safe: the next daemon finds what is left, and begins again.
                     () = detached(orders) => return Ok(Ran::Detached),
                 }
+                failpoint::hit("loss.seen");
                 drop(lock);
                 return finished(job, lost(), follow, follower).await;
             }
@@ -86,7 +90,10 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, follow: 
                 }
                 let marker = uuid::Uuid::new_v4().simple().to_string();
                 match job.dir.spawn(lock, &job.request, job.prompt.as_deref(), &marker, &job.variables) {
-                    Ok(supervisor) => supervisor,
+                    Ok(supervisor) => {
+                        failpoint::hit("command.spawned");
+                        supervisor
+                    }
                     Err(error) => return Ok(Ran::NotStarted(error)),
                 }
             }
@@ -349,5 +356,62 @@ mod tests {
         assert_eq!(end.cause, EndCause::Terminated);
         assert!(!job.dir.output_file().exists());
         drop(orders);
+    }
+
+    /// Somebody else's process, which has the pid of one that boi started before.
+    struct Bystander(std::process::Child);
+
+    impl Bystander {
+        fn start() -> Bystander {
+            Bystander(std::process::Command::new("sleep").arg("1000").spawn().unwrap())
+        }
+
+        fn identity(&self) -> Identity {
+            process::identity(i32::try_from(self.0.id()).unwrap()).unwrap()
+        }
+    }
+
+    impl Drop for Bystander {
+        fn drop(&mut self) {
+            let lived = self.0.try_wait().unwrap().is_none();
+            self.0.kill().ok();
+            self.0.wait().ok();
+            assert!(lived || std::thread::panicking(), "it was ended");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_has_the_pid_of_a_process_that_is_gone_is_never_signalled() {
+        let bystander = Bystander::start();
+        let now = bystander.identity();
+        let earlier = Identity { start_time: now.start_time - 1, ..now.clone() };
+        let of_another_boot = Identity { boot_id: "another".into(), ..now };
+        for then in [earlier, of_another_boot] {
+            assert!(!process::lives(&then) && !process::signal(&then, Signal::KILL).unwrap());
+            for order in [Order::Work, Order::Cancel, Order::Stop] {
+                let folder = tempfile::TempDir::new().unwrap();
+                let job = job(folder.path());
+                let started = crate::domain::command::Started {
+                    version: crate::domain::command::RECORDS,
+                    supervisor: then.clone(),
+                    command: then.clone(),
+                };
+                files::write_record(&job.dir.started_file(), &started, files::Durability::Process).unwrap();
+                files::write_private(&folder.path().join("marker"), b"nobody carries this").unwrap();
+                assert!(job.dir.adopt().unwrap().is_none(), "it is no supervisor");
+                assert!(job.dir.remains().unwrap().is_empty(), "nothing is left");
+                // While somebody holds the lock, adopted and ended; then swept.
+                let (_, lock) = job.dir.look(false).unwrap();
+                let (orders, mut received) = watch::channel(order);
+                let free = async {
+                    tokio::time::sleep(LOOK_AGAIN * 3).await;
+                    drop(lock);
+                };
+                let (ran, ()) = tokio::join!(run(&job, &mut received, false), free);
+                let Ran::Ended(end, _) = ran.unwrap() else { panic!("it has not ended") };
+                assert_eq!(end.cause, EndCause::Lost);
+                drop(orders);
+            }
+        }
     }
 }

@@ -46,8 +46,8 @@ use crate::decide::pace::Pace;
 use crate::decide::tick::{self, Bound, Decision};
 use crate::domain::attempt::Intent;
 use crate::domain::id::SpecId;
-use crate::host::clock;
 use crate::host::store::{Claimed, Fence, Store, StoreError};
+use crate::host::{clock, failpoint};
 
 /// How long a loop rests whose database does not work.
 const REST: Duration = Duration::from_secs(1);
@@ -347,6 +347,7 @@ impl<S: Spawn> Daemon<S> {
     async fn claim(&mut self, count: u32, hot: &HotConfig) -> Result<(), StoreError> {
         let (scope, config, now) = (self.scope.clone(), hot.worker_config(), clock::now());
         let batch = self.with_store(move |store| store.claim(count, scope.as_deref(), &config, now)).await?;
+        failpoint::hit("claim.committed");
         self.line_up(batch);
         self.spawn_due().await
     }

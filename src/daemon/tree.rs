@@ -7,9 +7,9 @@ use crate::decide::step::Event;
 use crate::domain::attempt::{Laying, Position};
 use crate::domain::outcome::Failure;
 use crate::domain::spec::{Base, Repo};
-use crate::host::files;
 use crate::host::store::Claimed;
 use crate::host::worktree::{self, Error, LandError, MergeError, Plan, PlanError, Worktree, WorktreeLock};
+use crate::host::{failpoint, files};
 
 /// A git step that fails so often in a row does not fail for a passing reason.
 const PASSING: u32 = 6;
@@ -173,6 +173,7 @@ impl Tree {
         let at = self.lock(worktree)?;
         if let Some(candidate) = candidate {
             worktree::advance(&at, head, candidate).map_err(|error| self.broken(error))?;
+            failpoint::hit("branch.moved");
         }
         let label = format!("{label}-after-verify");
         let to = candidate.unwrap_or(head);
@@ -194,7 +195,10 @@ impl Tree {
             Ok(Plan::AlreadyMerged) => Ok(Event::Landed),
             Ok(Plan::FastForward { from, head }) => Ok(Event::Deliverable { from, head }),
             Ok(Plan::NeedsMerge { from }) => match worktree::merge_base(&at, &from, message) {
-                Ok(head) => Ok(Event::Deliverable { from, head }),
+                Ok(head) => {
+                    failpoint::hit("base.merged");
+                    Ok(Event::Deliverable { from, head })
+                }
                 Err(error @ MergeError::Conflicts { .. }) => {
                     let id = &worktree.spec;
                     Ok(Event::NotMerged(format!(
@@ -213,7 +217,10 @@ impl Tree {
         let Some((worktree, base)) = self.merging() else { return Ok(Event::Landed) };
         let at = self.lock(worktree)?;
         match worktree::fast_forward(&at, base, from, head) {
-            Ok(()) => Ok(Event::Landed),
+            Ok(()) => {
+                failpoint::hit("base.moved");
+                Ok(Event::Landed)
+            }
             Err(LandError::BaseMoved) => Ok(Event::BaseMoved),
             Err(LandError::Refused(reason)) => Ok(Event::NotMerged(reason)),
             Err(LandError::Git(error)) => Err(self.broken(error)),

@@ -25,10 +25,9 @@ use crate::decide::step::{self, Change, Move, Plan};
 use crate::domain::attempt::{Ending, Position, Step, TaskStatus};
 use crate::domain::outcome::TryOutcome;
 use crate::domain::spec::Task;
-use crate::host::clock;
-use crate::host::files;
 use crate::host::paths::Home;
 use crate::host::store::{Claimed, GiveBack, Place, Store, StoreError};
+use crate::host::{clock, failpoint, files};
 
 /// How many steps of git are under way at once. Each takes a thread that may block, for as long as git takes; the store
 /// must always find one free.
@@ -170,6 +169,7 @@ impl Worker {
             match step::advance(&plan, &self.position, event) {
                 Move::Go(position, changes) => self.record(position, changes).await?,
                 Move::GiveBack(position, changes, outcome) => return self.refused(position, changes, outcome).await,
+                Move::Rest(position, changes, why) => return self.rest(position, changes, why).await,
                 Move::End(ending) => return self.finish(ending).await,
             }
         }
@@ -197,6 +197,9 @@ impl Worker {
         handle::with_store(&self.store, move |store| store.record(&fence, &recorded, changes, now)).await?;
         self.position = position;
         self.shared.changed();
+        if self.position.awaiting {
+            failpoint::hit("command.recorded");
+        }
         Ok(())
     }
 
@@ -243,6 +246,14 @@ impl Worker {
         self.give_back(GiveBack { position, changes, reason, not_before, setback: true }).await
     }
 
+    /// The step's command died: the slot goes back, and it is carried out again after a while.
+    async fn rest(&mut self, position: Position, changes: Vec<Change>, why: String) -> Result<WorkerEnd, WorkerError> {
+        let at = clock::now().plus_millis(retry::death_backoff_millis(position.deaths));
+        let reason = Some(format!("{why}; goes on at {at}"));
+        warn!(spec = %self.claimed.fence.spec, reason, deaths = position.deaths, "a command died");
+        self.give_back(GiveBack { position, changes, reason, not_before: Some(at), setback: false }).await
+    }
+
     async fn finish(&mut self, ending: Ending) -> Result<WorkerEnd, WorkerError> {
         let (fence, spec) = (self.claimed.fence.clone(), self.claimed.fence.spec.clone());
         match &ending {
@@ -252,6 +263,7 @@ impl Worker {
             Ending::Canceled => info!(%spec, "canceled"),
         }
         let failed = handle::with_store(&self.store, move |store| store.finish(&fence, &ending, clock::now())).await?;
+        failpoint::hit("spec.finished");
         for waited in failed {
             warn!(spec = %waited, "failed: it waits for {spec}");
         }
@@ -276,6 +288,7 @@ impl Worker {
                 };
                 match laid {
                     Ok(laid) => {
+                        failpoint::hit("worktree.laid");
                         self.note(laid.kept, Some(Place::At(laid.path.to_string_lossy().into_owned()))).await?;
                         Ok(Done::Event(step::Event::Prepared { origin: laid.origin, head: laid.head }))
                     }
@@ -289,6 +302,7 @@ impl Worker {
                 let Some(captured) = self.git(orders, capture).await? else { return Ok(Done::Detached) };
                 match captured {
                     Ok(captured) => {
+                        failpoint::hit("try.captured");
                         self.note(captured.kept, None).await?;
                         Ok(Done::Event(captured.event))
                     }
@@ -310,6 +324,7 @@ impl Worker {
                 let Some(advanced) = self.git(orders, advance).await? else { return Ok(Done::Detached) };
                 match advanced {
                     Ok(kept) => {
+                        failpoint::hit("task.advanced");
                         self.note(kept, None).await?;
                         Ok(Done::Event(step::Event::Advanced))
                     }
@@ -337,7 +352,10 @@ impl Worker {
                         return Ok(Done::Detached);
                     };
                     match removed {
-                        Ok(removed) => self.note(removed.kept, removed.gone.then_some(Place::Gone)).await?,
+                        Ok(removed) => {
+                            failpoint::hit("worktree.removed");
+                            self.note(removed.kept, removed.gone.then_some(Place::Gone)).await?;
+                        }
                         Err(broken) => {
                             warn!(spec = %self.claimed.fence.spec, reason = broken.reason(), "the worktree stays");
                         }

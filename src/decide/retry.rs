@@ -16,6 +16,11 @@ pub fn start_backoff_millis(failures: u32) -> i64 {
     (1_000i64 << failures.saturating_sub(1).min(12)).min(300_000)
 }
 
+/// Milliseconds until a command that died `deaths` times in a row is carried out again: 0.5 s, doubling, at most 1 min.
+pub fn death_backoff_millis(deaths: u32) -> i64 {
+    (500i64 << deaths.saturating_sub(1).min(12)).min(60_000)
+}
+
 /// When a try that was refused by the model's service, and did not count, is made again; `None` for any other outcome.
 /// `spread` is a random number out of `0.0..1.0`, so that a fleet does not come back in one burst.
 pub fn service_wait(outcome: &TryOutcome, refusals: u32, now: Timestamp, spread: f64) -> Option<Timestamp> {
@@ -39,6 +44,7 @@ mod tests {
     #[test]
     fn backoffs_double_and_are_bounded() {
         assert_eq!([1, 2, 3, 9, 4_000].map(start_backoff_millis), [1_000, 2_000, 4_000, 256_000, 300_000]);
+        assert_eq!([1, 2, 3, 7, 4_000].map(death_backoff_millis), [500, 1_000, 2_000, 32_000, 60_000]);
     }
 
     #[test]

@@ -13,6 +13,8 @@ use crate::domain::spec::{Action, Deliver, Spec};
 const DELIVERY_ROUNDS: u32 = 100;
 /// How often in a row a command may be ended from outside before it counts.
 const CUT_OFFS: u32 = 3;
+/// What became of a command that is lost.
+const DIED: &str = "died with its supervisor, which was killed (`kill -9`, no memory left, no power)";
 
 /// What stays the same while a worker works, and which tasks are done.
 #[derive(Debug, Clone, Copy)]
@@ -96,6 +98,8 @@ pub enum Move {
     Go(Position, Vec<Change>),
     /// The model's service refused: give the slot back, and go on there when it is claimed again.
     GiveBack(Position, Vec<Change>, TryOutcome),
+    /// The step's command died: give the slot back for a while, and go on there when it is claimed again.
+    Rest(Position, Vec<Change>, String),
     /// The spec ends.
     End(Ending),
 }
@@ -153,7 +157,13 @@ pub fn advance(plan: &Plan<'_>, position: &Position, event: Event) -> Move {
         Event::Acted { .. } | Event::Checked { .. } => 0,
         _ => position.cut_off,
     };
-    let here = Position { cut_off, ..position.clone() };
+    let deaths = match &event {
+        Event::Acted { outcome, .. } if outcome.is_death() => position.deaths + 1,
+        Event::Checked { end, .. } if end.cause == EndCause::Lost => position.deaths + 1,
+        Event::Acted { .. } | Event::Checked { .. } => 0,
+        _ => position.deaths,
+    };
+    let here = Position { cut_off, deaths, ..position.clone() };
     match (position.step.clone(), event) {
         (Step::Deliver { .. } | Step::DeliverCheck { .. } | Step::Land { .. }, Event::Blocked(reason)) => {
             close(here, unmerged(reason))
@@ -178,6 +188,14 @@ pub fn advance(plan: &Plan<'_>, position: &Position, event: Event) -> Move {
                 changes.push(Change::TryBegan { task, try_number });
             }
             go(Position { cut_off: here.cut_off + 1, ..here }, step, changes)
+        }
+        // It says nothing of what is verified.
+        (step, Event::Checked { end, .. }) if end.cause == EndCause::Lost && deaths <= plan.retry_count => {
+            Move::Rest(Position { step, ..here }.resumed(), vec![], format!("a verify command {DIED}"))
+        }
+        (Step::Check { task, index, .. }, Event::Checked { end, output }) if end.cause == EndCause::Lost => {
+            let failure = verify_failure(&plan.spec.tasks[task].verify, index, &end, plan.timeout_minutes, output);
+            fail(here, Some(task), format!("{}, {deaths} times in a row", sentence(&failure)))
         }
         (Step::Capture { task, try_number }, Event::Captured { candidate }) => {
             check(plan, here, task, try_number, candidate, 0)
@@ -317,9 +335,17 @@ fn acted(
             again(format!("timed out after {minutes} min"))
         }
         TryOutcome::TooMuchOutput => again("ended because it printed more than max_output_mb".to_owned()),
-        TryOutcome::Lost => again("lost: it and its supervisor died".to_owned()),
+        TryOutcome::Lost => again(DIED.to_owned()),
     };
+    if outcome.is_death() && tries_left(plan, &here, try_number) {
+        let (why, step) = (sentence(&failure), Step::Act { task, try_number: try_number + 1 });
+        return Move::Rest(Position { step, failure: Some(failure), ..here }.resumed(), vec![ended], why);
+    }
     with(try_again(plan, here, task, try_number, failure), ended)
+}
+
+fn tries_left(plan: &Plan<'_>, here: &Position, try_number: u32) -> bool {
+    try_number - here.first_try < plan.retry_count
 }
 
 fn reject(plan: &Plan<'_>, here: Position, task: usize, try_number: u32, failure: Failure) -> Move {
@@ -328,8 +354,8 @@ fn reject(plan: &Plan<'_>, here: Position, task: usize, try_number: u32, failure
 }
 
 fn try_again(plan: &Plan<'_>, here: Position, task: usize, try_number: u32, failure: Failure) -> Move {
-    let tries = try_number - here.first_try + 1;
-    if tries > plan.retry_count {
+    if !tries_left(plan, &here, try_number) {
+        let tries = try_number - here.first_try + 1;
         let reason = format!("{}, on try {tries} of {tries}", sentence(&failure));
         fail(Position { failure: Some(failure), ..here }, Some(task), reason)
     } else {
@@ -383,6 +409,7 @@ fn verify_failure(commands: &[String], index: usize, end: &CommandEnd, minutes: 
     let how = match end.cause {
         EndCause::TimedOut => format!("timed out after {minutes} min"),
         EndCause::TooMuchOutput => "ended because it printed more than max_output_mb".to_owned(),
+        EndCause::Lost => DIED.to_owned(),
         _ => exit::how(end),
     };
     Failure { what, command: Some(commands[index].clone()), how, output }
@@ -403,7 +430,7 @@ fn close(here: Position, ending: Ending) -> Move {
 
 fn with(mut next: Move, change: Change) -> Move {
     match &mut next {
-        Move::Go(_, changes) | Move::GiveBack(_, changes, _) => changes.insert(0, change),
+        Move::Go(_, changes) | Move::GiveBack(_, changes, _) | Move::Rest(_, changes, _) => changes.insert(0, change),
         Move::End(_) => {}
     }
     next

@@ -126,6 +126,9 @@ pub struct Position {
     /// How often in a row its command was ended from outside.
     #[serde(default)]
     pub cut_off: u32,
+    /// How often in a row its command died: with its supervisor, with the machine, or of a signal.
+    #[serde(default)]
+    pub deaths: u32,
 }
 
 /// How the worktree is laid before an attempt's first command.
@@ -263,6 +266,7 @@ impl Position {
             failure: None,
             verified: None,
             cut_off: 0,
+            deaths: 0,
         }
     }
 

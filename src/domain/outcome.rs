@@ -98,13 +98,18 @@ impl TryOutcome {
         matches!(self, TryOutcome::Limited { .. } | TryOutcome::Throttled(_) | TryOutcome::Overloaded(_))
     }
 
+    /// Whether what was run died, instead of ending in a way of its own.
+    pub fn is_death(&self) -> bool {
+        matches!(self, TryOutcome::Lost | TryOutcome::Crashed(_))
+    }
+
     /// The outcome in words, for people.
     pub fn describe(&self) -> String {
         match self {
             TryOutcome::Succeeded => "succeeded".to_owned(),
             TryOutcome::TimedOut => "timed out".to_owned(),
             TryOutcome::TooMuchOutput => "printed more than max_output_mb".to_owned(),
-            TryOutcome::Lost => "lost: it and its supervisor died".to_owned(),
+            TryOutcome::Lost => "lost: died with its supervisor".to_owned(),
             TryOutcome::Limited { until: Some(until), .. } => format!("usage limit until {until}"),
             TryOutcome::Limited { until: None, detail } => format!("usage limit: {detail}"),
             TryOutcome::Throttled(detail) => format!("throttled: {detail}"),

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::domain::time::Timestamp;
+use crate::host::failpoint;
 
 /// Now, by the wall clock.
 pub fn now() -> Timestamp {
@@ -14,7 +15,7 @@ pub fn now() -> Timestamp {
 /// The identity of the machine's boot: another one means that no process of before is left.
 pub fn boot_id() -> &'static str {
     static BOOT: OnceLock<String> = OnceLock::new();
-    BOOT.get_or_init(|| read_boot_id().unwrap_or_else(|| "unknown".to_owned()))
+    BOOT.get_or_init(|| failpoint::boot_id().or_else(read_boot_id).unwrap_or_else(|| "unknown".to_owned()))
 }
 
 #[cfg(target_os = "linux")]

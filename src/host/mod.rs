@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod config_file;
+pub mod failpoint;
 pub mod files;
 pub mod logs;
 pub mod paths;

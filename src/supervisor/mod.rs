@@ -28,7 +28,7 @@ use crate::domain::command::{Identity, RECORDS, Request, Started};
 use crate::domain::outcome::{CommandEnd, EndCause};
 use crate::host::process::command::{CommandDir, SUPERVISE};
 use crate::host::process::limits;
-use crate::host::{clock, files, process};
+use crate::host::{clock, failpoint, files, process};
 
 /// Whether the program was called to be a supervisor, and on which folder.
 pub fn asked(mut arguments: impl Iterator<Item = std::ffi::OsString>) -> Option<CommandDir> {
@@ -53,6 +53,7 @@ pub fn main(dir: &CommandDir) -> ExitCode {
 
 fn supervise(dir: &CommandDir) -> io::Result<()> {
     let lock = take_lock(dir)?;
+    failpoint::hit("supervisor.locked");
     detach()?;
     // Before anything is executed: on a full disk the end of the command could not be told later.
     files::reserve_record(&dir.exit_file())?;
@@ -60,7 +61,9 @@ fn supervise(dir: &CommandDir) -> io::Result<()> {
         Ok((request, command)) => run(dir, &request, command)?,
         Err(why) => not_executed(why),
     };
+    failpoint::hit("supervisor.ended");
     files::write_record(&dir.exit_file(), &end, files::Durability::Power)?;
+    failpoint::hit("supervisor.recorded");
     drop(lock);
     Ok(())
 }
@@ -119,11 +122,15 @@ fn run(dir: &CommandDir, request: &Request, mut command: Command) -> io::Result<
     let mut watch = watch::Watch::new(dir, request)?;
     let started_file = dir.started_file();
     let announce = move || {
+        failpoint::hit_with_parent("supervisor.forked");
+        failpoint::hit_parent("supervisor.orphaned");
         let pid = rustix::process::getpid().as_raw_nonzero().get();
         let command: Identity =
             process::identity(pid).ok_or_else(|| io::Error::other("this process cannot be identified"))?;
         let started = Started { version: RECORDS, supervisor: supervisor.clone(), command };
-        files::write_record(&started_file, &started, files::Durability::Process)
+        files::write_record(&started_file, &started, files::Durability::Process)?;
+        failpoint::hit_with_parent("supervisor.started");
+        Ok(())
     };
     // SAFETY: between fork and exec only async-signal-safe calls are allowed in a process with several threads; this
     // process has one, so nothing (the allocator's lock included) can be held by a thread that the child lacks.

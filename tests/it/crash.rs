@@ -4,7 +4,7 @@ use super::support;
 
 #[path = "../helpers/crash.rs"]
 #[allow(dead_code, reason = "the benchmark uses the rest")]
-mod rounds;
+pub mod rounds;
 
 use rounds::{Victims, round};
 

@@ -55,9 +55,13 @@ pub fn locked(path: &Path) -> File {
 
 /// The fake agent: Cargo builds examples before it runs the tests.
 pub fn fake_agent() -> PathBuf {
-    let program = Path::new(env!("CARGO_BIN_EXE_boi")).with_file_name("examples").join("fake-agent");
+    let program = fake_agent_path();
     assert!(program.exists(), "{} is missing: `cargo build --example fake-agent`", program.display());
     program
+}
+
+fn fake_agent_path() -> PathBuf {
+    Path::new(env!("CARGO_BIN_EXE_boi")).with_file_name("examples").join("fake-agent")
 }
 
 /// What a finished program said.
@@ -202,7 +206,7 @@ impl Sandbox {
 
     fn with_environment(&self, program: &Path, arguments: &[&str]) -> Command {
         let mut command = self.isolated(program);
-        command.env("BOI_HOME", self.path("boi")).env("CLAUDE_BIN", fake_agent());
+        command.env("BOI_HOME", self.path("boi")).env("CLAUDE_BIN", fake_agent_path());
         command.env("FAKE_AGENT_TRACE", self.path("trace")).args(arguments);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
@@ -318,6 +322,13 @@ impl Sandbox {
         let mut child = self.daemon.take().expect("a daemon runs");
         child.kill().expect("it is there");
         child.wait().expect("it was killed");
+    }
+
+    /// Waits for the end of a daemon that ends by itself, or by something else than this test.
+    #[track_caller]
+    pub fn wait_for_daemon(&mut self) -> ExitStatus {
+        let mut child = self.daemon.take().expect("a daemon runs");
+        wait_for_end(&mut child).unwrap_or_else(|| panic!("the daemon does not end: {}", self.daemon_log()))
     }
 
     /// Ends the daemon with a signal.

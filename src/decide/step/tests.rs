@@ -216,3 +216,51 @@ fn a_command_that_was_ended_from_outside_is_carried_out_again_within_bounds() {
     assert!(again.awaiting);
     assert!(!changes.iter().any(|change| matches!(change, Change::TryRejected { .. })));
 }
+
+#[test]
+fn a_command_that_dies_is_carried_out_again_after_a_rest_within_bounds() {
+    let spec = spec(vec![task("a", &["v"])], &["final"], Deliver::Branch);
+    let lost = || Event::Checked {
+        end: CommandEnd { cause: EndCause::Lost, status: None, ..ended(0) },
+        output: String::new(),
+    };
+    let then = |position: &Position| match &position.step {
+        Step::Prepare { laying: crate::domain::attempt::Laying::AsItIs, then: Some(step) } => (**step).clone(),
+        step => panic!("{step:?}"),
+    };
+    // A try that died is the next try, which has not begun yet.
+    let (_, _, end) = walk(&spec, 2, vec![prepared(), acted_as(TryOutcome::Lost)]);
+    let Some(Move::Rest(position, changes, why)) = end else { panic!("no rest: {end:?}") };
+    assert_eq!((then(&position), position.deaths, position.awaiting), (Step::Act { task: 0, try_number: 2 }, 1, false));
+    assert!(!changes.iter().any(|change| matches!(change, Change::TryBegan { .. })), "{changes:?}");
+    assert!(why.starts_with("the run command: died with its supervisor"), "{why}");
+    assert_eq!(position.commands, 1);
+
+    // A verify command that died is the same again, and costs no try.
+    let plan = Plan { spec: &spec, done: &[false], tries: &[0], retry_count: 2, timeout_minutes: 30 };
+    let captured = Event::Captured { candidate: Some("c1".into()) };
+    let (mut position, ..) = walk(&spec, 2, vec![prepared(), acted_as(TryOutcome::Succeeded), captured]);
+    let step = position.step.clone();
+    for deaths in 1..=2 {
+        let Move::Rest(next, changes, _) = advance(&plan, &position, lost()) else { panic!("no rest") };
+        assert_eq!((then(&next), next.deaths, changes.len()), (step.clone(), deaths, 0));
+        let Move::Go(next, _) = advance(&plan, &next, prepared()) else { panic!("it does not go on") };
+        assert_eq!((&next.step, next.awaiting, next.deaths), (&step, true, deaths));
+        position = next;
+    }
+    let Move::Go(failed, _) = advance(&plan, &position, lost()) else { panic!("no end") };
+    let reason = position_reason(&failed);
+    assert!(
+        reason.starts_with("verify command failed (`v`): died with") && reason.ends_with("3 times in a row"),
+        "{reason}"
+    );
+    let Move::Go(next, _) = advance(&plan, &position, checked(0)) else { panic!("it does not go on") };
+    assert_eq!(next.deaths, 0, "what went well in between ends the row");
+
+    // The last verify of all, too.
+    let last = Position { step: Step::FinalCheck { index: 0 }, ..next };
+    assert!(matches!(advance(&plan, &last, lost()), Move::Rest(..)));
+    let (last, lost) = (Position { deaths: 2, ..last }, lost());
+    let Move::Go(failed, _) = advance(&plan, &last, lost) else { panic!("no end") };
+    assert!(position_reason(&failed).starts_with("the spec's own verify command failed"), "{failed:?}");
+}

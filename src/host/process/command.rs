@@ -175,9 +175,12 @@ impl CommandDir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error),
         };
-        if let Some(command) = self.started()?.map(|started| started.command).filter(super::lives) {
+        if let Some(command) = self.started()?.map(|started| started.command) {
             let below = tree::descendants(command.pid);
-            left.extend(std::iter::once(command).chain(below));
+            // Looked at last: who has its pid now had it when its descendants were looked for.
+            if super::lives(&command) {
+                left.extend(std::iter::once(command).chain(below));
+            }
         }
         left.sort_by_key(|who| (who.pid, who.start_time));
         left.dedup();

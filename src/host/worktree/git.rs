@@ -28,7 +28,8 @@ const CLEARED: &[&str] = &[
     "GIT_REFLOG_ACTION",
 ];
 
-/// Settings for every git process: none of the user's hooks, signatures or background jobs.
+/// Settings for every git process: none of the user's hooks, signatures or background jobs, and what is recorded as
+/// committed outlives a loss of power.
 const ALWAYS: &[&str] = &[
     "core.hooksPath=/dev/null",
     "commit.gpgSign=false",
@@ -39,6 +40,9 @@ const ALWAYS: &[&str] = &[
     "merge.autoStash=false",
     "merge.verifySignatures=false",
     "worktree.useRelativePaths=false",
+    // By default only refs are synced: a loss of power would leave branches on commits that are not there.
+    "core.fsync=committed",
+    "core.fsyncMethod=batch",
 ];
 
 /// Settings for git in a worktree of boi's own: the whole tree is checked out, and every change of a file is noticed.

@@ -1,0 +1,215 @@
+//! What outlives a daemon, and how fast the next one has it again: `cargo bench --bench survive`.
+//!
+//! Workers whose commands sleep. Prints each figure beside the promised one, and exits with 1 when one is worse.
+
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+#[path = "../tests/it/support.rs"]
+#[allow(dead_code, reason = "the tests use the rest")]
+mod support;
+
+#[path = "../tests/helpers/crash.rs"]
+#[allow(dead_code, reason = "the tests use the rest")]
+mod rounds;
+
+use support::{Sandbox, wait_for};
+
+/// How long supervisors are watched while they wait.
+const WATCHED: Duration = Duration::from_secs(5);
+/// How often what happens once is done; the worst time counts.
+const ROUNDS: usize = 5;
+
+/// A daemon in the background: it ends with the benchmark.
+struct Background(Sandbox);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.0.boi(&["daemon", "stop"]);
+    }
+}
+
+#[derive(Default)]
+struct Table {
+    worse: bool,
+}
+
+impl Table {
+    fn row(&mut self, what: &str, promised: f64, measured: f64, unit: &str) {
+        let mark = if measured <= promised { "" } else { "  WORSE" };
+        println!("{what:<58} {promised:>9.2} {measured:>9.2} {unit:<4}{mark}");
+        self.worse |= measured > promised;
+    }
+}
+
+fn main() -> ExitCode {
+    let mut table = Table::default();
+    println!("{:<58} {:>9} {:>9}", "", "promised", "measured");
+    if !cfg!(debug_assertions) {
+        failpoints(&mut table);
+    }
+    adoption(&mut table);
+    restart(&mut table);
+    if table.worse { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// What a test could end a process by is no part of the program that is installed.
+fn failpoints(table: &mut Table) {
+    let program = fs::read(env!("CARGO_BIN_EXE_boi")).expect("the program");
+    let left = ["BOI_FAILPOINT", "BOI_BOOT_ID", "claim.committed"];
+    let left = left.iter().filter(|name| program.windows(name.len()).any(|bytes| bytes == name.as_bytes())).count();
+    table.row("names of failpoints left in the program", 0.0, left as f64, "");
+}
+
+fn world(workers: usize) -> Sandbox {
+    let sandbox = Sandbox::new(&format!(
+        "max_workers = {workers}\nspawns_per_tick = {workers}\nspawn_jitter_ms = [0, 0]\nstop_grace_seconds = 1\n"
+    ));
+    sandbox.write("sleep.toml", "title = 'Sleep'\n[[tasks]]\nrun = 'exec sleep 1000'\n");
+    let mut arguments = vec!["dispatch"];
+    arguments.extend(std::iter::repeat_n("sleep.toml", workers));
+    sandbox.good(&arguments);
+    sandbox
+}
+
+/// The supervisors' pids, once so many commands have started.
+fn supervisors(sandbox: &Sandbox, count: usize) -> Vec<i32> {
+    wait_for("all commands run", || {
+        let folders = rounds::commands(&sandbox.path("boi/attempts"));
+        let records: Vec<_> = folders.iter().filter_map(|folder| rounds::record(&folder.join("started"))).collect();
+        (records.len() == count).then_some(records)
+    })
+    .iter()
+    .map(|record| i32::try_from(record["supervisor"]["pid"].as_i64().expect("a pid")).expect("a pid"))
+    .collect()
+}
+
+fn adoption(table: &mut Table) {
+    const WORKERS: usize = 64;
+    let mut sandbox = world(WORKERS);
+    sandbox.start_daemon();
+    let pids = supervisors(&sandbox, WORKERS);
+    let mut adopted_in = Vec::new();
+    for _ in 0..ROUNDS {
+        sandbox.kill_daemon();
+        let began = Instant::now();
+        sandbox.begin_daemon();
+        // Who has a handle on a supervisor waits for it.
+        wait_for("all are adopted", || {
+            let pid = fs::read_to_string(sandbox.path("boi/pids/daemon.pid")).ok()?;
+            (handles(pid.trim()) == WORKERS).then_some(())
+        });
+        adopted_in.push(began.elapsed());
+    }
+    table.row(&format!("{WORKERS} workers adopted, from the daemon's start"), 1000.0, millis(worst(&adopted_in)), "ms");
+    memory(table, &pids);
+    let before: Vec<Used> = pids.iter().map(|pid| Used::by(*pid)).collect();
+    sleep(WATCHED);
+    let after: Vec<Used> = pids.iter().map(|pid| Used::by(*pid)).collect();
+    let spent =
+        |of: fn(&Used) -> u64| -> u64 { after.iter().map(of).sum::<u64>() - before.iter().map(of).sum::<u64>() };
+    let seconds = WATCHED.as_secs_f64();
+    let share = spent(|used| used.nanos) as f64 / 1e9 / seconds * 100.0;
+    table.row(&format!("{WORKERS} supervisors that wait, of a core"), 0.02, share, "%");
+    let wakes = spent(|used| used.wakes) as f64 / seconds;
+    table.row(&format!("{WORKERS} supervisors that wait, wake-ups in a second"), 0.0, wakes, "");
+
+    let log = sandbox.path("daemon.err");
+    let noticed = || fs::read_to_string(&log).unwrap_or_default().matches("the supervisor died").count();
+    let noticed_in: Vec<Duration> = pids[..ROUNDS]
+        .iter()
+        .map(|pid| {
+            let (before, began) = (noticed(), Instant::now());
+            kill_process(Pid::from_raw(*pid).expect("a pid"), Signal::KILL).expect("it is there");
+            wait_for("its death is noticed", || (noticed() > before).then_some(()));
+            began.elapsed()
+        })
+        .collect();
+    table.row("the death of a supervisor is noticed", 50.0, millis(worst(&noticed_in)), "ms");
+}
+
+fn restart(table: &mut Table) {
+    const WORKERS: usize = 8;
+    let world = Background(world(WORKERS));
+    world.0.good(&["daemon", "start"]);
+    let pids = supervisors(&world.0, WORKERS);
+    memory(table, &pids);
+    let gaps: Vec<Duration> = (0..ROUNDS)
+        .map(|_| {
+            let over = AtomicBool::new(false);
+            std::thread::scope(|scope| {
+                let watch = scope.spawn(|| longest_gap(&world.0.path("boi/boi.sock"), &over));
+                world.0.good(&["daemon", "restart"]);
+                over.store(true, Ordering::Relaxed);
+                watch.join().expect("the watch ends")
+            })
+        })
+        .collect();
+    table.row(&format!("no listening socket in a restart under {WORKERS} workers"), 150.0, millis(worst(&gaps)), "ms");
+    assert_eq!(supervisors(&world.0, WORKERS), pids, "what ran was taken over");
+}
+
+/// The longest time in which nobody could connect.
+fn longest_gap(socket: &Path, over: &AtomicBool) -> Duration {
+    let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
+    while !over.load(Ordering::Relaxed) {
+        if UnixStream::connect(socket).is_ok() {
+            longest = longest.max(last.elapsed());
+            last = Instant::now();
+        }
+        sleep(Duration::from_micros(500));
+    }
+    longest
+}
+
+fn memory(table: &mut Table, pids: &[i32]) {
+    for (field, promised) in [("Rss", 4.0), ("Pss", 0.5)] {
+        let of = |pid: &i32| {
+            let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("it lives");
+            let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).expect("the field");
+            line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") / 1024.0
+        };
+        let most = pids.iter().map(of).fold(0.0, f64::max);
+        table.row(&format!("{field} of a supervisor, the largest of {}", pids.len()), promised, most, "MiB");
+    }
+}
+
+/// What a process has used so far.
+struct Used {
+    nanos: u64,
+    wakes: u64,
+}
+
+impl Used {
+    fn by(pid: i32) -> Used {
+        let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).expect("it lives");
+        let (schedstat, status) = (read("schedstat"), read("status"));
+        let nanos = schedstat.split(' ').next().expect("a field").parse().expect("a number");
+        let wakes = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).expect("a field");
+        Used { nanos, wakes: wakes.trim().parse().expect("a number") }
+    }
+}
+
+/// How many handles on processes a process has.
+fn handles(pid: &str) -> usize {
+    let links = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    links
+        .filter_map(|link| fs::read_link(link.path()).ok())
+        .filter(|target| target.to_string_lossy().contains("pidfd"))
+        .count()
+}
+
+fn worst(times: &[Duration]) -> Duration {
+    times.iter().copied().max().unwrap_or_default()
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}

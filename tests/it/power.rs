@@ -1,0 +1,135 @@
+//! The power goes while a command runs, as far as that can be acted out: the disk as it was at one moment, under another
+//! boot of the machine.
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use super::crash::rounds::{commands, record, start_time};
+use super::support::{Sandbox, pid_in, wait_for};
+
+/// Somebody else's process.
+struct Bystander(Child);
+
+impl Bystander {
+    fn start() -> Bystander {
+        let mut command = Command::new("sleep");
+        Bystander(command.arg("1000").stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("sleep starts"))
+    }
+
+    /// Who it is, as a record of an earlier boot would name the process that had its pid then.
+    fn as_of(&self, boot: &str) -> Value {
+        let pid = i32::try_from(self.0.id()).expect("a pid");
+        json!({"pid": pid, "start_time": start_time(pid).expect("it lives"), "boot_id": boot})
+    }
+
+    #[track_caller]
+    fn must_live(mut self) {
+        assert!(self.0.try_wait().expect("a child of this process").is_none(), "it was ended");
+    }
+}
+
+impl Drop for Bystander {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+fn kill(pid: i64) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a pid");
+    kill_process(pid, Signal::KILL).expect("it is there");
+}
+
+/// Cuts the power while the first of two commands runs. What was written and not synced may be gone by then:
+/// `started_is_lost`.
+fn power_cut(started_is_lost: bool) {
+    let mut sandbox = Sandbox::new("stop_grace_seconds = 1\n").with_variables([("BOI_BOOT_ID", "before".to_owned())]);
+    let at = |sandbox: &Sandbox, name: &str| sandbox.path(name).display().to_string();
+    sandbox.start_daemon();
+    let id = sandbox.dispatch(&format!(
+        "title = 'Cut'\nrepo = 'repo'\n[[tasks]]\nrun = '''echo part > part; echo x >> {}; echo $$ > {}; \
+         while ! test -e {}; do sleep 0.02; done; echo 1 > one'''\n[[tasks]]\nrun = 'echo 2 > two'",
+        at(&sandbox, "starts"),
+        at(&sandbox, "pid"),
+        at(&sandbox, "go")
+    ));
+    pid_in(&sandbox.path("pid"));
+    let started = commands(&sandbox.path("boi/attempts"));
+    let started = record(&started[0].join("started")).expect("it has started");
+
+    // Nothing moves while the disk is copied.
+    let daemon = sandbox.good(&["status", "--json"]).json()["daemon"]["pid"].as_i64().expect("a pid");
+    kill_process(Pid::from_raw(i32::try_from(daemon).unwrap()).unwrap(), Signal::STOP).expect("it is there");
+    fs::create_dir(sandbox.path("disk")).unwrap();
+    let whole = [sandbox.path("boi"), sandbox.path("repo"), sandbox.path("disk")];
+    assert!(Command::new("cp").arg("-a").args(whole).status().expect("cp runs").success());
+    sandbox.kill_daemon();
+    kill(started["supervisor"]["pid"].as_i64().unwrap());
+    kill(started["command"]["pid"].as_i64().unwrap());
+    for name in ["boi", "repo"] {
+        fs::rename(sandbox.path(name), sandbox.path(&format!("{name}.gone"))).unwrap();
+        fs::rename(sandbox.path(&format!("disk/{name}")), sandbox.path(name)).unwrap();
+    }
+
+    // Under the new boot the old pids are others'.
+    let bystanders = [Bystander::start(), Bystander::start()];
+    let file = commands(&sandbox.path("boi/attempts"))[0].join("started");
+    if started_is_lost {
+        fs::remove_file(file).unwrap();
+    } else {
+        let [supervisor, command] = bystanders.each_ref().map(|bystander| bystander.as_of("before"));
+        let mut started = started;
+        started["supervisor"] = supervisor;
+        started["command"] = command;
+        fs::write(file, started.to_string()).unwrap();
+    }
+    let mut sandbox = sandbox.with_variables([("BOI_BOOT_ID", "after".to_owned())]);
+    sandbox.start_daemon();
+    wait_for("the command is carried out again", || (sandbox.read("starts").lines().count() == 2).then_some(()));
+    sandbox.write("go", "");
+    let spec = sandbox.wait_for_status(&id, "completed");
+    assert_eq!((&spec["attempt"], &spec["tasks"][0]["tries"]), (&1.into(), &2.into()), "{spec:#}");
+    assert_eq!(sandbox.read("starts"), "x\nx\n");
+    assert_eq!(sandbox.git("repo", &["rev-list", "--count", &format!("main..boi/{id}")]), "2");
+    assert_eq!(sandbox.git("repo", &["show", &format!("boi/{id}:part")]), "part", "its work was kept");
+    sandbox.git("repo", &["fsck", "--no-progress"]);
+    bystanders.into_iter().for_each(Bystander::must_live);
+}
+
+#[test]
+fn a_command_that_ended_with_the_machine_is_carried_out_again() {
+    power_cut(false);
+}
+
+#[test]
+fn so_is_one_whose_record_was_lost_with_the_power() {
+    power_cut(true);
+}
+
+#[test]
+fn a_commit_is_on_the_disk_before_a_branch_names_it() {
+    let sandbox = Sandbox::new("");
+    let trace = sandbox.path("git.trace").display().to_string();
+    let sandbox = sandbox.with_variables([("GIT_TRACE2_EVENT", trace)]);
+    let (code, _) = sandbox.run("title = 'Synced'\nrepo = 'repo'\n[[tasks]]\nrun = 'echo 1 > one'");
+    assert_eq!(code, Some(0));
+    let trace = sandbox.read("git.trace");
+    let events: Vec<Value> = trace.lines().map(|line| serde_json::from_str(line).expect("an event")).collect();
+    let synced: Vec<&Value> =
+        events.iter().filter(|event| event["name"] == "hardware-flush").map(|event| &event["sid"]).collect();
+    if synced.is_empty() {
+        eprintln!("skipped: this git does not say what it syncs");
+        return;
+    }
+    let makes_commits = |event: &&Value| {
+        event["event"] == "start" && event["argv"].as_array().is_some_and(|argv| argv.contains(&"commit-tree".into()))
+    };
+    let makers: Vec<&Value> = events.iter().filter(makes_commits).collect();
+    assert!(!makers.is_empty());
+    for maker in makers {
+        assert!(synced.contains(&&maker["sid"]), "{maker}");
+    }
+}
