@@ -37,9 +37,10 @@ struct Seen {
 
 /// A home whose configuration is watched.
 pub struct Scene {
+    // Dropped first: while its thread lives, it writes into the folder.
+    reloader: Reloader,
     dir: tempfile::TempDir,
     seen: Arc<(Mutex<Seen>, Condvar)>,
-    reloader: Reloader,
 }
 
 impl Scene {

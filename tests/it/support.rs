@@ -1,9 +1,9 @@
 //! A scratch world for one test: a home, a repository, the program, and a daemon that ends with it.
 
-use std::cell::Cell;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -129,14 +129,14 @@ pub struct Sandbox {
     folder: tempfile::TempDir,
     variables: Vec<(String, String)>,
     daemon: Option<Child>,
-    in_background: Cell<bool>,
+    in_background: AtomicBool,
 }
 
 impl Sandbox {
     /// With a repository `repo` that has one commit on `main`, and a configuration.
     pub fn new(config: &str) -> Sandbox {
         let folder = tempfile::Builder::new().prefix("boi-it-").tempdir().expect("a folder");
-        let sandbox = Sandbox { folder, variables: Vec::new(), daemon: None, in_background: Cell::new(false) };
+        let sandbox = Sandbox { folder, variables: Vec::new(), daemon: None, in_background: AtomicBool::new(false) };
         fs::create_dir_all(sandbox.path("home")).expect("a home");
         fs::create_dir_all(sandbox.path("boi")).expect("a home of boi");
         fs::write(sandbox.path("boi/config.toml"), config).expect("a configuration");
@@ -286,7 +286,7 @@ impl Sandbox {
     /// Runs `boi`, which leaves a daemon in the background; it ends with this world.
     #[track_caller]
     pub fn background(&self, arguments: &[&str]) -> Said {
-        self.in_background.set(true);
+        self.in_background.store(true, Ordering::Relaxed);
         self.good(arguments)
     }
 
@@ -375,7 +375,7 @@ fn wait_for_end(child: &mut Child) -> Option<ExitStatus> {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        if self.in_background.get()
+        if self.in_background.load(Ordering::Relaxed)
             && let Ok(mut stop) = self.command(&["daemon", "stop"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
         {
             wait_for_end(&mut stop);
