@@ -21,4 +21,5 @@ mod retry;
 mod run;
 mod saves;
 mod stop;
+mod store;
 mod trees;
