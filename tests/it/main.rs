@@ -8,6 +8,7 @@ mod after;
 mod clean;
 mod crash;
 mod deliver;
+mod doctor;
 mod follow;
 mod fuzz;
 mod git;
