@@ -111,11 +111,34 @@ fn a_full_disk_holds_new_starts_until_there_is_room() {
 }
 
 #[test]
+fn a_queue_that_can_only_be_read_is_refused_with_the_reason() {
+    let sandbox = Sandbox::new("");
+    sandbox.run("title = 'T'\n[[tasks]]\nrun = 'true'");
+    let state = sandbox.path("boi/state").display().to_string();
+    let script = format!(
+        "mount --bind '{state}' '{state}' && mount -o remount,bind,ro '{state}' && touch '{}' && \
+         exec \"$0\" daemon run --foreground",
+        sandbox.path("mounted").display()
+    );
+    let Some(mut daemon) = sandbox.begin_wrapped(&["unshare", "-rm", "sh", "-c", &script]) else { return };
+    let code = daemon.wait().unwrap().code();
+    if sandbox.exists("mounted") {
+        let said = sandbox.read("daemon.err");
+        assert!(code == Some(1) && said.contains("Read-only") && said.contains("/state/boi."), "{said}");
+    }
+    assert_eq!(sandbox.good(&["status", "--json"]).json()["counts"]["completed"], 1);
+}
+
+#[test]
 fn a_daemon_does_not_start_over_a_damaged_queue() {
     let sandbox = Sandbox::new("");
     let (code, spec) = sandbox.run("title = 'T'\nrepo = 'repo'\n[[tasks]]\nrun = 'exit 1'");
     assert_eq!((code, spec["status"].as_str()), (Some(1), Some("failed")));
     let db = sandbox.path("boi/state/boi.db");
+    // A program that ends leaves what it wrote last in the log beside it.
+    let queue = rusqlite::Connection::open(&db).unwrap();
+    queue.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    drop(queue);
     let whole = fs::read(&db).unwrap();
     let backup = sandbox.write("boi/state/boi.db.v1.bak", &whole);
     let mut garbled = whole.clone();

@@ -13,6 +13,7 @@ mod read;
 mod schema;
 mod sqlite;
 mod write;
+mod writer;
 
 use std::path::PathBuf;
 

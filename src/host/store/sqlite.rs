@@ -1,21 +1,17 @@
 //! The queue on SQLite: one writer thread with group commit, and connections for reading.
 //!
-//! Verbs that arrive while a commit is under way share the next one: each runs in a savepoint of its own, so that one
-//! that fails takes none of the others with it, and all are answered after the one commit. A verb never runs outside a
-//! transaction: there it would be durable by itself, whatever its caller is told.
-//!
 //! What the daemon's loop asks has a connection of its own, so that no long listing makes the loop wait.
 
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::file::{self, Anchor, connect, lock};
+use super::writer::Writer;
 use super::{
     Canceled, Claimed, CommandRow, Fence, Filter, GiveBack, Listing, Place, Store, StoreError, end, read, schema, write,
 };
@@ -29,8 +25,6 @@ use crate::domain::view::Counts;
 use crate::host::files;
 use crate::host::paths::Home;
 
-/// The most verbs that share a commit.
-const GROUP: usize = 64;
 /// How long another process may hold the database's own lock.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -56,20 +50,6 @@ pub struct SqliteStore {
     /// The writer's lock of a store that cannot write.
     _stuck: Option<File>,
 }
-
-struct Writer {
-    jobs: Option<mpsc::Sender<Job>>,
-    thread: Option<JoinHandle<()>>,
-    _lock: File,
-}
-
-/// A verb on its way to the writer. With a connection it runs, inside a savepoint; without one it is refused, for that
-/// reason, and answers at once.
-type Job = Box<dyn FnOnce(Result<&Connection, &str>) -> Answer + Send>;
-/// Whether to keep what the verb did, and what answers its caller once the commit's fate is known.
-type Answer = (bool, Tell);
-/// `Ok`: committed. `Err`: the commit failed, for this reason.
-type Tell = Box<dyn FnOnce(Result<(), &str>) + Send>;
 
 impl SqliteStore {
     /// Opens the queue of `home`. One that is gone is not begun anew where the home shows that there was one; but the
@@ -186,52 +166,7 @@ impl SqliteStore {
     ) -> Result<T, StoreError> {
         let writer = self.writer.as_ref();
         let writer = writer.map_err(|why| StoreError::Open { path: self.path.clone(), source: why.clone().into() })?;
-        let jobs = writer.jobs.as_ref().ok_or(StoreError::Closed)?;
-        let (reply, answer) = mpsc::sync_channel(1);
-        let job: Job = Box::new(move |connection| {
-            let result = match connection {
-                Ok(connection) => verb(connection),
-                Err(why) => Err(StoreError::Sql(failure(why))),
-            };
-            let keep = result.is_ok();
-            let tell = move |committed: Result<(), &str>| {
-                let result = match committed {
-                    Err(why) if result.is_ok() => Err(StoreError::Sql(failure(why))),
-                    _ => result,
-                };
-                // The caller may be gone: it was dropped with its runtime.
-                drop(reply.send(result));
-            };
-            (keep, Box::new(tell))
-        });
-        jobs.send(job).map_err(|_| StoreError::Closed)?;
-        answer.recv().map_err(|_| StoreError::Closed)?
-    }
-}
-
-impl Writer {
-    fn spawn(connection: Connection, lock: File, anchor: Arc<Anchor>) -> Writer {
-        let (jobs, inbox) = mpsc::channel::<Job>();
-        let thread = std::thread::Builder::new()
-            .name("boi-store".to_owned())
-            .spawn(move || {
-                while let Ok(first) = inbox.recv() {
-                    let batch = std::iter::once(first).chain(inbox.try_iter().take(GROUP - 1)).collect();
-                    commit(&connection, batch, anchor.check().err().map(|error| error.to_string()));
-                }
-            })
-            .ok();
-        Writer { jobs: thread.is_some().then_some(jobs), thread, _lock: lock }
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.jobs = None;
-        if let Some(thread) = self.thread.take() {
-            // A writer that panicked has answered nobody; there is nothing left to say here.
-            drop(thread.join());
-        }
+        writer.carry_out(verb)
     }
 }
 
@@ -242,67 +177,6 @@ fn look<T>(
     let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
     let snapshot = connection.unchecked_transaction()?;
     verb(&snapshot)
-}
-
-/// `void`: why nothing of this batch can be committed.
-fn commit(connection: &Connection, batch: Vec<Job>, mut void: Option<String>) {
-    if void.is_none() {
-        void = connection.execute_batch("BEGIN IMMEDIATE").err().map(|error| error.to_string());
-    }
-    let mut answers = Vec::with_capacity(batch.len());
-    for job in batch {
-        if let Some(why) = &void {
-            refuse(job, why);
-            continue;
-        }
-        match in_savepoint(connection, job) {
-            Ok(tell) => answers.push(tell),
-            Err(why) => void = Some(why),
-        }
-        // SQLite undoes a whole transaction by itself when the disk is full or broken.
-        if void.is_none() && connection.is_autocommit() {
-            void = Some("another change that was to be committed with it failed and undid both".to_owned());
-        }
-    }
-    let committed = match void {
-        Some(why) => Err(why),
-        None => connection.execute_batch("COMMIT").map_err(|error| error.to_string()),
-    };
-    if committed.is_err() && !connection.is_autocommit() {
-        // The transaction is void either way; a failed rollback is repeated by SQLite when the file is next opened.
-        drop(connection.execute_batch("ROLLBACK"));
-    }
-    for tell in answers {
-        tell(committed.as_ref().copied().map_err(String::as_str));
-    }
-}
-
-/// Runs a verb. `Err`: what it did can be neither kept nor undone by itself, and its caller knows that it failed.
-fn in_savepoint(connection: &Connection, job: Job) -> Result<Tell, String> {
-    if let Err(error) = connection.execute_batch("SAVEPOINT verb") {
-        let why = error.to_string();
-        refuse(job, &why);
-        return Err(why);
-    }
-    let (keep, tell) = job(Ok(connection));
-    let ending = if keep { "RELEASE verb" } else { "ROLLBACK TO verb; RELEASE verb" };
-    match connection.execute_batch(ending) {
-        Ok(()) => Ok(tell),
-        Err(error) => {
-            let why = error.to_string();
-            tell(Err(&why));
-            Err(why)
-        }
-    }
-}
-
-fn refuse(job: Job, why: &str) {
-    let (_, tell) = job(Err(why));
-    tell(Err(why));
-}
-
-fn failure(why: &str) -> rusqlite::Error {
-    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR), Some(why.to_owned()))
 }
 
 impl Store for SqliteStore {
@@ -492,32 +366,5 @@ mod tests {
         assert!(store.set_paused(false).unwrap_err().to_string().ends_with("it cannot be written: no room"));
         let second = SqliteStore::open_stuck(&path, Duration::ZERO, "no room");
         assert!(matches!(second, Err(StoreError::InUse { .. })));
-    }
-
-    #[test]
-    fn a_transaction_that_is_undone_midway_takes_all_of_its_verbs_with_it() {
-        let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch("CREATE TABLE t (n INTEGER)").unwrap();
-        let (answer, answers) = mpsc::channel();
-        let job = |sql: &'static str| -> Job {
-            let answer = answer.clone();
-            Box::new(move |connection| {
-                let done = connection.is_ok_and(|connection| connection.execute_batch(sql).is_ok());
-                let tell = move |committed: Result<(), &str>| answer.send((sql, committed.is_ok())).unwrap();
-                (done, Box::new(tell))
-            })
-        };
-        commit(
-            &connection,
-            vec![job("INSERT INTO t VALUES (1)"), job("ROLLBACK"), job("INSERT INTO t VALUES (2)")],
-            None,
-        );
-        let told: Vec<_> = answers.try_iter().collect();
-        assert_eq!(told.len(), 3, "each caller is answered once: {told:?}");
-        assert!(told.iter().all(|(_, committed)| !committed), "{told:?}");
-        let rows: i64 = connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap();
-        assert_eq!(rows, 0);
-        commit(&connection, vec![job("INSERT INTO t VALUES (3)")], None);
-        assert_eq!(answers.try_iter().next(), Some(("INSERT INTO t VALUES (3)", true)));
     }
 }
