@@ -240,6 +240,20 @@ fn a_command_whose_folder_was_removed_is_not_started_a_second_time() {
 }
 
 #[test]
+fn a_command_whose_folder_was_removed_under_its_daemon_is_carried_out_again_when_it_has_ended() {
+    let mut sandbox = Sandbox::new("");
+    sandbox.start_daemon();
+    let id = sandbox.dispatch(&barrier(&sandbox));
+    let pid = pid_in(&sandbox.path("pid"));
+    fs::remove_dir_all(sandbox.path(&format!("boi/attempts/{id}/1"))).unwrap();
+    assert!(lives(pid));
+    sandbox.write("go", "");
+    let spec = sandbox.wait_for_status(&id, "completed");
+    assert_eq!((&spec["attempt"], &spec["tasks"][0]["tries"]), (&1.into(), &1.into()));
+    assert_eq!(sandbox.read("starts"), "x\nx\n", "how it ended could not be told");
+}
+
+#[test]
 fn one_daemon_per_home_and_a_stale_pid_file_is_nobody() {
     let mut sandbox = Sandbox::new("");
     fs::create_dir_all(sandbox.path("boi/pids")).unwrap();
