@@ -48,6 +48,10 @@ pub(super) enum Command {
     /// The daemon that drains the queue
     #[command(subcommand)]
     Daemon(Daemon),
+    /// Look for what is off: the queue, processes, folders, repositories, modes, configuration, limits
+    ///
+    /// Exit codes: 0 nothing is off, or all of it was mended; 1 something is left. Works with and without a daemon.
+    Doctor(Doctor),
     /// Print a completion script for a shell
     Completions {
         /// Which shell
@@ -68,6 +72,16 @@ impl ConfigFlags {
     pub(super) fn read(&self) -> Result<Flags, CliError> {
         Flags::read(&self.config).map_err(|error| CliError::new(USAGE, error.to_string()))
     }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// Mend what can be mended without loss, and say what was done
+    #[arg(long)]
+    pub(super) fix: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -321,6 +335,7 @@ impl Command {
             | Command::Cancel(Ids { json, .. })
             | Command::Retry(Ids { json, .. })
             | Command::Clean(Clean { json, .. })
+            | Command::Doctor(Doctor { json, .. })
             | Command::Pause(Plain { json })
             | Command::Resume(Plain { json })
             | Command::Daemon(Daemon::Reload { json })

@@ -17,7 +17,7 @@ use crate::daemon::{Event, Order, Spawn, WorkerEnd, reload};
 use crate::domain::id::SpecId;
 use crate::domain::spec::Spec;
 use crate::domain::verdict::ReloadOutcome;
-use crate::domain::view::{ConfigView, Counts, SlotsView, StatusView};
+use crate::domain::view::{ConfigView, Counts, SlotsView, StatusView, StoreView};
 use crate::host::clock;
 use crate::host::paths::Home;
 use crate::host::store::{Access, Canceled, Filter, SqliteStore, Store, StoreError};
@@ -118,7 +118,7 @@ impl Backend {
             }
             Backend::Own(home) => {
                 home.prepare()?;
-                let store = match SqliteStore::open(home.db(), Access::Write(PATIENCE)) {
+                let store = match SqliteStore::open_home(home, Access::Write(PATIENCE)) {
                     // A full disk keeps nobody from ending a process.
                     Err(error) if error.is_of_database() => {
                         let reason = match &error {
@@ -193,12 +193,12 @@ pub(super) fn configured(home: &Home) -> Home {
 
 fn write(home: &Home) -> Result<SqliteStore, CliError> {
     home.prepare()?;
-    Ok(SqliteStore::open(home.db(), Access::Write(PATIENCE))?)
+    Ok(SqliteStore::open_home(home, Access::Write(PATIENCE))?)
 }
 
 /// The queue, open for reading; `None` before there is one.
 pub(super) fn read(home: &Home) -> Result<Option<SqliteStore>, CliError> {
-    match SqliteStore::open(home.db(), Access::Read) {
+    match SqliteStore::open_home(home, Access::Read) {
         Ok(store) => Ok(Some(store)),
         Err(StoreError::Missing { .. }) => Ok(None),
         Err(error) => Err(error.into()),
@@ -223,6 +223,7 @@ fn own_status(home: &Home, filter: &Filter) -> Result<StatusView, CliError> {
             counts: Counts::default(),
             specs: vec![],
             more: false,
+            store: StoreView::default(),
         });
     };
     let running = u32::try_from(store.counts()?.running).unwrap_or(u32::MAX);

@@ -6,6 +6,7 @@ mod clean;
 mod config;
 mod config_set;
 mod daemon;
+mod doctor;
 mod install;
 mod log;
 mod queue;
@@ -190,6 +191,9 @@ fn carry_out(arguments: Arguments) -> Result<ExitCode, CliError> {
     if let Command::Config(command) = arguments.command {
         return config::carry_out(&context, command);
     }
+    if let Command::Doctor(asked) = arguments.command {
+        return doctor::doctor(context, asked);
+    }
     context.home.prepare()?;
     match arguments.command {
         Command::Run(asked) => run::run(context, asked),
@@ -202,7 +206,7 @@ fn carry_out(arguments: Arguments) -> Result<ExitCode, CliError> {
         Command::Pause(asked) => queue::set_paused(context, true, asked.json),
         Command::Resume(asked) => queue::set_paused(context, false, asked.json),
         Command::Daemon(command) => daemon::carry_out(context, command),
-        Command::Config(_) | Command::Completions { .. } => unreachable!("carried out above"),
+        Command::Config(_) | Command::Doctor(_) | Command::Completions { .. } => unreachable!("carried out above"),
     }
 }
 

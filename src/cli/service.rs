@@ -82,7 +82,7 @@ pub(super) async fn show(context: &Context, json: bool) -> Result<ExitCode, CliE
     let status = status(&client).await?;
     if json {
         print_json(&json!({"daemon": status.daemon, "config": status.config, "slots": status.slots,
-            "paused": status.paused, "log": backend::configured(&context.home).log_file()}))?;
+            "paused": status.paused, "store": status.store, "log": backend::configured(&context.home).log_file()}))?;
         return Ok(0);
     }
     if let Some(daemon) = &status.daemon {
@@ -91,6 +91,9 @@ pub(super) async fn show(context: &Context, json: bool) -> Result<ExitCode, CliE
     }
     for line in crate::tui::config::status(&status.config, true, context.color) {
         print_line(&line)?;
+    }
+    if let Some(reason) = &status.store.reason {
+        print_line(&format!("queue: {reason}"))?;
     }
     print_line(&format!("workers: {}/{}", status.slots.running, status.slots.max_workers))?;
     print_line(&format!("log: {}", backend::configured(&context.home).log_file().display()))?;

@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 use super::handle::{Handle, Shared};
+use super::health::Ground;
 use super::reload::{Asker, Booted, Judge, Outlets, Reloader};
 use super::worker::Workers;
 use super::{Daemon, Event, Leaving};
@@ -42,6 +43,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a starting daemon takes a lock on its seat for a look at it.
 pub const PROBED: Duration = Duration::from_millis(100);
 
+/// A queue of at most so many bytes is read as a whole before a daemon starts on it: that costs milliseconds.
+const READ_ALWAYS: u64 = 8 << 20;
+/// The same after a daemon that did not end in order.
+const READ_AFTER_CRASH: u64 = 256 << 20;
+
 /// Why a daemon did not start, or ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum BootError {
@@ -58,6 +64,16 @@ pub enum BootError {
         path: std::path::PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// Its home went.
+    #[error(
+        "{} was removed or replaced: the daemon ended, and left what ran in it; \
+         to have that taken over, put the home back where it was and start a daemon",
+        home.display()
+    )]
+    Homeless {
+        /// Where it was.
+        home: std::path::PathBuf,
     },
     /// Signals cannot be caught.
     #[error("cannot catch signals: {0}")]
@@ -108,9 +124,19 @@ impl Seat {
                 Err(error) => return Err(io_error(error.into())),
             }
         }
+        // An orderly end empties the file.
+        let crashed = pid_in(&path).is_some();
         write_pid(&mut pid_file).map_err(io_error)?;
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(home.db(), Access::Write(PATIENCE))?);
-        Ok(Seat { home: home.clone(), pid_file, signals, store })
+        match open(home, crashed) {
+            Ok(store) => Ok(Seat { home: home.clone(), pid_file, signals, store }),
+            Err(error) => {
+                if !crashed {
+                    // Left as it is, it only has the next daemon read a larger queue.
+                    drop(pid_file.set_len(0));
+                }
+                Err(error.into())
+            }
+        }
     }
 
     /// The queue.
@@ -129,6 +155,8 @@ impl Seat {
         }
         let hot = Arc::new(ArcSwap::from_pointee(HotConfig { generation: 1, config: booted.config.clone() }));
         let shared = Arc::new(Shared::new(booted.view(), scope.is_some()));
+        let ground = Ground::of(&home, &pid_file);
+        shared.health.stand_on(ground.map_err(|source| BootError::Io { path: home.pid_file(), source })?);
         let (events, inbox) = mpsc::unbounded_channel();
         let handle = Handle {
             store: Arc::clone(&store),
@@ -165,6 +193,10 @@ impl Running {
         self.listener.abort();
         self.server.abort();
         drop(self.reloader);
+        if self.handle.shared.health.check_home().is_err() {
+            // What is at its paths now is another's.
+            return Err(BootError::Homeless { home: self.home.root().to_owned() });
+        }
         let socket = self.home.socket();
         if let Err(source) = std::fs::remove_file(&socket)
             && source.kind() != io::ErrorKind::NotFound
@@ -176,6 +208,16 @@ impl Running {
         info!("daemon ended");
         Ok(result?)
     }
+}
+
+/// Opens the queue, which must be whole.
+fn open(home: &Home, crashed: bool) -> Result<Arc<dyn Store>, StoreError> {
+    let store = SqliteStore::open_home(home, Access::Write(PATIENCE))?;
+    let most = if crashed { READ_AFTER_CRASH } else { READ_ALWAYS };
+    if files::size(home.db()).is_ok_and(|size| size <= most) {
+        store.verify()?;
+    }
+    Ok(Arc::new(store))
 }
 
 /// Whether a daemon has, or is about to take, the seat whose pid file this is.
@@ -190,6 +232,17 @@ pub fn seat_is_taken(pid_file: &std::path::Path) -> io::Result<bool> {
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Empties the pid file and removes the socket of a daemon that did not end in order, unless another has the seat.
+pub fn tidy_seat(pid_file: &std::path::Path, socket: &std::path::Path) -> io::Result<()> {
+    let file = files::private_file(pid_file)?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    match std::fs::remove_file(socket) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    file.set_len(0)
 }
 
 /// The pid in a pid file, if there is one.

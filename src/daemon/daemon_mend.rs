@@ -10,7 +10,7 @@ use crate::config::{Config, HotConfig, WorkerConfig};
 use crate::domain::attempt::{Ending, Position, SpecStatus, Step};
 use crate::domain::id::SpecId;
 use crate::host::clock;
-use crate::host::store::{Claimed, Occupied, Store, StoreError};
+use crate::host::store::{Claimed, Filter, Occupied, Store, StoreError};
 
 fn config() -> Config {
     Config { max_workers: 4, spawn_jitter_ms: [0, 0], ..Config::default() }
@@ -157,9 +157,15 @@ async fn a_claimed_spec_is_not_lost_when_its_start_cannot_be_recorded() {
     let first = bench.spawned.recv().await.unwrap();
     let occupied = Occupied::new(&bench.dir.path().join("boi.db"));
     assert!(bench.spawned_within(Duration::from_secs(3)).await.is_empty());
+    let told = bench.handle.status(Filter::default()).await.unwrap();
+    assert!(!told.store.ok && told.store.reason.is_some_and(|reason| reason.contains("locked")));
+    assert_eq!(told.counts.running, 2, "what can be read is shown");
     drop(occupied);
     let second = bench.spawned.recv().await.unwrap();
     assert_eq!(second.title, "b");
+    while !bench.handle.status(Filter::default()).await.unwrap().store.ok {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     bench.handle.send(Event::Leave(Leaving::Detach));
     end(first, WorkerEnd::Detached);
     end(second, WorkerEnd::Detached);

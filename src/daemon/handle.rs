@@ -7,11 +7,12 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::warn;
 
+use super::health::Health;
 use super::{Ended, Event};
 use crate::config::HotConfig;
 use crate::domain::id::SpecId;
 use crate::domain::time::Timestamp;
-use crate::domain::view::{ConfigView, DaemonView, SlotsView, StatusView};
+use crate::domain::view::{ConfigView, Counts, DaemonView, SlotsView, StatusView, StoreView};
 use crate::host::clock;
 use crate::host::store::{Canceled, Filter, Store, StoreError};
 
@@ -23,6 +24,8 @@ pub struct Shared {
     config: Mutex<ConfigView>,
     since: Timestamp,
     scoped: bool,
+    /// What the daemon stands on, and what is wrong with it.
+    pub(super) health: Health,
 }
 
 impl Shared {
@@ -34,6 +37,7 @@ impl Shared {
             config: Mutex::new(config),
             since: clock::now(),
             scoped,
+            health: Health::default(),
         }
     }
 
@@ -90,7 +94,16 @@ impl Handle {
         &self,
         verb: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        with_store(&self.store, verb).await
+        let result = with_store(&self.store, verb).await;
+        if let Err(failure) = &result
+            && failure.is_of_database()
+            && self.shared.health.note(&failure.to_string())
+        {
+            self.shared.changed();
+            // The loop looks whether that is over.
+            self.send(Event::Queued);
+        }
+        result
     }
 
     /// Ends a spec: at once when it is queued, else as soon as its worker has. When the store cannot take the wish, what
@@ -158,8 +171,18 @@ impl Handle {
             max_workers: self.hot.load().config.max_workers,
             running: self.shared.running.load(Ordering::Relaxed),
         };
-        let config = self.shared.config();
-        self.store(move |store| status(store, &filter, Some(daemon), config, slots)).await
+        let (config, trouble) = (self.shared.config(), self.shared.health.trouble());
+        let (whose, about, whole) = (daemon.clone(), config.clone(), filter.ids.is_empty());
+        let told = self.store(move |store| status(store, &filter, Some(daemon), config, slots)).await;
+        let mut told = match told {
+            // Who asks for the state as a whole is told why it cannot be shown.
+            Err(error) if whole => unreadable(whose, about, slots, error.to_string()),
+            told => told?,
+        };
+        if let Some(reason) = trouble {
+            told.store = StoreView { ok: false, reason: Some(reason) };
+        }
+        Ok(told)
     }
 }
 
@@ -181,5 +204,21 @@ pub fn status(
         counts: store.counts()?,
         specs: listing.specs,
         more: listing.more,
+        store: StoreView::default(),
     })
+}
+
+/// What is known of a daemon whose queue cannot be read.
+fn unreadable(daemon: DaemonView, config: ConfigView, slots: SlotsView, reason: String) -> StatusView {
+    StatusView {
+        daemon: Some(daemon),
+        config,
+        slots,
+        paused: false,
+        holds: Vec::new(),
+        counts: Counts::default(),
+        specs: Vec::new(),
+        more: false,
+        store: StoreView { ok: false, reason: Some(reason) },
+    }
 }

@@ -63,6 +63,7 @@ impl<S: Spawn> Daemon<S> {
             WorkerEnd::Detached => {}
             WorkerEnd::Unrecorded(reason) => {
                 error!(%spec, attempt, %reason, "what became of a worker could not be recorded");
+                self.shared.health.note(&reason);
                 self.tell(&spec, &Ended::Unrecorded(reason.clone()));
                 match self.leaving {
                     Some(_) => self.unrecorded.push((spec, reason)),

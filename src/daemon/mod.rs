@@ -6,7 +6,7 @@
 //! else happens (a pause, a cancel, a stop, a reload) acts between two of them.
 //!
 //! Where to look: the loop is here, what it does about workers that are there already (an earlier daemon's, broken ones)
-//! in `mend`, how they end in `leave`; what a worker does is in `worker`, how its commands are run in `command`, what it
+//! in `mend`, how they end in `leave`, when it starts nothing for want of its queue or home in `health`; what a worker does is in `worker`, how its commands are run in `command`, what it
 //! does to git in `tree`, starting and ending in `boot`.
 //!
 //! Invariants:
@@ -19,6 +19,7 @@ pub mod boot;
 mod command;
 mod control;
 pub mod handle;
+mod health;
 mod leave;
 mod mend;
 pub mod reload;
@@ -38,7 +39,7 @@ use arc_swap::ArcSwap;
 use rand::RngExt;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use self::handle::Shared;
 use crate::config::HotConfig;
@@ -211,18 +212,16 @@ impl<S: Spawn> Daemon<S> {
     pub async fn run(mut self) -> Result<(), StoreError> {
         self.recover().await?;
         while !self.done() {
-            if let Err(error) = self.tick().await {
-                // What runs is not touched.
-                error!(%error, "the tick failed: nothing new is started until the queue's database works again");
-                self.rest();
+            match self.tick().await {
+                Ok(()) => self.steady(),
+                Err(error) => self.stumble(&error).await,
             }
             self.show();
             let event = self.next_event().await;
             if let Some(event) = event
                 && let Err(error) = self.handle(event).await
             {
-                error!(%error, "an event could not be recorded");
-                self.rest();
+                self.stumble(&error).await;
             }
         }
         self.farewell()
@@ -307,6 +306,7 @@ impl<S: Spawn> Daemon<S> {
         }
         self.doubtful = false;
         self.start_again().await;
+        self.stand().await?;
         if self.paused {
             self.give_back_waiting().await?;
         }

@@ -28,6 +28,9 @@ pub struct StatusView {
     /// Whether `specs` was cut.
     #[serde(default)]
     pub more: bool,
+    /// Whether the queue works.
+    #[serde(default)]
+    pub store: StoreView,
 }
 
 impl StatusView {
@@ -40,6 +43,21 @@ impl StatusView {
             }
         }
         self
+    }
+}
+
+/// Whether the queue works. While it does not, nothing new is started, and what runs goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreView {
+    /// Whether it does.
+    pub ok: bool,
+    /// Why not, in words.
+    pub reason: Option<String>,
+}
+
+impl Default for StoreView {
+    fn default() -> StoreView {
+        StoreView { ok: true, reason: None }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Files that only their user can read, and records that are complete or absent.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -21,6 +21,33 @@ pub fn private_file(path: &Path) -> io::Result<File> {
 /// Opens a file for appending, made with mode 0600 when it is not there.
 pub fn private_log(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+}
+
+/// The mode of a file or folder of boi's that others can get at, and the mode that it should have. Links are passed over.
+pub fn wrong_mode(path: &Path) -> Option<(u32, u32)> {
+    let metadata = std::fs::symlink_metadata(path).ok().filter(|metadata| !metadata.is_symlink())?;
+    let mode = metadata.permissions().mode() & 0o777;
+    let wanted = if metadata.is_dir() { 0o700 } else { 0o600 };
+    (mode & 0o077 != 0).then_some((mode, wanted))
+}
+
+/// Gives a file or folder of boi's the mode that it should have.
+pub fn make_private(path: &Path) -> io::Result<()> {
+    match wrong_mode(path) {
+        Some((_, wanted)) => std::fs::set_permissions(path, Permissions::from_mode(wanted)),
+        None => Ok(()),
+    }
+}
+
+/// Whether others can change a file.
+pub fn is_open_to_writers(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o022 != 0)
+}
+
+/// Takes away that others can change a file.
+pub fn close_to_others(path: &Path) -> io::Result<()> {
+    let mode = std::fs::metadata(path)?.permissions().mode() & 0o777;
+    std::fs::set_permissions(path, Permissions::from_mode(mode & !0o022))
 }
 
 /// What a folder holds. One that is not there holds nothing, and neither does a file.

@@ -160,6 +160,16 @@ impl Home {
         &self.db
     }
 
+    /// Whether the database is where it is without a configuration that says otherwise.
+    pub fn has_usual_db(&self) -> bool {
+        self.db == self.root.join("state/boi.db")
+    }
+
+    /// Where the queue's database was when it was last opened for writing.
+    pub fn queue_record(&self) -> PathBuf {
+        self.root.join("state/queue-at")
+    }
+
     /// The folder of the logs.
     pub fn logs(&self) -> &Path {
         &self.logs
@@ -188,6 +198,11 @@ impl Home {
     /// The folder of one command of an attempt.
     pub fn command(&self, spec: &SpecId, attempt: u32, number: u32) -> PathBuf {
         self.attempt(spec, attempt).join(format!("command-{number}"))
+    }
+
+    /// The folder of all working trees.
+    pub fn worktrees(&self) -> &Path {
+        &self.worktrees
     }
 
     /// A spec's working tree.

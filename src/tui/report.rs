@@ -27,6 +27,10 @@ pub fn all(status: &StatusView, now: Timestamp, color: bool) -> String {
     for text in config::status(&status.config, status.daemon.is_some(), color) {
         line(&mut out, &text);
     }
+    if let Some(reason) = &status.store.reason {
+        let said = format!("queue: {reason}; nothing new is started, what runs goes on");
+        line(&mut out, &paint(&said, 31, color));
+    }
     let slots = &status.slots;
     let draining = if slots.running > slots.max_workers { " draining" } else { "" };
     let paused = if status.paused { paint(", paused: `boi resume` goes on", 33, color) } else { String::new() };

@@ -111,6 +111,9 @@ impl Worker {
     }
 
     async fn run(&self, job: &Job, orders: &mut watch::Receiver<Order>, follow: bool) -> Result<Ran, WorkerError> {
+        if !self.outwait_stray(job, orders).await? {
+            return Ok(Ran::Detached);
+        }
         let what = "cannot run the command under its supervisor";
         command::run(job, orders, follow).await.map_err(|source| WorkerError::Io { what, source })
     }

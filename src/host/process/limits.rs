@@ -26,3 +26,21 @@ pub fn open_files_before() -> Option<u64> {
 pub fn set_open_files(soft: u64) -> rustix::io::Result<()> {
     setrlimit(Resource::Nofile, Rlimit { current: Some(soft), ..getrlimit(Resource::Nofile) })
 }
+
+/// How many files this process may have open at most; `None`: no limit.
+pub fn most_open_files() -> Option<u64> {
+    getrlimit(Resource::Nofile).maximum
+}
+
+/// Whether this user can have no further inotify instance.
+#[cfg(target_os = "linux")]
+pub fn inotify_is_used_up() -> bool {
+    use rustix::fs::inotify;
+    matches!(inotify::init(inotify::CreateFlags::CLOEXEC), Err(rustix::io::Errno::MFILE))
+}
+
+/// Whether this user can have no further inotify instance: there is no such thing here.
+#[cfg(not(target_os = "linux"))]
+pub fn inotify_is_used_up() -> bool {
+    false
+}

@@ -1,8 +1,15 @@
 //! Process trees as `/proc` shows them: who descends from whom, and who carries a marker.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
+use rustix::process::getuid;
+
+use super::command::SUPERVISE;
 use crate::domain::command::Identity;
 use crate::host::clock;
 
@@ -70,6 +77,44 @@ pub fn marked(marker: &str) -> Vec<Identity> {
         .filter(|(who, pid)| carries(*pid) && identify(*pid).as_ref() == Some(who))
         .map(|(who, _)| who)
         .collect()
+}
+
+/// A living supervisor, and the folder of the command that it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Supervising {
+    /// The supervisor.
+    pub who: Identity,
+    /// The folder.
+    pub dir: PathBuf,
+}
+
+/// Every living supervisor of this user, as its command line names its folder. Needs no record.
+pub fn supervisors() -> Vec<Supervising> {
+    let identify = |pid| stat(pid).filter(|stat| stat.state != b'Z').map(|stat| identity(pid, &stat));
+    let look = |pid: i32| {
+        let who = identify(pid)?;
+        let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        let mut words = line.split(|&byte| byte == 0).skip(1);
+        let dir = (words.next()? == SUPERVISE.as_bytes()).then(|| words.next())??;
+        let own = fs::metadata(format!("/proc/{pid}")).is_ok_and(|folder| folder.uid() == getuid().as_raw());
+        (own && identify(pid).as_ref() == Some(&who))
+            .then(|| Supervising { who, dir: Path::new(OsStr::from_bytes(dir)).to_owned() })
+    };
+    pids().filter_map(look).collect()
+}
+
+/// Every living process that carries any command's marker, which the second is.
+pub fn all_marked() -> Vec<(Identity, String)> {
+    let prefix = format!("{MARKER}=");
+    let identify = |pid| stat(pid).filter(|stat| stat.state != b'Z').map(|stat| identity(pid, &stat));
+    let look = |pid: i32| {
+        let who = identify(pid)?;
+        let bytes = fs::read(format!("/proc/{pid}/environ")).ok()?;
+        let marker = bytes.split(|&byte| byte == 0).find_map(|variable| variable.strip_prefix(prefix.as_bytes()))?;
+        let marker = String::from_utf8(marker.to_vec()).ok()?;
+        (identify(pid).as_ref() == Some(&who)).then_some((who, marker))
+    };
+    pids().filter_map(look).collect()
 }
 
 fn identity(pid: i32, stat: &Stat) -> Identity {

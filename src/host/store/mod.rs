@@ -8,10 +8,12 @@
 #[cfg(test)]
 mod conformance;
 mod end;
+mod file;
 mod read;
 mod schema;
 mod sqlite;
 mod write;
+mod writer;
 
 use std::path::PathBuf;
 
@@ -143,6 +145,46 @@ pub enum StoreError {
         /// What SQLite or the file system says.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The database is damaged.
+    #[error("the queue {} is damaged ({reason}) and is left as it is: {advice}", path.display())]
+    Broken {
+        /// Its file.
+        path: PathBuf,
+        /// How it is known.
+        reason: String,
+        /// What to do.
+        advice: String,
+    },
+    /// The database is gone, and something shows that there was one.
+    #[error("the queue {} is gone, but there was one, as {signs} shows: {advice}", path.display())]
+    Lost {
+        /// Its file.
+        path: PathBuf,
+        /// What shows it.
+        signs: String,
+        /// What to do.
+        advice: String,
+    },
+    /// The database cannot be written.
+    #[error("the queue {} can only be read: make it and its folder writable (`chmod u+w`, or mount its disk for writing)", path.display())]
+    ReadOnly {
+        /// Its file.
+        path: PathBuf,
+    },
+    /// The database that was opened is not at its path any more.
+    #[error("the queue {} {how}", path.display())]
+    Away {
+        /// Its file.
+        path: PathBuf,
+        /// What became of it, and what to do.
+        how: &'static str,
+    },
+    /// The home of a running daemon is not its own any more.
+    #[error("{} is not this daemon's home any more: it was removed or replaced", home.display())]
+    Homeless {
+        /// The home.
+        home: PathBuf,
+    },
     /// Another process writes to the database.
     #[error("the queue {} is in use by another boi process", path.display())]
     InUse {
@@ -216,7 +258,14 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the database failed, not the verb: it may be full, locked or broken.
     pub fn is_of_database(&self) -> bool {
-        matches!(self, StoreError::Sql(_) | StoreError::Closed | StoreError::Open { .. })
+        matches!(
+            self,
+            StoreError::Sql(_)
+                | StoreError::Closed
+                | StoreError::Open { .. }
+                | StoreError::Away { .. }
+                | StoreError::ReadOnly { .. }
+        )
     }
 
     /// A canceled spec's processes have ended, and the database cannot take it.
@@ -312,4 +361,10 @@ pub trait Store: Send + Sync {
 
     /// How many specs there are.
     fn counts(&self) -> Result<Counts, StoreError>;
+
+    /// Whether the queue is still where it was opened. Costs next to nothing.
+    fn look(&self) -> Result<(), StoreError>;
+
+    /// Writes something that says nothing, to learn whether writing works.
+    fn probe(&self, now: Timestamp) -> Result<(), StoreError>;
 }

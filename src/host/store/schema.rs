@@ -5,9 +5,10 @@
 
 use std::path::Path;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
+use tracing::info;
 
-use super::StoreError;
+use super::{StoreError, file};
 
 /// The schema that this program writes.
 const VERSION: i64 = 2;
@@ -141,28 +142,42 @@ CREATE INDEX attempts_started ON attempts (started_at) WHERE started_at IS NOT N
 DROP INDEX IF EXISTS attempts_claimed;
 ";
 
-/// Brings a database to the current schema; a new one gets all of it.
+/// Gives a new database all of the current schema.
+pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(TABLES)?;
+    transaction.execute_batch(SECOND)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()
+}
+
+/// Brings a database to the current schema; as it was it is kept in a file beside it.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     match version(connection)? {
         VERSION => Ok(()),
-        from @ (0 | 1) => {
-            let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-            if from == 0 {
-                transaction.execute_batch(TABLES)?;
-            }
-            transaction.execute_batch(SECOND)?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
-            Ok(transaction.commit()?)
+        0 => Err(file::broken(path, "it has none of the tables")),
+        from @ 1 => {
+            let backup = file::back_up(connection, path, from)?;
+            info!(backup = %backup.display(), "the queue goes from schema version {from} to {VERSION}; as it was it is kept");
+            Ok(second(connection)?)
         }
         found => Err(StoreError::TooNew { path: path.to_owned(), found, known: VERSION }),
     }
+}
+
+/// From the first version to the second.
+fn second(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(SECOND)?;
+    transaction.pragma_update(None, "user_version", 2)?;
+    transaction.commit()
 }
 
 /// Refuses a database that this program cannot read.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     match version(connection)? {
         VERSION => Ok(()),
-        0 => Err(StoreError::Missing { path: path.to_owned() }),
+        0 => Err(file::broken(path, "it has none of the tables")),
         found if found < VERSION => Err(StoreError::TooOld { path: path.to_owned(), found, known: VERSION }),
         found => Err(StoreError::TooNew { path: path.to_owned(), found, known: VERSION }),
     }
@@ -194,7 +209,7 @@ mod tests {
     #[test]
     fn nothing_walks_the_whole_queue_or_its_history() {
         let mut connection = Connection::open_in_memory().unwrap();
-        migrate(&mut connection, Path::new("memory")).unwrap();
+        create(&mut connection).unwrap();
         for (sql, index) in [
             (read::READY, "specs_ready"),
             (read::READY_IN_SCOPE, "specs_1"),
@@ -220,14 +235,18 @@ mod tests {
     }
 
     #[test]
-    fn a_database_of_the_first_version_gets_what_it_lacks() {
-        let mut connection = Connection::open_in_memory().unwrap();
+    fn a_database_of_the_first_version_is_kept_and_gets_what_it_lacks() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("boi.db");
+        let mut connection = Connection::open(&path).unwrap();
         connection.execute_batch(TABLES).unwrap();
         connection.execute_batch("CREATE INDEX attempts_claimed ON attempts (claimed_at)").unwrap();
         connection.pragma_update(None, "user_version", 1).unwrap();
-        assert!(matches!(check(&connection, Path::new("m")), Err(StoreError::TooOld { found: 1, .. })));
-        migrate(&mut connection, Path::new("m")).unwrap();
-        check(&connection, Path::new("m")).unwrap();
+        assert!(matches!(check(&connection, &path), Err(StoreError::TooOld { found: 1, .. })));
+        migrate(&mut connection, &path).unwrap();
+        check(&connection, &path).unwrap();
         assert!(plan(&connection, read::ENDED_AS).contains("specs_ended_as"));
+        let backup = Connection::open(dir.path().join("boi.db.v1.bak")).unwrap();
+        assert!(matches!(check(&backup, &path), Err(StoreError::TooOld { found: 1, .. })));
     }
 }

@@ -1,21 +1,17 @@
 //! The queue on SQLite: one writer thread with group commit, and connections for reading.
 //!
-//! Verbs that arrive while a commit is under way share the next one: each runs in a savepoint of its own, so that one
-//! that fails takes none of the others with it, and all are answered after the one commit. A verb never runs outside a
-//! transaction: there it would be durable by itself, whatever its caller is told.
-//!
 //! What the daemon's loop asks has a connection of its own, so that no long listing makes the loop wait.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
-use rustix::fs::{FlockOperation, flock};
 
+use super::file::{self, Anchor, connect, lock};
+use super::writer::Writer;
 use super::{
     Canceled, Claimed, CommandRow, Fence, Filter, GiveBack, Listing, Place, Store, StoreError, end, read, schema, write,
 };
@@ -26,9 +22,9 @@ use crate::domain::id::SpecId;
 use crate::domain::spec::Spec;
 use crate::domain::time::Timestamp;
 use crate::domain::view::Counts;
+use crate::host::files;
+use crate::host::paths::Home;
 
-/// The most verbs that share a commit.
-const GROUP: usize = 64;
 /// How long another process may hold the database's own lock.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -44,6 +40,7 @@ pub enum Access {
 /// The queue in an SQLite database.
 pub struct SqliteStore {
     path: PathBuf,
+    anchor: Arc<Anchor>,
     /// For listings, which may be long.
     reader: Arc<Mutex<Connection>>,
     /// For the daemon's loop.
@@ -54,43 +51,68 @@ pub struct SqliteStore {
     _stuck: Option<File>,
 }
 
-struct Writer {
-    jobs: Option<mpsc::Sender<Job>>,
-    thread: Option<JoinHandle<()>>,
-    _lock: File,
-}
-
-/// A verb on its way to the writer. With a connection it runs, inside a savepoint; without one it is refused, for that
-/// reason, and answers at once.
-type Job = Box<dyn FnOnce(Result<&Connection, &str>) -> Answer + Send>;
-/// Whether to keep what the verb did, and what answers its caller once the commit's fate is known.
-type Answer = (bool, Tell);
-/// `Ok`: committed. `Err`: the commit failed, for this reason.
-type Tell = Box<dyn FnOnce(Result<(), &str>) + Send>;
-
 impl SqliteStore {
+    /// Opens the queue of `home`. One that is gone is not begun anew where the home shows that there was one; but the
+    /// configuration may name another place, and then there was none there.
+    pub fn open_home(home: &Home, access: Access) -> Result<SqliteStore, StoreError> {
+        let (record, path) = (home.queue_record(), home.db().as_os_str().as_bytes());
+        let recorded = std::fs::read(&record).is_ok_and(|bytes| bytes == path);
+        let mut signs = if recorded { vec![record.clone()] } else { Vec::new() };
+        if home.has_usual_db() {
+            signs.extend([home.attempts(), home.worktrees().to_owned()]);
+        }
+        let store = SqliteStore::open_unless(home.db(), access, &signs)?;
+        if !recorded && access != Access::Read {
+            // Without room for it there is one sign less.
+            drop(files::replace(&record, path, files::Durability::Process));
+        }
+        Ok(store)
+    }
+
     /// Opens the database at `path`.
     pub fn open(path: &Path, access: Access) -> Result<SqliteStore, StoreError> {
+        SqliteStore::open_unless(path, access, &[])
+    }
+
+    /// As `open`; one that is not there is not made where one of the folders `signs` holds anything.
+    pub(super) fn open_unless(path: &Path, access: Access, signs: &[PathBuf]) -> Result<SqliteStore, StoreError> {
+        if !path.exists() {
+            file::check_absence(path, signs)?;
+        }
         SqliteStore::open_within(path, access, BUSY)
     }
 
     /// As `open`, waiting so long for a database that another process has locked.
     pub(crate) fn open_within(path: &Path, access: Access, busy: Duration) -> Result<SqliteStore, StoreError> {
+        SqliteStore::open_whole(path, access, busy).map_err(|error| file::judge(path, error))
+    }
+
+    fn open_whole(path: &Path, access: Access, busy: Duration) -> Result<SqliteStore, StoreError> {
         let open_error =
             |source: Box<dyn std::error::Error + Send + Sync>| StoreError::Open { path: path.to_owned(), source };
-        let writer = match access {
+        let connect = |read_only| connect(path, read_only, busy).map_err(|error| open_error(error.into()));
+        let lock = match access {
             Access::Read if !path.exists() => return Err(StoreError::Missing { path: path.to_owned() }),
-            Access::Read => Err("it was opened for reading only".to_owned()),
+            Access::Read => None,
             Access::Write(patience) => {
                 let lock = lock(path, patience)?;
-                private_file(path).map_err(|error| open_error(error.into()))?;
-                let mut connection = connect(path, false, busy).map_err(|error| open_error(error.into()))?;
-                schema::migrate(&mut connection, path)?;
-                Ok(Writer::spawn(connection, lock))
+                if !path.exists() {
+                    file::create(path)?;
+                }
+                Some(lock)
             }
         };
-        let connect = || connect(path, true, busy).map_err(|error| open_error(error.into()));
-        let (reader, scheduler) = (connect()?, connect()?);
+        file::examine(path)?;
+        let anchor = Arc::new(Anchor::at(path).map_err(|error| open_error(error.into()))?);
+        let writer = match lock {
+            None => Err("it was opened for reading only".to_owned()),
+            Some(lock) => {
+                let mut connection = connect(false)?;
+                schema::migrate(&mut connection, path)?;
+                Ok(Writer::spawn(connection, lock, Arc::clone(&anchor)))
+            }
+        };
+        let (reader, scheduler) = (connect(true)?, connect(true)?);
         match schema::check(&reader, path) {
             Err(StoreError::TooOld { .. }) => {
                 // Only whoever writes brings it up to date: for a moment, that is this one.
@@ -101,7 +123,13 @@ impl SqliteStore {
             checked => checked?,
         }
         let [reader, scheduler] = [reader, scheduler].map(|connection| Arc::new(Mutex::new(connection)));
-        Ok(SqliteStore { path: path.to_owned(), reader, scheduler, writer, _stuck: None })
+        Ok(SqliteStore { path: path.to_owned(), anchor, reader, scheduler, writer, _stuck: None })
+    }
+
+    /// Reads the whole database, and refuses a damaged one.
+    pub fn verify(&self) -> Result<(), StoreError> {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        file::quick_check(&reader, &self.path)
     }
 
     /// Opens the database at `path` for a writer that cannot write, for `reason`: all verbs that write fail with that.
@@ -116,9 +144,12 @@ impl SqliteStore {
         connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(open_error)?;
         connection.pragma_update(None, "query_only", true).map_err(open_error)?;
         schema::check(&connection, path)?;
+        let anchor =
+            Anchor::at(path).map_err(|error| StoreError::Open { path: path.to_owned(), source: error.into() })?;
         let reader = Arc::new(Mutex::new(connection));
         let writer = Err(format!("it cannot be written: {reason}"));
-        Ok(SqliteStore { path: path.to_owned(), scheduler: Arc::clone(&reader), reader, writer, _stuck: Some(lock) })
+        let (path, anchor, scheduler) = (path.to_owned(), Arc::new(anchor), Arc::clone(&reader));
+        Ok(SqliteStore { path, anchor, scheduler, reader, writer, _stuck: Some(lock) })
     }
 
     fn read<T>(&self, verb: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -135,52 +166,7 @@ impl SqliteStore {
     ) -> Result<T, StoreError> {
         let writer = self.writer.as_ref();
         let writer = writer.map_err(|why| StoreError::Open { path: self.path.clone(), source: why.clone().into() })?;
-        let jobs = writer.jobs.as_ref().ok_or(StoreError::Closed)?;
-        let (reply, answer) = mpsc::sync_channel(1);
-        let job: Job = Box::new(move |connection| {
-            let result = match connection {
-                Ok(connection) => verb(connection),
-                Err(why) => Err(StoreError::Sql(failure(why))),
-            };
-            let keep = result.is_ok();
-            let tell = move |committed: Result<(), &str>| {
-                let result = match committed {
-                    Err(why) if result.is_ok() => Err(StoreError::Sql(failure(why))),
-                    _ => result,
-                };
-                // The caller may be gone: it was dropped with its runtime.
-                drop(reply.send(result));
-            };
-            (keep, Box::new(tell))
-        });
-        jobs.send(job).map_err(|_| StoreError::Closed)?;
-        answer.recv().map_err(|_| StoreError::Closed)?
-    }
-}
-
-impl Writer {
-    fn spawn(connection: Connection, lock: File) -> Writer {
-        let (jobs, inbox) = mpsc::channel::<Job>();
-        let thread = std::thread::Builder::new()
-            .name("boi-store".to_owned())
-            .spawn(move || {
-                while let Ok(first) = inbox.recv() {
-                    let batch = std::iter::once(first).chain(inbox.try_iter().take(GROUP - 1)).collect();
-                    commit(&connection, batch);
-                }
-            })
-            .ok();
-        Writer { jobs: thread.is_some().then_some(jobs), thread, _lock: lock }
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.jobs = None;
-        if let Some(thread) = self.thread.take() {
-            // A writer that panicked has answered nobody; there is nothing left to say here.
-            drop(thread.join());
-        }
+        writer.carry_out(verb)
     }
 }
 
@@ -191,98 +177,6 @@ fn look<T>(
     let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
     let snapshot = connection.unchecked_transaction()?;
     verb(&snapshot)
-}
-
-fn commit(connection: &Connection, batch: Vec<Job>) {
-    // Why nothing of this batch can be committed any more.
-    let mut void = connection.execute_batch("BEGIN IMMEDIATE").err().map(|error| error.to_string());
-    let mut answers = Vec::with_capacity(batch.len());
-    for job in batch {
-        if let Some(why) = &void {
-            refuse(job, why);
-            continue;
-        }
-        match in_savepoint(connection, job) {
-            Ok(tell) => answers.push(tell),
-            Err(why) => void = Some(why),
-        }
-        // SQLite undoes a whole transaction by itself when the disk is full or broken.
-        if void.is_none() && connection.is_autocommit() {
-            void = Some("another change that was to be committed with it failed and undid both".to_owned());
-        }
-    }
-    let committed = match void {
-        Some(why) => Err(why),
-        None => connection.execute_batch("COMMIT").map_err(|error| error.to_string()),
-    };
-    if committed.is_err() && !connection.is_autocommit() {
-        // The transaction is void either way; a failed rollback is repeated by SQLite when the file is next opened.
-        drop(connection.execute_batch("ROLLBACK"));
-    }
-    for tell in answers {
-        tell(committed.as_ref().copied().map_err(String::as_str));
-    }
-}
-
-/// Runs a verb. `Err`: what it did can be neither kept nor undone by itself, and its caller knows that it failed.
-fn in_savepoint(connection: &Connection, job: Job) -> Result<Tell, String> {
-    if let Err(error) = connection.execute_batch("SAVEPOINT verb") {
-        let why = error.to_string();
-        refuse(job, &why);
-        return Err(why);
-    }
-    let (keep, tell) = job(Ok(connection));
-    let ending = if keep { "RELEASE verb" } else { "ROLLBACK TO verb; RELEASE verb" };
-    match connection.execute_batch(ending) {
-        Ok(()) => Ok(tell),
-        Err(error) => {
-            let why = error.to_string();
-            tell(Err(&why));
-            Err(why)
-        }
-    }
-}
-
-fn refuse(job: Job, why: &str) {
-    let (_, tell) = job(Err(why));
-    tell(Err(why));
-}
-
-fn failure(why: &str) -> rusqlite::Error {
-    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR), Some(why.to_owned()))
-}
-
-fn connect(path: &Path, read_only: bool, busy: Duration) -> Result<Connection, rusqlite::Error> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(busy)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "query_only", read_only)?;
-    connection.set_prepared_statement_cache_capacity(64);
-    Ok(connection)
-}
-
-/// The writer's lock stands beside the database, so that two homes on one database exclude each other.
-fn lock(path: &Path, patience: Duration) -> Result<File, StoreError> {
-    let lock_path = path.with_extension("lock");
-    let file =
-        private_file(&lock_path).map_err(|error| StoreError::Open { path: lock_path.clone(), source: error.into() })?;
-    let deadline = Instant::now() + patience;
-    loop {
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(file),
-            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(StoreError::InUse { path: path.to_owned() }),
-            Err(error) => return Err(StoreError::Open { path: lock_path, source: error.into() }),
-        }
-    }
-}
-
-fn private_file(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
 impl Store for SqliteStore {
@@ -408,6 +302,14 @@ impl Store for SqliteStore {
     fn counts(&self) -> Result<Counts, StoreError> {
         self.read(read::counts)
     }
+
+    fn look(&self) -> Result<(), StoreError> {
+        self.anchor.check()
+    }
+
+    fn probe(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |connection| write::probe(connection, now))
+    }
 }
 
 /// Keeps every other connection from writing to the database at `path` until it is dropped.
@@ -464,28 +366,5 @@ mod tests {
         assert!(store.set_paused(false).unwrap_err().to_string().ends_with("it cannot be written: no room"));
         let second = SqliteStore::open_stuck(&path, Duration::ZERO, "no room");
         assert!(matches!(second, Err(StoreError::InUse { .. })));
-    }
-
-    #[test]
-    fn a_transaction_that_is_undone_midway_takes_all_of_its_verbs_with_it() {
-        let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch("CREATE TABLE t (n INTEGER)").unwrap();
-        let (answer, answers) = mpsc::channel();
-        let job = |sql: &'static str| -> Job {
-            let answer = answer.clone();
-            Box::new(move |connection| {
-                let done = connection.is_ok_and(|connection| connection.execute_batch(sql).is_ok());
-                let tell = move |committed: Result<(), &str>| answer.send((sql, committed.is_ok())).unwrap();
-                (done, Box::new(tell))
-            })
-        };
-        commit(&connection, vec![job("INSERT INTO t VALUES (1)"), job("ROLLBACK"), job("INSERT INTO t VALUES (2)")]);
-        let told: Vec<_> = answers.try_iter().collect();
-        assert_eq!(told.len(), 3, "each caller is answered once: {told:?}");
-        assert!(told.iter().all(|(_, committed)| !committed), "{told:?}");
-        let rows: i64 = connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap();
-        assert_eq!(rows, 0);
-        commit(&connection, vec![job("INSERT INTO t VALUES (3)")]);
-        assert_eq!(answers.try_iter().next(), Some(("INSERT INTO t VALUES (3)", true)));
     }
 }

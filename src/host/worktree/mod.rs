@@ -20,6 +20,7 @@ mod inspect;
 mod lay;
 mod refs;
 mod remove;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -35,6 +36,7 @@ pub use self::inspect::{BaseError, Inspected, Refusal, inspect, resolve_base, sa
 pub use self::lay::{Laid, prepare};
 pub use self::refs::{branch_head, delete_branch, is_branch, is_merged, kept_refs};
 pub use self::remove::{check_removal, discard, remove};
+pub use self::survey::{entries_without_folder, git_version, lock_files, own_refs};
 pub use self::tree::{Settled, settle};
 use crate::domain::id::SpecId;
 

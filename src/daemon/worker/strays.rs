@@ -1,0 +1,60 @@
+//! A command whose folder was removed while it ran: found by its supervisor's command line, and outwaited.
+//!
+//! The records say then that nothing was ever executed, which would start the command a second time beside the first.
+//! With the folder made anew, the supervisor leaves its exit record there.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use super::super::Order;
+use super::super::command::Job;
+use super::{Worker, WorkerError};
+use crate::host::process::{self, tree};
+
+/// How often it is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+impl Worker {
+    /// Waits until nobody carries out `job` whose records are gone; `false` when the daemon leaves first.
+    pub(super) async fn outwait_stray(
+        &self,
+        job: &Job,
+        orders: &mut watch::Receiver<Order>,
+    ) -> Result<bool, WorkerError> {
+        // Only a command that an earlier worker began can have a supervisor already.
+        let begun = &self.claimed.position;
+        if !begun.awaiting || begun.commands != self.position.commands || job.dir.request_file().exists() {
+            return Ok(true);
+        }
+        let io_error = |source| WorkerError::Io { what: "cannot look for the command whose folder is gone", source };
+        let folder = job.dir.path().to_owned();
+        let found = tokio::task::spawn_blocking(move || tree::supervisors().into_iter().find(|one| one.dir == folder));
+        let Some(stray) = found.await.map_err(|error| io_error(std::io::Error::other(error)))? else { return Ok(true) };
+        let Some(target) = process::target(&stray.who).map_err(io_error)? else { return Ok(true) };
+        warn!(
+            spec = %self.claimed.fence.spec, supervisor = stray.who.pid, folder = %job.dir.path().display(),
+            "the folder of a running command was removed: its output is lost, its end is waited for",
+        );
+        let mut told = false;
+        while target.lives() {
+            match *orders.borrow_and_update() {
+                Order::Work => {}
+                Order::Detach => return Ok(false),
+                Order::Cancel | Order::Stop if told => {}
+                Order::Cancel | Order::Stop => told = target.send(Signal::TERM).map_err(io_error)?,
+            }
+            tokio::select! {
+                // Cancel-safe: the order stays in the channel.
+                changed = orders.changed() => if changed.is_err() {
+                    return Ok(false);
+                },
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+        info!(spec = %self.claimed.fence.spec, "the command whose folder was removed has ended");
+        Ok(true)
+    }
+}
