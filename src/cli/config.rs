@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::args::Config as Asked;
 use super::backend::Backend;
+use super::config_set::Output;
 use super::{
     CliError, Context, ExitCode, FAILED, NO_DAEMON, USAGE, block_on, config_set, print, print_json, print_line, reload,
 };
@@ -28,7 +29,12 @@ pub(super) fn carry_out(context: &Context, asked: Asked) -> Result<ExitCode, Cli
     match asked {
         Asked::Schema => unreachable!("carried out above"),
         Asked::Set { key, value, reload, json } => {
-            let code = config_set::set(context, &key, &value, json && !reload)?;
+            let output = match (json, reload) {
+                (true, true) => Output::Nothing,
+                (true, false) => Output::Json,
+                (false, _) => Output::Text,
+            };
+            let code = config_set::set(context, &key, &value, output)?;
             if reload { block_on(reload::reload(context, json)) } else { Ok(code) }
         }
         Asked::Diff { json } => block_on(diff(context, json)),

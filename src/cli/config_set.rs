@@ -1,26 +1,40 @@
 //! `boi config set`: one key changed in the file, and nothing else.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use super::config::known_key;
 use super::{CliError, Context, ExitCode, FAILED, USAGE, print_json, print_line};
-use crate::config::MAX_BYTES;
 use crate::config::edit::{self, EditError};
 use crate::config::flags::Flags;
 use crate::daemon::reload;
+use crate::decide::settle::Writer;
 use crate::host::config_file::{self, ReplaceError, Stamp};
 use crate::host::files;
 use crate::tui;
 
+/// How long a program that writes the file is waited for.
+const WRITER: Duration = Duration::from_secs(5);
+
+/// What is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Output {
+    Text,
+    Json,
+    /// The verdict that follows says it.
+    Nothing,
+}
+
 /// `boi config set`, without its `--reload`.
-pub(super) fn set(context: &Context, name: &str, raw: &str, json: bool) -> Result<ExitCode, CliError> {
+pub(super) fn set(context: &Context, name: &str, raw: &str, output: Output) -> Result<ExitCode, CliError> {
     let (key, none) = (known_key(name)?, Flags::default());
     let path = context.home.config_file();
-    // What is read is what is replaced: the stamp is older than the reading.
-    let stamp = Stamp::of(&path);
-    let bytes = files::read_users(&path, MAX_BYTES)
-        .map_err(|error| CliError::new(FAILED, format!("cannot read {}: {error}", path.display())))?
-        .unwrap_or_default();
+    context.home.prepare()?;
+    // One after another: each change is made to what the one before has written.
+    let lock = files::private_file(&context.home.config_lock())?;
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).map_err(std::io::Error::from)?;
+    let (stamp, bytes) = settled(&path)?;
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
     let (before, known) = match reload::validate(&path, &bytes, None, &none) {
         Ok((loaded, warnings)) => (Some(loaded.config), warnings),
@@ -40,17 +54,22 @@ pub(super) fn set(context: &Context, name: &str, raw: &str, json: bool) -> Resul
     let new = key.get(&after.config).to_string();
     let written = edited.as_bytes() != bytes;
     if written {
-        context.home.prepare()?;
         config_file::replace(&path, &stamp, edited.as_bytes()).map_err(|error| {
             let plain = CliError::new(FAILED, error.to_string());
-            match error {
+            match &error {
                 ReplaceError::Changed { .. } => plain.hint("look at what it says now, then say it again"),
                 ReplaceError::Linked { .. } => plain,
-                ReplaceError::Io { .. } => plain.hint("a file that is mounted by itself has to be edited in place"),
+                ReplaceError::Io { source, .. } if source.kind() == std::io::ErrorKind::ResourceBusy => {
+                    plain.hint("a file that is mounted by itself has to be edited in place")
+                }
+                ReplaceError::Io { .. } => plain,
             }
         })?;
     }
-    if json {
+    if output == Output::Nothing {
+        return Ok(0);
+    }
+    if output == Output::Json {
         print_json(&json!({"file": path, "key": key.name, "old": old, "new": new, "written": written,
             "takes_effect": key.takes_effect, "warnings": warnings}))?;
         return Ok(0);
@@ -68,6 +87,23 @@ pub(super) fn set(context: &Context, name: &str, raw: &str, json: bool) -> Resul
         (true, None) => print_line(&format!("{}: {new}", key.name))?,
     }
     Ok(0)
+}
+
+/// What nobody is writing; the stamp is older than the reading, so that what is read is what is replaced.
+fn settled(path: &std::path::Path) -> Result<(Stamp, Vec<u8>), CliError> {
+    let until = Instant::now() + WRITER;
+    loop {
+        let stamp = Stamp::of(path);
+        let (bytes, writer) = reload::read(path)?;
+        if writer != Writer::Somebody {
+            return Ok((stamp, bytes));
+        }
+        if Instant::now() >= until {
+            let message = format!("another program is writing {}: nothing was changed", path.display());
+            return Err(CliError::new(FAILED, message).hint("say it again when that program has saved"));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// The file was not valid before: its own errors say where.

@@ -153,6 +153,16 @@ impl Seat {
                 home.last_good_config().display()
             );
         }
+        if booted.was_lost {
+            warn!(
+                "{} is missing or empty: every key has its default; the last good configuration is kept in {}",
+                home.config_file().display(),
+                home.last_good_config().display()
+            );
+        }
+        for warning in booted.warnings() {
+            warn!("configuration: {warning}");
+        }
         let hot = Arc::new(ArcSwap::from_pointee(HotConfig { generation: 1, config: booted.config.clone() }));
         let shared = Arc::new(Shared::new(booted.view(), scope.is_some()));
         let ground = Ground::of(&home, &pid_file);

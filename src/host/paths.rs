@@ -113,16 +113,14 @@ impl Home {
         self.check()
     }
 
-    /// Refuses a home or a configuration that is not safe; one that is not there is.
+    /// Refuses a home that is not safe; one that is not there is. The configuration is held to [`check_config`] wherever
+    /// it is read: what is wrong with it is no reason to refuse a command that does not need it.
     pub fn check(&self) -> Result<(), HomeError> {
-        for (path, directory) in [(self.root.clone(), true), (self.config_file(), false)] {
-            match std::fs::metadata(&path) {
-                Ok(metadata) => check(&path, &metadata, directory)?,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(source) => return Err(HomeError::Io { path, source }),
-            }
+        match std::fs::metadata(&self.root) {
+            Ok(metadata) => check(&self.root, &metadata, true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(HomeError::Io { path: self.root.clone(), source }),
         }
-        Ok(())
     }
 
     /// The folder itself.
@@ -143,6 +141,11 @@ impl Home {
     /// The last configuration that was in force.
     pub fn last_good_config(&self) -> PathBuf {
         self.root.join("state/last-good.toml")
+    }
+
+    /// Locked by who changes the configuration.
+    pub fn config_lock(&self) -> PathBuf {
+        self.root.join("state/config.lock")
     }
 
     /// The control socket.
@@ -275,9 +278,23 @@ impl ShortPath {
     }
 }
 
-/// Refuses a configuration that others can change; `metadata` is that of the open file.
+/// Refuses a configuration that others can change; `metadata` is that of the open file. Its group may write it (as with a
+/// umask of 002) where nobody else reaches it: in a folder that is closed to all others.
 pub fn check_config(path: &Path, metadata: &Metadata) -> Result<(), HomeError> {
-    check(path, metadata, false)
+    let folder = std::fs::canonicalize(path).ok().and_then(|file| file.parent().map(Path::to_owned));
+    let around = folder.as_ref().and_then(|folder| std::fs::metadata(folder).ok());
+    if let (Some(folder), Some(around)) = (&folder, &around) {
+        // In a sticky folder, as /tmp is, only its owner can replace a file.
+        let replaceable = around.mode() & 0o002 != 0 && around.mode() & 0o1000 == 0;
+        if replaceable {
+            return Err(HomeError::Open { path: folder.clone(), mode: around.mode() & 0o777 });
+        }
+    }
+    let sheltered = around.is_some_and(|around| around.mode() & 0o077 == 0);
+    match check(path, metadata, false) {
+        Err(HomeError::Open { mode, .. }) if sheltered && mode & 0o002 == 0 => Ok(()),
+        result => result,
+    }
 }
 
 fn check(path: &Path, metadata: &Metadata, directory: bool) -> Result<(), HomeError> {
@@ -320,8 +337,24 @@ mod tests {
         fs::set_permissions(&root, Permissions::from_mode(0o755)).unwrap();
         home.prepare().unwrap();
         fs::write(home.config_file(), "").unwrap();
-        fs::set_permissions(home.config_file(), Permissions::from_mode(0o666)).unwrap();
-        assert!(matches!(home.prepare(), Err(HomeError::Open { .. })));
+        let config = home.config_file();
+        let verdict = |mode: u32| {
+            fs::set_permissions(&config, Permissions::from_mode(mode)).unwrap();
+            check_config(&config, &fs::metadata(&config).unwrap()).is_ok()
+        };
+        assert_eq!([0o600, 0o644, 0o664, 0o666].map(verdict), [true, true, false, false], "others reach the folder");
+        fs::set_permissions(&root, Permissions::from_mode(0o700)).unwrap();
+        assert_eq!([0o664, 0o666].map(verdict), [true, false], "nobody else does");
+        let open = dir.path().join("open");
+        fs::create_dir(&open).unwrap();
+        fs::write(open.join("config.toml"), "").unwrap();
+        fs::set_permissions(&open, Permissions::from_mode(0o777)).unwrap();
+        fs::remove_file(&config).unwrap();
+        std::os::unix::fs::symlink(open.join("config.toml"), &config).unwrap();
+        assert!(
+            check_config(&config, &fs::metadata(&config).unwrap()).is_err(),
+            "anybody can replace what it leads to"
+        );
     }
 
     #[test]

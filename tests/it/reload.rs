@@ -325,3 +325,66 @@ fn every_key_flipped_on_a_running_daemon_acts_as_its_class_says() {
     let failing = sandbox.dispatch("title = 'Fails'\n[[tasks]]\nrun = 'false'");
     assert_eq!(sandbox.wait_for_status(&failing, "failed")["tasks"][0]["tries"], 1, "and now it is in force");
 }
+
+#[test]
+fn sets_at_the_same_time_are_all_kept_and_no_writer_is_cut_off() {
+    let sandbox = Sandbox::new("");
+    fs::remove_file(sandbox.path("boi/config.toml")).unwrap();
+    let sets = [
+        ("max_workers", "3"),
+        ("spawns_per_tick", "2"),
+        ("retry_count", "1"),
+        ("log", "debug"),
+        ("max_output_mb", "7"),
+    ];
+    let running: Vec<_> = sets.iter().map(|(key, value)| sandbox.begin(&["config", "set", key, value])).collect();
+    for set in running {
+        let said = set.end();
+        assert_eq!(said.code, Some(0), "{said:?}");
+    }
+    let text = sandbox.read("boi/config.toml");
+    assert!(sets.iter().all(|(key, _)| text.contains(key)), "{text}");
+
+    let mut writer = fs::File::create(sandbox.path("boi/config.toml")).unwrap();
+    std::io::Write::write_all(&mut writer, b"max_workers = 8\n").unwrap();
+    let set = sandbox.begin(&["config", "set", "retry_count", "5"]);
+    // It waits: for the writer's end, or until it gives up.
+    std::io::Write::write_all(&mut writer, b"spawns_per_tick = 9\n").unwrap();
+    drop(writer);
+    assert_eq!(set.end().code, Some(0));
+    assert_eq!(sandbox.read("boi/config.toml"), "max_workers = 8\nspawns_per_tick = 9\nretry_count = 5\n");
+    let json = sandbox.boi(&["config", "set", "retry_count", "6", "--reload", "--json"]);
+    assert_eq!((json.code, json.out.as_str()), (Some(3), ""), "{json:?}");
+}
+
+#[test]
+fn a_configuration_that_must_not_be_read_keeps_no_command_from_working() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut sandbox = Sandbox::new("max_workers = 2\n");
+    sandbox.start_daemon();
+    let file = sandbox.path("boi/config.toml");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+    let refused = config(&sandbox, "a verdict", |config| config["outcome"] == "rejected");
+    assert!(refused["errors"][0].as_str().unwrap().contains("chmod go-w"), "{refused}");
+    assert_eq!(sandbox.boi(&["config", "check"]).code, Some(1));
+    assert_eq!(sandbox.boi(&["daemon", "reload"]).code, Some(1));
+    sandbox.good(&["pause"]);
+    sandbox.good(&["daemon", "stop"]);
+    let mut daemon = sandbox.take_daemon();
+    wait_for("its end", || daemon.try_wait().unwrap());
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    sandbox.good(&["config", "check"]);
+}
+
+#[test]
+fn an_emptied_file_at_boot_means_defaults_loudly_and_keeps_the_last_good_one() {
+    let mut sandbox = Sandbox::new("max_workers = 2\n");
+    sandbox.start_daemon();
+    sandbox.stop_daemon(Signal::TERM);
+    sandbox.write("boi/config.toml", "");
+    sandbox.start_daemon();
+    let status = sandbox.good(&["status", "--json"]).json();
+    assert_eq!(status["slots"]["max_workers"], 5);
+    assert!(sandbox.read("daemon.err").contains("missing or empty"), "{}", sandbox.read("daemon.err"));
+    assert_eq!(sandbox.read("boi/state/last-good.toml"), "max_workers = 2\n");
+}

@@ -317,6 +317,11 @@ impl Sandbox {
         });
     }
 
+    /// The daemon, which the test ends in its own way.
+    pub fn take_daemon(&mut self) -> Child {
+        self.daemon.take().expect("a daemon runs")
+    }
+
     /// Kills the daemon, which has no say in it.
     pub fn kill_daemon(&mut self) {
         let mut child = self.daemon.take().expect("a daemon runs");

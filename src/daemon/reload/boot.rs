@@ -21,6 +21,8 @@ pub struct Booted {
     pub config: Config,
     /// Why it is not what is on disk.
     pub degraded: Option<String>,
+    /// Whether there is no file, or an empty one, where there was a configuration before.
+    pub was_lost: bool,
     pub(super) verdict: Verdict,
     pub(super) flags: Flags,
     pub(super) stamp: Stamp,
@@ -59,7 +61,8 @@ pub fn boot(home: &Home, flags: &Flags) -> Result<Booted, ConfigError> {
                     verdict,
                     flags: flags.clone(),
                     stamp,
-                    bytes: Some(bytes),
+                    was_lost: bytes.is_empty() && home.last_good_config().exists(),
+                    bytes: (!bytes.is_empty()).then_some(bytes),
                 });
             }
             Err(refusal) => (Some(bytes), refusal),
@@ -76,6 +79,7 @@ pub fn boot(home: &Home, flags: &Flags) -> Result<Booted, ConfigError> {
     Ok(Booted {
         config: loaded.config,
         degraded: Some(refusal.to_string()),
+        was_lost: false,
         verdict,
         flags: flags.clone(),
         stamp,

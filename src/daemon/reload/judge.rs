@@ -246,6 +246,11 @@ impl Judge {
 }
 
 impl Booted {
+    /// What is valid and still will not work.
+    pub fn warnings(&self) -> &[String] {
+        &self.verdict.warnings
+    }
+
     /// The view of what the daemon started with.
     pub fn view(&self) -> ConfigView {
         ConfigView {

@@ -28,15 +28,18 @@ use self::judge::Content;
 pub use self::judge::{Judge, Outlets};
 use crate::config::flags::Flags;
 use crate::config::{self, Config, Facts, Loaded, MAX_BYTES, Outside};
-use crate::decide::settle::{Hash, Held, Look, Next, Notice, Settle};
+use crate::decide::settle::{Hash, Held, Look, Next, Notice, Settle, Writer};
 use crate::domain::verdict::{ReloadOutcome, Trigger, WatchMode};
 use crate::host::config_file::{self, Chain, Found, Stamp, Watch};
+use crate::host::logs;
 use crate::host::paths::{self, Home, HomeError};
-use crate::host::{files, logs};
 use crate::source::problem::Problems;
 
 /// How often the file is looked at when nothing tells of a change.
 const POLL: Duration = Duration::from_secs(2);
+
+/// A file that changed while a command read it is read again after this long.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// How often a watch is built anew at once when the chain changes meanwhile; then the poll has its turn.
 const REBUILDS: usize = 3;
@@ -75,10 +78,25 @@ pub fn load(home: &Home, flags: &Flags) -> Result<Loaded, ConfigError> {
 
 /// Reads and validates the configuration in `path`; also what is valid and still will not work.
 pub fn load_file(path: &Path, flags: &Flags) -> Result<(Loaded, Vec<String>), ConfigError> {
-    let bytes = files::read_users(path, MAX_BYTES)
-        .map_err(|error| ConfigError::Unreadable { why: format!("cannot read {}: {error}", path.display()) })?
-        .unwrap_or_default();
-    validate(path, &bytes, None, flags)
+    validate(path, &read(path)?.0, None, flags)
+}
+
+/// The bytes of a configuration, none where there is no file, and whether somebody is writing it.
+pub fn read(path: &Path) -> Result<(Vec<u8>, Writer), ConfigError> {
+    let mut looks = 0;
+    loop {
+        looks += 1;
+        match config_file::look(path, MAX_BYTES) {
+            Found::Absent => return Ok((Vec::new(), Writer::Nobody)),
+            Found::Bytes(bytes, writer) => return Ok((bytes, writer)),
+            Found::Unreadable(why) => return Err(ConfigError::Unreadable { why }),
+            Found::Torn if looks < 100 => thread::sleep(LOOK_AGAIN),
+            Found::Torn => {
+                let why = format!("{} changes all the time", path.display());
+                return Err(ConfigError::Unreadable { why });
+            }
+        }
+    }
 }
 
 /// Validates the bytes of a configuration, also against what this machine says of them.

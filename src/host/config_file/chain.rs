@@ -14,6 +14,8 @@ const MOST_LINKS: usize = 40;
 pub struct Chain {
     /// Each link, the file, or the part that is missing: its folder (free of links) and its path in it.
     hops: Vec<Hop>,
+    /// Where the file is to be made, if only its last part is missing.
+    vacancy: Option<PathBuf>,
     /// The file itself, free of links, if it is there.
     file: Option<(PathBuf, Inode)>,
 }
@@ -65,15 +67,16 @@ impl Chain {
                 Ok(metadata) => {
                     hops.push(Hop::new(&at, &next, Some(&metadata)));
                     let file = (!metadata.is_dir() && todo.is_empty()).then(|| (next, inode(&metadata)));
-                    return Chain { hops, file };
+                    return Chain { hops, vacancy: None, file };
                 }
                 Err(_) => {
                     hops.push(Hop::new(&at, &next, None));
-                    break;
+                    let vacancy = todo.is_empty().then_some(next);
+                    return Chain { hops, vacancy, file: None };
                 }
             }
         }
-        Chain { hops, file: None }
+        Chain { hops, vacancy: None, file: None }
     }
 
     /// The folders in which something may happen to the path.
@@ -89,6 +92,11 @@ impl Chain {
     /// The file, free of links, if it is there.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_ref().map(|(path, _)| path.as_path())
+    }
+
+    /// Where the file is, or is to be made; `None`: what leads there is missing.
+    pub(super) fn place(&self) -> Option<&Path> {
+        self.file().or(self.vacancy.as_deref())
     }
 
     /// Whether `metadata` is of the file that the chain leads to.

@@ -35,7 +35,7 @@ pub enum ReplaceError {
 /// Replaces the file that `path` leads to, links and all, with `bytes`, if it is still as `read` says. Its mode and
 /// owner stay; a file that is not there is made with mode 0600.
 pub fn replace(path: &Path, read: &Stamp, bytes: &[u8]) -> Result<(), ReplaceError> {
-    let file = read.chain().file().map_or_else(|| path.to_owned(), Path::to_owned);
+    let file = read.chain().place().map_or_else(|| path.to_owned(), Path::to_owned);
     let failed = |source| ReplaceError::Io { path: file.clone(), source };
     let before = match fs::metadata(&file) {
         Ok(metadata) => Some(metadata),
@@ -106,6 +106,17 @@ mod tests {
         fs::hard_link(&file, dir.path().join("other")).unwrap();
         assert!(matches!(replace(&file, &Stamp::of(&file), b"mine"), Err(ReplaceError::Linked { .. })));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_link_to_nothing_yet_stays_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("config.toml");
+        fs::create_dir(dir.path().join("dotfiles")).unwrap();
+        symlink("dotfiles/boi.toml", &link).unwrap();
+        replace(&link, &Stamp::of(&link), b"new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read_to_string(dir.path().join("dotfiles/boi.toml")).unwrap(), "new");
     }
 
     #[test]
