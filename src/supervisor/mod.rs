@@ -14,6 +14,7 @@
 //! - A descendant that leaves the session or loses its parent comes back here: the supervisor is their subreaper.
 
 mod ending;
+mod slim;
 mod watch;
 
 use std::ffi::OsStr;
@@ -142,6 +143,7 @@ fn run(dir: &CommandDir, request: &Request, mut command: Command) -> io::Result<
             return Ok(not_executed(format!("cannot execute `{program}` in {}: {error}", request.cwd.display())));
         }
     };
+    slim::let_go_of_files();
     ending::wait(&mut watch, request, i32::try_from(child.id()).map_err(io::Error::other)?)
 }
 
