@@ -58,6 +58,8 @@ pub struct Claimed {
     pub setbacks: u32,
     /// Whether a worker was started since it was claimed.
     pub started: bool,
+    /// Where its working tree is, once it has one.
+    pub worktree: Option<String>,
 }
 
 /// Where a spec's worktree is.
