@@ -68,6 +68,11 @@ async fn say_who_drains(backend: &Backend) -> Result<(), CliError> {
                 daemon.pid
             );
         }
+        Some(daemon) if daemon.draining => eprintln!(
+            "queued; the daemon (pid {}) is draining and will end when what runs has finished: start one after it with \
+             `boi daemon start`",
+            daemon.pid
+        ),
         Some(_) if status.paused => eprintln!("queued; claiming is paused: `boi resume` goes on"),
         Some(_) => {}
     }

@@ -1,6 +1,6 @@
 //! What the loop, its workers and the control socket share: the store, the snapshot, and the news that something changed.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -24,6 +24,7 @@ pub struct Shared {
     config: Mutex<ConfigView>,
     since: Timestamp,
     scoped: bool,
+    draining: AtomicBool,
     /// What the daemon stands on, and what is wrong with it.
     pub(super) health: Health,
 }
@@ -37,6 +38,7 @@ impl Shared {
             config: Mutex::new(config),
             since: clock::now(),
             scoped,
+            draining: AtomicBool::new(false),
             health: Health::default(),
         }
     }
@@ -51,6 +53,12 @@ impl Shared {
         if self.running.swap(running, Ordering::Relaxed) != running {
             self.changed();
         }
+    }
+
+    /// The daemon ends when what runs has finished.
+    pub(super) fn set_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+        self.changed();
     }
 
     /// The verdict on the configuration's last reading.
@@ -166,6 +174,7 @@ impl Handle {
             since: self.shared.since,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             scoped: self.shared.scoped,
+            draining: self.shared.draining.load(Ordering::Relaxed),
         };
         let slots = SlotsView {
             max_workers: self.hot.load().config.max_workers,
