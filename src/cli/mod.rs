@@ -7,6 +7,7 @@ mod config;
 mod config_set;
 mod daemon;
 mod doctor;
+mod handover;
 mod install;
 mod log;
 mod queue;

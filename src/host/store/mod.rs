@@ -12,6 +12,7 @@ mod file;
 mod read;
 mod schema;
 mod sqlite;
+mod usable;
 mod write;
 mod writer;
 
