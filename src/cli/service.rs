@@ -133,8 +133,14 @@ pub(super) fn stop(context: &Context, drain: bool, json: bool) -> Result<ExitCod
             let what = if drain { "waiting for" } else { "stopping" };
             eprintln!("{what} {} worker{}: {}", before.len(), super::plural(before.len()), ids(&before));
         }
-        while target.lives() {
-            sleep(LOOK_AGAIN_LATER).await;
+        let ended = async {
+            while target.lives() {
+                sleep(LOOK_AGAIN_LATER).await;
+            }
+        };
+        tokio::select! {
+            () = ended => {}
+            hung = client.hung() => return Err(hung.into()),
         }
         report_stop(context, Some(daemon.pid), &before, json)
     })

@@ -181,6 +181,29 @@ fn a_run_is_no_daemon_to_start_or_restart() {
 }
 
 #[test]
+fn a_daemon_that_hangs_is_noticed() {
+    let sandbox = Sandbox::new("stop_grace_seconds = 1");
+    sandbox.background(&["daemon", "start"]);
+    let daemon = pid_in(&sandbox.path("boi/pids/daemon.pid"));
+    sandbox.write("spec.toml", "title = 'Late'\n[[tasks]]\nrun = 'true'");
+    let signal = |signal| kill_process(Pid::from_raw(daemon).unwrap(), signal).unwrap();
+    let told = format!("the daemon (pid {daemon}) does not answer; still waiting");
+    let noticed = |commands: &[&[&str]]| {
+        signal(Signal::STOP);
+        let begun: Vec<_> = commands.iter().map(|command| sandbox.begin(command)).collect();
+        for one in &begun {
+            wait_for("it is said", || one.err().contains(&told).then_some(()));
+        }
+        signal(Signal::CONT);
+        for said in begun.into_iter().map(super::support::Begun::end) {
+            assert_eq!((said.code, said.err.matches(&told).count()), (Some(0), 1), "{said:?}");
+        }
+    };
+    noticed(&[&["status"], &["dispatch", "spec.toml"], &["daemon", "status"], &["daemon", "start"]]);
+    noticed(&[&["daemon", "stop"]]);
+}
+
+#[test]
 fn a_service_is_written_and_taken_away() {
     let sandbox = Sandbox::new("");
     let said = sandbox.good(&["daemon", "install", "--no-start", "--json"]).json();
