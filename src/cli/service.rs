@@ -42,13 +42,13 @@ const LOOK_AGAIN_LATER: Duration = Duration::from_millis(50);
 pub(super) async fn start(context: &Context, flags: &ConfigFlags, json: bool) -> Result<ExitCode, CliError> {
     if let Some((_, daemon)) = running(context).await? {
         refuse_scoped(&daemon)?;
-        return told(context, &daemon, "runs already", json);
+        return told(&daemon, "runs already", json);
     }
     if let Err(code) = handover::check(context, &flags.read()?, None, json)? {
         return Ok(code);
     }
     let daemon = begin(context, flags).await?;
-    told(context, &daemon, "started", json)
+    told(&daemon, "started", json)
 }
 
 /// `boi daemon restart`.
@@ -58,7 +58,7 @@ pub(super) async fn restart(context: &Context, flags: &ConfigFlags, json: bool) 
             return Ok(code);
         }
         let daemon = begin(context, flags).await?;
-        return told(context, &daemon, "started; none ran", json);
+        return told(&daemon, "started; none ran", json);
     };
     refuse_scoped(&old)?;
     let target = target(&old)?;
@@ -76,7 +76,7 @@ pub(super) async fn restart(context: &Context, flags: &ConfigFlags, json: bool) 
     let begun = spawn(context, flags)?;
     target.send(Signal::TERM)?;
     let daemon = listening(context, begun, Some(old.pid)).await?;
-    told(context, &daemon, "restarted; what ran was taken over", json)
+    told(&daemon, "restarted; what ran was taken over", json)
 }
 
 fn refuse_scoped(daemon: &DaemonView) -> Result<(), CliError> {
@@ -101,7 +101,7 @@ pub(super) async fn show(context: &Context, json: bool) -> Result<ExitCode, CliE
     let status = status(&client).await?;
     if json {
         print_json(&json!({"daemon": status.daemon, "config": status.config, "slots": status.slots,
-            "paused": status.paused, "store": status.store, "log": backend::configured(&context.home).log_file()}))?;
+            "paused": status.paused, "store": status.store, "log": status.daemon.and_then(|daemon| daemon.log)}))?;
         return Ok(0);
     }
     if let Some(daemon) = &status.daemon {
@@ -115,7 +115,7 @@ pub(super) async fn show(context: &Context, json: bool) -> Result<ExitCode, CliE
         print_line(&format!("queue: {reason}"))?;
     }
     print_line(&report::workers(&status.slots))?;
-    print_line(&format!("log: {}", backend::configured(&context.home).log_file().display()))?;
+    print_line(&format!("log: {}", log(status.daemon.as_ref())))?;
     Ok(0)
 }
 
@@ -332,14 +332,18 @@ fn without_events(text: &str) -> String {
     text.lines().filter(|line| !is_event(line)).collect::<Vec<_>>().join("\n")
 }
 
-fn told(context: &Context, daemon: &DaemonView, what: &str, json: bool) -> Result<ExitCode, CliError> {
-    let log = backend::configured(&context.home).log_file();
+fn told(daemon: &DaemonView, what: &str, json: bool) -> Result<ExitCode, CliError> {
     if json {
-        print_json(&json!({"daemon": daemon, "log": log}))?;
+        print_json(&json!({"daemon": daemon, "log": daemon.log}))?;
     } else {
-        print_line(&format!("daemon {what}: pid {}\n  log: {}", daemon.pid, log.display()))?;
+        print_line(&format!("daemon {what}: pid {}\n  log: {}", daemon.pid, log(Some(daemon))))?;
     }
     Ok(0)
+}
+
+/// Where the log of a daemon is.
+fn log(daemon: Option<&DaemonView>) -> &str {
+    daemon.and_then(|daemon| daemon.log.as_deref()).unwrap_or("its standard error")
 }
 
 /// How long a daemon that is to take over waits for the seat.

@@ -1,5 +1,6 @@
 //! What the loop, its workers and the control socket share: the store, the snapshot, and the news that something changed.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -25,6 +26,7 @@ pub struct Shared {
     since: Timestamp,
     scoped: bool,
     draining: AtomicBool,
+    log: Option<String>,
     /// What the daemon stands on, and what is wrong with it.
     pub(super) health: Health,
 }
@@ -39,8 +41,15 @@ impl Shared {
             since: clock::now(),
             scoped,
             draining: AtomicBool::new(false),
+            log: None,
             health: Health::default(),
         }
+    }
+
+    /// The same of a daemon that logs to `file`.
+    #[must_use]
+    pub fn logging_to(self, file: Option<&Path>) -> Shared {
+        Shared { log: file.map(|path| path.to_string_lossy().into_owned()), ..self }
     }
 
     /// Something that `boi status` shows has changed.
@@ -175,6 +184,7 @@ impl Handle {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             scoped: self.shared.scoped,
             draining: self.shared.draining.load(Ordering::Relaxed),
+            log: self.shared.log.clone(),
         };
         let slots = SlotsView {
             max_workers: self.hot.load().config.max_workers,

@@ -204,6 +204,27 @@ fn a_daemon_that_hangs_is_noticed() {
 }
 
 #[test]
+fn the_log_is_named_by_the_daemon_that_writes_it() {
+    let mut sandbox = Sandbox::new("");
+    sandbox.start_daemon();
+    let said = sandbox.good(&["daemon", "status"]).out;
+    assert!(said.contains("log: its standard error") && !said.contains("daemon.log"), "{said}");
+    assert!(sandbox.good(&["daemon", "status", "--json"]).json()["log"].is_null());
+}
+
+#[test]
+fn a_service_that_cannot_be_started_is_written_and_said() {
+    let sandbox = Sandbox::new("").with_variables([("PATH", "/nonexistent".to_owned())]);
+    let said = sandbox.boi(&["daemon", "install"]);
+    assert!(said.code == Some(1) && said.err.contains("is written, but it was not started"), "{said:?}");
+    let said = sandbox.boi(&["daemon", "install", "--json"]);
+    assert_eq!((said.code, &said.json()["started"]), (Some(1), &false.into()), "{said:?}");
+    let unit = std::fs::read_to_string(said.json()["file"].as_str().expect("a file")).unwrap();
+    assert!(unit.contains("CLAUDE_BIN") && unit.contains("fake-agent"), "{unit}");
+    sandbox.good(&["daemon", "uninstall"]);
+}
+
+#[test]
 fn a_service_is_written_and_taken_away() {
     let sandbox = Sandbox::new("");
     let said = sandbox.good(&["daemon", "install", "--no-start", "--json"]).json();
