@@ -46,7 +46,7 @@ const BAD_CONFIG: u8 = 78;
 const INTERRUPTED: u8 = 130;
 
 /// What to do where no daemon runs.
-const START_ONE: &str = "start one: `boi daemon run --foreground`";
+const START_ONE: &str = "start one: `boi daemon start`";
 
 /// How the program ends.
 pub type ExitCode = u8;

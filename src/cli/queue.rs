@@ -61,10 +61,10 @@ pub(super) fn dispatch(context: Context, asked: Dispatch) -> Result<ExitCode, Cl
 async fn say_who_drains(backend: &Backend) -> Result<(), CliError> {
     let status = backend.status(Filter { limit: 1, ..Filter::default() }, None).await?.status;
     match status.daemon {
-        None => eprintln!("queued; no daemon runs: start one with `boi daemon run --foreground`"),
+        None => eprintln!("queued; no daemon runs: start one with `boi daemon start`"),
         Some(daemon) if daemon.scoped => {
             eprintln!(
-                "queued; the running `boi run` (pid {}) carries out only its own specs: start a daemon after it with `boi daemon run --foreground`",
+                "queued; the running `boi run` (pid {}) carries out only its own specs: start a daemon after it with `boi daemon start`",
                 daemon.pid
             );
         }
