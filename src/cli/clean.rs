@@ -1,5 +1,7 @@
 //! `boi clean`: puts away what ended specs left. Unique work stays, under refs.
 
+use std::path::PathBuf;
+
 use jiff::{Span, SpanRelativeTo, Unit};
 use serde_json::{Value, json};
 
@@ -107,7 +109,9 @@ fn choose(store: &dyn Store, asked: &Clean) -> Result<Vec<SpecView>, CliError> {
 struct What {
     /// Its tree in a repository, there or not.
     tree: Option<Worktree>,
-    /// Whether its worktree or scratch directory is there.
+    /// Its worktree or scratch directory.
+    path: PathBuf,
+    /// Whether that is there.
     folder: bool,
     attempts: bool,
     /// The branch's head, where all of it is in its base.
@@ -163,7 +167,7 @@ fn put_away(home: &Home, store: &dyn Store, id: &SpecId, asked: &Clean) -> Resul
 impl What {
     fn of(home: &Home, store: &dyn Store, id: &SpecId) -> Result<What, CliError> {
         let spec = store.spec(id)?;
-        let path = home.worktree(id);
+        let path = home.worktree(id, one(store, id)?.worktree.as_deref());
         let folder = path.exists();
         let (tree, merged) = match spec.repo {
             None => (None, None),
@@ -175,10 +179,10 @@ impl What {
                 let head = worktree::branch_head(&repo.path, id).ok().flatten();
                 let merged = head.filter(|_| worktree::is_merged(&repo.path, id, &into).unwrap_or(false));
                 let scratch = home.spec_attempts(id).join("git");
-                (Some(Worktree { repo: repo.path, path, spec: id.clone(), scratch }), merged)
+                (Some(Worktree { repo: repo.path, path: path.clone(), spec: id.clone(), scratch }), merged)
             }
         };
-        Ok(What { tree, folder, attempts: home.spec_attempts(id).exists(), merged })
+        Ok(What { tree, path, folder, attempts: home.spec_attempts(id).exists(), merged })
     }
 
     fn is_nothing(&self) -> bool {
@@ -215,14 +219,14 @@ impl What {
             return Ok(Outcome::Nothing);
         }
         if self.folder
-            && let Err(reason) = self.check(lock, home, id, asked)
+            && let Err(reason) = self.check(lock, id, asked)
         {
             return Ok(Outcome::Left(reason));
         }
         if asked.dry_run {
             return Ok(Outcome::Done(done));
         }
-        let kept = match self.take(lock, merged, home, id, asked) {
+        let kept = match self.take(lock, merged, id, asked) {
             Ok(kept) => kept,
             Err(reason) => return Ok(Outcome::Left(reason)),
         };
@@ -239,14 +243,14 @@ impl What {
     }
 
     /// What speaks against taking the folder away.
-    fn check(&self, lock: Option<&WorktreeLock>, home: &Home, id: &SpecId, asked: &Clean) -> Result<(), String> {
-        let path = home.worktree(id);
+    fn check(&self, lock: Option<&WorktreeLock>, id: &SpecId, asked: &Clean) -> Result<(), String> {
+        let path = &self.path;
         match lock {
             Some(at) => match worktree::check_removal(at) {
                 Err(Error::Unreachable { .. }) if asked.unreachable => Ok(()),
                 checked => checked.map_err(|error| in_words(&error, id)),
             },
-            None if asked.scratch || std::fs::read_dir(&path).is_ok_and(|mut files| files.next().is_none()) => Ok(()),
+            None if asked.scratch || std::fs::read_dir(path).is_ok_and(|mut files| files.next().is_none()) => Ok(()),
             None => Err(format!("{} holds files that are nowhere else: --scratch deletes them", path.display())),
         }
     }
@@ -256,11 +260,10 @@ impl What {
         &self,
         lock: Option<&WorktreeLock>,
         merged: Option<&String>,
-        home: &Home,
         id: &SpecId,
         asked: &Clean,
     ) -> Result<Vec<String>, String> {
-        let path = home.worktree(id);
+        let path = &self.path;
         let mut kept = Vec::new();
         match lock {
             Some(at) => match worktree::remove(at, "leftover") {
@@ -271,10 +274,10 @@ impl What {
                 Err(error) => return Err(in_words(&error, id)),
             },
             None if self.folder && asked.scratch => {
-                std::fs::remove_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+                std::fs::remove_dir_all(path).map_err(|error| format!("{}: {error}", path.display()))?;
             }
             None if self.folder => {
-                std::fs::remove_dir(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+                std::fs::remove_dir(path).map_err(|error| format!("{}: {error}", path.display()))?;
             }
             None => {}
         }

@@ -19,10 +19,12 @@ pub(super) fn install(context: &Context, start: bool, json: bool) -> Result<Exit
     }
     let file = manager.file();
     let path = paths::variable("PATH").unwrap_or_default().to_string_lossy().into_owned();
+    let claude = paths::claude_bin();
     let facts = unit::Facts {
         program: &program,
         home: context.home.root(),
         path: &path,
+        claude: claude.as_deref(),
         systemd: process::tool::systemd_version(),
     };
     let text = match manager {
@@ -33,10 +35,16 @@ pub(super) fn install(context: &Context, start: bool, json: bool) -> Result<Exit
     std::fs::create_dir_all(folder).map_err(|error| cannot(folder, &error))?;
     files::replace(file, text.as_bytes(), files::Durability::Process).map_err(|error| cannot(file, &error))?;
     let (begun, next) = if start { manager.start() } else { (false, manager.next()) };
+    let failed = start && !begun;
     let lingering = matches!(manager, Manager::Systemd(_)) && !process::tool::lingers();
     if json {
         print_json(&json!({"file": file, "started": begun, "lingers": !lingering, "next": next}))?;
-        return Ok(0);
+        return Ok(if failed { FAILED } else { 0 });
+    }
+    if failed {
+        let message =
+            format!("{} is written, but it was not started: the service manager did not do it", file.display());
+        return Err(CliError::new(FAILED, message).hint(next.join("\n  ")));
     }
     print_line(&format!("installed {}", file.display()))?;
     for line in &next {

@@ -122,7 +122,7 @@ fn conclude(asked: &Log, view: &SpecView, removed: bool) -> Result<ExitCode, Cli
     }
     match view.status {
         SpecStatus::Queued | SpecStatus::Running if asked.follow => {
-            eprintln!("no daemon runs, and {id} is {}: `boi daemon run --foreground` goes on", view.status.as_str());
+            eprintln!("no daemon runs, and {id} is {}: `boi daemon start` goes on", view.status.as_str());
         }
         _ => {}
     }

@@ -7,6 +7,7 @@ mod config;
 mod config_set;
 mod daemon;
 mod doctor;
+mod handover;
 mod install;
 mod log;
 mod queue;
@@ -45,7 +46,7 @@ const BAD_CONFIG: u8 = 78;
 const INTERRUPTED: u8 = 130;
 
 /// What to do where no daemon runs.
-const START_ONE: &str = "start one: `boi daemon run --foreground`";
+const START_ONE: &str = "start one: `boi daemon start`";
 
 /// How the program ends.
 pub type ExitCode = u8;
@@ -124,6 +125,13 @@ impl From<ClientError> for CliError {
         match &error {
             ClientError::NoDaemon => away(NO_DAEMON, START_ONE),
             ClientError::Away => away(NO_DAEMON, "it may not have been done: `boi status` shows what is"),
+            ClientError::Hung { pid } => {
+                let pid = pid.map_or_else(|| "PID".to_owned(), |pid| pid.to_string());
+                CliError::new(GAVE_UP, error.to_string()).hint(format!(
+                    "what was asked may be done later; `kill -CONT {pid}` wakes a stopped one; `kill -KILL {pid}` ends it, \
+                     and `boi daemon start` takes over what runs"
+                ))
+            }
             ClientError::Broken { .. } => away(FAILED, "see the daemon's log"),
             ClientError::Refused { code: RefusalCode::Unknown, .. } => {
                 CliError::new(USAGE, error.to_string()).hint("`boi status --all` lists every spec")

@@ -61,13 +61,18 @@ pub(super) fn dispatch(context: Context, asked: Dispatch) -> Result<ExitCode, Cl
 async fn say_who_drains(backend: &Backend) -> Result<(), CliError> {
     let status = backend.status(Filter { limit: 1, ..Filter::default() }, None).await?.status;
     match status.daemon {
-        None => eprintln!("queued; no daemon runs: start one with `boi daemon run --foreground`"),
+        None => eprintln!("queued; no daemon runs: start one with `boi daemon start`"),
         Some(daemon) if daemon.scoped => {
             eprintln!(
-                "queued; the running `boi run` (pid {}) carries out only its own specs: start a daemon after it with `boi daemon run --foreground`",
+                "queued; the running `boi run` (pid {}) carries out only its own specs: start a daemon after it with `boi daemon start`",
                 daemon.pid
             );
         }
+        Some(daemon) if daemon.draining => eprintln!(
+            "queued; the daemon (pid {}) is draining and will end when what runs has finished: start one after it with \
+             `boi daemon start`",
+            daemon.pid
+        ),
         Some(_) if status.paused => eprintln!("queued; claiming is paused: `boi resume` goes on"),
         Some(_) => {}
     }

@@ -42,7 +42,7 @@ async fn through_daemon(context: &Context, backend: Backend, asked: &Run) -> Res
         let message =
             format!("another `boi run` (pid {}) carries out its own specs and would not touch these", daemon.pid);
         return Err(CliError::new(FAILED, message)
-            .hint("wait for its end; or start a daemon for both next time: `boi daemon run --foreground`"));
+            .hint("wait for its end; or start a daemon for both next time: `boi daemon start`"));
     }
     let home = backend::configured(&context.home);
     let queue = backend::read(&home)?;
@@ -152,7 +152,7 @@ fn say_what_is_left(status: &StatusView, told: bool) {
         }
     }
     let all = ids_of(status, |spec| !spec.status.is_ended());
-    eprintln!("  go on: `boi daemon run --foreground` (drains the whole queue); give up: `boi cancel {all}`");
+    eprintln!("  go on: `boi daemon start` (drains the whole queue); give up: `boi cancel {all}`");
 }
 
 /// Follows specs that a daemon carries out, over its restarts too.
@@ -183,8 +183,9 @@ async fn follow(context: &Context, backend: &Backend, ids: &[SpecId], json: bool
                     }
                     let open = ids_of(&told.status, |spec| !spec.status.is_ended());
                     let message = format!("{}, and none has come back: not ended: {open}", error.message());
-                    return Err(CliError::new(error.code(), message)
-                        .hint("go on: `boi daemon run --foreground` (drains the whole queue)"));
+                    return Err(
+                        CliError::new(error.code(), message).hint("go on: `boi daemon start` (drains the whole queue)")
+                    );
                 }
                 if since.elapsed() >= NOTICE {
                     progress.say(&format!(

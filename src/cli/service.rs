@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::args::ConfigFlags;
 use super::backend::{self, Backend};
+use super::handover;
 use super::{
     BAD_CONFIG, CliError, Context, ExitCode, FAILED, GAVE_UP, NO_DAEMON, block_on_daemon, print_json, print_line,
 };
@@ -23,7 +24,8 @@ use crate::domain::id::SpecId;
 use crate::domain::view::{DaemonView, SpecView, StatusView};
 use crate::host::logs::{self, Target};
 use crate::host::process::{self, background};
-use crate::host::store::{Filter, Store};
+use crate::host::store::{Access, Filter, SqliteStore, Store};
+use crate::tui::report;
 
 /// How long a daemon may take to listen.
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
@@ -39,22 +41,26 @@ const LOOK_AGAIN_LATER: Duration = Duration::from_millis(50);
 /// `boi daemon start`.
 pub(super) async fn start(context: &Context, flags: &ConfigFlags, json: bool) -> Result<ExitCode, CliError> {
     if let Some((_, daemon)) = running(context).await? {
-        return told(context, &daemon, "runs already", json);
+        refuse_scoped(&daemon)?;
+        return told(&daemon, "runs already", json);
+    }
+    if let Err(code) = handover::check(context, &flags.read()?, None, json)? {
+        return Ok(code);
     }
     let daemon = begin(context, flags).await?;
-    told(context, &daemon, "started", json)
+    told(&daemon, "started", json)
 }
 
 /// `boi daemon restart`.
 pub(super) async fn restart(context: &Context, flags: &ConfigFlags, json: bool) -> Result<ExitCode, CliError> {
     let Some((client, old)) = running(context).await? else {
+        if let Err(code) = handover::check(context, &flags.read()?, None, json)? {
+            return Ok(code);
+        }
         let daemon = begin(context, flags).await?;
-        return told(context, &daemon, "started; none ran", json);
+        return told(&daemon, "started; none ran", json);
     };
-    if old.scoped {
-        let message = format!("the daemon (pid {}) is a `boi run`, which carries out its own specs", old.pid);
-        return Err(CliError::new(FAILED, message).hint("wait for its end, or end it with Ctrl-C"));
-    }
+    refuse_scoped(&old)?;
     let target = target(&old)?;
     // The answer is given after the handle was opened: it is this process that is signalled.
     let again = status(&client).await?;
@@ -63,10 +69,23 @@ pub(super) async fn restart(context: &Context, flags: &ConfigFlags, json: bool) 
     }
     // The new one starts first, and waits for the seat: so nobody is without a daemon for long.
     let kept = ConfigFlags { config: again.config.flags.iter().map(|flag| flag.replacen(" = ", "=", 1)).collect() };
-    let begun = spawn(context, if flags.config.is_empty() { &kept } else { flags })?;
+    let flags = if flags.config.is_empty() { &kept } else { flags };
+    if let Err(code) = handover::check(context, &flags.read()?, Some(&old), json)? {
+        return Ok(code);
+    }
+    let begun = spawn(context, flags)?;
     target.send(Signal::TERM)?;
     let daemon = listening(context, begun, Some(old.pid)).await?;
-    told(context, &daemon, "restarted; what ran was taken over", json)
+    told(&daemon, "restarted; what ran was taken over", json)
+}
+
+fn refuse_scoped(daemon: &DaemonView) -> Result<(), CliError> {
+    if !daemon.scoped {
+        return Ok(());
+    }
+    let message =
+        format!("what runs is a `boi run` (pid {}): it carries out its own specs only, and ends with them", daemon.pid);
+    Err(CliError::new(FAILED, message).hint("wait for its end, or end it with Ctrl-C, then `boi daemon start`"))
 }
 
 /// `boi daemon status`.
@@ -82,12 +101,12 @@ pub(super) async fn show(context: &Context, json: bool) -> Result<ExitCode, CliE
     let status = status(&client).await?;
     if json {
         print_json(&json!({"daemon": status.daemon, "config": status.config, "slots": status.slots,
-            "paused": status.paused, "store": status.store, "log": backend::configured(&context.home).log_file()}))?;
+            "paused": status.paused, "store": status.store, "log": status.daemon.and_then(|daemon| daemon.log)}))?;
         return Ok(0);
     }
     if let Some(daemon) = &status.daemon {
-        let scope = if daemon.scoped { ", of one `boi run`" } else { "" };
-        print_line(&format!("runs: pid {}, version {}, since {}{scope}", daemon.pid, daemon.version, daemon.since))?;
+        let role = report::role(daemon);
+        print_line(&format!("runs: pid {}, version {}, since {}{role}", daemon.pid, daemon.version, daemon.since))?;
     }
     for line in crate::tui::config::status(&status.config, true, context.color) {
         print_line(&line)?;
@@ -95,8 +114,8 @@ pub(super) async fn show(context: &Context, json: bool) -> Result<ExitCode, CliE
     if let Some(reason) = &status.store.reason {
         print_line(&format!("queue: {reason}"))?;
     }
-    print_line(&format!("workers: {}/{}", status.slots.running, status.slots.max_workers))?;
-    print_line(&format!("log: {}", backend::configured(&context.home).log_file().display()))?;
+    print_line(&report::workers(&status.slots))?;
+    print_line(&format!("log: {}", log(status.daemon.as_ref())))?;
     Ok(0)
 }
 
@@ -114,8 +133,14 @@ pub(super) fn stop(context: &Context, drain: bool, json: bool) -> Result<ExitCod
             let what = if drain { "waiting for" } else { "stopping" };
             eprintln!("{what} {} worker{}: {}", before.len(), super::plural(before.len()), ids(&before));
         }
-        while target.lives() {
-            sleep(LOOK_AGAIN_LATER).await;
+        let ended = async {
+            while target.lives() {
+                sleep(LOOK_AGAIN_LATER).await;
+            }
+        };
+        tokio::select! {
+            () = ended => {}
+            hung = client.hung() => return Err(hung.into()),
         }
         report_stop(context, Some(daemon.pid), &before, json)
     })
@@ -124,6 +149,14 @@ pub(super) fn stop(context: &Context, drain: bool, json: bool) -> Result<ExitCod
 /// No daemon runs: this process is one for long enough to stop what an earlier one left.
 async fn stop_what_was_left(context: &Context, drain: bool, json: bool) -> Result<ExitCode, CliError> {
     let home = backend::configured(&context.home);
+    if let Some((before, counts)) = SqliteStore::left_behind(&home)
+        && counts.running > 0
+    {
+        let message = format!("no daemon runs, and {} running in another queue, {}", counts.running, before.display());
+        return Err(
+            CliError::new(FAILED, message).hint("put `paths.db` back as it was, then `boi daemon stop` ends them")
+        );
+    }
     let Some(store) = backend::read(&home)? else { return nothing_to_stop(json) };
     let before: Vec<SpecView> = left_running(&store)?;
     drop(store);
@@ -159,14 +192,15 @@ fn nothing_to_stop(json: bool) -> Result<ExitCode, CliError> {
 
 /// What became of the specs that ran.
 fn report_stop(context: &Context, pid: Option<u32>, before: &[SpecView], json: bool) -> Result<ExitCode, CliError> {
-    let home = backend::configured(&context.home);
-    let now = match backend::read(&home)? {
-        Some(store) if !before.is_empty() => {
-            store
-                .specs(&Filter { ids: before.iter().map(|spec| spec.id.clone()).collect(), ..Filter::default() })?
-                .specs
+    let now = match before {
+        [] => Vec::new(),
+        _ => {
+            let ids = before.iter().map(|spec| spec.id.clone()).collect();
+            // The configuration may name another queue by now than that of the daemon that ended.
+            let path = SqliteStore::last_used(&context.home);
+            let path = path.unwrap_or_else(|| backend::configured(&context.home).db().to_owned());
+            SqliteStore::open(&path, Access::Read)?.specs(&Filter { ids, ..Filter::default() })?.specs
         }
-        _ => Vec::new(),
     };
     let with =
         |wanted: fn(SpecStatus) -> bool| -> Vec<&SpecView> { now.iter().filter(|spec| wanted(spec.status)).collect() };
@@ -278,7 +312,7 @@ async fn listening(context: &Context, begun: Begun, old: Option<u32>) -> Result<
             return Ok(daemon);
         }
         if let Some(status) = child.try_wait()? {
-            let said = background::said_since(&log, offset);
+            let said = without_events(&background::said_since(&log, offset));
             let code =
                 status.code().and_then(|code| u8::try_from(code).ok()).filter(|code| *code != 0).unwrap_or(FAILED);
             let message = format!("the daemon ended at once:\n{}", said.trim_end());
@@ -292,14 +326,24 @@ async fn listening(context: &Context, begun: Begun, old: Option<u32>) -> Result<
     }
 }
 
-fn told(context: &Context, daemon: &DaemonView, what: &str, json: bool) -> Result<ExitCode, CliError> {
-    let log = backend::configured(&context.home).log_file();
+/// What was printed, without the lines of the log: those may be of the daemon whose place was to be taken.
+fn without_events(text: &str) -> String {
+    let is_event = |line: &&str| line.split(' ').next().is_some_and(|word| word.parse::<jiff::Timestamp>().is_ok());
+    text.lines().filter(|line| !is_event(line)).collect::<Vec<_>>().join("\n")
+}
+
+fn told(daemon: &DaemonView, what: &str, json: bool) -> Result<ExitCode, CliError> {
     if json {
-        print_json(&json!({"daemon": daemon, "log": log}))?;
+        print_json(&json!({"daemon": daemon, "log": daemon.log}))?;
     } else {
-        print_line(&format!("daemon {what}: pid {}\n  log: {}", daemon.pid, log.display()))?;
+        print_line(&format!("daemon {what}: pid {}\n  log: {}", daemon.pid, log(Some(daemon))))?;
     }
     Ok(0)
+}
+
+/// Where the log of a daemon is.
+fn log(daemon: Option<&DaemonView>) -> &str {
+    daemon.and_then(|daemon| daemon.log.as_deref()).unwrap_or("its standard error")
 }
 
 /// How long a daemon that is to take over waits for the seat.

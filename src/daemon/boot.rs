@@ -164,7 +164,7 @@ impl Seat {
             warn!("configuration: {warning}");
         }
         let hot = Arc::new(ArcSwap::from_pointee(HotConfig { generation: 1, config: booted.config.clone() }));
-        let shared = Arc::new(Shared::new(booted.view(), scope.is_some()));
+        let shared = Arc::new(Shared::new(booted.view(), scope.is_some()).logging_to(log.file()));
         let ground = Ground::of(&home, &pid_file);
         shared.health.stand_on(ground.map_err(|source| BootError::Io { path: home.pid_file(), source })?);
         let (events, inbox) = mpsc::unbounded_channel();

@@ -1,6 +1,7 @@
 //! What the loop, its workers and the control socket share: the store, the snapshot, and the news that something changed.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -24,6 +25,8 @@ pub struct Shared {
     config: Mutex<ConfigView>,
     since: Timestamp,
     scoped: bool,
+    draining: AtomicBool,
+    log: Option<String>,
     /// What the daemon stands on, and what is wrong with it.
     pub(super) health: Health,
 }
@@ -37,8 +40,16 @@ impl Shared {
             config: Mutex::new(config),
             since: clock::now(),
             scoped,
+            draining: AtomicBool::new(false),
+            log: None,
             health: Health::default(),
         }
+    }
+
+    /// The same of a daemon that logs to `file`.
+    #[must_use]
+    pub fn logging_to(self, file: Option<&Path>) -> Shared {
+        Shared { log: file.map(|path| path.to_string_lossy().into_owned()), ..self }
     }
 
     /// Something that `boi status` shows has changed.
@@ -51,6 +62,12 @@ impl Shared {
         if self.running.swap(running, Ordering::Relaxed) != running {
             self.changed();
         }
+    }
+
+    /// The daemon ends when what runs has finished.
+    pub(super) fn set_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+        self.changed();
     }
 
     /// The verdict on the configuration's last reading.
@@ -166,6 +183,8 @@ impl Handle {
             since: self.shared.since,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             scoped: self.shared.scoped,
+            draining: self.shared.draining.load(Ordering::Relaxed),
+            log: self.shared.log.clone(),
         };
         let slots = SlotsView {
             max_workers: self.hot.load().config.max_workers,

@@ -96,7 +96,8 @@ impl<S: Spawn> Daemon<S> {
         }
         match how {
             Leaving::Drain => {
-                info!(workers = self.workers.len(), "draining: what runs finishes, nothing new is claimed")
+                self.shared.set_draining();
+                info!(workers = self.workers.len(), "draining: what runs finishes, nothing new is claimed");
             }
             Leaving::Detach => self.again.clear(),
             Leaving::Stop => {

@@ -110,7 +110,8 @@ enum Done {
 
 impl Worker {
     fn new(workers: &Workers, claimed: Claimed, folder: PathBuf) -> Worker {
-        let tree = Tree::new(&claimed, workers.home.worktree(&claimed.fence.spec), folder.clone());
+        let path = workers.home.worktree(&claimed.fence.spec, claimed.worktree.as_deref());
+        let tree = Tree::new(&claimed, path, folder);
         Worker {
             position: claimed.position.clone(),
             done: claimed.tasks.iter().map(|(status, _)| *status == TaskStatus::Done).collect(),

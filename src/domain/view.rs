@@ -73,6 +73,12 @@ pub struct DaemonView {
     /// Whether it claims only the specs of one `boi run`.
     #[serde(default)]
     pub scoped: bool,
+    /// Whether it starts nothing new, and ends when what runs has finished.
+    #[serde(default)]
+    pub draining: bool,
+    /// The file of its log; `None`: it logs to its standard error.
+    #[serde(default)]
+    pub log: Option<String>,
 }
 
 /// The configuration in force, and what is on disk.

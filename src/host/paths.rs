@@ -208,9 +208,15 @@ impl Home {
         &self.worktrees
     }
 
-    /// A spec's working tree.
-    pub fn worktree(&self, spec: &SpecId) -> PathBuf {
-        self.worktrees.join(spec.as_str())
+    /// A spec's working tree: where the queue has it `recorded`, so that another folder of working trees is only for what
+    /// has none yet.
+    pub fn worktree(&self, spec: &SpecId, recorded: Option<&str>) -> PathBuf {
+        let usual = self.worktrees.join(spec.as_str());
+        match recorded {
+            // The record is text, and a path need not be.
+            Some(recorded) if recorded != usual.to_string_lossy() => PathBuf::from(recorded),
+            _ => usual,
+        }
     }
 }
 
@@ -362,7 +368,9 @@ mod tests {
         let paths = Paths { db: Some("q/boi.db".into()), worktrees: Some("/fast/trees".into()), logs: None };
         let home = Home::at("/h".into()).with_paths(&paths);
         assert_eq!(home.db(), Path::new("/h/q/boi.db"));
-        assert_eq!(home.worktree(&"SD979".parse().unwrap()), Path::new("/fast/trees/SD979"));
+        let spec = "SD979".parse().unwrap();
+        assert_eq!(home.worktree(&spec, None), Path::new("/fast/trees/SD979"));
+        assert_eq!(home.worktree(&spec, Some("/h/worktrees/SD979")), Path::new("/h/worktrees/SD979"));
         assert_eq!(home.logs(), Path::new("/h/logs"));
     }
 }

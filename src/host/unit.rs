@@ -12,6 +12,8 @@ pub struct Facts<'a> {
     pub home: &'a Path,
     /// The user's PATH, on which agents are found.
     pub path: &'a str,
+    /// The agent's program, where the environment names one.
+    pub claude: Option<&'a str>,
     /// The version of systemd, where it is known.
     pub systemd: Option<u32>,
 }
@@ -33,7 +35,7 @@ Type={kind}
 ExecStart={program} daemon run --background
 Environment={home}
 Environment={path}
-# SIGTERM leaves workers running; the next daemon takes them over.
+{claude}# SIGTERM leaves workers running; the next daemon takes them over.
 KillMode=process
 SendSIGKILL=no
 OOMPolicy=continue
@@ -48,6 +50,9 @@ WantedBy=default.target
         program = word(&facts.program.display().to_string()),
         home = word(&format!("BOI_HOME={}", facts.home.display())),
         path = word(&format!("PATH={}", facts.path)),
+        claude = facts.claude.map_or_else(String::new, |program| {
+            format!("Environment={}\n", word(&format!("CLAUDE_BIN={program}")))
+        }),
     )
 }
 
@@ -66,7 +71,7 @@ pub fn launchd(facts: &Facts<'_>) -> String {
     <key>EnvironmentVariables</key>
     <dict>
         <key>BOI_HOME</key><string>{home}</string>
-        <key>PATH</key><string>{path}</string>
+        <key>PATH</key><string>{path}</string>{claude}
     </dict>
     <key>RunAtLoad</key><true/>
     <key>KeepAlive</key><dict><key>SuccessfulExit</key><false/></dict>
@@ -77,6 +82,9 @@ pub fn launchd(facts: &Facts<'_>) -> String {
         program = xml(&facts.program.display().to_string()),
         home = xml(&facts.home.display().to_string()),
         path = xml(facts.path),
+        claude = facts.claude.map_or_else(String::new, |program| {
+            format!("\n        <key>CLAUDE_BIN</key><string>{}</string>", xml(program))
+        }),
     )
 }
 
@@ -98,6 +106,7 @@ mod tests {
             program: Path::new("/home/me/my bin/boi"),
             home: Path::new("/home/me/100%/.boi"),
             path: "/usr/bin:/home/me/\"x\"&",
+            claude: Some("/opt/a b/claude"),
             systemd,
         }
     }
@@ -112,11 +121,15 @@ mod tests {
             "ExecStart=\"/home/me/my bin/boi\" daemon run --background",
             "Environment=\"BOI_HOME=/home/me/100%%/.boi\"",
             "Environment=\"PATH=/usr/bin:/home/me/\\\"x\\\"&\"",
+            "Environment=\"CLAUDE_BIN=/opt/a b/claude\"",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is missing:\n{text}");
         }
         let old = systemd(&facts(Some(252)));
         assert!(old.contains("Type=notify\nExecReload=/bin/kill -HUP $MAINPID\n"), "{old}");
+        let none = Facts { claude: None, ..facts(None) };
+        assert!(!systemd(&none).contains("CLAUDE_BIN") && !launchd(&none).contains("CLAUDE_BIN"));
+        assert!(launchd(&facts(None)).contains("<key>CLAUDE_BIN</key><string>/opt/a b/claude</string>"));
         assert!(launchd(&facts(None)).contains("<string>/usr/bin:/home/me/\"x\"&amp;</string>"));
     }
 }

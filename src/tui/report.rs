@@ -7,7 +7,7 @@ use crate::decide::text;
 use crate::domain::attempt::{SpecStatus, TaskStatus};
 use crate::domain::outcome::{Delivery, Usage};
 use crate::domain::time::Timestamp;
-use crate::domain::view::{SpecView, StatusView, TryView};
+use crate::domain::view::{DaemonView, SlotsView, SpecView, StatusView, TryView};
 use crate::host::terminal::Size;
 
 /// So much of a reason is shown: git may have a lot to say.
@@ -18,11 +18,10 @@ pub fn all(status: &StatusView, now: Timestamp, color: bool) -> String {
     let mut out = String::new();
     match &status.daemon {
         Some(daemon) => {
-            let scope = if daemon.scoped { ", of one `boi run`" } else { "" };
             let age = span(now.millis_since(daemon.since));
-            line(&mut out, &format!("daemon: pid {}, for {age}{scope}", daemon.pid));
+            line(&mut out, &format!("daemon: pid {}, for {age}{}", daemon.pid, role(daemon)));
         }
-        None => line(&mut out, "daemon: none runs; start one: `boi daemon run --foreground`"),
+        None => line(&mut out, "daemon: none runs; start one: `boi daemon start`"),
     }
     for text in config::status(&status.config, status.daemon.is_some(), color) {
         line(&mut out, &text);
@@ -32,14 +31,13 @@ pub fn all(status: &StatusView, now: Timestamp, color: bool) -> String {
         line(&mut out, &paint(&said, 31, color));
     }
     let slots = &status.slots;
-    let draining = if slots.running > slots.max_workers { " draining" } else { "" };
     let paused = if status.paused { paint(", paused: `boi resume` goes on", 33, color) } else { String::new() };
     let none = if slots.max_workers == 0 {
         paint(", nothing is started: `max_workers` is 0 in config.toml", 33, color)
     } else {
         String::new()
     };
-    line(&mut out, &format!("workers: {}/{}{draining}{none}{paused}", slots.running, slots.max_workers));
+    line(&mut out, &format!("{}{none}{paused}", workers(slots)));
     let counts = &status.counts;
     line(
         &mut out,
@@ -61,6 +59,21 @@ pub fn all(status: &StatusView, now: Timestamp, color: bool) -> String {
         line(&mut out, "... more: `boi status --all`, `--status STATUS`, `--offset N`");
     }
     out
+}
+
+/// What a daemon does that is not draining the whole queue.
+pub fn role(daemon: &DaemonView) -> &'static str {
+    match daemon {
+        DaemonView { draining: true, .. } => ", draining: it starts nothing new, and ends when what runs has finished",
+        DaemonView { scoped: true, .. } => ", of one `boi run`",
+        _ => "",
+    }
+}
+
+/// How many places for workers are taken.
+pub fn workers(slots: &SlotsView) -> String {
+    let draining = if slots.running > slots.max_workers { " draining" } else { "" };
+    format!("workers: {}/{}{draining}", slots.running, slots.max_workers)
 }
 
 /// One spec, with each try.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::support::Sandbox;
+use super::support::{Sandbox, wait_for};
 
 fn prompts(sandbox: &Sandbox) -> Vec<String> {
     let lines = sandbox.read("trace");
@@ -60,6 +60,45 @@ fn out_of_tries_fails_and_retry_goes_on_from_the_last_finished_task() {
     let kept = spec["kept"].as_array().expect("what the failed attempt left is kept");
     let reference = kept[0].as_str().unwrap();
     assert_eq!(sandbox.git("repo", &["show", &format!("{reference}:left")]), "left\nleft");
+}
+
+#[test]
+fn another_folder_of_worktrees_is_for_specs_that_have_none_yet() {
+    let sandbox = Sandbox::new("retry_count = 0\nstop_grace_seconds = 1");
+    let (go, good) = (sandbox.path("go").display().to_string(), sandbox.path("good").display().to_string());
+    let waits = format!("[[tasks]]\nrun = 'echo x >> ran; until test -e {go}; do sleep 0.02; done; test -e {good}'");
+    sandbox.background(&["daemon", "start"]);
+    let git = sandbox.dispatch(&format!("title = 'Git'\nrepo = 'repo'\n{waits}"));
+    let scratch = sandbox.dispatch(&format!("title = 'Scratch'\n{waits}"));
+    let ran = |id: &str| format!("boi/worktrees/{id}/ran");
+    wait_for("both run", || (sandbox.exists(&ran(&git)) && sandbox.exists(&ran(&scratch))).then_some(()));
+    sandbox.write("boi/config.toml", "retry_count = 0\npaths.worktrees = 'elsewhere'");
+    sandbox.good(&["daemon", "restart"]);
+    for id in [&git, &scratch] {
+        assert_eq!(sandbox.spec(id)["status"], "running");
+    }
+    sandbox.good(&["daemon", "stop"]);
+    sandbox.background(&["daemon", "start"]);
+    wait_for("both go on where they were", || {
+        [&git, &scratch].iter().all(|id| sandbox.read(&ran(id)).lines().count() == 2).then_some(())
+    });
+    sandbox.write("go", "");
+    for id in [&git, &scratch] {
+        sandbox.wait_for_status(id, "failed");
+    }
+    sandbox.write("good", "");
+    sandbox.good(&["retry", &git, &scratch]);
+    for id in [&git, &scratch] {
+        sandbox.wait_for_status(id, "completed");
+    }
+    assert_eq!(sandbox.read(&ran(&scratch)).lines().count(), 3);
+    let fresh = sandbox.dispatch("title = 'New'\n[[tasks]]\nrun = 'echo x > ran'");
+    sandbox.wait_for_status(&fresh, "completed");
+    assert!(sandbox.exists(&format!("boi/elsewhere/{fresh}/ran")));
+    let found = sandbox.boi(&["doctor", "--json"]).json()["findings"].to_string();
+    assert!(found.contains(&format!("worktrees/{scratch}")), "{found}");
+    sandbox.good(&["clean", "--scratch"]);
+    assert!(!sandbox.exists(&format!("boi/worktrees/{scratch}")) && !sandbox.exists(&format!("boi/worktrees/{git}")));
 }
 
 #[test]

@@ -90,7 +90,19 @@ fn drain_lets_what_runs_finish_and_starts_nothing_new() {
     let second = sandbox.dispatch("title = 'Waits'\n[[tasks]]\nrun = 'true'");
     let drain = sandbox.begin(&["daemon", "stop", "--drain"]);
     wait_for("it drains", || sandbox.read("boi/logs/daemon.log").contains("draining").then_some(()));
+    drain.signal(Signal::INT);
+    assert_ne!(drain.end().code, Some(0));
     assert!(lives(pid));
+    assert_eq!(sandbox.good(&["status", "--json"]).json()["daemon"]["draining"], true);
+    for asked in [&["status"][..], &["daemon", "status"]] {
+        let said = sandbox.good(asked).out;
+        assert!(said.contains("draining: it starts nothing new"), "{said}");
+    }
+    sandbox.write("late.toml", "title = 'Late'\n[[tasks]]\nrun = 'true'");
+    let said = sandbox.good(&["dispatch", "late.toml"]).err;
+    assert!(said.contains("is draining and will end"), "{said}");
+    let drain = sandbox.begin(&["daemon", "stop", "--drain"]);
+    wait_for("it waits", || drain.err().contains("waiting for").then_some(()));
     sandbox.write("go", "");
     assert_eq!(drain.end().code, Some(0));
     assert_eq!(sandbox.spec(&first)["status"], "completed");
@@ -104,6 +116,112 @@ fn a_daemon_that_cannot_start_says_why() {
     assert_eq!(said.code, Some(78), "{said:?}");
     assert!(said.err.contains("max_wokers") && said.err.contains("max_workers"), "{said:?}");
     assert_eq!(sandbox.boi(&["daemon", "status"]).code, Some(3));
+}
+
+#[test]
+fn another_database_is_refused_while_the_old_one_has_specs() {
+    let sandbox = Sandbox::new("stop_grace_seconds = 1");
+    sandbox.background(&["daemon", "start"]);
+    let before = sandbox.good(&["daemon", "status", "--json"]).json()["daemon"]["pid"].clone();
+    let (id, pid) = slow(&sandbox);
+    sandbox.write("boi/config.toml", "stop_grace_seconds = 1\npaths.db = 'q/other.db'");
+    let said = sandbox.boi(&["daemon", "restart"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    for part in ["boi/state/boi.db", "boi/q/other.db", "1 running", "0 queued", "put `paths.db` back"] {
+        assert!(said.err.contains(part), "{part}: {said:?}");
+    }
+    assert_eq!(sandbox.good(&["daemon", "status", "--json"]).json()["daemon"]["pid"], before);
+    assert!(lives(pid) && !sandbox.exists("boi/q/other.db"));
+    let said = sandbox.good(&["daemon", "stop", "--json"]).json();
+    assert_eq!(said["stopped"][0].as_str(), Some(id.as_str()), "{said}");
+    let said = sandbox.boi(&["daemon", "start"]);
+    assert!(said.code == Some(1) && said.err.contains("0 running and 1 queued"), "{said:?}");
+    sandbox.write("boi/config.toml", "");
+    sandbox.good(&["cancel", &id]);
+    sandbox.write("boi/config.toml", "paths.db = 'q/other.db'");
+    sandbox.background(&["daemon", "start"]);
+    assert!(sandbox.exists("boi/q/other.db"));
+}
+
+#[test]
+fn a_restart_that_cannot_work_leaves_the_daemon_running() {
+    let sandbox = Sandbox::new("");
+    sandbox.background(&["daemon", "start"]);
+    let before = sandbox.good(&["daemon", "status", "--json"]).json()["daemon"]["pid"].clone();
+    sandbox.write("file", "");
+    let at_file = format!("paths.db = '{}'", sandbox.path("file/boi.db").display());
+    let empty = format!("paths.db = '{}'", sandbox.path("file").display());
+    for (config, code, part) in
+        [("max_wokers = 1", 78, "max_workers"), (&at_file, 1, "file"), (&empty, 1, "the file is empty")]
+    {
+        sandbox.write("boi/config.toml", config);
+        std::fs::remove_file(sandbox.path("boi/state/last-good.toml")).ok();
+        let said = sandbox.boi(&["daemon", "restart"]);
+        assert_eq!(said.code, Some(code), "{said:?}");
+        assert!(said.err.contains(part) && said.err.contains("goes on as it was"), "{said:?}");
+        assert!(!said.err.contains("INFO") && !said.err.contains("ended at once"), "{said:?}");
+        assert_eq!(sandbox.good(&["daemon", "status", "--json"]).json()["daemon"]["pid"], before);
+    }
+    sandbox.write("boi/config.toml", "");
+    sandbox.good(&["daemon", "restart"]);
+}
+
+#[test]
+fn a_run_is_no_daemon_to_start_or_restart() {
+    let sandbox = Sandbox::new("");
+    sandbox.write("spec.toml", "title = 'Run'\n[[tasks]]\nrun = 'until test -e ../../../go; do sleep 0.02; done'");
+    let run = sandbox.begin(&["run", "spec.toml"]);
+    wait_for("it listens", || (sandbox.boi(&["daemon", "status"]).code == Some(0)).then_some(()));
+    for verb in ["start", "restart"] {
+        let said = sandbox.boi(&["daemon", verb]);
+        assert!(said.code == Some(1) && said.err.contains("`boi run`") && said.err.contains("Ctrl-C"), "{said:?}");
+    }
+    sandbox.write("go", "");
+    assert_eq!(run.end().code, Some(0));
+}
+
+#[test]
+fn a_daemon_that_hangs_is_noticed() {
+    let sandbox = Sandbox::new("stop_grace_seconds = 1");
+    sandbox.background(&["daemon", "start"]);
+    let daemon = pid_in(&sandbox.path("boi/pids/daemon.pid"));
+    sandbox.write("spec.toml", "title = 'Late'\n[[tasks]]\nrun = 'true'");
+    let signal = |signal| kill_process(Pid::from_raw(daemon).unwrap(), signal).unwrap();
+    let told = format!("the daemon (pid {daemon}) does not answer; still waiting");
+    let noticed = |commands: &[&[&str]]| {
+        signal(Signal::STOP);
+        let begun: Vec<_> = commands.iter().map(|command| sandbox.begin(command)).collect();
+        for one in &begun {
+            wait_for("it is said", || one.err().contains(&told).then_some(()));
+        }
+        signal(Signal::CONT);
+        for said in begun.into_iter().map(super::support::Begun::end) {
+            assert_eq!((said.code, said.err.matches(&told).count()), (Some(0), 1), "{said:?}");
+        }
+    };
+    noticed(&[&["status"], &["dispatch", "spec.toml"], &["daemon", "status"], &["daemon", "start"]]);
+    noticed(&[&["daemon", "stop"]]);
+}
+
+#[test]
+fn the_log_is_named_by_the_daemon_that_writes_it() {
+    let mut sandbox = Sandbox::new("");
+    sandbox.start_daemon();
+    let said = sandbox.good(&["daemon", "status"]).out;
+    assert!(said.contains("log: its standard error") && !said.contains("daemon.log"), "{said}");
+    assert!(sandbox.good(&["daemon", "status", "--json"]).json()["log"].is_null());
+}
+
+#[test]
+fn a_service_that_cannot_be_started_is_written_and_said() {
+    let sandbox = Sandbox::new("").with_variables([("PATH", "/nonexistent".to_owned())]);
+    let said = sandbox.boi(&["daemon", "install"]);
+    assert!(said.code == Some(1) && said.err.contains("is written, but it was not started"), "{said:?}");
+    let said = sandbox.boi(&["daemon", "install", "--json"]);
+    assert_eq!((said.code, &said.json()["started"]), (Some(1), &false.into()), "{said:?}");
+    let unit = std::fs::read_to_string(said.json()["file"].as_str().expect("a file")).unwrap();
+    assert!(unit.contains("CLAUDE_BIN") && unit.contains("fake-agent"), "{unit}");
+    sandbox.good(&["daemon", "uninstall"]);
 }
 
 #[test]

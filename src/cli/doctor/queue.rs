@@ -1,7 +1,7 @@
 //! The queue, and what it says of the processes and folders of this home.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -12,6 +12,7 @@ use crate::domain::command::Identity;
 use crate::domain::id::SpecId;
 use crate::domain::view::SpecView;
 use crate::host::files;
+use crate::host::paths::Home;
 use crate::host::process::{self, tree};
 use crate::host::store::{Access, Filter, SqliteStore, Store, StoreError};
 
@@ -51,6 +52,12 @@ impl Queue {
                 None
             }
         }
+    }
+
+    /// The folders that hold working trees: the configured one, and those of specs that have theirs elsewhere.
+    pub(super) fn tree_folders(&self, home: &Home) -> BTreeSet<PathBuf> {
+        let recorded = self.specs.values().filter_map(|spec| Path::new(spec.worktree.as_ref()?).parent());
+        recorded.map(Path::to_owned).chain([home.worktrees().to_owned()]).collect()
     }
 
     pub(super) fn status(&self, id: &str) -> Option<SpecStatus> {
@@ -143,10 +150,16 @@ impl Doctor {
 
     /// Folders that no spec needs.
     pub(super) fn look_at_folders(&mut self, queue: &Queue) {
-        let folders = [("worktree", self.home.worktrees().to_owned()), ("attempts", self.home.attempts())];
-        for (kind, parent) in folders {
+        let configured = self.home.worktrees().to_owned();
+        let trees = queue.tree_folders(&self.home).into_iter().map(|folder| ("worktree", folder));
+        for (kind, parent) in trees.chain([("attempts", self.home.attempts())]) {
             for path in files::listed(&parent).unwrap_or_default() {
                 let spec = name(&path);
+                let own = queue.specs.get(&spec).and_then(|spec| spec.worktree.as_ref());
+                if kind == "worktree" && parent != configured && own.is_none_or(|own| Path::new(own) != path) {
+                    // A folder that is not configured any more may hold what is not boi's.
+                    continue;
+                }
                 let known = spec.parse::<SpecId>().ok().and_then(|_| queue.status(&spec));
                 let what = match known {
                     None => format!("`{spec}` is of no spec in the queue"),

@@ -1,6 +1,6 @@
 //! What boi has in the users' repositories: entries of worktrees, branches, kept refs and git's lock files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::Doctor;
@@ -35,8 +35,9 @@ impl Doctor {
 
     /// Entries of worktrees of this home whose folder is gone.
     fn look_at_entries(&mut self, queue: &Queue, repo: &Path) {
-        let worktrees = self.home.worktrees().to_owned();
-        for path in worktree::entries_without_folder(repo, &worktrees).unwrap_or_default() {
+        let folders = queue.tree_folders(&self.home);
+        let gone = |folder: &PathBuf| worktree::entries_without_folder(repo, folder).unwrap_or_default();
+        for path in folders.iter().flat_map(gone) {
             let Ok(id) = name(&path).parse::<SpecId>() else { continue };
             if queue.status(id.as_str()).is_some_and(|status| !status.is_ended()) {
                 // Its worker lays the worktree anew.
@@ -51,7 +52,8 @@ impl Doctor {
             let done = move || outcome.clone().unwrap_or_else(|| Err("it was not asked for".into()));
             self.problem("worktree-entry", [what, repo.display().to_string(), why.into(), mend], Some(&done));
         }
-        for lock in worktree::lock_files(repo, &worktrees).unwrap_or_default() {
+        let locks = folders.iter().flat_map(|folder| worktree::lock_files(repo, folder).unwrap_or_default());
+        for lock in locks.collect::<BTreeSet<PathBuf>>() {
             let what = "a git that was killed left a lock".to_owned();
             let why = "git refuses to write there; boi removes those of a worktree when it next works in it".to_owned();
             let mend = format!("when no git runs there: rm '{}'", lock.display());

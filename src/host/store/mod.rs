@@ -12,6 +12,7 @@ mod file;
 mod read;
 mod schema;
 mod sqlite;
+mod usable;
 mod write;
 mod writer;
 
@@ -58,6 +59,8 @@ pub struct Claimed {
     pub setbacks: u32,
     /// Whether a worker was started since it was claimed.
     pub started: bool,
+    /// Where its working tree is, once it has one.
+    pub worktree: Option<String>,
 }
 
 /// Where a spec's worktree is.

@@ -68,9 +68,10 @@ fn ids_json(ids: &[SpecId]) -> String {
 }
 
 pub(super) fn claimed(c: &Connection, spec: &SpecId) -> Result<Claimed, StoreError> {
-    let (attempt, body, config, position, intent, setbacks, started) = c
+    let (attempt, body, config, position, intent, setbacks, started, worktree) = c
         .prepare_cached(
-            "SELECT s.attempt, s.body, a.config, a.position, a.intent, s.setbacks, a.started_at IS NOT NULL
+            "SELECT s.attempt, s.body, a.config, a.position, a.intent, s.setbacks, a.started_at IS NOT NULL,
+                    s.worktree
                FROM specs s JOIN attempts a ON a.spec = s.id AND a.number = s.attempt WHERE s.id = ?",
         )?
         .query_row([spec.as_str()], |row| {
@@ -82,6 +83,7 @@ pub(super) fn claimed(c: &Connection, spec: &SpecId) -> Result<Claimed, StoreErr
                 row.get::<_, Option<String>>(4)?,
                 row.get::<_, u32>(5)?,
                 row.get::<_, bool>(6)?,
+                row.get::<_, Option<String>>(7)?,
             ))
         })?;
     let tasks = c
@@ -101,6 +103,7 @@ pub(super) fn claimed(c: &Connection, spec: &SpecId) -> Result<Claimed, StoreErr
         }),
         setbacks,
         started,
+        worktree,
     })
 }
 
