@@ -188,8 +188,8 @@ pub fn parse(name: &str, bytes: &[u8], outside: &Outside) -> Result<Loaded, Prob
 /// What the host says of values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
-    /// Whether `claude_bin` can be executed by the daemon.
-    pub program_found: bool,
+    /// Whether `claude_bin` can be executed by the daemon; else why not, as in "`program` ...".
+    pub program_found: Result<(), String>,
     /// What the log makes of the filter.
     pub log_filter: Result<(), String>,
 }
@@ -199,15 +199,15 @@ pub struct Facts {
 /// key from changing.
 pub fn vet(loaded: &Loaded, in_force: Option<&Config>, facts: &Facts) -> Result<Vec<String>, Problems> {
     let (config, mut problems, mut warnings) = (&loaded.config, Vec::new(), Vec::new());
-    if !facts.program_found {
+    if let Err(why) = &facts.program_found {
         let program = &config.claude_bin;
         let changed = in_force.is_some_and(|in_force| in_force.claude_bin != *program);
         if changed {
-            let message = format!("`{program}` is not a program on the daemon's PATH");
+            let message = format!("`{program}` {why}");
             let hint = "give its whole path, or install it first".to_owned();
             problems.push(loaded.problem_at("claude_bin", message, Some(hint)));
         } else {
-            warnings.push(format!("claude_bin: `{program}` is not a program on the PATH; only `run` tasks will work"));
+            warnings.push(format!("claude_bin: `{program}` {why}; only `run` tasks will work"));
         }
     }
     if let Err(message) = &facts.log_filter {

@@ -17,7 +17,8 @@ use crate::decide::recover::{self, Verdict};
 use crate::domain::command::{Identity, Request};
 use crate::domain::outcome::{CommandEnd, EndCause};
 use crate::host::process::command::{CommandDir, Supervisor};
-use crate::host::{clock, failpoint, files, process};
+use crate::host::process::together::{self, Signalled};
+use crate::host::{clock, failpoint, files};
 
 /// A supervisor that holds its lock and has not recorded itself yet is looked at again after this long.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -197,35 +198,42 @@ async fn sweep(job: &Job) -> io::Result<()> {
         let dir = job.dir.clone();
         async move { tokio::task::spawn_blocking(move || dir.remains()).await.map_err(io::Error::other)? }
     };
-    sweep_all(look, process::signal, Duration::from_millis(job.request.grace_millis)).await
+    let signal_all = |signal| {
+        let dir = job.dir.clone();
+        let signal_all = move || together::signal_all(signal, || dir.remains());
+        async move { tokio::task::spawn_blocking(signal_all).await.map_err(io::Error::other)? }
+    };
+    sweep_all(look, signal_all, Duration::from_millis(job.request.grace_millis)).await
 }
 
 /// What this process may not signal, having changed its user, is reported and left alone.
-async fn sweep_all<L: Future<Output = io::Result<Vec<Identity>>>>(
+async fn sweep_all<L: Future<Output = io::Result<Vec<Identity>>>, S: Future<Output = io::Result<Signalled>>>(
     mut look: impl FnMut() -> L,
-    mut send: impl FnMut(&Identity, Signal) -> io::Result<bool>,
+    mut signal_all: impl FnMut(Signal) -> S,
     grace: Duration,
 ) -> io::Result<()> {
     let kill_at = Instant::now() + grace;
-    let (mut termed, mut beyond_reach) = (HashSet::new(), HashSet::new());
+    let (mut asked, mut beyond_reach) = (false, HashSet::new());
     loop {
-        let mut left = look().await?;
-        left.retain(|who| !beyond_reach.contains(&(who.pid, who.start_time)));
-        if left.is_empty() {
+        let left = look().await?;
+        if left.iter().all(|who| beyond_reach.contains(&(who.pid, who.start_time))) {
             return Ok(());
         }
-        for who in &left {
-            let id = (who.pid, who.start_time);
-            let signal = if Instant::now() >= kill_at { Signal::KILL } else { Signal::TERM };
-            if signal == Signal::TERM && !termed.insert(id) {
-                continue;
-            }
-            match send(who, signal) {
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    warn!(pid = who.pid, %error, "left of a command, and left alone: it cannot be signalled");
-                    beyond_reach.insert(id);
+        let signal = match (Instant::now() >= kill_at, asked) {
+            (true, _) => Some(Signal::KILL),
+            (false, false) => Some(Signal::TERM),
+            // What is new since then cleans up after those that were asked.
+            (false, true) => None,
+        };
+        if let Some(signal) = signal {
+            asked = true;
+            for (who, error) in signal_all(signal).await?.refused {
+                if error.kind() != io::ErrorKind::PermissionDenied {
+                    return Err(error);
                 }
-                sent => drop(sent?),
+                if beyond_reach.insert((who.pid, who.start_time)) {
+                    warn!(pid = who.pid, %error, "left of a command, and left alone: it cannot be signalled");
+                }
             }
         }
         tokio::time::sleep(SWEEP_EVERY).await;
@@ -285,6 +293,7 @@ mod tests {
     use std::cell::RefCell;
 
     use super::*;
+    use crate::host::process;
 
     fn who(pid: i32) -> Identity {
         Identity { pid, start_time: 1, boot_id: String::new() }
@@ -299,18 +308,13 @@ mod tests {
             async move { Ok(left) }
         };
         // The first ends at once, the second only when killed, the third is somebody else's.
-        let send = |target: &Identity, signal: Signal| {
-            sent.borrow_mut().push((target.pid, signal));
-            match (target.pid, signal) {
-                (3, _) => return Err(io::ErrorKind::PermissionDenied.into()),
-                (1, _) | (2, Signal::KILL) => alive.borrow_mut().retain(|who| who != target),
-                _ => {}
-            }
-            Ok(true)
+        let signal_all = |signal: Signal| {
+            sent.borrow_mut().push(signal);
+            alive.borrow_mut().retain(|who| who.pid == 3 || (who.pid == 2 && signal == Signal::TERM));
+            async { Ok(Signalled { sent: vec![], refused: vec![(who(3), io::ErrorKind::PermissionDenied.into())] }) }
         };
-        sweep_all(look, send, Duration::from_secs(1)).await.unwrap();
-        let expected = [(1, Signal::TERM), (2, Signal::TERM), (3, Signal::TERM), (2, Signal::KILL)];
-        assert_eq!(*sent.borrow(), expected);
+        sweep_all(look, signal_all, Duration::from_secs(1)).await.unwrap();
+        assert_eq!(*sent.borrow(), [Signal::TERM, Signal::KILL]);
         assert_eq!(*alive.borrow(), [who(3)]);
     }
 

@@ -323,7 +323,8 @@ fn acted(
         | TryOutcome::NeedsHuman(why)
         | TryOutcome::NotExecuted(why)
         | TryOutcome::Context(why) => {
-            let reason = match advice::advice(&outcome, &plan.spec.agent) {
+            let agent = matches!(plan.spec.tasks[task].action, Action::Prompt(_)).then_some(plan.spec.agent.as_str());
+            let reason = match advice::advice(&outcome, agent) {
                 Some(advice) => format!("{why}; {advice}"),
                 None => why.clone(),
             };

@@ -244,17 +244,31 @@ pub fn expand_tilde(path: &Path) -> PathBuf {
     }
 }
 
-/// The file that `program` names on the PATH, if it can be executed.
-pub fn find_program(program: &str) -> Option<PathBuf> {
-    let executable = |path: PathBuf| {
-        let metadata = std::fs::metadata(&path).ok()?;
-        (metadata.is_file() && metadata.mode() & 0o111 != 0).then_some(path)
-    };
-    if program.contains('/') {
-        return executable(expand_tilde(Path::new(program)));
+/// The file that `program` names, by itself or on the PATH, if it can be executed; else why not, as in "`program` ...".
+/// Always a whole path: a relative one would be another file for everyone who looks, and in a working tree the agent's.
+pub fn find_program(program: &str) -> Result<PathBuf, String> {
+    let path = expand_tilde(Path::new(program));
+    if path.is_absolute() {
+        return match std::fs::metadata(&path) {
+            Ok(metadata) if metadata.is_dir() => Err("is a directory".to_owned()),
+            Ok(metadata) if !is_program(&metadata) => Err("is not executable".to_owned()),
+            Ok(_) => Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err("does not exist".to_owned()),
+            Err(error) => Err(format!("cannot be looked at: {error}")),
+        };
     }
-    let path: OsString = env::var_os("PATH")?;
-    env::split_paths(&path).find_map(|dir| executable(dir.join(program)))
+    if program.contains('/') {
+        return Err("is a relative path, which means another file in each folder".to_owned());
+    }
+    let dirs: OsString = env::var_os("PATH").unwrap_or_default();
+    let mut files = env::split_paths(&dirs).filter(|dir| dir.is_absolute()).map(|dir| dir.join(program));
+    files
+        .find(|file| std::fs::metadata(file).is_ok_and(|metadata| is_program(&metadata)))
+        .ok_or_else(|| "is not a program on the PATH".to_owned())
+}
+
+fn is_program(metadata: &Metadata) -> bool {
+    metadata.is_file() && metadata.mode() & 0o111 != 0
 }
 
 /// A path that fits into a socket's address, which has room for about 100 bytes.
@@ -372,5 +386,25 @@ mod tests {
         assert_eq!(home.worktree(&spec, None), Path::new("/fast/trees/SD979"));
         assert_eq!(home.worktree(&spec, Some("/h/worktrees/SD979")), Path::new("/h/worktrees/SD979"));
         assert_eq!(home.logs(), Path::new("/h/logs"));
+    }
+
+    #[test]
+    fn a_program_is_a_name_on_the_path_or_a_whole_path() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let plain = dir.path().join("plain");
+        fs::write(&plain, "").unwrap();
+        let why = |program: &Path| find_program(program.to_str().unwrap()).unwrap_err();
+        assert_eq!(why(&plain), "is not executable");
+        assert_eq!(why(dir.path()), "is a directory");
+        assert_eq!(why(&dir.path().join("none")), "does not exist");
+        assert!(why(&plain.join("below")).starts_with("cannot be looked at"));
+        assert_eq!(why(Path::new("no-such-program-anywhere")), "is not a program on the PATH");
+        // The tests run in the package's folder, where this would be found.
+        for relative in ["./build.rs", "src/../Cargo.toml", "target/debug/boi"] {
+            assert!(why(Path::new(relative)).starts_with("is a relative path"), "{relative}");
+        }
+        fs::set_permissions(&plain, Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(find_program(plain.to_str().unwrap()), Ok(plain));
+        assert!(find_program("sh").unwrap().is_absolute());
     }
 }

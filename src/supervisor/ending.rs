@@ -9,8 +9,8 @@ use rustix::process::{self as kernel, Signal, WaitOptions, WaitStatus};
 use super::watch::Watch;
 use crate::domain::command::Request;
 use crate::domain::outcome::{CommandEnd, EndCause, ExitStatus};
-use crate::host::process::tree;
-use crate::host::{clock, process};
+use crate::host::clock;
+use crate::host::process::{together, tree};
 
 /// Between two rounds of KILL: what was forked meanwhile is found in the next.
 const KILL_EVERY: Duration = Duration::from_millis(20);
@@ -103,12 +103,10 @@ fn exit_status(status: WaitStatus) -> ExitStatus {
     }
 }
 
-/// Signals every descendant that lives now.
+/// Signals every descendant.
 fn end_tree(signal: Signal, swept: &mut HashSet<i32>) {
     let own = kernel::getpid().as_raw_nonzero().get();
-    for descendant in tree::descendants(own) {
-        if process::signal(&descendant, signal).unwrap_or(false) {
-            swept.insert(descendant.pid);
-        }
+    if let Ok(signalled) = together::signal_all(signal, || Ok(tree::descendants(own))) {
+        swept.extend(signalled.sent.iter().map(|who| who.pid));
     }
 }

@@ -111,6 +111,14 @@ fn prepare(dir: &CommandDir) -> Result<(Request, Command), String> {
         false => output.try_clone().map_err(|error| error.to_string())?,
     };
     let (program, arguments) = request.argv.split_first().ok_or("its request names no program")?;
+    if program.contains('/') && Path::new(program).is_relative() {
+        return Err(format!(
+            "cannot execute `{program}`: it is a relative path, and would be looked for in the worktree"
+        ));
+    }
+    if !request.cwd.is_dir() {
+        return Err(format!("the folder to work in, {}, is not there", request.cwd.display()));
+    }
     let mut command = Command::new(program);
     command.args(arguments).current_dir(&request.cwd).stdin(Stdio::from(stdin));
     command.stdout(Stdio::from(output)).stderr(Stdio::from(errors)).process_group(0);
@@ -140,7 +148,7 @@ fn run(dir: &CommandDir, request: &Request, mut command: Command) -> io::Result<
     let child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
-            return Ok(not_executed(format!("cannot execute `{program}` in {}: {error}", request.cwd.display())));
+            return Ok(not_executed(format!("cannot execute `{program}`: {error}")));
         }
     };
     slim::let_go_of_files();

@@ -145,7 +145,7 @@ fn a_bad_configuration_a_missing_agent_and_a_damaged_queue_are_told_with_what_me
     sandbox.run("title = 'T'\n[[tasks]]\nrun = 'true'");
     sandbox.write("boi/config.toml", "claude_bin = '/nowhere/claude'\n");
     let said = sandbox.boi(&["doctor"]);
-    assert!(said.code == Some(1) && said.out.contains("`/nowhere/claude` is not there"), "{said:?}");
+    assert!(said.code == Some(1) && said.out.contains("`/nowhere/claude` does not exist"), "{said:?}");
     sandbox.write("boi/config.toml", "max_workers = 'many'\n");
     let said = sandbox.boi(&["doctor"]);
     assert!(said.code == Some(1) && said.out.contains("the configuration is rejected"), "{said:?}");

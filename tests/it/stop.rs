@@ -168,3 +168,51 @@ fn cancel_ends_what_runs_also_when_nothing_can_be_recorded() {
     assert_eq!(sandbox.spec(&id)["status"], "canceled");
     assert_eq!(sandbox.read("starts"), "x\n", "the command ran once");
 }
+
+/// The issue is one of timing: each of many commands has its chance to go on.
+#[test]
+fn a_command_that_is_ended_carries_out_nothing_more() {
+    let mut sandbox = Sandbox::new("max_workers = 16\nspawn_jitter_ms = [0, 0]\nstop_grace_seconds = 1\n");
+    sandbox.start_daemon();
+    let at = |name: &str| sandbox.path(name).display().to_string();
+    let spec =
+        format!("title = 'Go on'\n[[tasks]]\nrun = 'echo x >> {}; sleep 1000; echo x >> {}'", at("starts"), at("ends"));
+    let ids: Vec<String> = (0..16).map(|_| sandbox.dispatch(&spec)).collect();
+    let started = |count| {
+        let lines = || std::fs::read_to_string(sandbox.path("starts")).unwrap_or_default().lines().count();
+        wait_for("all have started", || (lines() == count).then_some(()));
+    };
+    started(16);
+    for id in &ids[..8] {
+        sandbox.good(&["cancel", id]);
+    }
+    for id in &ids[..8] {
+        sandbox.wait_for_status(id, "canceled");
+    }
+    assert!(sandbox.stop_daemon(Signal::INT).success());
+    assert!(!sandbox.exists("ends"), "{}", sandbox.read("ends"));
+}
+
+#[test]
+fn what_handles_its_end_has_the_grace_and_what_left_the_session_is_gone_after_it() {
+    let mut sandbox = Sandbox::new("stop_grace_seconds = 2\n");
+    let at = |name: &str| sandbox.path(name).display().to_string();
+    let deaf =
+        format!("setsid sh -c \"trap '' TERM; echo \\$\\$ >> {}; sleep 1000; echo x >> {}\"", at("pids"), at("ends"));
+    let id = sandbox.dispatch(&format!(
+        "title = 'Grace'\n[[tasks]]\nrun = '''trap \"echo asked >> {0}; sleep 0.3; echo cleaned >> {0}; exit\" TERM\n\
+         ({deaf} &)\n{deaf} &\nsleep 1000 & wait'''",
+        at("noted"),
+    ));
+    sandbox.start_daemon();
+    let pids = wait_for("both are there", || {
+        let text = std::fs::read_to_string(sandbox.path("pids")).ok()?;
+        let pids: Vec<i32> = text.lines().filter_map(|line| line.parse().ok()).collect();
+        (pids.len() == 2).then_some(pids)
+    });
+    sandbox.good(&["cancel", &id]);
+    sandbox.wait_for_status(&id, "canceled");
+    assert_eq!(sandbox.read("noted"), "asked\ncleaned\n");
+    assert!(!pids.into_iter().any(lives), "something is left");
+    assert!(!sandbox.exists("ends"));
+}

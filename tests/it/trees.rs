@@ -71,3 +71,27 @@ fn a_command_that_cannot_be_started_gives_its_slot_back_and_says_why() {
     let spec = sandbox.wait_for_status(&id, "completed");
     assert_eq!((&spec["attempt"], &spec["tasks"][0]["tries"]), (&1.into(), &1.into()));
 }
+
+#[test]
+fn what_cannot_be_executed_is_said_with_what_mends_it() {
+    // A relative program would be the agent's own file.
+    let sandbox = Sandbox::new("claude_bin = './agent.sh'\n");
+    sandbox.write("agent.sh", "#!/bin/sh\nexit 0\n");
+    sandbox.write("repo/agent.sh", format!("#!/bin/sh\ntouch '{}'\n", sandbox.path("executed").display()));
+    for name in ["agent.sh", "repo/agent.sh"] {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(sandbox.path(name), mode).unwrap();
+    }
+    sandbox.git("repo", &["add", "-A"]);
+    sandbox.git("repo", &["commit", "-q", "-m", "agent"]);
+    let (code, spec) = sandbox.run("title = 'Relative'\nrepo = 'repo'\n[[tasks]]\nprompt = 'x'");
+    let reason = spec["reason"].as_str().unwrap();
+    assert_eq!(code, Some(1));
+    assert!(reason.contains("`./agent.sh`: it is a relative path") && reason.contains("whole path"), "{reason}");
+    assert!(!sandbox.exists("executed"));
+    // A folder that is gone before the next command: nothing is to be installed.
+    let (code, spec) = sandbox.run("title = 'Gone'\n[[tasks]]\nrun = 'rmdir \"$PWD\"'\nverify = ['true']");
+    let reason = spec["reason"].as_str().unwrap();
+    assert_eq!(code, Some(1), "{reason}");
+    assert!(!reason.contains("install"), "{reason}");
+}

@@ -24,10 +24,10 @@ impl Doctor {
                 Config::default()
             }
         };
-        if paths::find_program(&config.claude_bin).is_none() {
-            let what = format!("the agent's program `{}` is not there", config.claude_bin);
+        if let Err(why) = paths::find_program(&config.claude_bin) {
+            let what = format!("the agent's program `{}` {why}", config.claude_bin);
             let why = "no task with a prompt can be carried out";
-            let mend = "install Claude Code, or set `claude_bin` (or CLAUDE_BIN) to its path";
+            let mend = "install Claude Code, or set `claude_bin` (or CLAUDE_BIN) to its whole path";
             self.problem("claude-missing", [what, "claude_bin".into(), why.into(), mend.into()], None);
         }
         let why = "every spec with a `repo` needs it".to_owned();

@@ -13,7 +13,7 @@ use crate::domain::id::SpecId;
 use crate::domain::view::SpecView;
 use crate::host::files;
 use crate::host::paths::Home;
-use crate::host::process::{self, tree};
+use crate::host::process::{self, together, tree};
 use crate::host::store::{Access, Filter, SqliteStore, Store, StoreError};
 
 /// How many specs one look at the queue brings.
@@ -193,12 +193,15 @@ impl Doctor {
 fn end(processes: &[Identity]) -> Result<(), String> {
     let in_words = |error: std::io::Error| error.to_string();
     let kill_at = Instant::now() + GRACE;
-    for who in processes {
-        process::signal(who, Signal::TERM).map_err(in_words)?;
-    }
+    let living = || processes.iter().filter(|who| process::lives(who)).cloned().collect::<Vec<Identity>>();
+    let signal_all = |signal| {
+        let refused = together::signal_all(signal, || Ok(living())).map_err(in_words)?.refused;
+        refused.into_iter().next().map_or(Ok(()), |(_, error)| Err(in_words(error)))
+    };
+    signal_all(Signal::TERM)?;
     let mut killed = false;
     loop {
-        let left: Vec<&Identity> = processes.iter().filter(|who| process::lives(who)).collect();
+        let left = living();
         if left.is_empty() {
             return Ok(());
         }
@@ -207,9 +210,7 @@ fn end(processes: &[Identity]) -> Result<(), String> {
                 let pids: Vec<String> = left.iter().map(|who| who.pid.to_string()).collect();
                 return Err(format!("{} did not end", pids.join(", ")));
             }
-            for who in left {
-                process::signal(who, Signal::KILL).map_err(in_words)?;
-            }
+            signal_all(Signal::KILL)?;
             killed = true;
             std::thread::sleep(LOOK_EVERY * 4);
         }

@@ -110,7 +110,7 @@ pub fn validate(
     let outside = Outside { claude_bin_env: paths::claude_bin(), flags: flags.clone() };
     let loaded = config::parse(&path.display().to_string(), bytes, &outside).map_err(invalid)?;
     let facts = Facts {
-        program_found: paths::find_program(&loaded.config.claude_bin).is_some(),
+        program_found: paths::find_program(&loaded.config.claude_bin).map(drop),
         log_filter: logs::check(&loaded.config.log),
     };
     let warnings = config::vet(&loaded, in_force, &facts).map_err(invalid)?;

@@ -35,7 +35,9 @@ impl Worker {
             Action::Prompt(text) => {
                 let config = &self.claimed.config;
                 let session = uuid::Uuid::new_v4().to_string();
-                let program = paths::expand_tilde(config.claude_bin.as_ref()).to_string_lossy().into_owned();
+                // One that is not found is refused by its supervisor; a command that runs already needs none.
+                let program = paths::find_program(&config.claude_bin)
+                    .map_or_else(|_| config.claude_bin.clone(), |path| path.to_string_lossy().into_owned());
                 let model = spec.model.as_deref();
                 let command = agent::command::command(&spec.agent, &program, &config.claude_args, model, &session);
                 let Some(command) = command else {

@@ -135,7 +135,8 @@ fn a_failed_verify_repeats_the_try_with_the_failure_until_the_tries_are_used_up(
 
 #[test]
 fn a_refused_login_ends_the_spec_at_once_and_a_limit_gives_the_slot_back_with_the_same_try() {
-    let spec = spec(vec![task("a", &[])], &[], Deliver::Branch);
+    let task = Task { action: Action::Prompt("do it".into()), ..task("a", &[]) };
+    let spec = spec(vec![task], &[], Deliver::Branch);
     let (position, _, _) = walk(&spec, 5, vec![prepared(), acted_as(TryOutcome::Auth("log in".into()))]);
     assert!(position_reason(&position).starts_with("log in; log in: start `claude`"), "{position:?}");
 

@@ -7,6 +7,7 @@ pub mod background;
 pub mod command;
 pub mod inherited;
 pub mod limits;
+pub mod together;
 pub mod tool;
 pub mod tree;
 
