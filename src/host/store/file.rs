@@ -258,8 +258,11 @@ mod tests {
     use super::super::{Access, SqliteStore, Store};
     use super::*;
 
+    /// A process that another test forks holds the lock of a store until it executes something else.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
     fn open(path: &Path) -> Result<SqliteStore, StoreError> {
-        SqliteStore::open(path, Access::Write(Duration::ZERO))
+        SqliteStore::open(path, Access::Write(PATIENCE))
     }
 
     fn made() -> (tempfile::TempDir, PathBuf) {
@@ -302,7 +305,7 @@ mod tests {
         fs::remove_file(&path).unwrap();
         let backup = beside(&path, ".v1.bak");
         fs::write(&backup, "").unwrap();
-        for access in [Access::Read, Access::Write(Duration::ZERO)] {
+        for access in [Access::Read, Access::Write(PATIENCE)] {
             let refused = SqliteStore::open(&path, access).map(drop).unwrap_err();
             assert!(matches!(&refused, StoreError::Lost { signs, .. } if signs.ends_with(".v1.bak")), "{refused}");
         }
@@ -310,7 +313,7 @@ mod tests {
         let attempts = dir.path().join("attempts");
         fs::create_dir_all(attempts.join("SD979")).unwrap();
         let signs = [attempts];
-        let refused = SqliteStore::open_unless(&path, Access::Write(Duration::ZERO), &signs).map(drop).unwrap_err();
+        let refused = SqliteStore::open_unless(&path, Access::Write(PATIENCE), &signs).map(drop).unwrap_err();
         assert!(matches!(refused, StoreError::Lost { .. }));
         assert!(!path.exists());
         open(&path).unwrap();

@@ -360,7 +360,8 @@ mod tests {
         SqliteStore::open(&path, Access::Write(Duration::ZERO)).unwrap().set_paused(true).unwrap();
         // In the place of a file for which there is no room.
         std::fs::create_dir(dir.path().join("boi.db-shm")).unwrap();
-        let store = SqliteStore::open_stuck(&path, Duration::ZERO, "no room").unwrap();
+        // A process that another test forks holds the lock until it executes something else.
+        let store = SqliteStore::open_stuck(&path, Duration::from_secs(10), "no room").unwrap();
         assert!(paused(&store));
         assert!(store.running().unwrap().is_empty());
         assert!(store.set_paused(false).unwrap_err().to_string().ends_with("it cannot be written: no room"));

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Access as Permission, access};
 
@@ -10,6 +11,9 @@ use super::{Access, SqliteStore, Store, StoreError};
 use crate::domain::view::Counts;
 use crate::host::files;
 use crate::host::paths::Home;
+
+/// How long a command that writes to the queue is waited for, as a daemon does at its start.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 impl SqliteStore {
     /// Refuses a queue that no daemon could begin on. `own`: whoever has it open for writing will leave it.
@@ -25,8 +29,12 @@ impl SqliteStore {
         if there && access(path, Permission::WRITE_OK).is_err() {
             return Err(StoreError::ReadOnly { path: path.to_owned() });
         }
-        if !own && files::is_locked(&path.with_extension("lock")).map_err(error)? {
-            return Err(StoreError::InUse { path: path.to_owned() });
+        let until = Instant::now() + PATIENCE;
+        while !own && files::is_locked(&path.with_extension("lock")).map_err(error)? {
+            if Instant::now() >= until {
+                return Err(StoreError::InUse { path: path.to_owned() });
+            }
+            std::thread::sleep(Duration::from_millis(20));
         }
         match SqliteStore::open_home(home, Access::Read) {
             Err(StoreError::Missing { .. }) => Ok(()),
@@ -55,8 +63,6 @@ impl SqliteStore {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
