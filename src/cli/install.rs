@@ -7,6 +7,9 @@ use serde_json::json;
 use super::{CliError, Context, ExitCode, FAILED, print_json, print_line};
 use crate::host::{files, paths, process, unit};
 
+/// The name of systemd's unit.
+const SERVICE: &str = "boi.service";
+
 /// `boi daemon install`.
 pub(super) fn install(context: &Context, start: bool, json: bool) -> Result<ExitCode, CliError> {
     let manager = manager()?;
@@ -16,6 +19,11 @@ pub(super) fn install(context: &Context, start: bool, json: bool) -> Result<Exit
             "warning: {} is a build folder's; `cargo install --path .` first, then install again",
             program.display()
         );
+    }
+    if matches!(manager, Manager::Systemd(_)) && !unit::is_executable_by_systemd(&program) {
+        let message =
+            format!("systemd executes no program whose path has quotes or backslashes: {}", program.display());
+        return Err(CliError::new(FAILED, message).hint("put boi elsewhere, then install again"));
     }
     let file = manager.file();
     let path = paths::variable("PATH").unwrap_or_default().to_string_lossy().into_owned();
@@ -76,6 +84,35 @@ pub(super) fn uninstall(json: bool) -> Result<ExitCode, CliError> {
     Ok(0)
 }
 
+/// The service that runs the daemon of a home: whom a start or a restart is asked of, so that the manager goes on
+/// watching the daemon.
+pub(super) struct Service {
+    /// The daemon that it runs now.
+    pub(super) main: Option<u32>,
+}
+
+/// The service that runs the daemon of `home`; `None` where none is installed, or the manager cannot be reached.
+pub(super) fn service(home: &Path) -> Option<Service> {
+    let Manager::Systemd(file) = manager().ok()? else { return None };
+    let text = std::fs::read_to_string(file).ok()?;
+    if !unit::serves(&text, home) {
+        return None;
+    }
+    process::tool::main_process(SERVICE).map(|main| Service { main })
+}
+
+impl Service {
+    /// Has the manager start or restart it; returns when it is ready.
+    pub(super) fn ask(verb: &str) -> Result<(), CliError> {
+        let words = ["systemctl", "--user", verb, SERVICE].map(str::to_owned);
+        if process::tool::run(&words) {
+            return Ok(());
+        }
+        let message = format!("{SERVICE} did not {verb}: the service manager said why");
+        Err(CliError::new(FAILED, message).hint(format!("its words: journalctl --user -u {SERVICE}")))
+    }
+}
+
 enum Manager {
     Systemd(PathBuf),
     Launchd(PathBuf),
@@ -92,7 +129,10 @@ impl Manager {
         let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
         match self {
             Manager::Systemd(_) => {
-                vec![words("systemctl --user daemon-reload"), words("systemctl --user enable --now boi.service")]
+                vec![
+                    words("systemctl --user daemon-reload"),
+                    words(&format!("systemctl --user enable --now {SERVICE}")),
+                ]
             }
             Manager::Launchd(file) => {
                 let mut load = words("launchctl load -w");
@@ -116,7 +156,7 @@ impl Manager {
         let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
         match self {
             Manager::Systemd(_) => {
-                process::tool::run(&words("systemctl --user disable --now boi.service"));
+                process::tool::run(&words(&format!("systemctl --user disable --now {SERVICE}")));
             }
             Manager::Launchd(file) => {
                 let mut unload = words("launchctl unload -w");
@@ -135,7 +175,7 @@ fn manager() -> Result<Manager, CliError> {
         return Ok(Manager::Launchd(home.join("Library/LaunchAgents/boi.daemon.plist")));
     }
     let config = paths::variable("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from);
-    Ok(Manager::Systemd(config.unwrap_or_else(|| home.join(".config")).join("systemd/user/boi.service")))
+    Ok(Manager::Systemd(config.unwrap_or_else(|| home.join(".config")).join("systemd/user").join(SERVICE)))
 }
 
 fn cannot(path: &Path, error: &std::io::Error) -> CliError {

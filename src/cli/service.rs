@@ -10,10 +10,10 @@ use tokio::time::{Instant, sleep};
 
 use super::args::ConfigFlags;
 use super::backend::{self, Backend};
-use super::handover;
 use super::{
-    BAD_CONFIG, CliError, Context, ExitCode, FAILED, GAVE_UP, NO_DAEMON, block_on_daemon, print_json, print_line,
+    BAD_CONFIG, CliError, Context, ExitCode, FAILED, GAVE_UP, NO_DAEMON, USAGE, block_on_daemon, print_json, print_line,
 };
+use super::{handover, install};
 use crate::config::flags::Flags;
 use crate::control::client::Client;
 use crate::control::wire::Leave;
@@ -47,8 +47,21 @@ pub(super) async fn start(context: &Context, flags: &ConfigFlags, json: bool) ->
     if let Err(code) = handover::check(context, &flags.read()?, None, json)? {
         return Ok(code);
     }
+    if flags.config.is_empty() && install::service(context.home.root()).is_some() {
+        return managed(context, "start", "started as a service", json).await;
+    }
     let daemon = begin(context, flags).await?;
     told(&daemon, "started", json)
+}
+
+/// Has the service manager start or restart the daemon.
+async fn managed(context: &Context, verb: &str, done: &str, json: bool) -> Result<ExitCode, CliError> {
+    install::Service::ask(verb)?;
+    match running(context).await? {
+        Some((_, daemon)) => told(&daemon, done, json),
+        None => Err(CliError::new(FAILED, format!("the service did {verb}, and no daemon listens in this home"))
+            .hint("what it does: `systemctl --user status boi.service`")),
+    }
 }
 
 /// `boi daemon restart`.
@@ -66,6 +79,18 @@ pub(super) async fn restart(context: &Context, flags: &ConfigFlags, json: bool) 
     let again = status(&client).await?;
     if again.daemon.as_ref().map(|daemon| daemon.pid) != Some(old.pid) {
         return Err(CliError::new(FAILED, "the daemon changed meanwhile").hint("say it again"));
+    }
+    let service = install::service(context.home.root()).filter(|service| service.main == Some(old.pid));
+    if service.is_some() {
+        if !flags.config.is_empty() {
+            let message = format!("the daemon (pid {}) is run as a service, which knows no `-c`", old.pid);
+            return Err(CliError::new(USAGE, message)
+                .hint("put it in the configuration: `boi config set KEY=VALUE`; or stop the service first"));
+        }
+        if let Err(code) = handover::check(context, &flags.read()?, Some(&old), json)? {
+            return Ok(code);
+        }
+        return managed(context, "restart", "restarted by its service manager; what ran was taken over", json).await;
     }
     // The new one starts first, and waits for the seat: so nobody is without a daemon for long.
     let kept = ConfigFlags { config: again.config.flags.iter().map(|flag| flag.replacen(" = ", "=", 1)).collect() };

@@ -33,7 +33,7 @@ Documentation=man:systemd.service(5)
 [Service]
 Type={kind}
 ExecStart={program} daemon run --background
-Environment={home}
+{home}
 Environment={path}
 {claude}# SIGTERM leaves workers running; the next daemon takes them over.
 KillMode=process
@@ -48,7 +48,7 @@ RestartPreventExitStatus=78
 WantedBy=default.target
 ",
         program = word(&facts.program.display().to_string()),
-        home = word(&format!("BOI_HOME={}", facts.home.display())),
+        home = environment_of_home(facts.home),
         path = word(&format!("PATH={}", facts.path)),
         claude = facts.claude.map_or_else(String::new, |program| {
             format!("Environment={}\n", word(&format!("CLAUDE_BIN={program}")))
@@ -88,9 +88,26 @@ pub fn launchd(facts: &Facts<'_>) -> String {
     )
 }
 
-/// One word of a unit file: quoted, with what systemd would expand made plain.
+/// Whether the text of a unit runs the daemon of `home`.
+pub fn serves(text: &str, home: &Path) -> bool {
+    let line = environment_of_home(home);
+    text.lines().any(|found| found == line)
+}
+
+/// Whether systemd would execute a program at `path`; it refuses some characters, however they are written.
+pub fn is_executable_by_systemd(path: &Path) -> bool {
+    let refused = |c: char| c.is_control() || matches!(c, '"' | '\'' | '\\');
+    path.to_str().is_some_and(|path| !path.contains(refused))
+}
+
+fn environment_of_home(home: &Path) -> String {
+    format!("Environment={}", word(&format!("BOI_HOME={}", home.display())))
+}
+
+/// One word of a unit file: quoted, with what systemd would expand made plain. A `$` is plain, in the path of a program
+/// and in the environment.
 fn word(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%").replace('$', "$$"))
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%"))
 }
 
 fn xml(text: &str) -> String {
@@ -104,7 +121,7 @@ mod tests {
     fn facts(systemd: Option<u32>) -> Facts<'static> {
         Facts {
             program: Path::new("/home/me/my bin/boi"),
-            home: Path::new("/home/me/100%/.boi"),
+            home: Path::new("/home/me/100%$1/.boi"),
             path: "/usr/bin:/home/me/\"x\"&",
             claude: Some("/opt/a b/claude"),
             systemd,
@@ -119,17 +136,27 @@ mod tests {
             "KillMode=process",
             "OOMPolicy=continue",
             "ExecStart=\"/home/me/my bin/boi\" daemon run --background",
-            "Environment=\"BOI_HOME=/home/me/100%%/.boi\"",
+            "Environment=\"BOI_HOME=/home/me/100%%$1/.boi\"",
             "Environment=\"PATH=/usr/bin:/home/me/\\\"x\\\"&\"",
             "Environment=\"CLAUDE_BIN=/opt/a b/claude\"",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is missing:\n{text}");
         }
+        assert!(serves(&text, facts(None).home) && !serves(&text, Path::new("/home/me/.boi")));
         let old = systemd(&facts(Some(252)));
         assert!(old.contains("Type=notify\nExecReload=/bin/kill -HUP $MAINPID\n"), "{old}");
         let none = Facts { claude: None, ..facts(None) };
         assert!(!systemd(&none).contains("CLAUDE_BIN") && !launchd(&none).contains("CLAUDE_BIN"));
         assert!(launchd(&facts(None)).contains("<key>CLAUDE_BIN</key><string>/opt/a b/claude</string>"));
         assert!(launchd(&facts(None)).contains("<string>/usr/bin:/home/me/\"x\"&amp;</string>"));
+    }
+
+    #[test]
+    fn some_paths_are_not_executed_by_systemd() {
+        for (path, executed) in
+            [("/a b/100%/$x/boi", true), ("/a\"b/boi", false), ("/a\\b/boi", false), ("/a\nb", false)]
+        {
+            assert_eq!(is_executable_by_systemd(Path::new(path)), executed, "{path}");
+        }
     }
 }

@@ -234,3 +234,56 @@ fn a_service_is_written_and_taken_away() {
     assert!(!std::path::Path::new(file).exists());
     assert_eq!(sandbox.boi(&["daemon", "uninstall"]).code, Some(1));
 }
+
+/// Stands in for systemd: it runs the daemon, and knows its pid.
+const SYSTEMCTL: &str = r#"#!/bin/sh
+echo "$*" >> "$BOI_HOME/asked"
+main=$(cat "$BOI_HOME/main" 2>/dev/null || echo 0)
+serve() {
+    boi daemon run --background </dev/null >/dev/null 2>&1 &
+    echo $! > "$BOI_HOME/main"
+    until boi daemon status >/dev/null 2>&1; do sleep 0.01; done
+}
+case "$*" in
+    "--version") echo "systemd 257 (scripted)" ;;
+    "--user show"*) printf 'LoadState=loaded\nMainPID=%s\n' "$main" ;;
+    "--user start"*) serve ;;
+    "--user restart"*) kill "$main"; while kill -0 "$main" 2>/dev/null; do sleep 0.01; done; serve ;;
+    *) exit 1 ;;
+esac
+"#;
+
+#[test]
+fn a_service_is_started_and_restarted_by_its_manager() {
+    use std::os::unix::fs::PermissionsExt;
+    let sandbox = Sandbox::new("");
+    let programs = sandbox.path("programs");
+    std::fs::create_dir(&programs).unwrap();
+    let script = sandbox.write("programs/systemctl", SYSTEMCTL);
+    std::fs::set_permissions(script, PermissionsExt::from_mode(0o755)).unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_boi"), programs.join("boi")).unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").expect("a PATH"));
+    let sandbox = sandbox.with_variables([("PATH", path)]);
+    sandbox.good(&["daemon", "install", "--no-start"]);
+    let asked = |verb: &str| sandbox.read("boi/asked").matches(&format!("--user {verb} boi.service\n")).count();
+
+    let said = sandbox.background(&["daemon", "start"]).out;
+    let first = pid_in(&sandbox.path("boi/main"));
+    assert!(asked("start") == 1 && said.contains(&format!("as a service: pid {first}")), "{said}");
+    let (id, pid) = slow(&sandbox);
+    let said = sandbox.boi(&["daemon", "restart", "-c", "max_workers=2"]);
+    assert!(said.code == Some(2) && said.err.contains("boi config set") && asked("restart") == 0, "{said:?}");
+    let said = sandbox.good(&["daemon", "restart"]).out;
+    let second = pid_in(&sandbox.path("boi/main"));
+    assert!(asked("restart") == 1 && said.contains("by its service manager"), "{said}");
+    assert!(first != second && said.contains(&format!("pid {second}")) && lives(pid), "{said}");
+    sandbox.good(&["daemon", "stop"]);
+
+    // With settings of its own a daemon is nobody's service, and is restarted as it was started.
+    sandbox.background(&["daemon", "start", "-c", "max_workers=2"]);
+    sandbox.good(&["daemon", "restart"]);
+    assert_eq!((asked("start"), asked("restart")), (1, 1));
+    assert_eq!(sandbox.good(&["status", "--json"]).json()["slots"]["max_workers"], 2);
+    sandbox.write("go", "");
+    sandbox.wait_for_status(&id, "completed");
+}

@@ -16,7 +16,16 @@ pub fn systemd_version() -> Option<u32> {
 
 /// Whether the user's services go on when the user logs out.
 pub fn lingers() -> bool {
-    said("loginctl", &["show-user", "--property=Linger", "--value"]).is_some_and(|text| text.trim() == "yes")
+    let user = rustix::process::getuid().as_raw().to_string();
+    said("loginctl", &["show-user", &user, "--property=Linger", "--value"]).is_some_and(|text| text.trim() == "yes")
+}
+
+/// The main process of a service of the user, where the manager has it loaded: `Some(None)` while it does not run.
+pub fn main_process(service: &str) -> Option<Option<u32>> {
+    let text = said("systemctl", &["--user", "show", service, "--property=LoadState,MainPID"])?;
+    let property = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    let main = property("MainPID").and_then(|pid| pid.parse().ok()).filter(|pid| *pid != 0);
+    (property("LoadState") == Some("loaded")).then_some(main)
 }
 
 fn said(program: &str, arguments: &[&str]) -> Option<String> {

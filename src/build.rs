@@ -1,0 +1,9 @@
+//! The program is linked to a fixed address on Linux: `docs/decisions/0018-a-fixed-address.md`.
+
+fn main() {
+    println!("cargo::rerun-if-changed=src/build.rs");
+    let target = |what: &str| std::env::var(format!("CARGO_CFG_TARGET_{what}")).unwrap_or_default();
+    if target("OS") == "linux" && target("ENV") == "gnu" {
+        println!("cargo::rustc-link-arg-bins=-no-pie");
+    }
+}
