@@ -29,6 +29,8 @@ pub fn systemd(facts: &Facts<'_>) -> String {
         "[Unit]
 Description=boi: runs fleets of coding agents
 Documentation=man:systemd.service(5)
+# What ends it may pass, such as a full disk: it is started again for as long as it takes.
+StartLimitIntervalSec=0
 
 [Service]
 Type={kind}
@@ -135,6 +137,7 @@ mod tests {
             "Type=notify-reload",
             "KillMode=process",
             "OOMPolicy=continue",
+            "StartLimitIntervalSec=0",
             "ExecStart=\"/home/me/my bin/boi\" daemon run --background",
             "Environment=\"BOI_HOME=/home/me/100%%$1/.boi\"",
             "Environment=\"PATH=/usr/bin:/home/me/\\\"x\\\"&\"",
