@@ -163,3 +163,25 @@ fn a_bad_configuration_a_missing_agent_and_a_damaged_queue_are_told_with_what_me
     assert_eq!(of(&findings(&said), "mode").len(), 1, "{said:?}");
     assert_eq!(fs::metadata(&others).unwrap().permissions().mode() & 0o777, 0o700);
 }
+
+#[test]
+fn a_full_disk_is_named() {
+    let sandbox = sandbox("");
+    sandbox.good(&["daemon", "stop"]);
+    let home = sandbox.path("boi");
+    let script = format!(
+        "mount -t tmpfs -o size=600k,mode=700 x '{0}' && exec \"$0\" doctor --json > '{0}.said'",
+        home.display()
+    );
+    let Some(mut looks) = sandbox.begin_wrapped(&["unshare", "-rm", "sh", "-c", &script]) else { return };
+    let code = looks.wait().unwrap().code();
+    // Where no file system can be mounted, nothing was looked at.
+    if !sandbox.exists("boi.said") {
+        return;
+    }
+    let said = Said { code, out: sandbox.read("boi.said"), err: String::new() };
+    let all = findings(&said);
+    let disk = of(&all, "disk");
+    assert_eq!((code, disk.len()), (Some(1), 1), "{said:?}");
+    assert_eq!(disk[0]["where"], home.display().to_string(), "{said:?}");
+}

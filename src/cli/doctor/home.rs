@@ -1,10 +1,15 @@
 //! The home itself: whose it is, who can read it, and what a daemon that died left in it.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::Doctor;
 use crate::daemon::boot;
 use crate::host::files;
+use crate::host::process::limits;
+
+/// With less room than that, a command's end may not be recorded: bytes, and files.
+const ROOM: (u64, u64) = (64 << 20, 1000);
 
 impl Doctor {
     pub(super) fn look_at_home(&mut self) {
@@ -30,8 +35,29 @@ impl Doctor {
                 || files::make_private(&path).map(|()| format!("now {wanted:03o}")).map_err(|error| error.to_string());
             self.problem("mode", [what, path.display().to_string(), why, mend], Some(&fix));
         }
+        self.look_at_room();
         if !self.daemon {
             self.look_at_a_dead_daemon();
+        }
+    }
+
+    /// Each file system once: the queue, the worktrees and what commands print may be on different ones.
+    fn look_at_room(&mut self) {
+        let db = self.home.db().parent().map(Path::to_owned);
+        let folders = [Some(self.home.root().to_owned()), db, Some(self.home.worktrees().to_owned())];
+        let mut seen = Vec::new();
+        for folder in folders.into_iter().flatten() {
+            let Ok(device) = std::fs::metadata(&folder).map(|data| data.dev()) else { continue };
+            if seen.contains(&device) {
+                continue;
+            }
+            seen.push(device);
+            let Some(what) = limits::room(&folder).ok().and_then(|(bytes, files)| too_little(bytes, files)) else {
+                continue;
+            };
+            let why = "on a full disk nothing new is started, and what a command did cannot be recorded".to_owned();
+            let mend = "make room: `boi clean` removes worktrees that are not needed".to_owned();
+            self.problem("disk", [what, folder.display().to_string(), why, mend], None);
         }
     }
 
@@ -76,5 +102,27 @@ impl Doctor {
             let what = format!("the pid file names {who} (pid {pid})");
             self.problem("pid-file", [what, path.display().to_string(), why.into(), mend.into()], Some(&fix));
         }
+    }
+}
+
+/// What there is too little of.
+fn too_little(bytes: u64, files: Option<u64>) -> Option<String> {
+    if bytes < ROOM.0 {
+        return Some(format!("the disk is full but for {} MiB", bytes >> 20));
+    }
+    files.filter(|files| *files < ROOM.1).map(|files| format!("the disk takes {files} more files only"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_is_full_of_bytes_or_of_files() {
+        let told = |bytes, files| too_little(bytes, files).unwrap_or_default();
+        assert_eq!(told(ROOM.0, None), "");
+        assert_eq!(told(ROOM.0, Some(ROOM.1)), "");
+        assert_eq!(told((3 << 20) + 5, Some(0)), "the disk is full but for 3 MiB");
+        assert_eq!(told(u64::MAX, Some(2)), "the disk takes 2 more files only");
     }
 }

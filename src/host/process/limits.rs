@@ -1,6 +1,7 @@
 //! How many files a process may have open. The daemon needs some for each worker; what it starts gets the limit that the
-//! user set, since programs exist that go through every descriptor they could have.
+//! user set, since programs exist that go through every descriptor they could have. And how much room there is on a disk.
 
+use std::path::Path;
 use std::sync::OnceLock;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -30,6 +31,12 @@ pub fn set_open_files(soft: u64) -> rustix::io::Result<()> {
 /// How many files this process may have open at most; `None`: no limit.
 pub fn most_open_files() -> Option<u64> {
     getrlimit(Resource::Nofile).maximum
+}
+
+/// What this user can still put on the file system of `path`: bytes, and files where their number is limited.
+pub fn room(path: &Path) -> rustix::io::Result<(u64, Option<u64>)> {
+    let found = rustix::fs::statvfs(path)?;
+    Ok((found.f_bavail.saturating_mul(found.f_frsize), (found.f_files > 0).then_some(found.f_favail)))
 }
 
 /// Whether this user can have no further inotify instance.
