@@ -33,7 +33,7 @@ use crate::domain::view::ConfigView;
 use crate::host::files;
 use crate::host::logs::LogFilter;
 use crate::host::paths::Home;
-use crate::host::process::limits;
+use crate::host::process::{cgroup, limits};
 use crate::host::service;
 use crate::host::store::{Access, SqliteStore, Store, StoreError};
 
@@ -187,6 +187,10 @@ impl Seat {
         };
         let listener = tokio::spawn(listen(signals, handle.clone(), reloader.asker()));
         info!(pid = std::process::id(), home = %home.root().display(), "daemon started");
+        match cgroup::base() {
+            Ok(base) => info!("each command has a cgroup of its own in {}", base.display()),
+            Err(why) => info!("commands have no cgroups, their trees are found by parent and marker: {why}"),
+        }
         service::ready(&said(&booted.view()));
         Ok(Running { handle, work: tokio::spawn(daemon.run()), server, listener, reloader, home, pid_file })
     }

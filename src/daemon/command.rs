@@ -17,7 +17,7 @@ use crate::decide::recover::{self, Verdict};
 use crate::domain::command::{Identity, Request};
 use crate::domain::outcome::{CommandEnd, EndCause};
 use crate::host::process::command::{CommandDir, Supervisor};
-use crate::host::process::together::{self, Signalled};
+use crate::host::process::together::Signalled;
 use crate::host::{clock, failpoint, files};
 
 /// A supervisor that holds its lock and has not recorded itself yet is looked at again after this long.
@@ -200,10 +200,16 @@ async fn sweep(job: &Job) -> io::Result<()> {
     };
     let signal_all = |signal| {
         let dir = job.dir.clone();
-        let signal_all = move || together::signal_all(signal, || dir.remains());
+        let signal_all = move || dir.signal_remains(signal);
         async move { tokio::task::spawn_blocking(signal_all).await.map_err(io::Error::other)? }
     };
-    sweep_all(look, signal_all, Duration::from_millis(job.request.grace_millis)).await
+    sweep_all(look, signal_all, Duration::from_millis(job.request.grace_millis)).await?;
+    let dir = job.dir.clone();
+    let removed = tokio::task::spawn_blocking(move || dir.remove_cgroup()).await.map_err(io::Error::other)?;
+    if let Err(error) = removed {
+        warn!(dir = %job.dir.path().display(), %error, "the cgroup of a command that is gone stays");
+    }
+    Ok(())
 }
 
 /// What this process may not signal, having changed its user, is reported and left alone.
@@ -399,6 +405,7 @@ mod tests {
                     version: crate::domain::command::RECORDS,
                     supervisor: then.clone(),
                     command: then.clone(),
+                    cgroup: None,
                 };
                 files::write_record(&job.dir.started_file(), &started, files::Durability::Process).unwrap();
                 files::write_private(&folder.path().join("marker"), b"nobody carries this").unwrap();

@@ -52,4 +52,7 @@ pub struct Started {
     pub supervisor: Identity,
     /// The command.
     pub command: Identity,
+    /// The command's own cgroup; `None` where none could be had.
+    #[serde(default)]
+    pub cgroup: Option<PathBuf>,
 }

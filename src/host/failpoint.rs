@@ -1,5 +1,6 @@
-//! Places where a test lets this process end as `kill -9` ends it, and a boot of the machine that a test makes up. In
-//! debug builds only: in a release build nothing of this is left, neither code nor a look at the environment.
+//! Places where a test lets this process end as `kill -9` ends it, and a machine that a test makes up: its boot, and that
+//! it has no cgroups. In debug builds only: in a release build nothing of this is left, neither code nor a look at the
+//! environment.
 //!
 //! `BOI_FAILPOINT=NAME=FILE` names one place. Whoever comes there first makes `FILE`, with its pid, and ends; who finds
 //! the file goes on. So it happens once, in the daemon or in a supervisor, which inherits the variable.
@@ -42,6 +43,16 @@ pub fn boot_id() -> Option<String> {
 #[inline]
 pub fn boot_id() -> Option<String> {
     None
+}
+
+/// Whether a test pretends that no cgroup can be had: `BOI_NO_CGROUP`.
+#[inline]
+pub fn is_without_cgroups() -> bool {
+    #[cfg(debug_assertions)]
+    let pretended = super::paths::variable("BOI_NO_CGROUP").is_some();
+    #[cfg(not(debug_assertions))]
+    let pretended = false;
+    pretended
 }
 
 #[cfg(debug_assertions)]

@@ -40,6 +40,8 @@ Environment={path}
 {claude}# SIGTERM leaves workers running; the next daemon takes them over.
 KillMode=process
 SendSIGKILL=no
+# Each command has a cgroup of its own below the daemon's.
+Delegate=yes
 OOMPolicy=continue
 Restart=on-failure
 RestartSec=1
@@ -136,6 +138,7 @@ mod tests {
         for line in [
             "Type=notify-reload",
             "KillMode=process",
+            "Delegate=yes",
             "OOMPolicy=continue",
             "StartLimitIntervalSec=0",
             "ExecStart=\"/home/me/my bin/boi\" daemon run --background",

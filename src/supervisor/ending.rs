@@ -1,4 +1,5 @@
-//! Waiting for a command, and ending all of its tree: TERM, grace, KILL, until no descendant is left.
+//! Waiting for a command, and ending all of its tree, which is what descends from here and what is in the command's
+//! cgroup: TERM, grace, KILL, until nothing is left.
 
 use std::collections::HashSet;
 use std::io;
@@ -10,6 +11,7 @@ use super::watch::Watch;
 use crate::domain::command::Request;
 use crate::domain::outcome::{CommandEnd, EndCause, ExitStatus};
 use crate::host::clock;
+use crate::host::process::cgroup::Cgroup;
 use crate::host::process::{together, tree};
 
 /// Between two rounds of KILL: what was forked meanwhile is found in the next.
@@ -23,17 +25,17 @@ enum Phase {
     Ending { cause: EndCause, kill_at: Instant },
 }
 
-/// Waits for the command `main` and everything that descends from it.
-pub(super) fn wait(watch: &mut Watch, request: &Request, main: i32) -> io::Result<CommandEnd> {
+/// Waits for the command `main` and everything of its tree.
+pub(super) fn wait(watch: &mut Watch, request: &Request, main: i32, cgroup: Option<&Cgroup>) -> io::Result<CommandEnd> {
     let grace = Duration::from_millis(request.grace_millis);
     let deadline = Instant::now().checked_add(Duration::from_millis(request.timeout_millis));
     let mut phase = Phase::Running { deadline };
     let mut status = None;
     let mut swept = HashSet::new();
     loop {
-        let mut signalled = |signal| end_tree(signal, &mut swept);
+        let mut signalled = |signal| end_tree(signal, cgroup, &mut swept);
         let children_left = reap(main, &mut status)?;
-        if !children_left {
+        if !children_left && !cgroup.is_some_and(Cgroup::is_populated) {
             let cause = match phase {
                 Phase::Running { .. } => EndCause::Finished,
                 Phase::Ending { cause, .. } => cause,
@@ -54,7 +56,9 @@ pub(super) fn wait(watch: &mut Watch, request: &Request, main: i32) -> io::Resul
                 signalled(Signal::KILL);
                 Some(Instant::now() + KILL_EVERY)
             }
-            Phase::Ending { kill_at, .. } => Some(*kill_at),
+            Phase::Ending { kill_at, .. } if children_left => Some(*kill_at),
+            // Nobody tells of the end of those that are no children.
+            Phase::Ending { kill_at, .. } => Some((Instant::now() + KILL_EVERY).min(*kill_at)),
         };
         let woken = watch.wait(wake_at)?;
         if let Phase::Running { deadline } = &phase {
@@ -103,10 +107,21 @@ fn exit_status(status: WaitStatus) -> ExitStatus {
     }
 }
 
-/// Signals every descendant.
-fn end_tree(signal: Signal, swept: &mut HashSet<i32>) {
+/// Signals everything of the tree.
+fn end_tree(signal: Signal, cgroup: Option<&Cgroup>, swept: &mut HashSet<i32>) {
     let own = kernel::getpid().as_raw_nonzero().get();
-    if let Ok(signalled) = together::signal_all(signal, || Ok(tree::descendants(own))) {
+    if signal == Signal::KILL
+        && let Some(cgroup) = cgroup
+    {
+        // At one moment, so that nothing can fork faster than it is found. An older kernel cannot.
+        cgroup.kill().ok();
+    }
+    let look = || {
+        let mut all = tree::descendants(own);
+        all.extend(cgroup.map(Cgroup::processes).unwrap_or_default());
+        Ok(all)
+    };
+    if let Ok(signalled) = together::signal_all(signal, look) {
         swept.extend(signalled.sent.iter().map(|who| who.pid));
     }
 }

@@ -5,13 +5,14 @@
 //! ```text
 //! lock taken over from stdin ─▶ session, subreaper ─▶ room for `exit` ─▶ request read ─▶ fork ─▶ child writes `started`, execs
 //!        ─▶ wait ─┬─ command ended ───────────────┐
-//!                 ├─ deadline, output, TERM ──────┴─▶ TERM to all descendants ─▶ grace ─▶ KILL ─▶ none left
+//!                 ├─ deadline, output, TERM ──────┴─▶ TERM to the whole tree ─▶ grace ─▶ KILL ─▶ none left
 //!                                                                     ─▶ `exit` durable ─▶ lock released by its death
 //! ```
 //!
 //! Invariants:
 //! - `started` is on disk before the command is executed; `exit` only when no descendant is left.
 //! - A descendant that leaves the session or loses its parent comes back here: the supervisor is their subreaper.
+//! - The command is in a cgroup of its own, where one can be had, before it is executed; its supervisor is not.
 
 mod ending;
 mod slim;
@@ -27,9 +28,10 @@ use std::process::{Command, ExitCode, Stdio};
 
 use crate::domain::command::{Identity, RECORDS, Request, Started};
 use crate::domain::outcome::{CommandEnd, EndCause};
+use crate::host::process::cgroup::{self, Cgroup};
 use crate::host::process::command::{CommandDir, SUPERVISE};
-use crate::host::process::limits;
-use crate::host::{clock, failpoint, files, process};
+use crate::host::process::{limits, tree};
+use crate::host::{clock, failpoint, files, paths, process};
 
 /// Whether the program was called to be a supervisor, and on which folder.
 pub fn asked(mut arguments: impl Iterator<Item = std::ffi::OsString>) -> Option<CommandDir> {
@@ -130,13 +132,16 @@ fn run(dir: &CommandDir, request: &Request, mut command: Command) -> io::Result<
     let supervisor = process::identity(own_pid).ok_or_else(|| io::Error::other("this process cannot be identified"))?;
     let mut watch = watch::Watch::new(dir, request)?;
     let started_file = dir.started_file();
+    let cgroup = own_cgroup();
+    let joined = cgroup.clone();
     let announce = move || {
         failpoint::hit_with_parent("supervisor.forked");
         failpoint::hit_parent("supervisor.orphaned");
         let pid = rustix::process::getpid().as_raw_nonzero().get();
         let command: Identity =
             process::identity(pid).ok_or_else(|| io::Error::other("this process cannot be identified"))?;
-        let started = Started { version: RECORDS, supervisor: supervisor.clone(), command };
+        let cgroup = joined.as_ref().filter(|cgroup| cgroup.join().is_ok()).map(|cgroup| cgroup.path().to_owned());
+        let started = Started { version: RECORDS, supervisor: supervisor.clone(), command, cgroup };
         files::write_record(&started_file, &started, files::Durability::Process)?;
         failpoint::hit_with_parent("supervisor.started");
         Ok(())
@@ -145,14 +150,29 @@ fn run(dir: &CommandDir, request: &Request, mut command: Command) -> io::Result<
     // process has one, so nothing (the allocator's lock included) can be held by a thread that the child lacks.
     unsafe { command.pre_exec(announce) };
     let program = request.argv.first().map(String::as_str).unwrap_or_default();
-    let child = match command.spawn() {
-        Ok(child) => child,
-        Err(error) => {
-            return Ok(not_executed(format!("cannot execute `{program}`: {error}")));
+    let end = match command.spawn() {
+        Ok(child) => {
+            slim::let_go_of_files();
+            let main = i32::try_from(child.id()).map_err(io::Error::other)?;
+            ending::wait(&mut watch, request, main, cgroup.as_ref())?
         }
+        Err(error) => not_executed(format!("cannot execute `{program}`: {error}")),
     };
-    slim::let_go_of_files();
-    ending::wait(&mut watch, request, i32::try_from(child.id()).map_err(io::Error::other)?)
+    if let Some(cgroup) = cgroup
+        && let Err(error) = cgroup.remove()
+    {
+        eprintln!("boi: {} stays: {error}", cgroup.path().display());
+    }
+    Ok(end)
+}
+
+/// A cgroup for the command, named by its marker. Without one, the tree is found by its parents and the marker.
+fn own_cgroup() -> Option<Cgroup> {
+    if failpoint::is_without_cgroups() {
+        return None;
+    }
+    let marker = paths::variable(tree::MARKER)?.into_string().ok()?;
+    Cgroup::create(&cgroup::base().ok()?, &marker).ok()
 }
 
 fn not_executed(why: String) -> CommandEnd {

@@ -69,6 +69,10 @@ fn power_cut(started_is_lost: bool) {
     sandbox.kill_daemon();
     kill(started["supervisor"]["pid"].as_i64().unwrap());
     kill(started["command"]["pid"].as_i64().unwrap());
+    // No cgroup outlives the machine.
+    if let Some(cgroup) = started["cgroup"].as_str() {
+        wait_for("its cgroup is empty", || fs::remove_dir(cgroup).ok());
+    }
     for name in ["boi", "repo"] {
         fs::rename(sandbox.path(name), sandbox.path(&format!("{name}.gone"))).unwrap();
         fs::rename(sandbox.path(&format!("disk/{name}")), sandbox.path(name)).unwrap();

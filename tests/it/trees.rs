@@ -1,5 +1,11 @@
 //! Whatever a command starts ends with it.
 
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::crash::rounds;
 use super::support::{Sandbox, lives, pid_in, wait_for};
 
 #[test]
@@ -94,4 +100,94 @@ fn what_cannot_be_executed_is_said_with_what_mends_it() {
     let reason = spec["reason"].as_str().unwrap();
     assert_eq!(code, Some(1), "{reason}");
     assert!(!reason.contains("install"), "{reason}");
+}
+
+/// Dispatches a spec whose command runs until `go` is there and it is begun again, beside a process that can be told to
+/// belong to it in no way but by its cgroup: out of the session, forked twice, without its environment, deaf to TERM. The
+/// spec, the command's record and that process; `None`, with everything ended, where no cgroup can be had.
+fn with_hidden(sandbox: &mut Sandbox) -> Option<(String, Value, i32)> {
+    let at = |name: &str| sandbox.path(name).display().to_string();
+    let (go, pid) = (at("go"), at("hidden"));
+    let deaf = format!("trap '' TERM; echo $$ > {pid}.new; mv {pid}.new {pid}; while :; do sleep 1; done");
+    sandbox.write("deaf.sh", deaf);
+    let id = sandbox.dispatch(&format!(
+        "title = 'Hidden'\nrepo = 'repo'\n[[tasks]]\nrun = \"\"\"test -e {go} && exit 0
+        env -i PATH=/usr/bin:/bin setsid sh -c 'sh {} &'
+        sleep 1000\"\"\"",
+        at("deaf.sh")
+    ));
+    sandbox.start_daemon();
+    let hidden = pid_in(&sandbox.path("hidden"));
+    let folder = rounds::commands(&sandbox.path("boi/attempts")).pop().expect("a command");
+    let started = rounds::record(&folder.join("started")).expect("it has started");
+    if started["cgroup"].is_null() {
+        sandbox.good(&["cancel", &id]);
+        return None;
+    }
+    Some((id, started, hidden))
+}
+
+/// Somebody else's process that looks like the hidden one.
+struct Bystander(Child);
+
+impl Bystander {
+    fn start() -> Bystander {
+        let mut command = Command::new("sh");
+        command.args(["-c", "while :; do sleep 1; done"]).stdout(Stdio::null()).stderr(Stdio::null());
+        Bystander(command.spawn().expect("a shell"))
+    }
+}
+
+impl Drop for Bystander {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+fn pid_of(started: &Value, who: &str) -> i32 {
+    started[who]["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a pid")
+}
+
+#[test]
+fn a_command_is_in_a_cgroup_of_its_own_that_goes_with_it() {
+    let mut sandbox = Sandbox::new("stop_grace_seconds = 1");
+    let Some((id, started, hidden)) = with_hidden(&mut sandbox) else { return };
+    let cgroup = std::path::Path::new(started["cgroup"].as_str().unwrap());
+    let of = |pid: i32| std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let name = cgroup.file_name().unwrap().to_str().unwrap();
+    assert!(of(hidden).contains(name) && of(pid_of(&started, "command")).contains(name));
+    assert!(!of(pid_of(&started, "supervisor")).contains(name), "the supervisor ends it from outside");
+    // What a command makes below goes with it.
+    let below = cgroup.join("below");
+    std::fs::create_dir(&below).unwrap();
+    std::fs::write(below.join("cgroup.procs"), hidden.to_string()).unwrap();
+    sandbox.good(&["cancel", &id]);
+    assert!(!lives(hidden) && !cgroup.exists());
+}
+
+#[test]
+fn a_process_that_hid_is_ended_also_after_its_supervisor_was_killed() {
+    let mut bystander = Bystander::start();
+    for with_daemon in [true, false] {
+        let mut sandbox = Sandbox::new("stop_grace_seconds = 1");
+        let Some((id, started, hidden)) = with_hidden(&mut sandbox) else { break };
+        let environment = std::fs::read(format!("/proc/{hidden}/environ")).unwrap();
+        assert!(!String::from_utf8_lossy(&environment).contains("BOI_MARKER"));
+        sandbox.write("go", "");
+        if !with_daemon {
+            sandbox.kill_daemon();
+        }
+        let supervisor = Pid::from_raw(pid_of(&started, "supervisor")).unwrap();
+        kill_process(supervisor, Signal::KILL).unwrap();
+        if !with_daemon {
+            // The command too, so that nobody is left who descends from it.
+            kill_process(Pid::from_raw(pid_of(&started, "command")).unwrap(), Signal::KILL).unwrap();
+            sandbox.start_daemon();
+        }
+        let spec = sandbox.wait_for_status(&id, "completed");
+        assert!(!lives(hidden), "it is left: {spec:#}");
+        assert!(!std::path::Path::new(started["cgroup"].as_str().unwrap()).exists());
+    }
+    assert!(bystander.0.try_wait().unwrap().is_none(), "somebody else's process was ended");
 }

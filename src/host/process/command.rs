@@ -14,7 +14,9 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 use tokio::io::unix::AsyncFd;
 
+use super::cgroup::{self, Cgroup};
 use super::inherited;
+use super::together::{self, Signalled};
 use super::tree::{self, MARKER};
 use crate::decide::recover::{Evidence, Remains};
 use crate::domain::command::{Identity, Request, Started};
@@ -142,6 +144,7 @@ impl CommandDir {
         if let Some(prompt) = prompt {
             files::write_private(&self.prompt_file(), prompt.as_bytes())?;
         }
+        self.forget_earlier_cgroup();
         files::write_private(&self.0.join("marker"), marker.as_bytes())?;
         files::write_record(&self.request_file(), request, files::Durability::Process)?;
         let mut command = Command::new(own_program()?);
@@ -175,6 +178,7 @@ impl CommandDir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error),
         };
+        left.extend(self.cgroup()?.map(|cgroup| cgroup.processes()).unwrap_or_default());
         if let Some(command) = self.started()?.map(|started| started.command) {
             let below = tree::descendants(command.pid);
             // Looked at last: who has its pid now had it when its descendants were looked for.
@@ -185,6 +189,36 @@ impl CommandDir {
         left.sort_by_key(|who| (who.pid, who.start_time));
         left.dedup();
         Ok(left)
+    }
+
+    /// Sends `signal` to the processes that are left of a command whose supervisor died.
+    pub fn signal_remains(&self, signal: Signal) -> io::Result<Signalled> {
+        if signal == Signal::KILL
+            && let Some(cgroup) = self.cgroup()?
+        {
+            // An older kernel cannot; then each is killed by itself.
+            cgroup.kill().ok();
+        }
+        together::signal_all(signal, || self.remains())
+    }
+
+    /// Removes the cgroup of a command of which nothing is left.
+    pub fn remove_cgroup(&self) -> io::Result<()> {
+        self.cgroup()?.map_or(Ok(()), |cgroup| cgroup.remove())
+    }
+
+    /// Of a supervisor that died before it executed anything. What cannot be removed is empty, and costs nothing.
+    fn forget_earlier_cgroup(&self) {
+        if let Ok(marker) = std::fs::read_to_string(self.0.join("marker"))
+            && let Ok(base) = cgroup::base()
+            && let Some(cgroup) = Cgroup::of(&base, &marker)
+        {
+            cgroup.remove().ok();
+        }
+    }
+
+    fn cgroup(&self) -> io::Result<Option<Cgroup>> {
+        Ok(self.started()?.and_then(|started| Cgroup::at(&started.cgroup?)))
     }
 }
 

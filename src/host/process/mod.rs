@@ -4,6 +4,7 @@
 //! was opened; a pid that was given to another process is never signalled.
 
 pub mod background;
+pub mod cgroup;
 pub mod command;
 pub mod inherited;
 pub mod limits;
