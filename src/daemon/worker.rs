@@ -60,6 +60,7 @@ impl Spawn for Workers {
         events: mpsc::UnboundedSender<Event>,
     ) -> Result<(), String> {
         let folder = self.home.attempt(&claimed.fence.spec, claimed.fence.attempt);
+        self.shared.health.check_home().map_err(|error| error.to_string())?;
         files::private_dir(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
         let fence = claimed.fence.clone();
         let worker = Worker::new(self, claimed, folder);
