@@ -146,6 +146,10 @@ impl From<BootError> for CliError {
         match error {
             BootError::Store(error) => error.into(),
             BootError::Runs { .. } => CliError::new(FAILED, error.to_string()).hint("`boi status` shows what it does"),
+            BootError::OtherQueue { .. } => CliError::new(FAILED, error.to_string()).hint(
+                "put `paths.db` back as it was; to change it, first let those specs end or `boi cancel` them, then \
+                 `boi daemon stop --drain`, change it and `boi daemon start`",
+            ),
             _ => CliError::new(FAILED, error.to_string()),
         }
     }

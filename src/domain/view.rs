@@ -164,6 +164,13 @@ pub struct Counts {
     pub canceled: u64,
 }
 
+impl Counts {
+    /// How many have not ended.
+    pub fn open(&self) -> u64 {
+        self.queued + self.running
+    }
+}
+
 /// One spec.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SpecView {

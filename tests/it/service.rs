@@ -134,8 +134,28 @@ fn another_database_is_refused_while_the_old_one_has_specs() {
     assert!(lives(pid) && !sandbox.exists("boi/q/other.db"));
     let said = sandbox.good(&["daemon", "stop", "--json"]).json();
     assert_eq!(said["stopped"][0].as_str(), Some(id.as_str()), "{said}");
-    let said = sandbox.boi(&["daemon", "start"]);
-    assert!(said.code == Some(1) && said.err.contains("0 running and 1 queued"), "{said:?}");
+    // Whoever begins on it, and also after a command that wrote to the new queue.
+    sandbox.write("b.toml", "title = 'B'\n[[tasks]]\nrun = 'true'");
+    let recorded = sandbox.read("boi/state/queue-at");
+    for arguments in [
+        &["daemon", "start"][..],
+        &["daemon", "run", "--foreground"],
+        &["dispatch", "b.toml"],
+        &["daemon", "run", "--foreground"],
+        &["run", "b.toml"],
+    ] {
+        let said = sandbox.boi(arguments);
+        assert_eq!(sandbox.read("boi/state/queue-at"), recorded);
+        if arguments[0] == "dispatch" {
+            assert_eq!(said.code, Some(0), "{said:?}");
+            continue;
+        }
+        assert_eq!(said.code, Some(1), "{said:?}");
+        for part in ["the last daemon had 0 running and 1 queued spec in", "put `paths.db` back"] {
+            assert!(said.err.contains(part), "{part}: {said:?}");
+        }
+        assert_eq!(sandbox.read("boi/pids/daemon.pid"), "", "it ended in order");
+    }
     sandbox.write("boi/config.toml", "");
     sandbox.good(&["cancel", &id]);
     sandbox.write("boi/config.toml", "paths.db = 'q/other.db'");

@@ -62,7 +62,9 @@ impl SqliteStore {
             signs.extend([home.attempts(), home.worktrees().to_owned()]);
         }
         let store = SqliteStore::open_unless(home.db(), access, &signs)?;
-        if !recorded && access != Access::Read {
+        let open_elsewhere = || SqliteStore::left_behind(home).is_some_and(|(_, counts)| counts.open() > 0);
+        // Who looks for specs that nobody goes on with finds the queue that holds them.
+        if !recorded && access != Access::Read && !open_elsewhere() {
             // Without room for it there is one sign less.
             drop(files::replace(&record, path, files::Durability::Process));
         }
