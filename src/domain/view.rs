@@ -53,11 +53,14 @@ pub struct StoreView {
     pub ok: bool,
     /// Why not, in words.
     pub reason: Option<String>,
+    /// For how long it has not answered, when it does not.
+    #[serde(default)]
+    pub unanswered_seconds: Option<u64>,
 }
 
 impl Default for StoreView {
     fn default() -> StoreView {
-        StoreView { ok: true, reason: None }
+        StoreView { ok: true, reason: None, unanswered_seconds: None }
     }
 }
 

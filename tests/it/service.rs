@@ -1,5 +1,8 @@
 //! The daemon in the background: started, asked, restarted under its workers, stopped.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::support::{Sandbox, lives, pid_in, wait_for};
@@ -221,6 +224,31 @@ fn a_daemon_that_hangs_is_noticed() {
     };
     noticed(&[&["status"], &["dispatch", "spec.toml"], &["daemon", "status"], &["daemon", "start"]]);
     noticed(&[&["daemon", "stop"]]);
+}
+
+#[test]
+fn a_daemon_that_is_stopped_is_given_up_and_named() {
+    let sandbox = Sandbox::new("");
+    fs::set_permissions(sandbox.path("boi"), Permissions::from_mode(0o700)).unwrap();
+    sandbox.background(&["daemon", "start"]);
+    let daemon = pid_in(&sandbox.path("boi/pids/daemon.pid"));
+    let signal = |signal| kill_process(Pid::from_raw(daemon).unwrap(), signal).unwrap();
+    signal(Signal::STOP);
+    let commands = [(&["status"][..], 4), (&["daemon", "status"], 4), (&["daemon", "restart"], 4), (&["doctor"], 1)];
+    let begun: Vec<_> = commands.iter().map(|(command, code)| (sandbox.begin(command), *code)).collect();
+    let said: Vec<_> = begun.into_iter().map(|(one, code)| (one.end(), code)).collect();
+    signal(Signal::CONT);
+    for (said, code) in said {
+        assert_eq!(said.code, Some(code), "{said:?}");
+        let all = format!("{}{}", said.out, said.err);
+        for part in [
+            &format!("the daemon (pid {daemon}) is stopped, and has not answered for 30 s"),
+            &format!("`kill -CONT {daemon}` wakes a stopped one"),
+        ] {
+            assert!(all.contains(part), "{part}: {said:?}");
+        }
+    }
+    sandbox.good(&["doctor"]);
 }
 
 #[test]

@@ -45,6 +45,10 @@ fn a_database_that_vanishes_holds_new_starts_and_comes_back() {
     fs::rename(&db, &aside).unwrap();
     let reason = store(&sandbox, false)["reason"].to_string();
     assert!(reason.contains("boi.db is gone"), "{reason}");
+    let said = sandbox.boi(&["doctor", "--json"]);
+    let findings = said.json()["findings"].as_array().unwrap().clone();
+    let told = findings.iter().find(|finding| finding["kind"] == "daemon").map(|finding| finding["what"].to_string());
+    assert!(said.code == Some(1) && told.is_some_and(|what| what.contains("boi.db is gone")), "{findings:#?}");
     let shown = sandbox.good(&["status"]).out;
     assert!(shown.contains("is gone: put it back where it was; nothing new is started"), "{shown}");
     sandbox.write("quick.toml", QUICK);
