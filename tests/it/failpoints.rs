@@ -4,6 +4,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -76,8 +77,56 @@ fn daemon_after_the_claim() {
 }
 
 #[test]
+fn daemon_between_the_branch_and_its_worktree() {
+    daemon_dies_at("branch.made");
+}
+
+#[test]
+fn daemon_between_a_worktree_and_its_files() {
+    daemon_dies_at("worktree.added");
+}
+
+#[test]
 fn daemon_after_the_worktree_was_laid() {
     daemon_dies_at("worktree.laid");
+}
+
+#[test]
+fn daemon_after_the_worktree_was_laid_and_the_next_has_another_folder_for_them() {
+    for point in ["branch.made", "worktree.added", "worktree.laid"] {
+        let mut sandbox = armed(point);
+        let id = sandbox.dispatch(&format!("title = 'Dies'\nrepo = 'repo'\n{TASKS}"));
+        sandbox.begin_daemon();
+        assert_eq!(sandbox.wait_for_daemon().signal(), Some(9), "{point}");
+        sandbox.write("boi/config.toml", "paths.worktrees = 'elsewhere'");
+        sandbox.start_daemon();
+        completed(&sandbox, &id);
+        assert_eq!(check(&sandbox, &[id], Victims::Daemon, point), 2);
+        let elsewhere = fs::read_dir(sandbox.path("boi/elsewhere")).into_iter().flatten().count();
+        assert_eq!(elsewhere, 0, "{point}");
+    }
+}
+
+#[test]
+fn a_worktree_that_was_laid_by_a_daemon_that_died_is_named_and_put_away() {
+    for point in ["branch.made", "worktree.added", "worktree.laid"] {
+        let mut sandbox = armed(point);
+        let id = sandbox.dispatch(&format!("title = 'Dies'\nrepo = 'repo'\n{TASKS}"));
+        sandbox.begin_daemon();
+        assert_eq!(sandbox.wait_for_daemon().signal(), Some(9), "{point}");
+        sandbox.write("boi/config.toml", "paths.worktrees = 'elsewhere'");
+        sandbox.good(&["cancel", &id]);
+        let spec = sandbox.spec(&id);
+        let folder = sandbox.path(&format!("boi/worktrees/{id}"));
+        assert_eq!(spec["status"], "canceled", "{point}: {spec:#}");
+        assert_eq!(spec["worktree"].as_str().map(Path::new), Some(folder.as_path()), "{point}: {spec:#}");
+        sandbox.good(&["clean"]);
+        assert!(!folder.exists() && !sandbox.exists(&format!("boi/attempts/{id}")), "{point}");
+        assert_eq!(sandbox.git("repo", &["for-each-ref", "--format=%(refname)"]), "refs/heads/main", "{point}");
+        assert!(sandbox.spec(&id)["worktree"].is_null(), "{point}");
+        assert_eq!(sandbox.git("repo", &["worktree", "list"]).lines().count(), 1, "{point}");
+        assert_eq!(sandbox.read("starts"), "", "{point}: nothing was run");
+    }
 }
 
 #[test]
