@@ -54,7 +54,7 @@ pub(super) fn clean(context: Context, asked: Clean) -> Result<ExitCode, CliError
                 let note = Cleaned {
                     id: id.clone(),
                     kept: cleaned.kept.clone(),
-                    worktree: cleaned.worktree,
+                    worktree: cleaned.worktree || cleaned.misplaced,
                     branch: cleaned.branch,
                 };
                 backend.cleaned(note).await?;
@@ -121,6 +121,8 @@ struct What {
 /// What was put away, or would be.
 struct Done {
     worktree: bool,
+    /// Whether the queue names a worktree that is not there.
+    misplaced: bool,
     attempts: bool,
     branch: bool,
     kept: Vec<String>,
@@ -204,12 +206,13 @@ impl What {
         if let Some(reason) = runs_still(home, id)? {
             return Ok(Outcome::Left(reason));
         }
-        // Only a branch that boi made is boi's to delete.
-        let merged = self.merged.as_ref().filter(|_| view.branch.is_some());
+        // Only a branch that boi made is boi's to delete: the place of a worktree is noted before its branch is made.
+        let merged = self.merged.as_ref().filter(|_| view.branch.is_some() || view.worktree.is_some());
         let needed_by = if merged.is_some() { starts_from(store, id)? } else { None };
         let merged = merged.filter(|_| needed_by.is_none());
         let done = Done {
             worktree: self.folder,
+            misplaced: view.worktree.is_some() && !self.folder,
             attempts: self.attempts,
             branch: merged.is_some(),
             kept: Vec::new(),

@@ -4,6 +4,7 @@
 //! problems count for the exit code. What `--fix` does loses nothing: modes, empty folders, entries of worktrees that are
 //! gone (what only they hold is kept under refs), processes that prove to be of a command whose spec has ended.
 
+mod answers;
 mod home;
 mod machine;
 mod queue;
@@ -83,8 +84,9 @@ pub(super) fn doctor(context: Context, asked: Asked) -> Result<ExitCode, CliErro
     let mut doctor = Doctor { home, fix: asked.fix, daemon, findings: Vec::new() };
     doctor.look_at_machine();
     if doctor.home.root().exists() {
+        let answers = !daemon || doctor.look_at_daemon();
         doctor.look_at_home();
-        if let Some(queue) = Queue::open(&mut doctor) {
+        if let Some(queue) = answers.then(|| Queue::open(&mut doctor)).flatten() {
             doctor.look_at_running(&queue);
             doctor.look_at_processes(&queue);
             doctor.look_at_folders(&queue);

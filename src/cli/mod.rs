@@ -125,7 +125,7 @@ impl From<ClientError> for CliError {
         match &error {
             ClientError::NoDaemon => away(NO_DAEMON, START_ONE),
             ClientError::Away => away(NO_DAEMON, "it may not have been done: `boi status` shows what is"),
-            ClientError::Hung { pid } => {
+            ClientError::Hung { pid, .. } => {
                 let pid = pid.map_or_else(|| "PID".to_owned(), |pid| pid.to_string());
                 CliError::new(GAVE_UP, error.to_string()).hint(format!(
                     "what was asked may be done later; `kill -CONT {pid}` wakes a stopped one; `kill -KILL {pid}` ends it, \
@@ -136,6 +136,8 @@ impl From<ClientError> for CliError {
             ClientError::Refused { code: RefusalCode::Unknown, .. } => {
                 CliError::new(USAGE, error.to_string()).hint("`boi status --all` lists every spec")
             }
+            ClientError::Refused { code: RefusalCode::Silent, .. } => CliError::new(GAVE_UP, error.to_string())
+                .hint("what was asked may be done later: `boi status` shows what is"),
             ClientError::Refused { .. } => CliError::new(FAILED, error.to_string()),
         }
     }
@@ -146,6 +148,10 @@ impl From<BootError> for CliError {
         match error {
             BootError::Store(error) => error.into(),
             BootError::Runs { .. } => CliError::new(FAILED, error.to_string()).hint("`boi status` shows what it does"),
+            BootError::OtherQueue { .. } => CliError::new(FAILED, error.to_string()).hint(
+                "put `paths.db` back as it was; to change it, first let those specs end or `boi cancel` them, then \
+                 `boi daemon stop --drain`, change it and `boi daemon start`",
+            ),
             _ => CliError::new(FAILED, error.to_string()),
         }
     }

@@ -195,11 +195,8 @@ async fn stop_what_was_left(context: &Context, drain: bool, json: bool) -> Resul
     if !json {
         eprintln!("no daemon runs; ending what an earlier one left: {}", ids(&before));
     }
-    let running = Seat::take(&home, boot::PROBED)?.start(
-        booted,
-        log,
-        Some(before.iter().map(|spec| spec.id.clone()).collect()),
-    )?;
+    let running =
+        Seat::take_to_stop(&home)?.start(booted, log, Some(before.iter().map(|spec| spec.id.clone()).collect()))?;
     let how = if drain { Leaving::Drain } else { Leaving::Stop };
     running.handle.send(Event::Leave(how));
     running.ended().await?;
@@ -222,7 +219,7 @@ fn report_stop(context: &Context, pid: Option<u32>, before: &[SpecView], json: b
         _ => {
             let ids = before.iter().map(|spec| spec.id.clone()).collect();
             // The configuration may name another queue by now than that of the daemon that ended.
-            let path = SqliteStore::last_used(&context.home);
+            let path = pid.and_then(|_| SqliteStore::last_used(&context.home));
             let path = path.unwrap_or_else(|| backend::configured(&context.home).db().to_owned());
             SqliteStore::open(&path, Access::Read)?.specs(&Filter { ids, ..Filter::default() })?.specs
         }

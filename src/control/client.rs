@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::wire::{Refusal, RefusalCode};
 use crate::host::paths::ShortPath;
+use crate::host::process;
 
 /// After so long without an answer it is looked whether the daemon answers at all.
 const QUIET: Duration = Duration::from_secs(3);
@@ -55,10 +56,12 @@ pub enum ClientError {
     #[error("the daemon went away before it had answered")]
     Away,
     /// The daemon is there, and answers nothing.
-    #[error("the daemon{} has not answered for {} s", of_pid(*pid), GIVE_UP.as_secs())]
+    #[error("the daemon{}{} has not answered for {} s", of_pid(*pid), if *stopped { " is stopped, and" } else { "" }, GIVE_UP.as_secs())]
     Hung {
         /// Its process, where the kernel says it.
         pid: Option<i32>,
+        /// Whether a signal stopped it.
+        stopped: bool,
     },
     /// The connection broke.
     #[error("the daemon at {} does not answer: {reason}", socket.display())]
@@ -107,7 +110,7 @@ impl Client {
                 }
                 let pid = Some(self.pid.load(Ordering::Relaxed)).filter(|pid| *pid > 0);
                 if alive.elapsed() >= GIVE_UP {
-                    return ClientError::Hung { pid };
+                    return ClientError::Hung { pid, stopped: pid.is_some_and(process::is_stopped) };
                 }
                 if !self.told.swap(true, Ordering::Relaxed) {
                     eprintln!("the daemon{} does not answer; still waiting", of_pid(pid));
@@ -184,7 +187,7 @@ mod tests {
         let asked = Instant::now();
         let error = client.ask::<_, ()>("/v1/status", &()).await.unwrap_err();
         assert_eq!(asked.elapsed().as_secs(), GIVE_UP.as_secs());
-        assert!(matches!(error, ClientError::Hung { pid: Some(_) }), "{error}");
+        assert!(matches!(error, ClientError::Hung { pid: Some(_), stopped: false }), "{error}");
         assert!(client.told.load(Ordering::Relaxed));
     }
 }

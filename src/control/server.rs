@@ -191,6 +191,7 @@ impl IntoResponse for Failure {
         let (status, code) = match &self.0 {
             StoreError::Unknown(_) => (StatusCode::NOT_FOUND, RefusalCode::Unknown),
             StoreError::Refused(_) => (StatusCode::CONFLICT, RefusalCode::Refused),
+            StoreError::Silent { .. } => (StatusCode::SERVICE_UNAVAILABLE, RefusalCode::Silent),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, RefusalCode::Internal),
         };
         (status, Json(Refusal { error: self.0.to_string(), code })).into_response()

@@ -88,6 +88,8 @@ pub enum RefusalCode {
     Unknown,
     /// The queue's rules are against it.
     Refused,
+    /// The queue does not answer.
+    Silent,
     /// The daemon could not.
     #[default]
     Internal,

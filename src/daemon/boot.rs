@@ -29,7 +29,7 @@ use super::{Daemon, Event, Leaving};
 use crate::config::HotConfig;
 use crate::control::server;
 use crate::domain::id::SpecId;
-use crate::domain::view::ConfigView;
+use crate::domain::view::{ConfigView, Counts};
 use crate::host::files;
 use crate::host::logs::LogFilter;
 use crate::host::paths::Home;
@@ -75,6 +75,26 @@ pub enum BootError {
         /// Where it was.
         home: std::path::PathBuf,
     },
+    /// Another queue is configured than before, and that one holds specs that have not ended.
+    #[error(
+        "`paths.db` is another queue now, {}, and {} {} running and {} queued spec{} in {}, which nobody would go on with",
+        now.display(),
+        daemon.map_or_else(|| "the last daemon had".to_owned(), |pid| format!("the daemon (pid {pid}) has")),
+        counts.running,
+        counts.queued,
+        if counts.open() == 1 { "" } else { "s" },
+        before.display()
+    )]
+    OtherQueue {
+        /// The queue before.
+        before: std::path::PathBuf,
+        /// The queue that is configured.
+        now: std::path::PathBuf,
+        /// What the one before holds.
+        counts: Counts,
+        /// The daemon that runs on it.
+        daemon: Option<u32>,
+    },
     /// Signals cannot be caught.
     #[error("cannot catch signals: {0}")]
     Signals(io::Error),
@@ -107,6 +127,19 @@ impl Seat {
     /// Takes the seat of `home`'s daemon, which [`Home::prepare`] was called on. Waits up to `patience` for another
     /// daemon to leave it; [`PROBED`] is for one that does not wait.
     pub fn take(home: &Home, patience: Duration) -> Result<Seat, BootError> {
+        Seat::take_if(home, patience, || refuse_other_queue(home, None))
+    }
+
+    /// The same to end what runs in the queue of `home`, whatever another one holds.
+    pub fn take_to_stop(home: &Home) -> Result<Seat, BootError> {
+        Seat::take_if(home, PROBED, || Ok(()))
+    }
+
+    fn take_if(
+        home: &Home,
+        patience: Duration,
+        may: impl FnOnce() -> Result<(), BootError>,
+    ) -> Result<Seat, BootError> {
         let signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(BootError::Signals)?;
         limits::raise_open_files();
         let path = home.pid_file();
@@ -127,14 +160,14 @@ impl Seat {
         // An orderly end empties the file.
         let crashed = pid_in(&path).is_some();
         write_pid(&mut pid_file).map_err(io_error)?;
-        match open(home, crashed) {
+        match may().and_then(|()| Ok(open(home, crashed)?)) {
             Ok(store) => Ok(Seat { home: home.clone(), pid_file, signals, store }),
             Err(error) => {
                 if !crashed {
                     // Left as it is, it only has the next daemon read a larger queue.
                     drop(pid_file.set_len(0));
                 }
-                Err(error.into())
+                Err(error)
             }
         }
     }
@@ -221,6 +254,17 @@ impl Running {
         self.pid_file.set_len(0).map_err(|source| BootError::Io { path: self.home.pid_file(), source })?;
         info!("daemon ended");
         Ok(result?)
+    }
+}
+
+/// Refuses a queue that is another than before, while the one before holds specs that have not ended. `daemon`: the one
+/// that runs on it.
+pub fn refuse_other_queue(home: &Home, daemon: Option<u32>) -> Result<(), BootError> {
+    match SqliteStore::left_behind(home) {
+        Some((before, counts)) if counts.open() > 0 => {
+            Err(BootError::OtherQueue { before, now: home.db().to_owned(), counts, daemon })
+        }
+        _ => Ok(()),
     }
 }
 

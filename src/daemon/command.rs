@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -12,8 +13,9 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::Order;
+use super::handle::Shared;
 use crate::decide::agent::transcript::{Reading, Transcript};
-use crate::decide::recover::{self, Verdict};
+use crate::decide::recover::{self, Evidence, Verdict};
 use crate::domain::command::{Identity, Request};
 use crate::domain::outcome::{CommandEnd, EndCause};
 use crate::host::process::command::{CommandDir, Supervisor};
@@ -39,6 +41,10 @@ pub(super) struct Job {
     pub(super) variables: Vec<(&'static str, String)>,
     /// The boot under which the command was recorded as begun.
     pub(super) boot: Option<String>,
+    /// The marker of its supervisor, where that was outwaited without its records.
+    pub(super) outwaited: Option<String>,
+    /// What says whether the home is still the daemon's.
+    pub(super) shared: Arc<Shared>,
 }
 
 /// What became of it.
@@ -57,9 +63,14 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, follow: 
     let mut follower =
         Follower { transcript: Transcript::new(), offset: 0, result_at: None, ended_after_result: false };
     let mut starts = 0;
+    let mut ended = job.outwaited.clone();
     loop {
+        let removed = match ended.take() {
+            Some(marker) => restored(job, &marker)?,
+            None => false,
+        };
         let (evidence, lock) = job.dir.look(other_boot)?;
-        let found = recover::verdict(evidence);
+        let found = recover::verdict(Evidence { removed, ..evidence });
         let mut supervisor = match (found, lock) {
             (Verdict::Record(end), _) => {
                 failpoint::hit("exit.seen");
@@ -109,7 +120,21 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, follow: 
         if wait(job, &mut supervisor, orders, follow.then_some(&mut follower)).await?.is_none() {
             return Ok(Ran::Detached);
         }
+        ended = supervisor.marker().map(str::to_owned);
     }
+}
+
+/// Makes the folder of a command again that was removed while its supervisor lived; returns whether it was.
+fn restored(job: &Job, marker: &str) -> io::Result<bool> {
+    job.shared.health.check_home().map_err(io::Error::other)?;
+    let removed = job.dir.restore(marker)?;
+    if removed {
+        warn!(
+            dir = %job.dir.path().display(),
+            "the folder of a running command was removed: what the command had printed is lost, how it ended counts",
+        );
+    }
+    Ok(removed)
 }
 
 /// Waits a moment for a supervisor that has not recorded itself; `None` when the daemon leaves. Who it is cannot be known,
@@ -299,6 +324,8 @@ mod tests {
     use std::cell::RefCell;
 
     use super::*;
+    use crate::domain::verdict::ReloadOutcome;
+    use crate::domain::view::ConfigView;
     use crate::host::process;
 
     fn who(pid: i32) -> Identity {
@@ -337,7 +364,9 @@ mod tests {
             open_files: None,
         };
         let dir = CommandDir::create(folder.to_owned()).unwrap();
-        Job { dir, request, prompt: None, variables: vec![], boot: Some(clock::boot_id().to_owned()) }
+        let shared = Arc::new(Shared::new(ConfigView::without_daemon(ReloadOutcome::Applied, vec![]), false));
+        let boot = Some(clock::boot_id().to_owned());
+        Job { dir, request, prompt: None, variables: vec![], boot, outwaited: None, shared }
     }
 
     #[tokio::test]

@@ -1,5 +1,7 @@
 //! What the control socket may ask of a daemon.
 
+use std::time::Duration;
+
 use super::handle::Handle;
 use super::{Event, Leaving};
 use crate::config::keys::{KEYS, Key};
@@ -11,16 +13,26 @@ use crate::domain::view::StatusView;
 use crate::host::clock;
 use crate::host::store::{Canceled, Filter, StoreError};
 
+/// Who asks for something gives up when the queue has not answered anybody for so long.
+const GIVE_UP: Duration = Duration::from_secs(30);
+
 impl Control for Handle {
     async fn dispatch(&self, specs: Vec<Spec>) -> Result<Vec<SpecId>, StoreError> {
-        let ids = self.store(move |store| store.enqueue(specs, clock::now())).await?;
-        self.send(Event::Queued);
-        self.shared.changed();
-        Ok(ids)
+        self.unless_silent(GIVE_UP, |handle| async move {
+            let ids = handle.store(move |store| store.enqueue(specs, clock::now())).await?;
+            handle.send(Event::Queued);
+            handle.shared.changed();
+            Ok(ids)
+        })
+        .await
     }
 
     async fn status(&self, filter: Filter) -> Result<StatusView, StoreError> {
-        Handle::status(self, filter).await
+        if filter.ids.is_empty() {
+            // It says so itself when the queue does not answer.
+            return Handle::status(self, filter).await;
+        }
+        self.unless_silent(GIVE_UP, |handle| async move { Handle::status(&handle, filter).await }).await
     }
 
     async fn newer_than(&self, revision: u64) -> u64 {
@@ -32,15 +44,15 @@ impl Control for Handle {
     }
 
     async fn cancel(&self, spec: SpecId) -> Result<Canceled, StoreError> {
-        Handle::cancel(self, spec).await
+        self.unless_silent(GIVE_UP, |handle| async move { Handle::cancel(&handle, spec).await }).await
     }
 
     async fn retry(&self, spec: SpecId) -> Result<Vec<SpecId>, StoreError> {
-        Handle::retry(self, spec).await
+        self.unless_silent(GIVE_UP, |handle| async move { Handle::retry(&handle, spec).await }).await
     }
 
     async fn set_paused(&self, paused: bool) -> Result<(), StoreError> {
-        Handle::set_paused(self, paused).await
+        self.unless_silent(GIVE_UP, |handle| async move { Handle::set_paused(&handle, paused).await }).await
     }
 
     fn in_force(&self) -> InForce {
@@ -62,8 +74,11 @@ impl Control for Handle {
     }
 
     async fn cleaned(&self, cleaned: Cleaned) -> Result<(), StoreError> {
-        self.store(move |store| server::note_cleaned(store, &cleaned)).await?;
-        self.shared.changed();
-        Ok(())
+        self.unless_silent(GIVE_UP, |handle| async move {
+            handle.store(move |store| server::note_cleaned(store, &cleaned)).await?;
+            handle.shared.changed();
+            Ok(())
+        })
+        .await
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -16,6 +17,11 @@ use crate::domain::time::Timestamp;
 use crate::domain::view::{ConfigView, Counts, DaemonView, SlotsView, StatusView, StoreView};
 use crate::host::clock;
 use crate::host::store::{Canceled, Filter, Store, StoreError};
+
+/// A queue that has not answered for so long does not work: longer than a busy disk takes.
+const SILENT: Duration = Duration::from_secs(3);
+/// How often it is looked whether a queue that is waited for answers anybody.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What the loop tells about itself.
 #[derive(Debug)]
@@ -97,7 +103,11 @@ pub(crate) async fn with_store<T: Send + 'static>(
     verb: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     let store = Arc::clone(store);
-    tokio::task::spawn_blocking(move || verb(store.as_ref())).await.unwrap_or(Err(StoreError::Closed))
+    let verb = move || {
+        let _under_way = store.pending().begin();
+        verb(store.as_ref())
+    };
+    tokio::task::spawn_blocking(verb).await.unwrap_or(Err(StoreError::Closed))
 }
 
 impl Handle {
@@ -121,6 +131,25 @@ impl Handle {
             self.send(Event::Queued);
         }
         result
+    }
+
+    /// What is asked of the queue, unless that does not answer anybody for so long: then it is done later, whoever waits.
+    pub(super) async fn unless_silent<T, A>(
+        &self,
+        patience: Duration,
+        ask: impl FnOnce(Handle) -> A,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        A: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        let mut asked = tokio::spawn(ask(self.clone()));
+        loop {
+            match tokio::time::timeout(LOOK_AGAIN, &mut asked).await {
+                Ok(told) => return told.unwrap_or(Err(StoreError::Closed)),
+                Err(_) => self.store.pending().silence(patience).map_or(Ok(()), Err)?,
+            }
+        }
     }
 
     /// Ends a spec: at once when it is queued, else as soon as its worker has. When the store cannot take the wish, what
@@ -192,14 +221,18 @@ impl Handle {
         };
         let (config, trouble) = (self.shared.config(), self.shared.health.trouble());
         let (whose, about, whole) = (daemon.clone(), config.clone(), filter.ids.is_empty());
-        let told = self.store(move |store| status(store, &filter, Some(daemon), config, slots)).await;
-        let mut told = match told {
+        let verb = move |store: &dyn Store| status(store, &filter, Some(daemon), config, slots);
+        let mut told = if whole {
             // Who asks for the state as a whole is told why it cannot be shown.
-            Err(error) if whole => unreadable(whose, about, slots, error.to_string()),
-            told => told?,
+            let told = self.unless_silent(SILENT, |handle| async move { handle.store(verb).await }).await;
+            told.unwrap_or_else(|error| unreadable(whose, about, slots, &error))
+        } else {
+            self.store(verb).await?
         };
-        if let Some(reason) = trouble {
-            told.store = StoreView { ok: false, reason: Some(reason) };
+        if let Some(error) = self.store.pending().silence(SILENT) {
+            told.store = broken(&error);
+        } else if let Some(reason) = trouble {
+            told.store = StoreView { ok: false, reason: Some(reason), unanswered_seconds: None };
         }
         Ok(told)
     }
@@ -228,7 +261,7 @@ pub fn status(
 }
 
 /// What is known of a daemon whose queue cannot be read.
-fn unreadable(daemon: DaemonView, config: ConfigView, slots: SlotsView, reason: String) -> StatusView {
+fn unreadable(daemon: DaemonView, config: ConfigView, slots: SlotsView, error: &StoreError) -> StatusView {
     StatusView {
         daemon: Some(daemon),
         config,
@@ -238,6 +271,14 @@ fn unreadable(daemon: DaemonView, config: ConfigView, slots: SlotsView, reason: 
         counts: Counts::default(),
         specs: Vec::new(),
         more: false,
-        store: StoreView { ok: false, reason: Some(reason) },
+        store: broken(error),
     }
+}
+
+fn broken(error: &StoreError) -> StoreView {
+    let unanswered_seconds = match error {
+        StoreError::Silent { seconds, .. } => Some(*seconds),
+        _ => None,
+    };
+    StoreView { ok: false, reason: Some(error.to_string()), unanswered_seconds }
 }

@@ -36,7 +36,6 @@ pub(super) struct Laid {
     pub(super) origin: Option<String>,
     pub(super) head: Option<String>,
     pub(super) kept: Vec<String>,
-    pub(super) path: PathBuf,
 }
 
 /// What a try left.
@@ -87,7 +86,7 @@ impl Tree {
         let Some((worktree, repo)) = &self.git else {
             files::private_dir(&self.path)
                 .map_err(|error| Broken::ForNow(format!("cannot make {}: {error}", self.path.display())))?;
-            return Ok(Laid { origin: None, head: None, kept: vec![], path: self.path.clone() });
+            return Ok(Laid { origin: None, head: None, kept: vec![] });
         };
         let at = self.lock(worktree)?;
         let origin = match &position.origin {
@@ -111,7 +110,7 @@ impl Tree {
             Laying::AsItIs => position.head.clone().unwrap_or(laid.head),
             Laying::Clean => laid.head,
         };
-        Ok(Laid { origin: Some(origin), head: Some(head), kept, path: self.path.clone() })
+        Ok(Laid { origin: Some(origin), head: Some(head), kept })
     }
 
     fn resolve(&self, worktree: &Worktree, repo: &Repo) -> Result<String, Broken> {

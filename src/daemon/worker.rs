@@ -60,6 +60,7 @@ impl Spawn for Workers {
         events: mpsc::UnboundedSender<Event>,
     ) -> Result<(), String> {
         let folder = self.home.attempt(&claimed.fence.spec, claimed.fence.attempt);
+        self.shared.health.check_home().map_err(|error| error.to_string())?;
         files::private_dir(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
         let fence = claimed.fence.clone();
         let worker = Worker::new(self, claimed, folder);
@@ -285,16 +286,22 @@ impl Worker {
         let position = self.position.clone();
         match self.position.step.clone() {
             Step::Prepare { laying, .. } => {
+                self.place().await?;
                 let Some(laid) = self.git(orders, move |tree| tree.lay(&position, laying)).await? else {
                     return Ok(Done::Detached);
                 };
                 match laid {
                     Ok(laid) => {
                         failpoint::hit("worktree.laid");
-                        self.note(laid.kept, Some(Place::At(laid.path.to_string_lossy().into_owned()))).await?;
+                        self.note(laid.kept, None).await?;
                         Ok(Done::Event(step::Event::Prepared { origin: laid.origin, head: laid.head }))
                     }
-                    Err(broken) => self.broken(broken),
+                    Err(broken) => {
+                        if !self.tree.path().exists() {
+                            self.note(vec![], Some(Place::Gone)).await?;
+                        }
+                        self.broken(broken)
+                    }
                 }
             }
             Step::Act { task, try_number } => self.act(task, try_number, orders).await,
@@ -400,6 +407,15 @@ impl Worker {
         }
     }
 
+    /// Notes where the tree is, before it is laid: a later daemon, whatever its folder for trees, finds what is there.
+    async fn place(&mut self) -> Result<(), WorkerError> {
+        let path = self.tree.path().to_string_lossy().into_owned();
+        if self.claimed.worktree.as_ref() == Some(&path) {
+            return Ok(());
+        }
+        self.note(vec![], Some(Place::At(path))).await
+    }
+
     async fn note(&mut self, kept: Vec<String>, worktree: Option<Place>) -> Result<(), WorkerError> {
         if kept.is_empty() && worktree.is_none() {
             return Ok(());
@@ -407,8 +423,13 @@ impl Worker {
         for reference in &kept {
             info!(spec = %self.claimed.fence.spec, reference, "kept");
         }
-        let fence = self.claimed.fence.clone();
+        let (fence, place) = (self.claimed.fence.clone(), worktree.clone());
         handle::with_store(&self.store, move |store| store.note(&fence, kept, worktree)).await?;
+        match place {
+            Some(Place::At(path)) => self.claimed.worktree = Some(path),
+            Some(Place::Gone) => self.claimed.worktree = None,
+            None => {}
+        }
         Ok(())
     }
 

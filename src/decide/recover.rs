@@ -8,6 +8,7 @@
 //! | held | | | the supervisor lives | adopt |
 //! | free | yes | | it ended while no daemon ran | record |
 //! | free | no | no | nothing was ever executed | spawn again, same attempt, same try |
+//! | free | no | removed while its supervisor lived | both died, or its end could not be recorded | sweep, then lost |
 //! | free | no | no, begun under another boot | `started` may have been lost with the power | lost |
 //! | free | no | yes, other boot | reboot, power cut | lost |
 //! | free | no | yes, same boot, command lives | only the supervisor died | end its tree, then lost |
@@ -28,6 +29,8 @@ pub struct Evidence {
     pub other_boot: bool,
     /// What is left of a command that was started.
     pub started: Option<Remains>,
+    /// Whether its records were removed while its supervisor lived: that there are none says nothing then.
+    pub removed: bool,
 }
 
 /// What is left of a command that was started and left no exit record.
@@ -60,8 +63,10 @@ pub fn verdict(evidence: Evidence) -> Verdict {
         Evidence { lock_held: true, .. } => Verdict::Adopt,
         Evidence { exit: Some(end), .. } => Verdict::Record(end),
         Evidence { other_boot: true, .. } => Verdict::Lost,
-        Evidence { started: None, .. } => Verdict::Spawn,
-        Evidence { started: Some(Remains::Alive | Remains::Gone), .. } => Verdict::SweepThenLost,
+        Evidence { started: None, removed: false, .. } => Verdict::Spawn,
+        Evidence { started: Some(Remains::Alive | Remains::Gone), .. } | Evidence { removed: true, .. } => {
+            Verdict::SweepThenLost
+        }
     }
 }
 
@@ -84,6 +89,7 @@ mod tests {
             exit: exit.cloned(),
             other_boot: false,
             started,
+            removed: false,
         };
         let row = |lock_held, exit, started| verdict(evidence(lock_held, exit, started));
         let booted = |exit, started| verdict(Evidence { other_boot: true, ..evidence(false, exit, started) });
@@ -96,5 +102,8 @@ mod tests {
         assert_eq!(booted(None, None), Verdict::Lost);
         assert_eq!(row(false, None, Some(Remains::Alive)), Verdict::SweepThenLost);
         assert_eq!(row(false, None, Some(Remains::Gone)), Verdict::SweepThenLost);
+        let removed = |exit| verdict(Evidence { removed: true, ..evidence(false, exit, None) });
+        assert_eq!(removed(None), Verdict::SweepThenLost);
+        assert_eq!(removed(Some(&end)), Verdict::Record(end.clone()));
     }
 }

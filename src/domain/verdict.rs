@@ -170,6 +170,9 @@ pub struct Verdict {
     pub report: Option<String>,
     /// What is valid and still will not work.
     pub warnings: Vec<String>,
+    /// What else there is to know: that there is no file, that a key needs no restart any more.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// Microseconds from the first sign of a change to the verdict.
     pub micros: u64,
 }

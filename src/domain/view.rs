@@ -53,11 +53,14 @@ pub struct StoreView {
     pub ok: bool,
     /// Why not, in words.
     pub reason: Option<String>,
+    /// For how long it has not answered, when it does not.
+    #[serde(default)]
+    pub unanswered_seconds: Option<u64>,
 }
 
 impl Default for StoreView {
     fn default() -> StoreView {
-        StoreView { ok: true, reason: None }
+        StoreView { ok: true, reason: None, unanswered_seconds: None }
     }
 }
 
@@ -162,6 +165,13 @@ pub struct Counts {
     pub failed: u64,
     /// Canceled.
     pub canceled: u64,
+}
+
+impl Counts {
+    /// How many have not ended.
+    pub fn open(&self) -> u64 {
+        self.queued + self.running
+    }
 }
 
 /// One spec.

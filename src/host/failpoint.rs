@@ -1,9 +1,9 @@
-//! Places where a test lets this process end as `kill -9` ends it, and a machine that a test makes up: its boot, and that
-//! it has no cgroups. In debug builds only: in a release build nothing of this is left, neither code nor a look at the
-//! environment.
+//! Places where a test lets this process end as `kill -9` ends it, or wait as on a disk that blocks, and a machine that a
+//! test makes up: its boot, and that it has no cgroups. In debug builds only: in a release build nothing of this is left,
+//! neither code nor a look at the environment.
 //!
-//! `BOI_FAILPOINT=NAME=FILE` names one place. Whoever comes there first makes `FILE`, with its pid, and ends; who finds
-//! the file goes on. So it happens once, in the daemon or in a supervisor, which inherits the variable.
+//! `BOI_FAILPOINT=NAME=FILE` names one place. Whoever comes there first makes `FILE`, with its pid, and ends, or waits until
+//! it is emptied; who finds the file goes on. So it happens once, in the daemon or in a supervisor, which inherits the variable.
 
 use rustix::process::{Signal, getpid, getppid, kill_process};
 
@@ -32,6 +32,16 @@ pub fn hit_parent(name: &str) {
     }
 }
 
+/// Waits at the place `name`, when this process is the first to come there and a test wants that, until the file is empty.
+#[inline]
+pub fn hold(name: &str) {
+    if let Some(file) = fired(name) {
+        while file.metadata().is_ok_and(|file| file.len() > 0) {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+}
+
 /// The boot that a test pretends: `BOI_BOOT_ID`.
 #[cfg(debug_assertions)]
 pub fn boot_id() -> Option<String> {
@@ -55,22 +65,25 @@ pub fn is_without_cgroups() -> bool {
     pretended
 }
 
+/// The file that was made, if a test wants something to happen at this place and this process is the first there.
 #[cfg(debug_assertions)]
-fn fires(name: &str) -> bool {
+fn fired(name: &str) -> Option<std::path::PathBuf> {
     use std::io::Write;
-    let Some(wanted) = super::paths::variable("BOI_FAILPOINT") else { return false };
-    let Some((place, file)) = wanted.to_str().and_then(|wanted| wanted.split_once('=')) else { return false };
-    if place != name {
-        return false;
-    }
-    let made = std::fs::File::options().write(true).create_new(true).open(file);
-    made.is_ok_and(|mut file| writeln!(file, "{}", std::process::id()).is_ok())
+    let wanted = super::paths::variable("BOI_FAILPOINT")?;
+    let (_, path) = wanted.to_str()?.split_once('=').filter(|(place, _)| *place == name)?;
+    let mut file = std::fs::File::options().write(true).create_new(true).open(path).ok()?;
+    writeln!(file, "{}", std::process::id()).ok()?;
+    Some(path.into())
 }
 
 #[cfg(not(debug_assertions))]
 #[inline(always)]
-const fn fires(_name: &str) -> bool {
-    false
+const fn fired(_name: &str) -> Option<std::path::PathBuf> {
+    None
+}
+
+fn fires(name: &str) -> bool {
+    fired(name).is_some()
 }
 
 fn end() {

@@ -220,6 +220,11 @@ impl Home {
     }
 }
 
+/// The home that [`Home::command`] put a command's folder in.
+pub fn home_of_command(folder: &Path) -> &Path {
+    folder.ancestors().nth(4).unwrap_or(folder)
+}
+
 /// The agent's program that the environment names.
 pub fn claude_bin() -> Option<String> {
     env::var("CLAUDE_BIN").ok().filter(|value| !value.is_empty())

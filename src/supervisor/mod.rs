@@ -22,6 +22,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -56,19 +57,47 @@ pub fn main(dir: &CommandDir) -> ExitCode {
 
 fn supervise(dir: &CommandDir) -> io::Result<()> {
     let lock = take_lock(dir)?;
+    let ground = Ground::of(dir)?;
     failpoint::hit("supervisor.locked");
     detach()?;
     // Before anything is executed: on a full disk the end of the command could not be told later.
     files::reserve_record(&dir.exit_file())?;
     let end = match prepare(dir) {
-        Ok((request, command)) => run(dir, &request, command)?,
+        Ok((request, command)) => run(dir, ground, &request, command)?,
         Err(why) => not_executed(why),
     };
     failpoint::hit("supervisor.ended");
+    ground.keep(dir)?;
     files::write_record(&dir.exit_file(), &end, files::Durability::Power)?;
     failpoint::hit("supervisor.recorded");
     drop(lock);
     Ok(())
+}
+
+/// The home in which the command's folder is. A folder that is removed is made again, so that the command's end is
+/// known; in a home that is gone or another's by then, none is.
+#[derive(Debug, Clone, Copy)]
+struct Ground {
+    device: u64,
+    inode: u64,
+}
+
+impl Ground {
+    fn of(dir: &CommandDir) -> io::Result<Ground> {
+        let metadata = std::fs::metadata(paths::home_of_command(dir.path()))?;
+        Ok(Ground { device: metadata.dev(), inode: metadata.ino() })
+    }
+
+    fn keep(self, dir: &CommandDir) -> io::Result<()> {
+        if dir.path().exists() {
+            return Ok(());
+        }
+        let now = Ground::of(dir)?;
+        if (now.device, now.inode) != (self.device, self.inode) {
+            return Err(io::Error::other("its home was removed or replaced"));
+        }
+        files::private_dir(dir.path())
+    }
 }
 
 /// Moves the lock off standard input, so that no command inherits it.
@@ -127,11 +156,11 @@ fn prepare(dir: &CommandDir) -> Result<(Request, Command), String> {
     Ok((request, command))
 }
 
-fn run(dir: &CommandDir, request: &Request, mut command: Command) -> io::Result<CommandEnd> {
+fn run(dir: &CommandDir, ground: Ground, request: &Request, mut command: Command) -> io::Result<CommandEnd> {
     let own_pid = rustix::process::getpid().as_raw_nonzero().get();
     let supervisor = process::identity(own_pid).ok_or_else(|| io::Error::other("this process cannot be identified"))?;
     let mut watch = watch::Watch::new(dir, request)?;
-    let started_file = dir.started_file();
+    let folder = dir.clone();
     let cgroup = own_cgroup();
     let joined = cgroup.clone();
     let announce = move || {
@@ -142,7 +171,8 @@ fn run(dir: &CommandDir, request: &Request, mut command: Command) -> io::Result<
             process::identity(pid).ok_or_else(|| io::Error::other("this process cannot be identified"))?;
         let cgroup = joined.as_ref().filter(|cgroup| cgroup.join().is_ok()).map(|cgroup| cgroup.path().to_owned());
         let started = Started { version: RECORDS, supervisor: supervisor.clone(), command, cgroup };
-        files::write_record(&started_file, &started, files::Durability::Process)?;
+        ground.keep(&folder)?;
+        files::write_record(&folder.started_file(), &started, files::Durability::Process)?;
         failpoint::hit_with_parent("supervisor.started");
         Ok(())
     };

@@ -66,6 +66,7 @@ pub fn verdict(view: &ConfigView, verdict: &Verdict, color: bool) -> String {
         ReloadOutcome::Missing => lines.push(format!("missing: generation {generation} stays in force")),
         ReloadOutcome::Waiting => lines.push(format!("waiting: generation {generation} stays in force until then")),
     }
+    lines.extend(verdict.notes.iter().map(|note| format!("  {note}")));
     lines.extend(verdict.pending_restart.iter().map(|change| format!("  pending restart: {change}")));
     lines.extend(verdict.warnings.iter().map(|warning| format!("  warning: {warning}")));
     match &verdict.report {

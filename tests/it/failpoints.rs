@@ -1,12 +1,15 @@
 //! The daemon, or a supervisor, dies at each place of the crash protocol, and the spec is carried out as if nothing had
 //! happened: `src/host/failpoint.rs`.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 
 use serde_json::Value;
 
 use super::crash::rounds::{Victims, check, traced};
-use super::support::Sandbox;
+use super::support::{Sandbox, wait_for};
 
 /// An agent's task, verified, and a command's.
 const TASKS: &str = "
@@ -74,8 +77,56 @@ fn daemon_after_the_claim() {
 }
 
 #[test]
+fn daemon_between_the_branch_and_its_worktree() {
+    daemon_dies_at("branch.made");
+}
+
+#[test]
+fn daemon_between_a_worktree_and_its_files() {
+    daemon_dies_at("worktree.added");
+}
+
+#[test]
 fn daemon_after_the_worktree_was_laid() {
     daemon_dies_at("worktree.laid");
+}
+
+#[test]
+fn daemon_after_the_worktree_was_laid_and_the_next_has_another_folder_for_them() {
+    for point in ["branch.made", "worktree.added", "worktree.laid"] {
+        let mut sandbox = armed(point);
+        let id = sandbox.dispatch(&format!("title = 'Dies'\nrepo = 'repo'\n{TASKS}"));
+        sandbox.begin_daemon();
+        assert_eq!(sandbox.wait_for_daemon().signal(), Some(9), "{point}");
+        sandbox.write("boi/config.toml", "paths.worktrees = 'elsewhere'");
+        sandbox.start_daemon();
+        completed(&sandbox, &id);
+        assert_eq!(check(&sandbox, &[id], Victims::Daemon, point), 2);
+        let elsewhere = fs::read_dir(sandbox.path("boi/elsewhere")).into_iter().flatten().count();
+        assert_eq!(elsewhere, 0, "{point}");
+    }
+}
+
+#[test]
+fn a_worktree_that_was_laid_by_a_daemon_that_died_is_named_and_put_away() {
+    for point in ["branch.made", "worktree.added", "worktree.laid"] {
+        let mut sandbox = armed(point);
+        let id = sandbox.dispatch(&format!("title = 'Dies'\nrepo = 'repo'\n{TASKS}"));
+        sandbox.begin_daemon();
+        assert_eq!(sandbox.wait_for_daemon().signal(), Some(9), "{point}");
+        sandbox.write("boi/config.toml", "paths.worktrees = 'elsewhere'");
+        sandbox.good(&["cancel", &id]);
+        let spec = sandbox.spec(&id);
+        let folder = sandbox.path(&format!("boi/worktrees/{id}"));
+        assert_eq!(spec["status"], "canceled", "{point}: {spec:#}");
+        assert_eq!(spec["worktree"].as_str().map(Path::new), Some(folder.as_path()), "{point}: {spec:#}");
+        sandbox.good(&["clean"]);
+        assert!(!folder.exists() && !sandbox.exists(&format!("boi/attempts/{id}")), "{point}");
+        assert_eq!(sandbox.git("repo", &["for-each-ref", "--format=%(refname)"]), "refs/heads/main", "{point}");
+        assert!(sandbox.spec(&id)["worktree"].is_null(), "{point}");
+        assert_eq!(sandbox.git("repo", &["worktree", "list"]).lines().count(), 1, "{point}");
+        assert_eq!(sandbox.read("starts"), "", "{point}: nothing was run");
+    }
 }
 
 #[test]
@@ -166,6 +217,60 @@ fn daemon_between_a_supervisors_death_and_its_record() {
     let spec = completed(&sandbox, &id);
     check(&sandbox, &[id], Victims::Supervisors, "loss.seen");
     assert_eq!(tries(&sandbox, &spec), (2, vec![1, 2]), "one death is one try");
+}
+
+/// The queue hangs at `point` while `first` waits for it: whoever asks is told, what cannot do without it gives up, as
+/// `gives_up` does, and the daemon goes on.
+#[track_caller]
+fn the_queue_hangs_at(point: &str, first: &[&str], gives_up: &[&str]) -> Sandbox {
+    let mut sandbox = armed(point);
+    fs::set_permissions(sandbox.path("boi"), Permissions::from_mode(0o700)).unwrap();
+    sandbox.write("late.toml", "title = 'Late'\n[[tasks]]\nrun = 'true'");
+    sandbox.begin_daemon();
+    wait_for("it listens", || sandbox.exists("boi/boi.sock").then_some(()));
+    let waits = sandbox.begin(first);
+    wait_for("it hangs", || sandbox.exists("fired").then_some(()));
+    let said = wait_for("it is said", || {
+        let said = sandbox.good(&["status", "--json"]).json();
+        (said["store"]["ok"] == false).then_some(said)
+    });
+    assert!(said["store"]["unanswered_seconds"].as_u64().is_some_and(|seconds| seconds >= 3), "{said:#}");
+    assert!(!said["daemon"].is_null());
+    let db = sandbox.path("boi/state/boi.db").display().to_string();
+    let told = |text: &str| {
+        for part in ["the daemon answers, but its queue has not answered for", &db] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    };
+    told(&sandbox.good(&["status"]).out);
+    told(&sandbox.good(&["daemon", "status"]).out);
+    let said = sandbox.boi(&["doctor"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    told(&said.out);
+    let said = sandbox.boi(gives_up);
+    assert_eq!(said.code, Some(4), "{said:?}");
+    told(&said.err);
+    sandbox.write("fired", "");
+    waits.end();
+    wait_for("it answers", || (sandbox.good(&["status", "--json"]).json()["store"]["ok"] == true).then_some(()));
+    sandbox.good(&["doctor"]);
+    sandbox
+}
+
+#[test]
+fn a_queue_that_does_not_write_is_named() {
+    let sandbox = the_queue_hangs_at("store.commit", &["dispatch", "late.toml"], &["pause"]);
+    // What was given up is done all the same, and the loop knows it.
+    wait_for("it is paused", || (sandbox.good(&["status", "--json"]).json()["paused"] == true).then_some(()));
+    let id = sandbox.dispatch("title = 'Waits'\n[[tasks]]\nrun = 'true'");
+    assert_eq!(sandbox.spec(&id)["status"], "queued");
+    sandbox.good(&["resume"]);
+    sandbox.wait_for_status(&id, "completed");
+}
+
+#[test]
+fn a_queue_that_cannot_be_read_is_named() {
+    the_queue_hangs_at("store.read", &["status"], &["status", "SFFFF"]);
 }
 
 #[test]

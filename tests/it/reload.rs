@@ -73,6 +73,13 @@ fn reload_tells_what_came_of_it_also_when_the_watch_was_first() {
     fs::remove_file(sandbox.path("boi/config.toml")).unwrap();
     let defaults = sandbox.good(&["daemon", "reload"]);
     assert!(defaults.out.contains("spawns_per_tick: 2 -> 4"), "{defaults:?}");
+    let absent = format!("no {}: the defaults are in force", sandbox.path("boi/config.toml").display());
+    let back = "max_output_mb is 512 again, as in force: it needs no restart any more";
+    for told in [&absent, back] {
+        assert!(defaults.out.contains(told) && sandbox.read("daemon.err").contains(told), "{told}: {defaults:?}");
+    }
+    let again = sandbox.good(&["daemon", "reload"]);
+    assert!(again.out.contains(&absent) && !again.out.contains(back), "{again:?}");
 }
 
 #[test]
@@ -167,6 +174,13 @@ fn a_frozen_key_needs_a_restart_and_then_counts() {
     sandbox.start_daemon();
     sandbox.good(&["config", "set", "retry_count", "0"]);
     config(&sandbox, "pending", |config| config["pending_restart"][0] == "retry_count: 3 -> 0");
+    sandbox.good(&["config", "set", "paths.db", "other.db"]);
+    config(&sandbox, "pending too", |config| config["pending_restart"].as_array().unwrap().len() == 2);
+    sandbox.good(&["config", "set", "paths.db", ""]);
+    config(&sandbox, "put back", |config| config["pending_restart"].as_array().unwrap().len() == 1);
+    let said = sandbox.good(&["daemon", "reload"]).out;
+    assert!(said.contains("paths.db is \"\" again, as in force: it needs no restart any more"), "{said}");
+    assert!(said.contains("pending restart: retry_count: 3 -> 0"), "{said}");
     sandbox.stop_daemon(Signal::TERM);
     sandbox.start_daemon();
     let id = sandbox.dispatch("title = 'Fails'\n[[tasks]]\nrun = 'false'");

@@ -1,5 +1,8 @@
 //! The daemon in the background: started, asked, restarted under its workers, stopped.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::support::{Sandbox, lives, pid_in, wait_for};
@@ -134,8 +137,28 @@ fn another_database_is_refused_while_the_old_one_has_specs() {
     assert!(lives(pid) && !sandbox.exists("boi/q/other.db"));
     let said = sandbox.good(&["daemon", "stop", "--json"]).json();
     assert_eq!(said["stopped"][0].as_str(), Some(id.as_str()), "{said}");
-    let said = sandbox.boi(&["daemon", "start"]);
-    assert!(said.code == Some(1) && said.err.contains("0 running and 1 queued"), "{said:?}");
+    // Whoever begins on it, and also after a command that wrote to the new queue.
+    sandbox.write("b.toml", "title = 'B'\n[[tasks]]\nrun = 'true'");
+    let recorded = sandbox.read("boi/state/queue-at");
+    for arguments in [
+        &["daemon", "start"][..],
+        &["daemon", "run", "--foreground"],
+        &["dispatch", "b.toml"],
+        &["daemon", "run", "--foreground"],
+        &["run", "b.toml"],
+    ] {
+        let said = sandbox.boi(arguments);
+        assert_eq!(sandbox.read("boi/state/queue-at"), recorded);
+        if arguments[0] == "dispatch" {
+            assert_eq!(said.code, Some(0), "{said:?}");
+            continue;
+        }
+        assert_eq!(said.code, Some(1), "{said:?}");
+        for part in ["the last daemon had 0 running and 1 queued spec in", "put `paths.db` back"] {
+            assert!(said.err.contains(part), "{part}: {said:?}");
+        }
+        assert_eq!(sandbox.read("boi/pids/daemon.pid"), "", "it ended in order");
+    }
     sandbox.write("boi/config.toml", "");
     sandbox.good(&["cancel", &id]);
     sandbox.write("boi/config.toml", "paths.db = 'q/other.db'");
@@ -201,6 +224,31 @@ fn a_daemon_that_hangs_is_noticed() {
     };
     noticed(&[&["status"], &["dispatch", "spec.toml"], &["daemon", "status"], &["daemon", "start"]]);
     noticed(&[&["daemon", "stop"]]);
+}
+
+#[test]
+fn a_daemon_that_is_stopped_is_given_up_and_named() {
+    let sandbox = Sandbox::new("");
+    fs::set_permissions(sandbox.path("boi"), Permissions::from_mode(0o700)).unwrap();
+    sandbox.background(&["daemon", "start"]);
+    let daemon = pid_in(&sandbox.path("boi/pids/daemon.pid"));
+    let signal = |signal| kill_process(Pid::from_raw(daemon).unwrap(), signal).unwrap();
+    signal(Signal::STOP);
+    let commands = [(&["status"][..], 4), (&["daemon", "status"], 4), (&["daemon", "restart"], 4), (&["doctor"], 1)];
+    let begun: Vec<_> = commands.iter().map(|(command, code)| (sandbox.begin(command), *code)).collect();
+    let said: Vec<_> = begun.into_iter().map(|(one, code)| (one.end(), code)).collect();
+    signal(Signal::CONT);
+    for (said, code) in said {
+        assert_eq!(said.code, Some(code), "{said:?}");
+        let all = format!("{}{}", said.out, said.err);
+        for part in [
+            &format!("the daemon (pid {daemon}) is stopped, and has not answered for 30 s"),
+            &format!("`kill -CONT {daemon}` wakes a stopped one"),
+        ] {
+            assert!(all.contains(part), "{part}: {said:?}");
+        }
+    }
+    sandbox.good(&["doctor"]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -44,6 +45,10 @@ fn a_database_that_vanishes_holds_new_starts_and_comes_back() {
     fs::rename(&db, &aside).unwrap();
     let reason = store(&sandbox, false)["reason"].to_string();
     assert!(reason.contains("boi.db is gone"), "{reason}");
+    let said = sandbox.boi(&["doctor", "--json"]);
+    let findings = said.json()["findings"].as_array().unwrap().clone();
+    let told = findings.iter().find(|finding| finding["kind"] == "daemon").map(|finding| finding["what"].to_string());
+    assert!(said.code == Some(1) && told.is_some_and(|what| what.contains("boi.db is gone")), "{findings:#?}");
     let shown = sandbox.good(&["status"]).out;
     assert!(shown.contains("is gone: put it back where it was; nothing new is started"), "{shown}");
     sandbox.write("quick.toml", QUICK);
@@ -240,17 +245,80 @@ fn a_command_whose_folder_was_removed_is_not_started_a_second_time() {
 }
 
 #[test]
-fn a_command_whose_folder_was_removed_under_its_daemon_is_carried_out_again_when_it_has_ended() {
+fn a_command_whose_folder_was_removed_under_its_daemon_counts_once() {
     let mut sandbox = Sandbox::new("");
     sandbox.start_daemon();
     let id = sandbox.dispatch(&barrier(&sandbox));
     let pid = pid_in(&sandbox.path("pid"));
-    fs::remove_dir_all(sandbox.path(&format!("boi/attempts/{id}/1"))).unwrap();
+    let folder = format!("boi/attempts/{id}/1");
+    fs::remove_dir_all(sandbox.path(&folder)).unwrap();
     assert!(lives(pid));
     sandbox.write("go", "");
     let spec = sandbox.wait_for_status(&id, "completed");
     assert_eq!((&spec["attempt"], &spec["tasks"][0]["tries"]), (&1.into(), &1.into()));
-    assert_eq!(sandbox.read("starts"), "x\nx\n", "how it ended could not be told");
+    assert_eq!(sandbox.read("starts"), "x\n", "the command ran once");
+    let log = sandbox.read("daemon.err");
+    assert!(log.contains("what the command had printed is lost, how it ended counts"), "{log}");
+    let mode = fs::metadata(sandbox.path(&folder)).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[test]
+fn an_agent_whose_folder_was_removed_runs_once_for_each_try() {
+    let mut sandbox = Sandbox::new("");
+    sandbox.start_daemon();
+    let at = |name: &str| sandbox.path(name).display().to_string();
+    let id = sandbox.dispatch(&format!(
+        "title = 'Agent'\nrepo = 'repo'\n[[tasks]]\nprompt = '@@touch {}@@ @@wait {}@@ @@write one 1@@'",
+        at("begun"),
+        at("go")
+    ));
+    wait_for("the agent has begun", || sandbox.exists("begun").then_some(()));
+    fs::remove_dir_all(sandbox.path(&format!("boi/attempts/{id}"))).unwrap();
+    sandbox.write("go", "");
+    let spec = sandbox.wait_for_status(&id, "completed");
+    let trace = sandbox.read("trace");
+    let begun: Vec<Value> =
+        trace.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["try"].clone()).collect();
+    let tries: Vec<Value> = (1..=spec["tasks"][0]["tries"].as_u64().unwrap()).map(|n| n.to_string().into()).collect();
+    assert_eq!(begun, tries, "{spec:#}");
+}
+
+#[test]
+fn what_is_left_of_a_command_is_ended_when_its_folder_and_its_supervisor_are_gone() {
+    let mut sandbox = Sandbox::new("stop_grace_seconds = 1");
+    sandbox.start_daemon();
+    let at = |name: &str| sandbox.path(name).display().to_string();
+    let id = sandbox.dispatch(&format!(
+        "title = 'Both go'\nrepo = 'repo'\n[[tasks]]\nrun = '''echo x >> {}; test -e {} && exit 0; echo $PPID > {}; \
+         echo $$ > {}; sleep 1000'''",
+        at("starts"),
+        at("go"),
+        at("supervisor"),
+        at("pid")
+    ));
+    let pid = pid_in(&sandbox.path("pid"));
+    fs::remove_dir_all(sandbox.path(&format!("boi/attempts/{id}"))).unwrap();
+    sandbox.write("go", "");
+    let supervisor = Pid::from_raw(pid_in(&sandbox.path("supervisor"))).unwrap();
+    kill_process(supervisor, Signal::KILL).unwrap();
+    let spec = sandbox.wait_for_status(&id, "completed");
+    assert!(!lives(pid), "ended before the next try");
+    assert_eq!((&spec["attempt"], &spec["tasks"][0]["tries"]), (&1.into(), &2.into()), "{spec:#}");
+    assert_eq!(sandbox.read("starts"), "x\nx\n");
+}
+
+#[test]
+fn a_command_whose_folder_was_removed_can_be_canceled() {
+    let mut sandbox = Sandbox::new("stop_grace_seconds = 1");
+    sandbox.start_daemon();
+    let id = sandbox.dispatch(&barrier(&sandbox));
+    let pid = pid_in(&sandbox.path("pid"));
+    fs::remove_dir_all(sandbox.path("boi/attempts")).unwrap();
+    sandbox.good(&["cancel", &id]);
+    assert_eq!(sandbox.spec(&id)["status"], "canceled");
+    assert!(!lives(pid));
+    assert_eq!(sandbox.read("starts"), "x\n");
 }
 
 #[test]

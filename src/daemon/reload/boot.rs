@@ -49,6 +49,7 @@ pub fn boot(home: &Home, flags: &Flags) -> Result<Booted, ConfigError> {
         errors,
         report: None,
         warnings,
+        notes: Vec::new(),
         micros: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
     };
     let (disk, refusal) = match settled(&path) {

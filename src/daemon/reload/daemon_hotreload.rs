@@ -137,6 +137,23 @@ fn a_frozen_change_alone_is_pending_and_makes_no_generation() {
 }
 
 #[test]
+fn a_frozen_key_that_is_put_back_is_said_to_need_no_restart_once_to_each() {
+    let mut scene = Scene::new("");
+    scene.saved("max_output_mb = 1\nretry_count = 9\n");
+    let back = ["max_output_mb is 512 again, as in force: it needs no restart any more"];
+    let log = logged(|| assert_eq!(scene.saved("retry_count = 9\n").notes, back));
+    assert_eq!(log.matches(back[0]).count(), 1, "{log}");
+    let mut again = || scene.judge(Content::Bytes(b"retry_count = 9\n".to_vec()), Trigger::Signal).notes;
+    let log = logged(|| assert_eq!(again(), back, "who asks is told, though the watch was first"));
+    assert!(!log.contains(back[0]), "{log}");
+    assert!(again().is_empty(), "and not again");
+    // Changed once more before anybody asked: there is nothing to tell.
+    scene.saved("");
+    scene.saved("retry_count = 8\n");
+    assert!(scene.judge(Content::Bytes(b"retry_count = 8\n".to_vec()), Trigger::Signal).notes.is_empty());
+}
+
+#[test]
 fn a_bad_file_keeps_the_old_values_and_logs_the_error_once() {
     let mut scene = Scene::new("max_workers = 3\n");
     let bad = "max_wokers = 6\nspawns_per_tick = 0\nlog = 5\n";
@@ -170,8 +187,13 @@ fn a_missing_file_at_sighup_gives_defaults_without_a_crash_and_alone_changes_not
         scene.judge.asked();
         let verdict = scene.judge(Content::Bytes(Vec::new()), Trigger::Signal);
         assert_eq!((verdict.outcome, verdict.answers), (ReloadOutcome::Applied, 1));
+        let path = scene.home().config_file();
+        assert_eq!(verdict.notes, [format!("{} is empty: the defaults are in force", path.display())]);
+        fs::remove_file(&path).unwrap();
+        let verdict = scene.judge(Content::Bytes(Vec::new()), Trigger::Signal);
+        assert_eq!(verdict.notes, [format!("no {}: the defaults are in force", path.display())]);
     });
-    assert!(log.contains("max_workers: 3 -> 5"), "{log}");
+    assert!(log.contains("max_workers: 3 -> 5") && log.contains("config.toml: the defaults are in force"), "{log}");
     assert_eq!(scene.config().max_workers, Config::default().max_workers);
 }
 

@@ -56,6 +56,10 @@ pub struct Judge {
     keeper: Keeper,
     asked: u64,
     in_force: Option<String>,
+    /// What waits for a restart.
+    pending: Vec<Change>,
+    /// What waited and is as in force again, since a SIGHUP was answered last: who asks then may not have seen it.
+    restored: Vec<Change>,
     /// The last content that was rejected, so that it is complained about once.
     rejected: Option<Hash>,
 }
@@ -74,6 +78,8 @@ impl Judge {
             validate,
             flags: booted.flags.clone(),
             asked: 0,
+            pending: Vec::new(),
+            restored: Vec::new(),
             rejected: None,
         };
         if let Some(bytes) = &booted.bytes {
@@ -132,6 +138,7 @@ impl Judge {
             errors: Vec::new(),
             report: None,
             warnings: Vec::new(),
+            notes: Vec::new(),
             micros: 0,
         };
         match &content {
@@ -190,6 +197,12 @@ impl Judge {
         }
         self.in_force = Some(hex(&on_disk));
         verdict.hash_in_force.clone_from(&self.in_force);
+        if bytes.is_empty() {
+            let note = self.defaults();
+            info!(attempt = verdict.attempt, "configuration: {note}");
+            verdict.notes.push(note);
+        }
+        verdict.notes.extend(self.restore(&pending_restart, verdict.trigger));
         (verdict.pending_restart, verdict.warnings) = (pending_restart, warnings);
         if applied.is_empty() {
             info!(generation = before.generation, attempt = verdict.attempt, "configuration unchanged");
@@ -211,6 +224,37 @@ impl Judge {
                 );
             }
             verdict.changed = applied;
+        }
+    }
+
+    /// What is said when there is nothing to read.
+    fn defaults(&self) -> String {
+        let path = self.path();
+        let why = match path.exists() {
+            true => format!("{} is empty", path.display()),
+            false => format!("no {}", path.display()),
+        };
+        let but = if self.flags.shown().is_empty() { "" } else { ", but for what the daemon's command line sets" };
+        format!("{why}: the defaults are in force{but}")
+    }
+
+    /// Takes down what waits for a restart now; returns what is to be said of what does not wait any more.
+    fn restore(&mut self, pending: &[Change], trigger: Trigger) -> Vec<String> {
+        let waits = |change: &Change| pending.iter().any(|pending| pending.key == change.key);
+        let in_words = |change: &Change| {
+            let Change { key, old, .. } = change;
+            format!("{key} is {old} again, as in force: it needs no restart any more")
+        };
+        let before = std::mem::replace(&mut self.pending, pending.to_vec());
+        let now: Vec<Change> = before.into_iter().filter(|change| !waits(change)).collect();
+        for change in &now {
+            info!("configuration: {}", in_words(change));
+        }
+        self.restored.retain(|change| !waits(change) && now.iter().all(|now| now.key != change.key));
+        self.restored.extend(now.iter().cloned());
+        match trigger {
+            Trigger::Signal => self.restored.drain(..).map(|change| in_words(&change)).collect(),
+            _ => now.iter().map(in_words).collect(),
         }
     }
 

@@ -1,12 +1,14 @@
 //! The steps of a worker that are commands: what is run, and what its end comes to.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use tokio::sync::watch;
 use tracing::warn;
 
 use super::super::Order;
 use super::super::command::{self, Job, Ran};
+use super::strays::Outwaited;
 use super::{Done, Worker, WorkerError};
 use crate::decide::agent::{self, exit};
 use crate::decide::{prompt, step, text};
@@ -53,7 +55,7 @@ impl Worker {
         let mut job = self.job(argv, prompt, task.timeout_minutes)?;
         job.variables.push(("BOI_TASK", task.id.clone()));
         job.variables.push(("BOI_TRY", try_number.to_string()));
-        let (end, reading) = match self.run(&job, orders, is_agent).await? {
+        let (end, reading) = match self.run(&mut job, orders, is_agent).await? {
             Ran::Ended(end, reading) => (end, reading),
             Ran::Detached => return Ok(Done::Detached),
             Ran::NotStarted(error) => return Ok(Done::NotStarted(error.to_string())),
@@ -92,7 +94,7 @@ impl Worker {
         if let Some((task, try_number)) = task {
             job.variables.extend([("BOI_TASK", task.to_owned()), ("BOI_TRY", try_number.to_string())]);
         }
-        let end = match self.run(&job, orders, false).await? {
+        let end = match self.run(&mut job, orders, false).await? {
             Ran::Ended(end, _) => end,
             Ran::Detached => return Ok(Done::Detached),
             Ran::NotStarted(error) => return Ok(Done::NotStarted(error.to_string())),
@@ -112,9 +114,11 @@ impl Worker {
         Done::Event(step::Event::CutOff { ended })
     }
 
-    async fn run(&self, job: &Job, orders: &mut watch::Receiver<Order>, follow: bool) -> Result<Ran, WorkerError> {
-        if !self.outwait_stray(job, orders).await? {
-            return Ok(Ran::Detached);
+    async fn run(&self, job: &mut Job, orders: &mut watch::Receiver<Order>, follow: bool) -> Result<Ran, WorkerError> {
+        match self.outwait_stray(job, orders).await? {
+            Outwaited::Nobody => {}
+            Outwaited::Ended { marker } => job.outwaited = marker,
+            Outwaited::Left => return Ok(Ran::Detached),
         }
         let what = "cannot run the command under its supervisor";
         command::run(job, orders, follow).await.map_err(|source| WorkerError::Io { what, source })
@@ -142,6 +146,8 @@ impl Worker {
             prompt,
             variables: vec![("BOI_SPEC", fence.spec.to_string()), ("BOI_ATTEMPT", fence.attempt.to_string())],
             boot: self.position.boot.clone(),
+            outwaited: None,
+            shared: Arc::clone(&self.shared),
         })
     }
 

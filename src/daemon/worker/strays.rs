@@ -1,7 +1,7 @@
 //! A command whose folder was removed while it ran: found by its supervisor's command line, and outwaited.
 //!
 //! The records say then that nothing was ever executed, which would start the command a second time beside the first.
-//! With the folder made anew, the supervisor leaves its exit record there.
+//! The supervisor leaves its exit record in the folder all the same.
 
 use std::time::Duration;
 
@@ -17,44 +17,59 @@ use crate::host::process::{self, tree};
 /// How often it is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
+/// Who carried out a command whose records are gone.
+pub(super) enum Outwaited {
+    /// Nobody was found.
+    Nobody,
+    /// Its supervisor has ended; what is left of the command carries the marker.
+    Ended { marker: Option<String> },
+    /// The daemon leaves first.
+    Left,
+}
+
 impl Worker {
-    /// Waits until nobody carries out `job` whose records are gone; `false` when the daemon leaves first.
+    /// Waits until nobody carries out `job` whose records are gone.
     pub(super) async fn outwait_stray(
         &self,
         job: &Job,
         orders: &mut watch::Receiver<Order>,
-    ) -> Result<bool, WorkerError> {
+    ) -> Result<Outwaited, WorkerError> {
         // Only a command that an earlier worker began can have a supervisor already.
         let begun = &self.claimed.position;
         if !begun.awaiting || begun.commands != self.position.commands || job.dir.request_file().exists() {
-            return Ok(true);
+            return Ok(Outwaited::Nobody);
         }
         let io_error = |source| WorkerError::Io { what: "cannot look for the command whose folder is gone", source };
         let folder = job.dir.path().to_owned();
         let found = tokio::task::spawn_blocking(move || tree::supervisors().into_iter().find(|one| one.dir == folder));
-        let Some(stray) = found.await.map_err(|error| io_error(std::io::Error::other(error)))? else { return Ok(true) };
-        let Some(target) = process::target(&stray.who).map_err(io_error)? else { return Ok(true) };
+        let Some(stray) = found.await.map_err(|error| io_error(std::io::Error::other(error)))? else {
+            return Ok(Outwaited::Nobody);
+        };
+        let Some(target) = process::target(&stray.who).map_err(io_error)? else {
+            return Ok(Outwaited::Nobody);
+        };
+        let marker = tree::marker(stray.who.pid).filter(|_| target.lives());
         warn!(
             spec = %self.claimed.fence.spec, supervisor = stray.who.pid, folder = %job.dir.path().display(),
-            "the folder of a running command was removed: its output is lost, its end is waited for",
+            "the folder of a running command was removed: what the command had printed is lost, its end is waited for",
         );
         let mut told = false;
         while target.lives() {
             match *orders.borrow_and_update() {
                 Order::Work => {}
-                Order::Detach => return Ok(false),
+                Order::Detach => return Ok(Outwaited::Left),
                 Order::Cancel | Order::Stop if told => {}
                 Order::Cancel | Order::Stop => told = target.send(Signal::TERM).map_err(io_error)?,
             }
             tokio::select! {
                 // Cancel-safe: the order stays in the channel.
                 changed = orders.changed() => if changed.is_err() {
-                    return Ok(false);
+                    return Ok(Outwaited::Left);
                 },
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
         }
         info!(spec = %self.claimed.fence.spec, "the command whose folder was removed has ended");
-        Ok(true)
+        Ok(Outwaited::Ended { marker })
     }
 }

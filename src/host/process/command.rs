@@ -39,7 +39,10 @@ pub struct CommandLock(File);
 
 /// A running supervisor.
 #[derive(Debug)]
-pub struct Supervisor(Handle);
+pub struct Supervisor {
+    handle: Handle,
+    marker: Option<String>,
+}
 
 #[derive(Debug)]
 enum Handle {
@@ -93,6 +96,11 @@ impl CommandDir {
         self.0.join("exit")
     }
 
+    /// The marker that its supervisor and all that descends from it carry.
+    fn marker_file(&self) -> PathBuf {
+        self.0.join("marker")
+    }
+
     /// What it printed.
     pub fn output_file(&self) -> PathBuf {
         self.0.join("output")
@@ -115,7 +123,7 @@ impl CommandDir {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
-                return Ok((Evidence { lock_held: true, exit: None, other_boot, started: None }, None));
+                return Ok((Evidence { lock_held: true, exit: None, other_boot, started: None, removed: false }, None));
             }
             Err(error) => return Err(error.into()),
         }
@@ -124,7 +132,7 @@ impl CommandDir {
             true => Remains::Alive,
             false => Remains::Gone,
         });
-        Ok((Evidence { lock_held: false, exit, other_boot, started }, Some(CommandLock(file))))
+        Ok((Evidence { lock_held: false, exit, other_boot, started, removed: false }, Some(CommandLock(file))))
     }
 
     /// What its supervisor had to say of itself.
@@ -144,8 +152,9 @@ impl CommandDir {
         if let Some(prompt) = prompt {
             files::write_private(&self.prompt_file(), prompt.as_bytes())?;
         }
-        self.forget_earlier_cgroup();
-        files::write_private(&self.0.join("marker"), marker.as_bytes())?;
+        // Of a supervisor that died before it executed anything. What cannot be removed is empty, and costs nothing.
+        self.remove_cgroup().ok();
+        files::write_private(&self.marker_file(), marker.as_bytes())?;
         files::write_record(&self.request_file(), request, files::Durability::Process)?;
         let mut command = Command::new(own_program()?);
         // Its words are for whoever looks into what went wrong: without a file for them it does its work as well.
@@ -158,26 +167,42 @@ impl CommandDir {
         let child = command.spawn()?;
         let handle =
             pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).map_err(io::Error::from).and_then(watched);
-        Ok(Supervisor(match handle {
+        let handle = match handle {
             Ok(handle) => Handle::Own(handle, child),
             Err(_) => Handle::Unwatched(child),
-        }))
+        };
+        Ok(Supervisor { handle, marker: Some(marker.to_owned()) })
     }
 
     /// The supervisor that was found alive; `None` while it has not recorded itself, or when it is gone.
     pub fn adopt(&self) -> io::Result<Option<Supervisor>> {
         let Some(started) = self.started()? else { return Ok(None) };
         let Some(handle) = super::open(&started.supervisor)? else { return Ok(None) };
-        Ok(Some(Supervisor(Handle::Found(watched(handle)?))))
+        Ok(Some(Supervisor { handle: Handle::Found(watched(handle)?), marker: self.marker()? }))
+    }
+
+    fn marker(&self) -> io::Result<Option<String>> {
+        match std::fs::read_to_string(self.marker_file()) {
+            Ok(marker) => Ok(Some(marker)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes the folder again where it was removed under a command whose supervisor has ended, with the `marker` that what
+    /// is left of the command carries. Returns whether it was removed: what its supervisor could still record is there.
+    pub fn restore(&self, marker: &str) -> io::Result<bool> {
+        if self.request_file().exists() {
+            return Ok(false);
+        }
+        files::private_dir(&self.0)?;
+        files::write_private(&self.marker_file(), marker.as_bytes())?;
+        Ok(true)
     }
 
     /// The processes that are left of a command whose supervisor died.
     pub fn remains(&self) -> io::Result<Vec<Identity>> {
-        let mut left: Vec<Identity> = match std::fs::read_to_string(self.0.join("marker")) {
-            Ok(marker) => tree::marked(&marker),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(error),
-        };
+        let mut left: Vec<Identity> = self.marker()?.map(|marker| tree::marked(&marker)).unwrap_or_default();
         left.extend(self.cgroup()?.map(|cgroup| cgroup.processes()).unwrap_or_default());
         if let Some(command) = self.started()?.map(|started| started.command) {
             let below = tree::descendants(command.pid);
@@ -207,25 +232,25 @@ impl CommandDir {
         self.cgroup()?.map_or(Ok(()), |cgroup| cgroup.remove())
     }
 
-    /// Of a supervisor that died before it executed anything. What cannot be removed is empty, and costs nothing.
-    fn forget_earlier_cgroup(&self) {
-        if let Ok(marker) = std::fs::read_to_string(self.0.join("marker"))
-            && let Ok(base) = cgroup::base()
-            && let Some(cgroup) = Cgroup::of(&base, &marker)
-        {
-            cgroup.remove().ok();
-        }
-    }
-
+    /// The command's own cgroup, if there is one: as recorded, or, without a record, where one would be made now.
     fn cgroup(&self) -> io::Result<Option<Cgroup>> {
-        Ok(self.started()?.and_then(|started| Cgroup::at(&started.cgroup?)))
+        if let Some(started) = self.started()? {
+            return Ok(started.cgroup.and_then(|cgroup| Cgroup::at(&cgroup)));
+        }
+        let Some(marker) = self.marker()? else { return Ok(None) };
+        Ok(cgroup::base().ok().and_then(|base| Cgroup::of(&base, &marker)))
     }
 }
 
 impl Supervisor {
+    /// The marker that it and all that descends from it carry.
+    pub fn marker(&self) -> Option<&str> {
+        self.marker.as_deref()
+    }
+
     /// Waits for its end. Dropped midway, nothing is lost: an end that was not taken note of is seen again.
     pub async fn ended(&mut self) -> io::Result<()> {
-        match &mut self.0 {
+        match &mut self.handle {
             Handle::Found(handle) => {
                 let _ready = handle.readable().await?;
             }
@@ -244,7 +269,7 @@ impl Supervisor {
 
     /// Asks it to end its command's tree and to record that.
     pub fn terminate(&mut self) -> io::Result<()> {
-        let sent = match &mut self.0 {
+        let sent = match &mut self.handle {
             Handle::Found(handle) | Handle::Own(handle, _) => pidfd_send_signal(handle.as_fd(), Signal::TERM),
             // The pid of a child is nobody else's until the child was waited for.
             Handle::Unwatched(child) => match child.try_wait()? {
@@ -276,7 +301,7 @@ mod tests {
     #[tokio::test]
     async fn a_supervisor_that_cannot_be_watched_is_ended_and_waited_for() {
         let child = Command::new("sleep").arg("1000").spawn().unwrap();
-        let mut supervisor = Supervisor(Handle::Unwatched(child));
+        let mut supervisor = Supervisor { handle: Handle::Unwatched(child), marker: None };
         supervisor.terminate().unwrap();
         supervisor.ended().await.unwrap();
         supervisor.ended().await.unwrap();

@@ -76,6 +76,11 @@ pub fn lives(identity: &Identity) -> bool {
     identity.boot_id == clock::boot_id() && matches_now(identity)
 }
 
+/// Whether a signal has stopped the process that has `pid` now.
+pub fn is_stopped(pid: i32) -> bool {
+    tree::stat(pid).is_some_and(|stat| matches!(stat.state, b'T' | b't'))
+}
+
 /// When the machine was started, as an identity of the boot where the kernel gives none: it never repeats.
 #[cfg(not(target_os = "linux"))]
 pub fn boot_time() -> Option<String> {

@@ -105,16 +105,21 @@ pub fn supervisors() -> Vec<Supervising> {
 
 /// Every living process that carries any command's marker, which the second is.
 pub fn all_marked() -> Vec<(Identity, String)> {
-    let prefix = format!("{MARKER}=");
     let identify = |pid| stat(pid).filter(|stat| stat.state != b'Z').map(|stat| identity(pid, &stat));
     let look = |pid: i32| {
         let who = identify(pid)?;
-        let bytes = fs::read(format!("/proc/{pid}/environ")).ok()?;
-        let marker = bytes.split(|&byte| byte == 0).find_map(|variable| variable.strip_prefix(prefix.as_bytes()))?;
-        let marker = String::from_utf8(marker.to_vec()).ok()?;
+        let marker = marker(pid)?;
         (identify(pid).as_ref() == Some(&who)).then_some((who, marker))
     };
     pids().filter_map(look).collect()
+}
+
+/// The marker that the process with this pid carries in its environment.
+pub fn marker(pid: i32) -> Option<String> {
+    let prefix = format!("{MARKER}=");
+    let bytes = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let marker = bytes.split(|&byte| byte == 0).find_map(|variable| variable.strip_prefix(prefix.as_bytes()))?;
+    String::from_utf8(marker.to_vec()).ok()
 }
 
 fn identity(pid: i32, stat: &Stat) -> Identity {

@@ -9,6 +9,7 @@
 mod conformance;
 mod end;
 mod file;
+mod pending;
 mod read;
 mod schema;
 mod sqlite;
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::pending::Pending;
 #[cfg(test)]
 pub(crate) use self::sqlite::Occupied;
 pub use self::sqlite::{Access, SqliteStore};
@@ -187,6 +189,18 @@ pub enum StoreError {
     Homeless {
         /// The home.
         home: PathBuf,
+    },
+    /// A verb has been under way for long: the disk blocks.
+    #[error(
+        "the daemon answers, but its queue has not answered for {seconds} s: {}; look at the disk that it is on: the daemon \
+         goes on by itself when that answers",
+        path.display()
+    )]
+    Silent {
+        /// The database's file.
+        path: PathBuf,
+        /// For so long.
+        seconds: u64,
     },
     /// Another process writes to the database.
     #[error("the queue {} is in use by another boi process", path.display())]
@@ -367,6 +381,9 @@ pub trait Store: Send + Sync {
 
     /// Whether the queue is still where it was opened. Costs next to nothing.
     fn look(&self) -> Result<(), StoreError>;
+
+    /// The verbs under way, of whoever says so.
+    fn pending(&self) -> &Pending;
 
     /// Writes something that says nothing, to learn whether writing works.
     fn probe(&self, now: Timestamp) -> Result<(), StoreError>;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::file::{self, Anchor, connect, lock};
+use super::pending::Pending;
 use super::writer::Writer;
 use super::{
     Canceled, Claimed, CommandRow, Fence, Filter, GiveBack, Listing, Place, Store, StoreError, end, read, schema, write,
@@ -22,8 +23,8 @@ use crate::domain::id::SpecId;
 use crate::domain::spec::Spec;
 use crate::domain::time::Timestamp;
 use crate::domain::view::Counts;
-use crate::host::files;
 use crate::host::paths::Home;
+use crate::host::{failpoint, files};
 
 /// How long another process may hold the database's own lock.
 const BUSY: Duration = Duration::from_secs(5);
@@ -47,6 +48,7 @@ pub struct SqliteStore {
     scheduler: Arc<Mutex<Connection>>,
     /// `Err`: why there is none.
     writer: Result<Writer, String>,
+    pending: Pending,
     /// The writer's lock of a store that cannot write.
     _stuck: Option<File>,
 }
@@ -62,7 +64,9 @@ impl SqliteStore {
             signs.extend([home.attempts(), home.worktrees().to_owned()]);
         }
         let store = SqliteStore::open_unless(home.db(), access, &signs)?;
-        if !recorded && access != Access::Read {
+        let open_elsewhere = || SqliteStore::left_behind(home).is_some_and(|(_, counts)| counts.open() > 0);
+        // Who looks for specs that nobody goes on with finds the queue that holds them.
+        if !recorded && access != Access::Read && !open_elsewhere() {
             // Without room for it there is one sign less.
             drop(files::replace(&record, path, files::Durability::Process));
         }
@@ -123,7 +127,8 @@ impl SqliteStore {
             checked => checked?,
         }
         let [reader, scheduler] = [reader, scheduler].map(|connection| Arc::new(Mutex::new(connection)));
-        Ok(SqliteStore { path: path.to_owned(), anchor, reader, scheduler, writer, _stuck: None })
+        let pending = Pending::new(path);
+        Ok(SqliteStore { path: path.to_owned(), anchor, reader, scheduler, writer, pending, _stuck: None })
     }
 
     /// Reads the whole database, and refuses a damaged one.
@@ -148,12 +153,15 @@ impl SqliteStore {
             Anchor::at(path).map_err(|error| StoreError::Open { path: path.to_owned(), source: error.into() })?;
         let reader = Arc::new(Mutex::new(connection));
         let writer = Err(format!("it cannot be written: {reason}"));
-        let (path, anchor, scheduler) = (path.to_owned(), Arc::new(anchor), Arc::clone(&reader));
-        Ok(SqliteStore { path, anchor, scheduler, reader, writer, _stuck: Some(lock) })
+        let (anchor, scheduler, pending) = (Arc::new(anchor), Arc::clone(&reader), Pending::new(path));
+        Ok(SqliteStore { path: path.to_owned(), anchor, scheduler, reader, writer, pending, _stuck: Some(lock) })
     }
 
     fn read<T>(&self, verb: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        look(&self.reader, verb)
+        look(&self.reader, |connection| {
+            failpoint::hold("store.read");
+            verb(connection)
+        })
     }
 
     fn schedule<T>(&self, verb: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -305,6 +313,10 @@ impl Store for SqliteStore {
 
     fn look(&self) -> Result<(), StoreError> {
         self.anchor.check()
+    }
+
+    fn pending(&self) -> &Pending {
+        &self.pending
     }
 
     fn probe(&self, now: Timestamp) -> Result<(), StoreError> {

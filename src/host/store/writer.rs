@@ -13,6 +13,7 @@ use rusqlite::Connection;
 
 use super::StoreError;
 use super::file::Anchor;
+use crate::host::failpoint;
 
 /// The most verbs that share a commit.
 const GROUP: usize = 64;
@@ -106,6 +107,7 @@ fn commit(connection: &Connection, batch: Vec<Job>, mut void: Option<String>) {
             void = Some("another change that was to be committed with it failed and undid both".to_owned());
         }
     }
+    failpoint::hold("store.commit");
     let committed = match void {
         Some(why) => Err(why),
         None => connection.execute_batch("COMMIT").map_err(|error| error.to_string()),

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use super::git::Git;
 use super::{Error, WorktreeLock, capture, deliver, entry, refs, tree};
 use crate::domain::attempt::Laying;
+use crate::host::failpoint;
 
 /// A worktree that is ready to work in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +39,7 @@ pub fn prepare(at: &WorktreeLock, base: &str, laying: Laying, label: &str) -> Re
         None => {
             let (entry, head, created) = add(at, base, label)?;
             if created {
+                failpoint::hit("worktree.added");
                 tree::fill(at, &entry, &head)?;
                 return Ok(Laid { head, kept: refs::kept_with(at.path(), at.spec(), label)?, nested: Vec::new() });
             }
@@ -66,6 +68,7 @@ fn add(at: &WorktreeLock, base: &str, label: &str) -> Result<(PathBuf, String, b
     let common = entry::common_dir(repo)?;
     remove_branch_lock(at, &common);
     let head = ensure_branch(at, base)?;
+    failpoint::hit("branch.made");
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(Error::io("cannot create", parent))?;
     }
