@@ -204,7 +204,7 @@ pub(super) struct Plain {
 pub(super) enum Config {
     /// Say what is wrong with a configuration file: the daemon's own validator
     Check {
-        /// The file, by default config.toml in $BOI_HOME
+        /// The file, by default config.toml in $BOI_HOME; `-`: standard input
         file: Option<PathBuf>,
         /// Print JSON
         #[arg(long)]

@@ -1,6 +1,7 @@
 //! `boi config`: the daemon's own validator and its key table, from outside.
 
-use std::path::PathBuf;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
@@ -12,12 +13,15 @@ use super::{
 };
 use crate::config::flags::Flags;
 use crate::config::keys::{self, KEYS, Key};
-use crate::config::{Loaded, Origin, schema};
+use crate::config::{Loaded, MAX_BYTES, Origin, schema};
 use crate::control::wire::InForce;
 use crate::daemon::reload::{self as load_config, ConfigError};
 use crate::domain::verdict::Change;
 use crate::source::problem::Problems;
 use crate::tui;
+
+/// What standard input is called in messages.
+const STDIN: &str = "<stdin>";
 
 /// `boi config`.
 pub(super) fn carry_out(context: &Context, asked: Asked) -> Result<ExitCode, CliError> {
@@ -47,10 +51,15 @@ pub(super) fn carry_out(context: &Context, asked: Asked) -> Result<ExitCode, Cli
 }
 
 fn check(context: &Context, file: Option<PathBuf>, json: bool) -> Result<ExitCode, CliError> {
-    let path = file.clone().unwrap_or_else(|| context.home.config_file());
-    if file.is_some() && !path.exists() {
-        return Err(CliError::new(USAGE, format!("there is no file {}", path.display())));
-    }
+    let given = file.as_deref() == Some(Path::new("-"));
+    let path = match file {
+        Some(_) if given => PathBuf::from(STDIN),
+        Some(path) if !path.exists() => {
+            return Err(CliError::new(USAGE, format!("there is no file {}", path.display())));
+        }
+        Some(path) => path,
+        None => context.home.config_file(),
+    };
     let errors = |problems: &Problems| {
         if json {
             print_json(&json!({"file": path, "valid": false, "errors": problems.reports()}))
@@ -61,7 +70,12 @@ fn check(context: &Context, file: Option<PathBuf>, json: bool) -> Result<ExitCod
             Ok(())
         }
     };
-    match load_config::load_file(&path, &Flags::default()) {
+    let flags = Flags::default();
+    let loaded = match given {
+        true => load_config::validate(&path, &standard_input()?, None, &flags),
+        false => load_config::load_file(&path, &flags),
+    };
+    match loaded {
         Err(ConfigError::Invalid(problems)) => {
             errors(&problems)?;
             Ok(FAILED)
@@ -74,12 +88,20 @@ fn check(context: &Context, file: Option<PathBuf>, json: bool) -> Result<ExitCod
                 for warning in &warnings {
                     eprintln!("warning: {warning}");
                 }
-                let there = if path.exists() { "is valid" } else { "is not there: every key has its default" };
+                let there = if given || path.exists() { "is valid" } else { "is not there: every key has its default" };
                 print_line(&format!("{} {there}", path.display()))?;
             }
             Ok(0)
         }
     }
+}
+
+/// What is on standard input, one byte more than a configuration may have at the most: then the validator refuses it.
+fn standard_input() -> Result<Vec<u8>, CliError> {
+    let mut bytes = Vec::new();
+    let read = io::stdin().lock().take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes);
+    read.map_err(|error| CliError::new(FAILED, format!("cannot read {STDIN}: {error}")))?;
+    Ok(bytes)
 }
 
 fn show(loaded: &Loaded, json: bool, origin: bool) -> Result<ExitCode, CliError> {

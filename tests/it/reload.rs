@@ -341,6 +341,29 @@ fn every_key_flipped_on_a_running_daemon_acts_as_its_class_says() {
 }
 
 #[test]
+fn a_configuration_is_checked_from_standard_input() {
+    // The file is another, and so is the one of that name.
+    let sandbox = Sandbox::new("max_wokers = 1");
+    sandbox.write("-", "max_wokers = 1");
+    let check = |text: &str| sandbox.with_stdin(&["config", "check", "-"], text);
+    for text in ["max_workers = 3\n", ""] {
+        let said = check(text);
+        assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (Some(0), "<stdin> is valid\n", ""), "{said:?}");
+    }
+    for (text, part) in
+        [("log = 5", "<stdin>:1:7"), ("max_workers = ", "<stdin>:1:"), (&"#".repeat((1 << 20) + 1), "<stdin>")]
+    {
+        let said = check(text);
+        assert!(said.code == Some(1) && said.err.contains(part), "{part}: {said:?}");
+    }
+    let said = sandbox.with_stdin(&["config", "check", "--json", "-"], "log = 5");
+    let json = said.json();
+    assert_eq!((said.code, &json["file"], &json["valid"]), (Some(1), &"<stdin>".into(), &false.into()), "{said:?}");
+    assert_eq!(json["errors"][0]["line"], 1, "{json:#}");
+    assert_eq!(sandbox.boi(&["config", "check", "./-"]).code, Some(1));
+}
+
+#[test]
 fn sets_at_the_same_time_are_all_kept_and_no_writer_is_cut_off() {
     let sandbox = Sandbox::new("");
     fs::remove_file(sandbox.path("boi/config.toml")).unwrap();

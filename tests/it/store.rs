@@ -225,6 +225,27 @@ fn a_daemon_whose_home_goes_starts_nothing_and_leaves_what_runs() {
 }
 
 #[test]
+fn nothing_is_made_in_the_place_of_a_home_that_went() {
+    let mut sandbox = Sandbox::new("tick_interval_ms = 50");
+    let daemon = sandbox.begin(&["daemon", "run", "--foreground"]);
+    wait_for("it listens", || sandbox.exists("boi/boi.sock").then_some(()));
+    let id = sandbox.dispatch(&barrier(&sandbox));
+    let pid = pid_in(&sandbox.path("pid"));
+    let (home, moved) = (sandbox.path("boi"), sandbox.path("moved"));
+    fs::rename(&home, &moved).unwrap();
+    sandbox.write("go", "");
+    wait_for("the command ends", || (!lives(pid)).then_some(()));
+    let said = daemon.end();
+    assert!(said.code == Some(1) && said.err.contains("was removed or replaced"), "{said:?}");
+    assert!(!home.exists(), "neither by the daemon nor by the supervisor: {said:?}");
+    fs::rename(&moved, &home).unwrap();
+    sandbox.start_daemon();
+    let spec = sandbox.wait_for_status(&id, "completed");
+    let starts = sandbox.read("starts").lines().count();
+    assert_eq!((&spec["attempt"], &spec["tasks"][0]["tries"]), (&1.into(), &starts.into()), "{spec:#}");
+}
+
+#[test]
 fn a_command_whose_folder_was_removed_is_not_started_a_second_time() {
     let mut sandbox = Sandbox::new("stop_grace_seconds = 1");
     sandbox.start_daemon();

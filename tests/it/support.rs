@@ -226,6 +226,16 @@ impl Sandbox {
         self.begin(arguments).end()
     }
 
+    /// Runs `boi` to its end, with this text on its standard input.
+    #[track_caller]
+    pub fn with_stdin(&self, arguments: &[&str], text: &str) -> Said {
+        let input = tempfile::NamedTempFile::new().expect("a file");
+        fs::write(input.path(), text).expect("a file is written");
+        let output = self.command(arguments).stdin(input.reopen().expect("a file")).output().expect("boi runs");
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
     /// Runs `boi` to its end, with a standard output that takes nothing.
     #[track_caller]
     pub fn to_full_disk(&self, arguments: &[&str]) -> Said {
