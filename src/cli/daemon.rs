@@ -16,8 +16,8 @@ pub(super) fn carry_out(context: Context, command: Daemon) -> Result<ExitCode, C
         Daemon::Stop { drain, json } => service::stop(&context, drain, json),
         Daemon::Restart { json, flags } => block_on(service::restart(&context, &flags, json)),
         Daemon::Status(Plain { json }) => block_on(service::show(&context, json)),
-        Daemon::Install { no_start, json } => install::install(&context, !no_start, json),
-        Daemon::Uninstall(Plain { json }) => install::uninstall(json),
+        Daemon::Install { no_start, json } => block_on(install::install(&context, !no_start, json)),
+        Daemon::Uninstall(Plain { json }) => install::uninstall(&context, json),
         Daemon::Reload { json } => block_on(super::reload::reload(&context, json)),
     }
 }
@@ -43,7 +43,7 @@ fn run(context: &Context, foreground: bool, background: bool, flags: &Flags) -> 
     let target = if background { Target::File(home.log_file()) } else { Target::Stderr { color: context.color } };
     let log = logs::begin(target, &booted.config.log).map_err(|message| CliError::new(BAD_CONFIG, message))?;
     block_on_daemon(async {
-        let running = Seat::take(&home, service::patience(background))?.start(booted, log, None)?;
+        let running = Seat::take(&home, service::patience(background)).await?.start(booted, log, None)?;
         running.ended().await?;
         Ok(0)
     })

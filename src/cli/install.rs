@@ -4,15 +4,17 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{CliError, Context, ExitCode, FAILED, print_json, print_line};
+use super::{CliError, Context, ExitCode, FAILED, print_json, print_line, service};
 use crate::host::{files, paths, process, unit};
 
 /// The name of systemd's unit.
 const SERVICE: &str = "boi.service";
 
 /// `boi daemon install`.
-pub(super) fn install(context: &Context, start: bool, json: bool) -> Result<ExitCode, CliError> {
+pub(super) async fn install(context: &Context, start: bool, json: bool) -> Result<ExitCode, CliError> {
     let manager = manager()?;
+    let file = manager.file();
+    refuse_another_homes(file, context.home.root())?;
     let program = std::env::current_exe()?;
     if program.components().any(|part| part.as_os_str() == "target") {
         eprintln!(
@@ -25,28 +27,24 @@ pub(super) fn install(context: &Context, start: bool, json: bool) -> Result<Exit
             format!("systemd executes no program whose path has quotes or backslashes: {}", program.display());
         return Err(CliError::new(FAILED, message).hint("put boi elsewhere, then install again"));
     }
-    let file = manager.file();
-    let path = paths::variable("PATH").unwrap_or_default().to_string_lossy().into_owned();
-    let claude = paths::claude_bin();
-    let facts = unit::Facts {
-        program: &program,
-        home: context.home.root(),
-        path: &path,
-        claude: claude.as_deref(),
-        systemd: process::tool::systemd_version(),
+    let before = if start { Some(service::Before::look(context).await?) } else { None };
+    if let Some(before) = &before
+        && let Err(code) = before.check(context, json)?
+    {
+        return Ok(code);
+    }
+    write(&manager, &program, context.home.root())?;
+    let begun = match &before {
+        Some(before) => Some(manager.serve(context, before).await?),
+        None => None,
     };
-    let text = match manager {
-        Manager::Systemd(_) => unit::systemd(&facts),
-        Manager::Launchd(_) => unit::launchd(&facts),
-    };
-    let folder = file.parent().unwrap_or(Path::new("/"));
-    std::fs::create_dir_all(folder).map_err(|error| cannot(folder, &error))?;
-    files::replace(file, text.as_bytes(), files::Durability::Process).map_err(|error| cannot(file, &error))?;
-    let (begun, next) = if start { manager.start() } else { (false, manager.next()) };
-    let failed = start && !begun;
+    let next = if begun == Some(true) { Vec::new() } else { manager.next() };
+    let replaced = before.as_ref().and_then(service::Before::pid);
     let lingering = matches!(manager, Manager::Systemd(_)) && !process::tool::lingers();
+    let failed = begun == Some(false);
     if json {
-        print_json(&json!({"file": file, "started": begun, "lingers": !lingering, "next": next}))?;
+        print_json(&json!({"file": file, "started": begun == Some(true), "replaced": replaced, "lingers": !lingering,
+            "next": next}))?;
         return Ok(if failed { FAILED } else { 0 });
     }
     if failed {
@@ -55,6 +53,15 @@ pub(super) fn install(context: &Context, start: bool, json: bool) -> Result<Exit
         return Err(CliError::new(FAILED, message).hint(next.join("\n  ")));
     }
     print_line(&format!("installed {}", file.display()))?;
+    if let Some(old) = replaced {
+        print_line(&format!("  it took the place of the daemon (pid {old}); what ran was taken over"))?;
+    }
+    if begun == Some(true) {
+        print_line("  it runs: boi daemon status")?;
+    }
+    for flag in before.iter().flat_map(service::Before::flags) {
+        print_line(&format!("  `-c {flag}` of that daemon is not in force: boi config set {flag}"))?;
+    }
     for line in &next {
         print_line(&format!("  {line}"))?;
     }
@@ -64,10 +71,41 @@ pub(super) fn install(context: &Context, start: bool, json: bool) -> Result<Exit
     Ok(0)
 }
 
+fn write(manager: &Manager, program: &Path, home: &Path) -> Result<(), CliError> {
+    let path = paths::variable("PATH").unwrap_or_default().to_string_lossy().into_owned();
+    let claude = paths::claude_bin();
+    let systemd = process::tool::systemd_version();
+    let facts = unit::Facts { program, home, path: &path, claude: claude.as_deref(), systemd };
+    let text = match manager {
+        Manager::Systemd(_) => unit::systemd(&facts),
+        Manager::Launchd(_) => unit::launchd(&facts),
+    };
+    let file = manager.file();
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    std::fs::create_dir_all(folder).map_err(|error| cannot(folder, &error))?;
+    files::replace(file, text.as_bytes(), files::Durability::Process).map_err(|error| cannot(file, &error))
+}
+
+/// There is one service; that of another home is left as it is.
+fn refuse_another_homes(file: &Path, home: &Path) -> Result<(), CliError> {
+    match std::fs::read_to_string(file) {
+        Ok(text) if text.contains("BOI_HOME=") || text.contains("<key>BOI_HOME</key>") => {
+            if unit::serves(&text, home) {
+                return Ok(());
+            }
+            let message = format!("{} runs the daemon of another home than {}", file.display(), home.display());
+            Err(CliError::new(FAILED, message)
+                .hint("it is left as it is; `boi daemon uninstall` with the BOI_HOME that it names removes it"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// `boi daemon uninstall`.
-pub(super) fn uninstall(json: bool) -> Result<ExitCode, CliError> {
+pub(super) fn uninstall(context: &Context, json: bool) -> Result<ExitCode, CliError> {
     let manager = manager()?;
     let file = manager.file();
+    refuse_another_homes(file, context.home.root())?;
     if !file.exists() {
         return Err(CliError::new(FAILED, format!("{} is not there: nothing to uninstall", file.display())));
     }
@@ -102,10 +140,14 @@ pub(super) fn service(home: &Path) -> Option<Service> {
 }
 
 impl Service {
+    /// The command that has the manager do that.
+    pub(super) fn words(verb: &str) -> Vec<String> {
+        ["systemctl", "--user", verb, SERVICE].map(str::to_owned).to_vec()
+    }
+
     /// Has the manager start or restart it; returns when it is ready.
     pub(super) fn ask(verb: &str) -> Result<(), CliError> {
-        let words = ["systemctl", "--user", verb, SERVICE].map(str::to_owned);
-        if process::tool::run(&words) {
+        if process::tool::run(&Service::words(verb)) {
             return Ok(());
         }
         let message = format!("{SERVICE} did not {verb}: the service manager said why");
@@ -125,14 +167,12 @@ impl Manager {
         }
     }
 
-    fn commands(&self) -> Vec<Vec<String>> {
+    /// What has the manager know the service, and start it at every login.
+    fn enables(&self) -> Vec<Vec<String>> {
         let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
         match self {
             Manager::Systemd(_) => {
-                vec![
-                    words("systemctl --user daemon-reload"),
-                    words(&format!("systemctl --user enable --now {SERVICE}")),
-                ]
+                vec![words("systemctl --user daemon-reload"), words(&format!("systemctl --user enable {SERVICE}"))]
             }
             Manager::Launchd(file) => {
                 let mut load = words("launchctl load -w");
@@ -142,14 +182,25 @@ impl Manager {
         }
     }
 
+    /// How the service is enabled and started by hand.
     fn next(&self) -> Vec<String> {
-        self.commands().iter().map(|command| format!("start it: {}", command.join(" "))).collect()
+        let mut commands = self.enables();
+        if let Manager::Systemd(_) = self {
+            commands.push(["systemctl", "--user", "start", SERVICE].map(str::to_owned).to_vec());
+        }
+        commands.iter().map(|command| format!("start it: {}", command.join(" "))).collect()
     }
 
-    /// Starts the service; says what is left to do where that did not work.
-    fn start(&self) -> (bool, Vec<String>) {
-        let begun = self.commands().iter().all(|command| process::tool::run(command));
-        if begun { (true, vec!["it runs: boi daemon status".to_owned()]) } else { (false, self.next()) }
+    /// Has the service run the daemon, in the place of the one that runs; whether the manager did that.
+    async fn serve(&self, context: &Context, before: &service::Before) -> Result<bool, CliError> {
+        let enable = || self.enables().iter().all(|command| process::tool::run(command));
+        match self {
+            Manager::Systemd(_) => Ok(enable() && before.give_way(context).await?),
+            Manager::Launchd(_) => {
+                before.end().await?;
+                Ok(enable())
+            }
+        }
     }
 
     fn stop(&self) {

@@ -69,7 +69,7 @@ async fn as_daemon(context: &Context, asked: &Run) -> Result<ExitCode, CliError>
     };
     let home = context.home.clone().with_paths(&booted.config.paths);
     home.prepare()?;
-    let seat = Seat::take(&home, boot::PROBED)?;
+    let seat = Seat::take(&home, boot::PROBED).await?;
     let loaded = specs::load(&asked.files, Some(seat.store()))?;
     let ids = backend::enqueue(seat.store(), loaded)?;
     // The terminal belongs to the progress display.

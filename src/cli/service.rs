@@ -23,7 +23,7 @@ use crate::domain::attempt::SpecStatus;
 use crate::domain::id::SpecId;
 use crate::domain::view::{DaemonView, SpecView, StatusView};
 use crate::host::logs::{self, Target};
-use crate::host::process::{self, background};
+use crate::host::process::{self, background, tool};
 use crate::host::store::{Access, Filter, SqliteStore, Store};
 use crate::tui::report;
 
@@ -75,11 +75,7 @@ pub(super) async fn restart(context: &Context, flags: &ConfigFlags, json: bool) 
     };
     refuse_scoped(&old)?;
     let target = target(&old)?;
-    // The answer is given after the handle was opened: it is this process that is signalled.
-    let again = status(&client).await?;
-    if again.daemon.as_ref().map(|daemon| daemon.pid) != Some(old.pid) {
-        return Err(CliError::new(FAILED, "the daemon changed meanwhile").hint("say it again"));
-    }
+    let again = status_of(&client, &old).await?;
     let service = install::service(context.home.root()).filter(|service| service.main == Some(old.pid));
     if service.is_some() {
         if !flags.config.is_empty() {
@@ -102,6 +98,86 @@ pub(super) async fn restart(context: &Context, flags: &ConfigFlags, json: bool) 
     target.send(Signal::TERM)?;
     let daemon = listening(context, begun, Some(old.pid)).await?;
     told(&daemon, "restarted; what ran was taken over", json)
+}
+
+/// The daemon that runs when a service is to run it instead.
+pub(super) struct Before(Option<Running>);
+
+struct Running {
+    view: DaemonView,
+    target: process::Target,
+    flags: Vec<String>,
+}
+
+impl Before {
+    /// Looks who runs.
+    pub(super) async fn look(context: &Context) -> Result<Before, CliError> {
+        let Some((client, view)) = running(context).await? else { return Ok(Before(None)) };
+        refuse_scoped(&view)?;
+        let target = target(&view)?;
+        let again = status_of(&client, &view).await?;
+        let flags = again.config.flags.iter().map(|flag| flag.replacen(" = ", "=", 1)).collect();
+        Ok(Before(Some(Running { view, target, flags })))
+    }
+
+    /// Its pid, if one runs.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.0.as_ref().map(|old| old.view.pid)
+    }
+
+    /// What was set for its process, which a service does not set.
+    pub(super) fn flags(&self) -> &[String] {
+        self.0.as_ref().map_or(&[], |old| &old.flags)
+    }
+
+    /// Whether a daemon could begin in its place; `Err` has the exit code of a refusal that was said already.
+    pub(super) fn check(&self, context: &Context, json: bool) -> Result<Result<(), ExitCode>, CliError> {
+        handover::check(context, &Flags::default(), self.0.as_ref().map(|old| &old.view), json)
+    }
+
+    /// Has systemd run the daemon, whose unit is enabled; whether it did.
+    pub(super) async fn give_way(&self, context: &Context) -> Result<bool, CliError> {
+        let main = || install::service(context.home.root()).and_then(|service| service.main);
+        let Some(old) = &self.0 else { return Ok(tool::run(&install::Service::words("start"))) };
+        if main() == Some(old.view.pid) {
+            return Ok(tool::run(&install::Service::words("restart")));
+        }
+        // The new one starts first, and waits for the seat: so a unit that cannot be started costs nobody the daemon.
+        let Some(mut starting) = tool::begin(&install::Service::words("start")) else { return Ok(false) };
+        let ended = loop {
+            if main().is_some() {
+                break None;
+            }
+            if let Some(status) = starting.try_wait()? {
+                break Some(status);
+            }
+            sleep(LOOK_AGAIN_LATER).await;
+        };
+        if ended.is_some_and(|status| !status.success()) {
+            return Ok(false);
+        }
+        old.target.send(Signal::TERM)?;
+        Ok(starting.wait()?.success())
+    }
+
+    /// Has it leave what runs to the next one, and waits for its end.
+    pub(super) async fn end(&self) -> Result<(), CliError> {
+        let Some(old) = &self.0 else { return Ok(()) };
+        old.target.send(Signal::TERM)?;
+        while old.target.lives() {
+            sleep(LOOK_AGAIN).await;
+        }
+        Ok(())
+    }
+}
+
+/// The status of the daemon that is `view`, after its process was opened: it is this process that is signalled then.
+async fn status_of(client: &Client, view: &DaemonView) -> Result<StatusView, CliError> {
+    let again = status(client).await?;
+    if again.daemon.as_ref().map(|daemon| daemon.pid) == Some(view.pid) {
+        return Ok(again);
+    }
+    Err(CliError::new(FAILED, "the daemon changed meanwhile").hint("say it again"))
 }
 
 fn refuse_scoped(daemon: &DaemonView) -> Result<(), CliError> {
@@ -195,8 +271,11 @@ async fn stop_what_was_left(context: &Context, drain: bool, json: bool) -> Resul
     if !json {
         eprintln!("no daemon runs; ending what an earlier one left: {}", ids(&before));
     }
-    let running =
-        Seat::take_to_stop(&home)?.start(booted, log, Some(before.iter().map(|spec| spec.id.clone()).collect()))?;
+    let running = Seat::take_to_stop(&home).await?.start(
+        booted,
+        log,
+        Some(before.iter().map(|spec| spec.id.clone()).collect()),
+    )?;
     let how = if drain { Leaving::Drain } else { Leaving::Stop };
     running.handle.send(Event::Leave(how));
     running.ended().await?;
@@ -331,6 +410,10 @@ async fn listening(context: &Context, begun: Begun, old: Option<u32>) -> Result<
         if let Ok(Some((_, daemon))) = running(context).await
             && Some(daemon.pid) != old
         {
+            if daemon.pid != child.id() {
+                // Another one was faster, such as a service's: this one would wait for its end.
+                child.kill().and_then(|()| child.wait())?;
+            }
             return Ok(daemon);
         }
         if let Some(status) = child.try_wait()? {

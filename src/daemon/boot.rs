@@ -42,6 +42,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a starting daemon takes a lock on its seat for a look at it.
 pub const PROBED: Duration = Duration::from_millis(100);
+/// A daemon that leaves has left within this time; one that does not may never.
+const LEAVES_AT_ONCE: Duration = Duration::from_secs(1);
 
 /// A queue of at most so many bytes is read as a whole before a daemon starts on it: that costs milliseconds.
 const READ_ALWAYS: u64 = 8 << 20;
@@ -126,35 +128,37 @@ pub struct Running {
 impl Seat {
     /// Takes the seat of `home`'s daemon, which [`Home::prepare`] was called on. Waits up to `patience` for another
     /// daemon to leave it; [`PROBED`] is for one that does not wait.
-    pub fn take(home: &Home, patience: Duration) -> Result<Seat, BootError> {
-        Seat::take_if(home, patience, || refuse_other_queue(home, None))
+    pub async fn take(home: &Home, patience: Duration) -> Result<Seat, BootError> {
+        Seat::take_if(home, patience, || refuse_other_queue(home, None)).await
     }
 
     /// The same to end what runs in the queue of `home`, whatever another one holds.
-    pub fn take_to_stop(home: &Home) -> Result<Seat, BootError> {
-        Seat::take_if(home, PROBED, || Ok(()))
+    pub async fn take_to_stop(home: &Home) -> Result<Seat, BootError> {
+        Seat::take_if(home, PROBED, || Ok(())).await
     }
 
-    fn take_if(
+    async fn take_if(
         home: &Home,
         patience: Duration,
         may: impl FnOnce() -> Result<(), BootError>,
     ) -> Result<Seat, BootError> {
-        let signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(BootError::Signals)?;
+        let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(BootError::Signals)?;
         limits::raise_open_files();
         let path = home.pid_file();
         let io_error = |source| BootError::Io { path: path.clone(), source };
         let mut pid_file = files::private_file(&path).map_err(io_error)?;
-        let patience = Instant::now() + patience;
+        let begun = Instant::now();
         loop {
             match flock(&pid_file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => break,
-                // Whoever only looks whether a daemon runs holds the lock for a moment.
-                Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < patience => {
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-                Err(rustix::io::Errno::WOULDBLOCK) => return Err(BootError::Runs { pid: pid_in(&path) }),
+                Err(rustix::io::Errno::WOULDBLOCK) => {}
                 Err(error) => return Err(io_error(error.into())),
+            }
+            // Whoever only looks whether a daemon runs holds the lock for a moment.
+            let waited = begun.elapsed();
+            let pause = Duration::from_millis(if waited < LEAVES_AT_ONCE { 1 } else { 20 });
+            if waited >= patience || is_told_to_end(&mut signals, pause).await {
+                return Err(BootError::Runs { pid: pid_in(&path) });
             }
         }
         // An orderly end empties the file.
@@ -334,6 +338,14 @@ fn said(view: &ConfigView) -> String {
         count => format!(": {count} errors, the first: {}", view.errors[0]),
     };
     format!("configuration generation {} in force; on disk: {}{errors}", view.generation, view.outcome.as_str())
+}
+
+/// Waits for `pause`, or for the signal to end.
+async fn is_told_to_end(signals: &mut Signals, pause: Duration) -> bool {
+    tokio::select! {
+        Some(signal) = signals.next() => signal != SIGHUP,
+        () = tokio::time::sleep(pause) => false,
+    }
 }
 
 /// Turns signals into events: HUP reads the configuration again, INT stops the workers, TERM leaves them running.

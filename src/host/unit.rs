@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use super::process::cgroup;
+
 /// What the texts are made from.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
@@ -42,6 +44,7 @@ KillMode=process
 SendSIGKILL=no
 # Each command has a cgroup of its own below the daemon's.
 Delegate=yes
+Environment={delegated}=%n
 OOMPolicy=continue
 Restart=on-failure
 RestartSec=1
@@ -51,6 +54,7 @@ RestartPreventExitStatus=78
 [Install]
 WantedBy=default.target
 ",
+        delegated = cgroup::DELEGATED,
         program = word(&facts.program.display().to_string()),
         home = environment_of_home(facts.home),
         path = word(&format!("PATH={}", facts.path)),
@@ -74,7 +78,7 @@ pub fn launchd(facts: &Facts<'_>) -> String {
     </array>
     <key>EnvironmentVariables</key>
     <dict>
-        <key>BOI_HOME</key><string>{home}</string>
+        {home}
         <key>PATH</key><string>{path}</string>{claude}
     </dict>
     <key>RunAtLoad</key><true/>
@@ -84,7 +88,7 @@ pub fn launchd(facts: &Facts<'_>) -> String {
 </plist>
 "#,
         program = xml(&facts.program.display().to_string()),
-        home = xml(&facts.home.display().to_string()),
+        home = launchd_home(facts.home),
         path = xml(facts.path),
         claude = facts.claude.map_or_else(String::new, |program| {
             format!("\n        <key>CLAUDE_BIN</key><string>{}</string>", xml(program))
@@ -92,10 +96,10 @@ pub fn launchd(facts: &Facts<'_>) -> String {
     )
 }
 
-/// Whether the text of a unit runs the daemon of `home`.
+/// Whether the text of a unit, or of a launchd agent, runs the daemon of `home`.
 pub fn serves(text: &str, home: &Path) -> bool {
-    let line = environment_of_home(home);
-    text.lines().any(|found| found == line)
+    let lines = [environment_of_home(home), launchd_home(home)];
+    text.lines().any(|found| lines.iter().any(|line| line == found.trim()))
 }
 
 /// Whether systemd would execute a program at `path`; it refuses some characters, however they are written.
@@ -106,6 +110,10 @@ pub fn is_executable_by_systemd(path: &Path) -> bool {
 
 fn environment_of_home(home: &Path) -> String {
     format!("Environment={}", word(&format!("BOI_HOME={}", home.display())))
+}
+
+fn launchd_home(home: &Path) -> String {
+    format!("<key>BOI_HOME</key><string>{}</string>", xml(&home.display().to_string()))
 }
 
 /// One word of a unit file: quoted, with what systemd would expand made plain. A `$` is plain, in the path of a program
@@ -139,6 +147,7 @@ mod tests {
             "Type=notify-reload",
             "KillMode=process",
             "Delegate=yes",
+            "Environment=BOI_DELEGATED_CGROUP=%n",
             "OOMPolicy=continue",
             "StartLimitIntervalSec=0",
             "ExecStart=\"/home/me/my bin/boi\" daemon run --background",
@@ -148,7 +157,9 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is missing:\n{text}");
         }
-        assert!(serves(&text, facts(None).home) && !serves(&text, Path::new("/home/me/.boi")));
+        for text in [&text, &launchd(&facts(None))] {
+            assert!(serves(text, facts(None).home) && !serves(text, Path::new("/home/me/.boi")), "{text}");
+        }
         let old = systemd(&facts(Some(252)));
         assert!(old.contains("Type=notify\nExecReload=/bin/kill -HUP $MAINPID\n"), "{old}");
         let none = Facts { claude: None, ..facts(None) };

@@ -290,19 +290,20 @@ main=$(cat "$BOI_HOME/main" 2>/dev/null || echo 0)
 serve() {
     boi daemon run --background </dev/null >/dev/null 2>&1 &
     echo $! > "$BOI_HOME/main"
-    until boi daemon status >/dev/null 2>&1; do sleep 0.01; done
+    until boi daemon status --json 2>/dev/null | grep -q "\"pid\": *$!\b"; do sleep 0.01; done
 }
 case "$*" in
     "--version") echo "systemd 257 (scripted)" ;;
     "--user show"*) printf 'LoadState=loaded\nMainPID=%s\n' "$main" ;;
-    "--user start"*) serve ;;
+    "--user daemon-reload" | "--user enable boi.service") ;;
+    "--user start"*) [ "$main" != 0 ] && kill -0 "$main" || serve ;;
     "--user restart"*) kill "$main"; while kill -0 "$main" 2>/dev/null; do sleep 0.01; done; serve ;;
     *) exit 1 ;;
 esac
 "#;
 
-#[test]
-fn a_service_is_started_and_restarted_by_its_manager() {
+/// A sandbox whose service manager is that script.
+fn with_manager() -> Sandbox {
     use std::os::unix::fs::PermissionsExt;
     let sandbox = Sandbox::new("");
     let programs = sandbox.path("programs");
@@ -311,7 +312,70 @@ fn a_service_is_started_and_restarted_by_its_manager() {
     std::fs::set_permissions(script, PermissionsExt::from_mode(0o755)).unwrap();
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_boi"), programs.join("boi")).unwrap();
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").expect("a PATH"));
-    let sandbox = sandbox.with_variables([("PATH", path)]);
+    sandbox.with_variables([("PATH", path)])
+}
+
+#[test]
+fn a_daemon_that_waits_for_the_place_of_another_ends_when_told() {
+    let mut sandbox = Sandbox::new("");
+    sandbox.start_daemon();
+    let first = pid_in(&sandbox.path("boi/pids/daemon.pid"));
+    let second = sandbox.begin(&["daemon", "run", "--background"]);
+    let pid = second.pid();
+    let file = sandbox.path("boi/pids/daemon.pid");
+    let waits = || {
+        let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        open.flat_map(|fd| fs::read_link(fd.path())).any(|path| path == file).then_some(())
+    };
+    wait_for("it waits", waits);
+    second.signal(Signal::TERM);
+    let said = second.end();
+    assert!(said.code == Some(1) && said.err.contains("a daemon runs already"), "{said:?}");
+    assert!(lives(first) && sandbox.good(&["daemon", "status"]).out.contains(&format!("pid {first},")));
+}
+
+#[test]
+fn a_service_takes_the_place_of_the_daemon_that_runs() {
+    let sandbox = with_manager();
+    let first = sandbox.background(&["daemon", "start", "-c", "max_workers=3"]).out;
+    let first = first.split_whitespace().find_map(|word| word.parse::<u32>().ok()).expect("a pid");
+    let (id, pid) = slow(&sandbox);
+
+    sandbox.write("boi/config.toml", "max_workers = ");
+    let said = sandbox.boi(&["daemon", "install"]);
+    assert!(said.code == Some(78) && said.err.contains(&format!("(pid {first}) goes on")), "{said:?}");
+    sandbox.write("boi/config.toml", "");
+    let said = sandbox.background(&["daemon", "install"]).out;
+    let second = pid_in(&sandbox.path("boi/main"));
+    for part in
+        [&format!("took the place of the daemon (pid {first})"), "`-c max_workers=3` of that daemon is not in force"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let status = sandbox.good(&["daemon", "status", "--json"]).json();
+    assert!(status["daemon"]["pid"] == second && lives(pid), "{status:#}");
+
+    // Again, as after an upgrade; and where it is another home's.
+    let said = sandbox.background(&["daemon", "install", "--json"]).json();
+    let third = pid_in(&sandbox.path("boi/main"));
+    assert!(third != second && said["replaced"] == second && said["started"] == true, "{said:#}");
+    let file = said["file"].as_str().expect("a file");
+    let unit = fs::read_to_string(file).unwrap();
+    fs::write(file, unit.replace("/boi\"\n", "/other\"\n")).unwrap();
+    for verb in ["install", "uninstall"] {
+        let said = sandbox.boi(&["daemon", verb]);
+        assert!(said.code == Some(1) && said.err.contains("of another home"), "{verb}: {said:?}");
+    }
+    fs::write(file, unit).unwrap();
+    assert!(lives(pid) && lives(third), "{said:#}");
+    sandbox.write("go", "");
+    sandbox.wait_for_status(&id, "completed");
+    sandbox.good(&["daemon", "stop"]);
+}
+
+#[test]
+fn a_service_is_started_and_restarted_by_its_manager() {
+    let sandbox = with_manager();
     sandbox.good(&["daemon", "install", "--no-start"]);
     let asked = |verb: &str| sandbox.read("boi/asked").matches(&format!("--user {verb} boi.service\n")).count();
 

@@ -7,16 +7,20 @@
 //!
 //! Invariant: only a cgroup that boi made, which its name and file system tell, is ended or removed.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::domain::command::Identity;
+use crate::host::paths;
 
 /// How the name of each one begins.
 const PREFIX: &str = "boi-";
 /// The service manager that divides every cgroup that it has not delegated.
 const MANAGER: &str = "/run/systemd/system";
+/// The variable by which a unit that delegates its cgroup names it: a user's systemd marks a delegated one in no way.
+pub const DELEGATED: &str = "BOI_DELEGATED_CGROUP";
 /// No tree of cgroups that a command made in its own is looked at deeper than this.
 const DEPTH: usize = 32;
 
@@ -35,7 +39,12 @@ pub fn base() -> Result<PathBuf, String> {
         fs::read_to_string(folder.join("cgroup.procs")).is_ok_and(|pids| pids.lines().any(|line| line == pid))
     };
     let folder = folders(&mounts, &own).find(is_own).ok_or_else(|| format!("the cgroup {own} is not mounted here"))?;
-    match is_of_boi(&folder) || is_delegated(&folder) || !Path::new(MANAGER).exists() {
+    let named = paths::variable(DELEGATED);
+    match is_of_boi(&folder)
+        || is_named(&folder, named.as_deref())
+        || is_delegated(&folder)
+        || !Path::new(MANAGER).exists()
+    {
         true => Ok(folder),
         false => Err(format!("{} is not delegated", folder.display())),
     }
@@ -133,6 +142,11 @@ fn is_of_boi(path: &Path) -> bool {
     marker.is_some_and(|marker| marker.len() == 32 && marker.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
+/// Whether it is the one that the environment names. A process that took the variable along to another has none.
+fn is_named(folder: &Path, named: Option<&OsStr>) -> bool {
+    named.is_some() && folder.file_name() == named
+}
+
 /// The path of the cgroup of version 2 in `/proc/PID/cgroup`.
 fn own_path(text: &str) -> Option<&str> {
     text.lines().find_map(|line| line.strip_prefix("0::")).filter(|path| !path.contains("/.."))
@@ -199,6 +213,17 @@ mod tests {
                       41 31 0:40 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n";
         let found: Vec<PathBuf> = folders(mounts, "/user.slice/one").collect();
         assert_eq!(found, [Path::new("/sys/fs/cgroup/unified/user.slice/one"), Path::new("/mnt/a b/one")]);
+    }
+
+    #[test]
+    fn a_unit_names_its_own_cgroup() {
+        let own = Path::new("/sys/fs/cgroup/user.slice/app.slice/boi.service");
+        for (named, is) in
+            [(Some("boi.service"), true), (Some("other.service"), false), (Some(""), false), (None, false)]
+        {
+            assert_eq!(is_named(own, named.map(OsStr::new)), is, "{named:?}");
+        }
+        assert!(!is_named(Path::new("/"), None));
     }
 
     #[test]

@@ -1,11 +1,16 @@
 //! The tools of a service manager.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// Runs a tool; whether it succeeded. What it prints is for the user.
 pub fn run(words: &[String]) -> bool {
-    let Some((program, arguments)) = words.split_first() else { return false };
-    Command::new(program).args(arguments).stdin(Stdio::null()).status().is_ok_and(|status| status.success())
+    begin(words).is_some_and(|mut tool| tool.wait().is_ok_and(|status| status.success()))
+}
+
+/// Starts a tool; `None` where it cannot be started. What it prints is for the user.
+pub fn begin(words: &[String]) -> Option<Child> {
+    let (program, arguments) = words.split_first()?;
+    Command::new(program).args(arguments).stdin(Stdio::null()).spawn().ok()
 }
 
 /// The version of systemd; `None` where there is none.
