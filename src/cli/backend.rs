@@ -117,7 +117,7 @@ impl Backend {
                 result.map(|result| result.outcome).ok_or_else(|| StoreError::Unknown(id.clone()).into())
             }
             Backend::Own(home) => {
-                home.prepare()?;
+                home.prepare_records()?;
                 let store = match SqliteStore::open_home(home, Access::Write(PATIENCE)) {
                     // A full disk keeps nobody from ending a process.
                     Err(error) if error.is_of_database() => {
@@ -192,7 +192,7 @@ pub(super) fn configured(home: &Home) -> Home {
 }
 
 fn write(home: &Home) -> Result<SqliteStore, CliError> {
-    home.prepare()?;
+    home.prepare_records()?;
     Ok(SqliteStore::open_home(home, Access::Write(PATIENCE))?)
 }
 

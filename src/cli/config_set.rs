@@ -30,7 +30,7 @@ pub(super) enum Output {
 pub(super) fn set(context: &Context, name: &str, raw: &str, output: Output) -> Result<ExitCode, CliError> {
     let (key, none) = (known_key(name)?, Flags::default());
     let path = context.home.config_file();
-    context.home.prepare()?;
+    context.home.prepare_records()?;
     // One after another: each change is made to what the one before has written.
     let lock = files::private_file(&context.home.config_lock())?;
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).map_err(std::io::Error::from)?;

@@ -1,9 +1,11 @@
 //! `boi daemon`.
 
+use tracing::info;
+
 use super::args::{Daemon, Plain};
-use super::{BAD_CONFIG, CliError, Context, ExitCode, USAGE, block_on, block_on_daemon, install, service};
+use super::{BAD_CONFIG, CliError, Context, ExitCode, FAILED, USAGE, block_on, block_on_daemon, install, service};
 use crate::config::flags::Flags;
-use crate::daemon::boot::Seat;
+use crate::daemon::boot::{BootError, Seat};
 use crate::daemon::reload;
 use crate::host::logs::{self, Target};
 use crate::host::process;
@@ -29,6 +31,12 @@ fn run(context: &Context, foreground: bool, background: bool, flags: &Flags) -> 
     }
     if background {
         process::background::detach()?;
+        let root = context.home.root();
+        if !root.exists() {
+            // Made anew, it would be in the way of the one that went.
+            return Err(CliError::new(FAILED, format!("there is no home at {}", root.display()))
+                .hint("put it back where it was; a new one is made by `boi daemon start`"));
+        }
     }
     let booted = match reload::boot(&context.home, flags) {
         Ok(booted) => booted,
@@ -43,8 +51,14 @@ fn run(context: &Context, foreground: bool, background: bool, flags: &Flags) -> 
     let target = if background { Target::File(home.log_file()) } else { Target::Stderr { color: context.color } };
     let log = logs::begin(target, &booted.config.log).map_err(|message| CliError::new(BAD_CONFIG, message))?;
     block_on_daemon(async {
-        let running = Seat::take(&home, service::patience(background)).await?.start(booted, log, None)?;
-        running.ended().await?;
+        let seat = match Seat::take(&home, service::patience(background)).await {
+            Err(error @ BootError::Stopped { .. }) => {
+                info!("{error}");
+                return Ok(0);
+            }
+            taken => taken?,
+        };
+        seat.start(booted, log, None)?.ended().await?;
         Ok(0)
     })
 }

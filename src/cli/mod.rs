@@ -208,7 +208,7 @@ fn carry_out(arguments: Arguments) -> Result<ExitCode, CliError> {
     if let Command::Doctor(asked) = arguments.command {
         return doctor::doctor(context, asked);
     }
-    context.home.prepare()?;
+    context.home.check()?;
     match arguments.command {
         Command::Run(asked) => run::run(context, asked),
         Command::Dispatch(asked) => queue::dispatch(context, asked),

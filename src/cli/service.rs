@@ -35,6 +35,10 @@ const LEAVES_WITHIN: Duration = Duration::from_secs(30);
 const GOES_WITHIN: Duration = Duration::from_secs(2);
 /// How often a daemon that starts or ends is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// A queue that has not answered for so long is given up.
+const SILENT_FOR_SECONDS: u64 = 30;
+/// How often it is looked whether it answers.
+const LOOK_AT_QUEUE: Duration = Duration::from_secs(1);
 /// How often one that stops its workers is.
 const LOOK_AGAIN_LATER: Duration = Duration::from_millis(50);
 
@@ -144,20 +148,19 @@ impl Before {
         }
         // The new one starts first, and waits for the seat: so a unit that cannot be started costs nobody the daemon.
         let Some(mut starting) = tool::begin(&install::Service::words("start")) else { return Ok(false) };
-        let ended = loop {
-            if main().is_some() {
-                break None;
-            }
+        let pid_file = context.home.pid_file();
+        while !main().is_some_and(|pid| process::has_open(pid, &pid_file)) {
             if let Some(status) = starting.try_wait()? {
-                break Some(status);
+                return Ok(status.success());
             }
             sleep(LOOK_AGAIN_LATER).await;
-        };
-        if ended.is_some_and(|status| !status.success()) {
-            return Ok(false);
         }
         old.target.send(Signal::TERM)?;
-        Ok(starting.wait()?.success())
+        let begun = starting.wait()?.success();
+        if !begun && ask_whether_one_runs(context).await?.is_none() {
+            eprintln!("warning: no daemon runs now; what ran lives on: `boi daemon start` takes it over");
+        }
+        Ok(begun)
     }
 
     /// Has it leave what runs to the next one, and waits for its end.
@@ -242,9 +245,25 @@ pub(super) fn stop(context: &Context, drain: bool, json: bool) -> Result<ExitCod
         tokio::select! {
             () = ended => {}
             hung = client.hung() => return Err(hung.into()),
+            silent = silent(&client) => {
+                let hint = format!("it stops when the queue answers; `kill -TERM {}` ends it now, and leaves running what runs",
+                    daemon.pid);
+                return Err(CliError::new(GAVE_UP, silent).hint(hint));
+            }
         }
         report_stop(context, Some(daemon.pid), &before, json)
     })
+}
+
+/// Waits until the daemon's queue has not answered for so long that it is given up.
+async fn silent(client: &Client) -> String {
+    loop {
+        sleep(LOOK_AT_QUEUE).await;
+        let Ok(StatusView { store, .. }) = status(client).await else { continue };
+        if let (Some(reason), true) = (store.reason, store.unanswered_seconds >= Some(SILENT_FOR_SECONDS)) {
+            return reason;
+        }
+    }
 }
 
 /// No daemon runs: this process is one for long enough to stop what an earlier one left.

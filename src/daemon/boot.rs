@@ -17,7 +17,7 @@ use futures::StreamExt;
 use rustix::fs::{FlockOperation, flock};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_tokio::Signals;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
@@ -42,6 +42,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a starting daemon takes a lock on its seat for a look at it.
 pub const PROBED: Duration = Duration::from_millis(100);
+/// How often it is looked whether the queue of a daemon that is to leave answers.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// A daemon that leaves has left within this time; one that does not may never.
 const LEAVES_AT_ONCE: Duration = Duration::from_secs(1);
 
@@ -97,6 +99,20 @@ pub enum BootError {
         /// The daemon that runs on it.
         daemon: Option<u32>,
     },
+    /// It was told to leave while its queue did not answer.
+    #[error("the queue {} has not answered for {seconds} s: the daemon ended without it; what runs lives on", queue.display())]
+    Silent {
+        /// The database's file.
+        queue: std::path::PathBuf,
+        /// For so long.
+        seconds: u64,
+    },
+    /// It was told to end before it had begun.
+    #[error("told to end while it waited for the daemon that runs{}", pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
+    Stopped {
+        /// Its pid, as its pid file says.
+        pid: Option<u32>,
+    },
     /// Signals cannot be caught.
     #[error("cannot catch signals: {0}")]
     Signals(io::Error),
@@ -120,6 +136,7 @@ pub struct Running {
     work: JoinHandle<Result<(), StoreError>>,
     server: JoinHandle<()>,
     listener: JoinHandle<()>,
+    detaching: watch::Receiver<bool>,
     reloader: Reloader,
     home: Home,
     pid_file: File,
@@ -157,8 +174,11 @@ impl Seat {
             // Whoever only looks whether a daemon runs holds the lock for a moment.
             let waited = begun.elapsed();
             let pause = Duration::from_millis(if waited < LEAVES_AT_ONCE { 1 } else { 20 });
-            if waited >= patience || is_told_to_end(&mut signals, pause).await {
+            if waited >= patience {
                 return Err(BootError::Runs { pid: pid_in(&path) });
+            }
+            if is_told_to_end(&mut signals, pause).await {
+                return Err(BootError::Stopped { pid: pid_in(&path) });
             }
         }
         // An orderly end empties the file.
@@ -222,24 +242,29 @@ impl Seat {
             Reloader::start(Judge::new(home.clone(), &booted, Arc::clone(&handle.hot), outlets))
                 .map_err(|source| BootError::Io { path: home.config_file(), source })?
         };
-        let listener = tokio::spawn(listen(signals, handle.clone(), reloader.asker()));
+        let (detach, detaching) = watch::channel(false);
+        let listener = tokio::spawn(listen(signals, handle.clone(), reloader.asker(), detach));
         info!(pid = std::process::id(), home = %home.root().display(), "daemon started");
-        match cgroup::base() {
+        match cgroup::tried() {
             Ok(base) => info!("each command has a cgroup of its own in {}", base.display()),
             Err(why) => info!("commands have no cgroups, their trees are found by parent and marker: {why}"),
         }
         service::ready(&said(&booted.view()));
-        Ok(Running { handle, work: tokio::spawn(daemon.run()), server, listener, reloader, home, pid_file })
+        let work = tokio::spawn(daemon.run());
+        Ok(Running { handle, work, server, listener, detaching, reloader, home, pid_file })
     }
 }
 
 impl Running {
     /// Waits until the daemon has left, and gives up its seat.
     pub async fn ended(self) -> Result<(), BootError> {
-        let result = self.work.await.unwrap_or_else(|error| {
-            error!(%error, "the loop broke down");
-            Err(StoreError::Closed)
-        });
+        let result = tokio::select! {
+            result = self.work => result.unwrap_or_else(|error| {
+                error!(%error, "the loop broke down");
+                Err(StoreError::Closed)
+            }),
+            silent = without_its_queue(&self.handle, self.detaching) => Err(silent),
+        };
         service::stopping();
         self.listener.abort();
         self.server.abort();
@@ -254,10 +279,27 @@ impl Running {
         {
             warn!(%source, "cannot remove {}", socket.display());
         }
+        if let Err(StoreError::Silent { path: queue, seconds }) = result {
+            error!(seconds, "the queue does not answer: the daemon ends without it, what runs lives on");
+            return Err(BootError::Silent { queue, seconds });
+        }
         // Emptied, never unlinked: another daemon may hold the same file open and wait for its lock.
         self.pid_file.set_len(0).map_err(|source| BootError::Io { path: self.home.pid_file(), source })?;
         info!("daemon ended");
         Ok(result?)
+    }
+}
+
+/// Waits until the daemon was told to leave and its queue, of which that needs a little, does not answer.
+async fn without_its_queue(handle: &Handle, mut detaching: watch::Receiver<bool>) -> StoreError {
+    if detaching.wait_for(|told| *told).await.is_err() {
+        return std::future::pending().await;
+    }
+    loop {
+        if let Some(silent) = handle.silence() {
+            return silent;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
 
@@ -349,7 +391,7 @@ async fn is_told_to_end(signals: &mut Signals, pause: Duration) -> bool {
 }
 
 /// Turns signals into events: HUP reads the configuration again, INT stops the workers, TERM leaves them running.
-async fn listen(mut signals: Signals, handle: Handle, asker: Asker) {
+async fn listen(mut signals: Signals, handle: Handle, asker: Asker, detach: watch::Sender<bool>) {
     let had_terminal = has_terminal();
     let mut asked = false;
     while let Some(signal) = signals.next().await {
@@ -357,6 +399,7 @@ async fn listen(mut signals: Signals, handle: Handle, asker: Asker) {
             SIGHUP if had_terminal && !has_terminal() => {
                 warn!("the terminal is gone: the daemon ends, what runs lives on");
                 handle.send(Event::Leave(Leaving::Detach));
+                detach.send_replace(true);
             }
             SIGHUP => {
                 service::reloading();
@@ -370,6 +413,7 @@ async fn listen(mut signals: Signals, handle: Handle, asker: Asker) {
             _ => {
                 info!("the daemon ends, what runs lives on");
                 handle.send(Event::Leave(Leaving::Detach));
+                detach.send_replace(true);
             }
         }
     }

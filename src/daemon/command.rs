@@ -39,9 +39,11 @@ pub(super) struct Job {
     pub(super) request: Request,
     pub(super) prompt: Option<String>,
     pub(super) variables: Vec<(&'static str, String)>,
+    /// The marker that its supervisor and all that descends from that carry.
+    pub(super) marker: String,
     /// The boot under which the command was recorded as begun.
     pub(super) boot: Option<String>,
-    /// The marker of its supervisor, where that was outwaited without its records.
+    /// The marker of its supervisor, where that was there and its records were not.
     pub(super) outwaited: Option<String>,
     /// What says whether the home is still the daemon's.
     pub(super) shared: Arc<Shared>,
@@ -100,8 +102,7 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, follow: 
                     let why = format!("its supervisor ended {STARTS} times without executing anything");
                     return Ok(Ran::NotStarted(io::Error::other(why)));
                 }
-                let marker = uuid::Uuid::new_v4().simple().to_string();
-                match job.dir.spawn(lock, &job.request, job.prompt.as_deref(), &marker, &job.variables) {
+                match job.dir.spawn(lock, &job.request, job.prompt.as_deref(), &job.marker, &job.variables) {
                     Ok(supervisor) => {
                         failpoint::hit("command.spawned");
                         supervisor
@@ -366,7 +367,7 @@ mod tests {
         let dir = CommandDir::create(folder.to_owned()).unwrap();
         let shared = Arc::new(Shared::new(ConfigView::without_daemon(ReloadOutcome::Applied, vec![]), false));
         let boot = Some(clock::boot_id().to_owned());
-        Job { dir, request, prompt: None, variables: vec![], boot, outwaited: None, shared }
+        Job { dir, request, prompt: None, variables: vec![], marker: "0".repeat(32), boot, outwaited: None, shared }
     }
 
     #[tokio::test]

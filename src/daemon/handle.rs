@@ -152,6 +152,11 @@ impl Handle {
         }
     }
 
+    /// That the queue has not answered for a while, if that is so.
+    pub(super) fn silence(&self) -> Option<StoreError> {
+        self.store.pending().silence(SILENT)
+    }
+
     /// Ends a spec: at once when it is queued, else as soon as its worker has. When the store cannot take the wish, what
     /// runs is ended all the same, and this returns with an error as soon as it has.
     pub async fn cancel(&self, spec: SpecId) -> Result<Canceled, StoreError> {
@@ -229,7 +234,7 @@ impl Handle {
         } else {
             self.store(verb).await?
         };
-        if let Some(error) = self.store.pending().silence(SILENT) {
+        if let Some(error) = self.silence() {
             told.store = broken(&error);
         } else if let Some(reason) = trouble {
             told.store = StoreView { ok: false, reason: Some(reason), unanswered_seconds: None };

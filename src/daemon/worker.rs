@@ -182,6 +182,8 @@ impl Worker {
     async fn record(&mut self, mut position: Position, changes: Vec<Change>) -> Result<(), WorkerError> {
         if position.awaiting {
             position.boot = Some(clock::boot_id().to_owned());
+            // Recorded before anything is started: what carries it is known whatever becomes of the command's folder.
+            position.marker = Some(uuid::Uuid::new_v4().simple().to_string());
         }
         for change in &changes {
             match change {
@@ -286,7 +288,7 @@ impl Worker {
         let position = self.position.clone();
         match self.position.step.clone() {
             Step::Prepare { laying, .. } => {
-                self.place().await?;
+                let is_new = self.place().await?;
                 let Some(laid) = self.git(orders, move |tree| tree.lay(&position, laying)).await? else {
                     return Ok(Done::Detached);
                 };
@@ -297,7 +299,8 @@ impl Worker {
                         Ok(Done::Event(step::Event::Prepared { origin: laid.origin, head: laid.head }))
                     }
                     Err(broken) => {
-                        if !self.tree.path().exists() {
+                        // One that was noted before is where it is, also when its disk is away for now.
+                        if is_new && !self.tree.path().exists() {
                             self.note(vec![], Some(Place::Gone)).await?;
                         }
                         self.broken(broken)
@@ -408,12 +411,14 @@ impl Worker {
     }
 
     /// Notes where the tree is, before it is laid: a later daemon, whatever its folder for trees, finds what is there.
-    async fn place(&mut self) -> Result<(), WorkerError> {
+    /// Returns whether that is new.
+    async fn place(&mut self) -> Result<bool, WorkerError> {
         let path = self.tree.path().to_string_lossy().into_owned();
         if self.claimed.worktree.as_ref() == Some(&path) {
-            return Ok(());
+            return Ok(false);
         }
-        self.note(vec![], Some(Place::At(path))).await
+        self.note(vec![], Some(Place::At(path))).await?;
+        Ok(true)
     }
 
     async fn note(&mut self, kept: Vec<String>, worktree: Option<Place>) -> Result<(), WorkerError> {

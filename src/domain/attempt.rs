@@ -113,6 +113,9 @@ pub struct Position {
     pub awaiting: bool,
     /// The boot of the machine under which that command began.
     pub boot: Option<String>,
+    /// What that command and all that descends from it carry in their environment.
+    #[serde(default)]
+    pub marker: Option<String>,
     /// The commit that the branch stood on before anything was done; `None` without a repository or before `Prepare`.
     pub origin: Option<String>,
     /// The commit that the branch stands on now: the base of the current task.
@@ -260,6 +263,7 @@ impl Position {
             commands: 0,
             awaiting: false,
             boot: None,
+            marker: None,
             origin,
             head,
             first_try: 1,

@@ -92,24 +92,21 @@ impl Home {
         }
     }
 
-    /// Makes what is not there, each 0700, and refuses what is not safe.
+    /// Makes what is not there of a daemon's home, each 0700, and refuses what is not safe.
     pub fn prepare(&self) -> Result<(), HomeError> {
+        self.prepare_records()?;
+        make(&self.worktrees)
+    }
+
+    /// The same for a command that works without a daemon, and without the folder of the worktrees.
+    pub fn prepare_records(&self) -> Result<(), HomeError> {
         if let Ok(metadata) = std::fs::metadata(&self.root) {
             check(&self.root, &metadata, true)?;
         }
-        let parent = |path: &Path| path.parent().map(Path::to_owned);
-        let dirs = [
-            Some(self.root.clone()),
-            Some(self.root.join("state")),
-            Some(self.root.join("pids")),
-            Some(self.attempts()),
-            Some(self.worktrees.clone()),
-            Some(self.logs.clone()),
-            parent(&self.db),
-        ];
-        for dir in dirs.into_iter().flatten() {
-            files::private_dir(&dir).map_err(|source| HomeError::Io { path: dir.clone(), source })?;
+        for folder in [&self.root, &self.root.join("state"), &self.root.join("pids"), &self.attempts(), &self.logs] {
+            make(folder)?;
         }
+        self.db.parent().map_or(Ok(()), make)?;
         self.check()
     }
 
@@ -218,6 +215,10 @@ impl Home {
             _ => usual,
         }
     }
+}
+
+fn make(folder: &Path) -> Result<(), HomeError> {
+    files::private_dir(folder).map_err(|source| HomeError::Io { path: folder.to_owned(), source })
 }
 
 /// The home that [`Home::command`] put a command's folder in.

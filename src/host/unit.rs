@@ -22,10 +22,14 @@ pub struct Facts<'a> {
 
 /// From this version on, systemd waits for the end of a reload.
 const NOTIFY_RELOAD: u32 = 253;
+/// From this version on, systemd can wait longer from one restart to the next.
+const RESTART_STEPS: u32 = 254;
 
 /// A systemd user unit.
 pub fn systemd(facts: &Facts<'_>) -> String {
     let reloads = facts.systemd.is_none_or(|version| version >= NOTIFY_RELOAD);
+    let is_slowed = facts.systemd.is_none_or(|version| version >= RESTART_STEPS);
+    let steps = if is_slowed { "RestartSteps=10\nRestartMaxDelaySec=10\n" } else { "" };
     let kind = if reloads { "notify-reload" } else { "notify\nExecReload=/bin/kill -HUP $MAINPID" };
     format!(
         "[Unit]
@@ -48,7 +52,7 @@ Environment={delegated}=%n
 OOMPolicy=continue
 Restart=on-failure
 RestartSec=1
-# A configuration that is bad at the start does not get better by trying again.
+{steps}# A configuration that is bad at the start does not get better by trying again.
 RestartPreventExitStatus=78
 
 [Install]
@@ -161,6 +165,7 @@ mod tests {
             assert!(serves(text, facts(None).home) && !serves(text, Path::new("/home/me/.boi")), "{text}");
         }
         let old = systemd(&facts(Some(252)));
+        assert!(text.contains("\nRestartMaxDelaySec=10\n") && !old.contains("RestartSteps"), "{old}");
         assert!(old.contains("Type=notify\nExecReload=/bin/kill -HUP $MAINPID\n"), "{old}");
         let none = Facts { claude: None, ..facts(None) };
         assert!(!systemd(&none).contains("CLAUDE_BIN") && !launchd(&none).contains("CLAUDE_BIN"));

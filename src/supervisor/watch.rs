@@ -1,8 +1,8 @@
 //! What a supervisor waits for: signals, the deadline, and the growth of the output. It sleeps until one of them comes.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -19,7 +19,8 @@ pub(super) struct Watch {
     terminate: UnixStream,
     child: UnixStream,
     growth: growth::Growth,
-    files: [PathBuf; 2],
+    /// Open, so that they are seen to grow also when their folder is removed.
+    files: Vec<File>,
     most: u64,
     quiet_until: Instant,
 }
@@ -40,8 +41,10 @@ impl Watch {
         signal_hook::low_level::pipe::register(SIGCHLD, on_child)?;
         terminate.set_nonblocking(true)?;
         child.set_nonblocking(true)?;
-        let files = [dir.output_file(), dir.errors_file()];
-        let growth = growth::Growth::new(&files)?;
+        let mut paths = vec![dir.output_file(), dir.errors_file()];
+        paths.retain(|path| path.exists());
+        let growth = growth::Growth::new(&paths)?;
+        let files = paths.iter().map(File::open).collect::<io::Result<_>>()?;
         Ok(Watch { terminate, child, growth, files, most: request.max_output_bytes, quiet_until: Instant::now() })
     }
 
@@ -71,7 +74,10 @@ impl Watch {
         drain(&self.child);
         let mut woken = Woken { terminate: drain(&self.terminate), too_much_output: false };
         if self.quiet_until <= Instant::now() && self.growth.look() {
-            self.quiet_until = Instant::now() + LOOK_EVERY;
+            // At rest nothing is noticed, so its end is to be woken for.
+            if self.growth.stirred() {
+                self.quiet_until = Instant::now() + LOOK_EVERY;
+            }
             let size: u64 = self.files.iter().filter_map(|file| file.metadata().ok()).map(|data| data.len()).sum();
             woken.too_much_output = size > self.most;
         }
@@ -121,7 +127,7 @@ mod growth {
                 }
                 Err(error) => return Err(error.into()),
             };
-            for file in files.iter().filter(|file| file.exists()) {
+            for file in files {
                 match inotify::add_watch(&events, file, inotify::WatchFlags::MODIFY) {
                     Ok(_) => {}
                     Err(rustix::io::Errno::NOSPC) => return Ok(Growth { events: None, stirred: true }),

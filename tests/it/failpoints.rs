@@ -6,10 +6,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::crash::rounds::{Victims, check, traced};
-use super::support::{Sandbox, wait_for};
+use super::support::{Sandbox, lives, pid_in, wait_for};
 
 /// An agent's task, verified, and a command's.
 const TASKS: &str = "
@@ -255,6 +256,38 @@ fn the_queue_hangs_at(point: &str, first: &[&str], gives_up: &[&str]) -> Sandbox
     wait_for("it answers", || (sandbox.good(&["status", "--json"]).json()["store"]["ok"] == true).then_some(()));
     sandbox.good(&["doctor"]);
     sandbox
+}
+
+#[test]
+fn a_queue_that_does_not_write_keeps_nobody_from_leaving() {
+    let mut sandbox = armed("store.commit");
+    fs::set_permissions(sandbox.path("boi"), Permissions::from_mode(0o700)).unwrap();
+    sandbox.write("late.toml", "title = 'Late'\n[[tasks]]\nrun = 'true'");
+    // Not yet.
+    sandbox.write("fired", "");
+    sandbox.start_daemon();
+    let at = |name: &str| sandbox.path(name).display().to_string();
+    let run =
+        format!("echo x >> {}; echo $$ > {}; until test -e {}; do sleep 0.02; done", at("starts"), at("pid"), at("go"));
+    let id = sandbox.dispatch(&format!("title = 'Runs'\n[[tasks]]\nrun = '{run}'"));
+    let pid = pid_in(&sandbox.path("pid"));
+    fs::remove_file(sandbox.path("fired")).unwrap();
+    let waits = sandbox.begin(&["dispatch", "late.toml"]);
+    wait_for("it hangs", || sandbox.exists("fired").then_some(()));
+    let said = sandbox.boi(&["daemon", "stop"]);
+    assert_eq!(said.code, Some(4), "{said:?}");
+    for part in ["its queue has not answered for", "`kill -TERM "] {
+        assert!(said.err.contains(part), "{part}: {said:?}");
+    }
+    assert_eq!(sandbox.stop_daemon(Signal::TERM).code(), Some(1));
+    let log = sandbox.read("daemon.err");
+    assert!(log.contains("the daemon ended without it; what runs lives on"), "{log}");
+    assert!(!sandbox.exists("boi/boi.sock") && lives(pid));
+    waits.end();
+    sandbox.start_daemon();
+    sandbox.write("go", "");
+    let spec = sandbox.wait_for_status(&id, "completed");
+    assert_eq!((sandbox.read("starts").as_str(), &spec["attempt"]), ("x\n", &1.into()), "{spec:#}");
 }
 
 #[test]

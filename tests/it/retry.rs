@@ -123,10 +123,17 @@ fn an_agent_that_crashes_is_tried_again() {
 #[test]
 fn a_command_that_prints_too_much_is_ended_with_that_reason() {
     let sandbox = Sandbox::new("retry_count = 0\nmax_output_mb = 1");
-    let (code, spec) = sandbox.run("title = 'Flood'\nrepo = 'repo'\n[[tasks]]\nrun = 'yes'");
-    assert_eq!((code, spec["status"].as_str()), (Some(1), Some("failed")), "{spec:#}");
-    let reason = spec["reason"].as_str().unwrap();
-    assert!(reason.contains("output") || reason.contains("printed"), "{reason}");
+    let flood = "yes";
+    // Each is less, and between two of them nothing comes for longer than the output is looked at again.
+    let bursts = "for i in 1 2 3 4 5 6; do head -c 400000 /dev/zero; sleep 0.5; done";
+    let unlinked =
+        "rm -rf ../../attempts/$BOI_SPEC; for i in 1 2 3 4 5 6; do head -c 400000 /dev/zero; sleep 0.5; done";
+    for run in [flood, bursts, unlinked] {
+        let (code, spec) = sandbox.run(&format!("title = 'Flood'\nrepo = 'repo'\n[[tasks]]\nrun = '{run}'"));
+        assert_eq!((code, spec["status"].as_str()), (Some(1), Some("failed")), "{run}: {spec:#}");
+        let reason = spec["reason"].as_str().unwrap();
+        assert!(reason.contains("printed more than max_output_mb"), "{run}: {reason}");
+    }
 }
 
 #[test]

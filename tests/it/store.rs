@@ -238,11 +238,45 @@ fn nothing_is_made_in_the_place_of_a_home_that_went() {
     let said = daemon.end();
     assert!(said.code == Some(1) && said.err.contains("was removed or replaced"), "{said:?}");
     assert!(!home.exists(), "neither by the daemon nor by the supervisor: {said:?}");
+    // Nor by a service's next daemon, nor by who looks what is there.
+    let again = sandbox.boi(&["daemon", "run", "--background"]);
+    assert!(again.code == Some(1) && again.err.contains("there is no home at"), "{again:?}");
+    sandbox.good(&["status"]);
+    assert_eq!(sandbox.boi(&["daemon", "status"]).code, Some(3));
+    assert!(!home.exists());
     fs::rename(&moved, &home).unwrap();
     sandbox.start_daemon();
     let spec = sandbox.wait_for_status(&id, "completed");
     let starts = sandbox.read("starts").lines().count();
     assert_eq!((&spec["attempt"], &spec["tasks"][0]["tries"]), (&1.into(), &starts.into()), "{spec:#}");
+}
+
+#[test]
+fn a_worktree_that_is_out_of_reach_is_waited_for() {
+    let mut sandbox = Sandbox::new("");
+    sandbox.start_daemon();
+    let id = sandbox.dispatch(&format!(
+        "title = 'Away'\nrepo = 'repo'\n[[tasks]]\n\
+         run = 'test -e begun && exit; echo x > begun; touch {0}; until test -e {1}; do sleep 0.02; done'",
+        sandbox.path("runs").display(),
+        sandbox.path("go").display(),
+    ));
+    wait_for("it runs", || sandbox.exists("runs").then_some(()));
+    assert!(sandbox.stop_daemon(Signal::INT).success());
+    let (folder, away) = (sandbox.path("boi/worktrees"), sandbox.path("boi/away"));
+    fs::rename(&folder, &away).unwrap();
+    // As under a mount point whose disk is away.
+    fs::write(&folder, "").unwrap();
+    sandbox.write("boi/config.toml", "paths.worktrees = 'elsewhere'");
+    sandbox.start_daemon();
+    wait_for("it is missed", || {
+        sandbox.spec(&id)["reason"].as_str().is_some_and(|reason| reason.contains("worktrees")).then_some(())
+    });
+    fs::remove_file(&folder).unwrap();
+    fs::rename(&away, &folder).unwrap();
+    let spec = sandbox.wait_for_status(&id, "completed");
+    assert_eq!(sandbox.git("repo", &["show", &format!("boi/{id}:begun")]), "x", "{spec:#}");
+    assert_eq!(fs::read_dir(sandbox.path("boi/elsewhere")).unwrap().count(), 0);
 }
 
 #[test]
@@ -305,8 +339,9 @@ fn an_agent_whose_folder_was_removed_runs_once_for_each_try() {
     assert_eq!(begun, tries, "{spec:#}");
 }
 
-#[test]
-fn what_is_left_of_a_command_is_ended_when_its_folder_and_its_supervisor_are_gone() {
+/// The folder goes, then the supervisor, with or without a daemon that sees it; what is left lives.
+#[track_caller]
+fn folder_and_supervisor_go(with_daemon: bool) {
     let mut sandbox = Sandbox::new("stop_grace_seconds = 1");
     sandbox.start_daemon();
     let at = |name: &str| sandbox.path(name).display().to_string();
@@ -319,14 +354,32 @@ fn what_is_left_of_a_command_is_ended_when_its_folder_and_its_supervisor_are_gon
         at("pid")
     ));
     let pid = pid_in(&sandbox.path("pid"));
+    if !with_daemon {
+        sandbox.stop_daemon(Signal::KILL);
+    }
     fs::remove_dir_all(sandbox.path(&format!("boi/attempts/{id}"))).unwrap();
     sandbox.write("go", "");
     let supervisor = Pid::from_raw(pid_in(&sandbox.path("supervisor"))).unwrap();
     kill_process(supervisor, Signal::KILL).unwrap();
+    if !with_daemon {
+        wait_for("it is gone", || (!lives(supervisor.as_raw_nonzero().get())).then_some(()));
+        assert!(lives(pid));
+        sandbox.start_daemon();
+    }
     let spec = sandbox.wait_for_status(&id, "completed");
     assert!(!lives(pid), "ended before the next try");
     assert_eq!((&spec["attempt"], &spec["tasks"][0]["tries"]), (&1.into(), &2.into()), "{spec:#}");
     assert_eq!(sandbox.read("starts"), "x\nx\n");
+}
+
+#[test]
+fn what_is_left_of_a_command_is_ended_when_its_folder_and_its_supervisor_are_gone() {
+    folder_and_supervisor_go(true);
+}
+
+#[test]
+fn what_is_left_of_a_command_is_ended_also_when_its_daemon_is_gone() {
+    folder_and_supervisor_go(false);
 }
 
 #[test]

@@ -117,7 +117,7 @@ impl Worker {
     async fn run(&self, job: &mut Job, orders: &mut watch::Receiver<Order>, follow: bool) -> Result<Ran, WorkerError> {
         match self.outwait_stray(job, orders).await? {
             Outwaited::Nobody => {}
-            Outwaited::Ended { marker } => job.outwaited = marker,
+            Outwaited::Ended { marker } => job.outwaited = Some(marker),
             Outwaited::Left => return Ok(Ran::Detached),
         }
         let what = "cannot run the command under its supervisor";
@@ -145,6 +145,7 @@ impl Worker {
             },
             prompt,
             variables: vec![("BOI_SPEC", fence.spec.to_string()), ("BOI_ATTEMPT", fence.attempt.to_string())],
+            marker: self.position.marker.clone().unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string()),
             boot: self.position.boot.clone(),
             outwaited: None,
             shared: Arc::clone(&self.shared),

@@ -1,7 +1,8 @@
-//! A command whose folder was removed while it ran: found by its supervisor's command line, and outwaited.
+//! A command whose folder was removed while it ran: found by its supervisor's command line, and outwaited; or, where the
+//! supervisor has died as well, by the marker that the queue has.
 //!
 //! The records say then that nothing was ever executed, which would start the command a second time beside the first.
-//! The supervisor leaves its exit record in the folder all the same.
+//! A supervisor leaves its exit record in the folder all the same.
 
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ pub(super) enum Outwaited {
     /// Nobody was found.
     Nobody,
     /// Its supervisor has ended; what is left of the command carries the marker.
-    Ended { marker: Option<String> },
+    Ended { marker: String },
     /// The daemon leaves first.
     Left,
 }
@@ -40,15 +41,31 @@ impl Worker {
             return Ok(Outwaited::Nobody);
         }
         let io_error = |source| WorkerError::Io { what: "cannot look for the command whose folder is gone", source };
-        let folder = job.dir.path().to_owned();
-        let found = tokio::task::spawn_blocking(move || tree::supervisors().into_iter().find(|one| one.dir == folder));
-        let Some(stray) = found.await.map_err(|error| io_error(std::io::Error::other(error)))? else {
-            return Ok(Outwaited::Nobody);
+        let (folder, marker) = (job.dir.path().to_owned(), begun.marker.clone());
+        let found = tokio::task::spawn_blocking(move || {
+            let stray = tree::supervisors().into_iter().find(|one| one.dir == folder);
+            let alone = || marker.filter(|marker| stray.is_none() && process::is_carried(marker));
+            (alone(), stray)
+        });
+        let (alone, stray) = found.await.map_err(|error| io_error(std::io::Error::other(error)))?;
+        if let Some(marker) = alone {
+            warn!(
+                spec = %self.claimed.fence.spec, folder = %job.dir.path().display(),
+                "the folder of a running command was removed, and its supervisor has died",
+            );
+            return Ok(Outwaited::Ended { marker });
+        }
+        let Some(stray) = stray else { return Ok(Outwaited::Nobody) };
+        let marker = match &begun.marker {
+            Some(marker) => Some(marker.clone()),
+            // An older daemon recorded none.
+            None => tree::marker(stray.who.pid).filter(|_| process::lives(&stray.who)),
         };
+        let gone = || io_error(std::io::Error::other("its supervisor ended while it was looked for"));
+        let marker = marker.ok_or_else(gone)?;
         let Some(target) = process::target(&stray.who).map_err(io_error)? else {
-            return Ok(Outwaited::Nobody);
+            return Ok(Outwaited::Ended { marker });
         };
-        let marker = tree::marker(stray.who.pid).filter(|_| target.lives());
         warn!(
             spec = %self.claimed.fence.spec, supervisor = stray.who.pid, folder = %job.dir.path().display(),
             "the folder of a running command was removed: what the command had printed is lost, its end is waited for",

@@ -50,6 +50,15 @@ pub fn base() -> Result<PathBuf, String> {
     }
 }
 
+/// The same, where it was tried and one could be made.
+pub fn tried() -> Result<PathBuf, String> {
+    let base = base()?;
+    let cannot = |error| format!("none can be made in {}: {error}", base.display());
+    let marker = format!("{:032x}", rand::random::<u128>());
+    Cgroup::create(&base, &marker).and_then(|made| made.remove()).map_err(cannot)?;
+    Ok(base)
+}
+
 impl Cgroup {
     /// Makes one in `base`, for the command of that marker.
     pub fn create(base: &Path, marker: &str) -> io::Result<Cgroup> {

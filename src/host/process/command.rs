@@ -232,10 +232,10 @@ impl CommandDir {
         self.cgroup()?.map_or(Ok(()), |cgroup| cgroup.remove())
     }
 
-    /// The command's own cgroup, if there is one: as recorded, or, without a record, where one would be made now.
+    /// The command's own cgroup, if there is one: as recorded, or, without a record of it, where one would be made now.
     fn cgroup(&self) -> io::Result<Option<Cgroup>> {
-        if let Some(started) = self.started()? {
-            return Ok(started.cgroup.and_then(|cgroup| Cgroup::at(&cgroup)));
+        if let Some(cgroup) = self.started()?.and_then(|started| started.cgroup) {
+            return Ok(Cgroup::at(&cgroup));
         }
         let Some(marker) = self.marker()? else { return Ok(None) };
         Ok(cgroup::base().ok().and_then(|base| Cgroup::of(&base, &marker)))

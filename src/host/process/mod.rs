@@ -14,6 +14,7 @@ pub mod tree;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
@@ -79,6 +80,19 @@ pub fn lives(identity: &Identity) -> bool {
 /// Whether a signal has stopped the process that has `pid` now.
 pub fn is_stopped(pid: i32) -> bool {
     tree::stat(pid).is_some_and(|stat| matches!(stat.state, b'T' | b't'))
+}
+
+/// Whether anything carries a command's marker or is in its cgroup.
+pub fn is_carried(marker: &str) -> bool {
+    let own = || cgroup::base().ok().and_then(|base| cgroup::Cgroup::of(&base, marker));
+    !tree::marked(marker).is_empty() || own().is_some_and(|cgroup| cgroup.is_populated())
+}
+
+/// Whether the process that has `pid` now has `file` open, as far as that may be seen.
+pub fn has_open(pid: u32, file: &Path) -> bool {
+    let Ok(file) = file.canonicalize() else { return false };
+    let files = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    files.flat_map(|entry| std::fs::read_link(entry.path())).any(|open| open == file)
 }
 
 /// When the machine was started, as an identity of the boot where the kernel gives none: it never repeats.
