@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{CliError, Context, ExitCode, FAILED, print_json, print_line, service};
+use super::{CliError, Context, ExitCode, FAILED, handover, print_json, print_line, service};
+use crate::config::flags::Flags;
 use crate::host::{files, paths, process, unit};
 
 /// The name of systemd's unit.
@@ -27,24 +28,20 @@ pub(super) async fn install(context: &Context, start: bool, json: bool) -> Resul
             format!("systemd executes no program whose path has quotes or backslashes: {}", program.display());
         return Err(CliError::new(FAILED, message).hint("put boi elsewhere, then install again"));
     }
-    let before = if start { Some(service::Before::look(context).await?) } else { None };
-    if let Some(before) = &before
-        && let Err(code) = before.check(context, json)?
-    {
+    let old = if start { service::Old::look(context).await? } else { None };
+    if start && let Err(code) = handover::check(context, &Flags::default(), old.as_ref().map(|old| &old.view), json)? {
         return Ok(code);
     }
     write(&manager, &program, context.home.root())?;
-    let begun = match &before {
-        Some(before) => Some(manager.serve(context, before).await?),
-        None => None,
-    };
-    let next = if begun == Some(true) { Vec::new() } else { manager.next() };
-    let replaced = before.as_ref().and_then(service::Before::pid);
+    let begun = start && manager.serve(context, old.as_ref()).await?;
+    let failed = start && !begun;
+    let next = if begun { Vec::new() } else { manager.next() };
+    let replaced = old.as_ref().map(|old| old.view.pid);
     let lingering = matches!(manager, Manager::Systemd(_)) && !process::tool::lingers();
-    let failed = begun == Some(false);
     if json {
-        print_json(&json!({"file": file, "started": begun == Some(true), "replaced": replaced, "lingers": !lingering,
-            "next": next}))?;
+        print_json(
+            &json!({"file": file, "started": begun, "replaced": replaced, "lingers": !lingering, "next": next}),
+        )?;
         return Ok(if failed { FAILED } else { 0 });
     }
     if failed {
@@ -56,10 +53,10 @@ pub(super) async fn install(context: &Context, start: bool, json: bool) -> Resul
     if let Some(old) = replaced {
         print_line(&format!("  it took the place of the daemon (pid {old}); what ran was taken over"))?;
     }
-    if begun == Some(true) {
+    if begun {
         print_line("  it runs: boi daemon status")?;
     }
-    for flag in before.iter().flat_map(service::Before::flags) {
+    for flag in old.iter().flat_map(|old| &old.flags) {
         print_line(&format!("  `-c {flag}` of that daemon is not in force: boi config set {flag}"))?;
     }
     for line in &next {
@@ -88,17 +85,12 @@ fn write(manager: &Manager, program: &Path, home: &Path) -> Result<(), CliError>
 
 /// There is one service; that of another home is left as it is.
 fn refuse_another_homes(file: &Path, home: &Path) -> Result<(), CliError> {
-    match std::fs::read_to_string(file) {
-        Ok(text) if text.contains("BOI_HOME=") || text.contains("<key>BOI_HOME</key>") => {
-            if unit::serves(&text, home) {
-                return Ok(());
-            }
-            let message = format!("{} runs the daemon of another home than {}", file.display(), home.display());
-            Err(CliError::new(FAILED, message)
-                .hint("it is left as it is; `boi daemon uninstall` with the BOI_HOME that it names removes it"))
-        }
-        _ => Ok(()),
+    if !std::fs::read_to_string(file).is_ok_and(|text| unit::serves_another(&text, home)) {
+        return Ok(());
     }
+    let message = format!("{} runs the daemon of another home than {}", file.display(), home.display());
+    Err(CliError::new(FAILED, message)
+        .hint("it is left as it is; `boi daemon uninstall` with the BOI_HOME that it names removes it"))
 }
 
 /// `boi daemon uninstall`.
@@ -139,20 +131,29 @@ pub(super) fn service(home: &Path) -> Option<Service> {
     process::tool::main_process(SERVICE).map(|main| Service { main })
 }
 
-impl Service {
-    /// The command that has the manager do that.
-    pub(super) fn words(verb: &str) -> Vec<String> {
-        ["systemctl", "--user", verb, SERVICE].map(str::to_owned).to_vec()
-    }
+/// The command by which systemd does something with the service.
+pub(super) fn systemctl(verb: &str) -> Vec<String> {
+    words(&format!("systemctl --user {verb} {SERVICE}"))
+}
 
-    /// Has the manager start or restart it; returns when it is ready.
-    pub(super) fn ask(verb: &str) -> Result<(), CliError> {
-        if process::tool::run(&Service::words(verb)) {
-            return Ok(());
-        }
-        let message = format!("{SERVICE} did not {verb}: the service manager said why");
-        Err(CliError::new(FAILED, message).hint(format!("its words: journalctl --user -u {SERVICE}")))
+/// Has the manager start or restart the service; returns when it is ready.
+pub(super) fn ask(verb: &str) -> Result<(), CliError> {
+    if process::tool::run(&systemctl(verb)) {
+        return Ok(());
     }
+    let message = format!("{SERVICE} did not {verb}: the service manager said why");
+    Err(CliError::new(FAILED, message).hint(format!("its words: journalctl --user -u {SERVICE}")))
+}
+
+fn words(line: &str) -> Vec<String> {
+    line.split(' ').map(str::to_owned).collect()
+}
+
+/// The command by which launchd loads or unloads the agent of that file, for good.
+fn launchctl(verb: &str, file: &Path) -> Vec<String> {
+    let mut words = words(&format!("launchctl {verb} -w"));
+    words.push(file.display().to_string());
+    words
 }
 
 enum Manager {
@@ -169,16 +170,9 @@ impl Manager {
 
     /// What has the manager know the service, and start it at every login.
     fn enables(&self) -> Vec<Vec<String>> {
-        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
         match self {
-            Manager::Systemd(_) => {
-                vec![words("systemctl --user daemon-reload"), words(&format!("systemctl --user enable {SERVICE}"))]
-            }
-            Manager::Launchd(file) => {
-                let mut load = words("launchctl load -w");
-                load.push(file.display().to_string());
-                vec![load]
-            }
+            Manager::Systemd(_) => vec![words("systemctl --user daemon-reload"), systemctl("enable")],
+            Manager::Launchd(file) => vec![launchctl("load", file)],
         }
     }
 
@@ -186,35 +180,30 @@ impl Manager {
     fn next(&self) -> Vec<String> {
         let mut commands = self.enables();
         if let Manager::Systemd(_) = self {
-            commands.push(["systemctl", "--user", "start", SERVICE].map(str::to_owned).to_vec());
+            commands.push(systemctl("start"));
         }
         commands.iter().map(|command| format!("start it: {}", command.join(" "))).collect()
     }
 
-    /// Has the service run the daemon, in the place of the one that runs; whether the manager did that.
-    async fn serve(&self, context: &Context, before: &service::Before) -> Result<bool, CliError> {
+    /// Has the service run the daemon, in the place of the `old` one; whether the manager did that.
+    async fn serve(&self, context: &Context, old: Option<&service::Old>) -> Result<bool, CliError> {
         let enable = || self.enables().iter().all(|command| process::tool::run(command));
         match self {
-            Manager::Systemd(_) => Ok(enable() && before.give_way(context).await?),
+            Manager::Systemd(_) => Ok(enable() && service::under_systemd(context, old).await?),
             Manager::Launchd(_) => {
-                before.end().await?;
+                if let Some(old) = old {
+                    old.end().await?;
+                }
                 Ok(enable())
             }
         }
     }
 
     fn stop(&self) {
-        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
-        match self {
-            Manager::Systemd(_) => {
-                process::tool::run(&words(&format!("systemctl --user disable --now {SERVICE}")));
-            }
-            Manager::Launchd(file) => {
-                let mut unload = words("launchctl unload -w");
-                unload.push(file.display().to_string());
-                process::tool::run(&unload);
-            }
-        }
+        process::tool::run(&match self {
+            Manager::Systemd(_) => systemctl("disable --now"),
+            Manager::Launchd(file) => launchctl("unload", file),
+        });
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
 use super::{handover, install};
 use crate::config::flags::Flags;
 use crate::control::client::Client;
-use crate::control::wire::Leave;
+use crate::control::wire::{GIVE_UP, Leave};
 use crate::daemon::boot::{self, Seat};
 use crate::daemon::{Event, Leaving, reload};
 use crate::domain::attempt::SpecStatus;
@@ -35,12 +35,10 @@ const LEAVES_WITHIN: Duration = Duration::from_secs(30);
 const GOES_WITHIN: Duration = Duration::from_secs(2);
 /// How often a daemon that starts or ends is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
-/// A queue that has not answered for so long is given up.
-const SILENT_FOR_SECONDS: u64 = 30;
-/// How often it is looked whether it answers.
-const LOOK_AT_QUEUE: Duration = Duration::from_secs(1);
 /// How often one that stops its workers is.
 const LOOK_AGAIN_LATER: Duration = Duration::from_millis(50);
+/// How often it is looked whether its queue answers.
+const LOOK_AT_QUEUE: Duration = Duration::from_secs(1);
 
 /// `boi daemon start`.
 pub(super) async fn start(context: &Context, flags: &ConfigFlags, json: bool) -> Result<ExitCode, CliError> {
@@ -60,7 +58,7 @@ pub(super) async fn start(context: &Context, flags: &ConfigFlags, json: bool) ->
 
 /// Has the service manager start or restart the daemon.
 async fn managed(context: &Context, verb: &str, done: &str, json: bool) -> Result<ExitCode, CliError> {
-    install::Service::ask(verb)?;
+    install::ask(verb)?;
     match running(context).await? {
         Some((_, daemon)) => told(&daemon, done, json),
         None => Err(CliError::new(FAILED, format!("the service did {verb}, and no daemon listens in this home"))
@@ -70,117 +68,97 @@ async fn managed(context: &Context, verb: &str, done: &str, json: bool) -> Resul
 
 /// `boi daemon restart`.
 pub(super) async fn restart(context: &Context, flags: &ConfigFlags, json: bool) -> Result<ExitCode, CliError> {
-    let Some((client, old)) = running(context).await? else {
+    let Some(old) = Old::look(context).await? else {
         if let Err(code) = handover::check(context, &flags.read()?, None, json)? {
             return Ok(code);
         }
         let daemon = begin(context, flags).await?;
         return told(&daemon, "started; none ran", json);
     };
-    refuse_scoped(&old)?;
-    let target = target(&old)?;
-    let again = status_of(&client, &old).await?;
-    let service = install::service(context.home.root()).filter(|service| service.main == Some(old.pid));
-    if service.is_some() {
+    let pid = old.view.pid;
+    if service_main(context) == Some(pid) {
         if !flags.config.is_empty() {
-            let message = format!("the daemon (pid {}) is run as a service, which knows no `-c`", old.pid);
+            let message = format!("the daemon (pid {pid}) is run as a service, which knows no `-c`");
             return Err(CliError::new(USAGE, message)
                 .hint("put it in the configuration: `boi config set KEY=VALUE`; or stop the service first"));
         }
-        if let Err(code) = handover::check(context, &flags.read()?, Some(&old), json)? {
+        if let Err(code) = handover::check(context, &flags.read()?, Some(&old.view), json)? {
             return Ok(code);
         }
         return managed(context, "restart", "restarted by its service manager; what ran was taken over", json).await;
     }
     // The new one starts first, and waits for the seat: so nobody is without a daemon for long.
-    let kept = ConfigFlags { config: again.config.flags.iter().map(|flag| flag.replacen(" = ", "=", 1)).collect() };
+    let kept = ConfigFlags { config: old.flags };
     let flags = if flags.config.is_empty() { &kept } else { flags };
-    if let Err(code) = handover::check(context, &flags.read()?, Some(&old), json)? {
+    if let Err(code) = handover::check(context, &flags.read()?, Some(&old.view), json)? {
         return Ok(code);
     }
     let begun = spawn(context, flags)?;
-    target.send(Signal::TERM)?;
-    let daemon = listening(context, begun, Some(old.pid)).await?;
+    old.target.send(Signal::TERM)?;
+    let daemon = listening(context, begun, Some(pid)).await?;
     told(&daemon, "restarted; what ran was taken over", json)
 }
 
-/// The daemon that runs when a service is to run it instead.
-pub(super) struct Before(Option<Running>);
-
-struct Running {
-    view: DaemonView,
+/// A daemon whose place another one is to take.
+pub(super) struct Old {
+    /// What it says of itself.
+    pub(super) view: DaemonView,
+    /// What was set for its process, as `-c` takes it.
+    pub(super) flags: Vec<String>,
     target: process::Target,
-    flags: Vec<String>,
 }
 
-impl Before {
-    /// Looks who runs.
-    pub(super) async fn look(context: &Context) -> Result<Before, CliError> {
-        let Some((client, view)) = running(context).await? else { return Ok(Before(None)) };
+impl Old {
+    /// The one that runs, if any; a `boi run` makes way for nobody.
+    pub(super) async fn look(context: &Context) -> Result<Option<Old>, CliError> {
+        let Some((client, view)) = running(context).await? else { return Ok(None) };
         refuse_scoped(&view)?;
         let target = target(&view)?;
-        let again = status_of(&client, &view).await?;
+        // The answer is given after the handle was opened: it is this process that is signalled.
+        let again = status(&client).await?;
+        if again.daemon.as_ref().map(|daemon| daemon.pid) != Some(view.pid) {
+            return Err(CliError::new(FAILED, "the daemon changed meanwhile").hint("say it again"));
+        }
         let flags = again.config.flags.iter().map(|flag| flag.replacen(" = ", "=", 1)).collect();
-        Ok(Before(Some(Running { view, target, flags })))
-    }
-
-    /// Its pid, if one runs.
-    pub(super) fn pid(&self) -> Option<u32> {
-        self.0.as_ref().map(|old| old.view.pid)
-    }
-
-    /// What was set for its process, which a service does not set.
-    pub(super) fn flags(&self) -> &[String] {
-        self.0.as_ref().map_or(&[], |old| &old.flags)
-    }
-
-    /// Whether a daemon could begin in its place; `Err` has the exit code of a refusal that was said already.
-    pub(super) fn check(&self, context: &Context, json: bool) -> Result<Result<(), ExitCode>, CliError> {
-        handover::check(context, &Flags::default(), self.0.as_ref().map(|old| &old.view), json)
-    }
-
-    /// Has systemd run the daemon, whose unit is enabled; whether it did.
-    pub(super) async fn give_way(&self, context: &Context) -> Result<bool, CliError> {
-        let main = || install::service(context.home.root()).and_then(|service| service.main);
-        let Some(old) = &self.0 else { return Ok(tool::run(&install::Service::words("start"))) };
-        if main() == Some(old.view.pid) {
-            return Ok(tool::run(&install::Service::words("restart")));
-        }
-        // The new one starts first, and waits for the seat: so a unit that cannot be started costs nobody the daemon.
-        let Some(mut starting) = tool::begin(&install::Service::words("start")) else { return Ok(false) };
-        let pid_file = context.home.pid_file();
-        while !main().is_some_and(|pid| process::has_open(pid, &pid_file)) {
-            if let Some(status) = starting.try_wait()? {
-                return Ok(status.success());
-            }
-            sleep(LOOK_AGAIN_LATER).await;
-        }
-        old.target.send(Signal::TERM)?;
-        let begun = starting.wait()?.success();
-        if !begun && ask_whether_one_runs(context).await?.is_none() {
-            eprintln!("warning: no daemon runs now; what ran lives on: `boi daemon start` takes it over");
-        }
-        Ok(begun)
+        Ok(Some(Old { view, flags, target }))
     }
 
     /// Has it leave what runs to the next one, and waits for its end.
     pub(super) async fn end(&self) -> Result<(), CliError> {
-        let Some(old) = &self.0 else { return Ok(()) };
-        old.target.send(Signal::TERM)?;
-        while old.target.lives() {
+        self.target.send(Signal::TERM)?;
+        while self.target.lives() {
             sleep(LOOK_AGAIN).await;
         }
         Ok(())
     }
 }
 
-/// The status of the daemon that is `view`, after its process was opened: it is this process that is signalled then.
-async fn status_of(client: &Client, view: &DaemonView) -> Result<StatusView, CliError> {
-    let again = status(client).await?;
-    if again.daemon.as_ref().map(|daemon| daemon.pid) == Some(view.pid) {
-        return Ok(again);
+/// Has systemd run the daemon, whose unit is enabled, in the place of the `old` one; whether it did.
+pub(super) async fn under_systemd(context: &Context, old: Option<&Old>) -> Result<bool, CliError> {
+    let Some(old) = old else { return Ok(tool::run(&install::systemctl("start"))) };
+    if service_main(context) == Some(old.view.pid) {
+        return Ok(tool::run(&install::systemctl("restart")));
     }
-    Err(CliError::new(FAILED, "the daemon changed meanwhile").hint("say it again"))
+    // The new one starts first, and waits for the seat: so a unit that cannot be started costs nobody the daemon.
+    let Some(mut starting) = tool::begin(&install::systemctl("start")) else { return Ok(false) };
+    let pid_file = context.home.pid_file();
+    while !service_main(context).is_some_and(|pid| process::has_open(pid, &pid_file)) {
+        if let Some(status) = starting.try_wait()? {
+            return Ok(status.success());
+        }
+        sleep(LOOK_AGAIN_LATER).await;
+    }
+    old.target.send(Signal::TERM)?;
+    let begun = starting.wait()?.success();
+    if !begun && ask_whether_one_runs(context).await?.is_none() {
+        eprintln!("warning: no daemon runs now; what ran lives on: `boi daemon start` takes it over");
+    }
+    Ok(begun)
+}
+
+/// The main process of the service that runs the daemon of this home.
+fn service_main(context: &Context) -> Option<u32> {
+    install::service(context.home.root())?.main
 }
 
 fn refuse_scoped(daemon: &DaemonView) -> Result<(), CliError> {
@@ -260,7 +238,7 @@ async fn silent(client: &Client) -> String {
     loop {
         sleep(LOOK_AT_QUEUE).await;
         let Ok(StatusView { store, .. }) = status(client).await else { continue };
-        if let (Some(reason), true) = (store.reason, store.unanswered_seconds >= Some(SILENT_FOR_SECONDS)) {
+        if let (Some(reason), true) = (store.reason, store.unanswered_seconds >= Some(GIVE_UP.as_secs())) {
             return reason;
         }
     }

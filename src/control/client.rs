@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::wire::{Refusal, RefusalCode};
+use super::wire::{GIVE_UP, Refusal, RefusalCode};
 use crate::host::paths::ShortPath;
 use crate::host::process;
 
@@ -26,8 +26,6 @@ use crate::host::process;
 const QUIET: Duration = Duration::from_secs(3);
 /// How long that may take before the user is told.
 const PROBE: Duration = Duration::from_secs(2);
-/// A daemon that did not answer anything for so long is given up.
-const GIVE_UP: Duration = Duration::from_secs(30);
 
 /// Where a daemon listens.
 #[derive(Debug, Clone)]

@@ -1,6 +1,7 @@
 //! What goes over the socket.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +9,9 @@ use crate::domain::id::SpecId;
 use crate::domain::spec::Spec;
 use crate::domain::view::StatusView;
 use crate::host::store::{Canceled, Filter};
+
+/// Who asks for something gives up a daemon that has not answered anything for so long, or whose queue has not.
+pub const GIVE_UP: Duration = Duration::from_secs(30);
 
 /// Queue these, all or none.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -392,14 +392,17 @@ async fn is_told_to_end(signals: &mut Signals, pause: Duration) -> bool {
 
 /// Turns signals into events: HUP reads the configuration again, INT stops the workers, TERM leaves them running.
 async fn listen(mut signals: Signals, handle: Handle, asker: Asker, detach: watch::Sender<bool>) {
+    let leave = || {
+        handle.send(Event::Leave(Leaving::Detach));
+        detach.send_replace(true);
+    };
     let had_terminal = has_terminal();
     let mut asked = false;
     while let Some(signal) = signals.next().await {
         match signal {
             SIGHUP if had_terminal && !has_terminal() => {
                 warn!("the terminal is gone: the daemon ends, what runs lives on");
-                handle.send(Event::Leave(Leaving::Detach));
-                detach.send_replace(true);
+                leave();
             }
             SIGHUP => {
                 service::reloading();
@@ -412,8 +415,7 @@ async fn listen(mut signals: Signals, handle: Handle, asker: Asker, detach: watc
             }
             _ => {
                 info!("the daemon ends, what runs lives on");
-                handle.send(Event::Leave(Leaving::Detach));
-                detach.send_replace(true);
+                leave();
             }
         }
     }

@@ -1,20 +1,15 @@
 //! What the control socket may ask of a daemon.
 
-use std::time::Duration;
-
 use super::handle::Handle;
 use super::{Event, Leaving};
 use crate::config::keys::{KEYS, Key};
 use crate::control::server::{self, Control};
-use crate::control::wire::{Cleaned, InForce, Leave};
+use crate::control::wire::{Cleaned, GIVE_UP, InForce, Leave};
 use crate::domain::id::SpecId;
 use crate::domain::spec::Spec;
 use crate::domain::view::StatusView;
 use crate::host::clock;
 use crate::host::store::{Canceled, Filter, StoreError};
-
-/// Who asks for something gives up when the queue has not answered anybody for so long.
-const GIVE_UP: Duration = Duration::from_secs(30);
 
 impl Control for Handle {
     async fn dispatch(&self, specs: Vec<Spec>) -> Result<Vec<SpecId>, StoreError> {

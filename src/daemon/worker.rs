@@ -27,6 +27,7 @@ use crate::domain::attempt::{Ending, Position, Step, TaskStatus};
 use crate::domain::outcome::TryOutcome;
 use crate::domain::spec::Task;
 use crate::host::paths::Home;
+use crate::host::process::tree;
 use crate::host::store::{Claimed, GiveBack, Place, Store, StoreError};
 use crate::host::{clock, failpoint, files};
 
@@ -183,7 +184,7 @@ impl Worker {
         if position.awaiting {
             position.boot = Some(clock::boot_id().to_owned());
             // Recorded before anything is started: what carries it is known whatever becomes of the command's folder.
-            position.marker = Some(uuid::Uuid::new_v4().simple().to_string());
+            position.marker = Some(tree::new_marker());
         }
         for change in &changes {
             match change {

@@ -106,6 +106,12 @@ pub fn serves(text: &str, home: &Path) -> bool {
     text.lines().any(|found| lines.iter().any(|line| line == found.trim()))
 }
 
+/// Whether it runs the daemon of another home.
+pub fn serves_another(text: &str, home: &Path) -> bool {
+    let names_one = text.contains("BOI_HOME=") || text.contains("<key>BOI_HOME</key>");
+    names_one && !serves(text, home)
+}
+
 /// Whether systemd would execute a program at `path`; it refuses some characters, however they are written.
 pub fn is_executable_by_systemd(path: &Path) -> bool {
     let refused = |c: char| c.is_control() || matches!(c, '"' | '\'' | '\\');

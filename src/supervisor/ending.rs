@@ -110,18 +110,12 @@ fn exit_status(status: WaitStatus) -> ExitStatus {
 /// Signals everything of the tree.
 fn end_tree(signal: Signal, cgroup: Option<&Cgroup>, swept: &mut HashSet<i32>) {
     let own = kernel::getpid().as_raw_nonzero().get();
-    if signal == Signal::KILL
-        && let Some(cgroup) = cgroup
-    {
-        // At one moment, so that nothing can fork faster than it is found. An older kernel cannot.
-        cgroup.kill().ok();
-    }
     let look = || {
         let mut all = tree::descendants(own);
         all.extend(cgroup.map(Cgroup::processes).unwrap_or_default());
         Ok(all)
     };
-    if let Ok(signalled) = together::signal_all(signal, look) {
+    if let Ok(signalled) = together::signal_tree(signal, cgroup, look) {
         swept.extend(signalled.sent.iter().map(|who| who.pid));
     }
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::support::{Sandbox, lives, pid_in, wait_for};
+use super::support::{Sandbox, lives, pid_in, wait_for, wait_until_open};
 
 const SLOW: &str = "run = 'echo $PPID > pid-$BOI_SPEC; echo $$ > self-$BOI_SPEC; until test -e ../../../go; do sleep 0.02; done; echo once >> ran'";
 
@@ -321,13 +321,7 @@ fn a_daemon_that_waits_for_the_place_of_another_ends_when_told() {
     sandbox.start_daemon();
     let first = pid_in(&sandbox.path("boi/pids/daemon.pid"));
     let second = sandbox.begin(&["daemon", "run", "--background"]);
-    let pid = second.pid();
-    let file = sandbox.path("boi/pids/daemon.pid");
-    let waits = || {
-        let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-        open.flat_map(|fd| fs::read_link(fd.path())).any(|path| path == file).then_some(())
-    };
-    wait_for("it waits", waits);
+    wait_until_open(second.pid(), "daemon.pid");
     second.signal(Signal::TERM);
     let said = second.end();
     assert!(said.code == Some(0) && said.err.is_empty(), "{said:?}");

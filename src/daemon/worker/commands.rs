@@ -16,7 +16,7 @@ use crate::domain::command::{RECORDS, Request};
 use crate::domain::outcome::{AgentReport, CommandEnd, EndCause, TryOutcome};
 use crate::domain::spec::Action;
 use crate::host::process::command::CommandDir;
-use crate::host::process::limits;
+use crate::host::process::{limits, tree};
 use crate::host::{clock, files, paths};
 
 /// How much of a failed command's output the next prompt gets to choose from.
@@ -145,7 +145,7 @@ impl Worker {
             },
             prompt,
             variables: vec![("BOI_SPEC", fence.spec.to_string()), ("BOI_ATTEMPT", fence.attempt.to_string())],
-            marker: self.position.marker.clone().unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string()),
+            marker: self.position.marker.clone().unwrap_or_else(tree::new_marker),
             boot: self.position.boot.clone(),
             outwaited: None,
             shared: Arc::clone(&self.shared),

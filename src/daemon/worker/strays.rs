@@ -44,11 +44,11 @@ impl Worker {
         let (folder, marker) = (job.dir.path().to_owned(), begun.marker.clone());
         let found = tokio::task::spawn_blocking(move || {
             let stray = tree::supervisors().into_iter().find(|one| one.dir == folder);
-            let alone = || marker.filter(|marker| stray.is_none() && process::is_carried(marker));
-            (alone(), stray)
+            let left = marker.filter(|marker| stray.is_none() && process::is_carried(marker));
+            (stray, left)
         });
-        let (alone, stray) = found.await.map_err(|error| io_error(std::io::Error::other(error)))?;
-        if let Some(marker) = alone {
+        let (stray, left) = found.await.map_err(|error| io_error(std::io::Error::other(error)))?;
+        if let Some(marker) = left {
             warn!(
                 spec = %self.claimed.fence.spec, folder = %job.dir.path().display(),
                 "the folder of a running command was removed, and its supervisor has died",

@@ -12,6 +12,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::tree;
 use crate::domain::command::Identity;
 use crate::host::paths;
 
@@ -54,8 +55,7 @@ pub fn base() -> Result<PathBuf, String> {
 pub fn tried() -> Result<PathBuf, String> {
     let base = base()?;
     let cannot = |error| format!("none can be made in {}: {error}", base.display());
-    let marker = format!("{:032x}", rand::random::<u128>());
-    Cgroup::create(&base, &marker).and_then(|made| made.remove()).map_err(cannot)?;
+    Cgroup::create(&base, &tree::new_marker()).and_then(|made| made.remove()).map_err(cannot)?;
     Ok(base)
 }
 
@@ -67,9 +67,9 @@ impl Cgroup {
         Ok(Cgroup(path))
     }
 
-    /// The one in `base` for the command of that marker; `None` where there is none.
-    pub fn of(base: &Path, marker: &str) -> Option<Cgroup> {
-        Cgroup::at(&named(base, marker))
+    /// The one for the command of that marker, where one would be made now; `None` where there is none.
+    pub fn of(marker: &str) -> Option<Cgroup> {
+        Cgroup::at(&named(&base().ok()?, marker))
     }
 
     /// The one at `path`; `None` where there is none that boi made.

@@ -14,7 +14,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 use tokio::io::unix::AsyncFd;
 
-use super::cgroup::{self, Cgroup};
+use super::cgroup::Cgroup;
 use super::inherited;
 use super::together::{self, Signalled};
 use super::tree::{self, MARKER};
@@ -218,13 +218,7 @@ impl CommandDir {
 
     /// Sends `signal` to the processes that are left of a command whose supervisor died.
     pub fn signal_remains(&self, signal: Signal) -> io::Result<Signalled> {
-        if signal == Signal::KILL
-            && let Some(cgroup) = self.cgroup()?
-        {
-            // An older kernel cannot; then each is killed by itself.
-            cgroup.kill().ok();
-        }
-        together::signal_all(signal, || self.remains())
+        together::signal_tree(signal, self.cgroup()?.as_ref(), || self.remains())
     }
 
     /// Removes the cgroup of a command of which nothing is left.
@@ -237,8 +231,7 @@ impl CommandDir {
         if let Some(cgroup) = self.started()?.and_then(|started| started.cgroup) {
             return Ok(Cgroup::at(&cgroup));
         }
-        let Some(marker) = self.marker()? else { return Ok(None) };
-        Ok(cgroup::base().ok().and_then(|base| Cgroup::of(&base, &marker)))
+        Ok(self.marker()?.and_then(|marker| Cgroup::of(&marker)))
     }
 }
 

@@ -84,8 +84,7 @@ pub fn is_stopped(pid: i32) -> bool {
 
 /// Whether anything carries a command's marker or is in its cgroup.
 pub fn is_carried(marker: &str) -> bool {
-    let own = || cgroup::base().ok().and_then(|base| cgroup::Cgroup::of(&base, marker));
-    !tree::marked(marker).is_empty() || own().is_some_and(|cgroup| cgroup.is_populated())
+    !tree::marked(marker).is_empty() || cgroup::Cgroup::of(marker).is_some_and(|cgroup| cgroup.is_populated())
 }
 
 /// Whether the process that has `pid` now has `file` open, as far as that may be seen.

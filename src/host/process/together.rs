@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use super::cgroup::Cgroup;
 use super::tree;
 use crate::domain::command::Identity;
 
@@ -42,6 +43,20 @@ pub fn signal_all(signal: Signal, look: impl FnMut() -> io::Result<Vec<Identity>
         }
     }
     Ok(Signalled { sent, refused })
+}
+
+/// The same for a command's tree, of which the kernel ends what is in its `cgroup` with KILL: at one moment, so that nothing
+/// can fork faster than it is found.
+pub fn signal_tree(
+    signal: Signal,
+    cgroup: Option<&Cgroup>,
+    look: impl FnMut() -> io::Result<Vec<Identity>>,
+) -> io::Result<Signalled> {
+    if let (Signal::KILL, Some(cgroup)) = (signal, cgroup) {
+        // An older kernel cannot; then each is killed by itself.
+        cgroup.kill().ok();
+    }
+    signal_all(signal, look)
 }
 
 /// Stops all, parents first, until everyone is found and nobody runs. Whoever is stopped forks no more, so this ends.

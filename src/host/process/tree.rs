@@ -16,6 +16,11 @@ use crate::host::clock;
 /// The environment variable that every descendant of a command carries, with a random value of that command's.
 pub const MARKER: &str = "BOI_MARKER";
 
+/// A marker that nothing carries yet: 128 random bits, in hexadecimal.
+pub fn new_marker() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
 /// What `/proc/PID/stat` says of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
