@@ -6,7 +6,7 @@
 use crate::decide::agent::{advice, exit};
 use crate::decide::text;
 use crate::domain::attempt::{Ending, Position, Step, TaskStatus};
-use crate::domain::outcome::{AgentReport, CommandEnd, Delivery, EndCause, Failure, TryOutcome};
+use crate::domain::outcome::{AgentReport, CommandEnd, Delivery, EndCause, ExitStatus, Failure, TryOutcome};
 use crate::domain::spec::{Action, Deliver, Spec};
 
 /// How often a base may move away under a delivery before it is given up: each time somebody else has delivered.
@@ -15,6 +15,7 @@ const DELIVERY_ROUNDS: u32 = 100;
 const CUT_OFFS: u32 = 3;
 /// What became of a command that is lost.
 const DIED: &str = "died with its supervisor, which was killed (`kill -9`, no memory left, no power)";
+const KILLED: &str = "was killed (`kill -9`, no memory left)";
 
 /// What stays the same while a worker works, and which tasks are done.
 #[derive(Debug, Clone, Copy)]
@@ -159,7 +160,7 @@ pub fn advance(plan: &Plan<'_>, position: &Position, event: Event) -> Move {
     };
     let deaths = match &event {
         Event::Acted { outcome, .. } if outcome.is_death() => position.deaths + 1,
-        Event::Checked { end, .. } if end.cause == EndCause::Lost => position.deaths + 1,
+        Event::Checked { end, .. } if says_nothing(end) => position.deaths + 1,
         Event::Acted { .. } | Event::Checked { .. } => 0,
         _ => position.deaths,
     };
@@ -189,11 +190,11 @@ pub fn advance(plan: &Plan<'_>, position: &Position, event: Event) -> Move {
             }
             go(Position { cut_off: here.cut_off + 1, ..here }, step, changes)
         }
-        // It says nothing of what is verified.
-        (step, Event::Checked { end, .. }) if end.cause == EndCause::Lost && deaths <= plan.retry_count => {
-            Move::Rest(Position { step, ..here }.resumed(), vec![], format!("a verify command {DIED}"))
+        (step, Event::Checked { end, .. }) if says_nothing(&end) && deaths <= plan.retry_count => {
+            let how = if end.cause == EndCause::Lost { DIED } else { KILLED };
+            Move::Rest(Position { step, ..here }.resumed(), vec![], format!("a verify command {how}"))
         }
-        (Step::Check { task, index, .. }, Event::Checked { end, output }) if end.cause == EndCause::Lost => {
+        (Step::Check { task, index, .. }, Event::Checked { end, output }) if says_nothing(&end) => {
             let failure = verify_failure(&plan.spec.tasks[task].verify, index, &end, plan.timeout_minutes, output);
             fail(here, Some(task), format!("{}, {deaths} times in a row", sentence(&failure)))
         }
@@ -297,6 +298,13 @@ fn next_task(plan: &Plan<'_>, position: Position, mut changes: Vec<Change>) -> M
         }
         None => final_check(plan, position, 0, changes),
     }
+}
+
+/// Whether a verify command died, as only what is outside of it ends it: that says nothing of what it verifies. Another
+/// signal, such as of a program that crashes, does.
+fn says_nothing(end: &CommandEnd) -> bool {
+    const KILL: ExitStatus = ExitStatus::Signal(9);
+    end.cause == EndCause::Lost || (end.cause == EndCause::Finished && end.status == Some(KILL))
 }
 
 fn acted(

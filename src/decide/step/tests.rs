@@ -1,7 +1,6 @@
 //! A worker walked through its steps.
 
 use super::*;
-use crate::domain::outcome::ExitStatus;
 use crate::domain::spec::{Base, Repo, Task};
 use crate::domain::time::Timestamp;
 
@@ -257,6 +256,23 @@ fn a_command_that_dies_is_carried_out_again_after_a_rest_within_bounds() {
     );
     let Move::Go(next, _) = advance(&plan, &position, checked(0)) else { panic!("it does not go on") };
     assert_eq!(next.deaths, 0, "what went well in between ends the row");
+
+    // So is one that was killed under a supervisor that lives; one that crashed has said something.
+    let signal = |number| Event::Checked {
+        end: CommandEnd { status: Some(ExitStatus::Signal(number)), ..ended(0) },
+        output: String::new(),
+    };
+    let final_check = Position { step: Step::FinalCheck { index: 0 }, ..next.clone() };
+    for position in [&position, &final_check] {
+        let killed = advance(&plan, &Position { deaths: 0, ..position.clone() }, signal(9));
+        let Move::Rest(again, changes, why) = killed else { panic!("no rest: {killed:?}") };
+        assert_eq!((then(&again), again.deaths, changes.len()), (position.step.clone(), 1, 0));
+        assert!(why.contains("was killed"), "{why}");
+        let crashed = advance(&plan, &Position { deaths: 0, ..position.clone() }, signal(11));
+        assert!(matches!(crashed, Move::Go(..)), "{crashed:?}");
+    }
+    let Move::Go(failed, _) = advance(&plan, &Position { deaths: 2, ..position }, signal(9)) else { panic!("no end") };
+    assert!(position_reason(&failed).ends_with("3 times in a row"), "{failed:?}");
 
     // The last verify of all, too.
     let last = Position { step: Step::FinalCheck { index: 0 }, ..next };
