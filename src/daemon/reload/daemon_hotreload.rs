@@ -1,14 +1,14 @@
 //! What readings of the configuration come to, one after another, without threads and clocks.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tempfile::TempDir;
-use tracing_subscriber::fmt::MakeWriter;
 
 use super::judge::Content;
 use super::{ConfigError, Judge, Outlets, boot};
@@ -37,6 +37,7 @@ impl Scene {
     }
 
     fn over(dir: TempDir, home: &Home) -> Scene {
+        hear();
         let booted = boot(home, &Flags::default()).unwrap();
         let hot = Arc::new(ArcSwap::from_pointee(HotConfig { generation: 1, config: booted.config.clone() }));
         let (views, filters) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
@@ -79,30 +80,38 @@ impl Scene {
     }
 }
 
+thread_local! {
+    /// What this thread has logged since `logged` began.
+    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+struct ThisThread;
+
+impl Write for ThisThread {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        LOG.with_borrow_mut(|log| log.extend_from_slice(bytes));
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Lets each thread see what it logs. Before the first reading in any thread: `tracing` asks once per line of the
+/// source whether it is of interest, in the thread that comes there first, and one without a subscriber says no for all.
+fn hear() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let subscriber = tracing_subscriber::fmt().with_writer(|| ThisThread).with_ansi(false).finish();
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+    });
+}
+
 /// What is logged while `work` runs, in this thread.
 fn logged(work: impl FnOnce()) -> String {
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-    impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    impl MakeWriter<'_> for Lines {
-        type Writer = Lines;
-        fn make_writer(&self) -> Lines {
-            self.clone()
-        }
-    }
-    let lines = Lines::default();
-    let subscriber = tracing_subscriber::fmt().with_writer(lines.clone()).with_ansi(false).finish();
-    tracing::subscriber::with_default(subscriber, work);
-    let bytes = lines.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap()
+    LOG.take();
+    work();
+    String::from_utf8(LOG.take()).unwrap()
 }
 
 #[test]
