@@ -245,7 +245,7 @@ impl Seat {
         let (detach, detaching) = watch::channel(false);
         let listener = tokio::spawn(listen(signals, handle.clone(), reloader.asker(), detach));
         info!(pid = std::process::id(), home = %home.root().display(), "daemon started");
-        match cgroup::tried() {
+        match cgroup::usable() {
             Ok(base) => info!("each command has a cgroup of its own in {}", base.display()),
             Err(why) => info!("commands have no cgroups, their trees are found by parent and marker: {why}"),
         }

@@ -91,6 +91,8 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, follow: 
                 return finished(job, lost(), follow, follower).await;
             }
             (Verdict::Spawn, Some(lock)) => {
+                // Of a supervisor that died before it executed anything.
+                remove_cgroup(job).await?;
                 match *orders.borrow() {
                     Order::Work => {}
                     Order::Detach => return Ok(Ran::Detached),
@@ -230,6 +232,11 @@ async fn sweep(job: &Job) -> io::Result<()> {
         async move { tokio::task::spawn_blocking(signal_all).await.map_err(io::Error::other)? }
     };
     sweep_all(look, signal_all, Duration::from_millis(job.request.grace_millis)).await?;
+    remove_cgroup(job).await
+}
+
+/// One that cannot be removed costs nothing but its name.
+async fn remove_cgroup(job: &Job) -> io::Result<()> {
     let dir = job.dir.clone();
     let removed = tokio::task::spawn_blocking(move || dir.remove_cgroup()).await.map_err(io::Error::other)?;
     if let Err(error) = removed {
@@ -327,7 +334,8 @@ mod tests {
     use super::*;
     use crate::domain::verdict::ReloadOutcome;
     use crate::domain::view::ConfigView;
-    use crate::host::process;
+    use crate::host::process::cgroup::{self, Cgroup};
+    use crate::host::process::{self, tree};
 
     fn who(pid: i32) -> Identity {
         Identity { pid, start_time: 1, boot_id: String::new() }
@@ -395,6 +403,19 @@ mod tests {
         let Ran::Ended(end, _) = ran.unwrap() else { panic!("it has not ended") };
         assert_eq!(end.cause, EndCause::Terminated);
         assert!(!job.dir.output_file().exists());
+        drop(orders);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_left_of_a_supervisor_that_died_before_it_executed_anything() {
+        let Ok(base) = cgroup::usable() else { return };
+        let folder = tempfile::TempDir::new().unwrap();
+        let job = Job { marker: tree::new_marker(), ..job(folder.path()) };
+        std::fs::write(folder.path().join("marker"), &job.marker).unwrap();
+        let left = Cgroup::create(&base, &job.marker).unwrap();
+        let (orders, mut received) = watch::channel(Order::Cancel);
+        assert!(matches!(run(&job, &mut received, false).await.unwrap(), Ran::Ended(..)));
+        assert!(!left.path().exists());
         drop(orders);
     }
 

@@ -16,6 +16,7 @@
 //! | `@@exit N@@`, `@@signal N@@` | ends without a result |
 //! | `@@auth@@`, `@@limited EPOCH@@`, `@@throttled@@`, `@@overloaded@@`, `@@credit@@`, `@@context@@`, `@@max-turns@@` | ends with that failure |
 //! | `@@hang@@`, `@@hang-after-result@@` | never ends by itself |
+//! | `@@headless FILE@@` | the same, in a second thread, and the first one ends; the pid is in FILE then |
 //! | `@@try N:DIRECTIVE@@` | the directive, only on try N (`BOI_TRY`) |
 //!
 //! Paths may be absolute; relative ones are below the working directory. `FAKE_AGENT_SCRIPT` names a file with more
@@ -158,6 +159,7 @@ impl Agent {
                 exit(1);
             }
             "hang" => hang(),
+            "headless" => go_headless(Path::new(rest)),
             "hang-after-result" => self.hang = true,
             other => panic!("no such directive: {other}"),
         }
@@ -261,6 +263,21 @@ fn wait_for(path: &Path) {
 fn hang() -> ! {
     sleep(LONGEST_LIFE);
     exit(99)
+}
+
+/// The kernel shows a process without its first thread as a zombie, though it lives.
+fn go_headless(file: &Path) -> ! {
+    let file = file.to_owned();
+    std::thread::spawn(move || {
+        while !fs::read_to_string("/proc/self/stat").is_ok_and(|stat| stat.contains(") Z ")) {
+            sleep(Duration::from_millis(5));
+        }
+        write(&file, &std::process::id().to_string());
+        hang()
+    });
+    // SAFETY: ends this thread alone; nothing of its stack is used by another.
+    unsafe { libc::syscall(libc::SYS_exit, 0) };
+    unreachable!("the thread has ended")
 }
 
 fn die_by(signal: i32) -> ! {

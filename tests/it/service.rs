@@ -93,7 +93,7 @@ fn drain_lets_what_runs_finish_and_starts_nothing_new() {
     let second = sandbox.dispatch("title = 'Waits'\n[[tasks]]\nrun = 'true'");
     let drain = sandbox.begin(&["daemon", "stop", "--drain"]);
     wait_for("it drains", || sandbox.read("boi/logs/daemon.log").contains("draining").then_some(()));
-    drain.signal(Signal::INT);
+    drain.signal(Signal::TERM);
     assert_ne!(drain.end().code, Some(0));
     assert!(lives(pid));
     assert_eq!(sandbox.good(&["status", "--json"]).json()["daemon"]["draining"], true);

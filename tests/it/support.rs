@@ -25,10 +25,12 @@ pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Whether the process `pid` lives: one that only waits to be reaped does not.
+/// Whether the process `pid` lives, which is any of its threads: one that only waits to be reaped does not.
 pub fn lives(pid: i32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads
+        .filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok())
+        .any(|stat| stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X'])))
 }
 
 /// The pid in a file, once it is there.
@@ -413,5 +415,19 @@ impl Drop for Sandbox {
             daemon.kill().ok();
             daemon.wait().ok();
         }
+        if !std::thread::panicking() {
+            let left: Vec<PathBuf> = cgroups(&self.path("boi/attempts")).filter(|cgroup| cgroup.exists()).collect();
+            assert!(left.is_empty(), "left behind: {left:?}");
+        }
     }
+}
+
+/// The cgroup of every command that had one.
+fn cgroups(attempts: &Path) -> impl Iterator<Item = PathBuf> {
+    let below =
+        |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    below(attempts.to_owned()).flat_map(below).flat_map(below).filter_map(|command| {
+        let started: Value = serde_json::from_slice(&fs::read(command.join("started")).ok()?).ok()?;
+        started["cgroup"].as_str().map(PathBuf::from)
+    })
 }

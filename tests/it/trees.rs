@@ -102,6 +102,40 @@ fn what_cannot_be_executed_is_said_with_what_mends_it() {
     assert!(!reason.contains("install"), "{reason}");
 }
 
+#[test]
+fn a_process_whose_first_thread_has_ended_is_ended_as_any_other() {
+    for pretended in ["BOI_NO_CGROUP", "NOTHING"] {
+        for (supervisor_dies, alone) in [(false, true), (true, true), (false, false), (true, false)] {
+            let sandbox = Sandbox::new("stop_grace_seconds = 1\nretry_count = 0");
+            let mut sandbox = sandbox.with_variables([(pretended, "1".to_owned())]);
+            sandbox.start_daemon();
+            let file = sandbox.path("headless").display().to_string();
+            let work = match alone {
+                true => format!("prompt = '@@headless {file}@@'"),
+                false => format!(
+                    "run = '''printf '@@headless {file}@@' | setsid {} & while ! test -e {file}; do sleep 0.01; done; \
+                     sleep {}'''",
+                    super::support::fake_agent().display(),
+                    if supervisor_dies { 1000 } else { 0 },
+                ),
+            };
+            let id = sandbox.dispatch(&format!("title = 'Headless'\nrepo = 'repo'\n[[tasks]]\n{work}"));
+            let headless = pid_in(&sandbox.path("headless"));
+            match (supervisor_dies, alone) {
+                (true, _) => {
+                    let folder = rounds::commands(&sandbox.path("boi/attempts")).pop().expect("a command");
+                    let started = rounds::record(&folder.join("started")).expect("it has started");
+                    kill_process(Pid::from_raw(pid_of(&started, "supervisor")).unwrap(), Signal::KILL).unwrap();
+                    sandbox.wait_for_status(&id, "failed");
+                }
+                (false, true) => drop(sandbox.good(&["cancel", &id])),
+                (false, false) => drop(sandbox.wait_for_status(&id, "completed")),
+            }
+            assert!(!lives(headless), "{pretended} {supervisor_dies} {alone}");
+        }
+    }
+}
+
 /// Dispatches a spec whose command runs until `go` is there and it is begun again, beside a process that can be told to
 /// belong to it in no way but by its cgroup: out of the session, forked twice, without its environment, deaf to TERM. The
 /// spec, the command's record and that process; `None`, with everything ended, where no cgroup can be had.

@@ -11,8 +11,8 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use super::tree;
 use crate::domain::command::Identity;
 use crate::host::paths;
 
@@ -24,6 +24,10 @@ const MANAGER: &str = "/run/systemd/system";
 pub const DELEGATED: &str = "BOI_DELEGATED_CGROUP";
 /// No tree of cgroups that a command made in its own is looked at deeper than this.
 const DEPTH: usize = 32;
+/// One that is busy for so long is populated.
+const LET_GO_AFTER: Duration = Duration::from_millis(500);
+/// A busy one is looked at again after this long.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// A command's cgroup, which may be gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,11 +55,13 @@ pub fn base() -> Result<PathBuf, String> {
     }
 }
 
-/// The same, where it was tried and one could be made.
-pub fn tried() -> Result<PathBuf, String> {
+/// The same, where this process may make one and bring processes into it.
+pub fn usable() -> Result<PathBuf, String> {
     let base = base()?;
-    let cannot = |error| format!("none can be made in {}: {error}", base.display());
-    Cgroup::create(&base, &tree::new_marker()).and_then(|made| made.remove()).map_err(cannot)?;
+    for path in [base.clone(), base.join("cgroup.procs")] {
+        rustix::fs::access(&path, rustix::fs::Access::WRITE_OK)
+            .map_err(|error| format!("{} cannot be written to: {error}", path.display()))?;
+    }
     Ok(base)
 }
 
@@ -107,8 +113,21 @@ impl Cgroup {
         fs::write(self.0.join("cgroup.kill"), "1")
     }
 
-    /// Removes it and those that its command made in it; one that is populated stays.
+    /// Removes it and those that its command made in it; one that is populated stays. The kernel may take a moment to let
+    /// go of a process that has ended: that is waited for.
     pub fn remove(&self) -> io::Result<()> {
+        let until = Instant::now() + LET_GO_AFTER;
+        loop {
+            match self.remove_now() {
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy && Instant::now() < until => {
+                    std::thread::sleep(LOOK_EVERY);
+                }
+                done => return done,
+            }
+        }
+    }
+
+    fn remove_now(&self) -> io::Result<()> {
         let mut all = self.all();
         // Those below come after those above.
         all.reverse();

@@ -152,8 +152,6 @@ impl CommandDir {
         if let Some(prompt) = prompt {
             files::write_private(&self.prompt_file(), prompt.as_bytes())?;
         }
-        // Of a supervisor that died before it executed anything. What cannot be removed is empty, and costs nothing.
-        self.remove_cgroup().ok();
         files::write_private(&self.marker_file(), marker.as_bytes())?;
         files::write_record(&self.request_file(), request, files::Durability::Process)?;
         let mut command = Command::new(own_program()?);

@@ -102,5 +102,5 @@ pub fn boot_time() -> Option<String> {
 }
 
 fn matches_now(identity: &Identity) -> bool {
-    tree::stat(identity.pid).is_some_and(|stat| stat.start_time == identity.start_time && stat.state != b'Z')
+    tree::stat(identity.pid).is_some_and(|stat| stat.start_time == identity.start_time && stat.lives())
 }

@@ -93,7 +93,8 @@ fn stop_all(mut look: impl FnMut() -> io::Result<Vec<Identity>>) -> io::Result<S
 /// Whether it may still be on its way out of a fork. One that sleeps in the kernel (`D`) has forked nothing that is not
 /// to be seen: the parent of a `vfork`, say, whose child is stopped.
 fn runs(who: &Identity) -> bool {
-    tree::stat(who.pid).is_some_and(|stat| stat.start_time == who.start_time && matches!(stat.state, b'R' | b'S'))
+    tree::stat(who.pid).is_some_and(|stat| stat.start_time == who.start_time)
+        && tree::thread_states(who.pid).iter().any(|state| matches!(state, b'R' | b'S'))
 }
 
 #[cfg(test)]

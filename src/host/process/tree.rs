@@ -30,6 +30,15 @@ pub struct Stat {
     pub parent: i32,
     /// When it started, in clock ticks since boot.
     pub start_time: u64,
+    /// How many threads it has, its first one included as long as it is not reaped.
+    threads: u32,
+}
+
+impl Stat {
+    /// Whether the process has not ended. Without its first thread it is shown as a zombie, and lives while another runs.
+    pub fn lives(&self) -> bool {
+        !matches!(self.state, b'Z' | b'X') || self.threads > 1
+    }
 }
 
 /// Looks a process up; `None` when it is gone.
@@ -46,7 +55,14 @@ fn parse(line: &[u8]) -> Option<Stat> {
         state: *fields.first()?.as_bytes().first()?,
         parent: fields.get(1)?.parse().ok()?,
         start_time: fields.get(19)?.parse().ok()?,
+        threads: fields.get(17)?.parse().ok()?,
     })
+}
+
+/// The states of all threads of a process.
+pub fn thread_states(pid: i32) -> Vec<u8> {
+    let state = |thread: i32| Some(parse(&fs::read(format!("/proc/{pid}/task/{thread}/stat")).ok()?)?.state);
+    threads(pid).filter_map(state).collect()
 }
 
 /// Every living process below `root`, `root` itself not.
@@ -64,7 +80,7 @@ pub fn descendants(root: i32) -> Vec<Identity> {
         }
         false
     };
-    let living = all.iter().filter(|(_, stat)| stat.state != b'Z');
+    let living = all.iter().filter(|(_, stat)| stat.lives());
     living.filter(|(pid, _)| descends(**pid)).map(|(&pid, stat)| identity(pid, stat)).collect()
 }
 
@@ -72,10 +88,10 @@ pub fn descendants(root: i32) -> Vec<Identity> {
 pub fn marked(marker: &str) -> Vec<Identity> {
     let wanted = format!("{MARKER}={marker}");
     let carries = |pid: i32| {
-        fs::read(format!("/proc/{pid}/environ"))
-            .is_ok_and(|bytes| bytes.split(|&byte| byte == 0).any(|variable| variable == wanted.as_bytes()))
+        environment(pid)
+            .is_some_and(|bytes| bytes.split(|&byte| byte == 0).any(|variable| variable == wanted.as_bytes()))
     };
-    let identify = |pid| stat(pid).filter(|stat| stat.state != b'Z').map(|stat| identity(pid, &stat));
+    let identify = |pid| stat(pid).filter(Stat::lives).map(|stat| identity(pid, &stat));
     // Looked up before and after: who carries the marker must be who is named.
     pids()
         .filter_map(|pid| Some((identify(pid)?, pid)))
@@ -95,7 +111,7 @@ pub struct Supervising {
 
 /// Every living supervisor of this user, as its command line names its folder. Needs no record.
 pub fn supervisors() -> Vec<Supervising> {
-    let identify = |pid| stat(pid).filter(|stat| stat.state != b'Z').map(|stat| identity(pid, &stat));
+    let identify = |pid| stat(pid).filter(Stat::lives).map(|stat| identity(pid, &stat));
     let look = |pid: i32| {
         let who = identify(pid)?;
         let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
@@ -110,7 +126,7 @@ pub fn supervisors() -> Vec<Supervising> {
 
 /// Every living process that carries any command's marker, which the second is.
 pub fn all_marked() -> Vec<(Identity, String)> {
-    let identify = |pid| stat(pid).filter(|stat| stat.state != b'Z').map(|stat| identity(pid, &stat));
+    let identify = |pid| stat(pid).filter(Stat::lives).map(|stat| identity(pid, &stat));
     let look = |pid: i32| {
         let who = identify(pid)?;
         let marker = marker(pid)?;
@@ -122,9 +138,19 @@ pub fn all_marked() -> Vec<(Identity, String)> {
 /// The marker that the process with this pid carries in its environment.
 pub fn marker(pid: i32) -> Option<String> {
     let prefix = format!("{MARKER}=");
-    let bytes = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let bytes = environment(pid)?;
     let marker = bytes.split(|&byte| byte == 0).find_map(|variable| variable.strip_prefix(prefix.as_bytes()))?;
     String::from_utf8(marker.to_vec()).ok()
+}
+
+/// The variables with which a process was executed. Without its first thread it has them in the others only.
+fn environment(pid: i32) -> Option<Vec<u8>> {
+    let bytes = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    if !bytes.is_empty() || stat(pid)?.threads < 2 {
+        return Some(bytes);
+    }
+    let read = |thread: i32| fs::read(format!("/proc/{pid}/task/{thread}/environ")).ok();
+    threads(pid).filter_map(read).find(|bytes| !bytes.is_empty())
 }
 
 fn identity(pid: i32, stat: &Stat) -> Identity {
@@ -132,7 +158,15 @@ fn identity(pid: i32, stat: &Stat) -> Identity {
 }
 
 fn pids() -> impl Iterator<Item = i32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten();
+    numbers("/proc")
+}
+
+fn threads(pid: i32) -> impl Iterator<Item = i32> {
+    numbers(&format!("/proc/{pid}/task"))
+}
+
+fn numbers(folder: &str) -> impl Iterator<Item = i32> + use<> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
 }
 
@@ -142,10 +176,17 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_and_spaces_does_not_shift_the_fields() {
-        let line = b"17 (a) R 1 (b) S 42 17 17 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 9876 1 1";
-        assert_eq!(parse(line), Some(Stat { state: b'S', parent: 42, start_time: 9876 }));
+        let line = b"17 (a) R 1 (b) S 42 17 17 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 3 0 9876 1 1";
+        assert_eq!(parse(line), Some(Stat { state: b'S', parent: 42, start_time: 9876, threads: 3 }));
         assert_eq!(parse(b""), None);
         assert_eq!(parse(b"17 (a"), None);
+    }
+
+    #[test]
+    fn a_zombie_lives_while_it_has_a_thread() {
+        let of = |state, threads| Stat { state, parent: 1, start_time: 1, threads };
+        assert!(of(b'S', 1).lives() && of(b'Z', 2).lives());
+        assert!(!of(b'Z', 1).lives() && !of(b'X', 0).lives());
     }
 
     #[test]
