@@ -46,14 +46,18 @@ pub(super) async fn start(context: &Context, flags: &ConfigFlags, json: bool) ->
         refuse_scoped(&daemon)?;
         return told(&daemon, "runs already", json);
     }
-    if let Err(code) = handover::check(context, &flags.read()?, None, json)? {
-        return Ok(code);
+    match handover::check(context, &flags.read()?, None, json) {
+        Ok(Ok(())) => {}
+        Ok(Err(code)) => return Ok(code),
+        // Somebody else began one meanwhile, which has the queue now.
+        Err(_) if running(context).await?.is_some() => return Box::pin(start(context, flags, json)).await,
+        Err(error) => return Err(error),
     }
     if flags.config.is_empty() && install::service(context.home.root()).is_some() {
         return managed(context, "start", "started as a service", json).await;
     }
-    let daemon = begin(context, flags).await?;
-    told(&daemon, "started", json)
+    let (daemon, own) = begin(context, flags).await?;
+    told(&daemon, if own { "started" } else { "runs already" }, json)
 }
 
 /// Has the service manager start or restart the daemon.
@@ -69,11 +73,15 @@ async fn managed(context: &Context, verb: &str, done: &str, json: bool) -> Resul
 /// `boi daemon restart`.
 pub(super) async fn restart(context: &Context, flags: &ConfigFlags, json: bool) -> Result<ExitCode, CliError> {
     let Some(old) = Old::look(context).await? else {
-        if let Err(code) = handover::check(context, &flags.read()?, None, json)? {
-            return Ok(code);
+        match handover::check(context, &flags.read()?, None, json) {
+            Ok(Ok(())) => {}
+            Ok(Err(code)) => return Ok(code),
+            Err(_) if running(context).await?.is_some() => return Box::pin(restart(context, flags, json)).await,
+            Err(error) => return Err(error),
         }
-        let daemon = begin(context, flags).await?;
-        return told(&daemon, "started; none ran", json);
+        let (daemon, own) = begin(context, flags).await?;
+        let what = if own { "started; none ran" } else { "was started by another `boi` just now; none ran before" };
+        return told(&daemon, what, json);
     };
     let pid = old.view.pid;
     if service_main(context) == Some(pid) {
@@ -372,10 +380,14 @@ fn target(daemon: &DaemonView) -> Result<process::Target, CliError> {
     target.ok_or_else(|| CliError::new(FAILED, format!("the daemon (pid {}) has ended meanwhile", daemon.pid)))
 }
 
-/// Starts a daemon in the background and waits until it listens.
-async fn begin(context: &Context, flags: &ConfigFlags) -> Result<DaemonView, CliError> {
+/// Starts a daemon in the background and waits until it listens; the one that runs then, and whether it is that one:
+/// somebody else may have been faster.
+async fn begin(context: &Context, flags: &ConfigFlags) -> Result<(DaemonView, bool), CliError> {
     let begun = spawn(context, flags)?;
-    listening(context, begun, None).await
+    let pid = begun.child.id();
+    let daemon = listening(context, begun, None).await?;
+    let own = daemon.pid == pid;
+    Ok((daemon, own))
 }
 
 /// A daemon that was started, and where in the log its words begin.

@@ -113,6 +113,20 @@ fn drain_lets_what_runs_finish_and_starts_nothing_new() {
 }
 
 #[test]
+fn of_many_that_are_started_at_once_one_runs_and_the_others_name_it() {
+    let sandbox = Sandbox::new("");
+    sandbox.background(&["daemon", "start"]);
+    sandbox.good(&["daemon", "stop"]);
+    let begun: Vec<_> = (0..16).map(|_| sandbox.begin(&["daemon", "start"])).collect();
+    let said: Vec<_> = begun.into_iter().map(super::support::Begun::end).collect();
+    let daemon = pid_in(&sandbox.path("boi/pids/daemon.pid"));
+    for said in &said {
+        assert!(said.code == Some(0) && said.out.contains(&format!("pid {daemon}")), "{said:?}");
+    }
+    assert_eq!(said.iter().filter(|said| said.out.contains("daemon started")).count(), 1, "{said:?}");
+}
+
+#[test]
 fn a_daemon_that_cannot_start_says_why() {
     let sandbox = Sandbox::new("max_wokers = 1");
     let said = sandbox.boi(&["daemon", "start"]);

@@ -103,6 +103,24 @@ fn what_cannot_be_executed_is_said_with_what_mends_it() {
 }
 
 #[test]
+fn cancel_ends_a_tree_whose_supervisor_and_command_are_stopped() {
+    let mut sandbox = Sandbox::new("stop_grace_seconds = 1");
+    sandbox.start_daemon();
+    let pid = sandbox.path("pid").display().to_string();
+    let id = sandbox.dispatch(&format!("title = 'Stopped'\n[[tasks]]\nrun = 'echo $$ > {pid}; sleep 1000'"));
+    pid_in(&sandbox.path("pid"));
+    let folder = rounds::commands(&sandbox.path("boi/attempts")).pop().expect("a command");
+    let started = rounds::record(&folder.join("started")).expect("it has started");
+    let pids = ["supervisor", "command"].map(|who| pid_of(&started, who));
+    for pid in pids {
+        kill_process(Pid::from_raw(pid).unwrap(), Signal::STOP).unwrap();
+    }
+    sandbox.good(&["cancel", &id]);
+    assert!(!pids.iter().any(|pid| lives(*pid)), "something outlived `boi cancel`");
+    assert_eq!(sandbox.spec(&id)["status"], "canceled");
+}
+
+#[test]
 fn a_process_whose_first_thread_has_ended_is_ended_as_any_other() {
     for pretended in ["BOI_NO_CGROUP", "NOTHING"] {
         for (supervisor_dies, alone) in [(false, true), (true, true), (false, false), (true, false)] {

@@ -258,15 +258,19 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Asks it to end its command's tree and to record that.
+    /// Asks it to end its command's tree and to record that, also where somebody has stopped it.
     pub fn terminate(&mut self) -> io::Result<()> {
-        let sent = match &mut self.handle {
-            Handle::Found(handle) | Handle::Own(handle, _) => pidfd_send_signal(handle.as_fd(), Signal::TERM),
+        let mut send = |signal| match &mut self.handle {
+            Handle::Found(handle) | Handle::Own(handle, _) => Ok(pidfd_send_signal(handle.as_fd(), signal)),
             // The pid of a child is nobody else's until the child was waited for.
-            Handle::Unwatched(child) => match child.try_wait()? {
-                None => kill_process(Pid::from_child(child), Signal::TERM),
+            Handle::Unwatched(child) => child.try_wait().map(|ended| match ended {
+                None => kill_process(Pid::from_child(child), signal),
                 Some(_) => Ok(()),
-            },
+            }),
+        };
+        let sent = match send(Signal::TERM)? {
+            Ok(()) => send(Signal::CONT)?,
+            refused => refused,
         };
         match sent {
             Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
