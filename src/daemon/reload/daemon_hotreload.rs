@@ -20,11 +20,12 @@ use crate::domain::view::ConfigView;
 use crate::host::paths::Home;
 
 struct Scene {
-    dir: TempDir,
     hot: Arc<ArcSwap<HotConfig>>,
     views: Arc<Mutex<Vec<ConfigView>>>,
     filters: Arc<Mutex<Vec<String>>>,
     judge: Judge,
+    /// Goes last: the judge's thread writes into it to its end.
+    dir: TempDir,
 }
 
 impl Scene {
@@ -55,7 +56,7 @@ impl Scene {
             },
         };
         let judge = Judge::new(home.clone(), &booted, Arc::clone(&hot), outlets);
-        Scene { dir, hot, views, filters, judge }
+        Scene { hot, views, filters, judge, dir }
     }
 
     fn home(&self) -> Home {
