@@ -3,7 +3,9 @@
 use tracing::info;
 
 use super::args::{Daemon, Plain};
-use super::{BAD_CONFIG, CliError, Context, ExitCode, FAILED, USAGE, block_on, block_on_daemon, install, service};
+use super::{
+    BAD_CONFIG, CliError, Context, ExitCode, FAILED, USAGE, block_on, block_on_daemon, handover, install, service,
+};
 use crate::config::flags::Flags;
 use crate::daemon::boot::{BootError, Seat};
 use crate::daemon::reload;
@@ -29,6 +31,7 @@ fn run(context: &Context, foreground: bool, background: bool, flags: &Flags) -> 
         return Err(CliError::new(USAGE, "`boi daemon run` needs `--foreground`: it stays attached to the terminal")
             .hint("`boi daemon start` runs it in the background"));
     }
+    handover::refuse_within_a_task(context)?;
     if background {
         process::background::detach()?;
         let root = context.home.root();

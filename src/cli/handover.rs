@@ -1,9 +1,10 @@
 //! What is looked at before a daemon begins, so that one that cannot begin costs nobody the daemon that runs.
 
-use super::{BAD_CONFIG, CliError, Context, ExitCode};
+use super::{BAD_CONFIG, CliError, Context, ExitCode, FAILED};
 use crate::config::flags::Flags;
 use crate::daemon::{boot, reload};
 use crate::domain::view::DaemonView;
+use crate::host::process::command::CommandDir;
 use crate::host::store::SqliteStore;
 
 /// Refuses to begin a daemon that could not, or that would leave the specs of another queue alone. `Err` has the exit
@@ -14,6 +15,7 @@ pub(super) fn check(
     old: Option<&DaemonView>,
     json: bool,
 ) -> Result<Result<(), ExitCode>, CliError> {
+    refuse_within_a_task(context)?;
     let booted = match reload::boot(&context.home, flags) {
         Ok(booted) => booted,
         Err(error) => {
@@ -34,4 +36,18 @@ pub(super) fn check(
         None => error,
     })?;
     Ok(Ok(()))
+}
+
+/// Refuses to begin a daemon in the tree of a command of its own: the end of that command would end it, and what it runs.
+pub(super) fn refuse_within_a_task(context: &Context) -> Result<(), CliError> {
+    match CommandDir::around(&context.home.attempts()) {
+        None => Ok(()),
+        Some(dir) => {
+            let message = format!(
+                "this is called by a task of this home ({}): a daemon begun here would end with it",
+                dir.path().display()
+            );
+            Err(CliError::new(FAILED, message).hint("start or restart it from outside, such as in a terminal"))
+        }
+    }
 }

@@ -1,15 +1,20 @@
 //! `boi dispatch`, `boi cancel`, `boi retry`, `boi pause`, `boi resume`.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use super::args::{Dispatch, Ids};
-use super::backend::{self, Backend};
+use super::backend::{self, Backend, LOOK_AGAIN};
 use super::{CliError, Context, ExitCode, FAILED, USAGE, block_on, plural, print_json, print_line, specs};
 use crate::domain::attempt::SpecStatus;
 use crate::domain::id::SpecId;
 use crate::domain::view::SpecView;
 use crate::host::store::{Canceled, Filter, Store};
 use crate::spec::PRIORITIES;
+
+/// How long the daemon after one that went away may take to listen.
+const NEXT_DAEMON_WITHIN: Duration = Duration::from_secs(5);
 
 /// `boi dispatch`.
 pub(super) fn dispatch(context: Context, asked: Dispatch) -> Result<ExitCode, CliError> {
@@ -52,14 +57,18 @@ pub(super) fn dispatch(context: Context, asked: Dispatch) -> Result<ExitCode, Cl
                 print_line(&format!("{id}  {title}"))?;
             }
         }
-        say_who_drains(&backend).await?;
+        say_who_drains(backend, &context).await;
         Ok(0)
     })
 }
 
-/// Says on stderr when nobody drains the queue, or not these specs.
-async fn say_who_drains(backend: &Backend) -> Result<(), CliError> {
-    let status = backend.status(Filter { limit: 1, ..Filter::default() }, None).await?.status;
+/// Says on stderr when nobody drains the queue, or not these specs. They are queued, whatever becomes of the daemon
+/// meanwhile.
+async fn say_who_drains(mut backend: Backend, context: &Context) {
+    let status = match backend.status_now(&context.home, &Filter { limit: 1, ..Filter::default() }).await {
+        Ok(told) => told.status,
+        Err(error) => return eprintln!("queued; who carries it out is not known: {}", error.message()),
+    };
     match status.daemon {
         None => eprintln!("queued; no daemon runs: start one with `boi daemon start`"),
         Some(daemon) if daemon.scoped => {
@@ -76,13 +85,12 @@ async fn say_who_drains(backend: &Backend) -> Result<(), CliError> {
         Some(_) if status.paused => eprintln!("queued; claiming is paused: `boi resume` goes on"),
         Some(_) => {}
     }
-    Ok(())
 }
 
 /// `boi cancel`.
 pub(super) fn cancel(context: Context, asked: Ids) -> Result<ExitCode, CliError> {
     block_on(async {
-        let backend = Backend::find(&context.home).await?;
+        let mut backend = Backend::find(&context.home).await?;
         let mut outcomes = Vec::new();
         let mut errors = Vec::new();
         for id in distinct(asked.ids) {
@@ -93,7 +101,7 @@ pub(super) fn cancel(context: Context, asked: Ids) -> Result<ExitCode, CliError>
         }
         let ending =
             outcomes.iter().filter(|(_, outcome)| *outcome == Canceled::Ending).map(|(id, _)| id.clone()).collect();
-        for spec in wait_for_end(&backend, ending).await? {
+        for spec in wait_for_end(&mut backend, &context, ending).await? {
             // It may have ended by itself before the wish reached it.
             if spec.status != SpecStatus::Canceled
                 && let Some((_, outcome)) = outcomes.iter_mut().find(|(id, _)| *id == spec.id)
@@ -145,14 +153,31 @@ fn distinct(ids: Vec<SpecId>) -> Vec<SpecId> {
 }
 
 /// Waits until specs have ended: a canceled one has, when nothing of it runs any more.
-async fn wait_for_end(backend: &Backend, ids: Vec<SpecId>) -> Result<Vec<SpecView>, CliError> {
+/// A daemon that goes away is waited for a while: the next one ends it.
+async fn wait_for_end(backend: &mut Backend, context: &Context, ids: Vec<SpecId>) -> Result<Vec<SpecView>, CliError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
     let filter = Filter { ids, ..Filter::default() };
     let mut newer_than = None;
+    let mut away_until = None;
     loop {
-        let told = backend.status(filter.clone(), newer_than).await?;
+        let told = match backend.status(filter.clone(), newer_than).await {
+            Err(error) if error.is_away() => {
+                let until = *away_until.get_or_insert_with(|| Instant::now() + NEXT_DAEMON_WITHIN);
+                if Instant::now() >= until {
+                    return Err(error);
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+                // While none listens, this one is asked again.
+                if let Ok(found @ Backend::Daemon(_)) = Backend::find(&context.home).await {
+                    *backend = found;
+                }
+                newer_than = None;
+                continue;
+            }
+            told => told?,
+        };
         if told.status.specs.iter().all(|spec| spec.status != SpecStatus::Running) {
             return Ok(told.status.specs);
         }
@@ -183,7 +208,7 @@ pub(super) fn retry(context: Context, asked: Ids) -> Result<ExitCode, CliError> 
             }
         }
         if !queued.is_empty() {
-            say_who_drains(&backend).await?;
+            say_who_drains(backend, &context).await;
         }
         Ok(report_each(&context, &errors, asked.json).unwrap_or(0))
     })

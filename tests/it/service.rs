@@ -113,6 +113,38 @@ fn drain_lets_what_runs_finish_and_starts_nothing_new() {
 }
 
 #[test]
+fn no_daemon_begins_within_a_task_of_its_own() {
+    let sandbox = Sandbox::new("max_workers = 1");
+    sandbox.background(&["daemon", "start"]);
+    let daemon = pid_in(&sandbox.path("boi/pids/daemon.pid"));
+    let boi = env!("CARGO_BIN_EXE_boi");
+    let at = |name: &str| sandbox.path(name).display().to_string();
+    let id = sandbox.dispatch(&format!(
+        "title = 'Within'\n[[tasks]]\nrun = '''{boi} daemon restart 2> {}; {boi} daemon run --foreground 2> {}; \
+         BOI_HOME={} {boi} daemon status > {}; true'''",
+        at("restart"),
+        at("run"),
+        at("other"),
+        at("status"),
+    ));
+    sandbox.wait_for_status(&id, "completed");
+    for said in ["restart", "run"] {
+        assert!(sandbox.read(said).contains("would end with it"), "{said}: {}", sandbox.read(said));
+    }
+    assert_eq!(pid_in(&sandbox.path("boi/pids/daemon.pid")), daemon);
+    assert!(lives(daemon));
+}
+
+#[test]
+fn a_home_that_is_named_from_here_is_that_of_the_daemon_and_of_its_tasks() {
+    let sandbox = Sandbox::new("").with_variables([("BOI_HOME", "boi".to_owned())]);
+    sandbox.background(&["daemon", "start"]);
+    let id = sandbox.dispatch("title = 'Named'\n[[tasks]]\nrun = 'echo $BOI_HOME > $BOI_HOME/named'");
+    sandbox.wait_for_status(&id, "completed");
+    assert_eq!(sandbox.read("boi/named").trim(), sandbox.path("boi").canonicalize().unwrap().display().to_string());
+}
+
+#[test]
 fn of_many_that_are_started_at_once_one_runs_and_the_others_name_it() {
     let sandbox = Sandbox::new("");
     sandbox.background(&["daemon", "start"]);

@@ -6,13 +6,14 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use super::command::own_program;
-use crate::host::files;
+use crate::host::{files, paths};
 
 /// Starts this program with `arguments`; what it prints goes to the end of `log`. The child is to call [`detach`].
 pub fn start(arguments: &[&str], log: &Path) -> io::Result<Child> {
     let log = files::private_log(log)?;
     let mut command = Command::new(own_program()?);
     command.args(arguments).current_dir("/").stdin(Stdio::null());
+    command.envs(paths::named_home().map(|home| (paths::HOME, home)));
     command.stdout(Stdio::from(log.try_clone()?)).stderr(Stdio::from(log));
     command.spawn()
 }

@@ -21,7 +21,7 @@ use super::tree::{self, MARKER};
 use crate::decide::recover::{Evidence, Remains};
 use crate::domain::command::{Identity, Request, Started};
 use crate::domain::outcome::CommandEnd;
-use crate::host::files;
+use crate::host::{files, paths};
 
 /// The word by which the program becomes a supervisor.
 pub const SUPERVISE: &str = "__supervise";
@@ -161,6 +161,7 @@ impl CommandDir {
         for variable in inherited::GIT_LOCAL.iter().chain(inherited::OF_ANOTHER) {
             command.env_remove(variable);
         }
+        command.envs(paths::named_home().map(|home| (paths::HOME, home)));
         command.env(MARKER, marker).envs(variables.iter().map(|(name, value)| (name, value)));
         let child = command.spawn()?;
         let handle =
@@ -177,6 +178,15 @@ impl CommandDir {
         let Some(started) = self.started()? else { return Ok(None) };
         let Some(handle) = super::open(&started.supervisor)? else { return Ok(None) };
         Ok(Some(Supervisor { handle: Handle::Found(watched(handle)?), marker: self.marker()? }))
+    }
+
+    /// The folder, below `attempts`, of the command that this process was started by; `None` where it was by none.
+    pub fn around(attempts: &Path) -> Option<CommandDir> {
+        let own = paths::variable(MARKER)?.into_string().ok()?;
+        let below =
+            |folder: PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let commands = below(attempts.to_owned()).flat_map(below).flat_map(below).map(CommandDir);
+        commands.into_iter().find(|dir| dir.marker().is_ok_and(|marker| marker.as_ref() == Some(&own)))
     }
 
     fn marker(&self) -> io::Result<Option<String>> {
