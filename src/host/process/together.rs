@@ -4,8 +4,9 @@
 //! comes. So all are stopped before any is told: TERM waits in each until it is continued, and comes before anything else
 //! that the process would do then.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
+use std::iter;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -32,7 +33,12 @@ pub struct Signalled {
 /// Sends `signal` to everything that `look` finds, and to what that forked meanwhile. Takes up to half a second, and
 /// reads all of `/proc` several times.
 pub fn signal_all(signal: Signal, look: impl FnMut() -> io::Result<Vec<Identity>>) -> io::Result<Signalled> {
-    let Signalled { sent: stopped, refused } = stop_all(look)?;
+    let Signalled { sent: mut stopped, refused } = stop_all(look)?;
+    // Nobody who is stopped gets another parent. Pids do not tell who was first: they begin anew at the highest.
+    let parents: HashMap<i32, i32> =
+        stopped.iter().filter_map(|who| Some((who.pid, tree::stat(who.pid)?.parent))).collect();
+    let ancestors = |pid: i32| iter::successors(Some(pid), |pid| parents.get(pid).copied());
+    stopped.sort_by_cached_key(|who| ancestors(who.pid).take(parents.len() + 1).count());
     // Children first: no parent sees one of them stopped, and the kernel continues the stopped ones of a group (with a
     // HUP) when its last parent outside ends.
     let told = |who: &&Identity| super::signal(who, signal).unwrap_or(false);
