@@ -68,16 +68,18 @@ pub const HOME: &str = "BOI_HOME";
 
 /// `BOI_HOME` as it names the same home in another folder, where it is set.
 pub fn named_home() -> Option<PathBuf> {
-    let named = env::var_os(HOME).filter(|value| !value.is_empty())?;
-    std::path::absolute(named).ok()
+    std::path::absolute(named()?).ok()
+}
+
+fn named() -> Option<PathBuf> {
+    env::var_os(HOME).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 impl Home {
     /// The home that the environment names.
     pub fn from_environment() -> Result<Home, HomeError> {
-        let named = env::var_os(HOME).filter(|value| !value.is_empty()).map(PathBuf::from);
         let usual = || env::var_os("HOME").filter(|value| !value.is_empty()).map(|home| Path::new(&home).join(".boi"));
-        let root = named.or_else(usual).ok_or(HomeError::Unknown)?;
+        let root = named().or_else(usual).ok_or(HomeError::Unknown)?;
         let root = std::path::absolute(&root).map_err(|source| HomeError::Io { path: root, source })?;
         Ok(Home::at(root))
     }

@@ -109,8 +109,7 @@ fn cancel_ends_a_tree_whose_supervisor_and_command_are_stopped() {
     let pid = sandbox.path("pid").display().to_string();
     let id = sandbox.dispatch(&format!("title = 'Stopped'\n[[tasks]]\nrun = 'echo $$ > {pid}; sleep 1000'"));
     pid_in(&sandbox.path("pid"));
-    let folder = rounds::commands(&sandbox.path("boi/attempts")).pop().expect("a command");
-    let started = rounds::record(&folder.join("started")).expect("it has started");
+    let started = started(&sandbox);
     let pids = ["supervisor", "command"].map(|who| pid_of(&started, who));
     for pid in pids {
         kill_process(Pid::from_raw(pid).unwrap(), Signal::STOP).unwrap();
@@ -141,8 +140,7 @@ fn a_process_whose_first_thread_has_ended_is_ended_as_any_other() {
             let headless = pid_in(&sandbox.path("headless"));
             match (supervisor_dies, alone) {
                 (true, _) => {
-                    let folder = rounds::commands(&sandbox.path("boi/attempts")).pop().expect("a command");
-                    let started = rounds::record(&folder.join("started")).expect("it has started");
+                    let started = started(&sandbox);
                     kill_process(Pid::from_raw(pid_of(&started, "supervisor")).unwrap(), Signal::KILL).unwrap();
                     sandbox.wait_for_status(&id, "failed");
                 }
@@ -170,8 +168,7 @@ fn with_hidden(sandbox: &mut Sandbox) -> Option<(String, Value, i32)> {
     ));
     sandbox.start_daemon();
     let hidden = pid_in(&sandbox.path("hidden"));
-    let folder = rounds::commands(&sandbox.path("boi/attempts")).pop().expect("a command");
-    let started = rounds::record(&folder.join("started")).expect("it has started");
+    let started = started(sandbox);
     if started["cgroup"].is_null() {
         sandbox.good(&["cancel", &id]);
         return None;
@@ -195,6 +192,12 @@ impl Drop for Bystander {
         self.0.kill().ok();
         self.0.wait().ok();
     }
+}
+
+/// The record of the one command that was started.
+fn started(sandbox: &Sandbox) -> Value {
+    let folder = rounds::commands(&sandbox.path("boi/attempts")).pop().expect("a command");
+    rounds::record(&folder.join("started")).expect("it has started")
 }
 
 fn pid_of(started: &Value, who: &str) -> i32 {

@@ -185,8 +185,8 @@ impl CommandDir {
         let own = paths::variable(MARKER)?.into_string().ok()?;
         let below =
             |folder: PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-        let commands = below(attempts.to_owned()).flat_map(below).flat_map(below).map(CommandDir);
-        commands.into_iter().find(|dir| dir.marker().is_ok_and(|marker| marker.as_ref() == Some(&own)))
+        let mut commands = below(attempts.to_owned()).flat_map(below).flat_map(below).map(CommandDir);
+        commands.find(|dir| dir.marker().is_ok_and(|marker| marker.as_ref() == Some(&own)))
     }
 
     fn marker(&self) -> io::Result<Option<String>> {
