@@ -28,7 +28,7 @@ pub(super) fn check(
     };
     let home = context.home.clone().with_paths(&booted.config.paths);
     boot::refuse_other_queue(&home, old.map(|old| old.pid))?;
-    let own = old.is_some() && SqliteStore::last_used(&home).is_some_and(|path| path == home.db());
+    let own = old.is_some() && SqliteStore::is_last_used(&home);
     let usable = home.prepare().map_err(CliError::from);
     usable.and_then(|()| SqliteStore::check_usable(&home, own).map_err(CliError::from)).map_err(|error| match old {
         Some(old) => CliError::new(error.code(), format!("no other daemon could begin: {}", error.message()))

@@ -20,10 +20,13 @@ use crate::domain::command::{Identity, Request};
 use crate::domain::outcome::{CommandEnd, EndCause};
 use crate::host::process::command::{CommandDir, Supervisor};
 use crate::host::process::together::Signalled;
+use crate::host::process::{self, tree};
 use crate::host::{clock, failpoint, files};
 
 /// A supervisor that holds its lock and has not recorded itself yet is looked at again after this long.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// One that has not by this many looks is looked for by its marker: its record may have been removed.
+const LOOKS_AT_RECORD: u32 = 50;
 /// What is left of a command whose supervisor died is looked for again after this long: that reads all of `/proc`.
 const SWEEP_EVERY: Duration = Duration::from_millis(100);
 /// A supervisor that executes nothing is started so often; then something is wrong with the machine.
@@ -43,8 +46,8 @@ pub(super) struct Job {
     pub(super) marker: String,
     /// The boot under which the command was recorded as begun.
     pub(super) boot: Option<String>,
-    /// The marker of its supervisor, where that was there and its records were not.
-    pub(super) outwaited: Option<String>,
+    /// Whether an earlier worker began it: somebody may carry it out already.
+    pub(super) begun: bool,
     /// What says whether the home is still the daemon's.
     pub(super) shared: Arc<Shared>,
 }
@@ -65,21 +68,30 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, follow: 
     let mut follower =
         Follower { transcript: Transcript::new(), offset: 0, result_at: None, ended_after_result: false };
     let mut starts = 0;
-    let mut ended = job.outwaited.clone();
+    let mut looks = 0_u32;
+    // Of one that somebody may carry out, the lock and any record may have been removed.
+    let (mut begun, mut removed) = (job.begun, false);
     loop {
-        let removed = match ended.take() {
-            Some(marker) => restored(job, &marker)?,
-            None => false,
-        };
-        let (evidence, lock) = job.dir.look(other_boot)?;
+        let (mut evidence, lock) = job.dir.look(other_boot)?;
+        let mut carried = Carried::ByNobody;
+        if begun && !evidence.lock_held && evidence.exit.is_none() {
+            carried = carried_out(job).await?;
+            removed |= !matches!(carried, Carried::ByNobody);
+            // Who was not found any more may have recorded its end since.
+            evidence = job.dir.recorded(other_boot)?;
+        }
         let found = recover::verdict(Evidence { removed, ..evidence });
-        let mut supervisor = match (found, lock) {
-            (Verdict::Record(end), _) => {
+        let mut supervisor = match (found, lock, carried) {
+            (_, lock, Carried::BySupervisor(supervisor)) => {
+                drop(lock);
+                supervisor
+            }
+            (Verdict::Record(end), ..) => {
                 failpoint::hit("exit.seen");
                 return finished(job, end, follow, follower).await;
             }
-            (Verdict::Lost, _) => return finished(job, lost(), follow, follower).await,
-            (Verdict::SweepThenLost, lock) => {
+            (Verdict::Lost, ..) => return finished(job, lost(), follow, follower).await,
+            (Verdict::SweepThenLost, lock, _) => {
                 warn!(dir = %job.dir.path().display(), "the supervisor died: its command's processes are ended");
                 tokio::select! {
                     swept = sweep(job) => swept?,
@@ -90,7 +102,7 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, follow: 
                 drop(lock);
                 return finished(job, lost(), follow, follower).await;
             }
-            (Verdict::Spawn, Some(lock)) => {
+            (Verdict::Spawn, Some(lock), _) => {
                 // Of a supervisor that died before it executed anything.
                 remove_cgroup(job).await?;
                 match *orders.borrow() {
@@ -112,19 +124,63 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, follow: 
                     Err(error) => return Ok(Ran::NotStarted(error)),
                 }
             }
-            (Verdict::Adopt | Verdict::Spawn, _) => match job.dir.adopt()? {
+            (Verdict::Adopt | Verdict::Spawn, ..) => match job.dir.adopt()? {
                 Some(supervisor) => supervisor,
-                None => match unknown(job, orders).await? {
-                    Some(()) => continue,
-                    None => return Ok(Ran::Detached),
-                },
+                None => {
+                    looks += 1;
+                    if looks % LOOKS_AT_RECORD == 0
+                        && let Carried::BySupervisor(supervisor) = carried_out(job).await?
+                    {
+                        removed = true;
+                        supervisor
+                    } else if unknown(job, orders).await?.is_some() {
+                        continue;
+                    } else {
+                        return Ok(Ran::Detached);
+                    }
+                }
             },
         };
         if wait(job, &mut supervisor, orders, follow.then_some(&mut follower)).await?.is_none() {
             return Ok(Ran::Detached);
         }
-        ended = supervisor.marker().map(str::to_owned);
+        begun = true;
+        if let Some(marker) = supervisor.marker() {
+            removed |= restored(job, marker)?;
+        }
     }
+}
+
+/// Who carries out a command, as the marker says; its records may have been removed.
+enum Carried {
+    ByNobody,
+    BySupervisor(Supervisor),
+    /// Its supervisor is gone; what is left of it carries the marker.
+    ByItself,
+}
+
+async fn carried_out(job: &Job) -> io::Result<Carried> {
+    let marker = job.marker.clone();
+    let look = move || {
+        let supervisor = tree::supervisor_with(&marker);
+        let left = supervisor.is_some() || process::is_carried(&marker);
+        (supervisor, left)
+    };
+    let (supervisor, left) = tokio::task::spawn_blocking(look).await.map_err(io::Error::other)?;
+    if !left {
+        return Ok(Carried::ByNobody);
+    }
+    restored(job, &job.marker)?;
+    if let Some(who) = supervisor
+        && let Some(supervisor) = Supervisor::found(&who, Some(job.marker.clone()))?
+    {
+        warn!(
+            dir = %job.dir.path().display(), supervisor = who.pid,
+            "files of a running command were removed: it goes on, and its end is waited for",
+        );
+        return Ok(Carried::BySupervisor(supervisor));
+    }
+    Ok(Carried::ByItself)
 }
 
 /// Makes the folder of a command again that was removed while its supervisor lived; returns whether it was.
@@ -335,7 +391,6 @@ mod tests {
     use crate::domain::verdict::ReloadOutcome;
     use crate::domain::view::ConfigView;
     use crate::host::process::cgroup::{self, Cgroup};
-    use crate::host::process::{self, tree};
 
     fn who(pid: i32) -> Identity {
         Identity { pid, start_time: 1, boot_id: String::new() }
@@ -375,7 +430,7 @@ mod tests {
         let dir = CommandDir::create(folder.to_owned()).unwrap();
         let shared = Arc::new(Shared::new(ConfigView::without_daemon(ReloadOutcome::Applied, vec![]), false));
         let boot = Some(clock::boot_id().to_owned());
-        Job { dir, request, prompt: None, variables: vec![], marker: "0".repeat(32), boot, outwaited: None, shared }
+        Job { dir, request, prompt: None, variables: vec![], marker: "0".repeat(32), boot, begun: false, shared }
     }
 
     #[tokio::test]

@@ -8,7 +8,6 @@
 //! that leaves does not wait for it, since the next one does, by the lock that git holds.
 
 mod commands;
-mod strays;
 
 use std::io;
 use std::path::PathBuf;

@@ -8,6 +8,7 @@
 //! | held | | | the supervisor lives | adopt |
 //! | free | yes | | it ended while no daemon ran | record |
 //! | free | no | no | nothing was ever executed | spawn again, same attempt, same try |
+//! | free | no | removed, and something carries the marker | only records and lock went | wait for a supervisor that lives |
 //! | free | no | removed while its supervisor lived | both died, or its end could not be recorded | sweep, then lost |
 //! | free | no | no, begun under another boot | `started` may have been lost with the power | lost |
 //! | free | no | yes, other boot | reboot, power cut | lost |

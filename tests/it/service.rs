@@ -57,6 +57,20 @@ fn a_restart_harms_no_worker() {
 }
 
 #[test]
+fn a_restart_from_another_name_of_the_home_takes_over_what_runs() {
+    let sandbox = Sandbox::new("").by_the_other_name();
+    let before = sandbox.background(&["daemon", "start", "--json"]).json()["daemon"]["pid"].as_u64();
+    let (id, pid) = slow(&sandbox);
+    let sandbox = sandbox.by_the_other_name();
+    let after = sandbox.background(&["daemon", "restart", "--json"]).json()["daemon"]["pid"].as_u64();
+    assert_ne!(before, after);
+    assert!(lives(pid), "the command lives on");
+    sandbox.write("go", "");
+    sandbox.wait_for_status(&id, "completed");
+    assert_eq!(sandbox.read(&format!("boi/worktrees/{id}/ran")), "once\n");
+}
+
+#[test]
 fn stop_ends_the_workers_and_their_specs_go_on_later() {
     let sandbox = Sandbox::new("stop_grace_seconds = 1");
     sandbox.background(&["daemon", "start"]);

@@ -299,6 +299,52 @@ fn a_command_whose_folder_was_removed_is_not_started_a_second_time() {
     assert_eq!(sandbox.read("starts"), "x\n", "the command ran once");
 }
 
+/// Files of a running command go while no daemon runs; the next one starts under another name of the home.
+#[track_caller]
+fn files_go(names: &[&str]) {
+    let mut sandbox = Sandbox::new("stop_grace_seconds = 1").by_the_other_name();
+    sandbox.start_daemon();
+    let id = sandbox.dispatch(&barrier(&sandbox));
+    let pid = pid_in(&sandbox.path("pid"));
+    sandbox.kill_daemon();
+    let folder = sandbox.path(&format!("boi/attempts/{id}"));
+    match names {
+        [] => fs::remove_dir_all(&folder).unwrap(),
+        names => names.iter().for_each(|name| fs::remove_file(folder.join("1/command-1").join(name)).unwrap()),
+    }
+    let mut sandbox = sandbox.by_the_other_name();
+    sandbox.start_daemon();
+    wait_for("it is taken over", || {
+        let log = sandbox.read("daemon.err");
+        log.contains("files of a running command were removed: it goes on").then_some(())
+    });
+    assert!(lives(pid));
+    sandbox.write("go", "");
+    let spec = sandbox.wait_for_status(&id, "completed");
+    assert_eq!((&spec["attempt"], &spec["tasks"][0]["tries"]), (&1.into(), &1.into()));
+    assert_eq!(sandbox.read("starts"), "x\n", "the command ran once");
+}
+
+#[test]
+fn a_command_whose_lock_was_removed_is_not_started_a_second_time() {
+    files_go(&["lock"]);
+}
+
+#[test]
+fn a_command_whose_lock_and_record_were_removed_is_not_started_a_second_time() {
+    files_go(&["lock", "started"]);
+}
+
+#[test]
+fn a_command_whose_record_was_removed_is_not_started_a_second_time() {
+    files_go(&["started"]);
+}
+
+#[test]
+fn a_command_is_not_started_a_second_time_from_another_name_of_its_home() {
+    files_go(&[]);
+}
+
 #[test]
 fn a_command_whose_folder_was_removed_under_its_daemon_counts_once() {
     let mut sandbox = Sandbox::new("");

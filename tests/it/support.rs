@@ -151,6 +151,20 @@ impl Sandbox {
         self
     }
 
+    /// The same world, its home reached by the other of its two names.
+    pub fn by_the_other_name(self) -> Sandbox {
+        let is_alias = self
+            .variables
+            .iter()
+            .rfind(|(name, _)| name == "BOI_HOME")
+            .is_some_and(|(_, home)| home.ends_with("alias"));
+        if !self.exists("alias") {
+            std::os::unix::fs::symlink(self.path("boi"), self.path("alias")).expect("a link");
+        }
+        let home = self.path(if is_alias { "boi" } else { "alias" }).display().to_string();
+        self.with_variables([("BOI_HOME", home)])
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -88,22 +88,22 @@ impl Doctor {
         if self.daemon {
             return;
         }
-        let supervisors = tree::supervisors();
-        for spec in queue.specs.values().filter(|spec| spec.status == SpecStatus::Running) {
-            let folder = self.home.spec_attempts(&spec.id);
-            let alive = supervisors.iter().find(|one| one.dir.starts_with(&folder));
+        for claimed in queue.store.running().unwrap_or_default() {
+            let spec = claimed.fence.spec;
+            let alive = claimed.position.marker.as_deref().and_then(tree::supervisor_with);
             let (what, why) = match alive {
-                Some(one) => (
-                    format!("{} runs without a daemon (supervisor {})", spec.id, one.who.pid),
+                Some(who) => (
+                    format!("{spec} runs without a daemon (supervisor {})", who.pid),
                     "the next daemon takes it over as it is",
                 ),
                 None => (
-                    format!("{} is running in the queue, and nothing of it runs", spec.id),
+                    format!("{spec} is running in the queue, and nothing of it runs"),
                     "the next daemon takes down how its command ended, or carries the step out again, in the same attempt",
                 ),
             };
-            let mend = format!("`boi daemon start` goes on with it, `boi cancel {}` gives it up", spec.id);
-            self.note("running-without-daemon", [what, folder.display().to_string(), why.into(), mend]);
+            let mend = format!("`boi daemon start` goes on with it, `boi cancel {spec}` gives it up");
+            let folder = self.home.spec_attempts(&spec).display().to_string();
+            self.note("running-without-daemon", [what, folder, why.into(), mend]);
         }
     }
 

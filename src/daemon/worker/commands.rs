@@ -8,7 +8,6 @@ use tracing::warn;
 
 use super::super::Order;
 use super::super::command::{self, Job, Ran};
-use super::strays::Outwaited;
 use super::{Done, Worker, WorkerError};
 use crate::decide::agent::{self, exit};
 use crate::decide::{prompt, step, text};
@@ -55,7 +54,7 @@ impl Worker {
         let mut job = self.job(argv, prompt, task.timeout_minutes)?;
         job.variables.push(("BOI_TASK", task.id.clone()));
         job.variables.push(("BOI_TRY", try_number.to_string()));
-        let (end, reading) = match self.run(&mut job, orders, is_agent).await? {
+        let (end, reading) = match self.run(&job, orders, is_agent).await? {
             Ran::Ended(end, reading) => (end, reading),
             Ran::Detached => return Ok(Done::Detached),
             Ran::NotStarted(error) => return Ok(Done::NotStarted(error.to_string())),
@@ -94,7 +93,7 @@ impl Worker {
         if let Some((task, try_number)) = task {
             job.variables.extend([("BOI_TASK", task.to_owned()), ("BOI_TRY", try_number.to_string())]);
         }
-        let end = match self.run(&mut job, orders, false).await? {
+        let end = match self.run(&job, orders, false).await? {
             Ran::Ended(end, _) => end,
             Ran::Detached => return Ok(Done::Detached),
             Ran::NotStarted(error) => return Ok(Done::NotStarted(error.to_string())),
@@ -114,12 +113,7 @@ impl Worker {
         Done::Event(step::Event::CutOff { ended })
     }
 
-    async fn run(&self, job: &mut Job, orders: &mut watch::Receiver<Order>, follow: bool) -> Result<Ran, WorkerError> {
-        match self.outwait_stray(job, orders).await? {
-            Outwaited::Nobody => {}
-            Outwaited::Ended { marker } => job.outwaited = Some(marker),
-            Outwaited::Left => return Ok(Ran::Detached),
-        }
+    async fn run(&self, job: &Job, orders: &mut watch::Receiver<Order>, follow: bool) -> Result<Ran, WorkerError> {
         let what = "cannot run the command under its supervisor";
         command::run(job, orders, follow).await.map_err(|source| WorkerError::Io { what, source })
     }
@@ -130,6 +124,7 @@ impl Worker {
         let dir = CommandDir::create(folder)
             .map_err(|source| WorkerError::Io { what: "cannot make the command's folder", source })?;
         let minutes = u64::from(minutes.unwrap_or(config.task_timeout_minutes));
+        let begun = &self.claimed.position;
         Ok(Job {
             dir,
             request: Request {
@@ -147,7 +142,7 @@ impl Worker {
             variables: vec![("BOI_SPEC", fence.spec.to_string()), ("BOI_ATTEMPT", fence.attempt.to_string())],
             marker: self.position.marker.clone().unwrap_or_else(tree::new_marker),
             boot: self.position.boot.clone(),
-            outwaited: None,
+            begun: begun.awaiting && begun.commands == self.position.commands,
             shared: Arc::clone(&self.shared),
         })
     }

@@ -127,12 +127,17 @@ impl CommandDir {
             }
             Err(error) => return Err(error.into()),
         }
+        Ok((self.recorded(other_boot)?, Some(CommandLock(file))))
+    }
+
+    /// What the records say while nobody has the lock.
+    pub fn recorded(&self, other_boot: bool) -> io::Result<Evidence> {
         let exit: Option<CommandEnd> = files::read_record(&self.exit_file())?;
         let started = self.started()?.map(|started| match super::lives(&started.command) {
             true => Remains::Alive,
             false => Remains::Gone,
         });
-        Ok((Evidence { lock_held: false, exit, other_boot, started, removed: false }, Some(CommandLock(file))))
+        Ok(Evidence { lock_held: false, exit, other_boot, started, removed: false })
     }
 
     /// What its supervisor had to say of itself.
@@ -176,8 +181,7 @@ impl CommandDir {
     /// The supervisor that was found alive; `None` while it has not recorded itself, or when it is gone.
     pub fn adopt(&self) -> io::Result<Option<Supervisor>> {
         let Some(started) = self.started()? else { return Ok(None) };
-        let Some(handle) = super::open(&started.supervisor)? else { return Ok(None) };
-        Ok(Some(Supervisor { handle: Handle::Found(watched(handle)?), marker: self.marker()? }))
+        Supervisor::found(&started.supervisor, self.marker()?)
     }
 
     /// The folder, below `attempts`, of the command that this process was started by; `None` where it was by none.
@@ -197,10 +201,10 @@ impl CommandDir {
         }
     }
 
-    /// Makes the folder again where it was removed under a command whose supervisor has ended, with the `marker` that what
-    /// is left of the command carries. Returns whether it was removed: what its supervisor could still record is there.
+    /// Makes the folder again where it was removed under a command, with the `marker` that what is left of the command
+    /// carries. Returns whether it was removed: what its supervisor could still record is there.
     pub fn restore(&self, marker: &str) -> io::Result<bool> {
-        if self.request_file().exists() {
+        if self.marker()?.as_deref() == Some(marker) {
             return Ok(false);
         }
         files::private_dir(&self.0)?;
@@ -244,6 +248,12 @@ impl CommandDir {
 }
 
 impl Supervisor {
+    /// The one that `who` names, which carries `marker`; `None` when it is gone.
+    pub fn found(who: &Identity, marker: Option<String>) -> io::Result<Option<Supervisor>> {
+        let handle = super::open(who)?.map(watched).transpose()?;
+        Ok(handle.map(|handle| Supervisor { handle: Handle::Found(handle), marker }))
+    }
+
     /// The marker that it and all that descends from it carry.
     pub fn marker(&self) -> Option<&str> {
         self.marker.as_deref()

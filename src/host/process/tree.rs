@@ -1,11 +1,8 @@
 //! Process trees as `/proc` shows them: who descends from whom, and who carries a marker.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 
 use rustix::process::getuid;
 
@@ -100,28 +97,15 @@ pub fn marked(marker: &str) -> Vec<Identity> {
         .collect()
 }
 
-/// A living supervisor, and the folder of the command that it runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Supervising {
-    /// The supervisor.
-    pub who: Identity,
-    /// The folder.
-    pub dir: PathBuf,
-}
-
-/// Every living supervisor of this user, as its command line names its folder. Needs no record.
-pub fn supervisors() -> Vec<Supervising> {
-    let identify = |pid| stat(pid).filter(Stat::lives).map(|stat| identity(pid, &stat));
-    let look = |pid: i32| {
-        let who = identify(pid)?;
-        let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-        let mut words = line.split(|&byte| byte == 0).skip(1);
-        let dir = (words.next()? == SUPERVISE.as_bytes()).then(|| words.next())??;
-        let own = fs::metadata(format!("/proc/{pid}")).is_ok_and(|folder| folder.uid() == getuid().as_raw());
-        (own && identify(pid).as_ref() == Some(&who))
-            .then(|| Supervising { who, dir: Path::new(OsStr::from_bytes(dir)).to_owned() })
-    };
-    pids().filter_map(look).collect()
+/// The living supervisor of this user that carries `marker`. Needs no record.
+pub fn supervisor_with(marker: &str) -> Option<Identity> {
+    marked(marker).into_iter().find(|who| {
+        let path = format!("/proc/{}", who.pid);
+        let is_supervisor = fs::read(format!("{path}/cmdline"))
+            .is_ok_and(|line| line.split(|&byte| byte == 0).nth(1) == Some(SUPERVISE.as_bytes()));
+        let is_own = fs::metadata(path).is_ok_and(|folder| folder.uid() == getuid().as_raw());
+        is_supervisor && is_own && stat(who.pid).is_some_and(|stat| identity(who.pid, &stat) == *who)
+    })
 }
 
 /// Every living process that carries any command's marker, which the second is.

@@ -49,16 +49,23 @@ impl SqliteStore {
         Some(PathBuf::from(std::ffi::OsString::from_vec(std::fs::read(home.queue_record()).ok()?)))
     }
 
+    /// Whether the queue of `home` is the one that it used before.
+    pub fn is_last_used(home: &Home) -> bool {
+        SqliteStore::last_used(home).is_some_and(|path| is_same_file(&path, home.db()))
+    }
+
     /// The queue that `home` used before, where it is another one than now, and how many specs it holds.
     pub fn left_behind(home: &Home) -> Option<(PathBuf, Counts)> {
-        let before = SqliteStore::last_used(home)?;
-        let file = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        if file(&before) == file(home.db()) {
-            return None;
-        }
+        let before = SqliteStore::last_used(home).filter(|path| !is_same_file(path, home.db()))?;
         let counts = SqliteStore::open(&before, Access::Read).and_then(|store| store.counts()).ok()?;
         Some((before, counts))
     }
+}
+
+/// Whether two paths lead to one place, by whatever names.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let file = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    file(one) == file(other)
 }
 
 #[cfg(test)]
