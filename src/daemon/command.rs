@@ -73,16 +73,16 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, follow: 
     let (mut begun, mut removed) = (job.begun, false);
     loop {
         let (mut evidence, lock) = job.dir.look(other_boot)?;
-        let mut carried = Carried::ByNobody;
+        let mut carrier = Carrier::Nobody;
         if begun && !evidence.lock_held && evidence.exit.is_none() {
-            carried = carried_out(job).await?;
-            removed |= !matches!(carried, Carried::ByNobody);
+            carrier = carrier_of(job).await?;
+            removed |= !matches!(carrier, Carrier::Nobody);
             // Who was not found any more may have recorded its end since.
             evidence = job.dir.recorded(other_boot)?;
         }
         let found = recover::verdict(Evidence { removed, ..evidence });
-        let mut supervisor = match (found, lock, carried) {
-            (_, lock, Carried::BySupervisor(supervisor)) => {
+        let mut supervisor = match (found, lock, carrier) {
+            (_, lock, Carrier::Supervisor(supervisor)) => {
                 drop(lock);
                 supervisor
             }
@@ -128,8 +128,8 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, follow: 
                 Some(supervisor) => supervisor,
                 None => {
                     looks += 1;
-                    if looks % LOOKS_AT_RECORD == 0
-                        && let Carried::BySupervisor(supervisor) = carried_out(job).await?
+                    if looks.is_multiple_of(LOOKS_AT_RECORD)
+                        && let Carrier::Supervisor(supervisor) = carrier_of(job).await?
                     {
                         removed = true;
                         supervisor
@@ -152,14 +152,14 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, follow: 
 }
 
 /// Who carries out a command, as the marker says; its records may have been removed.
-enum Carried {
-    ByNobody,
-    BySupervisor(Supervisor),
+enum Carrier {
+    Nobody,
+    Supervisor(Supervisor),
     /// Its supervisor is gone; what is left of it carries the marker.
-    ByItself,
+    Remains,
 }
 
-async fn carried_out(job: &Job) -> io::Result<Carried> {
+async fn carrier_of(job: &Job) -> io::Result<Carrier> {
     let marker = job.marker.clone();
     let look = move || {
         let supervisor = tree::supervisor_with(&marker);
@@ -168,7 +168,7 @@ async fn carried_out(job: &Job) -> io::Result<Carried> {
     };
     let (supervisor, left) = tokio::task::spawn_blocking(look).await.map_err(io::Error::other)?;
     if !left {
-        return Ok(Carried::ByNobody);
+        return Ok(Carrier::Nobody);
     }
     restored(job, &job.marker)?;
     if let Some(who) = supervisor
@@ -178,9 +178,9 @@ async fn carried_out(job: &Job) -> io::Result<Carried> {
             dir = %job.dir.path().display(), supervisor = who.pid,
             "files of a running command were removed: it goes on, and its end is waited for",
         );
-        return Ok(Carried::BySupervisor(supervisor));
+        return Ok(Carrier::Supervisor(supervisor));
     }
-    Ok(Carried::ByItself)
+    Ok(Carrier::Remains)
 }
 
 /// Makes the folder of a command again that was removed while its supervisor lived; returns whether it was.
