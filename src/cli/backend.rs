@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
 
-use super::{CliError, USAGE};
+use super::{CliError, GAVE_UP, USAGE};
 use crate::config::Config;
 use crate::config::flags::Flags;
 use crate::control::client::{Client, ClientError};
@@ -13,7 +14,7 @@ use crate::control::server;
 use crate::control::wire::{Ask, CancelResult, Cleaned, Dispatch, Ids, Pause, RefusalCode, Told};
 use crate::daemon::handle::{self, Shared};
 use crate::daemon::worker::Workers;
-use crate::daemon::{Event, Order, Spawn, WorkerEnd, reload};
+use crate::daemon::{Event, Order, Spawn, WorkerEnd, boot, reload};
 use crate::domain::id::SpecId;
 use crate::domain::spec::Spec;
 use crate::domain::verdict::ReloadOutcome;
@@ -22,11 +23,16 @@ use crate::host::clock;
 use crate::host::paths::Home;
 use crate::host::store::{Access, Canceled, Filter, SqliteStore, Store, StoreError};
 
-/// How long a command waits for another one that is writing to the queue.
+/// How long a command waits for a daemon to listen, for the one after a daemon that went away, or for another command that
+/// is writing to the queue.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// A queue that another process is writing to for longer may be a daemon's, which is looked for then.
+const WRITES_WITHIN: Duration = Duration::from_millis(500);
 
 /// How often a daemon that went away is looked for again.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How often one that has its seat and does not listen is.
+const LISTENS_SOON: Duration = Duration::from_millis(5);
 
 /// Who carries out a command.
 pub(super) enum Backend {
@@ -39,7 +45,7 @@ pub(super) enum Backend {
 impl Backend {
     /// Finds out.
     pub(super) async fn find(home: &Home) -> Result<Backend, CliError> {
-        Ok(match Client::connect(&home.socket()).await? {
+        Ok(match daemon(home).await? {
             Some(client) => Backend::Daemon(client),
             None => Backend::Own(configured(home)),
         })
@@ -49,14 +55,24 @@ impl Backend {
         matches!(self, Backend::Daemon(_))
     }
 
-    pub(super) async fn dispatch(&self, specs: Vec<Spec>) -> Result<Vec<SpecId>, CliError> {
-        match self {
-            Backend::Daemon(client) => match client.ask::<_, Ids>("/v1/dispatch", &Dispatch { specs }).await {
-                Ok(Ids { ids }) => Ok(ids),
-                Err(ClientError::Refused { message, code: RefusalCode::Refused }) => Err(CliError::new(USAGE, message)),
-                Err(error) => Err(error.into()),
-            },
-            Backend::Own(home) => enqueue(&write(home)?, specs),
+    /// Asks the daemon, or does it on the queue. Where neither could, such as while one daemon follows another, it is found
+    /// out again whose it is.
+    async fn carry_out<T>(
+        &mut self,
+        home: &Home,
+        ask: impl AsyncFn(&Client) -> Result<T, CliError>,
+        act: impl AsyncFn(&Home) -> Result<T, CliError>,
+    ) -> Result<T, CliError> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let done = match self {
+                Backend::Daemon(client) => ask(client).await,
+                Backend::Own(home) => act(home).await,
+            };
+            match done {
+                Err(error) if error.is_undone() && Instant::now() < until => *self = Backend::find(home).await?,
+                done => return done,
+            }
         }
     }
 
@@ -69,13 +85,18 @@ impl Backend {
     }
 
     /// The state, from whoever has it by now: a daemon that has gone away is looked for again.
-    pub(super) async fn status_now(&mut self, home: &Home, filter: &Filter) -> Result<Told, CliError> {
-        let until = Instant::now() + PATIENCE;
+    pub(super) async fn status_now(
+        &mut self,
+        home: &Home,
+        filter: &Filter,
+        mut newer_than: Option<u64>,
+    ) -> Result<Told, CliError> {
+        let mut until = None;
         loop {
-            match self.status(filter.clone(), None).await {
-                Err(error) if error.is_away() && Instant::now() < until => {
+            match self.status(filter.clone(), newer_than.take()).await {
+                Err(error) if error.is_away() && Instant::now() < *until.get_or_insert(Instant::now() + PATIENCE) => {
                     // A socket that a dead daemon left refuses; one that is being given up may accept once more.
-                    tokio::time::sleep(LOOK_AGAIN).await;
+                    sleep(LOOK_AGAIN).await;
                     if let Ok(found) = Backend::find(home).await {
                         *self = found;
                     }
@@ -85,66 +106,104 @@ impl Backend {
         }
     }
 
+    /// Queues specs, all or none.
+    pub(super) async fn dispatch(&mut self, home: &Home, specs: Vec<Spec>) -> Result<Vec<SpecId>, CliError> {
+        let asked = Dispatch { specs: specs.clone() };
+        let ask = async |client: &Client| match client.ask::<_, Ids>("/v1/dispatch", &asked).await {
+            Ok(Ids { ids }) => Ok(ids),
+            Err(ClientError::Refused { message, code: RefusalCode::Refused }) => Err(CliError::new(USAGE, message)),
+            Err(error) => Err(error.into()),
+        };
+        self.carry_out(home, ask, async |home| enqueue(&write(home)?, specs.clone())).await
+    }
+
     /// Queues a spec again, and what failed because of it; returns all of them.
-    pub(super) async fn retry(&self, id: SpecId) -> Result<Vec<SpecId>, CliError> {
-        match self {
-            Backend::Daemon(client) => Ok(client.ask::<_, Ids>("/v1/retry", &Ids { ids: vec![id] }).await?.ids),
-            Backend::Own(home) => Ok(write(home)?.retry(&id, clock::now())?),
-        }
+    pub(super) async fn retry(&mut self, home: &Home, id: SpecId) -> Result<Vec<SpecId>, CliError> {
+        let asked = Ids { ids: vec![id.clone()] };
+        let ask = async |client: &Client| Ok(client.ask::<_, Ids>("/v1/retry", &asked).await?.ids);
+        self.carry_out(home, ask, async |home| Ok(write(home)?.retry(&id, clock::now())?)).await
     }
 
-    pub(super) async fn set_paused(&self, paused: bool) -> Result<(), CliError> {
-        match self {
-            Backend::Daemon(client) => client.ask::<_, Pause>("/v1/pause", &Pause { paused }).await.map(|_| ())?,
-            Backend::Own(home) => write(home)?.set_paused(paused)?,
-        }
-        Ok(())
+    /// Pauses or resumes claiming.
+    pub(super) async fn set_paused(&mut self, home: &Home, paused: bool) -> Result<(), CliError> {
+        let ask = async |client: &Client| {
+            client.ask::<_, Pause>("/v1/pause", &Pause { paused }).await?;
+            Ok(())
+        };
+        self.carry_out(home, ask, async |home| Ok(write(home)?.set_paused(paused)?)).await
     }
 
-    pub(super) async fn cleaned(&self, cleaned: Cleaned) -> Result<(), CliError> {
-        match self {
-            Backend::Daemon(client) => client.ask::<_, ()>("/v1/cleaned", &cleaned).await?,
-            Backend::Own(home) => server::note_cleaned(&write(home)?, &cleaned)?,
-        }
-        Ok(())
+    /// Notes what a clean has put away.
+    pub(super) async fn cleaned(&mut self, home: &Home, cleaned: &Cleaned) -> Result<(), CliError> {
+        let ask = async |client: &Client| Ok(client.ask::<_, ()>("/v1/cleaned", cleaned).await?);
+        self.carry_out(home, ask, async |home| Ok(server::note_cleaned(&write(home)?, cleaned)?)).await
     }
 
-    pub(super) async fn cancel(&self, id: &SpecId) -> Result<Canceled, CliError> {
-        match self {
-            Backend::Daemon(client) => {
-                let results: Vec<CancelResult> = client.ask("/v1/cancel", &Ids { ids: vec![id.clone()] }).await?;
-                let result = results.into_iter().find(|result| &result.id == id);
-                result.map(|result| result.outcome).ok_or_else(|| StoreError::Unknown(id.clone()).into())
-            }
-            Backend::Own(home) => {
-                home.prepare_records()?;
-                let store = match SqliteStore::open_home(home, Access::Write(PATIENCE)) {
-                    // A full disk keeps nobody from ending a process.
-                    Err(error) if error.is_of_database() => {
-                        let reason = match &error {
-                            StoreError::Open { source, .. } => source.to_string(),
-                            other => other.to_string(),
-                        };
-                        SqliteStore::open_stuck(home.db(), PATIENCE, &reason).map_err(|_| error)?
-                    }
-                    opened => opened?,
-                };
-                let store: Arc<dyn Store> = Arc::new(store);
-                match store.cancel(id, clock::now()) {
-                    Ok(Canceled::Ending) => {
-                        end_left_behind(home, &store, id).await?;
-                        Ok(Canceled::Ending)
-                    }
-                    Ok(outcome) => Ok(outcome),
-                    // The wish cannot be recorded: what runs is ended all the same.
-                    Err(error) if error.is_of_database() => match end_left_behind(home, &store, id).await? {
-                        true => Ok(Canceled::Ending),
-                        false => Err(error.into()),
-                    },
-                    Err(error) => Err(error.into()),
-                }
-            }
+    /// Ends a spec, and what runs of it.
+    pub(super) async fn cancel(&mut self, home: &Home, id: &SpecId) -> Result<Canceled, CliError> {
+        let asked = Ids { ids: vec![id.clone()] };
+        let ask = async |client: &Client| {
+            let results: Vec<CancelResult> = client.ask("/v1/cancel", &asked).await?;
+            let result = results.into_iter().find(|result| &result.id == id);
+            result.map(|result| result.outcome).ok_or_else(|| StoreError::Unknown(id.clone()).into())
+        };
+        self.carry_out(home, ask, async |home| cancel_here(home, id).await).await
+    }
+}
+
+/// Ends a spec, and what an earlier daemon left running of it.
+async fn cancel_here(home: &Home, id: &SpecId) -> Result<Canceled, CliError> {
+    home.prepare_records()?;
+    let store = match SqliteStore::open_home(home, Access::Write(WRITES_WITHIN)) {
+        // A full disk keeps nobody from ending a process.
+        Err(error) if error.is_of_database() => {
+            let reason = match &error {
+                StoreError::Open { source, .. } => source.to_string(),
+                other => other.to_string(),
+            };
+            SqliteStore::open_stuck(home.db(), PATIENCE, &reason).map_err(|_| error)?
         }
+        opened => opened?,
+    };
+    let store: Arc<dyn Store> = Arc::new(store);
+    match store.cancel(id, clock::now()) {
+        Ok(Canceled::Ending) => {
+            end_left_behind(home, &store, id).await?;
+            Ok(Canceled::Ending)
+        }
+        Ok(outcome) => Ok(outcome),
+        // The wish cannot be recorded: what runs is ended all the same.
+        Err(error) if error.is_of_database() => match end_left_behind(home, &store, id).await? {
+            true => Ok(Canceled::Ending),
+            false => Err(error.into()),
+        },
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The daemon of a home, if one runs. One that has its seat and does not listen, since it is about to or its socket was
+/// removed, is waited for.
+pub(super) async fn daemon(home: &Home) -> Result<Option<Client>, CliError> {
+    let (until, pid_file) = (Instant::now() + PATIENCE, home.pid_file());
+    loop {
+        if let Some(client) = Client::connect(&home.socket()).await? {
+            return Ok(Some(client));
+        }
+        if !boot::seat_is_taken(&pid_file)? {
+            return Ok(None);
+        }
+        if Instant::now() >= until {
+            let pid = boot::pid_in(&pid_file).map(|pid| pid.to_string());
+            let who = pid.as_ref().map_or("a daemon".to_owned(), |pid| format!("the daemon (pid {pid})"));
+            let message =
+                format!("{who} has {}, and does not listen at {}", home.root().display(), home.socket().display());
+            return Err(CliError::new(GAVE_UP, message).hint(format!(
+                "if it has only begun, its log says what it does; `kill -TERM {}` ends it and leaves what runs, which \
+                 `boi daemon start` takes over then",
+                pid.as_deref().unwrap_or("PID")
+            )));
+        }
+        sleep(LISTENS_SOON).await;
     }
 }
 
@@ -193,7 +252,7 @@ pub(super) fn configured(home: &Home) -> Home {
 
 fn write(home: &Home) -> Result<SqliteStore, CliError> {
     home.prepare_records()?;
-    Ok(SqliteStore::open_home(home, Access::Write(PATIENCE))?)
+    Ok(SqliteStore::open_home(home, Access::Write(WRITES_WITHIN))?)
 }
 
 /// The queue, open for reading; `None` before there is one.

@@ -33,7 +33,7 @@ pub(super) fn clean(context: Context, asked: Clean) -> Result<ExitCode, CliError
     let mut chosen = choose(&store, &asked)?;
     chosen.retain(|spec| latest.is_none_or(|latest| spec.finished_at.is_some_and(|at| at <= latest)));
     block_on(async {
-        let backend = Backend::find(&context.home).await?;
+        let mut backend = Backend::find(&context.home).await?;
         let mut done: Vec<Value> = Vec::new();
         let mut code = 0;
         for SpecView { id, .. } in chosen {
@@ -57,7 +57,7 @@ pub(super) fn clean(context: Context, asked: Clean) -> Result<ExitCode, CliError
                     worktree: cleaned.worktree || cleaned.misplaced,
                     branch: cleaned.branch,
                 };
-                backend.cleaned(note).await?;
+                backend.cleaned(&context.home, &note).await?;
             }
             if !asked.json {
                 say(&id, &cleaned, asked.dry_run)?;

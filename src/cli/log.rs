@@ -62,7 +62,7 @@ async fn follow(
     // While following, the first command shown: everything after it is shown as it begins.
     let mut from = None;
     loop {
-        let told = backend.status_now(&context.home, &filter).await?.status;
+        let told = backend.status_now(&context.home, &filter, None).await?.status;
         let Some(view) = told.specs.first() else { return Err(unknown(asked)) };
         let rows = store.commands(&asked.id)?;
         let chosen = selected(&rows, spec, asked, from);

@@ -56,8 +56,8 @@ pub type ExitCode = u8;
 enum CliError {
     /// In words, with what to do next.
     Message { message: String, hint: Option<String>, code: ExitCode },
-    /// The daemon that was asked has gone away, or cannot be reached.
-    Away { message: String, hint: String, code: ExitCode },
+    /// Whoever was asked has gone away, or cannot be reached. `undone`: nothing was done, so that it may be asked again.
+    Away { message: String, hint: String, code: ExitCode, undone: bool },
     /// A configuration that is not valid.
     Problems(Vec<Problems>),
     /// Specs that are not valid.
@@ -87,6 +87,10 @@ impl CliError {
         matches!(self, CliError::Away { .. })
     }
 
+    fn is_undone(&self) -> bool {
+        matches!(self, CliError::Away { undone: true, .. })
+    }
+
     /// In one line, without what to do next.
     fn message(&self) -> String {
         match self {
@@ -111,9 +115,12 @@ impl From<StoreError> for CliError {
             StoreError::Unknown(_) => {
                 CliError::new(USAGE, error.to_string()).hint("`boi status --all` lists every spec")
             }
-            StoreError::InUse { .. } => {
-                plain.hint("a daemon of another home, or a command, is writing to it: try again")
-            }
+            StoreError::InUse { .. } => CliError::Away {
+                message: error.to_string(),
+                hint: "a daemon of another home, or a command, is writing to it: try again".to_owned(),
+                code: FAILED,
+                undone: true,
+            },
             _ => plain,
         }
     }
@@ -121,7 +128,9 @@ impl From<StoreError> for CliError {
 
 impl From<ClientError> for CliError {
     fn from(error: ClientError) -> CliError {
-        let away = |code, hint: &str| CliError::Away { message: error.to_string(), hint: hint.to_owned(), code };
+        let undone = matches!(error, ClientError::NoDaemon);
+        let away =
+            |code, hint: &str| CliError::Away { message: error.to_string(), hint: hint.to_owned(), code, undone };
         match &error {
             ClientError::NoDaemon => away(NO_DAEMON, START_ONE),
             ClientError::Away => away(NO_DAEMON, "it may not have been done: `boi status` shows what is"),

@@ -1,20 +1,15 @@
 //! `boi dispatch`, `boi cancel`, `boi retry`, `boi pause`, `boi resume`.
 
-use std::time::{Duration, Instant};
-
 use serde_json::json;
 
 use super::args::{Dispatch, Ids};
-use super::backend::{self, Backend, LOOK_AGAIN};
+use super::backend::{self, Backend};
 use super::{CliError, Context, ExitCode, FAILED, USAGE, block_on, plural, print_json, print_line, specs};
 use crate::domain::attempt::SpecStatus;
 use crate::domain::id::SpecId;
 use crate::domain::view::SpecView;
 use crate::host::store::{Canceled, Filter, Store};
 use crate::spec::PRIORITIES;
-
-/// How long the daemon after one that went away may take to listen.
-const NEXT_DAEMON_WITHIN: Duration = Duration::from_secs(5);
 
 /// `boi dispatch`.
 pub(super) fn dispatch(context: Context, asked: Dispatch) -> Result<ExitCode, CliError> {
@@ -47,8 +42,8 @@ pub(super) fn dispatch(context: Context, asked: Dispatch) -> Result<ExitCode, Cl
         return Ok(0);
     }
     block_on(async {
-        let backend = Backend::find(&context.home).await?;
-        let ids = backend.dispatch(loaded).await?;
+        let mut backend = Backend::find(&context.home).await?;
+        let ids = backend.dispatch(&context.home, loaded).await?;
         if asked.json {
             let specs: Vec<_> = ids.iter().zip(&titles).map(|(id, title)| json!({"id": id, "title": title})).collect();
             print_json(&json!({"specs": specs}))?;
@@ -65,7 +60,7 @@ pub(super) fn dispatch(context: Context, asked: Dispatch) -> Result<ExitCode, Cl
 /// Says on stderr when nobody drains the queue, or not these specs. They are queued, whatever becomes of the daemon
 /// meanwhile.
 async fn say_who_drains(mut backend: Backend, context: &Context) {
-    let status = match backend.status_now(&context.home, &Filter { limit: 1, ..Filter::default() }).await {
+    let status = match backend.status_now(&context.home, &Filter { limit: 1, ..Filter::default() }, None).await {
         Ok(told) => told.status,
         Err(error) => return eprintln!("queued; who carries it out is not known: {}", error.message()),
     };
@@ -94,7 +89,7 @@ pub(super) fn cancel(context: Context, asked: Ids) -> Result<ExitCode, CliError>
         let mut outcomes = Vec::new();
         let mut errors = Vec::new();
         for id in distinct(asked.ids) {
-            match backend.cancel(&id).await {
+            match backend.cancel(&context.home, &id).await {
                 Ok(outcome) => outcomes.push((id, outcome)),
                 Err(error) => errors.push(error),
             }
@@ -152,50 +147,41 @@ fn distinct(ids: Vec<SpecId>) -> Vec<SpecId> {
     seen
 }
 
-/// Waits until specs have ended: a canceled one has, when nothing of it runs any more.
-/// A daemon that goes away is waited for a while: the next one ends it.
+/// Waits until specs have ended: a canceled one has, when nothing of it runs any more. Where their daemon dies meanwhile,
+/// the next one ends them, or this process.
 async fn wait_for_end(backend: &mut Backend, context: &Context, ids: Vec<SpecId>) -> Result<Vec<SpecView>, CliError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
     let filter = Filter { ids, ..Filter::default() };
     let mut newer_than = None;
-    let mut away_until = None;
     loop {
-        let told = match backend.status(filter.clone(), newer_than).await {
-            Err(error) if error.is_away() => {
-                let until = *away_until.get_or_insert_with(|| Instant::now() + NEXT_DAEMON_WITHIN);
-                if Instant::now() >= until {
-                    return Err(error);
-                }
-                tokio::time::sleep(LOOK_AGAIN).await;
-                // While none listens, this one is asked again.
-                if let Ok(found @ Backend::Daemon(_)) = Backend::find(&context.home).await {
-                    *backend = found;
-                }
-                newer_than = None;
-                continue;
-            }
-            told => told?,
-        };
-        if told.status.specs.iter().all(|spec| spec.status != SpecStatus::Running) {
+        let told = backend.status_now(&context.home, &filter, newer_than).await?;
+        let mut running = told.status.specs.iter().filter(|spec| spec.status == SpecStatus::Running).peekable();
+        if running.peek().is_none() {
             return Ok(told.status.specs);
         }
         newer_than = Some(told.revision);
+        if !backend.is_daemon() {
+            newer_than = None;
+            for spec in running {
+                backend.cancel(&context.home, &spec.id).await?;
+            }
+        }
     }
 }
 
 /// `boi retry`.
 pub(super) fn retry(context: Context, asked: Ids) -> Result<ExitCode, CliError> {
     block_on(async {
-        let backend = Backend::find(&context.home).await?;
+        let mut backend = Backend::find(&context.home).await?;
         let mut queued: Vec<SpecId> = Vec::new();
         let mut errors = Vec::new();
         for id in distinct(asked.ids) {
             if queued.contains(&id) {
                 continue;
             }
-            match backend.retry(id).await {
+            match backend.retry(&context.home, id).await {
                 Ok(ids) => queued.extend(ids),
                 Err(error) => errors.push(error),
             }
@@ -217,8 +203,8 @@ pub(super) fn retry(context: Context, asked: Ids) -> Result<ExitCode, CliError> 
 /// `boi pause` and `boi resume`.
 pub(super) fn set_paused(context: Context, paused: bool, json: bool) -> Result<ExitCode, CliError> {
     block_on(async {
-        let backend = Backend::find(&context.home).await?;
-        backend.set_paused(paused).await?;
+        let mut backend = Backend::find(&context.home).await?;
+        backend.set_paused(&context.home, paused).await?;
         if json {
             print_json(&json!({"paused": paused}))?;
         } else if paused {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::json;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
-use super::backend::Backend;
+use super::backend::{self, Backend};
 use super::{CliError, Context, ExitCode, FAILED, GAVE_UP, NO_DAEMON, print, print_json};
 use crate::daemon::boot;
 use crate::domain::verdict::{ReloadOutcome, Verdict};
@@ -18,8 +18,6 @@ use crate::tui::config;
 
 /// How long the verdict is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// A daemon that has its seat and does not listen yet is looked for again after this long.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// `boi daemon reload`.
 pub(super) async fn reload(context: &Context, json: bool) -> Result<ExitCode, CliError> {
@@ -41,21 +39,12 @@ pub(super) async fn reload(context: &Context, json: bool) -> Result<ExitCode, Cl
 
 /// Sends the signal and waits for a verdict from a reading that began after it.
 async fn ask(context: &Context) -> Result<ConfigView, CliError> {
-    let (backend, before) = loop {
-        match Backend::find(&context.home).await? {
-            Backend::Daemon(client) => {
-                let backend = Backend::Daemon(client);
-                let status = ask_status(&backend, None).await?;
-                break (backend, status);
-            }
-            // It may be about to listen.
-            Backend::Own(_) if boot::seat_is_taken(&context.home.pid_file())? => sleep(LOOK_AGAIN).await,
-            Backend::Own(_) => {
-                return Err(CliError::new(NO_DAEMON, "no daemon runs, so nothing was reloaded")
-                    .hint("`boi config check` says whether the file is good; a daemon reads it when it starts"));
-            }
-        }
+    let Some(client) = backend::daemon(&context.home).await? else {
+        return Err(CliError::new(NO_DAEMON, "no daemon runs, so nothing was reloaded")
+            .hint("`boi config check` says whether the file is good; a daemon reads it when it starts"));
     };
+    let backend = Backend::Daemon(client);
+    let before = ask_status(&backend, None).await?;
     let known = before.1.config.verdict.as_ref().map_or(0, |verdict| verdict.answers);
     signal(context, &backend).await?;
     let mut newer_than = before.0;

@@ -36,8 +36,8 @@ pub(super) fn run(context: Context, asked: Run) -> Result<ExitCode, CliError> {
     })
 }
 
-async fn through_daemon(context: &Context, backend: Backend, asked: &Run) -> Result<ExitCode, CliError> {
-    let status = backend.status(Filter { limit: 1, ..Filter::default() }, None).await?.status;
+async fn through_daemon(context: &Context, mut backend: Backend, asked: &Run) -> Result<ExitCode, CliError> {
+    let status = backend.status_now(&context.home, &Filter { limit: 1, ..Filter::default() }, None).await?.status;
     if let Some(daemon) = status.daemon.filter(|daemon| daemon.scoped) {
         let message =
             format!("another `boi run` (pid {}) carries out its own specs and would not touch these", daemon.pid);
@@ -47,7 +47,7 @@ async fn through_daemon(context: &Context, backend: Backend, asked: &Run) -> Res
     let home = backend::configured(&context.home);
     let queue = backend::read(&home)?;
     let loaded = specs::load(&asked.files, queue.as_ref().map(|store| store as &dyn Store))?;
-    let ids = backend.dispatch(loaded).await?;
+    let ids = backend.dispatch(&context.home, loaded).await?;
     let mut interrupts = Signals::new([SIGINT])?;
     tokio::select! {
         // Neither branch changes anything: the daemon carries the specs out.

@@ -46,18 +46,34 @@ pub(super) async fn start(context: &Context, flags: &ConfigFlags, json: bool) ->
         refuse_scoped(&daemon)?;
         return told(&daemon, "runs already", json);
     }
-    match handover::check(context, &flags.read()?, None, json) {
-        Ok(Ok(())) => {}
-        Ok(Err(code)) => return Ok(code),
-        // Somebody else began one meanwhile, which has the queue now.
-        Err(_) if running(context).await?.is_some() => return Box::pin(start(context, flags, json)).await,
-        Err(error) => return Err(error),
+    match may_begin(context, flags, json).await? {
+        May::Begin => {}
+        May::Refused(code) => return Ok(code),
+        May::Taken => return Box::pin(start(context, flags, json)).await,
     }
     if flags.config.is_empty() && install::service(context.home.root()).is_some() {
         return managed(context, "start", "started as a service", json).await;
     }
     let (daemon, own) = begin(context, flags).await?;
     told(&daemon, if own { "started" } else { "runs already" }, json)
+}
+
+/// Whether a daemon may begin where none ran.
+enum May {
+    Begin,
+    /// It could not, which was said.
+    Refused(ExitCode),
+    /// Somebody else began one meanwhile, which has the queue now.
+    Taken,
+}
+
+async fn may_begin(context: &Context, flags: &ConfigFlags, json: bool) -> Result<May, CliError> {
+    match handover::check(context, &flags.read()?, None, json) {
+        Ok(Ok(())) => Ok(May::Begin),
+        Ok(Err(code)) => Ok(May::Refused(code)),
+        Err(_) if running(context).await?.is_some() => Ok(May::Taken),
+        Err(error) => Err(error),
+    }
 }
 
 /// Has the service manager start or restart the daemon.
@@ -73,11 +89,10 @@ async fn managed(context: &Context, verb: &str, done: &str, json: bool) -> Resul
 /// `boi daemon restart`.
 pub(super) async fn restart(context: &Context, flags: &ConfigFlags, json: bool) -> Result<ExitCode, CliError> {
     let Some(old) = Old::look(context).await? else {
-        match handover::check(context, &flags.read()?, None, json) {
-            Ok(Ok(())) => {}
-            Ok(Err(code)) => return Ok(code),
-            Err(_) if running(context).await?.is_some() => return Box::pin(restart(context, flags, json)).await,
-            Err(error) => return Err(error),
+        match may_begin(context, flags, json).await? {
+            May::Begin => {}
+            May::Refused(code) => return Ok(code),
+            May::Taken => return Box::pin(restart(context, flags, json)).await,
         }
         let (daemon, own) = begin(context, flags).await?;
         let what = if own { "started; none ran" } else { "was started by another `boi` just now; none ran before" };
@@ -119,16 +134,26 @@ pub(super) struct Old {
 impl Old {
     /// The one that runs, if any; a `boi run` makes way for nobody.
     pub(super) async fn look(context: &Context) -> Result<Option<Old>, CliError> {
-        let Some((client, view)) = running(context).await? else { return Ok(None) };
-        refuse_scoped(&view)?;
-        let target = target(&view)?;
-        // The answer is given after the handle was opened: it is this process that is signalled.
-        let again = status(&client).await?;
-        if again.daemon.as_ref().map(|daemon| daemon.pid) != Some(view.pid) {
-            return Err(CliError::new(FAILED, "the daemon changed meanwhile").hint("say it again"));
+        let until = Instant::now() + LEAVES_WITHIN;
+        loop {
+            let Some((client, view)) = running(context).await? else { return Ok(None) };
+            refuse_scoped(&view)?;
+            let target = target(&view)?;
+            // The answer is given after the handle was opened: it is this process that is signalled.
+            let again = match status(&client).await {
+                Err(error) if !error.is_away() => return Err(error),
+                answer => answer.ok().filter(|again| again.daemon.as_ref().map(|daemon| daemon.pid) == Some(view.pid)),
+            };
+            if let (Some(target), Some(again)) = (target, again) {
+                let flags = again.config.flags.iter().map(|flag| flag.replacen(" = ", "=", 1)).collect();
+                return Ok(Some(Old { view, flags, target }));
+            }
+            // Another one has its place by now: somebody else restarts it too.
+            if Instant::now() >= until {
+                return Err(ended_meanwhile(&view));
+            }
+            sleep(LOOK_AGAIN).await;
         }
-        let flags = again.config.flags.iter().map(|flag| flag.replacen(" = ", "=", 1)).collect();
-        Ok(Some(Old { view, flags, target }))
     }
 
     /// Has it leave what runs to the next one, and waits for its end.
@@ -158,7 +183,7 @@ pub(super) async fn under_systemd(context: &Context, old: Option<&Old>) -> Resul
     }
     old.target.send(Signal::TERM)?;
     let begun = starting.wait()?.success();
-    if !begun && ask_whether_one_runs(context).await?.is_none() {
+    if !begun && listens(context).await?.is_none() {
         eprintln!("warning: no daemon runs now; what ran lives on: `boi daemon start` takes it over");
     }
     Ok(begun)
@@ -180,7 +205,7 @@ fn refuse_scoped(daemon: &DaemonView) -> Result<(), CliError> {
 
 /// `boi daemon status`.
 pub(super) async fn show(context: &Context, json: bool) -> Result<ExitCode, CliError> {
-    let Some(client) = Client::connect(&context.home.socket()).await? else {
+    let Some(client) = backend::daemon(&context.home).await? else {
         if json {
             print_json(&json!({"daemon": null}))?;
         } else {
@@ -216,7 +241,7 @@ pub(super) fn stop(context: &Context, drain: bool, json: bool) -> Result<ExitCod
             return stop_what_was_left(context, drain, json).await;
         };
         let before = running_specs(&client).await?;
-        let target = target(&daemon)?;
+        let target = target(&daemon)?.ok_or_else(|| ended_meanwhile(&daemon))?;
         let how = if drain { Leave::Drain } else { Leave::Stop };
         client.ask::<_, Leave>("/v1/leave", &how).await?;
         if !json && !before.is_empty() {
@@ -237,7 +262,7 @@ pub(super) fn stop(context: &Context, drain: bool, json: bool) -> Result<ExitCod
                 return Err(CliError::new(GAVE_UP, silent).hint(hint));
             }
         }
-        report_stop(context, Some(daemon.pid), &before, json)
+        report_stop(context, Some(daemon.pid), &before, json).await
     })
 }
 
@@ -284,7 +309,7 @@ async fn stop_what_was_left(context: &Context, drain: bool, json: bool) -> Resul
     let how = if drain { Leaving::Drain } else { Leaving::Stop };
     running.handle.send(Event::Leave(how));
     running.ended().await?;
-    report_stop(context, None, &before, json)
+    report_stop(context, None, &before, json).await
 }
 
 fn nothing_to_stop(json: bool) -> Result<ExitCode, CliError> {
@@ -297,7 +322,12 @@ fn nothing_to_stop(json: bool) -> Result<ExitCode, CliError> {
 }
 
 /// What became of the specs that ran.
-fn report_stop(context: &Context, pid: Option<u32>, before: &[SpecView], json: bool) -> Result<ExitCode, CliError> {
+async fn report_stop(
+    context: &Context,
+    pid: Option<u32>,
+    before: &[SpecView],
+    json: bool,
+) -> Result<ExitCode, CliError> {
     let now = match before {
         [] => Vec::new(),
         _ => {
@@ -314,18 +344,27 @@ fn report_stop(context: &Context, pid: Option<u32>, before: &[SpecView], json: b
     let running = with(|status| status == SpecStatus::Running);
     let ended = with(SpecStatus::is_ended);
     let list = |specs: &[&SpecView]| -> Vec<SpecId> { specs.iter().map(|spec| spec.id.clone()).collect() };
+    // Another word, such as SIGTERM or a restart, reached it before it had done this one.
+    let next = if running.is_empty() { None } else { self::running(context).await?.map(|(_, daemon)| daemon.pid) };
     if json {
-        print_json(
-            &json!({"daemon": pid, "stopped": list(&queued), "ended": list(&ended), "running": list(&running)}),
-        )?;
+        print_json(&json!({"daemon": pid, "stopped": list(&queued), "ended": list(&ended), "running": list(&running),
+            "next_daemon": next}))?;
     } else {
         let who = pid.map_or("ended".to_owned(), |pid| format!("daemon (pid {pid}) ended"));
-        print_line(&format!("{who}; nothing of it runs any more"))
+        let what = if running.is_empty() { "nothing of it runs any more" } else { "it was told to leave what runs" };
+        print_line(&format!("{who}; {what}"))
             .and_then(|()| said("stopped and queued again", &queued))
             .and_then(|()| said("ended by themselves", &ended))
             .and_then(|()| said("still running", &running))?;
     }
-    Ok(if running.is_empty() { 0 } else { FAILED })
+    if running.is_empty() {
+        return Ok(0);
+    }
+    match next {
+        Some(pid) => eprintln!("another daemon (pid {pid}) goes on with it; `boi daemon stop` stops that one"),
+        None => eprintln!("`boi daemon start` goes on with it, `boi daemon stop` ends it"),
+    }
+    Ok(FAILED)
 }
 
 fn said(what: &str, specs: &[&SpecView]) -> Result<(), CliError> {
@@ -360,7 +399,11 @@ async fn status(client: &Client) -> Result<StatusView, CliError> {
 async fn running(context: &Context) -> Result<Option<(Client, DaemonView)>, CliError> {
     let until = Instant::now() + GOES_WITHIN;
     loop {
-        match ask_whether_one_runs(context).await {
+        let asked = match backend::daemon(&context.home).await? {
+            Some(client) => view(client).await,
+            None => return Ok(None),
+        };
+        match asked {
             // The socket of one that is just ending may accept once more.
             Err(error) if error.is_away() && Instant::now() < until => sleep(LOOK_AGAIN).await,
             told => return told,
@@ -368,16 +411,26 @@ async fn running(context: &Context) -> Result<Option<(Client, DaemonView)>, CliE
     }
 }
 
-async fn ask_whether_one_runs(context: &Context) -> Result<Option<(Client, DaemonView)>, CliError> {
-    let Some(client) = Client::connect(&context.home.socket()).await? else { return Ok(None) };
-    let daemon = status(&client).await?.daemon;
-    Ok(daemon.map(|daemon| (client, daemon)))
+/// The daemon that listens now, and what it says of itself.
+async fn listens(context: &Context) -> Result<Option<(Client, DaemonView)>, CliError> {
+    match Client::connect(&context.home.socket()).await? {
+        Some(client) => view(client).await,
+        None => Ok(None),
+    }
 }
 
-fn target(daemon: &DaemonView) -> Result<process::Target, CliError> {
+async fn view(client: Client) -> Result<Option<(Client, DaemonView)>, CliError> {
+    Ok(status(&client).await?.daemon.map(|daemon| (client, daemon)))
+}
+
+/// A handle on a daemon; `None` when it has ended meanwhile.
+fn target(daemon: &DaemonView) -> Result<Option<process::Target>, CliError> {
     let identity = i32::try_from(daemon.pid).ok().and_then(process::identity);
-    let target = identity.map(|identity| process::target(&identity)).transpose()?.flatten();
-    target.ok_or_else(|| CliError::new(FAILED, format!("the daemon (pid {}) has ended meanwhile", daemon.pid)))
+    Ok(identity.map(|identity| process::target(&identity)).transpose()?.flatten())
+}
+
+fn ended_meanwhile(daemon: &DaemonView) -> CliError {
+    CliError::new(FAILED, format!("the daemon (pid {}) has ended meanwhile", daemon.pid))
 }
 
 /// Starts a daemon in the background and waits until it listens; the one that runs then, and whether it is that one:
@@ -416,7 +469,7 @@ async fn listening(context: &Context, begun: Begun, old: Option<u32>) -> Result<
     let until = Instant::now() + STARTS_WITHIN.max(LEAVES_WITHIN);
     loop {
         // While one daemon ends and the other begins, a connection may break.
-        if let Ok(Some((_, daemon))) = running(context).await
+        if let Ok(Some((_, daemon))) = listens(context).await
             && Some(daemon.pid) != old
         {
             if daemon.pid != child.id() {

@@ -1,18 +1,25 @@
 //! The daemon's side of the socket.
 
+use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use axum::serve::Listener;
 use axum::{Json, Router};
-use tokio::net::unix::SocketAddr;
+use futures::FutureExt;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use rustix::net::{SocketFlags, accept_with};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
 use super::wire::{Ask, CancelResult, Cleaned, Dispatch, Ids, InForce, Leave, Pause, Refusal, RefusalCode, Told};
@@ -25,6 +32,8 @@ use crate::host::store::{Canceled, Filter, Store, StoreError};
 const LARGEST: usize = 256 << 20;
 /// How long a question for newer state is held open.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// How often it is looked whether the socket is where it was bound.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// What the socket does with a daemon.
 pub trait Control: Clone + Send + Sync + 'static {
@@ -53,51 +62,90 @@ pub trait Control: Clone + Send + Sync + 'static {
     fn cleaned(&self, cleaned: Cleaned) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-/// The socket, bound, reachable for this user only.
-pub struct Private(UnixListener);
+/// The socket, bound, reachable for this user only. One whose file is removed is bound again.
+pub struct Socket {
+    listener: UnixListener,
+    path: PathBuf,
+    file: Option<(u64, u64)>,
+    is_ours: Box<dyn Fn() -> bool + Send>,
+}
 
-/// Binds the socket. What lies at its path is a dead daemon's: the caller holds the lock of the living one.
-pub fn bind(path: &Path) -> io::Result<Private> {
+/// Binds the socket. What lies at its path is a dead daemon's: the caller holds the lock of the living one, for as long as
+/// `is_ours` says so.
+pub fn bind(path: &Path, is_ours: impl Fn() -> bool + Send + 'static) -> io::Result<Socket> {
+    Ok(Socket { listener: listen(path)?, path: path.to_owned(), file: place(path), is_ours: Box::new(is_ours) })
+}
+
+fn listen(path: &Path) -> io::Result<UnixListener> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let short = paths::ShortPath::new(path)?;
     let listener = UnixListener::bind(short.path())?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    Ok(Private(listener))
+    std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    Ok(listener)
 }
 
-impl Listener for Private {
-    type Io = UnixStream;
-    type Addr = SocketAddr;
+/// Which file is at a path.
+fn place(path: &Path) -> Option<(u64, u64)> {
+    std::fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
 
-    async fn accept(&mut self) -> (UnixStream, SocketAddr) {
-        loop {
-            match self.0.accept().await {
-                Ok((stream, address)) => match stream.peer_cred() {
-                    Ok(peer) if peer.uid() == rustix::process::getuid().as_raw() => return (stream, address),
-                    Ok(peer) => warn!(uid = peer.uid(), "a stranger was turned away from the control socket"),
-                    Err(error) => warn!(%error, "a peer without credentials was turned away"),
-                },
-                Err(error) => {
-                    warn!(%error, "the control socket cannot accept");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
+impl Socket {
+    /// Binds the socket again where its file was removed or replaced.
+    fn hold(&mut self) {
+        if self.file.is_some() && place(&self.path) == self.file || !(self.is_ours)() {
+            return;
+        }
+        match listen(&self.path) {
+            Ok(listener) => {
+                warn!(socket = %self.path.display(), "the control socket was removed: it is made again");
+                self.listener = listener;
+                self.file = place(&self.path);
             }
+            // Said once.
+            Err(error) if self.file.take().is_some() => {
+                warn!(socket = %self.path.display(), %error, "the control socket was removed, and cannot be made again");
+            }
+            Err(_) => {}
         }
     }
 
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+    /// Removes the socket's file, so that nobody connects any more.
+    fn remove(&self) {
+        if place(&self.path) == self.file
+            && (self.is_ours)()
+            && let Err(error) = std::fs::remove_file(&self.path)
+        {
+            warn!(socket = %self.path.display(), %error, "the control socket stays");
+        }
+    }
+
+    /// Who has connected and is not served yet.
+    fn waiting(&self) -> impl Iterator<Item = UnixStream> {
+        // The runtime may not have noticed them yet.
+        let accept = || accept_with(&self.listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC).ok();
+        std::iter::from_fn(accept).filter_map(|stream| UnixStream::from_std(stream.into()).ok())
     }
 }
 
-/// Serves the socket until it is aborted.
-pub async fn serve<C: Control>(listener: Private, control: C) {
+/// Whether who has connected may ask: this user.
+fn is_own(stream: &UnixStream) -> bool {
+    match stream.peer_cred() {
+        Ok(peer) if peer.uid() == rustix::process::getuid().as_raw() => return true,
+        Ok(peer) => warn!(uid = peer.uid(), "a stranger was turned away from the control socket"),
+        Err(error) => warn!(%error, "a peer without credentials was turned away"),
+    }
+    false
+}
+
+/// Serves the socket until it is `closing`: then nobody can connect any more, and who has is answered before this returns.
+pub async fn serve<C: Control>(mut socket: Socket, control: C, mut closing: watch::Receiver<bool>) {
+    let until = closing.clone();
     let routes = Router::new()
         .route("/v1/dispatch", post(dispatch::<C>))
-        .route("/v1/status", post(status::<C>))
+        .route("/v1/status", post(async move |state: State<C>, asked| status(state, asked, until.clone()).await))
         .route("/v1/cancel", post(cancel::<C>))
         .route("/v1/retry", post(retry::<C>))
         .route("/v1/pause", post(pause::<C>))
@@ -106,21 +154,58 @@ pub async fn serve<C: Control>(listener: Private, control: C) {
         .route("/v1/cleaned", post(cleaned::<C>))
         .layer(DefaultBodyLimit::max(LARGEST))
         .with_state(control);
-    if let Err(error) = axum::serve(listener, routes).await {
-        warn!(%error, "the control socket broke down");
+    let mut connections = JoinSet::new();
+    let mut look = interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let answer = |stream: UnixStream, connections: &mut JoinSet<()>| {
+        if is_own(&stream) {
+            let service = TowerToHyperService::new(routes.clone());
+            // Who asked has gone away, or sent what is no request: its own side says so.
+            connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service).map(drop));
+        }
+    };
+    loop {
+        // Cancel-safe, all of them: who has connected stays in the queue, what has ended stays in the set.
+        tokio::select! {
+            accepted = socket.listener.accept() => match accepted {
+                Ok((stream, _)) => answer(stream, &mut connections),
+                Err(error) => {
+                    warn!(%error, "the control socket cannot accept");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+            _ = look.tick() => socket.hold(),
+            () = closed(&mut closing) => break,
+        }
     }
+    socket.remove();
+    for stream in socket.waiting() {
+        answer(stream, &mut connections);
+    }
+    while connections.join_next().await.is_some() {}
+}
+
+async fn closed(closing: &mut watch::Receiver<bool>) {
+    // A daemon that is gone has closed it as well.
+    drop(closing.wait_for(|closing| *closing).await);
 }
 
 async fn dispatch<C: Control>(State(control): State<C>, Json(asked): Json<Dispatch>) -> Result<Json<Ids>, Failure> {
     Ok(Json(Ids { ids: control.dispatch(asked.specs).await? }))
 }
 
-async fn status<C: Control>(State(control): State<C>, Json(asked): Json<Ask>) -> Result<Json<Told>, Failure> {
+async fn status<C: Control>(
+    State(control): State<C>,
+    Json(asked): Json<Ask>,
+    mut closing: watch::Receiver<bool>,
+) -> Result<Json<Told>, Failure> {
     let revision = match asked.newer_than {
-        Some(revision) => {
-            let newer = tokio::time::timeout(LONGEST_WAIT, control.newer_than(revision)).await;
-            newer.unwrap_or(revision)
-        }
+        Some(revision) => tokio::select! {
+            revision = control.newer_than(revision) => revision,
+            () = tokio::time::sleep(LONGEST_WAIT) => revision,
+            () = closed(&mut closing) => revision,
+        },
         None => control.revision(),
     };
     Ok(Json(Told { revision, status: control.status(asked.filter).await? }))

@@ -47,6 +47,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// A daemon that leaves has left within this time; one that does not may never.
 const LEAVES_AT_ONCE: Duration = Duration::from_secs(1);
 
+/// How long who has asked something of a daemon that ends may take to get the answer.
+const ANSWERS_WITHIN: Duration = Duration::from_millis(250);
+
 /// A queue of at most so many bytes is read as a whole before a daemon starts on it: that costs milliseconds.
 const READ_ALWAYS: u64 = 8 << 20;
 /// The same after a daemon that did not end in order.
@@ -135,6 +138,7 @@ pub struct Running {
     pub handle: Handle,
     work: JoinHandle<Result<(), StoreError>>,
     server: JoinHandle<()>,
+    close: watch::Sender<bool>,
     listener: JoinHandle<()>,
     detaching: watch::Receiver<bool>,
     reloader: Reloader,
@@ -232,8 +236,11 @@ impl Seat {
             events: events.clone(),
         };
         let socket = home.socket();
-        let listener = server::bind(&socket).map_err(|source| BootError::Io { path: socket, source })?;
-        let server = tokio::spawn(server::serve(listener, handle.clone()));
+        let standing = Arc::clone(&shared);
+        let is_ours = move || standing.health.check_home().is_ok();
+        let listener = server::bind(&socket, is_ours).map_err(|source| BootError::Io { path: socket, source })?;
+        let (close, closing) = watch::channel(false);
+        let server = tokio::spawn(server::serve(listener, handle.clone(), closing));
         let workers = Workers::new(home.clone(), Arc::clone(&store), Arc::clone(&shared));
         let daemon = Daemon::new(store, hot, shared, workers, scope, (events, inbox));
         let reloader = {
@@ -251,13 +258,13 @@ impl Seat {
         }
         service::ready(&said(&booted.view()));
         let work = tokio::spawn(daemon.run());
-        Ok(Running { handle, work, server, listener, detaching, reloader, home, pid_file })
+        Ok(Running { handle, work, server, close, listener, detaching, reloader, home, pid_file })
     }
 }
 
 impl Running {
     /// Waits until the daemon has left, and gives up its seat.
-    pub async fn ended(self) -> Result<(), BootError> {
+    pub async fn ended(mut self) -> Result<(), BootError> {
         let result = tokio::select! {
             result = self.work => result.unwrap_or_else(|error| {
                 error!(%error, "the loop broke down");
@@ -267,17 +274,14 @@ impl Running {
         };
         service::stopping();
         self.listener.abort();
-        self.server.abort();
+        self.close.send_replace(true);
+        if tokio::time::timeout(ANSWERS_WITHIN, &mut self.server).await.is_err() {
+            self.server.abort();
+        }
         drop(self.reloader);
         if self.handle.shared.health.check_home().is_err() {
             // What is at its paths now is another's.
             return Err(BootError::Homeless { home: self.home.root().to_owned() });
-        }
-        let socket = self.home.socket();
-        if let Err(source) = std::fs::remove_file(&socket)
-            && source.kind() != io::ErrorKind::NotFound
-        {
-            warn!(%source, "cannot remove {}", socket.display());
         }
         if let Err(StoreError::Silent { path: queue, seconds }) = result {
             error!(seconds, "the queue does not answer: the daemon ends without it, what runs lives on");

@@ -127,6 +127,26 @@ fn drain_lets_what_runs_finish_and_starts_nothing_new() {
 }
 
 #[test]
+fn a_drain_that_a_restart_ends_says_who_goes_on() {
+    let sandbox = Sandbox::new("");
+    sandbox.background(&["daemon", "start"]);
+    let (id, command) = slow(&sandbox);
+    let drain = sandbox.begin(&["daemon", "stop", "--drain"]);
+    wait_for("it drains", || drain.err().contains("waiting for 1 worker").then_some(()));
+    let next = sandbox.good(&["daemon", "restart", "--json"]).json()["daemon"]["pid"].as_u64().unwrap();
+    let said = drain.end();
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(
+        said.out.contains("told to leave what runs") && said.out.contains(&format!("still running: {id}")),
+        "{said:?}"
+    );
+    assert!(said.err.contains(&format!("another daemon (pid {next}) goes on with it")), "{said:?}");
+    assert!(lives(command));
+    sandbox.write("go", "");
+    sandbox.wait_for_status(&id, "completed");
+}
+
+#[test]
 fn no_daemon_begins_within_a_task_of_its_own() {
     let sandbox = Sandbox::new("max_workers = 1");
     sandbox.background(&["daemon", "start"]);
@@ -170,6 +190,45 @@ fn of_many_that_are_started_at_once_one_runs_and_the_others_name_it() {
         assert!(said.code == Some(0) && said.out.contains(&format!("pid {daemon}")), "{said:?}");
     }
     assert_eq!(said.iter().filter(|said| said.out.contains("daemon started")).count(), 1, "{said:?}");
+}
+
+#[test]
+fn of_many_restarts_at_once_each_succeeds_and_one_daemon_runs() {
+    let sandbox = Sandbox::new("");
+    sandbox.background(&["daemon", "start"]);
+    let (id, command) = slow(&sandbox);
+    let restarts: Vec<_> = (0..8).map(|_| sandbox.begin(&["daemon", "restart"])).collect();
+    for restart in restarts {
+        let said = restart.end();
+        assert_eq!(said.code, Some(0), "{said:?}");
+    }
+    assert!(lives(command));
+    sandbox.write("go", "");
+    let spec = sandbox.wait_for_status(&id, "completed");
+    assert_eq!((&spec["attempt"], &spec["tasks"][0]["tries"]), (&1.into(), &1.into()));
+    assert_eq!(sandbox.read(&format!("boi/worktrees/{id}/ran")), "once\n");
+}
+
+#[test]
+fn what_is_queued_while_one_daemon_follows_another_is_queued_at_once() {
+    let sandbox = Sandbox::new("max_workers = 1");
+    sandbox.write("quick.toml", "title = 'Quick'\n[[tasks]]\nrun = 'true'");
+    sandbox.background(&["daemon", "start"]);
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let restart = sandbox.begin(&["daemon", "restart"]);
+        let dispatches: Vec<_> = (0..4).map(|_| sandbox.begin(&["dispatch", "--json", "quick.toml"])).collect();
+        for begun in dispatches {
+            let said = begun.end();
+            assert_eq!(said.code, Some(0), "{said:?}");
+            ids.push(said.json()["specs"][0]["id"].as_str().unwrap().to_owned());
+        }
+        let said = restart.end();
+        assert_eq!(said.code, Some(0), "{said:?}");
+    }
+    for id in ids {
+        sandbox.wait_for_status(&id, "completed");
+    }
 }
 
 #[test]
@@ -261,6 +320,59 @@ fn a_run_is_no_daemon_to_start_or_restart() {
     }
     sandbox.write("go", "");
     assert_eq!(run.end().code, Some(0));
+}
+
+#[test]
+fn a_socket_that_is_removed_is_waited_for_and_comes_back() {
+    let mut sandbox = Sandbox::new("stop_grace_seconds = 1");
+    sandbox.start_daemon();
+    let pid = sandbox.read("boi/pids/daemon.pid");
+    let (id, command) = slow(&sandbox);
+    let verbs = [
+        vec!["status", &id, "--json"],
+        vec!["daemon", "status"],
+        vec!["pause"],
+        vec!["daemon", "reload"],
+        vec!["cancel", &id],
+        vec!["daemon", "start"],
+    ];
+    for verb in verbs {
+        fs::remove_file(sandbox.path("boi/boi.sock")).unwrap();
+        sandbox.good(&verb);
+        let mode = fs::metadata(sandbox.path("boi/boi.sock")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "after {verb:?}");
+    }
+    assert!(!lives(command), "canceled by the daemon that runs");
+    assert_eq!(sandbox.read("boi/pids/daemon.pid"), pid, "the same daemon");
+    fs::remove_file(sandbox.path("boi/boi.sock")).unwrap();
+    assert!(sandbox.good(&["daemon", "stop"]).out.contains(&format!("daemon (pid {}) ended", pid.trim())));
+    assert!(sandbox.wait_for_daemon().success());
+    assert!(!sandbox.exists("boi/boi.sock"));
+}
+
+#[test]
+fn a_daemon_whose_socket_cannot_be_made_again_is_named_and_can_be_ended() {
+    let mut sandbox = Sandbox::new("");
+    sandbox.start_daemon();
+    let (id, command) = slow(&sandbox);
+    let pid = sandbox.read("boi/pids/daemon.pid");
+    fs::remove_file(sandbox.path("boi/boi.sock")).unwrap();
+    fs::create_dir(sandbox.path("boi/boi.sock")).unwrap();
+    for verb in [vec!["daemon", "stop"], vec!["status"], vec!["cancel", &id], vec!["daemon", "start"]] {
+        let said = sandbox.boi(&verb);
+        assert_eq!(said.code, Some(4), "{verb:?}: {said:?}");
+        assert!(
+            said.err.contains("does not listen at") && said.err.contains(&format!("kill -TERM {}", pid.trim())),
+            "{said:?}"
+        );
+    }
+    assert!(sandbox.stop_daemon(Signal::TERM).success());
+    assert!(lives(command));
+    fs::remove_dir(sandbox.path("boi/boi.sock")).unwrap();
+    sandbox.start_daemon();
+    sandbox.write("go", "");
+    sandbox.wait_for_status(&id, "completed");
+    assert_eq!(sandbox.read(&format!("boi/worktrees/{id}/ran")), "once\n");
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! What the daemon that runs says of itself and of its queue, and whether it says anything.
 
 use super::Doctor;
-use crate::cli::backend::Backend;
+use crate::cli::backend::{self, Backend};
 use crate::cli::{CliError, block_on};
-use crate::control::client::Client;
 use crate::domain::view::StoreView;
 use crate::host::store::Filter;
 
@@ -11,9 +10,9 @@ impl Doctor {
     /// Asks the daemon. Returns whether the queue may be looked at: where the daemon waits for it in vain, so would this
     /// process.
     pub(super) fn look_at_daemon(&mut self) -> bool {
-        let socket = self.home.socket();
+        let home = self.home.clone();
         let asked = block_on(async {
-            let Some(client) = Client::connect(&socket).await? else { return Ok(StoreView::default()) };
+            let Some(client) = backend::daemon(&home).await? else { return Ok(StoreView::default()) };
             let filter = Filter { limit: 1, ..Filter::default() };
             Ok(Backend::Daemon(client).status(filter, None).await?.status.store)
         });
@@ -32,7 +31,7 @@ impl Doctor {
                     _ => "see the daemon's log".to_owned(),
                 };
                 let why = "nothing new is started, and no command reaches it; what runs goes on".to_owned();
-                self.problem("daemon", [error.message(), socket.display().to_string(), why, mend], None);
+                self.problem("daemon", [error.message(), self.home.socket().display().to_string(), why, mend], None);
                 true
             }
         }
