@@ -6,6 +6,9 @@ fn main() -> ExitCode {
     // Before runtime and argument parser: a supervisor is started for every command and lives as long as it.
     match boi::supervisor::asked(std::env::args_os()) {
         Some(dir) => boi::supervisor::main(&dir),
-        None => ExitCode::from(boi::cli::main(std::env::args_os())),
+        None => {
+            boi::host::process::inherited::close_on_exec();
+            ExitCode::from(boi::cli::main(std::env::args_os()))
+        }
     }
 }

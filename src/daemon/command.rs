@@ -254,6 +254,7 @@ async fn wait(
             // Cancel-safe: the time is kept in `look_at`.
             () = tokio::time::sleep_until(look_at), if follower.is_some() => {
                 look_at = Instant::now() + FOLLOW_EVERY;
+                job.dir.regain()?;
                 if let Some(follower) = follower.as_deref_mut()
                     && follower.hangs(&job.dir.output_file()).await?
                 {

@@ -47,6 +47,12 @@ async fn status(bench: &Bench, title: &str) -> SpecStatus {
     bench.status_of(title).await.1
 }
 
+/// The reason that `boi status` gives.
+async fn told_reason(bench: &Bench, spec: &SpecId) -> Option<String> {
+    let told = bench.handle.status(Filter::default()).await.unwrap();
+    told.specs.into_iter().find(|view| &view.id == spec).unwrap().reason
+}
+
 /// Lets the loop handle what it was sent, in its own (paused) time.
 async fn settle() {
     tokio::time::sleep(Duration::from_millis(1)).await;
@@ -105,7 +111,11 @@ async fn a_worker_that_broke_beside_its_command_is_started_again_in_its_slot() {
         let broke = Instant::now();
         let fence = worker.fence.clone();
         end(worker, WorkerEnd::Broken("no descriptor left".into()));
+        settle().await;
+        let reason = told_reason(&bench, &fence.spec).await.unwrap();
+        assert!(reason.starts_with("no descriptor left; looked after again at 2"), "{reason}");
         worker = bench.spawned.recv().await.unwrap();
+        assert_eq!(told_reason(&bench, &fence.spec).await, None);
         assert_eq!(worker.fence, fence, "the same attempt, and not the other spec");
         assert!(worker.at - broke >= Duration::from_secs(wait));
         assert_eq!(status(&bench, "a").await, SpecStatus::Running);

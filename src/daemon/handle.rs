@@ -1,5 +1,6 @@
 //! What the loop, its workers and the control socket share: the store, the snapshot, and the news that something changed.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +13,7 @@ use tracing::warn;
 use super::health::Health;
 use super::{Ended, Event};
 use crate::config::HotConfig;
+use crate::domain::attempt::SpecStatus;
 use crate::domain::id::SpecId;
 use crate::domain::time::Timestamp;
 use crate::domain::view::{ConfigView, Counts, DaemonView, SlotsView, StatusView, StoreView};
@@ -33,6 +35,8 @@ pub struct Shared {
     scoped: bool,
     draining: AtomicBool,
     log: Option<String>,
+    /// Why the workers that are to be started again broke down.
+    broken: Mutex<HashMap<SpecId, String>>,
     /// What the daemon stands on, and what is wrong with it.
     pub(super) health: Health,
 }
@@ -48,6 +52,7 @@ impl Shared {
             scoped,
             draining: AtomicBool::new(false),
             log: None,
+            broken: Mutex::default(),
             health: Health::default(),
         }
     }
@@ -74,6 +79,20 @@ impl Shared {
     pub(super) fn set_draining(&self) {
         self.draining.store(true, Ordering::Relaxed);
         self.changed();
+    }
+
+    /// The worker of a spec that runs broke down, for this reason; `None`: it is there again.
+    pub(super) fn set_broken(&self, spec: &SpecId, reason: Option<String>) {
+        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        match reason {
+            Some(reason) => broken.insert(spec.clone(), reason),
+            None => broken.remove(spec),
+        };
+    }
+
+    /// Why the worker of a spec that runs is not there, if that is so.
+    fn broken(&self, spec: &SpecId) -> Option<String> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).get(spec).cloned()
     }
 
     /// The verdict on the configuration's last reading.
@@ -234,6 +253,9 @@ impl Handle {
         } else {
             self.store(verb).await?
         };
+        for spec in told.specs.iter_mut().filter(|spec| spec.status == SpecStatus::Running) {
+            spec.reason = self.shared.broken(&spec.id).or(spec.reason.take());
+        }
         if let Some(error) = self.silence() {
             told.store = broken(&error);
         } else if let Some(reason) = trouble {

@@ -83,22 +83,22 @@ impl<S: Spawn> Daemon<S> {
     async fn mend(&mut self, fence: Fence, reason: String) {
         match self.with_store(|store| store.running()).await.map(|running| find(running, &fence)) {
             Ok(None) => self.forget(&fence.spec),
-            Ok(Some(_)) if self.wishes.contains_key(&fence.spec) => self.start_later(fence),
+            Ok(Some(_)) if self.wishes.contains_key(&fence.spec) => self.start_later(fence, &reason),
             Ok(Some(claimed)) => self.put_back(fence, claimed.position, claimed.setbacks, reason).await,
-            Err(_) => self.start_later(fence),
+            Err(_) => self.start_later(fence, &reason),
         }
     }
 
     /// Gives a spec back to the queue, for a while; in its place, where that cannot be.
     pub(super) async fn put_back(&mut self, fence: Fence, position: Position, setbacks: u32, reason: String) {
         if position.awaiting {
-            return self.start_later(fence);
+            return self.start_later(fence, &reason);
         }
         let wait = retry::start_backoff_millis(setbacks + 1);
         let back = GiveBack {
             position,
             changes: Vec::new(),
-            reason: Some(reason),
+            reason: Some(reason.clone()),
             not_before: Some(clock::now().plus_millis(wait)),
             setback: true,
         };
@@ -107,15 +107,17 @@ impl<S: Spawn> Daemon<S> {
             Ok(()) | Err(StoreError::Superseded { .. }) => self.forget(&fence.spec),
             Err(error) => {
                 error!(spec = %fence.spec, %error, "cannot be queued again: its worker is started again");
-                self.start_later(fence);
+                self.start_later(fence, &reason);
             }
         }
     }
 
-    fn start_later(&mut self, fence: Fence) {
+    fn start_later(&mut self, fence: Fence, reason: &str) {
         let breakdowns = self.breakdowns.entry(fence.spec.clone()).or_default();
         *breakdowns = breakdowns.saturating_add(1);
         let wait = Duration::from_millis(u64::try_from(retry::start_backoff_millis(*breakdowns)).unwrap_or(0));
+        let at = clock::now().plus_millis(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
+        self.shared.set_broken(&fence.spec, Some(format!("{reason}; looked after again at {at}")));
         self.again.insert(fence.spec.clone(), (fence, Instant::now() + wait));
     }
 
@@ -132,10 +134,11 @@ impl<S: Spawn> Daemon<S> {
             match &running {
                 Err(error) => {
                     error!(spec = %fence.spec, %error, "cannot be looked up: its worker is started later");
-                    self.start_later(fence);
+                    self.start_later(fence, &error.to_string());
                 }
                 Ok(running) => {
                     self.again.remove(&fence.spec);
+                    self.shared.set_broken(&fence.spec, None);
                     match find(running.clone(), &fence) {
                         Some(claimed) => self.start(claimed).await,
                         None => self.forget(&fence.spec),
@@ -148,6 +151,7 @@ impl<S: Spawn> Daemon<S> {
     /// The store has what became of a spec.
     fn forget(&mut self, spec: &SpecId) {
         self.breakdowns.remove(spec);
+        self.shared.set_broken(spec, None);
         self.wishes.remove(spec);
         self.tell(spec, &Ended::Recorded);
     }

@@ -59,9 +59,13 @@ impl Spawn for Workers {
         orders: watch::Receiver<Order>,
         events: mpsc::UnboundedSender<Event>,
     ) -> Result<(), String> {
-        let folder = self.home.attempt(&claimed.fence.spec, claimed.fence.attempt);
+        let fence = &claimed.fence;
+        let folder = self.home.attempt(&fence.spec, fence.attempt);
         self.shared.health.check_home().map_err(|error| error.to_string())?;
-        files::private_dir(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+        let (attempts, of_spec) = (self.home.attempts(), self.home.spec_attempts(&fence.spec));
+        files::regain(&[&attempts, &of_spec, &folder])
+            .and_then(|_| files::private_dir(&folder))
+            .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
         let fence = claimed.fence.clone();
         let worker = Worker::new(self, claimed, folder);
         let task = tokio::spawn(worker.work(orders));
@@ -92,7 +96,7 @@ enum WorkerError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("{what}: {source}")]
-    Io { what: &'static str, source: io::Error },
+    Io { what: String, source: io::Error },
     #[error("{0}")]
     NotYet(String),
 }
@@ -384,7 +388,7 @@ impl Worker {
         orders: &mut watch::Receiver<Order>,
         step: impl FnOnce(&Tree) -> T + Send + 'static,
     ) -> Result<Option<T>, WorkerError> {
-        let fault = |error| WorkerError::Io { what: "internal fault in git's step", source: error };
+        let fault = |error| WorkerError::Io { what: "internal fault in git's step".into(), source: error };
         let (turns, tree) = (Arc::clone(&self.git), self.tree.clone());
         let done = async move {
             let turn = turns.acquire_owned().await.map_err(io::Error::other)?;

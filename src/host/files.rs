@@ -39,6 +39,43 @@ pub fn make_private(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Gives this user the rights back that were taken away from folders of boi's, the outer ones first, and from what the
+/// innermost holds; returns the first that lacked them. Links, and what is not there, are passed over.
+pub fn regain(folders: &[&Path]) -> io::Result<Option<PathBuf>> {
+    let mut first = None;
+    for folder in folders {
+        if regain_one(folder)? {
+            first.get_or_insert_with(|| folder.to_path_buf());
+        }
+    }
+    for path in folders.last().map_or(Ok(Vec::new()), |folder| listed(folder))? {
+        if regain_one(&path)? {
+            first.get_or_insert(path);
+        }
+    }
+    Ok(first)
+}
+
+fn regain_one(path: &Path) -> io::Result<bool> {
+    let metadata = match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_symlink() => return Ok(false),
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(at(path, &error)),
+    };
+    let (mode, needed) = (metadata.permissions().mode(), if metadata.is_dir() { 0o700 } else { 0o600 });
+    if mode & needed == needed {
+        return Ok(false);
+    }
+    std::fs::set_permissions(path, Permissions::from_mode((mode | needed) & 0o7777))
+        .map_err(|error| at(path, &error))?;
+    Ok(true)
+}
+
+fn at(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
 /// Whether others can change a file.
 pub fn is_open_to_writers(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o022 != 0)

@@ -237,6 +237,13 @@ pub fn home_of_command(folder: &Path) -> &Path {
     folder.ancestors().nth(4).unwrap_or(folder)
 }
 
+/// The folders that boi made for a command, from that of all attempts down to its own.
+pub fn folders_of_command(folder: &Path) -> Vec<&Path> {
+    let mut folders: Vec<&Path> = folder.ancestors().take(4).collect();
+    folders.reverse();
+    folders
+}
+
 /// The agent's program that the environment names.
 pub fn claude_bin() -> Option<String> {
     env::var("CLAUDE_BIN").ok().filter(|value| !value.is_empty())

@@ -74,8 +74,8 @@ fn supervise(dir: &CommandDir) -> io::Result<()> {
     Ok(())
 }
 
-/// The home in which the command's folder is. A folder that is removed is made again, so that the command's end is
-/// known; in a home that is gone or another's by then, none is.
+/// The home in which the command's folder is. A folder that is removed is made again, and one that is closed opened, so
+/// that the command's end is known; in a home that is gone or another's by then, none is.
 #[derive(Debug, Clone, Copy)]
 struct Ground {
     device: u64,
@@ -89,6 +89,7 @@ impl Ground {
     }
 
     fn keep(self, dir: &CommandDir) -> io::Result<()> {
+        dir.regain()?;
         if dir.path().exists() {
             return Ok(());
         }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -144,6 +145,24 @@ fn a_drain_that_a_restart_ends_says_who_goes_on() {
     assert!(lives(command));
     sandbox.write("go", "");
     sandbox.wait_for_status(&id, "completed");
+}
+
+#[test]
+fn neither_a_daemon_nor_a_command_keeps_what_its_caller_had_open() {
+    let sandbox = Sandbox::new("");
+    let caller = format!("exec 7>{}; exec \"$0\" daemon start", sandbox.path("lock").display());
+    let mut starts = sandbox.begin_wrapped(&["sh", "-c", &caller]).unwrap();
+    assert!(starts.wait().unwrap().success());
+    // It runs already; with this it ends with this world.
+    sandbox.background(&["daemon", "start"]);
+    let (_, command) = slow(&sandbox);
+    let daemon = sandbox.read("boi/pids/daemon.pid").trim().to_owned();
+    for pid in [daemon, command.to_string()] {
+        let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+        // One that is closed by now is not the caller's.
+        let open: Vec<PathBuf> = open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok()).collect();
+        assert!(!open.is_empty() && !open.contains(&sandbox.path("lock")), "{open:?}");
+    }
 }
 
 #[test]

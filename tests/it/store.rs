@@ -385,6 +385,52 @@ fn an_agent_whose_folder_was_removed_runs_once_for_each_try() {
     assert_eq!(begun, tries, "{spec:#}");
 }
 
+/// A task takes its user's rights to boi's files away.
+#[track_caller]
+fn rights_go(command: &str) {
+    let sandbox = Sandbox::new("retry_count = 0");
+    // Root has all rights, unless it was started without.
+    let bounds = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"];
+    let bounds = if rustix::process::geteuid().is_root() { &bounds[..] } else { &["env"] };
+    let daemon = ["sh", "-c", "exec \"$0\" daemon run --foreground"];
+    let Some(mut child) = sandbox.begin_wrapped(&[bounds, &daemon].concat()) else { return };
+    wait_for("the daemon listens", || sandbox.exists("boi/boi.sock").then_some(()));
+    let id = sandbox.dispatch(&format!(
+        "title = 'Rights'\n[[tasks]]\nrun = '''echo said; echo x >> {0}; test $(wc -l < {0}) = 2 && exit; \
+         cd $BOI_HOME/attempts; {command}; exit 7'''\n[[tasks]]\nrun = 'true'",
+        sandbox.path("starts").display(),
+    ));
+    let reason = sandbox.wait_for_status(&id, "failed")["reason"].to_string();
+    assert!(reason.contains("exit code 7"), "{reason}");
+    assert!(sandbox.good(&["log", &id]).out.contains("said"));
+    sandbox.good(&["retry", &id]);
+    sandbox.wait_for_status(&id, "completed");
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(sandbox.read("starts"), "x\nx\n");
+    let log = sandbox.read("daemon.err");
+    assert!(!log.contains("removed"), "{log}");
+    for folder in [String::new(), format!("/{id}"), format!("/{id}/1"), format!("/{id}/1/command-1")] {
+        let mode = fs::metadata(sandbox.path(&format!("boi/attempts{folder}"))).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "{folder}");
+    }
+}
+
+#[test]
+fn a_command_that_closes_its_own_folder_ends_as_it_ended() {
+    rights_go("chmod 000 $BOI_SPEC/1/command-1");
+}
+
+#[test]
+fn a_command_that_closes_the_folder_of_all_attempts_ends_as_it_ended() {
+    rights_go("chmod 000 $BOI_SPEC/1 $BOI_SPEC .");
+}
+
+#[test]
+fn a_command_that_makes_its_records_read_only_ends_as_it_ended() {
+    rights_go("chmod -R a-w $BOI_SPEC");
+}
+
 /// The folder goes, then the supervisor, with or without a daemon that sees it; what is left lives.
 #[track_caller]
 fn folder_and_supervisor_go(with_daemon: bool) {

@@ -114,15 +114,17 @@ impl Worker {
     }
 
     async fn run(&self, job: &Job, orders: &mut watch::Receiver<Order>, follow: bool) -> Result<Ran, WorkerError> {
-        let what = "cannot run the command under its supervisor";
-        command::run(job, orders, follow).await.map_err(|source| WorkerError::Io { what, source })
+        command::run(job, orders, follow).await.map_err(|source| WorkerError::Io {
+            what: format!("cannot look after the command of {}", job.dir.path().display()),
+            source,
+        })
     }
 
     fn job(&self, argv: Vec<String>, prompt: Option<String>, minutes: Option<u32>) -> Result<Job, WorkerError> {
         let (fence, config) = (&self.claimed.fence, &self.claimed.config);
         let folder = self.home.command(&fence.spec, fence.attempt, self.position.commands);
-        let dir = CommandDir::create(folder)
-            .map_err(|source| WorkerError::Io { what: "cannot make the command's folder", source })?;
+        let what = format!("cannot make {}", folder.display());
+        let dir = CommandDir::create(folder).map_err(|source| WorkerError::Io { what, source })?;
         let minutes = u64::from(minutes.unwrap_or(config.task_timeout_minutes));
         let begun = &self.claimed.position;
         Ok(Job {
@@ -149,7 +151,7 @@ impl Worker {
 
     fn tail_of(&self, file: &Path) -> Result<String, WorkerError> {
         let bytes = files::tail(file, OUTPUT_TAIL)
-            .map_err(|source| WorkerError::Io { what: "cannot read the command's output", source })?;
+            .map_err(|source| WorkerError::Io { what: format!("cannot read {}", file.display()), source })?;
         Ok(text::tail(&bytes, prompt::OUTPUT_IN_PROMPT))
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 use tokio::io::unix::AsyncFd;
+use tracing::warn;
 
 use super::cgroup::Cgroup;
 use super::inherited;
@@ -57,8 +58,18 @@ enum Handle {
 impl CommandDir {
     /// The folder at `path`, made if it is not there.
     pub fn create(path: PathBuf) -> io::Result<CommandDir> {
-        files::private_dir(&path)?;
-        Ok(CommandDir(path))
+        let dir = CommandDir(path);
+        dir.regain()?;
+        files::private_dir(&dir.0)?;
+        Ok(dir)
+    }
+
+    /// Gives this user the rights back that a command took away: to the folders that its records are in, and to them.
+    pub fn regain(&self) -> io::Result<()> {
+        if let Some(path) = files::regain(&paths::folders_of_command(&self.0))? {
+            warn!(path = %path.display(), "this user's rights to it were taken away: they are given back");
+        }
+        Ok(())
     }
 
     /// The folder at `path`.
@@ -119,6 +130,7 @@ impl CommandDir {
     /// What is found here, and the lock if nobody held it. `other_boot`: the machine was started again since the command
     /// was recorded as begun.
     pub fn look(&self, other_boot: bool) -> io::Result<(Evidence, Option<CommandLock>)> {
+        self.regain()?;
         let file = files::private_file(&self.lock_file())?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
@@ -204,6 +216,7 @@ impl CommandDir {
     /// Makes the folder again where it was removed under a command, with the `marker` that what is left of the command
     /// carries. Returns whether it was removed: what its supervisor could still record is there.
     pub fn restore(&self, marker: &str) -> io::Result<bool> {
+        self.regain()?;
         if self.marker()?.as_deref() == Some(marker) {
             return Ok(false);
         }

@@ -1,4 +1,9 @@
-//! What a program that boi starts does not inherit from the environment that boi was started in.
+//! What a program that boi starts does not inherit: of the environment that boi was started in, and of its open files.
+
+use std::os::fd::{BorrowedFd, RawFd};
+
+use libc::STDERR_FILENO;
+use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
 
 /// Variables that tie git to one repository: what `git rev-parse --local-env-vars` names, of every version.
 pub const GIT_LOCAL: &[&str] = &[
@@ -35,6 +40,22 @@ pub const OF_ANOTHER: &[&str] = &[
     "WATCHDOG_PID",
     "WATCHDOG_USEC",
 ];
+
+/// Keeps what this process was started with, besides its standard streams, from all that it starts: a daemon or a command
+/// would hold its caller's locks and pipes for hours. To be called before anything is opened.
+pub fn close_on_exec() {
+    // Where there is no such folder they are passed on.
+    for entry in std::fs::read_dir("/dev/fd").into_iter().flatten().flatten() {
+        let number: Option<RawFd> = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let Some(number) = number.filter(|&number| number > STDERR_FILENO) else { continue };
+        // SAFETY: it is open, as that of the listing itself is, since nothing else of this process runs.
+        let fd = unsafe { BorrowedFd::borrow_raw(number) };
+        // Neither fails of one that is open.
+        if let Ok(flags) = fcntl_getfd(fd) {
+            fcntl_setfd(fd, flags | FdFlags::CLOEXEC).ok();
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -25,9 +25,9 @@ mod survey;
 mod tests;
 mod tree;
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 pub use self::capture::{Captured, advance, capture, rewind};
@@ -39,6 +39,7 @@ pub use self::remove::{check_removal, discard, remove};
 pub use self::survey::{entries_without_folder, git_version, lock_files, own_refs};
 pub use self::tree::{Settled, settle};
 use crate::domain::id::SpecId;
+use crate::host::files;
 
 /// A spec's worktree: where it is, or is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,11 +160,10 @@ impl Worktree {
     /// Waits until no git process of boi's writes for this worktree, and keeps others from starting.
     pub fn lock(&self) -> Result<WorktreeLock, Error> {
         let dir = &self.scratch;
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(Error::io("cannot create", dir))?;
+        files::regain(&[dir]).map_err(Error::io("cannot use", dir))?;
+        files::private_dir(dir).map_err(Error::io("cannot create", dir))?;
         let path = self.scratch.join("git.lock");
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = options.open(&path).map_err(Error::io("cannot open", &path))?;
+        let file = files::private_file(&path).map_err(Error::io("cannot open", &path))?;
         git::lock(&file).map_err(Error::io("cannot lock", &path))?;
         Ok(WorktreeLock { worktree: self.clone(), file })
     }
