@@ -19,6 +19,7 @@ mod status;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
@@ -29,6 +30,7 @@ use crate::control::wire::RefusalCode;
 use crate::daemon::boot::BootError;
 use crate::daemon::reload::ConfigError;
 use crate::host::paths::{self, Home, HomeError};
+use crate::host::process::limits;
 use crate::host::store::StoreError;
 use crate::source::problem::{ProblemReport, Problems};
 
@@ -312,7 +314,12 @@ fn block_on<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, Cli
 /// Runs a daemon's future. What still blocks at its end, such as a step of git that a later daemon waits for, is not
 /// waited for here.
 fn block_on_daemon<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    limits::raise_open_files();
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    // Without a thread that may block, and no room for one, the runtime panics: one that idles for longer than any tick
+    // is always there.
+    runtime.worker_threads(2).thread_keep_alive(Duration::from_secs(2 * 3600)).enable_all();
+    let runtime = runtime.build()?;
     let result = runtime.block_on(work);
     runtime.shutdown_background();
     result

@@ -33,7 +33,7 @@ use crate::domain::view::{ConfigView, Counts};
 use crate::host::files;
 use crate::host::logs::LogFilter;
 use crate::host::paths::Home;
-use crate::host::process::{cgroup, limits};
+use crate::host::process::cgroup;
 use crate::host::service;
 use crate::host::store::{Access, SqliteStore, Store, StoreError};
 
@@ -164,7 +164,6 @@ impl Seat {
         may: impl FnOnce() -> Result<(), BootError>,
     ) -> Result<Seat, BootError> {
         let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(BootError::Signals)?;
-        limits::raise_open_files();
         let path = home.pid_file();
         let io_error = |source| BootError::Io { path: path.clone(), source };
         let mut pid_file = files::private_file(&path).map_err(io_error)?;

@@ -88,6 +88,9 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, follow: 
             }
             (Verdict::Record(end), ..) => {
                 failpoint::hit("exit.seen");
+                if let EndCause::NotExecutedYet(why) = end.cause {
+                    return Ok(Ran::NotStarted(io::Error::other(why)));
+                }
                 return finished(job, end, follow, follower).await;
             }
             (Verdict::Lost, ..) => return finished(job, lost(), follow, follower).await,
@@ -113,7 +116,8 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, follow: 
                 }
                 starts += 1;
                 if starts > STARTS {
-                    let why = format!("its supervisor ended {STARTS} times without executing anything");
+                    let words = job.dir.last_words().map(|words| format!(": {words}")).unwrap_or_default();
+                    let why = format!("its supervisor ended {STARTS} times without executing anything{words}");
                     return Ok(Ran::NotStarted(io::Error::other(why)));
                 }
                 match job.dir.spawn(lock, &job.request, job.prompt.as_deref(), &job.marker, &job.variables) {

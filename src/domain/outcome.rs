@@ -26,6 +26,8 @@ pub enum EndCause {
     Finished,
     /// It could not be executed; the text names the program and the error.
     NotExecuted(String),
+    /// The same for want of something that comes back by itself, such as room for one more process.
+    NotExecutedYet(String),
     /// It ran into its deadline.
     TimedOut,
     /// It printed more than `max_output_mb`.

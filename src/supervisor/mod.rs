@@ -64,7 +64,7 @@ fn supervise(dir: &CommandDir) -> io::Result<()> {
     files::reserve_record(&dir.exit_file())?;
     let end = match prepare(dir) {
         Ok((request, command)) => run(dir, ground, &request, command)?,
-        Err(why) => not_executed(why),
+        Err(cause) => unexecuted(cause),
     };
     failpoint::hit("supervisor.ended");
     ground.keep(dir)?;
@@ -126,30 +126,27 @@ fn detach() -> io::Result<()> {
     Ok(())
 }
 
-fn prepare(dir: &CommandDir) -> Result<(Request, Command), String> {
+fn prepare(dir: &CommandDir) -> Result<(Request, Command), EndCause> {
+    let for_good = |why: &str| EndCause::NotExecuted(why.to_owned());
     let request: Request = files::read_record(&dir.request_file())
-        .map_err(|error| format!("its request cannot be read: {error}"))?
-        .ok_or("its request is missing")?;
-    if let Some(soft) = request.open_files {
-        limits::set_open_files(soft).map_err(|error| format!("its limit of open files cannot be set: {error}"))?;
-    }
+        .map_err(|error| not_executed("its request cannot be read", &error))?
+        .ok_or_else(|| for_good("its request is missing"))?;
     let stdin = if request.prompt { dir.prompt_file() } else { "/dev/null".into() };
-    let stdin = File::open(&stdin).map_err(|error| format!("cannot open {}: {error}", stdin.display()))?;
-    let log =
-        |path: &Path| files::private_log(path).map_err(|error| format!("cannot open {}: {error}", path.display()));
+    let stdin = File::open(&stdin).map_err(cannot_open(&stdin))?;
+    let log = |path: &Path| files::private_log(path).map_err(cannot_open(path));
     let output = log(&dir.output_file())?;
     let errors = match request.separate_errors {
         true => log(&dir.errors_file())?,
-        false => output.try_clone().map_err(|error| error.to_string())?,
+        false => output.try_clone().map_err(cannot_open(&dir.output_file()))?,
     };
-    let (program, arguments) = request.argv.split_first().ok_or("its request names no program")?;
+    let (program, arguments) = request.argv.split_first().ok_or_else(|| for_good("its request names no program"))?;
     if program.contains('/') && Path::new(program).is_relative() {
-        return Err(format!(
+        return Err(EndCause::NotExecuted(format!(
             "cannot execute `{program}`: it is a relative path, and would be looked for in the worktree"
-        ));
+        )));
     }
     if !request.cwd.is_dir() {
-        return Err(format!("the folder to work in, {}, is not there", request.cwd.display()));
+        return Err(EndCause::NotExecuted(format!("the folder to work in, {}, is not there", request.cwd.display())));
     }
     let mut command = Command::new(program);
     command.args(arguments).current_dir(&request.cwd).stdin(Stdio::from(stdin));
@@ -164,6 +161,7 @@ fn run(dir: &CommandDir, ground: Ground, request: &Request, mut command: Command
     let folder = dir.clone();
     let cgroup = own_cgroup();
     let joined = cgroup.clone();
+    let open_files = request.open_files;
     let announce = move || {
         failpoint::hit_with_parent("supervisor.forked");
         failpoint::hit_parent("supervisor.orphaned");
@@ -175,7 +173,8 @@ fn run(dir: &CommandDir, ground: Ground, request: &Request, mut command: Command
         ground.keep(&folder)?;
         files::write_record(&folder.started_file(), &started, files::Durability::Process)?;
         failpoint::hit_with_parent("supervisor.started");
-        Ok(())
+        // The command's own limit: with few files to open this process could not record its end.
+        open_files.map_or(Ok(()), limits::set_open_files).map_err(io::Error::from)
     };
     // SAFETY: between fork and exec only async-signal-safe calls are allowed in a process with several threads; this
     // process has one, so nothing (the allocator's lock included) can be held by a thread that the child lacks.
@@ -187,7 +186,7 @@ fn run(dir: &CommandDir, ground: Ground, request: &Request, mut command: Command
             let main = i32::try_from(child.id()).map_err(io::Error::other)?;
             ending::wait(&mut watch, request, main, cgroup.as_ref())?
         }
-        Err(error) => not_executed(format!("cannot execute `{program}`: {error}")),
+        Err(error) => unexecuted(not_executed(&format!("cannot execute `{program}`"), &error)),
     };
     if let Some(cgroup) = cgroup
         && let Err(error) = cgroup.remove()
@@ -206,6 +205,24 @@ fn own_cgroup() -> Option<Cgroup> {
     Cgroup::create(&cgroup::base().ok()?, &marker).ok()
 }
 
-fn not_executed(why: String) -> CommandEnd {
-    CommandEnd { cause: EndCause::NotExecuted(why), status: None, swept: 0, ended_at: clock::now() }
+/// Why nothing was executed: for good, or for want of something that comes back by itself.
+fn not_executed(what: &str, error: &io::Error) -> EndCause {
+    use io::ErrorKind::{ExecutableFileBusy, Interrupted, OutOfMemory, QuotaExceeded, StorageFull, WouldBlock};
+    let of_files = [libc::EMFILE, libc::ENFILE].map(Some).contains(&error.raw_os_error());
+    let why = format!("{what}: {error}");
+    match error.kind() {
+        ExecutableFileBusy | Interrupted | OutOfMemory | QuotaExceeded | StorageFull | WouldBlock => {
+            EndCause::NotExecutedYet(why)
+        }
+        _ if of_files => EndCause::NotExecutedYet(why),
+        _ => EndCause::NotExecuted(why),
+    }
+}
+
+fn cannot_open(path: &Path) -> impl FnOnce(io::Error) -> EndCause {
+    move |error| not_executed(&format!("cannot open {}", path.display()), &error)
+}
+
+fn unexecuted(cause: EndCause) -> CommandEnd {
+    CommandEnd { cause, status: None, swept: 0, ended_at: clock::now() }
 }

@@ -1,7 +1,7 @@
 //! The queue's database, and the home it is in, under bad conditions: no running worker is harmed, nothing new is started,
 //! the reason is told, and the daemon goes on by itself where it can.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::support::{Sandbox, lives, pid_in, wait_for};
+use super::support::{Sandbox, fake_agent, lives, pid_in, wait_for};
 
 /// A spec whose one command notes each of its starts and waits at a barrier.
 fn barrier(sandbox: &Sandbox) -> String {
@@ -383,6 +383,42 @@ fn an_agent_whose_folder_was_removed_runs_once_for_each_try() {
         trace.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["try"].clone()).collect();
     let tries: Vec<Value> = (1..=spec["tasks"][0]["tries"].as_u64().unwrap()).map(|n| n.to_string().into()).collect();
     assert_eq!(begun, tries, "{spec:#}");
+}
+
+#[test]
+fn an_agent_whose_program_is_being_written_is_started_later_on_the_same_try() {
+    let sandbox = Sandbox::new("retry_count = 0");
+    let program = sandbox.path("agent");
+    fs::copy(fake_agent(), &program).unwrap();
+    let writer = File::options().write(true).open(&program).unwrap();
+    // There are kernels that execute it all the same.
+    if std::process::Command::new(&program).arg("--version").status().is_ok() {
+        return;
+    }
+    let mut sandbox = sandbox.with_variables([("CLAUDE_BIN", program.display().to_string())]);
+    sandbox.start_daemon();
+    let id = sandbox.dispatch("title = 'Agent'\nrepo = 'repo'\n[[tasks]]\nprompt = '@@write one 1@@'");
+    wait_for("it is said why it waits", || {
+        let spec = sandbox.spec(&id);
+        let reason = spec["reason"].as_str()?;
+        (spec["status"] == "queued" && reason.contains("Text file busy")).then_some(())
+    });
+    drop(writer);
+    let spec = sandbox.wait_for_status(&id, "completed");
+    assert_eq!((&spec["attempt"], &spec["tasks"][0]["tries"]), (&1.into(), &1.into()), "{spec:#}");
+}
+
+#[test]
+fn a_command_has_the_limit_of_open_files_that_its_daemon_was_started_with() {
+    let sandbox = Sandbox::new("");
+    let narrow = ["sh", "-c", "ulimit -Sn 4; exec \"$0\" daemon run --foreground"];
+    let mut child = sandbox.begin_wrapped(&narrow).expect("sh");
+    wait_for("the daemon listens", || sandbox.exists("boi/boi.sock").then_some(()));
+    let id = sandbox.dispatch("title = 'Limits'\n[[tasks]]\nrun = 'ulimit -Sn'");
+    sandbox.wait_for_status(&id, "completed");
+    assert!(sandbox.good(&["log", &id]).out.lines().any(|line| line.trim() == "4"));
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert!(child.wait().unwrap().success());
 }
 
 /// A task takes its user's rights to boi's files away.

@@ -27,7 +27,7 @@ pub fn how(end: &CommandEnd) -> String {
     };
     match &end.cause {
         EndCause::Finished => status,
-        EndCause::NotExecuted(error) => format!("could not be executed: {error}"),
+        EndCause::NotExecuted(error) | EndCause::NotExecutedYet(error) => format!("could not be executed: {error}"),
         EndCause::TimedOut => "its deadline".to_owned(),
         EndCause::TooMuchOutput => "too much output".to_owned(),
         EndCause::Terminated => format!("{status}, after boi was asked to end it"),
@@ -41,7 +41,7 @@ pub(super) fn ended_by_boi(end: &CommandEnd) -> Option<TryOutcome> {
         EndCause::TimedOut => Some(TryOutcome::TimedOut),
         EndCause::TooMuchOutput => Some(TryOutcome::TooMuchOutput),
         EndCause::Lost => Some(TryOutcome::Lost),
-        EndCause::NotExecuted(error) => Some(TryOutcome::NotExecuted(error.clone())),
+        EndCause::NotExecuted(error) | EndCause::NotExecutedYet(error) => Some(TryOutcome::NotExecuted(error.clone())),
         EndCause::Finished | EndCause::Terminated => None,
     }
 }

@@ -157,6 +157,12 @@ impl CommandDir {
         self.0.join("supervisor")
     }
 
+    /// The last line of that.
+    pub fn last_words(&self) -> Option<String> {
+        let said = files::tail(&self.supervisor_file(), 1000).ok()?;
+        String::from_utf8_lossy(&said).trim_end().lines().next_back().map(str::to_owned)
+    }
+
     /// Starts a supervisor on `request`. When this fails, none was started. `variables` go into the environment of the command, besides the daemon's own.
     pub fn spawn(
         &self,
