@@ -82,7 +82,7 @@ fn world(workers: usize) -> Sandbox {
 /// The supervisors' pids, once so many commands have started.
 fn supervisors(sandbox: &Sandbox, count: usize) -> Vec<i32> {
     wait_for("all commands run", || {
-        let folders = rounds::commands(&sandbox.path("boi/attempts"));
+        let folders = sandbox.commands();
         let records: Vec<_> = folders.iter().filter_map(|folder| rounds::record(&folder.join("started"))).collect();
         (records.len() == count).then_some(records)
     })

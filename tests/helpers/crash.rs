@@ -83,7 +83,7 @@ pub fn round(seed: u64, victims: Victims) -> Figures {
             sandbox.kill_daemon();
         }
         if victims != Victims::Daemon {
-            kill_commands(&sandbox.path("boi/attempts"), victims);
+            kill_commands(&sandbox, victims);
         }
         figures.kills += 1;
         if matches!(victims, Victims::Daemon | Victims::Everything) {
@@ -137,9 +137,9 @@ fn all_ended(sandbox: &Sandbox, ids: &[String]) -> bool {
     ids.iter().all(|id| specs.iter().any(|spec| spec["id"] == id.as_str() && !spec["finished_at"].is_null()))
 }
 
-/// Kills what runs now of every command below `attempts`.
-fn kill_commands(attempts: &Path, victims: Victims) {
-    for started in commands(attempts).iter().filter_map(|folder| record(&folder.join("started"))) {
+/// Kills what runs now of every command.
+fn kill_commands(sandbox: &Sandbox, victims: Victims) {
+    for started in sandbox.commands().iter().filter_map(|folder| record(&folder.join("started"))) {
         let whom: &[&str] = match victims {
             Victims::Daemon => &[],
             Victims::Supervisors => &["supervisor"],
@@ -166,19 +166,6 @@ pub fn start_time(pid: i32) -> Option<u64> {
 /// What a record holds, once it is there.
 pub fn record(path: &Path) -> Option<Value> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
-}
-
-/// The folder of every command.
-pub fn commands(attempts: &Path) -> Vec<std::path::PathBuf> {
-    let below = |folder: &Path| -> Vec<std::path::PathBuf> {
-        fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect()
-    };
-    below(attempts)
-        .iter()
-        .flat_map(|spec| below(spec))
-        .flat_map(|attempt| below(&attempt))
-        .filter(|folder| folder.join("lock").exists())
-        .collect()
 }
 
 /// What must hold once everything has ended; how many tries there were. The specs stay on their branches.
@@ -237,7 +224,7 @@ pub fn check(sandbox: &Sandbox, ids: &[String], victims: Victims, said: &str) ->
     let locks = lock_files(&sandbox.path("repo/.git"));
     assert!(locks.is_empty(), "{said}: {locks:?}");
     sandbox.git("repo", &["fsck", "--no-progress"]);
-    for folder in commands(&sandbox.path("boi/attempts")) {
+    for folder in sandbox.commands() {
         let lock = fs::File::open(folder.join("lock")).expect("a lock");
         // The supervisor writes the record and ends a moment later.
         let until = Instant::now() + Duration::from_secs(10);

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::crash::rounds::{commands, record, start_time};
+use super::crash::rounds::{record, start_time};
 use super::support::{Sandbox, pid_in, wait_for};
 
 /// Somebody else's process.
@@ -57,7 +57,7 @@ fn power_cut(started_is_lost: bool) {
         at(&sandbox, "go")
     ));
     pid_in(&sandbox.path("pid"));
-    let started = commands(&sandbox.path("boi/attempts"));
+    let started = sandbox.commands();
     let started = record(&started[0].join("started")).expect("it has started");
 
     // Nothing moves while the disk is copied.
@@ -80,7 +80,7 @@ fn power_cut(started_is_lost: bool) {
 
     // Under the new boot the old pids are others'.
     let bystanders = [Bystander::start(), Bystander::start()];
-    let file = commands(&sandbox.path("boi/attempts"))[0].join("started");
+    let file = sandbox.commands()[0].join("started");
     if started_is_lost {
         fs::remove_file(file).unwrap();
     } else {

@@ -380,6 +380,13 @@ impl Sandbox {
         wait_for_end(&mut child).expect("it ends").code()
     }
 
+    /// The folder of every command.
+    pub fn commands(&self) -> Vec<PathBuf> {
+        let below = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let attempts = below(self.path("boi/attempts")).flat_map(below);
+        attempts.flat_map(below).filter(|folder| folder.join("lock").exists()).collect()
+    }
+
     /// Everything of the user's checkout that boi has no business with.
     pub fn checkout(&self) -> Vec<Vec<u8>> {
         let status = self.git("repo", &["--no-optional-locks", "status", "--porcelain=v2"]);
@@ -430,18 +437,13 @@ impl Drop for Sandbox {
             daemon.wait().ok();
         }
         if !std::thread::panicking() {
-            let left: Vec<PathBuf> = cgroups(&self.path("boi/attempts")).filter(|cgroup| cgroup.exists()).collect();
+            let cgroup_of = |command: PathBuf| -> Option<PathBuf> {
+                let started: Value = serde_json::from_slice(&fs::read(command.join("started")).ok()?).ok()?;
+                started["cgroup"].as_str().map(PathBuf::from)
+            };
+            let cgroups = self.commands().into_iter().filter_map(cgroup_of);
+            let left: Vec<PathBuf> = cgroups.filter(|cgroup| cgroup.exists()).collect();
             assert!(left.is_empty(), "left behind: {left:?}");
         }
     }
-}
-
-/// The cgroup of every command that had one.
-fn cgroups(attempts: &Path) -> impl Iterator<Item = PathBuf> {
-    let below =
-        |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
-    below(attempts.to_owned()).flat_map(below).flat_map(below).filter_map(|command| {
-        let started: Value = serde_json::from_slice(&fs::read(command.join("started")).ok()?).ok()?;
-        started["cgroup"].as_str().map(PathBuf::from)
-    })
 }

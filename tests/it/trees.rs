@@ -196,7 +196,7 @@ impl Drop for Bystander {
 
 /// The record of the one command that was started.
 fn started(sandbox: &Sandbox) -> Value {
-    let folder = rounds::commands(&sandbox.path("boi/attempts")).pop().expect("a command");
+    let folder = sandbox.commands().pop().expect("a command");
     rounds::record(&folder.join("started")).expect("it has started")
 }
 
