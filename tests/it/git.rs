@@ -1,5 +1,6 @@
-//! What becomes of a spec while git takes its time.
+//! What becomes of a spec whose git takes its time, or whose repository has been used before.
 
+use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;
 
 use rustix::process::Signal;
@@ -59,4 +60,19 @@ fn a_daemon_leaves_without_waiting_for_git() {
     sandbox.write("go", "");
     sandbox.start_daemon();
     assert_eq!(sandbox.wait_for_status(&id, "completed")["attempt"], 1);
+}
+
+#[test]
+fn no_spec_gets_the_name_of_a_branch_that_is_there() {
+    let sandbox = Sandbox::new("");
+    let head = sandbox.git("repo", &["rev-parse", "HEAD"]);
+    // Every id of four digits, as by another home.
+    let mut refs = "# pack-refs with: peeled fully-peeled sorted \n".to_owned();
+    for number in 0..=0xFFFF {
+        writeln!(refs, "{head} refs/heads/boi/S{number:04X}").unwrap();
+    }
+    sandbox.write("repo/.git/packed-refs", refs);
+    let (code, spec) = sandbox.run("title = 'New'\nrepo = 'repo'\n[[tasks]]\nrun = 'echo 1 > one'");
+    assert_eq!((code, &spec["status"]), (Some(0), &"completed".into()), "{spec:#}");
+    assert_eq!(spec["id"].as_str().map(str::len), Some(6));
 }

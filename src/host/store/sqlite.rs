@@ -2,6 +2,7 @@
 //!
 //! What the daemon's loop asks has a connection of its own, so that no long listing makes the loop wait.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -24,7 +25,7 @@ use crate::domain::spec::Spec;
 use crate::domain::time::Timestamp;
 use crate::domain::view::Counts;
 use crate::host::paths::Home;
-use crate::host::{failpoint, files};
+use crate::host::{failpoint, files, worktree};
 
 /// How long another process may hold the database's own lock.
 const BUSY: Duration = Duration::from_secs(5);
@@ -189,7 +190,10 @@ fn look<T>(
 
 impl Store for SqliteStore {
     fn enqueue(&self, specs: Vec<Spec>, now: Timestamp) -> Result<Vec<SpecId>, StoreError> {
-        self.write(move |connection| write::enqueue(connection, &specs, now))
+        let repos: BTreeSet<&Path> = specs.iter().filter_map(|spec| Some(spec.repo.as_ref()?.path.as_path())).collect();
+        // Of another home, or of a queue that is gone. What cannot be read now is looked at again before the first try.
+        let taken = repos.into_iter().flat_map(|repo| worktree::ids_in(repo).unwrap_or_default()).collect();
+        self.write(move |connection| write::enqueue(connection, &specs, &taken, now))
     }
 
     fn eligible(&self, limit: u32, scope: Option<&[SpecId]>) -> Result<u32, StoreError> {

@@ -1,5 +1,7 @@
 //! The verbs that change the queue. Each runs inside a transaction that its caller opens and commits.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 use serde::Serialize;
 
@@ -17,11 +19,17 @@ pub(super) const PROMOTE: &str = "UPDATE specs INDEXED BY specs_due SET not_befo
 /// How many random ids of one length are tried before a longer one is.
 const DRAWS: usize = 8;
 
-pub(super) fn enqueue(c: &Connection, specs: &[Spec], now: Timestamp) -> Result<Vec<SpecId>, StoreError> {
-    specs.iter().map(|spec| enqueue_one(c, spec, now)).collect()
+/// Queues `specs` under ids that neither the queue knows nor the caller has as `taken`.
+pub(super) fn enqueue(
+    c: &Connection,
+    specs: &[Spec],
+    taken: &HashSet<SpecId>,
+    now: Timestamp,
+) -> Result<Vec<SpecId>, StoreError> {
+    specs.iter().map(|spec| enqueue_one(c, spec, taken, now)).collect()
 }
 
-fn enqueue_one(c: &Connection, spec: &Spec, now: Timestamp) -> Result<SpecId, StoreError> {
+fn enqueue_one(c: &Connection, spec: &Spec, taken: &HashSet<SpecId>, now: Timestamp) -> Result<SpecId, StoreError> {
     let mut needs = spec.after.clone();
     if let Some(Base::Spec(base)) = spec.repo.as_ref().map(|repo| &repo.base)
         && !needs.contains(base)
@@ -40,7 +48,7 @@ fn enqueue_one(c: &Connection, spec: &Spec, now: Timestamp) -> Result<SpecId, St
         }
         open += i64::from(!satisfied);
     }
-    let id = fresh_id(c)?;
+    let id = fresh_id(c, taken)?;
     c.prepare_cached(
         "INSERT INTO specs (id, title, body, repo, merges, priority, status, open_deps, queued_at)
          VALUES (:id, :title, :body, :repo, :merges, :priority, 'queued', :open, :now)",
@@ -60,12 +68,12 @@ fn enqueue_one(c: &Connection, spec: &Spec, now: Timestamp) -> Result<SpecId, St
     Ok(id)
 }
 
-fn fresh_id(c: &Connection) -> Result<SpecId, StoreError> {
-    let mut taken = c.prepare_cached("SELECT 1 FROM specs WHERE id = ?")?;
+fn fresh_id(c: &Connection, taken: &HashSet<SpecId>) -> Result<SpecId, StoreError> {
+    let mut known = c.prepare_cached("SELECT 1 FROM specs WHERE id = ?")?;
     for digits in 4..=16 {
         for _ in 0..DRAWS {
             let id = SpecId::from_random(rand::random(), digits);
-            if !taken.exists([id.as_str()])? {
+            if !taken.contains(&id) && !known.exists([id.as_str()])? {
                 return Ok(id);
             }
         }

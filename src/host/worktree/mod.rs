@@ -36,7 +36,7 @@ pub use self::inspect::{BaseError, Inspected, Refusal, inspect, resolve_base, sa
 pub use self::lay::{Laid, prepare};
 pub use self::refs::{branch_head, delete_branch, is_branch, is_merged, kept_refs};
 pub use self::remove::{check_removal, discard, remove};
-pub use self::survey::{entries_without_folder, git_version, lock_files, own_refs};
+pub use self::survey::{entries_without_folder, git_version, ids_in, lock_files, own_refs};
 pub use self::tree::{Settled, settle};
 use crate::domain::id::SpecId;
 use crate::host::files;

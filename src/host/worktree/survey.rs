@@ -1,10 +1,12 @@
 //! What boi has in a repository, as `boi doctor` looks at it. Nothing here writes.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::git::{self, Git};
 use super::{Error, entry};
+use crate::domain::id::SpecId;
 
 /// The version of git: its first two numbers, where it says them.
 pub fn git_version() -> Result<Option<(u32, u32)>, Error> {
@@ -18,6 +20,16 @@ pub fn own_refs(repo: &Path) -> Result<Vec<String>, Error> {
     let listed =
         Git::reading(repo).args(["for-each-ref", "--format=%(refname)", "refs/heads/boi/", "refs/boi/kept/"]).run()?;
     Ok(String::from_utf8_lossy(&listed).lines().map(str::to_owned).collect())
+}
+
+/// The ids that branches and kept work of boi's in the repository are named by.
+pub fn ids_in(repo: &Path) -> Result<HashSet<SpecId>, Error> {
+    let ids = own_refs(repo)?.into_iter().filter_map(|name| {
+        let id =
+            name.strip_prefix("refs/heads/boi/").or_else(|| name.strip_prefix("refs/boi/kept/")?.split('/').next());
+        id?.parse().ok()
+    });
+    Ok(ids.collect())
 }
 
 /// Working trees below `parent` that the repository has an entry of, and that are not there.
