@@ -44,26 +44,40 @@ pub fn make_private(path: &Path) -> io::Result<()> {
 pub fn regain(folders: &[&Path]) -> io::Result<Option<PathBuf>> {
     let mut first = None;
     for folder in folders {
-        if regain_one(folder)? {
+        if give(folder, 0o700, 0o600)? {
             first.get_or_insert_with(|| folder.to_path_buf());
         }
     }
     for path in folders.last().map_or(Ok(Vec::new()), |folder| listed(folder))? {
-        if regain_one(&path)? {
+        if give(&path, 0o700, 0o600)? {
             first.get_or_insert(path);
         }
     }
     Ok(first)
 }
 
-fn regain_one(path: &Path) -> io::Result<bool> {
+/// Gives this user the rights to read all that is in a folder and to remove it, as far as it is his.
+pub fn open_up(folder: &Path) {
+    let mut waiting = vec![folder.to_owned()];
+    while let Some(path) = waiting.pop() {
+        // What is somebody else's stays as it is: whoever reads or removes it meets the error again.
+        drop(give(&path, 0o700, 0o400));
+        if std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir()) {
+            waiting.extend(listed(&path).unwrap_or_default());
+        }
+    }
+}
+
+/// Gives this user at least these rights to a folder or a file; returns whether he lacked any. A link, and what is not
+/// there, is passed over.
+pub fn give(path: &Path, of_folder: u32, of_file: u32) -> io::Result<bool> {
     let metadata = match std::fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_symlink() => return Ok(false),
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(at(path, &error)),
     };
-    let (mode, needed) = (metadata.permissions().mode(), if metadata.is_dir() { 0o700 } else { 0o600 });
+    let (mode, needed) = (metadata.permissions().mode(), if metadata.is_dir() { of_folder } else { of_file });
     if mode & needed == needed {
         return Ok(false);
     }

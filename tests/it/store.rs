@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
+use std::process::Child;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -421,16 +422,21 @@ fn a_command_has_the_limit_of_open_files_that_its_daemon_was_started_with() {
     assert!(child.wait().unwrap().success());
 }
 
+/// A daemon without root's rights to everything; `None` where it cannot be had.
+fn begin_daemon_without_rights(sandbox: &Sandbox) -> Option<Child> {
+    let bounds = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"];
+    let bounds = if rustix::process::geteuid().is_root() { &bounds[..] } else { &["env"] };
+    let daemon = ["sh", "-c", "exec \"$0\" daemon run --foreground"];
+    let child = sandbox.begin_wrapped(&[bounds, &daemon].concat())?;
+    wait_for("the daemon listens", || sandbox.exists("boi/boi.sock").then_some(()));
+    Some(child)
+}
+
 /// A task takes its user's rights to boi's files away.
 #[track_caller]
 fn rights_go(command: &str) {
     let sandbox = Sandbox::new("retry_count = 0");
-    // Root has all rights, unless it was started without.
-    let bounds = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"];
-    let bounds = if rustix::process::geteuid().is_root() { &bounds[..] } else { &["env"] };
-    let daemon = ["sh", "-c", "exec \"$0\" daemon run --foreground"];
-    let Some(mut child) = sandbox.begin_wrapped(&[bounds, &daemon].concat()) else { return };
-    wait_for("the daemon listens", || sandbox.exists("boi/boi.sock").then_some(()));
+    let Some(mut child) = begin_daemon_without_rights(&sandbox) else { return };
     let id = sandbox.dispatch(&format!(
         "title = 'Rights'\n[[tasks]]\nrun = '''echo said; echo x >> {0}; test $(wc -l < {0}) = 2 && exit; \
          cd $BOI_HOME/attempts; {command}; exit 7'''\n[[tasks]]\nrun = 'true'",
@@ -465,6 +471,24 @@ fn a_command_that_closes_the_folder_of_all_attempts_ends_as_it_ended() {
 #[test]
 fn a_command_that_makes_its_records_read_only_ends_as_it_ended() {
     rights_go("chmod -R a-w $BOI_SPEC");
+}
+
+#[test]
+fn what_a_command_closed_in_its_worktree_is_committed() {
+    let sandbox = Sandbox::new("retry_count = 0");
+    let Some(mut child) = begin_daemon_without_rights(&sandbox) else { return };
+    let id = sandbox.dispatch(
+        "title = 'Closed'\nrepo = 'repo'\n[[tasks]]\nrun = 'mkdir -p b/c; echo 1 > b/c/one; echo 2 > two; \
+         chmod 000 two b/c b .'\n[[tasks]]\nrun = 'cat b/c/one two > three; chmod 000 b'",
+    );
+    let spec = sandbox.wait_for_status(&id, "completed");
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(spec["worktree"], Value::Null, "it is removed: {spec:#}");
+    let branch = spec["branch"].as_str().unwrap();
+    for (file, text) in [("b/c/one", "1"), ("two", "2"), ("three", "1\n2")] {
+        assert_eq!(sandbox.git("repo", &["show", &format!("{branch}:{file}")]), text);
+    }
 }
 
 /// The folder goes, then the supervisor, with or without a daemon that sees it; what is left lives.

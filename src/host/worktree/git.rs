@@ -146,12 +146,14 @@ impl Git {
     /// Runs it to its end, whatever that is. A repository that git will not touch is an error already here.
     pub(super) fn output(mut self) -> Result<Outcome, Error> {
         let Output { status, stdout, stderr } = self.command.output().map_err(Error::Start)?;
-        let stderr = tail(&String::from_utf8_lossy(&stderr));
+        let stderr = String::from_utf8_lossy(&stderr);
+        let denied = stderr.contains("Permission denied");
+        let stderr = tail(&stderr);
         if stderr.contains("dubious ownership") || stderr.contains("unsafe repository") {
             return Err(Error::DubiousOwnership { dir: self.dir });
         }
         let subcommand = self.subcommand.unwrap_or_default();
-        Ok(Outcome { code: status.code(), stdout, stderr, dir: self.dir, subcommand })
+        Ok(Outcome { code: status.code(), stdout, stderr, denied, dir: self.dir, subcommand })
     }
 
     /// Runs it and returns what it printed; anything but exit code 0 is an error.
@@ -174,6 +176,8 @@ pub(super) struct Outcome {
     pub(super) stdout: Vec<u8>,
     /// The end of what it printed to standard error.
     pub(super) stderr: String,
+    /// Whether it said that it may not read something.
+    pub(super) denied: bool,
     dir: PathBuf,
     subcommand: String,
 }

@@ -165,6 +165,8 @@ impl Worktree {
         let path = self.scratch.join("git.lock");
         let file = files::private_file(&path).map_err(Error::io("cannot open", &path))?;
         git::lock(&file).map_err(Error::io("cannot lock", &path))?;
+        // A worktree that its command closed cannot be told from none.
+        files::give(&self.path, 0o700, 0).map_err(Error::io("cannot use", &self.path))?;
         Ok(WorktreeLock { worktree: self.clone(), file })
     }
 }

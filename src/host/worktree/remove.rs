@@ -5,13 +5,13 @@
 //! ```
 
 use std::ffi::OsString;
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::git::Git;
 use super::{Error, WorktreeLock, entry, refs, tree};
+use crate::host::files;
 
 /// Removes the worktree and its entry, after keeping files and commits that no branch holds; returns the refs that hold
 /// them. The branch stays. A worktree with a nested repository is an error, and so is one with files whose repository
@@ -185,19 +185,9 @@ fn delete_folder(path: &Path) -> Result<(), Error> {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
-            allow_writing(path).and_then(|()| fs::remove_dir_all(path)).map_err(Error::io("cannot remove", path))
+            files::open_up(path);
+            fs::remove_dir_all(path).map_err(Error::io("cannot remove", path))
         }
         Err(e) => Err(Error::io("cannot remove", path)(e)),
     }
-}
-
-fn allow_writing(dir: &Path) -> io::Result<()> {
-    fs::set_permissions(dir, Permissions::from_mode(0o700))?;
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            allow_writing(&entry.path())?;
-        }
-    }
-    Ok(())
 }

@@ -11,8 +11,9 @@ use std::fs::{self, File, FileTimes};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::git::{self, Git};
+use super::git::{self, Git, Outcome};
 use super::{Error, WorktreeLock, capture, entry, refs};
+use crate::host::files;
 
 /// What was done to make a worktree equal to a commit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -79,27 +80,45 @@ pub(super) fn begin(at: &WorktreeLock, commit: Option<&str>) -> Result<(), Error
 /// The nested repositories that git neither ignores nor has in the commit that [`begin`] read.
 pub(super) fn nested(at: &WorktreeLock) -> Result<Vec<PathBuf>, Error> {
     let args = ["ls-files", "--others", "--exclude-standard", "-z"];
-    let others = at.git()?.index(&at.index()).args(args).run()?;
-    let repositories = others.split(|b| *b == 0).filter_map(|path| path.strip_suffix(b"/"));
+    let others = read_whole(at, || Ok(at.git()?.index(&at.index()).args(args)))?;
+    if others.code != Some(0) {
+        return Err(others.into_error());
+    }
+    let repositories = others.stdout.split(|b| *b == 0).filter_map(|path| path.strip_suffix(b"/"));
     Ok(repositories.map(git::path).collect())
+}
+
+/// Runs a git that reads the whole tree. It passes over a folder that it may not read, and what is in that would be in no
+/// commit and be lost with the worktree: where it is this user's, it is opened up, and git is run again.
+fn read_whole(at: &WorktreeLock, git: impl Fn() -> Result<Git, Error>) -> Result<Outcome, Error> {
+    let read = git()?.output()?;
+    if !read.denied {
+        return Ok(read);
+    }
+    files::open_up(at.path());
+    git()?.output()
 }
 
 /// Reads all files but the nested repositories into boi's index, and returns their tree.
 /// A repository that took the place of a file of `commit` is an error: git would make a mere link of it.
 pub(super) fn stage(at: &WorktreeLock, nested: &[PathBuf], commit: Option<&str>) -> Result<String, Error> {
-    let mut add = at.git()?.index(&at.index()).args(["add", "--all"]);
+    let list = at.worktree().scratch.join("pathspec");
     if !nested.is_empty() {
-        let list = at.worktree().scratch.join("pathspec");
         let mut specs = b":(top)\0".to_vec();
         for path in nested {
             specs.extend([b":(top,exclude,literal)", path.as_os_str().as_bytes(), b"\0"].concat());
         }
         fs::write(&list, specs).map_err(Error::io("cannot write", &list))?;
+    }
+    let added = read_whole(at, || {
+        let add = at.git()?.index(&at.index()).args(["add", "--all"]);
+        if nested.is_empty() {
+            return Ok(add);
+        }
         let mut from = std::ffi::OsString::from("--pathspec-from-file=");
         from.push(&list);
-        add = add.arg(from).arg("--pathspec-file-nul");
-    }
-    let added = add.output()?;
+        Ok(add.arg(from).arg("--pathspec-file-nul"))
+    })?;
     if added.code != Some(0) {
         let links = without_commit(&added.stderr);
         return Err(if links.is_empty() { added.into_error() } else { Error::NestedRepository { paths: links } });
