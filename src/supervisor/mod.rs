@@ -145,8 +145,10 @@ fn prepare(dir: &CommandDir) -> Result<(Request, Command), EndCause> {
             "cannot execute `{program}`: it is a relative path, and would be looked for in the worktree"
         )));
     }
-    if !request.cwd.is_dir() {
-        return Err(EndCause::NotExecuted(format!("the folder to work in, {}, is not there", request.cwd.display())));
+    // Behind a link is somebody's folder.
+    let is = if request.cwd.is_symlink() { "is a link" } else { "is not there" };
+    if request.cwd.is_symlink() || !request.cwd.is_dir() {
+        return Err(EndCause::NotExecuted(format!("the folder to work in, {}, {is}", request.cwd.display())));
     }
     let mut command = Command::new(program);
     command.args(arguments).current_dir(&request.cwd).stdin(Stdio::from(stdin));

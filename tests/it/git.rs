@@ -63,6 +63,24 @@ fn a_daemon_leaves_without_waiting_for_git() {
 }
 
 #[test]
+fn no_try_is_made_behind_a_link_in_the_place_of_the_worktree() {
+    let sandbox = Sandbox::new("");
+    std::fs::create_dir(sandbox.path("mine")).unwrap();
+    let (code, spec) = sandbox.run(&format!(
+        "title = 'Linked'\nrepo = 'repo'\n[[tasks]]\nrun = '''echo x >> {}; pwd -P > here; \
+         mv ../$BOI_SPEC ../moved; ln -s {} ../$BOI_SPEC; exit 1'''",
+        sandbox.path("starts").display(),
+        sandbox.path("mine").display(),
+    ));
+    assert_eq!((code, &spec["status"]), (Some(1), &"failed".into()));
+    let reason = spec["reason"].as_str().unwrap();
+    assert!(reason.contains("is a link; mend that, then `boi retry S"), "{reason}");
+    assert_eq!(sandbox.read("starts"), "x\n");
+    assert_eq!(std::fs::read_dir(sandbox.path("mine")).unwrap().count(), 0);
+    assert!(sandbox.exists("boi/worktrees/moved/here"));
+}
+
+#[test]
 fn no_spec_gets_the_name_of_a_branch_that_is_there() {
     let sandbox = Sandbox::new("");
     let head = sandbox.git("repo", &["rev-parse", "HEAD"]);

@@ -157,7 +157,8 @@ fn exit(code: Option<i32>) -> String {
 }
 
 impl Worktree {
-    /// Waits until no git process of boi's writes for this worktree, and keeps others from starting.
+    /// Waits until no git process of boi's writes for this worktree, and keeps others from starting. A link in its place is
+    /// [`Error::Occupied`].
     pub fn lock(&self) -> Result<WorktreeLock, Error> {
         let dir = &self.scratch;
         files::regain(&[dir]).map_err(Error::io("cannot use", dir))?;
@@ -165,6 +166,10 @@ impl Worktree {
         let path = self.scratch.join("git.lock");
         let file = files::private_file(&path).map_err(Error::io("cannot open", &path))?;
         git::lock(&file).map_err(Error::io("cannot lock", &path))?;
+        // Behind a link is somebody's folder, or the worktree in another place.
+        if self.path.is_symlink() {
+            return Err(Error::Occupied { path: self.path.clone() });
+        }
         // A worktree that its command closed cannot be told from none.
         files::give(&self.path, 0o700, 0).map_err(Error::io("cannot use", &self.path))?;
         Ok(WorktreeLock { worktree: self.clone(), file })

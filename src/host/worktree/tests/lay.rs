@@ -155,6 +155,22 @@ fn what_is_not_the_worktree_is_not_touched() {
 }
 
 #[test]
+fn a_link_in_the_place_of_the_worktree_is_not_followed() {
+    let scratch = Scratch::new();
+    let (at, _) = scratch.laid();
+    let (tree, elsewhere) = (scratch.worktree("SD979"), scratch.dir.path().join("elsewhere"));
+    drop(at);
+    std::fs::rename(&tree.path, &elsewhere).unwrap();
+    write(&elsewhere, "mine.txt", "mine\n");
+    std::os::unix::fs::symlink(&elsewhere, &tree.path).unwrap();
+    assert!(matches!(tree.lock(), Err(Error::Occupied { .. })));
+    std::fs::remove_file(&tree.path).unwrap();
+    std::fs::rename(&elsewhere, &tree.path).unwrap();
+    let at = tree.lock().unwrap();
+    assert_eq!(read(at.path(), "mine.txt"), "mine\n");
+}
+
+#[test]
 fn a_branch_that_the_user_has_checked_out_is_named() {
     let scratch = Scratch::new();
     git(&scratch.repo, ["checkout", "-q", "-b", "boi/SD979"]);
