@@ -158,6 +158,7 @@ pub fn advance(plan: &Plan<'_>, position: &Position, event: Event) -> Move {
         Event::Acted { .. } | Event::Checked { .. } => 0,
         _ => position.cut_off,
     };
+    let says_nothing = |end: &CommandEnd| says_nothing(end, position.deaths == 0 && plan.retry_count > 0);
     let deaths = match &event {
         Event::Acted { outcome, .. } if outcome.is_death() => position.deaths + 1,
         Event::Checked { end, .. } if says_nothing(end) => position.deaths + 1,
@@ -301,10 +302,14 @@ fn next_task(plan: &Plan<'_>, position: Position, mut changes: Vec<Change>) -> M
 }
 
 /// Whether a verify command died, as only what is outside of it ends it: that says nothing of what it verifies. Another
-/// signal, such as of a program that crashes, does.
-fn says_nothing(end: &CommandEnd) -> bool {
-    const KILL: ExitStatus = ExitStatus::Signal(9);
-    end.cause == EndCause::Lost || (end.cause == EndCause::Finished && end.status == Some(KILL))
+/// signal, such as of a program that crashes, does. A shell whose command was killed is believed `once`: it may be a
+/// `timeout -s KILL` that it runs each time.
+fn says_nothing(end: &CommandEnd, once: bool) -> bool {
+    match (&end.cause, end.status) {
+        (EndCause::Lost, _) | (EndCause::Finished, Some(ExitStatus::Signal(9))) => true,
+        (EndCause::Finished, Some(ExitStatus::Code(exit::CHILD_KILLED))) => once,
+        _ => false,
+    }
 }
 
 fn acted(

@@ -2,10 +2,14 @@
 
 use crate::domain::outcome::{CommandEnd, EndCause, ExitStatus, TryOutcome};
 
+/// What a shell exits with whose command was ended by SIGKILL, such as for want of memory.
+pub const CHILD_KILLED: i32 = 128 + 9;
+
 /// What a `run` command came to.
 pub fn command_outcome(end: &CommandEnd) -> TryOutcome {
     ended_by_boi(end).unwrap_or_else(|| match end.status {
         Some(ExitStatus::Code(0)) if end.cause == EndCause::Finished => TryOutcome::Succeeded,
+        Some(ExitStatus::Code(CHILD_KILLED)) => TryOutcome::Crashed(how(end)),
         Some(ExitStatus::Code(_)) if end.cause == EndCause::Finished => TryOutcome::Failed(how(end)),
         _ => TryOutcome::Crashed(how(end)),
     })
@@ -82,6 +86,11 @@ mod tests {
         assert_eq!(outcome(EndCause::Finished, code(143)), TryOutcome::Failed("exit code 143 (SIGTERM)".into()));
         let killed = outcome(EndCause::Finished, Some(ExitStatus::Signal(9)));
         assert_eq!(killed, TryOutcome::Crashed("signal 9 (SIGKILL)".into()));
+        assert_eq!(
+            outcome(EndCause::Finished, code(137)),
+            TryOutcome::Crashed("exit code 137 (SIGKILL)".into()),
+            "the shell tells of its command"
+        );
         assert_eq!(outcome(EndCause::Finished, None), TryOutcome::Crashed("an unknown status".into()));
         assert_eq!(outcome(EndCause::TimedOut, code(0)), TryOutcome::TimedOut);
         assert_eq!(outcome(EndCause::TooMuchOutput, code(0)), TryOutcome::TooMuchOutput);

@@ -271,8 +271,24 @@ fn a_command_that_dies_is_carried_out_again_after_a_rest_within_bounds() {
         let crashed = advance(&plan, &Position { deaths: 0, ..position.clone() }, signal(11));
         assert!(matches!(crashed, Move::Go(..)), "{crashed:?}");
     }
-    let Move::Go(failed, _) = advance(&plan, &Position { deaths: 2, ..position }, signal(9)) else { panic!("no end") };
+    let Move::Go(failed, _) = advance(&plan, &Position { deaths: 2, ..position.clone() }, signal(9)) else {
+        panic!("no end")
+    };
     assert!(position_reason(&failed).ends_with("3 times in a row"), "{failed:?}");
+
+    // A shell that says so of its command is believed once.
+    let shell = || Event::Checked {
+        end: CommandEnd { status: Some(ExitStatus::Code(137)), ..ended(0) },
+        output: String::new(),
+    };
+    let first = Position { deaths: 0, ..position.clone() };
+    let Move::Rest(again, ..) = advance(&plan, &first, shell()) else { panic!("no rest") };
+    assert_eq!((then(&again), again.deaths), (position.step.clone(), 1));
+    let Move::Go(tried, _) = advance(&plan, &Position { deaths: 1, ..position.clone() }, shell()) else { panic!() };
+    assert_eq!((&tried.step, tried.deaths), (&Step::Act { task: 0, try_number: 2 }, 0));
+    let unforgiving = Plan { retry_count: 0, ..plan };
+    let Move::Go(failed, _) = advance(&unforgiving, &first, shell()) else { panic!() };
+    assert!(position_reason(&failed).contains("exit code 137 (SIGKILL), on try 1 of 1"), "{failed:?}");
 
     // The last verify of all, too.
     let last = Position { step: Step::FinalCheck { index: 0 }, ..next };
