@@ -9,7 +9,7 @@ use crate::config::flags::Flags;
 use crate::host::{files, paths, process, unit};
 
 /// The name of systemd's unit.
-const SERVICE: &str = "boi.service";
+pub(super) const SERVICE: &str = "boi.service";
 
 /// `boi daemon install`.
 pub(super) async fn install(context: &Context, start: bool, json: bool) -> Result<ExitCode, CliError> {
@@ -80,7 +80,7 @@ fn write(manager: &Manager, program: &Path, home: &Path) -> Result<(), CliError>
     let file = manager.file();
     let folder = file.parent().unwrap_or(Path::new("/"));
     std::fs::create_dir_all(folder).map_err(|error| cannot(folder, &error))?;
-    files::replace(file, text.as_bytes(), files::Durability::Process).map_err(|error| cannot(file, &error))
+    files::replace(file, text.as_bytes(), files::Durability::Power).map_err(|error| cannot(file, &error))
 }
 
 /// There is one service; that of another home is left as it is.

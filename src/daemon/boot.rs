@@ -49,6 +49,8 @@ const LEAVES_AT_ONCE: Duration = Duration::from_secs(1);
 
 /// How long who has asked something of a daemon that ends may take to get the answer.
 const ANSWERS_WITHIN: Duration = Duration::from_millis(250);
+/// How long the service manager may take to say whether it ends.
+const MANAGER_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
 /// A queue of at most so many bytes is read as a whole before a daemon starts on it: that costs milliseconds.
 const READ_ALWAYS: u64 = 8 << 20;
@@ -393,7 +395,8 @@ async fn is_told_to_end(signals: &mut Signals, pause: Duration) -> bool {
     }
 }
 
-/// Turns signals into events: HUP reads the configuration again, INT stops the workers, TERM leaves them running.
+/// Turns signals into events: HUP reads the configuration again, INT stops the workers, TERM leaves them running, unless
+/// they would be killed with the service manager.
 async fn listen(mut signals: Signals, handle: Handle, asker: Asker, detach: watch::Sender<bool>) {
     let leave = || {
         handle.send(Event::Leave(Leaving::Detach));
@@ -416,12 +419,25 @@ async fn listen(mut signals: Signals, handle: Handle, asker: Asker, detach: watc
                 handle.send(Event::Leave(Leaving::Stop));
                 asked = true;
             }
+            SIGTERM if !asked && manager_ends().await => {
+                info!(
+                    "the service manager ends, and nothing outlives it: workers are stopped and their specs queued again"
+                );
+                handle.send(Event::Leave(Leaving::Stop));
+                asked = true;
+            }
             _ => {
                 info!("the daemon ends, what runs lives on");
                 leave();
             }
         }
     }
+}
+
+/// Whether the service manager ends too, as far as it says so in time.
+async fn manager_ends() -> bool {
+    let answer = tokio::task::spawn_blocking(service::manager_ends);
+    matches!(tokio::time::timeout(MANAGER_ANSWERS_WITHIN, answer).await, Ok(Ok(true)))
 }
 
 fn has_terminal() -> bool {

@@ -3,6 +3,9 @@
 use sd_notify::NotifyState;
 use tracing::debug;
 
+use super::paths;
+use super::process::tool;
+
 /// The daemon serves.
 pub fn ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
@@ -19,6 +22,11 @@ pub fn reloading() {
 /// The daemon ends.
 pub fn stopping() {
     tell(&[NotifyState::Stopping]);
+}
+
+/// Whether the manager that started this process ends itself, and soon kills what it runs. It may take a moment to answer.
+pub fn manager_ends() -> bool {
+    paths::variable("NOTIFY_SOCKET").is_some() && tool::manager_ends()
 }
 
 fn tell(states: &[NotifyState<'_>]) {

@@ -486,6 +486,7 @@ serve() {
 case "$*" in
     "--version") echo "systemd 257 (scripted)" ;;
     "--user show"*) printf 'LoadState=loaded\nMainPID=%s\n' "$main" ;;
+    "--user is-system-running") cat "$BOI_HOME/manager"; exit 1 ;;
     "--user daemon-reload" | "--user enable boi.service") ;;
     "--user start"*) [ "$main" != 0 ] && kill -0 "$main" || serve ;;
     "--user restart"*) kill "$main"; while kill -0 "$main" 2>/dev/null; do sleep 0.01; done; serve ;;
@@ -556,6 +557,31 @@ fn a_service_takes_the_place_of_the_daemon_that_runs() {
     sandbox.write("go", "");
     sandbox.wait_for_status(&id, "completed");
     sandbox.good(&["daemon", "stop"]);
+}
+
+#[test]
+fn a_service_stops_its_workers_when_its_manager_ends() {
+    let sandbox = with_manager().with_variables([("NOTIFY_SOCKET", "/nowhere".to_owned())]);
+    sandbox.good(&["daemon", "install", "--no-start"]);
+    let found = sandbox.boi(&["doctor", "--json"]).json();
+    let kinds: Vec<&str> =
+        found["findings"].as_array().unwrap().iter().filter_map(|one| one["kind"].as_str()).collect();
+    assert!(kinds.contains(&"linger"), "{found:#}");
+    for state in ["running", "stopping"] {
+        sandbox.write("boi/manager", state);
+        sandbox.write("boi/main", "0");
+        sandbox.background(&["daemon", "start"]);
+        let daemon = pid_in(&sandbox.path("boi/main"));
+        let (id, pid) = slow(&sandbox);
+        kill_process(Pid::from_raw(daemon).expect("a pid"), Signal::TERM).expect("it is there");
+        wait_for("the daemon ends", || (!lives(daemon)).then_some(()));
+        let stops = state == "stopping";
+        assert_eq!(lives(pid), !stops, "{state}");
+        let status = sandbox.good(&["status", &id, "--json"]).json();
+        assert_eq!(status["status"], if stops { "queued" } else { "running" }, "{status:#}");
+        sandbox.good(&["cancel", &id]);
+        sandbox.good(&["daemon", "stop"]);
+    }
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! The machine: the configuration it is to run with, the programs and the limits.
 
 use super::Doctor;
+use crate::cli::install;
 use crate::config::Config;
 use crate::daemon::reload;
-use crate::host::process::limits;
+use crate::host::process::{limits, tool};
 use crate::host::{paths, worktree};
 
 /// What boi's use of `git worktree` needs.
@@ -54,6 +55,12 @@ impl Doctor {
             let why = "changes of config.toml are noticed by a look every 2 s instead of at once".to_owned();
             let mend = "raise it: `sudo sysctl fs.inotify.max_user_instances=512`".to_owned();
             self.problem("inotify", [what, "/proc/sys/fs/inotify/max_user_instances".into(), why, mend], None);
+        }
+        if install::service(self.home.root()).is_some() && !tool::lingers() {
+            let what = "the service ends with your last login session, and so does what it runs".to_owned();
+            let why = "workers are stopped then, and go on when you log in again".to_owned();
+            let mend = "to have it go on: `loginctl enable-linger`".to_owned();
+            self.note("linger", [what, install::SERVICE.to_owned(), why, mend]);
         }
     }
 }

@@ -33,7 +33,17 @@ pub fn main_process(service: &str) -> Option<Option<u32>> {
     (property("LoadState") == Some("loaded")).then_some(main)
 }
 
+/// Whether the user's service manager ends, at a logout or with the machine, and soon kills all that it runs.
+pub fn manager_ends() -> bool {
+    // That it ends is no success.
+    output("systemctl", &["--user", "is-system-running"]).is_some_and(|(_, state)| state.trim() == "stopping")
+}
+
 fn said(program: &str, arguments: &[&str]) -> Option<String> {
+    output(program, arguments).filter(|(succeeded, _)| *succeeded).map(|(_, text)| text)
+}
+
+fn output(program: &str, arguments: &[&str]) -> Option<(bool, String)> {
     let output = Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    Some((output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned()))
 }
