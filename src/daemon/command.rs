@@ -431,6 +431,7 @@ mod tests {
             grace_millis: 100,
             max_output_bytes: 1000,
             open_files: None,
+            keeps_work: false,
         };
         let dir = CommandDir::create(folder.to_owned()).unwrap();
         let shared = Arc::new(Shared::new(ConfigView::without_daemon(ReloadOutcome::Applied, vec![]), false));

@@ -2,14 +2,17 @@
 //! repository. Blocking; each function may be called again after a crash at any point of it.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tracing::warn;
 
 use crate::decide::step::Event;
 use crate::domain::attempt::{Laying, Position};
 use crate::domain::outcome::Failure;
 use crate::domain::spec::{Base, Repo};
 use crate::host::store::Claimed;
-use crate::host::worktree::{self, Error, LandError, MergeError, Plan, PlanError, Worktree, WorktreeLock};
-use crate::host::{failpoint, files};
+use crate::host::worktree::{self, Error, LandError, Mended, MergeError, Plan, PlanError, Worktree, WorktreeLock};
+use crate::host::{clock, failpoint, files};
 
 /// A git step that fails so often in a row does not fail for a passing reason.
 const PASSING: u32 = 6;
@@ -20,6 +23,8 @@ pub(super) struct Tree {
     path: PathBuf,
     git: Option<(Worktree, Repo)>,
     setbacks: u32,
+    /// The commit that the branch stood on when the machine was started again, until what that tore is mended.
+    torn: Arc<Mutex<Option<String>>>,
 }
 
 /// Why a step could not be done.
@@ -67,7 +72,10 @@ impl Tree {
             let spec = claimed.fence.spec.clone();
             (Worktree { repo: repo.path.clone(), path: path.clone(), spec, scratch }, repo)
         });
-        Tree { path, git, setbacks: claimed.setbacks }
+        let Position { boot, head, origin, .. } = &claimed.position;
+        let rebooted = boot.as_deref().is_some_and(|boot| boot != clock::boot_id());
+        let torn = head.as_ref().or(origin.as_ref()).filter(|_| rebooted).cloned();
+        Tree { path, git, setbacks: claimed.setbacks, torn: Arc::new(Mutex::new(torn)) }
     }
 
     /// Where commands run.
@@ -246,7 +254,16 @@ impl Tree {
     }
 
     fn lock(&self, worktree: &Worktree) -> Result<WorktreeLock, Broken> {
-        worktree.lock().map_err(|error| self.broken(error))
+        let at = worktree.lock().map_err(|error| self.broken(error))?;
+        let mut torn = self.torn.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(base) = torn.as_deref() {
+            let mended = worktree::mend(&at, base, "leftover").map_err(|error| self.broken(error))?;
+            if mended != Mended::default() {
+                warn!(path = %self.path.display(), ?mended, "the machine went down while git wrote: mended");
+            }
+            *torn = None;
+        }
+        Ok(at)
     }
 
     fn broken(&self, error: Error) -> Broken {

@@ -1,16 +1,17 @@
 //! What a daemon makes of a command that it finds: the crash protocol's table.
 //!
 //! The order in which the evidence comes about is: claim committed, lock locked by the daemon, supervisor spawned with
-//! it, `started` durable, exec, wait, tree swept, `exit` durable, lock released.
+//! it, `started` there, exec, wait, tree swept, its work durable, `exit` durable, lock released.
 //!
 //! | lock | `exit` | `started` | meaning | then |
 //! | --- | --- | --- | --- | --- |
 //! | held | | | the supervisor lives | adopt |
-//! | free | yes | | it ended while no daemon ran | record |
+//! | free | yes, undamaged | | it ended while no daemon ran | record |
 //! | free | no | no | nothing was ever executed | spawn again, same attempt, same try |
 //! | free | no | removed, and something carries the marker | only records and lock went | wait for a supervisor that lives |
 //! | free | no | removed while its supervisor lived | both died, or its end could not be recorded | sweep, then lost |
 //! | free | no | no, begun under another boot | `started` may have been lost with the power | lost |
+//! | free | no | damaged, same boot | something was executed | sweep by the marker, then lost |
 //! | free | no | yes, other boot | reboot, power cut | lost |
 //! | free | no | yes, same boot, command lives | only the supervisor died | end its tree, then lost |
 //! | free | no | yes, same boot, command gone | both died | sweep what is left of the tree, then lost |

@@ -30,6 +30,9 @@ pub struct Request {
     /// How many files it may have open; `None`: as many as its supervisor.
     #[serde(default)]
     pub open_files: Option<u64>,
+    /// Whether what it wrote is work, and is on the disk before its end is recorded.
+    #[serde(default)]
+    pub keeps_work: bool,
 }
 
 /// Who a process is. A pid alone is no identity: it is given to another process later.

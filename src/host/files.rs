@@ -177,13 +177,34 @@ fn staged(path: &Path) -> PathBuf {
     path.with_extension("new")
 }
 
-/// Reads a record; `None` when there is none.
+/// Reads a record; `None` when there is none. One that is damaged is [`io::ErrorKind::InvalidData`].
 pub fn read_record<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     match std::fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(io::Error::from),
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("{} is damaged: {error}", path.display()))
+        }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Whether a file is what a loss of power leaves of one whose name was on the disk and whose content was not: empty, or all
+/// zeros. One that is not there, or cannot be read, is not.
+pub fn is_torn(path: &Path) -> bool {
+    std::fs::read(path).is_ok_and(|bytes| bytes.iter().all(|byte| *byte == 0))
+}
+
+/// Returns when all that was written to the file system of `path` is on the disk, whoever wrote it.
+pub fn sync_around(path: &Path) -> io::Result<()> {
+    let at = File::open(path)?;
+    #[cfg(target_os = "linux")]
+    rustix::fs::syncfs(&at)?;
+    #[cfg(not(target_os = "linux"))]
+    {
+        rustix::fs::sync();
+        at.sync_all()?;
+    }
+    Ok(())
 }
 
 /// The last `most` bytes of a file; none when it is not there.

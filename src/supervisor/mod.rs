@@ -6,11 +6,12 @@
 //! lock taken over from stdin ─▶ session, subreaper ─▶ room for `exit` ─▶ request read ─▶ fork ─▶ child writes `started`, execs
 //!        ─▶ wait ─┬─ command ended ───────────────┐
 //!                 ├─ deadline, output, TERM ──────┴─▶ TERM to the whole tree ─▶ grace ─▶ KILL ─▶ none left
-//!                                                                     ─▶ `exit` durable ─▶ lock released by its death
+//!                                                       ─▶ its work durable ─▶ `exit` durable ─▶ lock released by its death
 //! ```
 //!
 //! Invariants:
-//! - `started` is on disk before the command is executed; `exit` only when no descendant is left.
+//! - `started` is there before the command is executed; `exit` only when no descendant is left, and what the command wrote
+//!   is on the disk.
 //! - A descendant that leaves the session or loses its parent comes back here: the supervisor is their subreaper.
 //! - The command is in a cgroup of its own, where one can be had, before it is executed; its supervisor is not.
 
@@ -63,7 +64,13 @@ fn supervise(dir: &CommandDir) -> io::Result<()> {
     // Before anything is executed: on a full disk the end of the command could not be told later.
     files::reserve_record(&dir.exit_file())?;
     let end = match prepare(dir) {
-        Ok((request, command)) => run(dir, ground, &request, command)?,
+        Ok((request, command)) => {
+            let end = run(dir, ground, &request, command)?;
+            if request.keeps_work {
+                sync_work(dir, &request);
+            }
+            end
+        }
         Err(cause) => unexecuted(cause),
     };
     failpoint::hit("supervisor.ended");
@@ -72,6 +79,15 @@ fn supervise(dir: &CommandDir) -> io::Result<()> {
     failpoint::hit("supervisor.recorded");
     drop(lock);
     Ok(())
+}
+
+/// After a loss of power the record of an end must not stand for work that is gone.
+fn sync_work(dir: &CommandDir, request: &Request) {
+    for path in [&request.cwd, dir.path()] {
+        if let Err(error) = files::sync_around(path) {
+            eprintln!("boi: {} may not be on the disk: {error}", path.display());
+        }
+    }
 }
 
 /// The home in which the command's folder is. A folder that is removed is made again, and one that is closed opened, so

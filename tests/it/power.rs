@@ -1,7 +1,9 @@
 //! The power goes while a command runs, as far as that can be acted out: the disk as it was at one moment, under another
 //! boot of the machine.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -43,14 +45,53 @@ fn kill(pid: i64) {
     kill_process(pid, Signal::KILL).expect("it is there");
 }
 
-/// Cuts the power while the first of two commands runs. What was written and not synced may be gone by then:
-/// `started_is_lost`.
-fn power_cut(started_is_lost: bool) {
+/// What was written just before the power went, and not synced.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unsynced {
+    /// It is on the disk all the same.
+    Kept,
+    /// The record that the command was started is not there.
+    StartedIsLost,
+    /// Files have their names and not their content: records, what git keeps of the worktree, objects of the agent's.
+    Torn,
+}
+
+/// Leaves of the files what a loss of power leaves of them: nothing, or zeros.
+fn tear(sandbox: &Sandbox, id: &str) {
+    let command = &sandbox.commands()[0];
+    let entry = sandbox.path(&format!("repo/.git/worktrees/{id}"));
+    let mut torn: Vec<PathBuf> = vec![
+        command.join("started"),
+        command.join("marker"),
+        sandbox.path(&format!("boi/worktrees/{id}/.git")),
+        sandbox.path(&format!("boi/attempts/{id}/git/index")),
+    ];
+    torn.extend(["HEAD", "commondir", "gitdir", "index", "logs/HEAD"].map(|name| entry.join(name)));
+    // The agent's last commit, and a file that is to be committed again.
+    let objects = [format!("boi/{id}"), format!("boi/{id}:one")];
+    for object in objects.map(|name| sandbox.git("repo", &["rev-parse", &name])) {
+        let file = sandbox.path(&format!("repo/.git/objects/{}/{}", &object[..2], &object[2..]));
+        fs::set_permissions(&file, Permissions::from_mode(0o644)).expect("a loose object");
+        torn.push(file);
+    }
+    for (index, file) in torn.iter().enumerate() {
+        let size = fs::metadata(file).unwrap_or_else(|error| panic!("{}: {error}", file.display())).len();
+        // An object is never longer than it was written.
+        let zeros =
+            if index.is_multiple_of(2) && !file.starts_with(sandbox.path("repo/.git/objects")) { size } else { 0 };
+        fs::write(file, vec![0; usize::try_from(zeros).unwrap()]).unwrap();
+    }
+}
+
+/// Cuts the power while the first of two commands runs.
+fn power_cut(unsynced: Unsynced) {
     let mut sandbox = Sandbox::new("stop_grace_seconds = 1\n").with_variables([("BOI_BOOT_ID", "before".to_owned())]);
     let at = |sandbox: &Sandbox, name: &str| sandbox.path(name).display().to_string();
     sandbox.start_daemon();
     let id = sandbox.dispatch(&format!(
-        "title = 'Cut'\nrepo = 'repo'\n[[tasks]]\nrun = '''echo part > part; echo x >> {}; echo $$ > {}; \
+        "title = 'Cut'\nrepo = 'repo'\n[[tasks]]\nrun = '''echo part > part; echo 1 > one; \
+         export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@localhost GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@localhost; \
+         git add part && git commit -qm first; git add one && git commit -qm second; rm one; echo x >> {}; echo $$ > {}; \
          while ! test -e {}; do sleep 0.02; done; echo 1 > one'''\n[[tasks]]\nrun = 'echo 2 > two'",
         at(&sandbox, "starts"),
         at(&sandbox, "pid"),
@@ -81,8 +122,10 @@ fn power_cut(started_is_lost: bool) {
     // Under the new boot the old pids are others'.
     let bystanders = [Bystander::start(), Bystander::start()];
     let file = sandbox.commands()[0].join("started");
-    if started_is_lost {
+    if unsynced == Unsynced::StartedIsLost {
         fs::remove_file(file).unwrap();
+    } else if unsynced == Unsynced::Torn {
+        tear(&sandbox, &id);
     } else {
         let [supervisor, command] = bystanders.each_ref().map(|bystander| bystander.as_of("before"));
         let mut started = started;
@@ -99,18 +142,26 @@ fn power_cut(started_is_lost: bool) {
     assert_eq!(sandbox.read("starts"), "x\nx\n");
     assert_eq!(sandbox.git("repo", &["rev-list", "--count", &format!("main..boi/{id}")]), "2");
     assert_eq!(sandbox.git("repo", &["show", &format!("boi/{id}:part")]), "part", "its work was kept");
+    assert_eq!(sandbox.git("repo", &["show", &format!("boi/{id}:one")]), "1");
+    let kept = sandbox.git("repo", &["log", "--format=%s", &format!("--glob=refs/boi/kept/{id}")]);
+    assert!(["first", "second"].iter().all(|subject| kept.contains(subject)), "the agent's commits were kept: {kept}");
     sandbox.git("repo", &["fsck", "--no-progress"]);
     bystanders.into_iter().for_each(Bystander::must_live);
 }
 
 #[test]
 fn a_command_that_ended_with_the_machine_is_carried_out_again() {
-    power_cut(false);
+    power_cut(Unsynced::Kept);
 }
 
 #[test]
 fn so_is_one_whose_record_was_lost_with_the_power() {
-    power_cut(true);
+    power_cut(Unsynced::StartedIsLost);
+}
+
+#[test]
+fn what_was_torn_is_mended_and_the_command_is_carried_out_again() {
+    power_cut(Unsynced::Torn);
 }
 
 #[test]

@@ -52,6 +52,7 @@ impl Worker {
         };
         let is_agent = prompt.is_some();
         let mut job = self.job(argv, prompt, task.timeout_minutes)?;
+        job.request.keeps_work = true;
         job.variables.push(("BOI_TASK", task.id.clone()));
         job.variables.push(("BOI_TRY", try_number.to_string()));
         let (end, reading) = match self.run(&job, orders, is_agent).await? {
@@ -139,6 +140,7 @@ impl Worker {
                 grace_millis: u64::from(config.stop_grace_seconds) * 1000,
                 max_output_bytes: config.max_output_mb << 20,
                 open_files: limits::open_files_before(),
+                keeps_work: false,
             },
             prompt,
             variables: vec![("BOI_SPEC", fence.spec.to_string()), ("BOI_ATTEMPT", fence.attempt.to_string())],

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
+use serde::de::DeserializeOwned;
 use tokio::io::unix::AsyncFd;
 use tracing::warn;
 
@@ -122,9 +123,9 @@ impl CommandDir {
         self.0.join("errors")
     }
 
-    /// Who carries out the command, if anything was executed.
+    /// Who carries out the command, if anything was executed and it is known.
     pub fn started(&self) -> io::Result<Option<Started>> {
-        files::read_record(&self.started_file())
+        undamaged(&self.started_file())
     }
 
     /// What is found here, and the lock if nobody held it. `other_boot`: the machine was started again since the command
@@ -144,11 +145,13 @@ impl CommandDir {
 
     /// What the records say while nobody has the lock.
     pub fn recorded(&self, other_boot: bool) -> io::Result<Evidence> {
-        let exit: Option<CommandEnd> = files::read_record(&self.exit_file())?;
-        let started = self.started()?.map(|started| match super::lives(&started.command) {
-            true => Remains::Alive,
-            false => Remains::Gone,
-        });
+        let exit: Option<CommandEnd> = undamaged(&self.exit_file())?;
+        let started = match self.started()? {
+            Some(started) if super::lives(&started.command) => Some(Remains::Alive),
+            Some(_) => Some(Remains::Gone),
+            // Damaged, they still tell that something was executed.
+            None => (self.started_file().exists() || self.exit_file().exists()).then_some(Remains::Gone),
+        };
         Ok(Evidence { lock_held: false, exit, other_boot, started, removed: false })
     }
 
@@ -212,8 +215,8 @@ impl CommandDir {
     }
 
     fn marker(&self) -> io::Result<Option<String>> {
-        match std::fs::read_to_string(self.marker_file()) {
-            Ok(marker) => Ok(Some(marker)),
+        match std::fs::read(self.marker_file()) {
+            Ok(marker) => Ok(Some(String::from_utf8_lossy(&marker).into_owned())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -318,6 +321,17 @@ impl Supervisor {
     }
 }
 
+/// A record of a command. One that is damaged, by a loss of power or by somebody, says no more than one that is not there.
+fn undamaged<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
+    match files::read_record(path) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            warn!(%error, "it is passed over");
+            Ok(None)
+        }
+        read => read,
+    }
+}
+
 fn watched(handle: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: the descriptor is owned by what is returned, so it stays open for as long as it is registered.
     Ok(unsafe { AsyncFd::register(handle) }?)
@@ -331,6 +345,28 @@ pub(super) fn own_program() -> io::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_damaged_record_says_that_something_was_executed_and_no_more() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let dir = CommandDir::at(folder.path().to_owned());
+        let found = || {
+            let (evidence, _) = dir.look(false).unwrap();
+            (evidence.exit.is_some(), evidence.started)
+        };
+        assert_eq!(found(), (false, None));
+        for file in [dir.started_file(), dir.exit_file()] {
+            for damaged in [&b""[..], &[0; 328], b"{\"version\": 1, \"super"] {
+                std::fs::write(&file, damaged).unwrap();
+                assert_eq!(found(), (false, Some(Remains::Gone)), "{}", file.display());
+            }
+            assert!(dir.adopt().unwrap().is_none());
+            assert!(dir.remains().unwrap().is_empty());
+            std::fs::remove_file(file).unwrap();
+        }
+        std::fs::write(dir.marker_file(), b"\xff\0").unwrap();
+        assert!(dir.restore("a marker").unwrap() && !dir.restore("a marker").unwrap());
+    }
 
     #[tokio::test]
     async fn a_supervisor_that_cannot_be_watched_is_ended_and_waited_for() {

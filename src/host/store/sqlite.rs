@@ -69,7 +69,7 @@ impl SqliteStore {
         // Who looks for specs that nobody goes on with finds the queue that holds them.
         if !recorded && access != Access::Read && !open_elsewhere() {
             // Without room for it there is one sign less.
-            drop(files::replace(&record, path, files::Durability::Process));
+            drop(files::replace(&record, path, files::Durability::Power));
         }
         Ok(store)
     }

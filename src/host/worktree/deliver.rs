@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use super::git::{self, Git};
-use super::{Error, WorktreeLock, entry, refs, tree};
+use super::{Error, WorktreeLock, entry, power, refs, tree};
 
 /// What it takes to bring the branch into its base.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +107,7 @@ pub fn merge_base(at: &WorktreeLock, from: &str, message: &str) -> Result<String
         let merge = refs::commit_tree(at, &tree, &[&head, from], message)?;
         refs::move_branch(at, &merge, Some(&head))?;
         clear(at)?;
+        power::keep(at)?;
         return Ok(merge);
     }
     let unmerged = at.git()?.args(["diff", "--name-only", "--diff-filter=U", "-z"]).run()?;

@@ -4,12 +4,13 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::git::{self, Git};
 use super::{Error, WorktreeLock, refs};
+use crate::host::files;
 
 /// Files and folders that git keeps in an entry while an operation is under way.
 const OPERATION_STATE: &[&str] = &[
@@ -80,7 +81,7 @@ pub(super) fn lock_repository(common: &Path) -> Result<File, Error> {
 pub(super) fn of_worktree(path: &Path) -> Option<PathBuf> {
     let entry = named_by(path)?;
     let whole = points_to(&entry, &real(path).join(".git"))
-        && entry.join("HEAD").is_file()
+        && has_head(&entry)
         && common_of(&entry).is_some()
         && !is_initializing(&entry);
     whole.then_some(entry)
@@ -93,7 +94,7 @@ pub(super) fn named_by(path: &Path) -> Option<PathBuf> {
     Some(path.join(git::path(named)))
 }
 
-/// The entry that says it is for `path`, or an empty beginning of one that bears its name.
+/// The entry that says it is for `path`, or one that bears its name and is an empty beginning, or was torn by a loss of power.
 pub(super) fn find(common: &Path, path: &Path) -> Result<Option<PathBuf>, Error> {
     let dir = common.join("worktrees");
     let wanted = real(path).join(".git");
@@ -104,8 +105,9 @@ pub(super) fn find(common: &Path, path: &Path) -> Result<Option<PathBuf>, Error>
     };
     for entry in entries {
         let entry = entry.map_err(Error::io("cannot read", &dir))?.path();
-        let begun = entry.file_name() == path.file_name() && !entry.join("gitdir").exists() && is_initializing(&entry);
-        if begun || points_to(&entry, &wanted) {
+        let (bears_name, link) = (entry.file_name() == path.file_name(), entry.join("gitdir"));
+        let begun = bears_name && !link.exists() && is_initializing(&entry);
+        if begun || bears_name && files::is_torn(&link) || points_to(&entry, &wanted) {
             return Ok(Some(entry));
         }
     }
@@ -123,11 +125,19 @@ pub(super) fn is_initializing(entry: &Path) -> bool {
         && !entry.join("index").exists()
 }
 
+/// Whether the entry says what is checked out.
+fn has_head(entry: &Path) -> bool {
+    fs::read_to_string(entry.join("HEAD")).is_ok_and(|head| head.starts_with("ref: ") || hash(&head).is_some())
+}
+
 /// Makes `entry` and the file `.git` in `path` point at each other again.
 pub(super) fn relink(entry: &Path, path: &Path, branch_ref: &str) -> Result<(), Error> {
     let write = |file: PathBuf, content: &[u8]| fs::write(&file, content).map_err(Error::io("cannot write", &file));
     fs::create_dir_all(entry).map_err(Error::io("cannot create", entry))?;
-    if !entry.join("HEAD").is_file() {
+    if is_initializing(entry) {
+        remove_any(&entry.join("locked"))?;
+    }
+    if !has_head(entry) {
         write(entry.join("HEAD"), format!("ref: {branch_ref}\n").as_bytes())?;
     }
     write(entry.join("commondir"), b"../..\n")?;
@@ -159,6 +169,14 @@ pub(super) fn break_locks(at: &WorktreeLock, entry: &Path) -> Result<(), Error> 
         stale.extend(locks.filter(|path| path.extension() == Some(OsStr::new("lock"))));
     }
     stale.iter().try_for_each(|path| remove_any(path))
+}
+
+/// Removes an index of the worktree that is none: git would do nothing in the worktree.
+pub(super) fn drop_torn_index(entry: &Path) -> Result<(), Error> {
+    let index = entry.join("index");
+    let mut begin = [0; 4];
+    let torn = File::open(&index).is_ok_and(|mut file| file.read_exact(&mut begin).is_err() || &begin != b"DIRC");
+    if torn { remove_any(&index) } else { Ok(()) }
 }
 
 /// Ends whatever operation is under way in the worktree, without touching its files.
@@ -207,6 +225,10 @@ fn hash(text: &str) -> Option<String> {
 
 fn read_path(file: &Path) -> Option<PathBuf> {
     let path = git::path(&fs::read(file).ok()?);
+    // Of one that a loss of power tore.
+    if path.as_os_str().is_empty() {
+        return None;
+    }
     Some(file.parent()?.join(path))
 }
 

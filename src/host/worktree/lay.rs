@@ -12,9 +12,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::git::Git;
-use super::{Error, WorktreeLock, capture, deliver, entry, refs, tree};
+use super::{Error, WorktreeLock, capture, deliver, entry, power, refs, tree};
 use crate::domain::attempt::Laying;
-use crate::host::failpoint;
+use crate::host::{failpoint, files};
 
 /// A worktree that is ready to work in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,19 +41,21 @@ pub fn prepare(at: &WorktreeLock, base: &str, laying: Laying, label: &str) -> Re
             if created {
                 failpoint::hit("worktree.added");
                 tree::fill(at, &entry, &head)?;
+                power::keep(at)?;
                 return Ok(Laid { head, kept: refs::kept_with(at.path(), at.spec(), label)?, nested: Vec::new() });
             }
             (entry, head)
         }
     };
     if laying == Laying::AsItIs && entry.join("index").exists() {
+        power::mend_index(at)?;
         return Ok(Laid { head, kept: Vec::new(), nested: Vec::new() });
     }
     let settled = tree::settle(at, &head, label)?;
     Ok(Laid { head, kept: settled.kept, nested: settled.nested })
 }
 
-fn ensure_branch(at: &WorktreeLock, base: &str) -> Result<String, Error> {
+pub(super) fn ensure_branch(at: &WorktreeLock, base: &str) -> Result<String, Error> {
     if let Some(head) = refs::branch_head(at.repo(), at.spec())? {
         return Ok(head);
     }
@@ -63,7 +65,7 @@ fn ensure_branch(at: &WorktreeLock, base: &str) -> Result<String, Error> {
 
 /// Adds the worktree to the repository, after mending what is there of it. Returns its entry, the branch's head, and
 /// whether the worktree is a new one, without files.
-fn add(at: &WorktreeLock, base: &str, label: &str) -> Result<(PathBuf, String, bool), Error> {
+pub(super) fn add(at: &WorktreeLock, base: &str, label: &str) -> Result<(PathBuf, String, bool), Error> {
     let (repo, path) = (&at.worktree().repo, at.path());
     let common = entry::common_dir(repo)?;
     remove_branch_lock(at, &common);
@@ -97,6 +99,11 @@ fn add(at: &WorktreeLock, base: &str, label: &str) -> Result<(PathBuf, String, b
             let ours = fs::canonicalize(named.parent()?.parent()?).ok()? == common;
             ours.then(|| common.join("worktrees").join(named.file_name().unwrap_or_default()))
         }),
+        // A loss of power left the link's name, and no entry that bears the worktree's.
+        Content::TornLink => known.or_else(|| {
+            let entry = common.join("worktrees").join(path.file_name()?);
+            (!entry.exists()).then_some(entry)
+        }),
         Content::Unlinked => known,
         Content::Repository => return Err(Error::Occupied { path: path.to_owned() }),
     };
@@ -128,6 +135,8 @@ enum Content {
     OnlyLink,
     /// The file `.git` and others.
     Linked,
+    /// A file `.git` that a loss of power left without its content, perhaps with others.
+    TornLink,
     /// Files, but no `.git`.
     Unlinked,
     /// A repository of its own, or no directory at all.
@@ -146,6 +155,7 @@ fn content(path: &Path) -> Result<Content, Error> {
         (false, _) => Content::Nothing,
         (true, None) => Content::Unlinked,
         (true, Some(link)) if !link.is_file() => Content::Repository,
+        (true, Some(_)) if files::is_torn(&path.join(".git")) => Content::TornLink,
         (true, Some(_)) if names.is_empty() => Content::OnlyLink,
         (true, Some(_)) => Content::Linked,
     })

@@ -27,6 +27,7 @@ pub fn remove(at: &WorktreeLock, label: &str) -> Result<Vec<String>, Error> {
     };
     if let Some(entry) = entry::of_worktree(path) {
         entry::break_locks(at, &entry)?;
+        entry::drop_torn_index(&entry)?;
         keep_all(at, &entry, label)?;
     } else {
         refuse_foreign(path)?;
@@ -56,9 +57,8 @@ pub fn check_removal(at: &WorktreeLock) -> Result<(), Error> {
     if common(at)?.is_none() {
         return refuse_unreachable(at);
     }
-    if entry::of_worktree(at.path()).is_none() {
-        return refuse_foreign(at.path());
-    }
+    let Some(entry) = entry::of_worktree(at.path()) else { return refuse_foreign(at.path()) };
+    entry::drop_torn_index(&entry)?;
     let on = match refs::branch_head(at.path(), at.spec())? {
         Some(branch) => Some(branch),
         None => refs::commit_of(at.path(), "HEAD")?,

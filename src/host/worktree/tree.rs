@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::git::{self, Git, Outcome};
-use super::{Error, WorktreeLock, capture, entry, refs};
+use super::{Error, WorktreeLock, capture, entry, power, refs};
 use crate::host::files;
 
 /// What was done to make a worktree equal to a commit.
@@ -29,6 +29,7 @@ pub struct Settled {
 pub fn settle(at: &WorktreeLock, commit: &str, label: &str) -> Result<Settled, Error> {
     let entry = entry::of_worktree(at.path()).ok_or_else(|| Error::NoWorktree { path: at.path().to_owned() })?;
     entry::break_locks(at, &entry)?;
+    entry::drop_torn_index(&entry)?;
     let found = refs::branch_head(at.path(), at.spec())?;
     if found.as_deref() != Some(commit) {
         return Err(Error::Diverged { branch: at.spec().branch(), expected: commit.to_owned(), found });
@@ -48,6 +49,7 @@ pub fn settle(at: &WorktreeLock, commit: &str, label: &str) -> Result<Settled, E
         at.git()?.index(&at.index()).args(["read-tree", "--reset", "-u", commit]).run()?;
         install_index(at, &entry)?;
         at.git()?.args(["clean", "-f", "-d", "-q"]).run()?;
+        power::keep(at)?;
     }
     Ok(Settled { kept: refs::kept_with(at.repo(), at.spec(), label)?, nested })
 }

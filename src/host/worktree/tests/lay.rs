@@ -3,7 +3,7 @@
 use std::fs;
 use std::thread;
 
-use super::super::{Error, branch_head, entry, prepare};
+use super::super::{Error, Mended, branch_head, entry, mend, prepare, remove};
 use super::{Scratch, commit, git, head, read, status, try_git, write};
 use crate::domain::attempt::Laying;
 
@@ -203,4 +203,60 @@ fn a_sparse_checkout_of_the_users_is_no_deletion() {
     assert!(at.path().join("sub/run.sh").exists());
     assert_eq!(super::super::capture(&at, &base, "none", "t").unwrap().commit, None);
     assert!(!scratch.repo.join("sub").exists());
+}
+
+#[test]
+fn a_worktree_that_a_loss_of_power_tore_is_mended() {
+    let scratch = Scratch::new();
+    let (at, base) = scratch.laid();
+    write(at.path(), "a.txt", "changed\n");
+    let entry = entry::of_worktree(at.path()).unwrap();
+    let link = at.path().join(".git");
+    let index = entry.join("index");
+    let own = [entry.join("HEAD"), entry.join("commondir"), entry.join("gitdir"), index.clone()];
+    for (file, content) in own.iter().chain([&link]).flat_map(|file| [(file, vec![]), (file, vec![0; 41])]) {
+        fs::write(file, content).unwrap();
+        prepare(&at, &base, Laying::AsItIs, "torn").unwrap();
+        assert_eq!(status(at.path()), "## boi/SD979\n M a.txt", "{}", file.display());
+    }
+    // All of it, as of one that is being laid.
+    for file in own.iter().chain([&link]) {
+        fs::write(file, "").unwrap();
+    }
+    let laid = prepare(&at, &base, Laying::Clean, "torn").unwrap();
+    assert_eq!((status(at.path()), laid.kept.len()), ("## boi/SD979".to_owned(), 1), "{:?}", laid.kept);
+    assert_eq!(git(&scratch.repo, ["show", &format!("{}:a.txt", laid.kept[0])]), "changed");
+    fs::write(&index, "").unwrap();
+    remove(&at, "torn").unwrap();
+    assert!(!at.path().exists() && !entry.exists());
+    git(&scratch.repo, ["fsck", "--no-progress"]);
+}
+
+#[test]
+fn a_branch_that_names_nothing_goes_back_to_its_last_commit_that_is_there() {
+    let scratch = Scratch::new();
+    let (at, base) = scratch.laid();
+    assert_eq!(mend(&at, &base, "torn").unwrap(), Mended::default());
+    write(at.path(), "a.txt", "first\n");
+    let first = commit(at.path(), "first");
+    let file = scratch.repo.join(".git/refs/heads").join(at.spec().branch());
+    for torn in [true, false] {
+        write(at.path(), "a.txt", &format!("second {torn}\n"));
+        let second = commit(at.path(), "second");
+        let object = scratch.repo.join(format!(".git/objects/{}/{}", &second[..2], &second[2..]));
+        fs::remove_file(&object).unwrap();
+        fs::write(&object, "").unwrap();
+        if torn {
+            fs::write(&file, "").unwrap();
+        }
+        let mended = mend(&at, &base, "torn").unwrap();
+        assert_eq!(mended, Mended { objects: 1, branch: true, link: false, index: false });
+        assert_eq!(head(at.path()), first);
+        git(at.path(), ["reflog", "expire", "--expire=all", "HEAD"]);
+        git(&scratch.repo, ["fsck", "--no-progress"]);
+    }
+    fs::remove_file(scratch.repo.join(".git/logs/refs/heads").join(at.spec().branch())).unwrap();
+    fs::write(&file, "").unwrap();
+    mend(&at, &base, "torn").unwrap();
+    assert_eq!(head(at.path()), base);
 }
