@@ -10,6 +10,7 @@
 //! - What is torn all the same is mended before git looks at it ([`mend`]). An empty object is removed: git would take it
 //!   for the content that is to be committed next, and not write that.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -44,7 +45,7 @@ pub struct Mended {
 /// Mends what a loss of power tore, where the branch stood at `base` or beyond. No file of the worktree is touched; a
 /// repository that is away is left to the step that needs it.
 pub fn mend(at: &WorktreeLock, base: &str, label: &str) -> Result<Mended, Error> {
-    let Ok(common) = entry::common_dir(&at.worktree().repo) else { return Ok(Mended::default()) };
+    let Ok(common) = entry::common_dir(at.repo()) else { return Ok(Mended::default()) };
     let objects = remove_empty_objects(&common)?;
     let branch = mend_branch(at, &common, base)?;
     let has_files = files::listed(at.path()).is_ok_and(|names| !names.is_empty());
@@ -57,20 +58,18 @@ pub fn mend(at: &WorktreeLock, base: &str, label: &str) -> Result<Mended, Error>
 }
 
 fn remove_empty_objects(common: &Path) -> Result<usize, Error> {
-    let objects = common.join("objects");
     let list = |folder: &Path| files::listed(folder).map_err(Error::io("cannot read", folder));
-    let is_fan_out = |path: &Path| {
-        path.file_name()
-            .and_then(|name| name.to_str())
-            .is_some_and(|name| name.len() == 2 && name.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    // What a git that runs is writing has other names.
+    let is_hash = |path: &Path, lengths: &[usize]| {
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        lengths.contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_hexdigit())
     };
+    let is_empty = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.len() == 0);
     let mut removed = 0;
-    for folder in list(&objects)?.into_iter().filter(|path| is_fan_out(path)) {
-        for object in list(&folder)? {
-            if fs::symlink_metadata(&object).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0) {
-                fs::remove_file(&object).map_err(Error::io("cannot remove", &object))?;
-                removed += 1;
-            }
+    for folder in list(&common.join("objects"))?.iter().filter(|path| is_hash(path, &[2])) {
+        for object in list(folder)?.iter().filter(|path| is_hash(path, &[38, 62]) && is_empty(path)) {
+            fs::remove_file(object).map_err(Error::io("cannot remove", object))?;
+            removed += 1;
         }
     }
     Ok(removed)

@@ -249,9 +249,12 @@ fn a_branch_that_names_nothing_goes_back_to_its_last_commit_that_is_there() {
         if torn {
             fs::write(&file, "").unwrap();
         }
+        let written = object.with_file_name("tmp_obj_Ab12Cd");
+        fs::write(&written, "").unwrap();
         let mended = mend(&at, &base, "torn").unwrap();
         assert_eq!(mended, Mended { objects: 1, branch: true, link: false, index: false });
         assert_eq!(head(at.path()), first);
+        fs::remove_file(written).unwrap();
         git(at.path(), ["reflog", "expire", "--expire=all", "HEAD"]);
         git(&scratch.repo, ["fsck", "--no-progress"]);
     }
