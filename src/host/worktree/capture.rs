@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::git::{self, Git};
-use super::{Error, WorktreeLock, entry, refs, tree};
+use super::{Error, WorktreeLock, entry, power, refs, tree};
 
 /// What a try left.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub fn capture(at: &WorktreeLock, base: &str, message: &str, label: &str) -> Res
         return Ok(Captured { commit: None, kept });
     }
     let commit = refs::commit_tree(at, &tree, &[base], message)?;
+    // Git writes no object that is there already, and the agent's git did not sync it.
+    power::keep(at)?;
     at.repo_git()?.args(["update-ref", &refs::candidate_ref(at.spec()), &commit]).run()?;
     Ok(Captured { commit: Some(commit), kept })
 }
