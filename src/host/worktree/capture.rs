@@ -22,7 +22,6 @@ pub struct Captured {
 /// committed; a nested repository that git does not ignore is an error.
 pub fn capture(at: &WorktreeLock, base: &str, message: &str, label: &str) -> Result<Captured, Error> {
     let entry = entry::of_worktree(at.path()).ok_or_else(|| Error::NoWorktree { path: at.path().to_owned() })?;
-    entry::break_locks(at, &entry)?;
     rewind(at, base, label)?;
     bring_home(at, &entry, base, label)?;
     tree::begin(at, Some(base))?;
@@ -45,6 +44,7 @@ pub fn capture(at: &WorktreeLock, base: &str, message: &str, label: &str) -> Res
 
 /// Moves the branch from `base` to `candidate`. Already there is fine; anywhere else is [`Error::Diverged`].
 pub fn advance(at: &WorktreeLock, base: &str, candidate: &str) -> Result<(), Error> {
+    entry::break_locks(at)?;
     let found = refs::branch_head(at.repo(), at.spec())?;
     match found.as_deref() {
         Some(head) if head == candidate => Ok(()),
@@ -60,6 +60,7 @@ pub fn advance(at: &WorktreeLock, base: &str, candidate: &str) -> Result<(), Err
 
 /// Puts the branch at `to`, wherever it is, and returns the refs that hold what it held beyond that. No file changes.
 pub fn rewind(at: &WorktreeLock, to: &str, label: &str) -> Result<Vec<String>, Error> {
+    entry::break_locks(at)?;
     let head = refs::branch_head(at.repo(), at.spec())?;
     if head.as_deref() != Some(to) {
         if let Some(head) = &head {

@@ -160,10 +160,12 @@ pub(super) fn delete(entry: &Path) -> Result<(), Error> {
 }
 
 /// Removes the lock files of a git that was killed. Nothing else of boi's runs while the worktree is locked.
-pub(super) fn break_locks(at: &WorktreeLock, entry: &Path) -> Result<(), Error> {
-    let mut stale = vec![entry.join("index.lock"), entry.join("HEAD.lock"), lock_of(&at.index())];
-    if let Some(common) = common_of(entry) {
-        stale.push(lock_of(&common.join(at.branch_ref())));
+pub(super) fn break_locks(at: &WorktreeLock) -> Result<(), Error> {
+    let entry = of_worktree(at.path());
+    let mut stale = vec![lock_of(&at.index())];
+    stale.extend(entry.iter().flat_map(|entry| [entry.join("index.lock"), entry.join("HEAD.lock")]));
+    if let Some(common) = entry.as_deref().and_then(common_of).or_else(|| common_dir(at.repo()).ok()) {
+        stale.extend([at.branch_ref(), refs::candidate_ref(at.spec())].map(|name| lock_of(&common.join(name))));
         let kept = common.join(refs::kept_dir(at.spec()));
         let locks = fs::read_dir(kept).into_iter().flatten().flatten().map(|file| file.path());
         stale.extend(locks.filter(|path| path.extension() == Some(OsStr::new("lock"))));

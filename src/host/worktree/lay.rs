@@ -33,7 +33,7 @@ pub struct Laid {
 pub fn prepare(at: &WorktreeLock, base: &str, laying: Laying, label: &str) -> Result<Laid, Error> {
     let (entry, head) = match entry::of_worktree(at.path()) {
         Some(entry) => {
-            entry::break_locks(at, &entry)?;
+            entry::break_locks(at)?;
             (entry, ensure_branch(at, base)?)
         }
         None => {
@@ -59,6 +59,9 @@ pub(super) fn ensure_branch(at: &WorktreeLock, base: &str) -> Result<String, Err
     if let Some(head) = refs::branch_head(at.repo(), at.spec())? {
         return Ok(head);
     }
+    if let Some(head) = power::mend_branch(at, &entry::common_dir(at.repo())?, base)? {
+        return Ok(head);
+    }
     refs::move_branch(at, base, None)?;
     Ok(base.to_owned())
 }
@@ -68,7 +71,7 @@ pub(super) fn ensure_branch(at: &WorktreeLock, base: &str) -> Result<String, Err
 pub(super) fn add(at: &WorktreeLock, base: &str, label: &str) -> Result<(PathBuf, String, bool), Error> {
     let (repo, path) = (&at.worktree().repo, at.path());
     let common = entry::common_dir(repo)?;
-    remove_branch_lock(at, &common);
+    entry::break_locks(at)?;
     let head = ensure_branch(at, base)?;
     failpoint::hit("branch.made");
     if let Some(parent) = path.parent() {
@@ -114,6 +117,7 @@ pub(super) fn add(at: &WorktreeLock, base: &str, label: &str) -> Result<(PathBuf
         None => return Err(Error::Occupied { path: path.to_owned() }),
     }
     let entry = entry::of_worktree(path).ok_or_else(|| Error::NoWorktree { path: path.to_owned() })?;
+    entry::break_locks(at)?;
     Ok((entry, head, created))
 }
 
@@ -159,9 +163,4 @@ fn content(path: &Path) -> Result<Content, Error> {
         (true, Some(_)) if names.is_empty() => Content::OnlyLink,
         (true, Some(_)) => Content::Linked,
     })
-}
-
-/// Removes the lock that a killed git left on the branch.
-fn remove_branch_lock(at: &WorktreeLock, common: &Path) {
-    let _ = fs::remove_file(common.join(format!("{}.lock", at.branch_ref())));
 }

@@ -46,8 +46,9 @@ pub struct Mended {
 /// repository that is away is left to the step that needs it.
 pub fn mend(at: &WorktreeLock, base: &str, label: &str) -> Result<Mended, Error> {
     let Ok(common) = entry::common_dir(at.repo()) else { return Ok(Mended::default()) };
+    entry::break_locks(at)?;
     let objects = remove_empty_objects(&common)?;
-    let branch = mend_branch(at, &common, base)?;
+    let branch = mend_branch(at, &common, base)?.is_some();
     let has_files = files::listed(at.path()).is_ok_and(|names| !names.is_empty());
     let link = has_files && entry::of_worktree(at.path()).is_none();
     if link {
@@ -75,8 +76,9 @@ fn remove_empty_objects(common: &Path) -> Result<usize, Error> {
     Ok(removed)
 }
 
-/// A branch that names nothing goes back to the last commit of its history that is there, else to `base`.
-fn mend_branch(at: &WorktreeLock, common: &Path, base: &str) -> Result<bool, Error> {
+/// A branch that names nothing goes back to the last commit of its history that is there, else to `base`; returns which, if
+/// it was so.
+pub(super) fn mend_branch(at: &WorktreeLock, common: &Path, base: &str) -> Result<Option<String>, Error> {
     let name = at.branch_ref();
     let file = common.join(&name);
     let torn = files::is_torn(&file);
@@ -85,7 +87,7 @@ fn mend_branch(at: &WorktreeLock, common: &Path, base: &str) -> Result<bool, Err
         Git::reading(common).args(args).output()?.yes()? && refs::commit_of(common, &name)?.is_none()
     };
     if !torn && !names_nothing {
-        return Ok(false);
+        return Ok(None);
     }
     let last = mend_history(&common.join("logs").join(&name), common)?.unwrap_or_else(|| base.to_owned());
     // Else its history would name what it named.
@@ -94,7 +96,7 @@ fn mend_branch(at: &WorktreeLock, common: &Path, base: &str) -> Result<bool, Err
         _ => {}
     }
     Git::writing(common, &at.file)?.args(["update-ref", "-m", "boi", &name, &last]).run()?;
-    Ok(true)
+    Ok(Some(last))
 }
 
 /// Takes out of a branch's history what names commits that are gone, and returns the last one that is there.

@@ -26,7 +26,7 @@ pub fn remove(at: &WorktreeLock, label: &str) -> Result<Vec<String>, Error> {
         return Ok(Vec::new());
     };
     if let Some(entry) = entry::of_worktree(path) {
-        entry::break_locks(at, &entry)?;
+        entry::break_locks(at)?;
         entry::drop_torn_index(&entry)?;
         keep_all(at, &entry, label)?;
     } else {

@@ -28,7 +28,7 @@ pub struct Settled {
 /// operation under way. What differs, and commits of HEAD's, are kept first. What git ignores stays.
 pub fn settle(at: &WorktreeLock, commit: &str, label: &str) -> Result<Settled, Error> {
     let entry = entry::of_worktree(at.path()).ok_or_else(|| Error::NoWorktree { path: at.path().to_owned() })?;
-    entry::break_locks(at, &entry)?;
+    entry::break_locks(at)?;
     entry::drop_torn_index(&entry)?;
     let found = refs::branch_head(at.path(), at.spec())?;
     if found.as_deref() != Some(commit) {
@@ -57,7 +57,7 @@ pub fn settle(at: &WorktreeLock, commit: &str, label: &str) -> Result<Settled, E
 /// Lays the files of `commit` in a worktree that has none yet.
 pub(super) fn fill(at: &WorktreeLock, entry: &Path, commit: &str) -> Result<(), Error> {
     let _ = fs::remove_file(at.index());
-    entry::break_locks(at, entry)?;
+    entry::break_locks(at)?;
     at.git()?.index(&at.index()).args(["read-tree", "--reset", "-u", commit]).run()?;
     install_index(at, entry)
 }

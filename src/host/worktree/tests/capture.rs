@@ -44,8 +44,11 @@ fn files_become_a_candidate_that_the_branch_then_moves_to() {
     ];
     assert_eq!(tree, expected);
     assert_eq!(branch_head(&scratch.repo, at.spec()).unwrap(), Some(base.clone()), "the branch waits for the verdict");
+    let lock = |name: &str| write(&scratch.repo, &format!(".git/refs/{name}.lock"), "");
+    lock("boi/candidate/SD979");
     assert!(capture(&at, &base, "again", "t-1").unwrap().commit.is_some());
 
+    lock("heads/boi/SD979");
     advance(&at, &base, &candidate).unwrap();
     advance(&at, &base, &candidate).unwrap();
     let settled = settle(&at, &candidate, "by-product").unwrap();

@@ -220,7 +220,8 @@ fn a_worktree_that_a_loss_of_power_tore_is_mended() {
         assert_eq!(status(at.path()), "## boi/SD979\n M a.txt", "{}", file.display());
     }
     // All of it, as of one that is being laid.
-    for file in own.iter().chain([&link]) {
+    let branch = scratch.repo.join(".git/refs/heads").join(at.spec().branch());
+    for file in own.iter().chain([&link, &branch]) {
         fs::write(file, "").unwrap();
     }
     let laid = prepare(&at, &base, Laying::Clean, "torn").unwrap();
