@@ -49,8 +49,9 @@ pub fn settle(at: &WorktreeLock, commit: &str, label: &str) -> Result<Settled, E
         at.git()?.index(&at.index()).args(["read-tree", "--reset", "-u", commit]).run()?;
         install_index(at, &entry)?;
         at.git()?.args(["clean", "-f", "-d", "-q"]).run()?;
-        power::keep(at)?;
     }
+    // Also where nothing differs: what wrote the same again did not sync it.
+    power::keep(at)?;
     Ok(Settled { kept: refs::kept_with(at.repo(), at.spec(), label)?, nested })
 }
 
