@@ -7,7 +7,7 @@ fn main() -> ExitCode {
     match boi::supervisor::asked(std::env::args_os()) {
         Some(dir) => boi::supervisor::main(&dir),
         None => {
-            boi::host::process::inherited::close_on_exec();
+            boi::process::inherited::close_on_exec();
             ExitCode::from(boi::cli::main(std::env::args_os()))
         }
     }

@@ -64,21 +64,19 @@ fn violations(rooms: &[String], path: &str, text: &str) -> Vec<String> {
     // Files of tests alone may set their scene.
     let of_tests = path.contains("/tests/") || path.ends_with("/tests.rs");
     let within = |places: &[&str]| of_tests || places.iter().any(|place| path.starts_with(place));
-    if !within(&["host/process", "host/worktree", "supervisor"]) {
-        found.extend(
-            shipped.code_with("Command::new", "starts a process: only host/process, host/worktree and supervisor do"),
-        );
+    if !within(&["process", "git", "supervisor", "system/clock"]) {
+        found.extend(shipped.code_with("Command::new", "starts a process: only process, git and supervisor do"));
     }
-    if !within(&["host/paths"]) {
+    if !within(&["system/paths"]) {
         for call in ["env::var", "env::var_os", "env::vars", "env::vars_os", "env::home_dir"] {
-            found.extend(shipped.code_with(call, "reads the environment: only host/paths.rs does"));
+            found.extend(shipped.code_with(call, "reads the environment: only system/paths.rs does"));
         }
     }
     if path != "main.rs" {
         found.extend(shipped.code_with("process::exit", "ends the process: only main.rs does"));
     }
-    if !within(&["host/store"]) {
-        found.extend(shipped.code_with("rusqlite", "uses rusqlite: only host/store does"));
+    if !within(&["queue"]) {
+        found.extend(shipped.code_with("rusqlite", "uses rusqlite: only queue does"));
         found.extend(shipped.strings_with_sql());
     }
     found
@@ -222,7 +220,7 @@ impl Source {
                 || after("UPDATE ", " SET ")
                 || after("DELETE ", "FROM ")
             {
-                found.push(format!("{}: SQL: only host/store has it", number + 1));
+                found.push(format!("{}: SQL: only queue has it", number + 1));
             }
         }
         found
@@ -331,16 +329,16 @@ mod planted {
         for sql in ["SELECT id FROM t", "INSERT INTO t VALUES (1)", "UPDATE t SET a = 1", "DELETE FROM t"] {
             caught("daemon/x.rs", &format!("let q = \"{sql}\";"), "SQL");
             caught("daemon/x.rs", &format!("let q = r#\"{sql}\"#;"), "SQL");
-            fine("host/store/claim.rs", &format!("use rusqlite::Connection; let q = \"{sql}\";"));
+            fine("queue/sqlite/claim.rs", &format!("use rusqlite::Connection; let q = \"{sql}\";"));
         }
     }
 
     #[test]
     fn outside_things_are_fine_in_their_rooms_in_tests_and_in_prose() {
-        fine("host/process.rs", "Command::new(\"sh\")");
-        fine("host/worktree/git.rs", "Command::new(\"git\")");
+        fine("process/start.rs", "Command::new(\"sh\")");
+        fine("git/program.rs", "Command::new(\"git\")");
         fine("supervisor/mod.rs", "Command::new(\"sh\")");
-        fine("host/paths.rs", "std::env::var_os(\"BOI_HOME\")");
+        fine("system/paths.rs", "std::env::var_os(\"BOI_HOME\")");
         fine("main.rs", "std::process::exit(1)");
         fine("daemon/x.rs", "// SELECT it, Command::new( it\n/* rusqlite */ let a = 'x'; let b: &'static str = \"'\";");
         fine("daemon/x.rs", "#[cfg(test)]\nmod tests {\n    fn f() { Command::new(\"sh\"); \"SELECT a b\"; }\n}");

@@ -14,14 +14,15 @@ use crate::control::server;
 use crate::control::wire::{Ask, CancelResult, Cleaned, Dispatch, Ids, Pause, RefusalCode, Told};
 use crate::daemon::handle::{self, Shared};
 use crate::daemon::worker::Workers;
-use crate::daemon::{Event, Order, Spawn, WorkerEnd, boot, reload};
+use crate::daemon::{Event, Order, Spawn, WorkerEnd, boot};
 use crate::domain::id::SpecId;
 use crate::domain::spec::Spec;
 use crate::domain::verdict::ReloadOutcome;
 use crate::domain::view::{ConfigView, Counts, SlotsView, StatusView, StoreView};
-use crate::host::clock;
-use crate::host::paths::Home;
-use crate::host::store::{Access, Canceled, Filter, SqliteStore, Store, StoreError};
+use crate::queue::{Access, Canceled, Filter, SqliteStore, Store, StoreError};
+use crate::reload;
+use crate::system::clock;
+use crate::system::paths::Home;
 
 /// How long a command waits for a daemon to listen, for the one after a daemon that went away, or for another command that
 /// is writing to the queue.

@@ -13,11 +13,11 @@ use crate::domain::attempt::SpecStatus;
 use crate::domain::id::SpecId;
 use crate::domain::spec::Base;
 use crate::domain::view::SpecView;
-use crate::host::paths::Home;
-use crate::host::process::command::CommandDir;
-use crate::host::store::{Filter, Store, StoreError};
-use crate::host::worktree::{self, Error, Worktree, WorktreeLock};
-use crate::host::{clock, files};
+use crate::git::{self, Error, Worktree, WorktreeLock};
+use crate::process::command::CommandDir;
+use crate::queue::{Filter, Store, StoreError};
+use crate::system::paths::Home;
+use crate::system::{clock, files};
 
 /// How many specs one look at the queue brings.
 const PAGE: u32 = 500;
@@ -178,8 +178,8 @@ impl What {
                     Base::Revision(name) => name.clone(),
                     Base::Spec(id) => id.branch(),
                 };
-                let head = worktree::branch_head(&repo.path, id).ok().flatten();
-                let merged = head.filter(|_| worktree::is_merged(&repo.path, id, &into).unwrap_or(false));
+                let head = git::branch_head(&repo.path, id).ok().flatten();
+                let merged = head.filter(|_| git::is_merged(&repo.path, id, &into).unwrap_or(false));
                 let scratch = home.spec_attempts(id).join("git");
                 (Some(Worktree { repo: repo.path, path: path.clone(), spec: id.clone(), scratch }), merged)
             }
@@ -249,7 +249,7 @@ impl What {
     fn check(&self, lock: Option<&WorktreeLock>, id: &SpecId, asked: &Clean) -> Result<(), String> {
         let path = &self.path;
         match lock {
-            Some(at) => match worktree::check_removal(at) {
+            Some(at) => match git::check_removal(at) {
                 Err(Error::Unreachable { .. }) if asked.unreachable => Ok(()),
                 checked => checked.map_err(|error| in_words(&error, id)),
             },
@@ -269,10 +269,10 @@ impl What {
         let path = &self.path;
         let mut kept = Vec::new();
         match lock {
-            Some(at) => match worktree::remove(at, "leftover") {
+            Some(at) => match git::remove(at, "leftover") {
                 Ok(refs) => kept = refs,
                 Err(Error::Unreachable { .. }) if asked.unreachable => {
-                    worktree::discard(at).map_err(|error| error.to_string())?;
+                    git::discard(at).map_err(|error| error.to_string())?;
                 }
                 Err(error) => return Err(in_words(&error, id)),
             },
@@ -285,7 +285,7 @@ impl What {
             None => {}
         }
         if let (Some(head), Some(tree)) = (merged, &self.tree) {
-            worktree::delete_branch(&tree.repo, id, head).map_err(|error| error.to_string())?;
+            git::delete_branch(&tree.repo, id, head).map_err(|error| error.to_string())?;
         }
         Ok(kept)
     }

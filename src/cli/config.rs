@@ -15,10 +15,10 @@ use crate::config::flags::Flags;
 use crate::config::keys::{self, KEYS, Key};
 use crate::config::{Loaded, MAX_BYTES, Origin, schema};
 use crate::control::wire::InForce;
-use crate::daemon::reload::{self as load_config, ConfigError};
+use crate::document::problem::Problems;
 use crate::domain::verdict::Change;
-use crate::source::problem::Problems;
-use crate::tui;
+use crate::reload::{self as load_config, ConfigError};
+use crate::ui;
 
 /// What standard input is called in messages.
 const STDIN: &str = "<stdin>";
@@ -147,7 +147,7 @@ async fn diff(context: &Context, json: bool) -> Result<ExitCode, CliError> {
     } else if changes.is_empty() {
         print_line(&format!("none: generation {} is what the file says", in_force.generation))?;
     } else {
-        let lines: String = changes.iter().map(|change| format!("{}\n", tui::config::shown(change))).collect();
+        let lines: String = changes.iter().map(|change| format!("{}\n", ui::config::shown(change))).collect();
         print(format!("in force (generation {}) -> on disk\n{lines}", in_force.generation).as_bytes())?;
     }
     Ok(0)

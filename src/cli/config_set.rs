@@ -8,11 +8,11 @@ use super::config::known_key;
 use super::{CliError, Context, ExitCode, FAILED, USAGE, print_json, print_line};
 use crate::config::edit::{self, EditError};
 use crate::config::flags::Flags;
-use crate::daemon::reload;
-use crate::decide::settle::Writer;
-use crate::host::config_file::{self, ReplaceError, Stamp};
-use crate::host::files;
-use crate::tui;
+use crate::reload;
+use crate::reload::file::{self, ReplaceError, Stamp};
+use crate::reload::settle::Writer;
+use crate::system::files;
+use crate::ui;
 
 /// How long a program that writes the file is waited for.
 const WRITER: Duration = Duration::from_secs(5);
@@ -54,7 +54,7 @@ pub(super) fn set(context: &Context, name: &str, raw: &str, output: Output) -> R
     let new = key.get(&after.config).to_string();
     let written = edited.as_bytes() != bytes;
     if written {
-        config_file::replace(&path, &stamp, edited.as_bytes()).map_err(|error| {
+        file::replace(&path, &stamp, edited.as_bytes()).map_err(|error| {
             let plain = CliError::new(FAILED, error.to_string());
             match &error {
                 ReplaceError::Changed { .. } => plain.hint("look at what it says now, then say it again"),
@@ -82,7 +82,7 @@ pub(super) fn set(context: &Context, name: &str, raw: &str, output: Output) -> R
         (true, Some(old)) => {
             let change =
                 crate::domain::verdict::Change { key: key.name.to_owned(), old, new, takes_effect: key.takes_effect };
-            print_line(tui::config::shown(&change).trim_start())?;
+            print_line(ui::config::shown(&change).trim_start())?;
         }
         (true, None) => print_line(&format!("{}: {new}", key.name))?,
     }

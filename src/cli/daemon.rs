@@ -8,9 +8,9 @@ use super::{
 };
 use crate::config::flags::Flags;
 use crate::daemon::boot::{BootError, Seat};
-use crate::daemon::reload;
-use crate::host::logs::{self, Target};
-use crate::host::process;
+use crate::process;
+use crate::reload;
+use crate::system::logs::{self, Target};
 
 /// `boi daemon`.
 pub(super) fn carry_out(context: Context, command: Daemon) -> Result<ExitCode, CliError> {

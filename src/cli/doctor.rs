@@ -17,7 +17,7 @@ use super::args::Doctor as Asked;
 use super::backend;
 use super::{CliError, Context, ExitCode, FAILED, plural, print, print_json};
 use crate::daemon::boot;
-use crate::host::paths::Home;
+use crate::system::paths::Home;
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -2,10 +2,11 @@
 
 use super::{BAD_CONFIG, CliError, Context, ExitCode, FAILED};
 use crate::config::flags::Flags;
-use crate::daemon::{boot, reload};
+use crate::daemon::boot;
 use crate::domain::view::DaemonView;
-use crate::host::process::command::CommandDir;
-use crate::host::store::SqliteStore;
+use crate::process::command::CommandDir;
+use crate::queue::SqliteStore;
+use crate::reload;
 
 /// Refuses to begin a daemon that could not, or that would leave the specs of another queue alone. `Err` has the exit
 /// code of a refusal that was said already. `old`: the daemon whose place it takes.

@@ -6,7 +6,9 @@ use serde_json::json;
 
 use super::{CliError, Context, ExitCode, FAILED, handover, print_json, print_line, service};
 use crate::config::flags::Flags;
-use crate::host::{files, paths, process, unit};
+use crate::process;
+use crate::service::unit;
+use crate::system::{files, paths};
 
 /// The name of systemd's unit.
 pub(super) const SERVICE: &str = "boi.service";

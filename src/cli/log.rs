@@ -8,15 +8,15 @@ use std::time::Duration;
 use super::args::Log;
 use super::backend::{self, Backend};
 use super::{CliError, Context, ExitCode, FAILED, USAGE, block_on, print};
-use crate::decide::agent::describe;
-use crate::decide::text;
+use crate::agents::describe;
 use crate::domain::attempt::{SpecStatus, Step, TaskStatus};
 use crate::domain::spec::{Action, Spec};
+use crate::domain::text;
 use crate::domain::view::SpecView;
-use crate::host::files;
-use crate::host::paths::Home;
-use crate::host::process::command::CommandDir;
-use crate::host::store::{CommandRow, Filter, Store};
+use crate::process::command::CommandDir;
+use crate::queue::{CommandRow, Filter, Store};
+use crate::system::files;
+use crate::system::paths::Home;
 
 /// How often a growing output is read.
 const LOOK_EVERY: Duration = Duration::from_millis(150);
@@ -160,7 +160,7 @@ fn nothing(spec: &Spec, asked: &Log, rows: &[CommandRow], view: &SpecView) -> Re
 }
 
 fn unknown(asked: &Log) -> CliError {
-    crate::host::store::StoreError::Unknown(asked.id.clone()).into()
+    crate::queue::StoreError::Unknown(asked.id.clone()).into()
 }
 
 /// The commands that were asked for: by default those of the current try.

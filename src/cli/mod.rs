@@ -28,11 +28,11 @@ use self::args::{Arguments, Command};
 use crate::control::client::ClientError;
 use crate::control::wire::RefusalCode;
 use crate::daemon::boot::BootError;
-use crate::daemon::reload::ConfigError;
-use crate::host::paths::{self, Home, HomeError};
-use crate::host::process::limits;
-use crate::host::store::StoreError;
-use crate::source::problem::{ProblemReport, Problems};
+use crate::document::problem::{ProblemReport, Problems};
+use crate::process::limits;
+use crate::queue::StoreError;
+use crate::reload::ConfigError;
+use crate::system::paths::{self, Home, HomeError};
 
 /// It was not done, or a spec failed.
 const FAILED: u8 = 1;

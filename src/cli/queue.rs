@@ -8,7 +8,7 @@ use super::{CliError, Context, ExitCode, FAILED, USAGE, block_on, plural, print_
 use crate::domain::attempt::SpecStatus;
 use crate::domain::id::SpecId;
 use crate::domain::view::SpecView;
-use crate::host::store::{Canceled, Filter, Store};
+use crate::queue::{Canceled, Filter, Store};
 use crate::spec::PRIORITIES;
 
 /// `boi dispatch`.

@@ -12,9 +12,9 @@ use super::{CliError, Context, ExitCode, FAILED, GAVE_UP, NO_DAEMON, print, prin
 use crate::daemon::boot;
 use crate::domain::verdict::{ReloadOutcome, Verdict};
 use crate::domain::view::{ConfigView, StatusView};
-use crate::host::process;
-use crate::host::store::Filter;
-use crate::tui::config;
+use crate::process;
+use crate::queue::Filter;
+use crate::ui::config;
 
 /// How long the verdict is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -11,15 +11,16 @@ use super::args::Run;
 use super::backend::{self, Backend, LOOK_AGAIN};
 use super::{BAD_CONFIG, CliError, Context, ExitCode, FAILED, INTERRUPTED, block_on_daemon, print, print_json, specs};
 use crate::daemon::boot::{self, Running, Seat};
-use crate::daemon::{Event, Leaving, reload};
+use crate::daemon::{Event, Leaving};
 use crate::domain::attempt::SpecStatus;
 use crate::domain::id::SpecId;
 use crate::domain::outcome::Delivery;
 use crate::domain::view::{SpecView, StatusView};
-use crate::host::logs::{self, Target};
-use crate::host::store::{Filter, Store};
-use crate::tui::progress::Progress;
-use crate::tui::report;
+use crate::queue::{Filter, Store};
+use crate::reload;
+use crate::system::logs::{self, Target};
+use crate::ui::progress::Progress;
+use crate::ui::report;
 
 /// How long a daemon that has gone away is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -220,9 +221,9 @@ fn conclude(context: &Context, status: &StatusView, json: bool) -> Result<ExitCo
 mod tests {
     use super::*;
     use crate::domain::spec::{Action, Deliver, Spec, Task};
-    use crate::host::clock;
-    use crate::host::paths::Home;
-    use crate::host::store::{Access, SqliteStore};
+    use crate::queue::{Access, SqliteStore};
+    use crate::system::clock;
+    use crate::system::paths::Home;
 
     #[tokio::test(start_paused = true)]
     async fn following_a_daemon_that_does_not_come_back_ends_with_the_reason() {

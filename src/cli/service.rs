@@ -18,14 +18,15 @@ use crate::config::flags::Flags;
 use crate::control::client::Client;
 use crate::control::wire::{GIVE_UP, Leave};
 use crate::daemon::boot::{self, Seat};
-use crate::daemon::{Event, Leaving, reload};
+use crate::daemon::{Event, Leaving};
 use crate::domain::attempt::SpecStatus;
 use crate::domain::id::SpecId;
 use crate::domain::view::{DaemonView, SpecView, StatusView};
-use crate::host::logs::{self, Target};
-use crate::host::process::{self, background, tool};
-use crate::host::store::{Access, Filter, SqliteStore, Store};
-use crate::tui::report;
+use crate::process::{self, background, tool};
+use crate::queue::{Access, Filter, SqliteStore, Store};
+use crate::reload;
+use crate::system::logs::{self, Target};
+use crate::ui::report;
 
 /// How long a daemon may take to listen.
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
@@ -223,7 +224,7 @@ pub(super) async fn show(context: &Context, json: bool) -> Result<ExitCode, CliE
         let role = report::role(daemon);
         print_line(&format!("runs: pid {}, version {}, since {}{role}", daemon.pid, daemon.version, daemon.since))?;
     }
-    for line in crate::tui::config::status(&status.config, true, context.color) {
+    for line in crate::ui::config::status(&status.config, true, context.color) {
         print_line(&line)?;
     }
     if let Some(reason) = &status.store.reason {

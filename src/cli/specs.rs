@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::{CliError, USAGE};
+use crate::document::problem::{Problem, Problems};
 use crate::domain::attempt::SpecStatus;
 use crate::domain::id::SpecId;
 use crate::domain::spec::{Base, Deliver, Repo, Spec};
-use crate::host::store::{Filter, Store, StoreError};
-use crate::host::{files, paths, worktree};
-use crate::source::problem::{Problem, Problems};
+use crate::git;
+use crate::queue::{Filter, Store, StoreError};
 use crate::spec::{self, Draft, MAX_BYTES};
+use crate::system::{files, paths};
 
 /// Reads spec files. `queue`: where the specs they wait for are looked up.
 pub(super) fn load(paths: &[PathBuf], queue: Option<&dyn Store>) -> Result<Vec<Spec>, CliError> {
@@ -88,7 +89,7 @@ fn no_base(queue: Option<&dyn Store>, id: &SpecId, toplevel: &Path) -> Option<St
     let Some(other) = other.repo else {
         return Some(format!("{id} works in no repository, so it has no branch to start from"));
     };
-    match worktree::same_repository(&other.path, toplevel) {
+    match git::same_repository(&other.path, toplevel) {
         Ok(true) => None,
         Ok(false) => Some(format!("{id} works in another repository, {}", other.path.display())),
         Err(error) => Some(format!("the repository of {id} cannot be looked at: {error}")),
@@ -99,14 +100,12 @@ fn no_base(queue: Option<&dyn Store>, id: &SpecId, toplevel: &Path) -> Option<St
 fn repository(draft: &Draft, folder: &Path, queue: Option<&dyn Store>) -> Result<Option<Repo>, Problem> {
     let Some(named) = &draft.repo else { return Ok(None) };
     let path = folder.join(paths::expand_tilde(Path::new(&named.value)));
-    let found = worktree::inspect(&path).map_err(|refusal| draft.problem_at(named, refusal.to_string(), None))?;
+    let found = git::inspect(&path).map_err(|refusal| draft.problem_at(named, refusal.to_string(), None))?;
     let base = match &draft.base {
         None => Base::Revision(found.default_base),
         Some(base) => {
             let wrong = match &base.value {
-                Base::Revision(name) => {
-                    worktree::resolve_base(&found.toplevel, name).err().map(|error| error.to_string())
-                }
+                Base::Revision(name) => git::resolve_base(&found.toplevel, name).err().map(|error| error.to_string()),
                 Base::Spec(id) => no_base(queue, id, &found.toplevel),
             };
             if let Some(message) = wrong {
@@ -116,7 +115,7 @@ fn repository(draft: &Draft, folder: &Path, queue: Option<&dyn Store>) -> Result
         }
     };
     if let (Deliver::Merge, Base::Revision(name)) = (draft.deliver(), &base)
-        && !worktree::is_branch(&found.toplevel, name)
+        && !git::is_branch(&found.toplevel, name)
     {
         let message = format!("`deliver = \"merge\"` needs a base that is a local branch, and `{name}` is none");
         let hint = Some("name a branch in `base`".to_owned());

@@ -6,9 +6,9 @@ use super::args::Status;
 use super::backend::{Backend, LOOK_AGAIN};
 use super::{CliError, Context, ExitCode, NO_DAEMON, block_on, print, print_json};
 use crate::domain::attempt::SpecStatus;
-use crate::host::store::Filter;
-use crate::host::{clock, terminal};
-use crate::tui::report;
+use crate::queue::Filter;
+use crate::system::{clock, terminal};
+use crate::ui::report;
 
 /// How long another daemon is looked for when the watched one has gone away: a restart takes less.
 const PATIENCE: Duration = Duration::from_secs(5);

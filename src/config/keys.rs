@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::Config;
+use crate::document::closest;
 use crate::domain::verdict::TakesEffect;
-use crate::source::closest;
 use crate::spec::TIMEOUT_MINUTES;
 
 /// One key of the configuration.

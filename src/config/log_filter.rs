@@ -1,7 +1,7 @@
 //! Whether a text is plausible as a tracing filter directive. The host's subscriber has the last word; this finds what it
 //! would take without a complaint and then log nothing: a level with a typo is a target to it.
 
-use crate::source::{closest, quoted};
+use crate::document::{closest, quoted};
 
 const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
 

@@ -20,9 +20,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::source;
-use crate::source::document::Document;
-use crate::source::problem::{Problem, Problems};
+use crate::document;
+use crate::document::document::Document;
+use crate::document::problem::{Problem, Problems};
 use flags::Flags;
 use keys::Key;
 
@@ -182,7 +182,7 @@ pub enum Origin {
 /// Reads a configuration; an empty file means all defaults. `name` is what problems call the file. The daemon and
 /// `boi config check` share it.
 pub fn parse(name: &str, bytes: &[u8], outside: &Outside) -> Result<Loaded, Problems> {
-    source::read(name, bytes, MAX_BYTES, |document, root, faults| Some(read::read(document, root, faults, outside)))
+    document::read(name, bytes, MAX_BYTES, |document, root, faults| Some(read::read(document, root, faults, outside)))
 }
 
 /// What the host says of values.

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use super::keys::{KEYS, Kind, Value};
 use super::{Config, Loaded, Outside, log_filter};
-use crate::source::Located;
-use crate::source::document::Document;
-use crate::source::problem::Problem;
-use crate::source::section::{Faults, Section};
+use crate::document::Located;
+use crate::document::document::Document;
+use crate::document::problem::Problem;
+use crate::document::section::{Faults, Section};
 
 /// Reads the whole file.
 pub(super) fn read(document: &Document, root: &Section<'_>, faults: &mut Faults, outside: &Outside) -> Loaded {

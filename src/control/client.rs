@@ -19,8 +19,8 @@ use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::wire::{GIVE_UP, Refusal, RefusalCode};
-use crate::host::paths::ShortPath;
-use crate::host::process;
+use crate::process;
+use crate::system::paths::ShortPath;
 
 /// After so long without an answer it is looked whether the daemon answers at all.
 const QUIET: Duration = Duration::from_secs(3);

@@ -25,8 +25,8 @@ use tracing::warn;
 use super::wire::{Ask, CancelResult, Cleaned, Dispatch, Ids, InForce, Leave, Pause, Refusal, RefusalCode, Told};
 use crate::domain::id::SpecId;
 use crate::domain::view::StatusView;
-use crate::host::paths;
-use crate::host::store::{Canceled, Filter, Store, StoreError};
+use crate::queue::{Canceled, Filter, Store, StoreError};
+use crate::system::paths;
 
 /// The largest request: more specs than anybody writes by hand.
 const LARGEST: usize = 256 << 20;

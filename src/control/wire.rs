@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::id::SpecId;
 use crate::domain::spec::Spec;
 use crate::domain::view::StatusView;
-use crate::host::store::{Canceled, Filter};
+use crate::queue::{Canceled, Filter};
 
 /// Who asks for something gives up a daemon that has not answered anything for so long, or whose queue has not.
 pub const GIVE_UP: Duration = Duration::from_secs(30);

@@ -23,19 +23,19 @@ use tracing::{error, info, warn};
 
 use super::handle::{Handle, Shared};
 use super::health::Ground;
-use super::reload::{Asker, Booted, Judge, Outlets, Reloader};
 use super::worker::Workers;
 use super::{Daemon, Event, Leaving};
 use crate::config::HotConfig;
 use crate::control::server;
 use crate::domain::id::SpecId;
 use crate::domain::view::{ConfigView, Counts};
-use crate::host::files;
-use crate::host::logs::LogFilter;
-use crate::host::paths::Home;
-use crate::host::process::cgroup;
-use crate::host::service;
-use crate::host::store::{Access, SqliteStore, Store, StoreError};
+use crate::process::cgroup;
+use crate::queue::{Access, SqliteStore, Store, StoreError};
+use crate::reload::{Asker, Booted, Judge, Outlets, Reloader};
+use crate::service;
+use crate::system::files;
+use crate::system::logs::LogFilter;
+use crate::system::paths::Home;
 
 /// How long a starting daemon waits for a command line that is writing to the queue.
 const PATIENCE: Duration = Duration::from_secs(2);

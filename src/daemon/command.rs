@@ -14,14 +14,14 @@ use tracing::{info, warn};
 
 use super::Order;
 use super::handle::Shared;
-use crate::decide::agent::transcript::{Reading, Transcript};
+use crate::agents::transcript::{Reading, Transcript};
 use crate::decide::recover::{self, Evidence, Verdict};
 use crate::domain::command::{Identity, Request};
 use crate::domain::outcome::{CommandEnd, EndCause};
-use crate::host::process::command::{CommandDir, Supervisor};
-use crate::host::process::together::Signalled;
-use crate::host::process::{self, tree};
-use crate::host::{clock, failpoint, files};
+use crate::process::command::{CommandDir, Supervisor};
+use crate::process::together::Signalled;
+use crate::process::{self, tree};
+use crate::system::{clock, failpoint, files};
 
 /// A supervisor that holds its lock and has not recorded itself yet is looked at again after this long.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -395,7 +395,7 @@ mod tests {
     use super::*;
     use crate::domain::verdict::ReloadOutcome;
     use crate::domain::view::ConfigView;
-    use crate::host::process::cgroup::{self, Cgroup};
+    use crate::process::cgroup::{self, Cgroup};
 
     fn who(pid: i32) -> Identity {
         Identity { pid, start_time: 1, boot_id: String::new() }

@@ -8,8 +8,8 @@ use crate::control::wire::{Cleaned, GIVE_UP, InForce, Leave};
 use crate::domain::id::SpecId;
 use crate::domain::spec::Spec;
 use crate::domain::view::StatusView;
-use crate::host::clock;
-use crate::host::store::{Canceled, Filter, StoreError};
+use crate::queue::{Canceled, Filter, StoreError};
+use crate::system::clock;
 
 impl Control for Handle {
     async fn dispatch(&self, specs: Vec<Spec>) -> Result<Vec<SpecId>, StoreError> {

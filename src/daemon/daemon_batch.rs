@@ -16,8 +16,8 @@ use crate::domain::id::SpecId;
 use crate::domain::spec::{Action, Deliver, Spec, Task};
 use crate::domain::verdict::ReloadOutcome;
 use crate::domain::view::ConfigView;
-use crate::host::clock;
-use crate::host::store::{Access, Claimed, Fence, Filter, SqliteStore, Store, StoreError};
+use crate::queue::{Access, Claimed, Fence, Filter, SqliteStore, Store, StoreError};
+use crate::system::clock;
 
 /// Notes what is spawned and when; a spec titled `broken` cannot be spawned.
 struct Notes {

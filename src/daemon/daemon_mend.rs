@@ -9,8 +9,8 @@ use super::{Event, Leaving, Order, WorkerEnd};
 use crate::config::{Config, HotConfig, WorkerConfig};
 use crate::domain::attempt::{Ending, Position, SpecStatus, Step};
 use crate::domain::id::SpecId;
-use crate::host::clock;
-use crate::host::store::{Claimed, Filter, Occupied, Store, StoreError};
+use crate::queue::{Claimed, Filter, Occupied, Store, StoreError};
+use crate::system::clock;
 
 fn config() -> Config {
     Config { max_workers: 4, spawn_jitter_ms: [0, 0], ..Config::default() }

@@ -17,8 +17,8 @@ use crate::domain::attempt::SpecStatus;
 use crate::domain::id::SpecId;
 use crate::domain::time::Timestamp;
 use crate::domain::view::{ConfigView, Counts, DaemonView, SlotsView, StatusView, StoreView};
-use crate::host::clock;
-use crate::host::store::{Canceled, Filter, Store, StoreError};
+use crate::queue::{Canceled, Filter, Store, StoreError};
+use crate::system::clock;
 
 /// A queue that has not answered for so long does not work: longer than a busy disk takes.
 const SILENT: Duration = Duration::from_secs(3);

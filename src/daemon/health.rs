@@ -20,9 +20,9 @@ use tokio::time::Instant;
 use tracing::{error, info};
 
 use super::{Daemon, Leaving, Spawn};
-use crate::host::clock;
-use crate::host::paths::Home;
-use crate::host::store::StoreError;
+use crate::queue::StoreError;
+use crate::system::clock;
+use crate::system::paths::Home;
 
 /// A home that is away for so long does not come back: who moves it back by then has moved nothing.
 const GONE_FOR_GOOD: Duration = Duration::from_secs(10);

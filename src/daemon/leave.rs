@@ -10,8 +10,8 @@ use tracing::{error, info};
 use super::{Daemon, Ended, Leaving, Order, Spawn, Waiting};
 use crate::domain::attempt::{Ending, Intent};
 use crate::domain::id::SpecId;
-use crate::host::clock;
-use crate::host::store::{Fence, GiveBack, Store, StoreError};
+use crate::queue::{Fence, GiveBack, Store, StoreError};
+use crate::system::clock;
 
 impl<S: Spawn> Daemon<S> {
     /// Ends a spec whose wish is in the store.

@@ -12,8 +12,8 @@ use super::{Daemon, Ended, Leaving, Spawn, WorkerEnd};
 use crate::decide::retry;
 use crate::domain::attempt::{Intent, Position};
 use crate::domain::id::SpecId;
-use crate::host::clock;
-use crate::host::store::{Claimed, Fence, GiveBack, StoreError};
+use crate::queue::{Claimed, Fence, GiveBack, StoreError};
+use crate::system::clock;
 
 impl<S: Spawn> Daemon<S> {
     /// Makes everything that runs in the store somebody's here. What was claimed and never started waits for its turn,

@@ -22,7 +22,6 @@ pub mod handle;
 mod health;
 mod leave;
 mod mend;
-pub mod reload;
 mod tree;
 pub mod worker;
 
@@ -47,8 +46,8 @@ use crate::decide::pace::Pace;
 use crate::decide::tick::{self, Bound, Decision};
 use crate::domain::attempt::Intent;
 use crate::domain::id::SpecId;
-use crate::host::store::{Claimed, Fence, Store, StoreError};
-use crate::host::{clock, failpoint};
+use crate::queue::{Claimed, Fence, Store, StoreError};
+use crate::system::{clock, failpoint};
 
 /// How long a loop rests whose database does not work.
 const REST: Duration = Duration::from_secs(1);

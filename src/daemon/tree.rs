@@ -10,9 +10,9 @@ use crate::decide::step::Event;
 use crate::domain::attempt::{Laying, Position};
 use crate::domain::outcome::Failure;
 use crate::domain::spec::{Base, Repo};
-use crate::host::store::Claimed;
-use crate::host::worktree::{self, Error, LandError, Mended, MergeError, Plan, PlanError, Worktree, WorktreeLock};
-use crate::host::{clock, failpoint, files};
+use crate::git::{self, Error, LandError, Mended, MergeError, Plan, PlanError, Worktree, WorktreeLock};
+use crate::queue::Claimed;
+use crate::system::{clock, failpoint, files};
 
 /// A git step that fails so often in a row does not fail for a passing reason.
 const PASSING: u32 = 6;
@@ -105,13 +105,13 @@ impl Tree {
         let mut kept = Vec::new();
         match (&position.head, laying) {
             (Some(head), Laying::Clean) => {
-                kept = worktree::rewind(&at, head, label).map_err(|error| self.broken(error))?;
+                kept = git::rewind(&at, head, label).map_err(|error| self.broken(error))?;
             }
             (Some(_), Laying::AsItIs) => {}
             (None, _) => self.refuse_foreign_branch(worktree, &origin)?,
         }
         let base = position.head.as_ref().unwrap_or(&origin);
-        let laid = worktree::prepare(&at, base, laying, label).map_err(|error| self.broken(error))?;
+        let laid = git::prepare(&at, base, laying, label).map_err(|error| self.broken(error))?;
         kept.extend(laid.kept);
         // After a stop the branch may already stand where the step that goes on will put it.
         let head = match laying {
@@ -124,9 +124,9 @@ impl Tree {
     fn resolve(&self, worktree: &Worktree, repo: &Repo) -> Result<String, Broken> {
         match &repo.base {
             Base::Revision(name) => {
-                worktree::resolve_base(&worktree.repo, name).map_err(|error| Broken::ForGood(error.to_string()))
+                git::resolve_base(&worktree.repo, name).map_err(|error| Broken::ForGood(error.to_string()))
             }
-            Base::Spec(id) => match worktree::branch_head(&worktree.repo, id).map_err(|error| self.broken(error))? {
+            Base::Spec(id) => match git::branch_head(&worktree.repo, id).map_err(|error| self.broken(error))? {
                 Some(head) => Ok(head),
                 None => Err(Broken::ForGood(format!("its base, branch {}, is not in the repository", id.branch()))),
             },
@@ -135,7 +135,7 @@ impl Tree {
 
     /// A branch of the spec's name that boi did not make just now is somebody's work.
     fn refuse_foreign_branch(&self, worktree: &Worktree, origin: &str) -> Result<(), Broken> {
-        match worktree::branch_head(&worktree.repo, &worktree.spec).map_err(|error| self.broken(error))? {
+        match git::branch_head(&worktree.repo, &worktree.spec).map_err(|error| self.broken(error))? {
             Some(head) if head != origin => Err(Broken::ForGood(format!(
                 "the repository has a branch {} already, which is not this spec's: rename it, then `boi retry {}`",
                 worktree.spec.branch(),
@@ -151,10 +151,10 @@ impl Tree {
             return Ok(Captured { event: Event::Captured { candidate: None }, kept: vec![] });
         };
         let at = self.lock(worktree)?;
-        match worktree::capture(&at, head, message, label) {
+        match git::capture(&at, head, message, label) {
             Ok(captured) => Ok(Captured { event: Event::Captured { candidate: captured.commit }, kept: captured.kept }),
             Err(error @ Error::NestedRepository { .. }) => Ok(not_captured(error.to_string())),
-            Err(Error::NoWorktree { .. }) => match worktree::prepare(&at, head, Laying::AsItIs, label) {
+            Err(Error::NoWorktree { .. }) => match git::prepare(&at, head, Laying::AsItIs, label) {
                 Ok(_) => Ok(not_captured(
                     "the worktree lost its .git, which boi needs to commit the files; it is back, and the files are as \
                      they were left: leave .git alone"
@@ -179,15 +179,15 @@ impl Tree {
         let (Some((worktree, _)), Some(head)) = (&self.git, &position.head) else { return Ok(vec![]) };
         let at = self.lock(worktree)?;
         if let Some(candidate) = candidate {
-            worktree::advance(&at, head, candidate).map_err(|error| self.broken(error))?;
+            git::advance(&at, head, candidate).map_err(|error| self.broken(error))?;
             failpoint::hit("branch.moved");
         }
         let label = format!("{label}-after-verify");
         let to = candidate.unwrap_or(head);
-        let settled = match worktree::settle(&at, to, &label) {
+        let settled = match git::settle(&at, to, &label) {
             // A verify command took the worktree's .git away.
             Err(Error::NoWorktree { .. }) => {
-                worktree::prepare(&at, to, Laying::AsItIs, &label).and_then(|_| worktree::settle(&at, to, &label))
+                git::prepare(&at, to, Laying::AsItIs, &label).and_then(|_| git::settle(&at, to, &label))
             }
             settled => settled,
         };
@@ -198,10 +198,10 @@ impl Tree {
     pub(super) fn deliver(&self, message: &str) -> Result<Event, Broken> {
         let Some((worktree, base)) = self.merging() else { return Ok(Event::Landed) };
         let at = self.lock(worktree)?;
-        match worktree::plan(&at, base) {
+        match git::plan(&at, base) {
             Ok(Plan::AlreadyMerged) => Ok(Event::Landed),
             Ok(Plan::FastForward { from, head }) => Ok(Event::Deliverable { from, head }),
-            Ok(Plan::NeedsMerge { from }) => match worktree::merge_base(&at, &from, message) {
+            Ok(Plan::NeedsMerge { from }) => match git::merge_base(&at, &from, message) {
                 Ok(head) => {
                     failpoint::hit("base.merged");
                     Ok(Event::Deliverable { from, head })
@@ -223,7 +223,7 @@ impl Tree {
     pub(super) fn land(&self, from: &str, head: &str) -> Result<Event, Broken> {
         let Some((worktree, base)) = self.merging() else { return Ok(Event::Landed) };
         let at = self.lock(worktree)?;
-        match worktree::fast_forward(&at, base, from, head) {
+        match git::fast_forward(&at, base, from, head) {
             Ok(()) => {
                 failpoint::hit("base.moved");
                 Ok(Event::Landed)
@@ -239,7 +239,7 @@ impl Tree {
         match &self.git {
             Some((worktree, _)) => {
                 let at = self.lock(worktree)?;
-                let kept = worktree::remove(&at, "leftover").map_err(|error| self.broken(error))?;
+                let kept = git::remove(&at, "leftover").map_err(|error| self.broken(error))?;
                 Ok(Removed { kept, gone: true })
             }
             None => Ok(Removed { kept: vec![], gone: std::fs::remove_dir(&self.path).is_ok() }),
@@ -257,7 +257,7 @@ impl Tree {
         let at = worktree.lock().map_err(|error| self.broken(error))?;
         let mut torn = self.torn.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(base) = torn.as_deref() {
-            let mended = worktree::mend(&at, base, "leftover").map_err(|error| self.broken(error))?;
+            let mended = git::mend(&at, base, "leftover").map_err(|error| self.broken(error))?;
             if mended != Mended::default() {
                 warn!(path = %self.path.display(), ?mended, "the machine went down while git wrote: mended");
             }

@@ -25,10 +25,10 @@ use crate::decide::step::{self, Change, Move, Plan};
 use crate::domain::attempt::{Ending, Position, Step, TaskStatus};
 use crate::domain::outcome::TryOutcome;
 use crate::domain::spec::Task;
-use crate::host::paths::Home;
-use crate::host::process::tree;
-use crate::host::store::{Claimed, GiveBack, Place, Store, StoreError};
-use crate::host::{clock, failpoint, files};
+use crate::process::tree;
+use crate::queue::{Claimed, GiveBack, Place, Store, StoreError};
+use crate::system::paths::Home;
+use crate::system::{clock, failpoint, files};
 
 /// How many steps of git are under way at once. Each takes a thread that may block, for as long as git takes; the store
 /// must always find one free.

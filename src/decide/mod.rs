@@ -3,12 +3,9 @@
 //! Invariant: nothing here is async, reads a clock, draws a random number or touches the outside; all of that is passed
 //! in. Decisions are values, and whoever carries one out does it idempotently.
 
-pub mod agent;
 pub mod pace;
 pub mod prompt;
 pub mod recover;
 pub mod retry;
-pub mod settle;
 pub mod step;
-pub mod text;
 pub mod tick;

@@ -1,7 +1,7 @@
 //! What an agent is told: the spec's context, the task's prompt, and from the second try on what went wrong.
 
-use crate::decide::text;
 use crate::domain::outcome::Failure;
+use crate::domain::text;
 
 /// How much of a failed command's output a prompt carries, in bytes.
 pub const OUTPUT_IN_PROMPT: usize = 16 * 1024;

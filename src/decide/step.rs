@@ -3,11 +3,11 @@
 //! The worker does what its [`Step`] says, reports what came of it as an [`Event`], and records the [`Move`] before it
 //! does anything else. Every step may be done twice: a crash between doing and recording repeats it.
 
-use crate::decide::agent::{advice, exit};
-use crate::decide::text;
+use crate::agents::{advice, exit};
 use crate::domain::attempt::{Ending, Position, Step, TaskStatus};
 use crate::domain::outcome::{AgentReport, CommandEnd, Delivery, EndCause, ExitStatus, Failure, TryOutcome};
 use crate::domain::spec::{Action, Deliver, Spec};
+use crate::domain::text;
 
 /// How often a base may move away under a delivery before it is given up: each time somebody else has delivered.
 const DELIVERY_ROUNDS: u32 = 100;

@@ -10,6 +10,7 @@ pub mod command;
 pub mod id;
 pub mod outcome;
 pub mod spec;
+pub mod text;
 pub mod time;
 pub mod verdict;
 pub mod view;

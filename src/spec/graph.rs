@@ -3,9 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
-use crate::source::problem::Problem;
-use crate::source::section::Faults;
-use crate::source::{Located, closest, quoted};
+use crate::document::problem::Problem;
+use crate::document::section::Faults;
+use crate::document::{Located, closest, quoted};
 
 /// How many cycles are reported at a time, and how many tasks of one are named.
 const MOST_CYCLES: usize = 10;

@@ -15,11 +15,11 @@ mod top;
 
 use std::ops::RangeInclusive;
 
+use crate::document::document::Document;
+use crate::document::problem::{Problem, Problems};
+use crate::document::{self, Located};
 use crate::domain::id::SpecId;
 use crate::domain::spec::{Base, Deliver, Repo, Spec, Task};
-use crate::source::document::Document;
-use crate::source::problem::{Problem, Problems};
-use crate::source::{self, Located};
 
 /// The largest spec file that is read.
 pub const MAX_BYTES: usize = 8 << 20;
@@ -54,12 +54,12 @@ pub struct Draft {
 
 /// Reads a spec. `name` is what problems call the file.
 pub fn parse(name: &str, bytes: &[u8]) -> Result<Draft, Problems> {
-    source::read(name, bytes, MAX_BYTES, top::read)
+    document::read(name, bytes, MAX_BYTES, top::read)
 }
 
 /// What is wrong with a spec file of `bytes` bytes, which are more than are read.
 pub fn too_large(name: &str, bytes: u64) -> Problems {
-    source::document::larger(name, bytes, MAX_BYTES)
+    document::document::larger(name, bytes, MAX_BYTES)
 }
 
 impl Draft {

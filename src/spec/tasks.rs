@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use super::{TIMEOUT_MINUTES, graph, top};
+use crate::document::problem::Problem;
+use crate::document::section::{Faults, Section};
+use crate::document::{Located, quoted};
 use crate::domain::spec::{Action, Task};
-use crate::source::problem::Problem;
-use crate::source::section::{Faults, Section};
-use crate::source::{Located, quoted};
 
 /// What can be set.
 pub(super) const FIELDS: &[&str] = &["id", "title", "prompt", "run", "needs", "verify", "timeout_minutes"];

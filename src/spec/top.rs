@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use super::{AGENTS, Draft, PRIORITIES, tasks};
+use crate::document::document::Document;
+use crate::document::problem::Problem;
+use crate::document::section::{Faults, Section};
+use crate::document::{Located, closest, quoted};
 use crate::domain::id::SpecId;
 use crate::domain::spec::{Base, DEFAULT_AGENT, DEFAULT_PRIORITY, Deliver};
-use crate::source::document::Document;
-use crate::source::problem::Problem;
-use crate::source::section::{Faults, Section};
-use crate::source::{Located, closest, quoted};
 
 /// What can be set.
 pub(super) const FIELDS: &[&str] =

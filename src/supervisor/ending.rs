@@ -10,9 +10,9 @@ use rustix::process::{self as kernel, Signal, WaitOptions, WaitStatus};
 use super::watch::Watch;
 use crate::domain::command::Request;
 use crate::domain::outcome::{CommandEnd, EndCause, ExitStatus};
-use crate::host::clock;
-use crate::host::process::cgroup::Cgroup;
-use crate::host::process::{together, tree};
+use crate::process::cgroup::Cgroup;
+use crate::process::{together, tree};
+use crate::system::clock;
 
 /// Between two rounds of KILL: what was forked meanwhile is found in the next.
 const KILL_EVERY: Duration = Duration::from_millis(20);

@@ -30,10 +30,11 @@ use std::process::{Command, ExitCode, Stdio};
 
 use crate::domain::command::{Identity, RECORDS, Request, Started};
 use crate::domain::outcome::{CommandEnd, EndCause};
-use crate::host::process::cgroup::{self, Cgroup};
-use crate::host::process::command::{CommandDir, SUPERVISE};
-use crate::host::process::{limits, tree};
-use crate::host::{clock, failpoint, files, paths, process};
+use crate::process;
+use crate::process::cgroup::{self, Cgroup};
+use crate::process::command::{CommandDir, SUPERVISE};
+use crate::process::{limits, tree};
+use crate::system::{clock, failpoint, files, paths};
 
 /// Whether the program was called to be a supervisor, and on which folder.
 pub fn asked(mut arguments: impl Iterator<Item = std::ffi::OsString>) -> Option<CommandDir> {

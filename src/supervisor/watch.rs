@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
 
 use crate::domain::command::Request;
-use crate::host::process::command::CommandDir;
+use crate::process::command::CommandDir;
 
 /// While output grows, its size is looked at this often.
 const LOOK_EVERY: Duration = Duration::from_millis(200);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use boi::decide::agent::command::command;
+use boi::agents::command::command;
 use boi::domain::outcome::TryOutcome;
 use boi::domain::time::Timestamp;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};

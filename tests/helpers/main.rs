@@ -7,8 +7,8 @@ mod fake;
 mod model_api;
 mod real;
 
-use boi::decide::agent::outcome::outcome;
-use boi::decide::agent::transcript::{Reading, Transcript};
+use boi::agents::outcome::outcome;
+use boi::agents::transcript::{Reading, Transcript};
 use boi::domain::outcome::{AgentReport, CommandEnd, EndCause, ExitStatus, TryOutcome};
 use boi::domain::time::Timestamp;
 use std::os::unix::process::ExitStatusExt;

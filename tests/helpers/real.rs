@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use boi::decide::agent::command::command;
+use boi::agents::command::command;
 use boi::domain::outcome::TryOutcome;
 use boi::domain::time::Timestamp;
 

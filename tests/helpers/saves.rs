@@ -14,9 +14,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use boi::config::flags::Flags;
 use boi::config::{Config, HotConfig};
-use boi::daemon::reload::{self, Asker, Judge, Outlets, Reloader};
 use boi::domain::verdict::Verdict;
-use boi::host::paths::Home;
+use boi::reload::{self, Asker, Judge, Outlets, Reloader};
+use boi::system::paths::Home;
 
 /// A save that is not in force after so long was missed.
 const MISSED: Duration = Duration::from_secs(8);

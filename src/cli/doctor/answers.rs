@@ -4,7 +4,7 @@ use super::Doctor;
 use crate::cli::backend::{self, Backend};
 use crate::cli::{CliError, block_on};
 use crate::domain::view::StoreView;
-use crate::host::store::Filter;
+use crate::queue::Filter;
 
 impl Doctor {
     /// Asks the daemon. Returns whether the queue may be looked at: where the daemon waits for it in vain, so would this

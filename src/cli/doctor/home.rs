@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::Doctor;
 use crate::daemon::boot;
-use crate::host::files;
-use crate::host::process::limits;
+use crate::process::limits;
+use crate::system::files;
 
 /// With less room than that, a command's end may not be recorded: bytes, and files.
 const ROOM: (u64, u64) = (64 << 20, 1000);

@@ -3,9 +3,10 @@
 use super::Doctor;
 use crate::cli::install;
 use crate::config::Config;
-use crate::daemon::reload;
-use crate::host::process::{limits, tool};
-use crate::host::{paths, worktree};
+use crate::git;
+use crate::process::{limits, tool};
+use crate::reload;
+use crate::system::paths;
 
 /// What boi's use of `git worktree` needs.
 const OLDEST_GIT: (u32, u32) = (2, 31);
@@ -32,7 +33,7 @@ impl Doctor {
             self.problem("claude-missing", [what, "claude_bin".into(), why.into(), mend.into()], None);
         }
         let why = "every spec with a `repo` needs it".to_owned();
-        match worktree::git_version() {
+        match git::git_version() {
             Err(error) => {
                 let mend = "install git, and have it on the PATH".to_owned();
                 self.problem("git-missing", [error.to_string(), "PATH".into(), why, mend], None);

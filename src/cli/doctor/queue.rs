@@ -11,10 +11,10 @@ use crate::domain::attempt::SpecStatus;
 use crate::domain::command::Identity;
 use crate::domain::id::SpecId;
 use crate::domain::view::SpecView;
-use crate::host::files;
-use crate::host::paths::Home;
-use crate::host::process::{self, together, tree};
-use crate::host::store::{Access, Filter, SqliteStore, Store, StoreError};
+use crate::process::{self, together, tree};
+use crate::queue::{Access, Filter, SqliteStore, Store, StoreError};
+use crate::system::files;
+use crate::system::paths::Home;
 
 /// How many specs one look at the queue brings.
 const PAGE: u32 = 500;

@@ -8,8 +8,8 @@ use super::queue::{Queue, name};
 use crate::domain::attempt::SpecStatus;
 use crate::domain::id::SpecId;
 use crate::domain::spec::Base;
-use crate::host::store::{Access, SqliteStore, Store};
-use crate::host::worktree::{self, Worktree};
+use crate::git::{self, Worktree};
+use crate::queue::{Access, SqliteStore, Store};
 
 impl Doctor {
     pub(super) fn look_at_repositories(&mut self, queue: &Queue) {
@@ -18,7 +18,7 @@ impl Doctor {
         repos.dedup();
         for repo in repos {
             let path = Path::new(repo);
-            match worktree::own_refs(path) {
+            match git::own_refs(path) {
                 Ok(refs) => self.look_at_refs(queue, path, &refs),
                 Err(error) => {
                     let why = "specs that work in it cannot be delivered, retried or cleaned".to_owned();
@@ -36,7 +36,7 @@ impl Doctor {
     /// Entries of worktrees of this home whose folder is gone.
     fn look_at_entries(&mut self, queue: &Queue, repo: &Path) {
         let folders = queue.tree_folders(&self.home);
-        let gone = |folder: &PathBuf| worktree::entries_without_folder(repo, folder).unwrap_or_default();
+        let gone = |folder: &PathBuf| git::entries_without_folder(repo, folder).unwrap_or_default();
         for path in folders.iter().flat_map(gone) {
             let Ok(id) = name(&path).parse::<SpecId>() else { continue };
             if queue.status(id.as_str()).is_some_and(|status| !status.is_ended()) {
@@ -52,7 +52,7 @@ impl Doctor {
             let done = move || outcome.clone().unwrap_or_else(|| Err("it was not asked for".into()));
             self.problem("worktree-entry", [what, repo.display().to_string(), why.into(), mend], Some(&done));
         }
-        let locks = folders.iter().flat_map(|folder| worktree::lock_files(repo, folder).unwrap_or_default());
+        let locks = folders.iter().flat_map(|folder| git::lock_files(repo, folder).unwrap_or_default());
         for lock in locks.collect::<BTreeSet<PathBuf>>() {
             let what = "a git that was killed left a lock".to_owned();
             let why = "git refuses to write there; boi removes those of a worktree when it next works in it".to_owned();
@@ -68,7 +68,7 @@ impl Doctor {
         let tree =
             Worktree { repo: repo.to_owned(), path: path.to_owned(), spec: id.clone(), scratch: scratch.clone() };
         let lock = tree.lock().map_err(|error| error.to_string())?;
-        let removed = worktree::remove(&lock, "leftover").map_err(|error| error.to_string());
+        let removed = git::remove(&lock, "leftover").map_err(|error| error.to_string());
         drop(lock);
         if fresh {
             // The lock's own folder is all there is.
@@ -119,5 +119,5 @@ fn is_merged(queue: &Queue, repo: &Path, id: &SpecId) -> bool {
         Base::Revision(name) => name,
         Base::Spec(other) => other.branch(),
     });
-    base.is_some_and(|base| worktree::is_merged(repo, id, &base).unwrap_or(false))
+    base.is_some_and(|base| git::is_merged(repo, id, &base).unwrap_or(false))
 }

@@ -9,14 +9,15 @@ use tracing::warn;
 use super::super::Order;
 use super::super::command::{self, Job, Ran};
 use super::{Done, Worker, WorkerError};
-use crate::decide::agent::{self, exit};
-use crate::decide::{prompt, step, text};
+use crate::agents::{self, exit};
+use crate::decide::{prompt, step};
 use crate::domain::command::{RECORDS, Request};
 use crate::domain::outcome::{AgentReport, CommandEnd, EndCause, TryOutcome};
 use crate::domain::spec::Action;
-use crate::host::process::command::CommandDir;
-use crate::host::process::{limits, tree};
-use crate::host::{clock, files, paths};
+use crate::domain::text;
+use crate::process::command::CommandDir;
+use crate::process::{limits, tree};
+use crate::system::{clock, files, paths};
 
 /// How much of a failed command's output the next prompt gets to choose from.
 const OUTPUT_TAIL: u64 = 64 * 1024;
@@ -40,7 +41,7 @@ impl Worker {
                 let program = paths::find_program(&config.claude_bin)
                     .map_or_else(|_| config.claude_bin.clone(), |path| path.to_string_lossy().into_owned());
                 let model = spec.model.as_deref();
-                let command = agent::command::command(&spec.agent, &program, &config.claude_args, model, &session);
+                let command = agents::command::command(&spec.agent, &program, &config.claude_args, model, &session);
                 let Some(command) = command else {
                     return Ok(Done::Event(step::Event::Blocked(format!("boi knows no agent `{}`", spec.agent))));
                 };
@@ -66,7 +67,7 @@ impl Worker {
         let (outcome, report) = if is_agent {
             let stderr = self.tail_of(&job.dir.errors_file())?;
             let zone = |name: &str| jiff::tz::TimeZone::get(name).ok();
-            agent::outcome::outcome(&end, &reading, &stderr, clock::now(), zone)
+            agents::outcome::outcome(&end, &reading, &stderr, clock::now(), zone)
         } else {
             (exit::command_outcome(&end), AgentReport::default())
         };

@@ -1,0 +1,353 @@
+//! What readings of the configuration come to, one after another, without threads and clocks.
+
+use std::cell::RefCell;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::sync::{Arc, Mutex, Once};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tempfile::TempDir;
+
+use super::judge::Content;
+use super::{ConfigError, Judge, Outlets, boot};
+use crate::config::flags::Flags;
+use crate::config::keys::{KEYS, Value};
+use crate::config::{Config, HotConfig, Loaded, WorkerConfig};
+use crate::domain::verdict::{ReloadOutcome, TakesEffect, Trigger, Verdict};
+use crate::domain::view::ConfigView;
+use crate::system::paths::Home;
+
+struct Scene {
+    hot: Arc<ArcSwap<HotConfig>>,
+    views: Arc<Mutex<Vec<ConfigView>>>,
+    filters: Arc<Mutex<Vec<String>>>,
+    judge: Judge,
+    /// Goes last: the judge's thread writes into it to its end.
+    dir: TempDir,
+}
+
+impl Scene {
+    fn new(text: &str) -> Scene {
+        let dir = TempDir::new().unwrap();
+        let home = Home::at(dir.path().join("boi"));
+        home.prepare().unwrap();
+        fs::write(home.config_file(), text).unwrap();
+        Scene::over(dir, &home)
+    }
+
+    fn over(dir: TempDir, home: &Home) -> Scene {
+        hear();
+        let booted = boot(home, &Flags::default()).unwrap();
+        let hot = Arc::new(ArcSwap::from_pointee(HotConfig { generation: 1, config: booted.config.clone() }));
+        let (views, filters) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+        let outlets = Outlets {
+            tell: {
+                let views = Arc::clone(&views);
+                Box::new(move |view| views.lock().unwrap().push(view.clone()))
+            },
+            set_log: {
+                let filters = Arc::clone(&filters);
+                Box::new(move |filter| {
+                    filters.lock().unwrap().push(filter.to_owned());
+                    Ok(())
+                })
+            },
+        };
+        let judge = Judge::new(home.clone(), &booted, Arc::clone(&hot), outlets);
+        Scene { hot, views, filters, judge, dir }
+    }
+
+    fn home(&self) -> Home {
+        Home::at(self.dir.path().join("boi"))
+    }
+
+    fn judge(&mut self, content: Content, trigger: Trigger) -> Verdict {
+        self.judge.judge(content, trigger, || Duration::from_micros(7));
+        self.view().verdict.unwrap()
+    }
+
+    fn saved(&mut self, text: &str) -> Verdict {
+        self.judge(Content::Bytes(text.as_bytes().to_vec()), Trigger::File)
+    }
+
+    fn view(&self) -> ConfigView {
+        self.views.lock().unwrap().last().cloned().unwrap()
+    }
+
+    fn config(&self) -> Config {
+        self.hot.load().config.clone()
+    }
+}
+
+thread_local! {
+    /// What this thread has logged since `logged` began.
+    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+struct ThisThread;
+
+impl Write for ThisThread {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        LOG.with_borrow_mut(|log| log.extend_from_slice(bytes));
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Lets each thread see what it logs. Before the first reading in any thread: `tracing` asks once per line of the
+/// source whether it is of interest, in the thread that comes there first, and one without a subscriber says no for all.
+fn hear() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let subscriber = tracing_subscriber::fmt().with_writer(|| ThisThread).with_ansi(false).finish();
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+    });
+}
+
+/// What is logged while `work` runs, in this thread.
+fn logged(work: impl FnOnce()) -> String {
+    LOG.take();
+    work();
+    String::from_utf8(LOG.take()).unwrap()
+}
+
+#[test]
+fn only_hot_fields_change_and_a_frozen_one_is_pending() {
+    let mut scene = Scene::new("max_workers = 3\nretry_count = 2\n");
+    let verdict = scene.saved("max_workers = 6\nretry_count = 9\nlog = \"debug\"\n");
+    assert_eq!((verdict.outcome, verdict.generation, verdict.attempt), (ReloadOutcome::Applied, 2, 2));
+    let config = scene.config();
+    assert_eq!((config.max_workers, config.retry_count, config.log.as_str()), (6, 2, "debug"));
+    assert_eq!(scene.hot.load().generation, 2);
+    let shown: Vec<String> =
+        verdict.changed.iter().map(|change| format!("{change} ({})", change.takes_effect)).collect();
+    assert_eq!(shown, ["max_workers: 3 -> 6 (next tick)", "log: \"info\" -> \"debug\" (at once)"]);
+    assert_eq!(scene.view().pending_restart, ["retry_count: 2 -> 9"]);
+    assert_eq!(*scene.filters.lock().unwrap(), ["debug"]);
+
+    let verdict = scene.saved("max_workers = 6\nretry_count = 2\nlog = \"debug\"\n");
+    assert_eq!((verdict.outcome, verdict.generation), (ReloadOutcome::Unchanged, 2));
+    assert!(scene.view().pending_restart.is_empty(), "put back: no longer pending");
+}
+
+#[test]
+fn a_frozen_change_alone_is_pending_and_makes_no_generation() {
+    let mut scene = Scene::new("");
+    let log = logged(|| {
+        let verdict = scene.saved("max_output_mb = 1\n");
+        assert_eq!((verdict.outcome, verdict.generation), (ReloadOutcome::Unchanged, 1));
+        assert_eq!(verdict.pending_restart[0].to_string(), "max_output_mb: 512 -> 1");
+    });
+    assert!(log.contains("pending restart: max_output_mb: 512 -> 1"), "{log}");
+    assert_eq!(scene.config().max_output_mb, 512);
+}
+
+#[test]
+fn a_frozen_key_that_is_put_back_is_said_to_need_no_restart_once_to_each() {
+    let mut scene = Scene::new("");
+    scene.saved("max_output_mb = 1\nretry_count = 9\n");
+    let back = ["max_output_mb is 512 again, as in force: it needs no restart any more"];
+    let log = logged(|| assert_eq!(scene.saved("retry_count = 9\n").notes, back));
+    assert_eq!(log.matches(back[0]).count(), 1, "{log}");
+    let mut again = || scene.judge(Content::Bytes(b"retry_count = 9\n".to_vec()), Trigger::Signal).notes;
+    let log = logged(|| assert_eq!(again(), back, "who asks is told, though the watch was first"));
+    assert!(!log.contains(back[0]), "{log}");
+    assert!(again().is_empty(), "and not again");
+    // Changed once more before anybody asked: there is nothing to tell.
+    scene.saved("");
+    scene.saved("retry_count = 8\n");
+    assert!(scene.judge(Content::Bytes(b"retry_count = 8\n".to_vec()), Trigger::Signal).notes.is_empty());
+}
+
+#[test]
+fn a_bad_file_keeps_the_old_values_and_logs_the_error_once() {
+    let mut scene = Scene::new("max_workers = 3\n");
+    let bad = "max_wokers = 6\nspawns_per_tick = 0\nlog = 5\n";
+    let log = logged(|| {
+        let verdict = scene.saved(bad);
+        assert_eq!((verdict.outcome, verdict.generation), (ReloadOutcome::Rejected, 1));
+        assert_eq!(verdict.errors.len(), 3, "{:?}", verdict.errors);
+        assert!(verdict.errors[0].contains("config.toml:1:1") && verdict.errors[0].contains("max_workers"));
+    });
+    assert!(log.contains("ERROR") && log.contains("max_wokers") && log.contains("generation 1 stays"), "{log}");
+    assert_eq!((scene.config().max_workers, scene.hot.load().generation), (3, 1));
+
+    let log = logged(|| {
+        let again = scene.judge(Content::Bytes(bad.into()), Trigger::Signal);
+        assert_eq!((again.outcome, again.attempt), (ReloadOutcome::Rejected, 3), "asked again, it is rejected again");
+    });
+    assert!(!log.contains("ERROR"), "{log}");
+
+    let fixed = scene.saved("max_workers = 3\n");
+    assert_eq!((fixed.outcome, scene.view().errors.len()), (ReloadOutcome::Unchanged, 0));
+    assert_eq!(scene.saved("max_workers = 4\n").generation, 2);
+}
+
+#[test]
+fn a_missing_file_at_sighup_gives_defaults_without_a_crash_and_alone_changes_nothing() {
+    let mut scene = Scene::new("max_workers = 3\n");
+    let missing = scene.judge(Content::Held(ReloadOutcome::Missing), Trigger::File);
+    assert_eq!((missing.outcome, missing.generation), (ReloadOutcome::Missing, 1));
+    assert_eq!(scene.config().max_workers, 3);
+    let log = logged(|| {
+        scene.judge.asked();
+        let verdict = scene.judge(Content::Bytes(Vec::new()), Trigger::Signal);
+        assert_eq!((verdict.outcome, verdict.answers), (ReloadOutcome::Applied, 1));
+        let path = scene.home().config_file();
+        assert_eq!(verdict.notes, [format!("{} is empty: the defaults are in force", path.display())]);
+        fs::remove_file(&path).unwrap();
+        let verdict = scene.judge(Content::Bytes(Vec::new()), Trigger::Signal);
+        assert_eq!(verdict.notes, [format!("no {}: the defaults are in force", path.display())]);
+    });
+    assert!(log.contains("max_workers: 3 -> 5") && log.contains("config.toml: the defaults are in force"), "{log}");
+    assert_eq!(scene.config().max_workers, Config::default().max_workers);
+}
+
+#[test]
+fn unchanged_content_makes_no_generation() {
+    let mut scene = Scene::new("max_workers = 3\n");
+    for text in ["max_workers = 3\n", "# a comment\nmax_workers = 3\n", "max_workers = 3\nspawns_per_tick = 4\n"] {
+        let verdict = scene.saved(text);
+        assert_eq!((verdict.outcome, verdict.generation), (ReloadOutcome::Unchanged, 1), "{text}");
+    }
+    assert_eq!(scene.hot.load().generation, 1);
+}
+
+#[test]
+fn an_in_flight_worker_config_is_untouched() {
+    let mut scene = Scene::new("claude_args = [\"--one\"]\n");
+    let in_flight: WorkerConfig = scene.hot.load().worker_config();
+    scene.saved("claude_args = [\"--two\"]\n");
+    scene.saved("claude_args = [\"--three\"]\n");
+    scene.saved("");
+    assert_eq!((in_flight.generation, in_flight.claude_args.as_slice()), (1, ["--one".to_owned()].as_slice()));
+    let next = scene.hot.load().worker_config();
+    assert_eq!((next.generation, next.claude_args.len()), (4, 0));
+}
+
+#[test]
+fn a_program_that_is_not_there_refuses_only_a_change_to_it() {
+    let mut scene = Scene::new("claude_bin = \"/nowhere/claude\"\n");
+    assert_eq!(scene.judge.view().warnings.len(), 1);
+    let other = scene.saved("claude_bin = \"/nowhere/claude\"\nmax_workers = 2\n");
+    assert_eq!((other.outcome, other.warnings.len()), (ReloadOutcome::Applied, 1));
+    let changed = scene.saved("claude_bin = \"/nowhere/else\"\nmax_workers = 9\n");
+    assert_eq!(changed.outcome, ReloadOutcome::Rejected);
+    assert!(changed.errors[0].contains("1:14") && changed.errors[0].contains("does not exist"), "{:?}", changed.errors);
+    assert_eq!(scene.config().max_workers, 2);
+    assert_eq!(scene.saved("claude_bin = \"/bin/sh\"\nmax_workers = 9\n").outcome, ReloadOutcome::Applied);
+}
+
+#[test]
+fn a_validator_that_breaks_down_is_a_rejection() {
+    fn breaks(_: &Path, _: &[u8], _: Option<&Config>, _: &Flags) -> Result<(Loaded, Vec<String>), ConfigError> {
+        panic!("a fault in the validator")
+    }
+    let scene = Scene::new("max_workers = 3\n");
+    let mut scene = Scene { judge: scene.judge.with_validator(breaks), ..scene };
+    let verdict = scene.saved("max_workers = 4\n");
+    assert_eq!(verdict.outcome, ReloadOutcome::Rejected);
+    assert_eq!(scene.config().max_workers, 3);
+}
+
+#[test]
+fn every_key_takes_effect_as_its_class_says() {
+    for key in KEYS {
+        let mut scene = Scene::new("");
+        let value = match (key.default(), key.name) {
+            (_, "claude_bin") => Value::Text("/bin/sh".into()),
+            (_, "log") => Value::Text("warn".into()),
+            (Value::Number(number), _) => Value::Number(if number > 100 { number - 1 } else { number + 1 }),
+            (Value::Span(_), _) => Value::Span([1, 2]),
+            (Value::Switch(on), _) => Value::Switch(!on),
+            (Value::Text(_), _) => unreachable!("{} has a case of its own", key.name),
+            (Value::Texts(_), _) => Value::Texts(vec!["-x".into()]),
+            (Value::Path(_), _) => Value::Path(Some("/elsewhere".into())),
+        };
+        let verdict = scene.saved(&format!("{} = {value}\n", key.name));
+        let frozen = key.takes_effect == TakesEffect::Restart;
+        let (changed, pending) = (verdict.changed.len(), verdict.pending_restart.len());
+        assert_eq!((changed, pending), if frozen { (0, 1) } else { (1, 0) }, "{}: {verdict:?}", key.name);
+        let expected = if frozen { key.default() } else { value };
+        assert_eq!(key.get(&scene.config()), expected, "{}", key.name);
+    }
+}
+
+#[test]
+fn a_bad_file_at_boot_means_the_last_good_one_loudly_or_none_at_all() {
+    let mut scene = Scene::new("max_workers = 3\n");
+    scene.saved("max_workers = 8\n");
+    let home = scene.home();
+    let Scene { dir, judge, .. } = scene;
+    // What it keeps is on disk when it has gone.
+    drop(judge);
+    fs::write(home.config_file(), "max_workers = \n").unwrap();
+    let degraded = boot(&home, &Flags::default()).unwrap();
+    assert_eq!(degraded.config.max_workers, 8);
+    assert!(degraded.degraded.as_ref().unwrap().contains("config.toml:1"), "{degraded:?}");
+    assert!(degraded.view().degraded);
+
+    let mut scene = Scene::over(dir, &home);
+    assert!(scene.judge.view().degraded);
+    assert_eq!(scene.saved("max_workers = 9\n").outcome, ReloadOutcome::Applied);
+    assert!(!scene.view().degraded);
+
+    let Scene { dir: _dir, judge, .. } = scene;
+    drop(judge);
+    fs::write(home.config_file(), "max_workers = \n").unwrap();
+    fs::remove_file(home.last_good_config()).unwrap();
+    assert!(boot(&home, &Flags::default()).is_err());
+    fs::remove_file(home.config_file()).unwrap();
+    assert_eq!(boot(&home, &Flags::default()).unwrap().config, Config::default());
+}
+
+#[test]
+fn the_verdict_is_recorded() {
+    let mut scene = Scene::new("");
+    let told = scene.saved("max_workers = 2\n");
+    let home = scene.home();
+    let Scene { dir: _dir, judge, .. } = scene;
+    drop(judge);
+    let recorded: Verdict = serde_json::from_slice(&fs::read(home.reload_record()).unwrap()).unwrap();
+    assert_eq!(recorded, told);
+    assert_eq!((recorded.micros, recorded.hash_on_disk.as_ref()), (7, recorded.hash_in_force.as_ref()));
+}
+
+#[test]
+fn a_reading_loop_over_many_swaps_never_sees_a_mixed_snapshot() {
+    let hot = Arc::new(ArcSwap::from_pointee(HotConfig { generation: 0, config: Config::default() }));
+    hot.store(Arc::new(HotConfig { generation: 1, config: whole(1) }));
+    let reader = {
+        let hot = Arc::clone(&hot);
+        std::thread::spawn(move || {
+            let (mut last, mut loads) = (0, 0u64);
+            while last < 10_000 {
+                let snapshot = hot.load_full();
+                let number = snapshot.config.max_workers;
+                assert_eq!(snapshot.generation, u64::from(number));
+                assert_eq!(snapshot.config, whole(number), "mixed");
+                assert!(number >= last, "an older one came back");
+                (last, loads) = (number, loads + 1);
+            }
+            loads
+        })
+    };
+    for number in 2..=10_000 {
+        hot.store(Arc::new(HotConfig { generation: u64::from(number), config: whole(number) }));
+    }
+    assert!(reader.join().unwrap() > 0);
+}
+
+fn whole(number: u32) -> Config {
+    Config {
+        max_workers: number,
+        spawns_per_tick: number,
+        tick_interval_ms: u64::from(number),
+        claude_args: vec![number.to_string()],
+        ..Config::default()
+    }
+}

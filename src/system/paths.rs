@@ -1,0 +1,434 @@
+//! Where things are. The only reader of the environment.
+//!
+//! Invariant: a home or a configuration that belongs to somebody else, or that others can write to, is refused, with the
+//! command that mends it.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::config::Paths;
+use crate::domain::id::SpecId;
+use crate::system::files;
+
+/// boi's home: `BOI_HOME`, or `~/.boi`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    root: PathBuf,
+    db: PathBuf,
+    worktrees: PathBuf,
+    logs: PathBuf,
+}
+
+/// Why a home cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum HomeError {
+    /// There is no way to tell where it is.
+    #[error("neither BOI_HOME nor HOME is set: set BOI_HOME to the folder that boi may keep its state in")]
+    Unknown,
+    /// It cannot be made or looked at.
+    #[error("cannot use {}: {source}", path.display())]
+    Io {
+        /// What.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is not a folder.
+    #[error("{} is not a directory: move it away, or set BOI_HOME to another folder", path.display())]
+    NotADirectory {
+        /// What.
+        path: PathBuf,
+    },
+    /// Somebody else owns it.
+    #[error("{} belongs to user {owner}, not to you (user {own}): run `sudo chown -R {own} '{}'`", path.display(), path.display())]
+    Foreign {
+        /// What.
+        path: PathBuf,
+        /// Its owner's uid.
+        owner: u32,
+        /// Who runs boi.
+        own: u32,
+    },
+    /// Others can change it.
+    #[error("{} can be changed by other users (mode {mode:03o}): run `chmod go-w '{}'`", path.display(), path.display())]
+    Open {
+        /// What.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+}
+
+/// The variable that names the home.
+pub const HOME: &str = "BOI_HOME";
+
+/// `BOI_HOME` as it names the same home in another folder, where it is set.
+pub fn named_home() -> Option<PathBuf> {
+    std::path::absolute(named()?).ok()
+}
+
+fn named() -> Option<PathBuf> {
+    env::var_os(HOME).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+impl Home {
+    /// The home that the environment names.
+    pub fn from_environment() -> Result<Home, HomeError> {
+        let usual = || env::var_os("HOME").filter(|value| !value.is_empty()).map(|home| Path::new(&home).join(".boi"));
+        let root = named().or_else(usual).ok_or(HomeError::Unknown)?;
+        let root = std::path::absolute(&root).map_err(|source| HomeError::Io { path: root, source })?;
+        Ok(Home::at(root))
+    }
+
+    /// The home at `root`, an absolute path.
+    pub fn at(root: PathBuf) -> Home {
+        Home { db: root.join("state/boi.db"), worktrees: root.join("worktrees"), logs: root.join("logs"), root }
+    }
+
+    /// The same home with the paths that a configuration sets; relative ones are below the home.
+    pub fn with_paths(self, paths: &Paths) -> Home {
+        let place = |set: &Option<PathBuf>, usual: PathBuf| match set {
+            Some(path) => self.root.join(expand_tilde(path)),
+            None => usual,
+        };
+        Home {
+            db: place(&paths.db, self.root.join("state/boi.db")),
+            worktrees: place(&paths.worktrees, self.root.join("worktrees")),
+            logs: place(&paths.logs, self.root.join("logs")),
+            root: self.root,
+        }
+    }
+
+    /// Makes what is not there of a daemon's home, each 0700, and refuses what is not safe.
+    pub fn prepare(&self) -> Result<(), HomeError> {
+        self.prepare_records()?;
+        make(&self.worktrees)
+    }
+
+    /// The same for a command that works without a daemon, and without the folder of the worktrees.
+    pub fn prepare_records(&self) -> Result<(), HomeError> {
+        if let Ok(metadata) = std::fs::metadata(&self.root) {
+            check(&self.root, &metadata, true)?;
+        }
+        for folder in [&self.root, &self.root.join("state"), &self.root.join("pids"), &self.attempts(), &self.logs] {
+            make(folder)?;
+        }
+        self.db.parent().map_or(Ok(()), make)?;
+        self.check()
+    }
+
+    /// Refuses a home that is not safe; one that is not there is. The configuration is held to [`check_config`] wherever
+    /// it is read: what is wrong with it is no reason to refuse a command that does not need it.
+    pub fn check(&self) -> Result<(), HomeError> {
+        match std::fs::metadata(&self.root) {
+            Ok(metadata) => check(&self.root, &metadata, true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(HomeError::Io { path: self.root.clone(), source }),
+        }
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The user's configuration.
+    pub fn config_file(&self) -> PathBuf {
+        self.root.join("config.toml")
+    }
+
+    /// The last reading of the configuration, for who looks while no daemon runs.
+    pub fn reload_record(&self) -> PathBuf {
+        self.root.join("state/reload.json")
+    }
+
+    /// The last configuration that was in force.
+    pub fn last_good_config(&self) -> PathBuf {
+        self.root.join("state/last-good.toml")
+    }
+
+    /// Locked by who changes the configuration.
+    pub fn config_lock(&self) -> PathBuf {
+        self.root.join("state/config.lock")
+    }
+
+    /// The control socket.
+    pub fn socket(&self) -> PathBuf {
+        self.root.join("boi.sock")
+    }
+
+    /// The daemon's pid, locked for as long as it lives.
+    pub fn pid_file(&self) -> PathBuf {
+        self.root.join("pids/daemon.pid")
+    }
+
+    /// The queue's database.
+    pub fn db(&self) -> &Path {
+        &self.db
+    }
+
+    /// Whether the database is where it is without a configuration that says otherwise.
+    pub fn has_usual_db(&self) -> bool {
+        self.db == self.root.join("state/boi.db")
+    }
+
+    /// Where the queue's database was when it was last opened for writing.
+    pub fn queue_record(&self) -> PathBuf {
+        self.root.join("state/queue-at")
+    }
+
+    /// The folder of the logs.
+    pub fn logs(&self) -> &Path {
+        &self.logs
+    }
+
+    /// The log of a daemon in the background.
+    pub fn log_file(&self) -> PathBuf {
+        self.logs.join("daemon.log")
+    }
+
+    /// The folder of all attempts.
+    pub fn attempts(&self) -> PathBuf {
+        self.root.join("attempts")
+    }
+
+    /// The folder of one spec's attempts.
+    pub fn spec_attempts(&self, spec: &SpecId) -> PathBuf {
+        self.attempts().join(spec.as_str())
+    }
+
+    /// The folder of one attempt.
+    pub fn attempt(&self, spec: &SpecId, attempt: u32) -> PathBuf {
+        self.spec_attempts(spec).join(attempt.to_string())
+    }
+
+    /// The folder of one command of an attempt.
+    pub fn command(&self, spec: &SpecId, attempt: u32, number: u32) -> PathBuf {
+        self.attempt(spec, attempt).join(format!("command-{number}"))
+    }
+
+    /// The folder of all working trees.
+    pub fn worktrees(&self) -> &Path {
+        &self.worktrees
+    }
+
+    /// A spec's working tree: where the queue has it `recorded`, so that another folder of working trees is only for what
+    /// has none yet.
+    pub fn worktree(&self, spec: &SpecId, recorded: Option<&str>) -> PathBuf {
+        let usual = self.worktrees.join(spec.as_str());
+        match recorded {
+            // The record is text, and a path need not be.
+            Some(recorded) if recorded != usual.to_string_lossy() => PathBuf::from(recorded),
+            _ => usual,
+        }
+    }
+}
+
+fn make(folder: &Path) -> Result<(), HomeError> {
+    files::private_dir(folder).map_err(|source| HomeError::Io { path: folder.to_owned(), source })
+}
+
+/// The home that [`Home::command`] put a command's folder in.
+pub fn home_of_command(folder: &Path) -> &Path {
+    folder.ancestors().nth(4).unwrap_or(folder)
+}
+
+/// The folders that boi made for a command, from that of all attempts down to its own.
+pub fn folders_of_command(folder: &Path) -> Vec<&Path> {
+    let mut folders: Vec<&Path> = folder.ancestors().take(4).collect();
+    folders.reverse();
+    folders
+}
+
+/// The agent's program that the environment names.
+pub fn claude_bin() -> Option<String> {
+    env::var("CLAUDE_BIN").ok().filter(|value| !value.is_empty())
+}
+
+/// A variable of the environment, for programs that boi starts.
+pub fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name)
+}
+
+/// Whether the user asked for output without colour.
+pub fn no_color() -> bool {
+    env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
+/// `path` with a leading `~` replaced by the user's home.
+pub fn expand_tilde(path: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), env::var_os("HOME")) {
+        (Ok(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => path.to_owned(),
+    }
+}
+
+/// The file that `program` names, by itself or on the PATH, if it can be executed; else why not, as in "`program` ...".
+/// Always a whole path: a relative one would be another file for everyone who looks, and in a working tree the agent's.
+pub fn find_program(program: &str) -> Result<PathBuf, String> {
+    let path = expand_tilde(Path::new(program));
+    if path.is_absolute() {
+        return match std::fs::metadata(&path) {
+            Ok(metadata) if metadata.is_dir() => Err("is a directory".to_owned()),
+            Ok(metadata) if !is_program(&metadata) => Err("is not executable".to_owned()),
+            Ok(_) => Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err("does not exist".to_owned()),
+            Err(error) => Err(format!("cannot be looked at: {error}")),
+        };
+    }
+    if program.contains('/') {
+        return Err("is a relative path, which means another file in each folder".to_owned());
+    }
+    let dirs: OsString = env::var_os("PATH").unwrap_or_default();
+    let mut files = env::split_paths(&dirs).filter(|dir| dir.is_absolute()).map(|dir| dir.join(program));
+    files
+        .find(|file| std::fs::metadata(file).is_ok_and(|metadata| is_program(&metadata)))
+        .ok_or_else(|| "is not a program on the PATH".to_owned())
+}
+
+fn is_program(metadata: &Metadata) -> bool {
+    metadata.is_file() && metadata.mode() & 0o111 != 0
+}
+
+/// A path that fits into a socket's address, which has room for about 100 bytes.
+#[derive(Debug)]
+pub struct ShortPath {
+    path: PathBuf,
+    _dir: Option<std::fs::File>,
+}
+
+impl ShortPath {
+    /// `path`, or the same file through an open descriptor of its folder when it is too long.
+    pub fn new(path: &Path) -> io::Result<ShortPath> {
+        if path.as_os_str().len() < 100 {
+            return Ok(ShortPath { path: path.to_owned(), _dir: None });
+        }
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let dir = std::fs::File::open(parent)?;
+        let through = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&dir));
+        Ok(ShortPath { path: Path::new(&through).join(name), _dir: Some(dir) })
+    }
+
+    /// The path to use while this lives.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Refuses a configuration that others can change; `metadata` is that of the open file. Its group may write it (as with a
+/// umask of 002) where nobody else reaches it: in a folder that is closed to all others.
+pub fn check_config(path: &Path, metadata: &Metadata) -> Result<(), HomeError> {
+    let folder = std::fs::canonicalize(path).ok().and_then(|file| file.parent().map(Path::to_owned));
+    let around = folder.as_ref().and_then(|folder| std::fs::metadata(folder).ok());
+    if let (Some(folder), Some(around)) = (&folder, &around) {
+        // In a sticky folder, as /tmp is, only its owner can replace a file.
+        let replaceable = around.mode() & 0o002 != 0 && around.mode() & 0o1000 == 0;
+        if replaceable {
+            return Err(HomeError::Open { path: folder.clone(), mode: around.mode() & 0o777 });
+        }
+    }
+    let sheltered = around.is_some_and(|around| around.mode() & 0o077 == 0);
+    match check(path, metadata, false) {
+        Err(HomeError::Open { mode, .. }) if sheltered && mode & 0o002 == 0 => Ok(()),
+        result => result,
+    }
+}
+
+fn check(path: &Path, metadata: &Metadata, directory: bool) -> Result<(), HomeError> {
+    let own = rustix::process::getuid().as_raw();
+    let path = path.to_owned();
+    if directory && !metadata.is_dir() {
+        return Err(HomeError::NotADirectory { path });
+    }
+    // Root may own a configuration that an administrator placed; nobody else may.
+    let administrators = metadata.uid() == 0 && !directory;
+    if metadata.uid() != own && !administrators {
+        return Err(HomeError::Foreign { path, owner: metadata.uid(), own });
+    }
+    let mode = metadata.mode() & 0o777;
+    if mode & 0o022 != 0 {
+        return Err(HomeError::Open { path, mode });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_home_is_made_private_and_one_that_others_can_write_is_refused() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let root = dir.path().join("höme with space");
+        let home = Home::at(root.clone());
+        home.prepare().unwrap();
+        for made in ["", "state", "pids", "attempts", "worktrees", "logs"] {
+            assert_eq!(fs::metadata(root.join(made)).unwrap().mode() & 0o777, 0o700, "{made}");
+        }
+        fs::set_permissions(&root, Permissions::from_mode(0o770)).unwrap();
+        let refusal = home.prepare().unwrap_err().to_string();
+        assert!(refusal.contains("chmod go-w") && refusal.contains("höme with space"), "{refusal}");
+        fs::set_permissions(&root, Permissions::from_mode(0o755)).unwrap();
+        home.prepare().unwrap();
+        fs::write(home.config_file(), "").unwrap();
+        let config = home.config_file();
+        let verdict = |mode: u32| {
+            fs::set_permissions(&config, Permissions::from_mode(mode)).unwrap();
+            check_config(&config, &fs::metadata(&config).unwrap()).is_ok()
+        };
+        assert_eq!([0o600, 0o644, 0o664, 0o666].map(verdict), [true, true, false, false], "others reach the folder");
+        fs::set_permissions(&root, Permissions::from_mode(0o700)).unwrap();
+        assert_eq!([0o664, 0o666].map(verdict), [true, false], "nobody else does");
+        let open = dir.path().join("open");
+        fs::create_dir(&open).unwrap();
+        fs::write(open.join("config.toml"), "").unwrap();
+        fs::set_permissions(&open, Permissions::from_mode(0o777)).unwrap();
+        fs::remove_file(&config).unwrap();
+        std::os::unix::fs::symlink(open.join("config.toml"), &config).unwrap();
+        assert!(
+            check_config(&config, &fs::metadata(&config).unwrap()).is_err(),
+            "anybody can replace what it leads to"
+        );
+    }
+
+    #[test]
+    fn configured_paths_are_below_the_home_unless_absolute() {
+        let paths = Paths { db: Some("q/boi.db".into()), worktrees: Some("/fast/trees".into()), logs: None };
+        let home = Home::at("/h".into()).with_paths(&paths);
+        assert_eq!(home.db(), Path::new("/h/q/boi.db"));
+        let spec = "SD979".parse().unwrap();
+        assert_eq!(home.worktree(&spec, None), Path::new("/fast/trees/SD979"));
+        assert_eq!(home.worktree(&spec, Some("/h/worktrees/SD979")), Path::new("/h/worktrees/SD979"));
+        assert_eq!(home.logs(), Path::new("/h/logs"));
+    }
+
+    #[test]
+    fn a_program_is_a_name_on_the_path_or_a_whole_path() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let plain = dir.path().join("plain");
+        fs::write(&plain, "").unwrap();
+        let why = |program: &Path| find_program(program.to_str().unwrap()).unwrap_err();
+        assert_eq!(why(&plain), "is not executable");
+        assert_eq!(why(dir.path()), "is a directory");
+        assert_eq!(why(&dir.path().join("none")), "does not exist");
+        assert!(why(&plain.join("below")).starts_with("cannot be looked at"));
+        assert_eq!(why(Path::new("no-such-program-anywhere")), "is not a program on the PATH");
+        // The tests run in the package's folder, where this would be found.
+        for relative in ["./build.rs", "src/../Cargo.toml", "target/debug/boi"] {
+            assert!(why(Path::new(relative)).starts_with("is a relative path"), "{relative}");
+        }
+        fs::set_permissions(&plain, Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(find_program(plain.to_str().unwrap()), Ok(plain));
+        assert!(find_program("sh").unwrap().is_absolute());
+    }
+}
