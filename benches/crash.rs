@@ -1,12 +1,14 @@
 //! Many rounds of `kill -9`: `cargo bench --bench crash [-- ROUNDS [daemon|supervisors|commands|everything]]`.
 //!
-//! 300 rounds by default, three quarters of them of the daemon alone. A round that does not hold panics with its seed,
-//! which `BOI_CRASH_SEED=SEED cargo test --test it crash::` replays.
+//! 300 rounds by default; in three quarters of them only the daemon is killed. A round with a wrong result panics with its
+//! seed, and `BOI_CRASH_SEED=SEED cargo test --test it crash::` repeats it.
+
+#![expect(clippy::disallowed_methods, reason = "benches start programs and read the environment")]
 
 use std::time::Instant;
 
 #[path = "../tests/it/support.rs"]
-#[allow(dead_code, reason = "the tests use the rest")]
+#[expect(dead_code, reason = "the tests use the rest")]
 mod support;
 
 #[path = "../tests/helpers/crash.rs"]

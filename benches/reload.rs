@@ -1,13 +1,16 @@
-//! How reliably and how fast a saved `config.toml` is in force: `cargo bench --bench reload [-- ROUNDS [STYLE]]`.
+//! How reliably and how fast a saved `config.toml` takes effect: `cargo bench --bench reload [-- ROUNDS [STYLE]]`.
 //!
-//! Each style of saving is carried out ROUNDS times (25) against the real reload thread. The delay is that from the end
-//! of the save, by the file's own time or the clock, to the swap. Exits with 1 when a figure is worse than promised.
+//! Saves the file ROUNDS times (default 25) in each style, against the real reload thread. The delay is the time from the
+//! end of the save, by the file's modification time or the clock, to the swap of the configuration. Exits with 1 if a
+//! figure is worse than documented.
+
+#![expect(clippy::disallowed_methods, reason = "benches start programs and read the environment")]
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 #[path = "../tests/helpers/saves.rs"]
-#[allow(dead_code, reason = "the tests use the rest")]
+#[expect(dead_code, reason = "the tests use the rest")]
 mod saves;
 
 fn main() -> ExitCode {
@@ -21,7 +24,7 @@ fn main() -> ExitCode {
     let (mut total, mut ordinary, mut good) = (saves::Figures::default(), saves::Figures::default(), true);
     for style in saves::styles().iter().filter(|style| style.name.contains(wanted)) {
         let Some(figures) = saves::measure(style, rounds) else {
-            println!("{:<40} skipped: there is no `{}`", style.name, style.program);
+            println!("{:<40} skipped: `{}` is not installed", style.name, style.program);
             continue;
         };
         row(style.name, &figures);

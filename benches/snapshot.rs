@@ -1,4 +1,4 @@
-//! What a tick pays for its configuration: one snapshot out of the `ArcSwap`.
+//! The cost of reading the configuration in a tick: one snapshot from the `ArcSwap`; and of swapping it.
 
 use std::hint::black_box;
 use std::sync::Arc;

@@ -1,6 +1,9 @@
-//! What outlives a daemon, and how fast the next one has it again: `cargo bench --bench survive`.
+//! Supervisors and daemon restarts, with commands that sleep: how fast the next daemon adopts running commands, what a
+//! waiting supervisor costs, and how long a restart leaves the socket closed. `cargo bench --bench survive`.
 //!
-//! Workers whose commands sleep. Prints each figure beside the promised one, and exits with 1 when one is worse.
+//! Prints each figure beside its documented limit, and exits with 1 if a figure is above its limit.
+
+#![expect(clippy::disallowed_methods, reason = "benches start programs and read the environment")]
 
 use std::fs;
 use std::os::unix::net::UnixStream;
@@ -13,23 +16,23 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 #[path = "../tests/it/support.rs"]
-#[allow(dead_code, reason = "the tests use the rest")]
+#[expect(dead_code, reason = "the tests use the rest")]
 mod support;
 
 #[path = "../tests/helpers/crash.rs"]
-#[allow(dead_code, reason = "the tests use the rest")]
+#[expect(dead_code, reason = "the tests use the rest")]
 mod rounds;
 
 use support::{Sandbox, wait_for};
 
-/// How long supervisors are watched while they wait.
+/// For how long the CPU time and the wake-ups of waiting supervisors are measured.
 const WATCHED: Duration = Duration::from_secs(5);
-/// How long one that has begun its command has to come to rest.
-const SETTLED: Duration = Duration::from_millis(200);
-/// How often what happens once is done; the worst time counts.
+/// A supervisor that has started its command frees memory; this is how long that may take.
+const SETTLE: Duration = Duration::from_millis(200);
+/// How often a measurement is repeated; the worst time counts.
 const ROUNDS: usize = 5;
 
-/// A daemon in the background: it ends with the benchmark.
+/// A sandbox with a daemon in the background. Dropping it stops the daemon.
 struct Background(Sandbox);
 
 impl Drop for Background {
@@ -44,16 +47,16 @@ struct Table {
 }
 
 impl Table {
-    fn row(&mut self, what: &str, promised: f64, measured: f64, unit: &str) {
-        let mark = if measured <= promised { "" } else { "  WORSE" };
-        println!("{what:<58} {promised:>9.2} {measured:>9.2} {unit:<4}{mark}");
-        self.worse |= measured > promised;
+    fn row(&mut self, what: &str, limit: f64, measured: f64, unit: &str) {
+        let mark = if measured <= limit { "" } else { "  WORSE" };
+        println!("{what:<58} {limit:>9.2} {measured:>9.2} {unit:<4}{mark}");
+        self.worse |= measured > limit;
     }
 }
 
 fn main() -> ExitCode {
     let mut table = Table::default();
-    println!("{:<58} {:>9} {:>9}", "", "promised", "measured");
+    println!("{:<58} {:>9} {:>9}", "", "limit", "measured");
     if !cfg!(debug_assertions) {
         failpoints(&mut table);
     }
@@ -62,7 +65,7 @@ fn main() -> ExitCode {
     if table.worse { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// What a test could end a process by is no part of the program that is installed.
+/// Checks that a release build contains no failpoints.
 fn failpoints(table: &mut Table) {
     let program = fs::read(env!("CARGO_BIN_EXE_boi")).expect("the program");
     let left = ["BOI_FAILPOINT", "BOI_BOOT_ID", "claim.committed"];
@@ -70,10 +73,12 @@ fn failpoints(table: &mut Table) {
     table.row("names of failpoints left in the program", 0.0, left as f64, "");
 }
 
-fn world(workers: usize) -> Sandbox {
+fn sandbox_with(workers: usize) -> Sandbox {
     let sandbox = Sandbox::new(&format!(
         "max_workers = {workers}\nspawns_per_tick = {workers}\nspawn_jitter_ms = [0, 0]\nstop_grace_seconds = 1\n"
     ));
+    // No agent runs: the fake one need not be built.
+    let sandbox = sandbox.with_variables([("CLAUDE_BIN", "/bin/false".to_owned())]);
     sandbox.write("sleep.toml", "title = 'Sleep'\n[[tasks]]\nrun = 'exec sleep 1000'\n");
     let mut arguments = vec!["dispatch"];
     arguments.extend(std::iter::repeat_n("sleep.toml", workers));
@@ -81,7 +86,7 @@ fn world(workers: usize) -> Sandbox {
     sandbox
 }
 
-/// The supervisors' pids, once so many commands have started.
+/// Waits until `count` commands have started, and returns the pids of their supervisors.
 fn supervisors(sandbox: &Sandbox, count: usize) -> Vec<i32> {
     wait_for("all commands run", || {
         let folders = sandbox.commands();
@@ -95,7 +100,7 @@ fn supervisors(sandbox: &Sandbox, count: usize) -> Vec<i32> {
 
 fn adoption(table: &mut Table) {
     const WORKERS: usize = 64;
-    let mut sandbox = world(WORKERS);
+    let mut sandbox = sandbox_with(WORKERS);
     sandbox.start_daemon();
     let pids = supervisors(&sandbox, WORKERS);
     let mut adopted_in = Vec::new();
@@ -103,14 +108,14 @@ fn adoption(table: &mut Table) {
         sandbox.kill_daemon();
         let began = Instant::now();
         sandbox.begin_daemon();
-        // Who has a handle on a supervisor waits for it.
+        // The daemon holds a pidfd for each supervisor that it has adopted.
         wait_for("all are adopted", || {
             let pid = fs::read_to_string(sandbox.path("boi/pids/daemon.pid")).ok()?;
-            (handles(pid.trim()) == WORKERS).then_some(())
+            (pidfds(pid.trim()) == WORKERS).then_some(())
         });
         adopted_in.push(began.elapsed());
     }
-    table.row(&format!("{WORKERS} workers adopted, from the daemon's start"), 1000.0, millis(worst(&adopted_in)), "ms");
+    table.row(&format!("{WORKERS} workers adopted after the daemon's start"), 1000.0, millis(worst(&adopted_in)), "ms");
     memory(table, &pids);
     let before: Vec<Used> = pids.iter().map(|pid| Used::by(*pid)).collect();
     sleep(WATCHED);
@@ -119,9 +124,9 @@ fn adoption(table: &mut Table) {
         |of: fn(&Used) -> u64| -> u64 { after.iter().map(of).sum::<u64>() - before.iter().map(of).sum::<u64>() };
     let seconds = WATCHED.as_secs_f64();
     let share = spent(|used| used.nanos) as f64 / 1e9 / seconds * 100.0;
-    table.row(&format!("{WORKERS} supervisors that wait, of a core"), 0.02, share, "%");
+    table.row(&format!("CPU of {WORKERS} waiting supervisors, of one core"), 0.02, share, "%");
     let wakes = spent(|used| used.wakes) as f64 / seconds;
-    table.row(&format!("{WORKERS} supervisors that wait, wake-ups in a second"), 0.0, wakes, "");
+    table.row(&format!("wake-ups of {WORKERS} waiting supervisors, per second"), 0.0, wakes, "");
 
     let log = sandbox.path("daemon.err");
     let noticed = || fs::read_to_string(&log).unwrap_or_default().matches("the supervisor died").count();
@@ -129,36 +134,41 @@ fn adoption(table: &mut Table) {
         .iter()
         .map(|pid| {
             let (before, began) = (noticed(), Instant::now());
-            kill_process(Pid::from_raw(*pid).expect("a pid"), Signal::KILL).expect("it is there");
-            wait_for("its death is noticed", || (noticed() > before).then_some(()));
+            kill_process(Pid::from_raw(*pid).expect("a pid"), Signal::KILL).expect("the process exists");
+            wait_for("the death of the supervisor is noticed", || (noticed() > before).then_some(()));
             began.elapsed()
         })
         .collect();
-    table.row("the death of a supervisor is noticed", 50.0, millis(worst(&noticed_in)), "ms");
+    table.row("time until the death of a supervisor is noticed", 50.0, millis(worst(&noticed_in)), "ms");
 }
 
 fn restart(table: &mut Table) {
     const WORKERS: usize = 8;
-    let world = Background(world(WORKERS));
-    world.0.good(&["daemon", "start"]);
-    let pids = supervisors(&world.0, WORKERS);
+    let background = Background(sandbox_with(WORKERS));
+    background.0.good(&["daemon", "start"]);
+    let pids = supervisors(&background.0, WORKERS);
     memory(table, &pids);
     let gaps: Vec<Duration> = (0..ROUNDS)
         .map(|_| {
             let over = AtomicBool::new(false);
             std::thread::scope(|scope| {
-                let watch = scope.spawn(|| longest_gap(&world.0.path("boi/boi.sock"), &over));
-                world.0.good(&["daemon", "restart"]);
+                let watch = scope.spawn(|| longest_gap(&background.0.path("boi/boi.sock"), &over));
+                background.0.good(&["daemon", "restart"]);
                 over.store(true, Ordering::Relaxed);
                 watch.join().expect("the watch ends")
             })
         })
         .collect();
-    table.row(&format!("no listening socket in a restart under {WORKERS} workers"), 150.0, millis(worst(&gaps)), "ms");
-    assert_eq!(supervisors(&world.0, WORKERS), pids, "what ran was taken over");
+    table.row(
+        &format!("no listening socket during a restart with {WORKERS} workers"),
+        150.0,
+        millis(worst(&gaps)),
+        "ms",
+    );
+    assert_eq!(supervisors(&background.0, WORKERS), pids, "the running commands are adopted");
 }
 
-/// The longest time in which nobody could connect.
+/// The longest time without a successful connection, until `over` is set.
 fn longest_gap(socket: &Path, over: &AtomicBool) -> Duration {
     let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
     while !over.load(Ordering::Relaxed) {
@@ -172,20 +182,19 @@ fn longest_gap(socket: &Path, over: &AtomicBool) -> Duration {
 }
 
 fn memory(table: &mut Table, pids: &[i32]) {
-    // A supervisor that has just started its command lets go of what its own start needed.
-    sleep(SETTLED);
-    for (field, promised) in [("Rss", 4.0), ("Pss", 0.5)] {
+    sleep(SETTLE);
+    for (field, limit) in [("Rss", 4.0), ("Pss", 0.5)] {
         let of = |pid: &i32| {
-            let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("it lives");
+            let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("the process lives");
             let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).expect("the field");
             line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") / 1024.0
         };
         let most = pids.iter().map(of).fold(0.0, f64::max);
-        table.row(&format!("{field} of a supervisor, the largest of {}", pids.len()), promised, most, "MiB");
+        table.row(&format!("{field} of a supervisor, maximum of {}", pids.len()), limit, most, "MiB");
     }
 }
 
-/// What a process has used so far.
+/// CPU time and voluntary context switches of a process since its start.
 struct Used {
     nanos: u64,
     wakes: u64,
@@ -193,7 +202,7 @@ struct Used {
 
 impl Used {
     fn by(pid: i32) -> Used {
-        let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).expect("it lives");
+        let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).expect("the process lives");
         let (schedstat, status) = (read("schedstat"), read("status"));
         let nanos = schedstat.split(' ').next().expect("a field").parse().expect("a number");
         let wakes = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).expect("a field");
@@ -201,8 +210,8 @@ impl Used {
     }
 }
 
-/// How many handles on processes a process has.
-fn handles(pid: &str) -> usize {
+/// The number of pidfds that a process has open.
+fn pidfds(pid: &str) -> usize {
     let links = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     links
         .filter_map(|link| fs::read_link(link.path()).ok())

@@ -1,4 +1,6 @@
-//! The program is linked to a fixed address on Linux: `docs/decisions/0018-a-fixed-address.md`.
+//! Links the program to a fixed address on Linux: `docs/decisions/0018-a-fixed-address.md`.
+
+#![expect(clippy::disallowed_methods, reason = "Cargo passes the target in the environment")]
 
 fn main() {
     println!("cargo::rerun-if-changed=src/build.rs");

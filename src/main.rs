@@ -1,10 +1,10 @@
-//! The program: the supervisor's fast path, then the command line. The only place where the process exits.
+//! The program: a supervisor or the command line. The only place where the process exits.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // Before runtime and argument parser: a supervisor is started for every command and lives as long as it.
-    match boi::supervisor::asked(std::env::args_os()) {
+    // Before the runtime and the argument parser start: each running command has a supervisor, which must be small.
+    match boi::supervisor::parse_arguments(std::env::args_os()) {
         Some(dir) => boi::supervisor::main(&dir),
         None => {
             boi::process::inherited::close_on_exec();

@@ -1,34 +1,34 @@
-//! Holds `src/` to the layer table in `src/lib.rs`: a file uses only rooms above its own, each outside thing is touched
-//! in one room, and every file says what it is for.
+//! Checks `src/` against the table of rooms in `src/lib.rs`: a file uses only rooms above its own, only `queue` contains
+//! SQL, and every file begins with `//!`. `clippy.toml` limits which rooms start processes, read the environment and exit.
 //!
-//! The check reads text, not meaning: it looks at code outside comments and string literals (SQL: inside them), and
-//! leaves `#[cfg(test)]` modules alone except for their paths. It finds what people write, not what they could hide.
+//! The check is textual. Paths are looked up outside comments and string literals, SQL inside string literals. In
+//! `#[cfg(test)]` modules only paths are checked. It finds mistakes; it does not withstand somebody who hides a path.
 
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Files longer than this have more than one thing in them.
-const LONGEST_FILE: usize = 600;
+/// The most lines that a file may have.
+const MAX_LINES: usize = 600;
 
 #[test]
-fn src_keeps_to_its_layers() {
+fn files_of_src_keep_to_the_rules() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let rooms = rooms(&fs::read_to_string(src.join("lib.rs")).expect("src/lib.rs"));
     assert!(rooms.len() > 5 && rooms[0] == "domain", "no layer table in src/lib.rs: {rooms:?}");
     let mut report = String::new();
-    // The build script is no part of the program.
+    // The build script is not part of the program.
     for file in rust_files(&src).into_iter().filter(|file| *file != src.join("build.rs")) {
         let text = fs::read_to_string(&file).expect("a source file");
         let path = file.strip_prefix(&src).expect("below src").to_str().expect("UTF-8").replace('\\', "/");
         for violation in violations(&rooms, &path, &text) {
-            writeln!(report, "src/{path}:{violation}").expect("strings take text");
+            writeln!(report, "src/{path}:{violation}").expect("writing to a string succeeds");
         }
     }
     assert!(report.is_empty(), "\n{report}");
 }
 
-/// The rooms in the order of the table: `//! | `domain` | ... |`.
+/// The rooms in the order of the table, whose lines begin with ``//! | `domain` |``.
 fn rooms(lib: &str) -> Vec<String> {
     let cells = lib.lines().filter_map(|line| line.strip_prefix("//! | `")?.split_once("` |"));
     cells.map(|(room, _)| room.to_owned()).collect()
@@ -48,42 +48,30 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// What is wrong with the file at `path` (below `src/`), each as `LINE: what`.
+/// The violations in the file at `path` (below `src/`), each as `LINE: message`.
 fn violations(rooms: &[String], path: &str, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let lines = text.lines().count();
-    if lines > LONGEST_FILE {
-        found.push(format!("{lines}: more than {LONGEST_FILE} lines: split it"));
+    if lines > MAX_LINES {
+        found.push(format!("{lines}: more than {MAX_LINES} lines: split it"));
     }
     if !text.starts_with("//!") {
         found.push("1: does not begin with `//!`".to_owned());
     }
     let source = Source::new(text);
-    found.extend(upward_paths(rooms, path, &source));
+    found.extend(paths_to_rooms_below(rooms, path, &source));
     let shipped = source.without_tests();
-    // Files of tests alone may set their scene.
-    let of_tests = path.contains("/tests/") || path.ends_with("/tests.rs");
-    let within = |places: &[&str]| of_tests || places.iter().any(|place| path.starts_with(place));
-    if !within(&["process", "git", "supervisor", "system/clock"]) {
-        found.extend(shipped.code_with("Command::new", "starts a process: only process, git and supervisor do"));
-    }
-    if !within(&["system/paths"]) {
-        for call in ["env::var", "env::var_os", "env::vars", "env::vars_os", "env::home_dir"] {
-            found.extend(shipped.code_with(call, "reads the environment: only system/paths.rs does"));
-        }
-    }
-    if path != "main.rs" {
-        found.extend(shipped.code_with("process::exit", "ends the process: only main.rs does"));
-    }
-    if !within(&["queue"]) {
-        found.extend(shipped.code_with("rusqlite", "uses rusqlite: only queue does"));
+    // Tests outside of `queue` may prepare a database with SQL.
+    let is_test = path.contains("/tests/") || path.ends_with("/tests.rs");
+    if !is_test && !path.starts_with("queue") {
+        found.extend(shipped.code_with("rusqlite", "uses rusqlite, which only `queue` may"));
         found.extend(shipped.strings_with_sql());
     }
     found
 }
 
-/// Paths of `crate::ROOM` and of `super` chains that lead to a room below the file's own in the table.
-fn upward_paths(rooms: &[String], path: &str, source: &Source) -> Vec<String> {
+/// Paths from `crate::` or a chain of `super::` to a room below the file's own in the table.
+fn paths_to_rooms_below(rooms: &[String], path: &str, source: &Source) -> Vec<String> {
     let rank = |room: &str| rooms.iter().position(|known| known == room);
     let folders: Vec<&str> = path.trim_end_matches(".rs").split('/').filter(|part| *part != "mod").collect();
     let Some(own) = folders.first().and_then(|room| rank(room)) else { return Vec::new() };
@@ -109,7 +97,7 @@ fn upward_paths(rooms: &[String], path: &str, source: &Source) -> Vec<String> {
         let chain = &code[at..];
         let rest = chain.trim_start_matches("super::");
         let climbed = (chain.len() - rest.len()) / "super::".len();
-        // An inline module, such as `tests`, is one more to climb out of.
+        // Inside an inline module, such as `tests`, the chain needs one `super` more to get there.
         if climbed >= folders.len() {
             check(at, first_segments(rest));
         }
@@ -117,7 +105,7 @@ fn upward_paths(rooms: &[String], path: &str, source: &Source) -> Vec<String> {
     found
 }
 
-/// The first names of what follows `crate::`: one, or those of a `{...}` group.
+/// The first name of each path in what follows `crate::`: one path, or a `{...}` group of them.
 fn first_segments(text: &str) -> Vec<String> {
     let Some(group) = text.strip_prefix('{') else { return vec![text.chars().take_while(|c| is_word(*c)).collect()] };
     let (mut names, mut depth, mut start) = (Vec::new(), 0, true);
@@ -148,10 +136,11 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// A file's text, apart: code with comments and literals blanked, and string literals with code blanked. Both keep the
-/// places of their bytes.
+/// The text of a file, separated. Blanks replace the other part, so offsets are those in the file.
 struct Source {
+    /// The code without comments and literals.
     code: String,
+    /// The literals without code and comments.
     strings: String,
 }
 
@@ -176,7 +165,7 @@ impl Source {
         Source { code: only(Kind::Code), strings: only(Kind::Text) }
     }
 
-    /// Without what follows `#[cfg(test)]` as a block in braces.
+    /// A copy in which blocks in braces after `#[cfg(test)]` are blanked.
     fn without_tests(&self) -> Source {
         let (mut code, mut strings) = (self.code.clone().into_bytes(), self.strings.clone().into_bytes());
         for (at, _) in self.code.match_indices("#[cfg(test)]") {
@@ -220,7 +209,7 @@ impl Source {
                 || after("UPDATE ", " SET ")
                 || after("DELETE ", "FROM ")
             {
-                found.push(format!("{}: SQL: only queue has it", number + 1));
+                found.push(format!("{}: SQL, which only `queue` may contain", number + 1));
             }
         }
         found
@@ -234,8 +223,8 @@ enum Kind {
     Text,
 }
 
-/// The kind and the length of the token that `rest` begins with. What is not a comment or a literal is taken byte by
-/// byte.
+/// The kind and the length of the token at the beginning of `rest`, which follows the byte `before`. Code is split into
+/// single bytes.
 fn token(rest: &[u8], before: Option<u8>) -> (Kind, usize) {
     let until = |end: &[u8], from: usize| {
         let found = rest.get(from..).and_then(|tail| tail.windows(end.len()).position(|window| window == end));
@@ -260,7 +249,7 @@ fn token(rest: &[u8], before: Option<u8>) -> (Kind, usize) {
             }
             (Kind::Text, (at + 1).min(rest.len()))
         }
-        // Characters that could be taken for the beginning of something; lifetimes have no closing quote.
+        // Character literals, which may contain a quote; a lifetime has no closing quote.
         [b'\'', b'\\', _, ..] => (Kind::Text, until(b"'", 3)),
         [b'\'', _, b'\'', ..] => (Kind::Text, 3),
         _ => (Kind::Code, 1),
@@ -268,86 +257,77 @@ fn token(rest: &[u8], before: Option<u8>) -> (Kind, usize) {
 }
 
 #[cfg(test)]
-mod planted {
+mod self_tests {
     use super::*;
 
     const TABLE: &str = "//! | room | what it is for |\n//! | --- | --- |\n//! | `domain` | nouns |\n//! | `decide` | \
-                         verbs |\n//! | `host` | hands |\n//! | `daemon` | loop |\n";
+                         verbs |\n//! | `process` | hands |\n//! | `daemon` | loop |\n";
 
     fn found(path: &str, code: &str) -> Vec<String> {
-        violations(&rooms(TABLE), path, &format!("//! Planted.\n{code}\n"))
+        violations(&rooms(TABLE), path, &format!("//! An example.\n{code}\n"))
     }
 
     #[track_caller]
-    fn caught(path: &str, code: &str, what: &str) {
+    fn assert_reported(path: &str, code: &str, what: &str) {
         let found = found(path, code);
         assert!(found.len() == 1 && found[0].contains(what), "{path}: {code:?}: {found:?}");
     }
 
     #[track_caller]
-    fn fine(path: &str, code: &str) {
+    fn assert_accepted(path: &str, code: &str) {
         assert_eq!(found(path, code), Vec::<String>::new(), "{path}: {code:?}");
     }
 
     #[test]
-    fn the_table_is_the_order() {
-        assert_eq!(rooms(TABLE), ["domain", "decide", "host", "daemon"]);
+    fn rooms_are_in_the_order_of_the_table() {
+        assert_eq!(rooms(TABLE), ["domain", "decide", "process", "daemon"]);
     }
 
     #[test]
-    fn upward_paths_are_caught() {
-        let upward = "`decide` uses `host`";
-        caught("decide/tick.rs", "use crate::host::store;", upward);
-        caught("decide/mod.rs", "fn f() { crate::host::f() }", upward);
-        caught("decide.rs", "use crate::{domain::id, host::{store, paths}};", upward);
-        caught("decide/tick.rs", "use crate::{\n    domain,\n    host,\n};", upward);
-        caught("decide/tick.rs", "use super::super::host;", upward);
-        caught("decide/agent/mod.rs", "use super::super::host::x;", upward);
-        caught("decide/mod.rs", "use super::host;", upward);
-        caught("decide/tick.rs", "#[cfg(test)]\nmod tests { use crate::host::x; }", upward);
-        caught("domain/id.rs", "use crate::decide;", "2: `domain` uses `decide`");
+    fn paths_to_rooms_below_are_reported() {
+        let reported = "`decide` uses `process`";
+        assert_reported("decide/tick.rs", "use crate::process::tree;", reported);
+        assert_reported("decide/mod.rs", "fn f() { crate::process::f() }", reported);
+        assert_reported("decide.rs", "use crate::{domain::id, process::{tree, cgroup}};", reported);
+        assert_reported("decide/tick.rs", "use crate::{\n    domain,\n    process,\n};", reported);
+        assert_reported("decide/tick.rs", "use super::super::process;", reported);
+        assert_reported("decide/agent/mod.rs", "use super::super::process::x;", reported);
+        assert_reported("decide/mod.rs", "use super::process;", reported);
+        assert_reported("decide/tick.rs", "#[cfg(test)]\nmod tests { use crate::process::x; }", reported);
+        assert_reported("domain/id.rs", "use crate::decide;", "2: `domain` uses `decide`");
     }
 
     #[test]
-    fn downward_paths_are_fine() {
-        fine("host/store/mod.rs", "use crate::{decide::{host, daemon}, domain};\nuse super::process;");
-        fine("decide/tick.rs", "use super::host_names; // use crate::host\nconst S: &str = \"crate::host\";");
-        fine("decide/tick.rs", "use other_crate::host;");
-        fine("main.rs", "use boi::cli; use crate::daemon;");
+    fn paths_to_rooms_above_are_accepted() {
+        assert_accepted("process/tree/mod.rs", "use crate::{decide::{process, daemon}, domain};\nuse super::daemon;");
+        assert_accepted(
+            "decide/tick.rs",
+            "use super::process_names; // use crate::process\nconst S: &str = \"crate::process\";",
+        );
+        assert_accepted("decide/tick.rs", "use other_crate::process;");
+        assert_accepted("main.rs", "use boi::cli; use crate::daemon;");
     }
 
     #[test]
-    fn outside_things_are_caught_outside_their_rooms() {
-        caught("daemon/x.rs", "let c = std::process::Command::new(\"git\");", "starts a process");
-        caught("daemon/x.rs", "let c = tokio::process::Command::new(\"git\");", "starts a process");
-        caught("daemon/x.rs", "let v = std::env::var(\"HOME\");", "reads the environment");
-        caught("daemon/x.rs", "std::process::exit(1)", "ends the process");
-        caught("daemon/x.rs", "use std::process::exit;", "ends the process");
-        caught("daemon/x.rs", "use std::env::var;", "reads the environment");
-        fine("daemon/x.rs", "use std::process::{ExitCode, Stdio}; let a = std::env::args();");
-        caught("daemon/x.rs", "use rusqlite::Connection;", "rusqlite");
+    fn sql_outside_the_queue_is_reported() {
+        assert_reported("daemon/x.rs", "use rusqlite::Connection;", "rusqlite");
         for sql in ["SELECT id FROM t", "INSERT INTO t VALUES (1)", "UPDATE t SET a = 1", "DELETE FROM t"] {
-            caught("daemon/x.rs", &format!("let q = \"{sql}\";"), "SQL");
-            caught("daemon/x.rs", &format!("let q = r#\"{sql}\"#;"), "SQL");
-            fine("queue/sqlite/claim.rs", &format!("use rusqlite::Connection; let q = \"{sql}\";"));
+            assert_reported("daemon/x.rs", &format!("let q = \"{sql}\";"), "SQL");
+            assert_reported("daemon/x.rs", &format!("let q = r#\"{sql}\"#;"), "SQL");
+            assert_accepted("queue/sqlite/claim.rs", &format!("use rusqlite::Connection; let q = \"{sql}\";"));
         }
     }
 
     #[test]
-    fn outside_things_are_fine_in_their_rooms_in_tests_and_in_prose() {
-        fine("process/start.rs", "Command::new(\"sh\")");
-        fine("git/program.rs", "Command::new(\"git\")");
-        fine("supervisor/mod.rs", "Command::new(\"sh\")");
-        fine("system/paths.rs", "std::env::var_os(\"BOI_HOME\")");
-        fine("main.rs", "std::process::exit(1)");
-        fine("daemon/x.rs", "// SELECT it, Command::new( it\n/* rusqlite */ let a = 'x'; let b: &'static str = \"'\";");
-        fine("daemon/x.rs", "#[cfg(test)]\nmod tests {\n    fn f() { Command::new(\"sh\"); \"SELECT a b\"; }\n}");
-        caught("daemon/x.rs", "#[cfg(test)]\nmod tests {}\nfn f() { Command::new(\"sh\"); }", "4: starts a process");
+    fn sql_in_tests_and_in_comments_is_accepted() {
+        assert_accepted("daemon/x.rs", "// SELECT it\n/* rusqlite */ let a = 'x'; let b: &'static str = \"'\";");
+        assert_accepted("daemon/x.rs", "#[cfg(test)]\nmod tests {\n    fn f() { \"SELECT a b\"; }\n}");
+        assert_reported("daemon/x.rs", "#[cfg(test)]\nmod tests {}\nfn f() { \"SELECT a b\"; }", "4: SQL");
     }
 
     #[test]
-    fn long_and_silent_files_are_caught() {
+    fn long_files_and_files_without_a_comment_are_reported() {
         assert!(violations(&rooms(TABLE), "domain/x.rs", "struct X;\n")[0].contains("does not begin with"));
-        caught("domain/x.rs", &"\n".repeat(LONGEST_FILE), "more than 600 lines");
+        assert_reported("domain/x.rs", &"\n".repeat(MAX_LINES), "more than 600 lines");
     }
 }

@@ -1,44 +1,64 @@
-//! What a person can do about an outcome, in a sentence.
+//! What a person can do about a failure that has nothing to do with which agent ran, and about a plain command that
+//! failed.
 
+use crate::domain::id::SpecId;
 use crate::domain::outcome::TryOutcome;
 
-/// What the user should do; `None` where boi goes on by itself, or where the outcome says it all. `agent` is the name
-/// in the spec, of a task that has a prompt.
-pub fn advice(outcome: &TryOutcome, agent: Option<&str>) -> Option<String> {
-    let text = match outcome {
-        TryOutcome::Auth(_) if agent == Some("claude") => {
-            "log in: start `claude` and type `/login`, or start boi with ANTHROPIC_API_KEY in its environment; then \
-             `boi retry ID`"
-        }
-        TryOutcome::Auth(_) => "log the agent in, then `boi retry ID`",
-        TryOutcome::NeedsHuman(_) => "see to the account's billing, credit or spending cap, then `boi retry ID`",
-        TryOutcome::NotExecuted(why) if !why.starts_with("cannot execute") => "mend that, then `boi retry ID`",
-        TryOutcome::NotExecuted(_) if agent == Some("claude") => {
-            "install Claude Code, or set `claude_bin` in config.toml to its whole path; then `boi retry ID`"
-        }
-        TryOutcome::NotExecuted(_) => "have the program on the daemon's PATH, then `boi retry ID`",
-        TryOutcome::Context(_) => "the prompt does not fit: shorten `context` and `prompt`, or split the task",
-        TryOutcome::TaskBudget(_) => {
-            "raise the limit in `claude_args` (`--max-turns`, `--max-budget-usd`), or split the task; then `boi retry ID`"
-        }
-        TryOutcome::TimedOut => "raise `timeout_minutes` in the task, or split the task; then dispatch it again",
-        TryOutcome::TooMuchOutput => "raise `max_output_mb` in the config, or have the command print less",
-        TryOutcome::Crashed(detail) if detail.contains("cannot be used with root") => {
-            "Claude Code does not skip permissions as root: run the daemon as another user, or in a sandbox with \
-             IS_SANDBOX=1 in its environment"
-        }
-        TryOutcome::Failed(detail) if detail.contains("issue with the selected model") => {
-            "correct `model` in the spec, then dispatch it again"
-        }
-        TryOutcome::Succeeded
-        | TryOutcome::Failed(_)
-        | TryOutcome::Crashed(_)
-        | TryOutcome::Lost
-        | TryOutcome::Limited { .. }
-        | TryOutcome::Throttled(_)
-        | TryOutcome::Overloaded(_) => return None,
-    };
-    Some(text.to_owned())
+/// Advice for a task that is a plain command. Only the failures that such a command can have need any.
+pub(super) fn for_command(outcome: &TryOutcome, spec: &SpecId) -> Option<String> {
+    match outcome {
+        TryOutcome::NotExecuted(_) => Some(format!(
+            "Fix the problem that the reason names. If a program is missing, install it where the PATH of the daemon \
+             finds it. {}",
+            then_retry(spec)
+        )),
+        TryOutcome::Failed(_) | TryOutcome::Crashed(_) => Some(read_the_output(spec)),
+        TryOutcome::TimedOut => Some(timed_out(spec)),
+        TryOutcome::TooMuchOutput => Some(too_much_output(spec)),
+        TryOutcome::Lost => Some(lost(spec)),
+        _ => None,
+    }
+}
+
+/// The last sentence after advice that fixes something outside of the spec.
+pub(super) fn then_retry(spec: &SpecId) -> String {
+    format!("Then run `boi retry {spec}`.")
+}
+
+/// The last sentence after advice that changes the spec: the queue holds a copy of it that never changes.
+pub(super) fn then_dispatch() -> &'static str {
+    "Then queue the changed spec file with `boi dispatch FILE`."
+}
+
+/// Nothing is known but what was printed.
+pub(super) fn read_the_output(spec: &SpecId) -> String {
+    format!("Read the output with `boi log {spec}` and fix the cause. {}", then_retry(spec))
+}
+
+/// The command ran longer than it may.
+pub(super) fn timed_out(spec: &SpecId) -> String {
+    format!(
+        "See with `boi log {spec}` what took so long. If the task needs more time, raise its `timeout_minutes` in the \
+         spec file, or split it. {}",
+        then_dispatch()
+    )
+}
+
+/// The command printed more than it may.
+pub(super) fn too_much_output(spec: &SpecId) -> String {
+    format!(
+        "Make the command print less, or raise the limit with `boi config set max_output_mb MB` and \
+         `boi daemon restart`. {}",
+        then_retry(spec)
+    )
+}
+
+/// The command was killed together with its supervisor.
+pub(super) fn lost(spec: &SpecId) -> String {
+    format!(
+        "Find out what killed the processes: `journalctl -k` says whether the machine ran out of memory. {}",
+        then_retry(spec)
+    )
 }
 
 #[cfg(test)]
@@ -46,25 +66,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refused_login_says_how_to_log_in() {
-        let text = advice(&TryOutcome::Auth("401".into()), Some("claude")).unwrap();
-        for part in ["`claude`", "`/login`", "ANTHROPIC_API_KEY", "`boi retry ID`"] {
-            assert!(text.contains(part), "{text}");
+    fn every_failure_of_a_plain_command_has_advice() {
+        let spec: SpecId = "SD979".parse().unwrap();
+        for (outcome, expected) in [
+            (TryOutcome::NotExecuted("cannot execute `sh`".into()), "the PATH of the daemon"),
+            (TryOutcome::Failed("exit code 1".into()), "`boi log SD979`"),
+            (TryOutcome::Crashed("signal 9".into()), "`boi log SD979`"),
+            (TryOutcome::TimedOut, "`timeout_minutes`"),
+            (TryOutcome::TooMuchOutput, "`boi config set max_output_mb MB`"),
+            (TryOutcome::Lost, "`journalctl -k`"),
+        ] {
+            let advice = for_command(&outcome, &spec).unwrap();
+            assert!(advice.contains(expected), "{advice}");
+            let last = if outcome == TryOutcome::TimedOut { "`boi dispatch FILE`." } else { "`boi retry SD979`." };
+            assert!(advice.ends_with(last), "{advice}");
         }
-        assert_eq!(advice(&TryOutcome::Throttled("429".into()), Some("claude")), None);
-        let root = "ended with exit code 1 and without a result: --dangerously-skip-permissions cannot be used with \
-                    root/sudo privileges for security reasons";
-        assert!(advice(&TryOutcome::Crashed(root.into()), Some("claude")).unwrap().contains("IS_SANDBOX"));
-    }
-
-    #[test]
-    fn what_was_not_executed_is_installed_only_if_it_is_the_program_that_is_missing() {
-        let advised = |why: &str, agent| advice(&TryOutcome::NotExecuted(why.into()), agent).unwrap();
-        assert!(advised("cannot execute `claude`: No such file or directory", Some("claude")).contains("Claude Code"));
-        assert!(advised("cannot execute `sh`: No such file or directory", None).contains("PATH"));
-        for agent in [Some("claude"), None] {
-            let text = advised("the folder to work in, /x, is not there", agent);
-            assert!(!text.contains("install") && !text.contains("PATH"), "{text}");
-        }
+        assert_eq!(for_command(&TryOutcome::Succeeded, &spec), None);
     }
 }

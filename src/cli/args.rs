@@ -1,4 +1,4 @@
-//! What can be typed.
+//! The arguments of every command, with their help.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,11 @@ use super::{CliError, USAGE};
 use crate::config::flags::Flags;
 use crate::domain::id::SpecId;
 
-/// Runs fleets of coding agents: queue specs, go to bed, find verified branches.
+/// Run fleets of coding agents from a durable queue
+///
+/// A spec (a TOML file) lists tasks: prompts for an agent, or shell commands. boi runs the tasks one after another in a git
+/// worktree of their own, verifies each one, and leaves the result on the branch boi/ID. Agents run without asking for
+/// permission, with your rights.
 #[derive(Debug, Parser)]
 #[command(name = "boi", version, max_term_width = 100, after_help = AFTER_HELP)]
 pub(super) struct Arguments {
@@ -18,57 +22,130 @@ pub(super) struct Arguments {
 }
 
 const AFTER_HELP: &str = "\
-Files are kept in $BOI_HOME, by default ~/.boi.
-Exit codes: 0 done; 1 it failed; 2 bad arguments or a bad spec; 3 no daemon runs; 4 gave up waiting;
-78 bad configuration at boot; 130 ended by Ctrl-C.";
+Examples:
+  boi run spec.toml            Run one spec and follow it to its end
+  boi daemon start             Start the daemon, which runs what is in the queue
+  boi dispatch a.toml b.toml   Queue two specs
+  boi status --watch           Watch the queue
+
+Environment:
+  BOI_HOME    The folder of the configuration, the queue and the logs [default: ~/.boi]
+  CLAUDE_BIN  The agent's program, unless `claude_bin` is set in config.toml [default: claude]
+  NO_COLOR    Print no colors
+
+Exit codes:
+  0 done; 1 it failed, or a spec did; 2 bad arguments or a bad spec; 3 no daemon runs;
+  4 gave up waiting; 78 bad configuration when a daemon starts; 130 ended by Ctrl-C";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Carry out specs and follow them to their end
+    /// Run specs and follow them to their end
+    ///
+    /// Queue the specs and show their progress until each one has ended. Without a running daemon, this command is the
+    /// daemon, but only for these specs and those that they wait for: Ctrl-C then stops their workers and queues the specs
+    /// again. With a running daemon, Ctrl-C only stops following, and -c has no effect.
+    #[command(after_help = RUN_HELP)]
     Run(Run),
-    /// Queue specs for a daemon
+    /// Queue specs for the daemon
+    ///
+    /// Validate the spec files and queue a snapshot of each one: later edits of the files change nothing. Works without a
+    /// running daemon.
+    #[command(after_help = DISPATCH_HELP)]
     Dispatch(Dispatch),
-    /// Show the queue, the workers and the configuration in force
+    /// Show the queue, the workers and the configuration
+    ///
+    /// Without options, list everything that waits or runs, and what ended last. Works without a running daemon.
+    #[command(after_help = STATUS_HELP)]
     Status(Status),
-    /// Show what a spec's tasks printed
+    /// Show what the commands of a spec printed
+    ///
+    /// By default, show the current try of the current task, or the last one.
+    #[command(after_help = LOG_HELP)]
     Log(Log),
-    /// End specs and everything they run
+    /// End specs and every process that they run
+    ///
+    /// Running commands get SIGTERM, then SIGKILL after `stop_grace_seconds`. Specs that wait for a canceled one fail.
+    /// Their worktrees stay until `boi clean`, unless `cleanup_on_failure` is set. Works without a running daemon.
     Cancel(Ids),
     /// Queue failed, canceled or unmerged specs again
+    ///
+    /// A failed or canceled spec continues with a new attempt after its last finished task; what the earlier attempt left
+    /// is kept under a ref. An unmerged spec repeats only the merge. Specs that failed because they waited for one of these
+    /// are queued again too.
     Retry(Ids),
-    /// Put away what ended specs left: worktrees, attempt folders, merged branches
+    /// Remove what ended specs left: worktrees, attempt folders, merged branches
+    ///
+    /// Work that is on no branch is kept under refs (refs/boi/kept/...), which `boi status ID` lists. Branches that are not
+    /// merged stay.
+    #[command(after_help = CLEAN_HELP)]
     Clean(Clean),
-    /// Claim nothing new until `boi resume`
-    Pause(Plain),
-    /// Claim again after `boi pause`
-    Resume(Plain),
-    /// Look at the configuration, and change it
+    /// Stop starting specs; running ones continue
+    ///
+    /// Stays in force, also after the daemon restarts, until `boi resume`.
+    Pause(JsonFlag),
+    /// Start specs again after `boi pause`
+    Resume(JsonFlag),
+    /// Show, check and change the configuration
     #[command(subcommand)]
     Config(Config),
-    /// The daemon that drains the queue
+    /// Control the daemon, which runs the specs in the queue
     #[command(subcommand)]
     Daemon(Daemon),
-    /// Look for what is off: the queue, processes, folders, repositories, modes, configuration, limits
+    /// Find problems with the queue, processes, folders, repositories and limits
     ///
-    /// Exit codes: 0 nothing is off, or all of it was mended; 1 something is left. Works with and without a daemon.
+    /// Works with and without a running daemon, and changes nothing without --fix.
+    ///
+    /// Exit codes: 0 no problems, or all were fixed; 1 problems are left.
     Doctor(Doctor),
     /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  boi completions bash > ~/.local/share/bash-completion/completions/boi")]
     Completions {
-        /// Which shell
+        /// The shell
         shell: Shell,
     },
 }
 
-/// Values of the configuration for one process.
+const RUN_HELP: &str = "\
+Exit codes:
+  0 every spec completed; 1 a spec failed, was canceled or could not be merged; 130 Ctrl-C
+
+Example:
+  boi run spec.toml -c max_workers=2";
+
+const DISPATCH_HELP: &str = "\
+Examples:
+  boi dispatch *.toml                  Queue several specs: all of them, or none if one is invalid
+  boi dispatch fix.toml --priority 10  Run it before specs with the default priority
+  boi dispatch b.toml --after SD979    Run it after SD979 has completed";
+
+const STATUS_HELP: &str = "\
+Examples:
+  boi status SD979                  One spec, with each task and try
+  boi status --status failed        The failed specs
+  boi status --all --offset 50      The second page of all specs";
+
+const LOG_HELP: &str = "\
+Examples:
+  boi log SD979 -f              Follow the output until the spec ends
+  boi log SD979 --task t-2 --try 1
+  boi log SD979 --all           Everything, from the first task on";
+
+const CLEAN_HELP: &str = "\
+Examples:
+  boi clean --dry-run           Show what would be removed
+  boi clean --older-than 7d     Clean up what ended a week ago or earlier
+  boi clean SD979";
+
+/// Configuration keys set for one process.
 #[derive(Debug, Clone, Args)]
 pub(super) struct ConfigFlags {
-    /// Set a key of the configuration for this process; it outranks the file. Can be given several times
+    /// Set a configuration key for this process only; it overrides config.toml. May be repeated
     #[arg(short = 'c', long = "config", value_name = "KEY=VALUE")]
     pub(super) config: Vec<String>,
 }
 
 impl ConfigFlags {
-    /// The values, valid.
+    /// The keys and values, validated.
     pub(super) fn read(&self) -> Result<Flags, CliError> {
         Flags::read(&self.config).map_err(|error| CliError::new(USAGE, error.to_string()))
     }
@@ -76,7 +153,7 @@ impl ConfigFlags {
 
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
-    /// Mend what can be mended without loss, and say what was done
+    /// Fix what can be fixed without losing anything, and report each fix
     #[arg(long)]
     pub(super) fix: bool,
     /// Print JSON
@@ -86,10 +163,10 @@ pub(super) struct Doctor {
 
 #[derive(Debug, Args)]
 pub(super) struct Run {
-    /// Spec files
+    /// Spec files: all of them are queued, or none if one is invalid
     #[arg(required = true, value_name = "SPEC.toml")]
     pub(super) files: Vec<PathBuf>,
-    /// Print the result as JSON, as `boi status --json` does
+    /// Print the result as JSON, in the format of `boi status --json`; progress goes to stderr
     #[arg(long)]
     pub(super) json: bool,
     #[command(flatten)]
@@ -98,16 +175,16 @@ pub(super) struct Run {
 
 #[derive(Debug, Args)]
 pub(super) struct Dispatch {
-    /// Spec files; all of them are queued, or none
+    /// Spec files: all of them are queued, or none if one is invalid
     #[arg(required = true, value_name = "SPEC.toml")]
     pub(super) files: Vec<PathBuf>,
-    /// Priority in place of the specs' own; lower runs first
+    /// Override the priority of the specs; lower runs first [default of a spec: 100]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(super) priority: Option<i64>,
-    /// Specs that must be completed first, besides the specs' own `after`; comma-separated
+    /// Run the specs after these have completed, in addition to their own `after`; separate ids by commas
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     pub(super) after: Vec<SpecId>,
-    /// Only say what would be queued
+    /// Validate the specs and show what would be queued, but queue nothing
     #[arg(long)]
     pub(super) dry_run: bool,
     /// Print JSON
@@ -117,25 +194,25 @@ pub(super) struct Dispatch {
 
 #[derive(Debug, Args)]
 pub(super) struct Status {
-    /// Only this spec, with each try
+    /// Show only this spec, with each task and try
     pub(super) id: Option<SpecId>,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
-    /// Show it again whenever it changes
+    /// Show the status again whenever it changes, until Ctrl-C
     #[arg(short, long, conflicts_with = "json")]
     pub(super) watch: bool,
-    /// Every spec, the newest first, a page at a time
+    /// List every spec, newest first, a page at a time
     #[arg(long, conflicts_with = "id")]
     pub(super) all: bool,
-    /// Only specs with this status
+    /// List only specs with this status
     #[arg(long, value_name = "STATUS", conflicts_with = "id",
           value_parser = ["queued", "running", "completed", "failed", "canceled"])]
     pub(super) status: Option<String>,
-    /// Specs on a page
+    /// Show at most N specs (1 to 10000)
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) limit: u32,
-    /// Specs to pass over
+    /// Skip the first N specs
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(super) offset: u32,
 }
@@ -144,26 +221,26 @@ pub(super) struct Status {
 pub(super) struct Log {
     /// The spec
     pub(super) id: SpecId,
-    /// Go on until the spec ends
+    /// Keep printing until the spec ends
     #[arg(short, long)]
     pub(super) follow: bool,
-    /// Only this task
+    /// Show only this task
     #[arg(long, value_name = "TASK")]
     pub(super) task: Option<String>,
-    /// Only this try
+    /// Show only this try, counted from 1 in each task
     #[arg(long = "try", value_name = "N")]
     pub(super) try_number: Option<u32>,
-    /// Every task and every try
+    /// Show every task and every try
     #[arg(long)]
     pub(super) all: bool,
-    /// What an agent printed as it is, not put into words
+    /// Show the output of an agent as it printed it (JSON), not as readable text
     #[arg(long)]
     pub(super) raw: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Ids {
-    /// Specs
+    /// The specs
     #[arg(required = true, value_name = "ID")]
     pub(super) ids: Vec<SpecId>,
     /// Print JSON
@@ -173,19 +250,19 @@ pub(super) struct Ids {
 
 #[derive(Debug, Args)]
 pub(super) struct Clean {
-    /// Specs; without any, all that have ended
+    /// The specs, which must have ended [default: every spec that has ended]
     #[arg(value_name = "ID")]
     pub(super) ids: Vec<SpecId>,
-    /// Only what ended at least so long ago, such as `7d`, `12h` or `30m`
+    /// Clean only specs that ended at least this long ago, such as 7d, 12h or 30m
     #[arg(long, value_name = "AGE")]
     pub(super) older_than: Option<String>,
-    /// Delete scratch directories with files in them too: what specs without a repository made
+    /// Also delete scratch directories (of specs without `repo`) that contain files
     #[arg(long)]
     pub(super) scratch: bool,
-    /// Delete worktrees whose repository cannot be reached too, with whatever is in them
+    /// Also delete worktrees whose repository cannot be reached; unique work in them is lost
     #[arg(long)]
     pub(super) unreachable: bool,
-    /// Only say what would be done
+    /// Show what would be removed, but remove nothing
     #[arg(long)]
     pub(super) dry_run: bool,
     /// Print JSON
@@ -194,7 +271,7 @@ pub(super) struct Clean {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Plain {
+pub(super) struct JsonFlag {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -202,29 +279,38 @@ pub(super) struct Plain {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Config {
-    /// Say what is wrong with a configuration file: the daemon's own validator
+    /// Validate a configuration file, exactly as the daemon does
+    ///
+    /// Exit codes: 0 valid; 1 invalid.
     Check {
-        /// The file, by default config.toml in $BOI_HOME; `-`: standard input
+        /// The file; - reads standard input [default: $BOI_HOME/config.toml]
         file: Option<PathBuf>,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Change one key in the file; everything else in it stays as it is
+    /// Change one key in config.toml and leave the rest of the file as it is
+    ///
+    /// The new file is validated before it is written. A running daemon applies it as soon as it is written.
+    #[command(
+        after_help = "Examples:\n  boi config set max_workers 8\n  boi config set claude_args '[\"--verbose\"]' --reload"
+    )]
     Set {
-        /// The key
+        /// The key, such as max_workers
         key: String,
-        /// Its value, as config.toml writes it; text needs no quotes
+        /// The value in TOML; text needs no quotes
         #[arg(allow_hyphen_values = true)]
         value: String,
-        /// Ask the daemon for its verdict, as `boi daemon reload` does
+        /// Wait for the daemon to apply the change and print its verdict, like `boi daemon reload`
         #[arg(long)]
         reload: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Show what differs between the file and what is in force
+    /// Show the differences between config.toml and the configuration in force
+    ///
+    /// Exit code 3: no daemon runs, so no configuration is in force.
     Diff {
         /// Print JSON
         #[arg(long)]
@@ -237,7 +323,7 @@ pub(super) enum Config {
         /// Print JSON
         #[arg(long)]
         json: bool,
-        /// Say where each value comes from
+        /// Show where each value comes from: default, file, environment or flag
         #[arg(long)]
         origin: bool,
         #[command(flatten)]
@@ -245,12 +331,12 @@ pub(super) enum Config {
     },
     /// Show the value of one key
     Get {
-        /// The key
+        /// The key, such as max_workers
         key: String,
         /// Print JSON
         #[arg(long)]
         json: bool,
-        /// Say where the value comes from
+        /// Show where the value comes from: default, file, environment or flag
         #[arg(long)]
         origin: bool,
         #[command(flatten)]
@@ -260,19 +346,23 @@ pub(super) enum Config {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Daemon {
-    /// Drain the queue until Ctrl-C, which stops the workers; SIGTERM leaves them running, SIGHUP reads the
-    /// configuration again
+    /// Run the daemon in the foreground
+    ///
+    /// Ctrl-C stops the workers and queues their specs again. SIGTERM leaves the workers running for the next daemon.
+    /// SIGHUP reloads the configuration. Exit code 78: the configuration is invalid.
     Run {
-        /// Stay attached to the terminal
+        /// Stay attached to the terminal and log to stderr (required)
         #[arg(long)]
         foreground: bool,
-        /// Run in a session of its own and log to a file; what `boi daemon start` uses
+        /// Run in a session of its own and log to a file; used by `boi daemon start`
         #[arg(long, hide = true, conflicts_with = "foreground")]
         background: bool,
         #[command(flatten)]
         flags: ConfigFlags,
     },
     /// Start the daemon in the background
+    ///
+    /// If the service is installed (`boi daemon install`), the service manager starts it. Does nothing if a daemon runs.
     Start {
         /// Print JSON
         #[arg(long)]
@@ -280,20 +370,21 @@ pub(super) enum Daemon {
         #[command(flatten)]
         flags: ConfigFlags,
     },
-    /// End the daemon and its workers; their specs are queued again and go on where they were
+    /// Stop the daemon and its workers
     ///
-    /// Works without a daemon too, for what an earlier one left running.
+    /// Their specs are queued again and later continue in the same attempt, task and try. Without a running daemon, stop
+    /// the workers that an earlier one left running.
     Stop {
-        /// Let what runs finish first; nothing new is started
+        /// Let running specs finish first; start no others
         #[arg(long)]
         drain: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// End the daemon and start another one; workers live on and are taken over
+    /// Replace the daemon by a new one; workers keep running
     ///
-    /// What the old one's command line set of the configuration stays set, unless `-c` is given.
+    /// Keys that the old daemon got by -c stay set, unless -c is given again.
     Restart {
         /// Print JSON
         #[arg(long)]
@@ -301,23 +392,28 @@ pub(super) enum Daemon {
         #[command(flatten)]
         flags: ConfigFlags,
     },
-    /// Say whether a daemon runs (exit code 3: none does)
-    Status(Plain),
-    /// Have the user's service manager (systemd, launchd) run the daemon
+    /// Show the daemon: its pid, version, configuration, workers and log
+    ///
+    /// Exit codes: 0 a daemon runs; 3 none does.
+    Status(JsonFlag),
+    /// Install the daemon as a service of your service manager (systemd or launchd)
+    ///
+    /// The service starts at login. It takes the place of a running daemon; workers keep running.
     Install {
-        /// Only write the service's file
+        /// Write the service's file, but do not start the service
         #[arg(long)]
         no_start: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Take the daemon from the user's service manager; what runs lives on
-    Uninstall(Plain),
-    /// Have the daemon read config.toml again, and say what came of it
+    /// Stop and remove the service; workers keep running
+    Uninstall(JsonFlag),
+    /// Make the daemon read config.toml again, and print its verdict
     ///
-    /// Saving the file is enough; this waits for the verdict. Exit codes: 0 it is in force, 1 it is rejected, 3 no daemon
-    /// runs, 4 no verdict within 10 s.
+    /// The daemon also reads the file whenever it is saved; this command waits for the verdict.
+    ///
+    /// Exit codes: 0 the file is in force; 1 it was rejected; 3 no daemon runs; 4 no verdict within 10 s.
     Reload {
         /// Print JSON
         #[arg(long)]
@@ -326,7 +422,7 @@ pub(super) enum Daemon {
 }
 
 impl Command {
-    /// Whether the output is for scripts.
+    /// Whether the command prints JSON.
     pub(super) fn json(&self) -> bool {
         match self {
             Command::Run(Run { json, .. })
@@ -336,26 +432,58 @@ impl Command {
             | Command::Retry(Ids { json, .. })
             | Command::Clean(Clean { json, .. })
             | Command::Doctor(Doctor { json, .. })
-            | Command::Pause(Plain { json })
-            | Command::Resume(Plain { json })
-            | Command::Daemon(Daemon::Reload { json })
+            | Command::Pause(JsonFlag { json })
+            | Command::Resume(JsonFlag { json })
             | Command::Config(
                 Config::Check { json, .. }
                 | Config::Show { json, .. }
                 | Config::Get { json, .. }
                 | Config::Set { json, .. }
                 | Config::Diff { json },
-            ) => *json,
-            Command::Config(Config::Schema) => true,
-            Command::Daemon(
+            )
+            | Command::Daemon(
                 Daemon::Start { json, .. }
                 | Daemon::Restart { json, .. }
-                | Daemon::Status(Plain { json })
+                | Daemon::Status(JsonFlag { json })
                 | Daemon::Install { json, .. }
-                | Daemon::Uninstall(Plain { json })
-                | Daemon::Stop { json, .. },
+                | Daemon::Uninstall(JsonFlag { json })
+                | Daemon::Stop { json, .. }
+                | Daemon::Reload { json },
             ) => *json,
+            Command::Config(Config::Schema) => true,
             Command::Log(_) | Command::Daemon(Daemon::Run { .. }) | Command::Completions { .. } => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// Each command with its full name.
+    fn all_commands(command: &clap::Command, name: &str) -> Vec<(String, clap::Command)> {
+        let nested = command.get_subcommands().flat_map(|sub| all_commands(sub, &format!("{name} {}", sub.get_name())));
+        let nested: Vec<_> = nested.collect();
+        [(name.to_owned(), command.clone())].into_iter().chain(nested).collect()
+    }
+
+    #[test]
+    fn every_command_and_argument_has_help_in_one_style() {
+        let is_good = |text: &str| text.starts_with(|c: char| c.is_ascii_uppercase()) && !text.ends_with('.');
+        for (name, command) in all_commands(&Arguments::command(), "boi") {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            assert!(is_good(&about), "{name}: {about:?}");
+            for argument in command.get_arguments() {
+                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                assert!(is_good(&help), "{name} {}: {help:?}", argument.get_id());
+            }
+        }
+    }
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
     }
 }

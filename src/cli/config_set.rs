@@ -1,117 +1,143 @@
-//! `boi config set`: one key changed in the file, and nothing else.
+//! `boi config set`: changes one key in the file, and nothing else.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{FlockOperation, flock};
 use serde_json::json;
 
-use super::config::known_key;
-use super::{CliError, Context, ExitCode, FAILED, USAGE, print_json, print_line};
+use super::config_show::find_key;
+use super::printing::{print_json, print_line};
+use super::{CliError, ExitCode, FAILED, USAGE, block_on, daemon_reload};
 use crate::config::edit::{self, EditError};
 use crate::config::flags::Flags;
-use crate::reload;
-use crate::reload::file::{self, ReplaceError, Stamp};
-use crate::reload::settle::Writer;
+use crate::config::keys::Key;
+use crate::domain::verdict::Change;
+use crate::reload::{self, FileState, OpenForWriting, ReplaceError};
 use crate::system::files;
-use crate::ui;
+use crate::system::paths::Home;
+use crate::ui::config_report::change_line;
 
-/// How long a program that writes the file is waited for.
-const WRITER: Duration = Duration::from_secs(5);
+/// How long to wait for another program that is writing the file.
+const WRITER_PATIENCE: Duration = Duration::from_secs(5);
+const WRITER_POLL: Duration = Duration::from_millis(20);
 
-/// What is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Output {
-    Text,
-    Json,
-    /// The verdict that follows says it.
-    Nothing,
-}
-
-/// `boi config set`, without its `--reload`.
-pub(super) fn set(context: &Context, name: &str, raw: &str, output: Output) -> Result<ExitCode, CliError> {
-    let (key, none) = (known_key(name)?, Flags::default());
-    let path = context.home.config_file();
-    context.home.prepare_records()?;
-    // One after another: each change is made to what the one before has written.
-    let lock = files::private_file(&context.home.config_lock())?;
-    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).map_err(std::io::Error::from)?;
-    let (stamp, bytes) = settled(&path)?;
-    let text = std::str::from_utf8(&bytes).unwrap_or_default();
-    let (before, known) = match reload::validate(&path, &bytes, None, &none) {
-        Ok((loaded, warnings)) => (Some(loaded.config), warnings),
-        Err(_) => (None, Vec::new()),
-    };
-    let edited = match edit::set(text, key, raw) {
-        Ok(edited) => edited,
-        Err(EditError::Syntax) => return Err(syntax(&path, &bytes)),
-        Err(error @ EditError::Value { .. }) => return Err(CliError::new(USAGE, error.to_string())),
-        Err(error @ EditError::NotATable { .. }) => {
-            return Err(CliError::new(USAGE, format!("cannot change {}: {error}", path.display())));
+/// `boi config set`. `with_reload`: also waits for the daemon's verdict and prints it.
+pub(super) fn set(home: &Home, name: &str, value: &str, with_reload: bool, json: bool) -> Result<ExitCode, CliError> {
+    let key = find_key(name)?;
+    let path = home.config_file();
+    let result = change_file(home, &path, key, value)?;
+    if with_reload {
+        if !json {
+            print_change(key, &result)?;
         }
-    };
-    let (after, warnings) =
-        reload::validate(&path, edited.as_bytes(), before.as_ref(), &none).map_err(CliError::from)?;
-    let old = before.as_ref().map(|before| key.get(before).to_string());
-    let new = key.get(&after.config).to_string();
-    let written = edited.as_bytes() != bytes;
-    if written {
-        file::replace(&path, &stamp, edited.as_bytes()).map_err(|error| {
-            let plain = CliError::new(FAILED, error.to_string());
-            match &error {
-                ReplaceError::Changed { .. } => plain.hint("look at what it says now, then say it again"),
-                ReplaceError::Linked { .. } => plain,
-                ReplaceError::Io { source, .. } if source.kind() == std::io::ErrorKind::ResourceBusy => {
-                    plain.hint("a file that is mounted by itself has to be edited in place")
-                }
-                ReplaceError::Io { .. } => plain,
-            }
-        })?;
+        return block_on(daemon_reload::reload(home, json));
     }
-    if output == Output::Nothing {
-        return Ok(0);
-    }
-    if output == Output::Json {
+    if json {
+        let FileChange { old, new, written, warnings, .. } = result;
         print_json(&json!({"file": path, "key": key.name, "old": old, "new": new, "written": written,
             "takes_effect": key.takes_effect, "warnings": warnings}))?;
-        return Ok(0);
-    }
-    for warning in warnings.iter().filter(|warning| !known.contains(warning)) {
-        eprintln!("warning: {warning}");
-    }
-    match (written, old) {
-        (false, _) => print_line(&format!("{} is {new} already", key.name))?,
-        (true, Some(old)) => {
-            let change =
-                crate::domain::verdict::Change { key: key.name.to_owned(), old, new, takes_effect: key.takes_effect };
-            print_line(ui::config::shown(&change).trim_start())?;
-        }
-        (true, None) => print_line(&format!("{}: {new}", key.name))?,
+    } else {
+        print_change(key, &result)?;
     }
     Ok(0)
 }
 
-/// What nobody is writing; the stamp is older than the reading, so that what is read is what is replaced.
-fn settled(path: &std::path::Path) -> Result<(Stamp, Vec<u8>), CliError> {
-    let until = Instant::now() + WRITER;
+/// What changed in the file.
+struct FileChange {
+    /// The value before; `None`: the file was invalid.
+    old: Option<String>,
+    new: String,
+    /// Whether the file was written; otherwise it had this value already.
+    written: bool,
+    warnings: Vec<String>,
+    /// The warnings that the change causes.
+    new_warnings: Vec<String>,
+}
+
+fn change_file(home: &Home, path: &Path, key: &'static Key, value: &str) -> Result<FileChange, CliError> {
+    let no_flags = Flags::default();
+    home.prepare_records()?;
+    // Concurrent commands take turns, so each change is applied to the result of the one before.
+    let lock = files::private_file(&home.config_lock())?;
+    flock(&lock, FlockOperation::LockExclusive).map_err(std::io::Error::from)?;
+    let (stamp, bytes) = read_when_settled(path)?;
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    let (before, old_warnings) = match reload::validate(path, &bytes, None, &no_flags) {
+        Ok((loaded, warnings)) => (Some(loaded.config), warnings),
+        Err(_) => (None, Vec::new()),
+    };
+    let edited = edit::set(text, key, value).map_err(|error| match error {
+        EditError::Syntax => syntax_error(path, &bytes),
+        EditError::Value { .. } => CliError::new(USAGE, error.to_string()),
+        EditError::NotATable { .. } => CliError::new(USAGE, format!("cannot change {}: {error}", path.display())),
+    })?;
+    let (after, warnings) = reload::validate(path, edited.as_bytes(), before.as_ref(), &no_flags)?;
+    let written = edited.as_bytes() != bytes;
+    if written {
+        reload::replace(path, &stamp, edited.as_bytes()).map_err(replace_error)?;
+    }
+    Ok(FileChange {
+        old: before.as_ref().map(|before| key.get(before).to_string()),
+        new: key.get(&after.config).to_string(),
+        written,
+        new_warnings: warnings.iter().filter(|warning| !old_warnings.contains(warning)).cloned().collect(),
+        warnings,
+    })
+}
+
+/// Reads the file once no other program is writing it. The stamp is older than the content, so replacing the file fails if
+/// it changes in between.
+fn read_when_settled(path: &Path) -> Result<(FileState, Vec<u8>), CliError> {
+    let until = Instant::now() + WRITER_PATIENCE;
     loop {
-        let stamp = Stamp::of(path);
+        let stamp = FileState::of(path);
         let (bytes, writer) = reload::read(path)?;
-        if writer != Writer::Somebody {
+        if writer != OpenForWriting::Yes {
             return Ok((stamp, bytes));
         }
         if Instant::now() >= until {
-            let message = format!("another program is writing {}: nothing was changed", path.display());
-            return Err(CliError::new(FAILED, message).hint("say it again when that program has saved"));
+            let message = format!("another program is writing {}, so nothing was changed", path.display());
+            return Err(
+                CliError::new(FAILED, message).hint("run this command again when that program has saved the file")
+            );
         }
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(WRITER_POLL);
     }
 }
 
-/// The file was not valid before: its own errors say where.
-fn syntax(path: &std::path::Path, bytes: &[u8]) -> CliError {
+/// The errors of a file that cannot be edited because it is not TOML.
+fn syntax_error(path: &Path, bytes: &[u8]) -> CliError {
     match reload::validate(path, bytes, None, &Flags::default()) {
         Err(error) => error.into(),
         Ok(_) => {
             CliError::new(FAILED, format!("cannot change {}: it is not plain TOML; edit it by hand", path.display()))
         }
+    }
+}
+
+fn replace_error(error: ReplaceError) -> CliError {
+    let plain = CliError::new(FAILED, error.to_string());
+    match &error {
+        ReplaceError::Changed { .. } => plain.hint("check what the file says now, then run this command again"),
+        ReplaceError::Io { source, .. } if source.kind() == std::io::ErrorKind::ResourceBusy => {
+            plain.hint("the file is a mount point of its own: edit it in place")
+        }
+        ReplaceError::Linked { .. } | ReplaceError::Io { .. } => plain,
+    }
+}
+
+fn print_change(key: &'static Key, result: &FileChange) -> Result<(), CliError> {
+    for warning in &result.new_warnings {
+        eprintln!("warning: {warning}");
+    }
+    let new = result.new.clone();
+    match &result.old {
+        _ if !result.written => print_line(&format!("{} is {new} already", key.name)),
+        Some(old) => {
+            let change = Change { key: key.name.clone(), old: old.clone(), new, takes_effect: key.takes_effect };
+            print_line(change_line(&change).trim_start())
+        }
+        None => print_line(&format!("{}: {new}", key.name)),
     }
 }

@@ -1,69 +1,86 @@
-//! The command line: one file per group of commands. Errors become a message, a hint and an exit code here.
+//! The command line. A file is named after the command that it holds, such as `daemon_stop.rs` for `boi daemon stop`; what
+//! several commands use is named after its job. Errors become a message, a hint and an exit code here.
 
 mod args;
 mod backend;
+mod cancel_retry;
 mod clean;
-mod config;
+mod clean_leftovers;
+mod config_check;
+mod config_diff;
 mod config_set;
-mod daemon;
+mod config_show;
+mod daemon_install;
+mod daemon_reload;
+mod daemon_run;
+mod daemon_start;
+mod daemon_status;
+mod daemon_stop;
+mod dispatch;
 mod doctor;
-mod handover;
-mod install;
+mod launch;
 mod log;
-mod queue;
-mod reload;
+mod log_printer;
+mod pause_resume;
+mod predecessor;
+mod preflight;
+mod printing;
 mod run;
-mod service;
-mod specs;
+mod running_daemon;
+mod spec_files;
 mod status;
+mod version_skew;
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal, Write};
+use std::io;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 
-use self::args::{Arguments, Command};
+use self::args::{Arguments, Command, Config, Daemon, JsonFlag};
+use crate::control::calls::FailureCode;
 use crate::control::client::ClientError;
-use crate::control::wire::RefusalCode;
-use crate::daemon::boot::BootError;
+use crate::daemon::error::{CallError, LoopError};
+use crate::daemon::lifecycle::seat::BootError;
 use crate::document::problem::{ProblemReport, Problems};
 use crate::process::limits;
-use crate::queue::StoreError;
+use crate::queue::QueueError;
+use crate::queue::sqlite::OpenError;
 use crate::reload::ConfigError;
-use crate::system::paths::{self, Home, HomeError};
+use crate::system::paths::{Home, HomeError};
+use crate::ui::style::{ERROR, paint};
 
-/// It was not done, or a spec failed.
+/// The command failed, or a spec did.
 const FAILED: u8 = 1;
-/// Bad arguments, or a bad spec.
+/// The arguments or a spec are invalid.
 const USAGE: u8 = 2;
 /// No daemon runs.
 const NO_DAEMON: u8 = 3;
-/// Gave up waiting.
+/// Waiting took too long.
 const GAVE_UP: u8 = 4;
-/// Bad configuration at boot.
+/// A daemon could not start because the configuration is invalid.
 const BAD_CONFIG: u8 = 78;
-/// Ended by Ctrl-C, as shells count it.
+/// Interrupted with Ctrl-C: 128 + SIGINT, as shells report it.
 const INTERRUPTED: u8 = 130;
 
 /// What to do where no daemon runs.
 const START_ONE: &str = "start one: `boi daemon start`";
 
-/// How the program ends.
+/// The exit code of the program.
 pub type ExitCode = u8;
 
-/// Why a command was not done.
+/// Why a command failed.
 #[derive(Debug)]
 enum CliError {
-    /// In words, with what to do next.
+    /// A message, with what to do next.
     Message { message: String, hint: Option<String>, code: ExitCode },
-    /// Whoever was asked has gone away, or cannot be reached. `undone`: nothing was done, so that it may be asked again.
+    /// The daemon or the queue cannot be reached now, but may be soon. `undone`: nothing was done, so trying again is safe.
     Away { message: String, hint: String, code: ExitCode, undone: bool },
-    /// A configuration that is not valid.
-    Problems(Vec<Problems>),
-    /// Specs that are not valid.
-    Specs(Vec<Problems>),
+    /// A configuration is invalid.
+    InvalidConfig { problems: Vec<Problems>, hint: Option<String>, code: ExitCode },
+    /// Specs are invalid.
+    InvalidSpecs(Vec<Problems>),
 }
 
 impl CliError {
@@ -71,17 +88,33 @@ impl CliError {
         CliError::Message { message: message.into(), hint: None, code }
     }
 
-    fn hint(self, text: impl Into<String>) -> CliError {
-        match self {
-            CliError::Message { message, code, .. } => CliError::Message { message, hint: Some(text.into()), code },
-            other => other,
+    /// The same error with this hint.
+    fn hint(mut self, text: impl Into<String>) -> CliError {
+        match &mut self {
+            CliError::Message { hint, .. } | CliError::InvalidConfig { hint, .. } => *hint = Some(text.into()),
+            CliError::Away { hint, .. } => *hint = text.into(),
+            CliError::InvalidSpecs(_) => {}
         }
+        self
+    }
+
+    /// The same error with this exit code.
+    fn with_code(mut self, new: ExitCode) -> CliError {
+        match &mut self {
+            CliError::Message { code, .. } | CliError::Away { code, .. } | CliError::InvalidConfig { code, .. } => {
+                *code = new;
+            }
+            CliError::InvalidSpecs(_) => {}
+        }
+        self
     }
 
     fn code(&self) -> ExitCode {
         match self {
-            CliError::Message { code, .. } | CliError::Away { code, .. } => *code,
-            CliError::Problems(_) | CliError::Specs(_) => USAGE,
+            CliError::Message { code, .. } | CliError::Away { code, .. } | CliError::InvalidConfig { code, .. } => {
+                *code
+            }
+            CliError::InvalidSpecs(_) => USAGE,
         }
     }
 
@@ -89,17 +122,30 @@ impl CliError {
         matches!(self, CliError::Away { .. })
     }
 
+    fn is_invalid_config(&self) -> bool {
+        matches!(self, CliError::InvalidConfig { .. })
+    }
+
     fn is_undone(&self) -> bool {
         matches!(self, CliError::Away { undone: true, .. })
     }
 
-    /// In one line, without what to do next.
+    /// The error in one line, without its hint.
     fn message(&self) -> String {
         match self {
             CliError::Message { message, .. } | CliError::Away { message, .. } => message.clone(),
-            CliError::Problems(all) | CliError::Specs(all) => {
-                all.iter().flat_map(Problems::lines).collect::<Vec<_>>().join("; ")
+            CliError::InvalidConfig { problems, .. } | CliError::InvalidSpecs(problems) => {
+                problems.iter().flat_map(Problems::lines).collect::<Vec<_>>().join("; ")
             }
+        }
+    }
+
+    /// What to do next.
+    fn next_step(&self) -> Option<&str> {
+        match self {
+            CliError::Message { hint, .. } | CliError::InvalidConfig { hint, .. } => hint.as_deref(),
+            CliError::Away { hint, .. } => Some(hint),
+            CliError::InvalidSpecs(_) => None,
         }
     }
 }
@@ -110,20 +156,40 @@ impl From<HomeError> for CliError {
     }
 }
 
-impl From<StoreError> for CliError {
-    fn from(error: StoreError) -> CliError {
-        let plain = CliError::new(FAILED, error.to_string());
+impl From<QueueError> for CliError {
+    fn from(error: QueueError) -> CliError {
         match error {
-            StoreError::Unknown(_) => {
+            QueueError::NotFound(_) => {
                 CliError::new(USAGE, error.to_string()).hint("`boi status --all` lists every spec")
             }
-            StoreError::InUse { .. } => CliError::Away {
+            QueueError::Unknown(_) => CliError::new(FAILED, error.to_string()).hint("check with `boi status`"),
+            _ => CliError::new(FAILED, error.to_string()),
+        }
+    }
+}
+
+impl From<OpenError> for CliError {
+    fn from(error: OpenError) -> CliError {
+        match error {
+            OpenError::Queue(error) => error.into(),
+            OpenError::InUse { .. } => CliError::Away {
                 message: error.to_string(),
                 hint: "a daemon of another home, or a command, is writing to it: try again".to_owned(),
                 code: FAILED,
                 undone: true,
             },
-            _ => plain,
+            _ => CliError::new(FAILED, error.to_string()),
+        }
+    }
+}
+
+impl From<CallError> for CliError {
+    fn from(error: CallError) -> CliError {
+        match error {
+            CallError::Queue(error) => error.into(),
+            CallError::QueueSilent { .. } => CliError::new(GAVE_UP, error.to_string())
+                .hint("it may still carry out the command later: check with `boi status`"),
+            _ => CliError::new(FAILED, error.to_string()),
         }
     }
 }
@@ -135,20 +201,22 @@ impl From<ClientError> for CliError {
             |code, hint: &str| CliError::Away { message: error.to_string(), hint: hint.to_owned(), code, undone };
         match &error {
             ClientError::NoDaemon => away(NO_DAEMON, START_ONE),
-            ClientError::Away => away(NO_DAEMON, "it may not have been done: `boi status` shows what is"),
+            ClientError::Away => {
+                away(NO_DAEMON, "it may or may not have carried out the command: check with `boi status`")
+            }
             ClientError::Hung { pid, .. } => {
                 let pid = pid.map_or_else(|| "PID".to_owned(), |pid| pid.to_string());
                 CliError::new(GAVE_UP, error.to_string()).hint(format!(
-                    "what was asked may be done later; `kill -CONT {pid}` wakes a stopped one; `kill -KILL {pid}` ends it, \
-                     and `boi daemon start` takes over what runs"
+                    "it may still carry out the command later; `kill -CONT {pid}` resumes a stopped daemon; `kill -KILL {pid}` \
+                     ends it, and `boi daemon start` takes over its workers"
                 ))
             }
             ClientError::Broken { .. } => away(FAILED, "see the daemon's log"),
-            ClientError::Refused { code: RefusalCode::Unknown, .. } => {
+            ClientError::Refused { code: FailureCode::Unknown, .. } => {
                 CliError::new(USAGE, error.to_string()).hint("`boi status --all` lists every spec")
             }
-            ClientError::Refused { code: RefusalCode::Silent, .. } => CliError::new(GAVE_UP, error.to_string())
-                .hint("what was asked may be done later: `boi status` shows what is"),
+            ClientError::Refused { code: FailureCode::Silent, .. } => CliError::new(GAVE_UP, error.to_string())
+                .hint("it may still carry out the command later: check with `boi status`"),
             ClientError::Refused { .. } => CliError::new(FAILED, error.to_string()),
         }
     }
@@ -157,11 +225,12 @@ impl From<ClientError> for CliError {
 impl From<BootError> for CliError {
     fn from(error: BootError) -> CliError {
         match error {
-            BootError::Store(error) => error.into(),
+            BootError::Open(error) => error.into(),
+            BootError::Loop(LoopError::Queue(error)) => error.into(),
             BootError::Runs { .. } => CliError::new(FAILED, error.to_string()).hint("`boi status` shows what it does"),
             BootError::OtherQueue { .. } => CliError::new(FAILED, error.to_string()).hint(
-                "put `paths.db` back as it was; to change it, first let those specs end or `boi cancel` them, then \
-                 `boi daemon stop --drain`, change it and `boi daemon start`",
+                "put `paths.db` back as it was; to change it, first let those specs end or `boi cancel` them, then run \
+                 `boi daemon stop --drain`, change `paths.db`, and run `boi daemon start`",
             ),
             _ => CliError::new(FAILED, error.to_string()),
         }
@@ -171,7 +240,9 @@ impl From<BootError> for CliError {
 impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> CliError {
         match error {
-            ConfigError::Invalid(problems) => CliError::Problems(vec![*problems]),
+            ConfigError::Invalid(problems) => {
+                CliError::InvalidConfig { problems: vec![*problems], hint: None, code: USAGE }
+            }
             ConfigError::Unreadable { .. } | ConfigError::Unsafe(_) => CliError::new(FAILED, error.to_string()),
         }
     }
@@ -183,149 +254,123 @@ impl From<io::Error> for CliError {
     }
 }
 
-/// What every command needs to know.
-struct Context {
-    home: Home,
-    color: bool,
-}
-
 /// Carries out the command line; returns the exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help that cannot be printed is nobody's loss.
+            // A failure to print help changes nothing for the caller.
             drop(error.print());
             return if error.use_stderr() { USAGE } else { 0 };
         }
     };
     let json = arguments.command.json();
-    let color = !paths::no_color() && io::stderr().is_terminal();
-    match carry_out(arguments) {
-        Ok(code) => code,
-        Err(error) => report(&error, json, color),
+    carry_out(arguments.command).unwrap_or_else(|error| report_error(&error, json))
+}
+
+fn carry_out(command: Command) -> Result<ExitCode, CliError> {
+    // These need no home, or inspect one that may be unusable.
+    match command {
+        Command::Completions { shell } => return print_completions(shell),
+        Command::Config(Config::Schema) => return config_show::print_schema(),
+        Command::Doctor(args) => return doctor::doctor(&Home::from_environment()?, &args),
+        _ => {}
+    }
+    let home = &Home::from_environment()?;
+    home.check()?;
+    match command {
+        Command::Run(args) => run::run(home, &args),
+        Command::Dispatch(args) => dispatch::dispatch(home, &args),
+        Command::Status(args) => status::status(home, &args),
+        Command::Log(args) => log::log(home, &args),
+        Command::Cancel(args) => cancel_retry::cancel(home, args),
+        Command::Retry(args) => cancel_retry::retry(home, args),
+        Command::Clean(args) => clean::clean(home, &args),
+        Command::Pause(JsonFlag { json }) => pause_resume::set_paused(home, true, json),
+        Command::Resume(JsonFlag { json }) => pause_resume::set_paused(home, false, json),
+        Command::Config(command) => match command {
+            Config::Check { file, json } => config_check::check(home, file, json),
+            Config::Set { key, value, reload, json } => config_set::set(home, &key, &value, reload, json),
+            Config::Diff { json } => block_on(config_diff::diff(home, json)),
+            Config::Show { json, origin, flags } => config_show::show(home, &flags.read()?, json, origin),
+            Config::Get { key, json, origin, flags } => config_show::get(home, &flags.read()?, &key, json, origin),
+            Config::Schema => unreachable!("carried out above"),
+        },
+        Command::Daemon(command) => match command {
+            Daemon::Run { foreground, background, flags } => {
+                daemon_run::run(home, foreground, background, &flags.read()?)
+            }
+            Daemon::Start { json, flags } => block_on(daemon_start::start(home, &flags, json)),
+            Daemon::Stop { drain, json } => daemon_stop::stop(home, drain, json),
+            Daemon::Restart { json, flags } => block_on(daemon_start::restart(home, &flags, json)),
+            Daemon::Status(JsonFlag { json }) => block_on(daemon_status::show(home, json)),
+            Daemon::Install { no_start, json } => block_on(daemon_install::install(home, !no_start, json)),
+            Daemon::Uninstall(JsonFlag { json }) => daemon_install::uninstall(home, json),
+            Daemon::Reload { json } => block_on(daemon_reload::reload(home, json)),
+        },
+        Command::Doctor(_) | Command::Completions { .. } => unreachable!("carried out above"),
     }
 }
 
-fn carry_out(arguments: Arguments) -> Result<ExitCode, CliError> {
-    if let Command::Completions { shell } = arguments.command {
-        return completions(shell);
-    }
-    let color = !paths::no_color() && io::stdout().is_terminal();
-    let context = Context { home: Home::from_environment()?, color };
-    if let Command::Config(command) = arguments.command {
-        return config::carry_out(&context, command);
-    }
-    if let Command::Doctor(asked) = arguments.command {
-        return doctor::doctor(context, asked);
-    }
-    context.home.check()?;
-    match arguments.command {
-        Command::Run(asked) => run::run(context, asked),
-        Command::Dispatch(asked) => queue::dispatch(context, asked),
-        Command::Status(asked) => status::status(context, asked),
-        Command::Log(asked) => log::log(context, asked),
-        Command::Cancel(asked) => queue::cancel(context, asked),
-        Command::Retry(asked) => queue::retry(context, asked),
-        Command::Clean(asked) => clean::clean(context, asked),
-        Command::Pause(asked) => queue::set_paused(context, true, asked.json),
-        Command::Resume(asked) => queue::set_paused(context, false, asked.json),
-        Command::Daemon(command) => daemon::carry_out(context, command),
-        Command::Config(_) | Command::Doctor(_) | Command::Completions { .. } => unreachable!("carried out above"),
-    }
-}
-
-/// Prints an error for people, or for scripts that asked for JSON; returns its exit code.
-fn report(error: &CliError, json: bool, color: bool) -> ExitCode {
-    let code = error.code();
-    let hint = match error {
-        CliError::Message { hint, .. } => hint.as_deref(),
-        CliError::Away { hint, .. } => Some(hint.as_str()),
-        CliError::Problems(_) | CliError::Specs(_) => None,
-    };
-    if json {
-        let text = match error {
-            CliError::Message { message, .. } | CliError::Away { message, .. } => {
-                serde_json::json!({"error": message, "hint": hint})
-            }
-            CliError::Problems(all) | CliError::Specs(all) => {
-                let reports: Vec<ProblemReport> = all.iter().flat_map(Problems::reports).collect();
-                serde_json::json!({"error": "not valid", "errors": reports})
-            }
-        };
-        eprintln!("{text}");
-        return code;
-    }
+/// Prints an error to standard error, as text or as JSON; returns its exit code.
+fn report_error(error: &CliError, json: bool) -> ExitCode {
     match error {
-        CliError::Message { message, .. } | CliError::Away { message, .. } => {
-            let (red, plain) = if color { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
-            eprintln!("{red}error{plain}: {message}");
-            if let Some(hint) = hint {
-                eprintln!("  {hint}");
-            }
+        CliError::Message { .. } | CliError::Away { .. } if json => {
+            eprintln!("{}", serde_json::json!({"error": error.message(), "hint": error.next_step()}));
         }
-        CliError::Problems(all) | CliError::Specs(all) => {
-            for problems in all {
-                eprintln!("{}", problems.render(color));
+        CliError::InvalidConfig { problems, .. } | CliError::InvalidSpecs(problems) if json => {
+            let reports: Vec<ProblemReport> = problems.iter().flat_map(Problems::reports).collect();
+            let hint = error.next_step().map(|hint| ("hint", hint.into()));
+            let fields = [("error", "not valid".into()), ("errors", serde_json::json!(reports))];
+            let object: serde_json::Map<String, serde_json::Value> =
+                fields.into_iter().chain(hint).map(|(name, value)| (name.to_owned(), value)).collect();
+            eprintln!("{}", serde_json::Value::Object(object));
+        }
+        CliError::Message { message, .. } | CliError::Away { message, .. } => {
+            anstream::eprintln!("{}: {message}", paint("error", ERROR));
+            print_next_step(error);
+        }
+        CliError::InvalidConfig { problems, .. } | CliError::InvalidSpecs(problems) => {
+            for problems in problems {
+                anstream::eprintln!("{}", problems.render(true));
             }
-            let count: usize = all.iter().map(Problems::count).sum();
-            let errors = if count == 1 { "1 error".to_owned() } else { format!("{count} errors") };
-            match error {
-                CliError::Specs(_) => eprintln!("{errors}; nothing was queued"),
-                _ => eprintln!("{errors}"),
-            }
+            let count: usize = problems.iter().map(Problems::count).sum();
+            let nothing_done = if matches!(error, CliError::InvalidSpecs(_)) { "; nothing was queued" } else { "" };
+            eprintln!("{count} error{}{nothing_done}", printing::plural(count));
+            print_next_step(error);
         }
     }
-    code
+    error.code()
 }
 
-fn completions(shell: Shell) -> Result<ExitCode, CliError> {
+fn print_next_step(error: &CliError) {
+    if let Some(hint) = error.next_step() {
+        eprintln!("  {hint}");
+    }
+}
+
+fn print_completions(shell: Shell) -> Result<ExitCode, CliError> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "boi", &mut script);
-    print(&script)?;
+    printing::print(&script)?;
     Ok(0)
 }
 
-/// Prints to standard output. A reader that has gone away has seen enough.
-fn print(bytes: &[u8]) -> Result<(), CliError> {
-    let mut out = io::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(CliError::new(FAILED, format!("cannot write to standard output: {error}")))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn print_line(text: &str) -> Result<(), CliError> {
-    print(format!("{text}\n").as_bytes())
-}
-
-fn print_json(value: &impl serde::Serialize) -> Result<(), CliError> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| CliError::new(FAILED, error.to_string()))?;
-    print_line(&text)
-}
-
-/// Runs a future on a runtime that needs no threads of its own.
+/// Runs a future on a single-threaded runtime.
 fn block_on<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
-/// Runs a daemon's future. What still blocks at its end, such as a step of git that a later daemon waits for, is not
-/// waited for here.
+/// Runs the future of a daemon. It does not wait for blocking work that is left at the end, such as a git process: the
+/// next daemon waits for that.
 fn block_on_daemon<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
     limits::raise_open_files();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    // Without a thread that may block, and no room for one, the runtime panics: one that idles for longer than any tick
-    // is always there.
+    // The runtime panics when it needs a blocking thread and cannot create one. Idle threads are kept for longer than any
+    // tick, so one always exists.
     runtime.worker_threads(2).thread_keep_alive(Duration::from_secs(2 * 3600)).enable_all();
     let runtime = runtime.build()?;
     let result = runtime.block_on(work);
     runtime.shutdown_background();
     result
-}
-
-/// The ending of a word that counts things.
-fn plural(count: usize) -> &'static str {
-    if count == 1 { "" } else { "s" }
 }

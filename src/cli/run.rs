@@ -1,4 +1,5 @@
-//! `boi run`: the main job in one command. Without a daemon this process is one, for these specs and what they wait for.
+//! `boi run`: queues specs and follows them to their end. Without a daemon this process is one, for these specs and those
+//! that they wait for.
 
 use std::time::Duration;
 
@@ -9,91 +10,94 @@ use tokio::time::Instant;
 
 use super::args::Run;
 use super::backend::{self, Backend, LOOK_AGAIN};
-use super::{BAD_CONFIG, CliError, Context, ExitCode, FAILED, INTERRUPTED, block_on_daemon, print, print_json, specs};
-use crate::daemon::boot::{self, Running, Seat};
+use super::printing::{print_json, print_styled};
+use super::{BAD_CONFIG, CliError, ExitCode, FAILED, INTERRUPTED, block_on_daemon, spec_files, version_skew};
+use crate::daemon::lifecycle::running::Running;
+use crate::daemon::lifecycle::seat::{self, Seat};
 use crate::daemon::{Event, Leaving};
-use crate::domain::attempt::SpecStatus;
 use crate::domain::id::SpecId;
+use crate::domain::life::SpecStatus;
 use crate::domain::outcome::Delivery;
 use crate::domain::view::{SpecView, StatusView};
-use crate::queue::{Filter, Store};
+use crate::queue::Filter;
 use crate::reload;
-use crate::system::logs::{self, Target};
+use crate::system::logs::{self, LogOutput};
+use crate::system::paths::Home;
 use crate::ui::progress::Progress;
-use crate::ui::report;
+use crate::ui::run_summary::run_summary;
 
-/// How long a daemon that has gone away is waited for.
+/// How long to wait for the next daemon when the one that runs the specs has gone away.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long it may be away before that is said.
+/// How long it may be gone before the user is told.
 const NOTICE: Duration = Duration::from_secs(1);
 
 /// `boi run`.
-pub(super) fn run(context: Context, asked: Run) -> Result<ExitCode, CliError> {
+pub(super) fn run(home: &Home, args: &Run) -> Result<ExitCode, CliError> {
     block_on_daemon(async {
-        match Backend::find(&context.home).await? {
-            Backend::Daemon(client) => through_daemon(&context, Backend::Daemon(client), &asked).await,
-            Backend::Own(_) => as_daemon(&context, &asked).await,
+        match Backend::find(home).await? {
+            Backend::Daemon(client) => through_daemon(home, Backend::Daemon(client), args).await,
+            Backend::Own(_) => as_daemon(home, args).await,
         }
     })
 }
 
-async fn through_daemon(context: &Context, mut backend: Backend, asked: &Run) -> Result<ExitCode, CliError> {
-    let status = backend.status_now(&context.home, &Filter { limit: 1, ..Filter::default() }, None).await?.status;
-    if let Some(daemon) = status.daemon.filter(|daemon| daemon.scoped) {
-        let message =
-            format!("another `boi run` (pid {}) carries out its own specs and would not touch these", daemon.pid);
-        return Err(CliError::new(FAILED, message)
-            .hint("wait for its end; or start a daemon for both next time: `boi daemon start`"));
+async fn through_daemon(home: &Home, mut backend: Backend, args: &Run) -> Result<ExitCode, CliError> {
+    let status = backend.status_now(home, &Filter { limit: 1, ..Filter::default() }, None).await?.status;
+    if let Some(daemon) = status.daemon {
+        version_skew::warn(&daemon.version, daemon.pid);
+        if daemon.scoped {
+            let message = format!("another `boi run` (pid {}) is running, which runs only its own specs", daemon.pid);
+            return Err(CliError::new(FAILED, message)
+                .hint("wait for its end; to run specs side by side, start a daemon first: `boi daemon start`"));
+        }
+        if !args.flags.config.is_empty() {
+            eprintln!("warning: -c has no effect: the running daemon (pid {}) runs the specs", daemon.pid);
+        }
     }
-    let home = backend::configured(&context.home);
-    let queue = backend::read(&home)?;
-    let loaded = specs::load(&asked.files, queue.as_ref().map(|store| store as &dyn Store))?;
-    let ids = backend.dispatch(&context.home, loaded).await?;
+    let queue = backend::read(&backend::configured(home))?;
+    let specs = spec_files::load(&args.files, queue.as_deref())?;
+    let ids = backend.dispatch(home, specs).await?;
     let mut interrupts = Signals::new([SIGINT])?;
     tokio::select! {
-        // Neither branch changes anything: the daemon carries the specs out.
-        told = follow(context, &backend, &ids, asked.json) => conclude(context, &told?, asked.json),
+        // Cancel-safe: following changes nothing, the daemon runs the specs.
+        told = follow(home, &backend, &ids, args.json) => conclude(&told?, args.json),
+        // Cancel-safe: a signal that was not received stays in the stream.
         _ = interrupts.next() => {
-            eprintln!("\nno longer following; the daemon goes on: `boi status`");
+            eprintln!("\nstopped following; the daemon continues with the specs: `boi status`");
             Ok(INTERRUPTED)
         }
     }
 }
 
-async fn as_daemon(context: &Context, asked: &Run) -> Result<ExitCode, CliError> {
-    let booted = match reload::boot(&context.home, &asked.flags.read()?) {
-        Ok(booted) => booted,
-        Err(error) => {
-            super::report(&error.into(), asked.json, context.color);
-            return Ok(BAD_CONFIG);
-        }
-    };
-    let home = context.home.clone().with_paths(&booted.config.paths);
+async fn as_daemon(home: &Home, args: &Run) -> Result<ExitCode, CliError> {
+    let booted =
+        reload::boot(home, &args.flags.read()?).map_err(|error| CliError::from(error).with_code(BAD_CONFIG))?;
+    let home = home.clone().with_paths(&booted.config.paths);
     home.prepare()?;
-    let seat = Seat::take(&home, boot::PROBED).await?;
-    let loaded = specs::load(&asked.files, Some(seat.store()))?;
-    let ids = backend::enqueue(seat.store(), loaded)?;
-    // The terminal belongs to the progress display.
-    let log_file = home.log_file();
-    let log = logs::begin(Target::File(log_file), &booted.config.log)
+    let seat = Seat::take(&home, seat::PROBED).await?;
+    let specs = spec_files::load(&args.files, Some(seat.queue()))?;
+    let ids = backend::enqueue(seat.queue(), specs)?;
+    // The log goes to a file, because the terminal shows the progress.
+    let log = logs::start(LogOutput::File(home.log_file()), &booted.config.log)
         .map_err(|message| CliError::new(BAD_CONFIG, message))?;
     let running = seat.start(booted, log, Some(ids.clone()))?;
-    follow_own(context, running, &ids, asked.json).await
+    follow_own(running, &ids, args.json).await
 }
 
-async fn follow_own(context: &Context, running: Running, ids: &[SpecId], json: bool) -> Result<ExitCode, CliError> {
-    let mut progress = Progress::begin(json);
+/// Follows specs that the daemon in this process runs.
+async fn follow_own(running: Running, ids: &[SpecId], json: bool) -> Result<ExitCode, CliError> {
+    let mut progress = Progress::new(json);
     let handle = running.handle.clone();
     let filter = Filter { ids: ids.to_vec(), history: true, ..Filter::default() };
     let ended = running.ended();
     tokio::pin!(ended);
-    // The daemon itself acts on them; here they are only talked about.
+    // The daemon acts on the signals by itself; here they are only reported.
     let mut interrupts = Signals::new([SIGINT])?;
     let mut interrupted = 0_u32;
     let mut revision = 0;
     let last = loop {
-        let status = handle.status(filter.clone()).await?.with_ids_in_reasons();
-        progress.show(&status);
+        let status = handle.status(filter.clone()).await?;
+        progress.update(&status);
         if status.specs.iter().all(|spec| spec.status.is_ended()) {
             handle.send(Event::Leave(Leaving::Stop));
             ended.as_mut().await?;
@@ -105,60 +109,60 @@ async fn follow_own(context: &Context, running: Running, ids: &[SpecId], json: b
             // Cancel-safe: a signal that was not received stays in the stream.
             Some(_) = interrupts.next() => {
                 interrupted += 1;
-                let ids = ids_of(&status, |spec| spec.status == SpecStatus::Running);
+                let ids = ids_where(&status, |spec| spec.status == SpecStatus::Running);
                 if interrupted == 1 && !ids.is_empty() {
-                    progress.say(&format!("\nstopping {ids}; Ctrl-C once more to leave without waiting"));
+                    progress.print_once(&format!("\nstopping {ids}; press Ctrl-C again to leave without waiting"));
                 }
             }
             // Cancel-safe: pinned outside the loop.
             left = ended.as_mut() => {
                 left?;
-                break handle.status(filter.clone()).await?.with_ids_in_reasons();
+                break handle.status(filter.clone()).await?;
             }
         }
     };
-    progress.end();
+    progress.clear();
     if last.specs.iter().all(|spec| spec.status.is_ended()) {
-        return conclude(context, &last, json);
+        return conclude(&last, json);
     }
     if json {
         print_json(&last)?;
     }
-    say_what_is_left(&last, interrupted > 0);
+    report_open_specs(&last, interrupted > 0);
     Ok(INTERRUPTED)
 }
 
-/// The ids of the specs that `select` takes, apart by spaces.
-fn ids_of(status: &StatusView, select: impl Fn(&SpecView) -> bool) -> String {
-    let ids: Vec<&str> = status.specs.iter().filter(|spec| select(spec)).map(|spec| spec.id.as_str()).collect();
+/// The ids of the specs for which `predicate` holds, separated by spaces.
+fn ids_where(status: &StatusView, predicate: impl Fn(&SpecView) -> bool) -> String {
+    let ids: Vec<&str> = status.specs.iter().filter(|spec| predicate(spec)).map(|spec| spec.id.as_str()).collect();
     ids.join(" ")
 }
 
-/// Says what became of the specs that have not ended. `told`: their commands were told to end.
-fn say_what_is_left(status: &StatusView, told: bool) {
-    let running = ids_of(status, |spec| spec.status == SpecStatus::Running);
-    let stopped = ids_of(status, |spec| spec.status == SpecStatus::Queued && spec.attempt > 0);
-    let fresh = ids_of(status, |spec| spec.status == SpecStatus::Queued && spec.attempt == 0);
+/// Reports on stderr the specs that have not ended. `interrupted`: the user pressed Ctrl-C, so their commands got SIGTERM.
+fn report_open_specs(status: &StatusView, interrupted: bool) {
+    let running = ids_where(status, |spec| spec.status == SpecStatus::Running);
+    let stopped = ids_where(status, |spec| spec.status == SpecStatus::Queued && spec.attempt > 0);
+    let fresh = ids_where(status, |spec| spec.status == SpecStatus::Queued && spec.attempt == 0);
     eprintln!();
-    match (running.as_str(), told) {
+    match (running.as_str(), interrupted) {
         ("", _) => {}
         (ids, true) => {
-            eprintln!("being ended: {ids} (their commands were told to end; the next daemon queues them again)");
+            eprintln!("stopping: {ids} (their commands got SIGTERM; the next daemon queues the specs again)")
         }
-        (ids, false) => eprintln!("left running: {ids}; a daemon takes them over"),
+        (ids, false) => eprintln!("left running: {ids} (the next daemon takes them over)"),
     }
     for (what, ids) in [("stopped and queued again", &stopped), ("not started, still queued", &fresh)] {
         if !ids.is_empty() {
             eprintln!("{what}: {ids}");
         }
     }
-    let all = ids_of(status, |spec| !spec.status.is_ended());
-    eprintln!("  go on: `boi daemon start` (drains the whole queue); give up: `boi cancel {all}`");
+    let all = ids_where(status, |spec| !spec.status.is_ended());
+    eprintln!("  to continue: `boi daemon start` (runs the whole queue); to give up: `boi cancel {all}`");
 }
 
-/// Follows specs that a daemon carries out, over its restarts too.
-async fn follow(context: &Context, backend: &Backend, ids: &[SpecId], json: bool) -> Result<StatusView, CliError> {
-    let mut progress = Progress::begin(json);
+/// Follows specs that a daemon runs, also while it restarts.
+async fn follow(home: &Home, backend: &Backend, ids: &[SpecId], json: bool) -> Result<StatusView, CliError> {
+    let mut progress = Progress::new(json);
     let filter = Filter { ids: ids.to_vec(), history: true, ..Filter::default() };
     let mut newer_than = None;
     let mut away_since = None;
@@ -167,33 +171,22 @@ async fn follow(context: &Context, backend: &Backend, ids: &[SpecId], json: bool
             Ok(told) => {
                 newer_than = Some(told.revision);
                 away_since = None;
-                progress.show(&told.status);
+                progress.update(&told.status);
                 if told.status.specs.iter().all(|spec| spec.status.is_ended()) {
-                    progress.end();
+                    progress.clear();
                     return Ok(told.status);
                 }
             }
-            // A daemon that restarts is back in a moment; its revisions begin anew.
+            // A daemon that restarts is back in a moment, and counts its revisions from the start.
             Err(error) if error.is_away() => {
                 let since = *away_since.get_or_insert_with(Instant::now);
                 if since.elapsed() >= PATIENCE {
-                    progress.end();
-                    let told = Backend::Own(backend::configured(&context.home)).status(filter.clone(), None).await?;
-                    if told.status.specs.iter().all(|spec| spec.status.is_ended()) {
-                        return Ok(told.status);
-                    }
-                    let open = ids_of(&told.status, |spec| !spec.status.is_ended());
-                    let message = format!("{}, and none has come back: not ended: {open}", error.message());
-                    return Err(
-                        CliError::new(error.code(), message).hint("go on: `boi daemon start` (drains the whole queue)")
-                    );
+                    progress.clear();
+                    return final_status_without_daemon(home, filter, &error).await;
                 }
                 if since.elapsed() >= NOTICE {
-                    progress.say(&format!(
-                        "{}; another daemon is waited for, for {} s",
-                        error.message(),
-                        PATIENCE.as_secs()
-                    ));
+                    let seconds = PATIENCE.as_secs();
+                    progress.print_once(&format!("{}; waiting up to {seconds} s for a daemon", error.message()));
                 }
                 newer_than = None;
                 tokio::time::sleep(LOOK_AGAIN).await;
@@ -203,30 +196,40 @@ async fn follow(context: &Context, backend: &Backend, ids: &[SpecId], json: bool
     }
 }
 
-/// Says how the specs ended, and what to do with the result.
-fn conclude(context: &Context, status: &StatusView, json: bool) -> Result<ExitCode, CliError> {
+/// The status of specs that have all ended, read from the queue; an error with the open ones otherwise.
+async fn final_status_without_daemon(home: &Home, filter: Filter, error: &CliError) -> Result<StatusView, CliError> {
+    let told = Backend::Own(backend::configured(home)).status(filter, None).await?;
+    let open = ids_where(&told.status, |spec| !spec.status.is_ended());
+    if open.is_empty() {
+        return Ok(told.status);
+    }
+    let message = format!("{}, and no other one has started; not ended: {open}", error.message());
+    Err(CliError::new(error.code(), message).hint("to continue: `boi daemon start` (runs the whole queue)"))
+}
+
+/// Prints how the specs ended, and what to do with their results.
+fn conclude(status: &StatusView, json: bool) -> Result<ExitCode, CliError> {
     if json {
         print_json(status)?;
     } else {
-        print(report::ended(&status.specs, context.color).as_bytes())?;
+        print_styled(&run_summary(&status.specs))?;
     }
-    let good = status
-        .specs
-        .iter()
-        .all(|spec| spec.status == SpecStatus::Completed && spec.delivery != Some(Delivery::Unmerged));
-    Ok(if good { 0 } else { FAILED })
+    let is_good = |spec: &SpecView| spec.status == SpecStatus::Completed && spec.delivery != Some(Delivery::Unmerged);
+    Ok(if status.specs.iter().all(is_good) { 0 } else { FAILED })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::domain::spec::{Action, Deliver, Spec, Task};
-    use crate::queue::{Access, SqliteStore};
+    use crate::queue::open;
+    use crate::queue::sqlite::Access;
     use crate::system::clock;
-    use crate::system::paths::Home;
 
     #[tokio::test(start_paused = true)]
-    async fn following_a_daemon_that_does_not_come_back_ends_with_the_reason() {
+    async fn following_ends_with_the_reason_when_the_daemon_does_not_come_back() {
         let dir = tempfile::TempDir::new().unwrap();
         let home = Home::at(dir.path().join("boi"));
         home.prepare().unwrap();
@@ -250,13 +253,13 @@ mod tests {
             verify: vec![],
             tasks: vec![task],
         };
-        let store = SqliteStore::open(home.db(), Access::Write(Duration::ZERO)).unwrap();
-        let ids = store.enqueue(vec![spec], clock::now()).unwrap();
+        let queue = open::open(&home, Access::Write(Duration::ZERO)).unwrap();
+        let ids = queue.enqueue(vec![spec], HashSet::new(), clock::now()).unwrap();
         let socket = std::os::unix::net::UnixListener::bind(home.socket()).unwrap();
         let backend = Backend::find(&home).await.unwrap();
         assert!(backend.is_daemon());
         drop(socket);
-        let error = follow(&Context { home, color: false }, &backend, &ids, true).await.unwrap_err();
+        let error = follow(&home, &backend, &ids, true).await.unwrap_err();
         assert_eq!(error.code(), crate::cli::NO_DAEMON);
         assert!(error.message().contains(&format!("not ended: {}", ids[0])), "{}", error.message());
     }

@@ -1,41 +1,49 @@
-//! What differs between two configurations, and what a running daemon makes of it. Pure, and made from the key table.
+//! The difference between two configurations, and which part of it a running daemon puts in force.
 
-use super::Config;
-use super::keys::{KEYS, Key};
+use super::keys::Key;
+use super::loaded::Loaded;
+use super::values::Config;
 use crate::domain::verdict::{Change, TakesEffect};
 
-/// What a running daemon does about a configuration that was read from disk.
+/// What a running daemon does with a configuration that it has read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
-    /// To be put in force: the new values, but the old ones of the keys that need a restart.
+pub struct ReloadPlan {
+    /// To put in force: the new values, except that keys which need a restart keep their old ones.
     pub config: Config,
-    /// What that changes.
+    /// What differs between the configuration in force and [`ReloadPlan::config`].
     pub applied: Vec<Change>,
-    /// What waits for a restart. A value that was put back on disk is no longer among these.
+    /// What differs between [`ReloadPlan::config`] and the file: these keys need a restart.
     pub pending_restart: Vec<Change>,
 }
 
-/// The keys whose values differ, in the order of the key table.
-pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
-    KEYS.iter().filter_map(|key| change(key, old, new)).collect()
+/// The values that change from `old` to `new`, in the order of the key table. A value with two names is listed once, by
+/// the name that `new` uses.
+pub fn diff(old: &Config, new: &Loaded) -> Vec<Change> {
+    changes(new.keys(), old, &new.config)
 }
 
-/// What becomes of `on_disk` while `in_force` runs. A key that needs a restart never holds up the others.
-pub fn plan(in_force: &Config, on_disk: &Config) -> Plan {
-    let mut config = on_disk.clone();
-    for key in KEYS.iter().filter(|key| key.takes_effect == TakesEffect::Restart) {
+/// Plans the reload of `on_disk` while `in_force` runs. A key that needs a restart does not delay the others.
+pub fn plan(in_force: &Config, on_disk: &Loaded) -> ReloadPlan {
+    let mut config = on_disk.config.clone();
+    for key in on_disk.keys().filter(|key| key.takes_effect == TakesEffect::Restart) {
         key.set(&mut config, key.get(in_force));
     }
-    let pending_restart = diff(&config, on_disk);
-    Plan { applied: diff(in_force, &config), config, pending_restart }
+    ReloadPlan {
+        applied: changes(on_disk.keys(), in_force, &config),
+        pending_restart: changes(on_disk.keys(), &config, &on_disk.config),
+        config,
+    }
 }
 
-fn change(key: &Key, old: &Config, new: &Config) -> Option<Change> {
-    let (old, new) = (key.get(old), key.get(new));
-    (old != new).then(|| Change {
-        key: key.name.to_owned(),
-        old: old.to_string(),
-        new: new.to_string(),
-        takes_effect: key.takes_effect,
-    })
+fn changes(keys: impl Iterator<Item = &'static Key>, old: &Config, new: &Config) -> Vec<Change> {
+    let change = |key: &'static Key| {
+        let (old, new) = (key.get(old), key.get(new));
+        (old != new).then(|| Change {
+            key: key.name.clone(),
+            old: old.to_string(),
+            new: new.to_string(),
+            takes_effect: key.takes_effect,
+        })
+    };
+    keys.filter_map(change).collect()
 }

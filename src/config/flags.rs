@@ -1,13 +1,15 @@
-//! Values that the command line sets: they outrank the file, for as long as the process lives. Pure.
+//! Values that the command line sets (`-c KEY=VALUE`). They replace those of the file, for the life of the process.
 
+use super::from_toml;
 use super::keys::{Key, Value, find};
-use super::{Config, Outside, edit, parse};
+use super::{edit, values::Config};
+use crate::document;
 
-/// `KEY=VALUE`s of a command line, valid one by one.
+/// The values of a command line, each one valid.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Flags(Vec<(&'static str, Value)>);
+pub struct Flags(Vec<(&'static Key, Value)>);
 
-/// Why a `KEY=VALUE` is not one.
+/// Why a `KEY=VALUE` was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{given}`: {why}")]
 pub struct FlagError {
@@ -16,31 +18,30 @@ pub struct FlagError {
 }
 
 impl Flags {
-    /// Reads what was given; of a key that is given twice, the last counts.
+    /// Parses `KEY=VALUE` texts. If two set the same value, the last one counts.
     pub fn read(given: &[String]) -> Result<Flags, FlagError> {
         let mut flags = Flags::default();
         for given in given {
             let (key, value) = read(given).map_err(|why| FlagError { given: given.clone(), why })?;
-            flags.0.retain(|(name, _)| *name != key.name);
-            flags.0.push((key.name, value));
+            let other = key.other_name();
+            flags.0.retain(|(known, _)| *known != key && Some(*known) != other);
+            flags.0.push((key, value));
         }
         Ok(flags)
     }
 
-    /// The keys that are set, with their values as `config.toml` writes them.
+    /// The keys and their values, as `config.toml` writes them: `max_workers = 8`.
     pub fn shown(&self) -> Vec<String> {
-        self.0.iter().map(|(name, value)| format!("{name} = {value}")).collect()
+        self.0.iter().map(|(key, value)| format!("{} = {value}", key.name)).collect()
     }
 
-    pub(super) fn set(&self, name: &str) -> bool {
-        self.0.iter().any(|(key, _)| *key == name)
+    pub(super) fn sets(&self, name: &str) -> bool {
+        self.0.iter().any(|(key, _)| key.name == name)
     }
 
     pub(super) fn apply(&self, config: &mut Config) {
-        for (name, value) in &self.0 {
-            if let Ok(key) = find(name) {
-                key.set(config, value.clone());
-            }
+        for (key, value) in &self.0 {
+            key.set(config, value.clone());
         }
     }
 }
@@ -48,52 +49,71 @@ impl Flags {
 fn read(given: &str) -> Result<(&'static Key, Value), String> {
     let (name, raw) = given.split_once('=').ok_or("write KEY=VALUE, as in max_workers=8")?;
     let key = find(name.trim()).map_err(|closest| match closest {
-        Some(closest) => format!("there is no such key; did you mean `{closest}`?"),
-        None => "there is no such key; `boi config show` lists every key".to_owned(),
+        Some(closest) => format!("unknown key; did you mean `{closest}`?"),
+        None => "unknown key; `boi config show` lists every key".to_owned(),
     })?;
     if key.name.starts_with("paths.") {
-        return Err("where files are is said in config.toml, where every command reads it".to_owned());
+        return Err("set paths in config.toml, where every command reads them".to_owned());
     }
     let text = edit::set("", key, raw).map_err(|error| error.to_string())?;
-    match parse("", text.as_bytes(), &Outside::default()) {
-        Ok(loaded) => Ok((key, key.get(&loaded.config))),
-        Err(problems) => Err(problems.iter().map(|problem| problem.message.clone()).collect::<Vec<_>>().join("; ")),
-    }
+    let parsed = document::read("", text.as_bytes(), usize::MAX, |document, root, faults| {
+        let mut config = Config::default();
+        let set = from_toml::read(document, root, faults, &mut config);
+        from_toml::check_order(&config, &set, faults);
+        Some(key.get(&config))
+    });
+    let messages = |problem: &document::problem::Problem| problem.message.clone();
+    parsed.map(|value| (key, value)).map_err(|problems| problems.iter().map(messages).collect::<Vec<_>>().join("; "))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Origin;
+    use crate::config::{Origin, ProcessSettings, parse};
 
     fn flags(given: &[&str]) -> Result<Flags, FlagError> {
         Flags::read(&given.iter().map(|&given| given.to_owned()).collect::<Vec<_>>())
     }
 
     #[test]
-    fn they_outrank_the_file_and_the_environment() {
-        let outside = Outside {
+    fn flags_replace_the_file_and_the_environment() {
+        let settings = ProcessSettings {
             claude_bin_env: Some("/env/claude".to_owned()),
-            flags: flags(&["max_workers=2", "max_workers=3", "claude_bin=/flag/claude", "spawn_jitter_ms=[0, 1]"])
+            flags: flags(&["max_workers=2", "max_workers =3", "claude_bin=/flag/claude", "spawn_jitter_ms=[0, 1]"])
                 .unwrap(),
         };
-        let loaded = parse("config.toml", b"max_workers = 9\nretry_count = 1\n", &outside).unwrap();
+        let loaded = parse("config.toml", b"max_workers = 9\nretry_count = 1\n", &settings).unwrap();
         let config = &loaded.config;
         assert_eq!((config.max_workers, config.retry_count, config.spawn_jitter_ms), (3, 1, [0, 1]));
-        assert_eq!(config.claude_bin, "/flag/claude");
+        assert_eq!(config.claude().program, "/flag/claude");
         let origin = |name: &str| loaded.origin(find(name).unwrap());
-        assert_eq!(["max_workers", "claude_bin"].map(origin), [Origin::Flag, Origin::Flag]);
+        for name in ["max_workers", "claude_bin", "agents.claude.program"] {
+            assert_eq!(origin(name), Origin::Flag, "{name}");
+        }
         assert_eq!((origin("retry_count"), origin("log")), (Origin::File, Origin::Default));
     }
 
     #[test]
-    fn what_is_no_key_or_no_value_is_refused_with_what_would_do() {
+    fn of_two_names_for_one_value_the_last_flag_counts() {
+        let given = flags(&["claude_bin=a", "log=debug", "agents.claude.program=b"]).unwrap();
+        assert_eq!(given.shown(), ["log = \"debug\"", "agents.claude.program = \"b\""]);
+        assert_eq!(flags(&["agents.claude.args=[]", "claude_args=['x']"]).unwrap().shown(), ["claude_args = [\"x\"]"]);
+        let settings = ProcessSettings { flags: given, ..ProcessSettings::default() };
+        let loaded = parse("config.toml", b"claude_bin = 'of the file'", &settings).unwrap();
+        assert_eq!(loaded.config.claude().program, "b");
+    }
+
+    #[test]
+    fn a_flag_that_is_no_key_or_no_value_is_refused_with_a_suggestion() {
         for (given, why) in [
             ("max_workers", "KEY=VALUE"),
-            ("max_wokers=3", "max_workers"),
+            ("max_wokers=3", "unknown key; did you mean `max_workers`?"),
+            ("colour=3", "unknown key; `boi config show` lists every key"),
+            ("agents.cluade.program=x", "did you mean `agents.claude.program`?"),
+            ("agents.claude.progam=x", "did you mean `agents.claude.program`?"),
             ("max_workers=many", "a number, 0 to 1024"),
             ("max_workers=5000", "from 0 to 1024"),
-            ("spawn_jitter_ms=[9, 1]", "down to 1"),
+            ("spawn_jitter_ms=[9, 1]", "ascending order"),
             ("paths.db=x", "config.toml"),
         ] {
             let refused = flags(&[given]).unwrap_err().to_string();

@@ -1,33 +1,57 @@
-//! The key table: the one place that knows every key's name, type, default, range, unit, documentation and when a
-//! change of it takes effect. Parsing, the diff, `boi config get|show`, the example file and the documentation are all
-//! made from it.
+//! The key table: the only place that knows each key's name, type, default, range, unit, documentation and when a change
+//! takes effect. Parsing, the diff, `boi config`, the JSON Schema, `config.example.toml` and `docs/configuration.md` are
+//! all made from it.
+//!
+//! A name may contain the part `NAME`: `agents.NAME.program`. Such a row describes one key for each name that the row
+//! allows: `agents.claude.program`. [`ROWS`] are the rows, [`KEYS`] the keys that result from them.
 
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use serde::Serialize;
 
-use super::Config;
+use super::values::{AgentConfig, CLAUDE, Config};
+use crate::agents;
 use crate::document::closest;
 use crate::domain::verdict::TakesEffect;
 use crate::spec::TIMEOUT_MINUTES;
 
+/// The part of a row's name that stands for each allowed name.
+pub(super) const NAME: &str = "NAME";
+
+/// One row of the table.
+#[derive(Debug)]
+pub(super) struct Row {
+    /// Full dotted name, perhaps with the part `NAME`.
+    pub(super) name: &'static str,
+    /// What values the key takes.
+    pub(super) kind: Kind,
+    /// Unit of a number.
+    pub(super) unit: Option<&'static str>,
+    /// What the key is for, in lines short enough for a comment.
+    pub(super) docs: &'static [&'static str],
+    /// When a change takes effect.
+    pub(super) takes_effect: TakesEffect,
+    /// The key that this one is another name for.
+    alias_of: Option<&'static str>,
+    field: Field,
+}
+
 /// One key of the configuration.
 #[derive(Debug)]
 pub struct Key {
-    /// As it is written, with its table in front: `paths.db`.
-    pub name: &'static str,
-    /// What values it takes.
-    pub kind: Kind,
-    /// What a number counts.
-    pub unit: Option<&'static str>,
-    /// What it is for, in lines that fit a comment.
-    pub docs: &'static [&'static str],
-    /// When a change of it takes effect.
+    /// Full dotted name: `max_workers`, `paths.db`, `agents.claude.program`.
+    pub name: String,
+    /// What values the key takes.
+    pub kind: &'static Kind,
+    /// When a change takes effect.
     pub takes_effect: TakesEffect,
-    get: fn(&Config) -> Value,
-    set: fn(&mut Config, Value),
+    /// The row that describes it.
+    pub(super) row: &'static Row,
+    /// What `NAME` stands for; empty where the row has no `NAME`.
+    entry: &'static str,
 }
 
 /// What values a key takes.
@@ -35,11 +59,11 @@ pub struct Key {
 pub enum Kind {
     /// A whole number within the range.
     Number(RangeInclusive<i64>),
-    /// Two whole numbers within the range, the first not above the second.
+    /// Two whole numbers within the range, in ascending order.
     Span(RangeInclusive<i64>),
     /// `true` or `false`.
     Switch,
-    /// A program: a path, or a name that is looked up. Not empty.
+    /// A program: a path, or a name to look up on the PATH. Not empty.
     Program,
     /// A list of texts.
     Texts,
@@ -49,7 +73,7 @@ pub enum Kind {
     Path,
 }
 
-/// A key's value. Displayed as it is written in `config.toml`.
+/// A key's value. Its `Display` is the form in `config.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Value {
@@ -67,34 +91,90 @@ pub enum Value {
     Path(Option<PathBuf>),
 }
 
-impl Key {
-    /// The value in a configuration.
-    pub fn get(&self, config: &Config) -> Value {
-        (self.get)(config)
+impl Row {
+    /// The values that `NAME` takes; `[""]` where the row has no `NAME`.
+    fn entries(&self) -> &'static [&'static str] {
+        match self.field {
+            Field::One { .. } => &[""],
+            Field::PerAgent { .. } => agents::names(),
+        }
     }
 
-    /// The value when neither file nor environment says otherwise.
+    /// The keys that the row describes.
+    pub(super) fn keys(&'static self) -> impl Iterator<Item = Key> {
+        self.entries().iter().map(move |entry| Key {
+            name: self.name.replace(NAME, entry),
+            kind: &self.kind,
+            takes_effect: self.takes_effect,
+            row: self,
+            entry,
+        })
+    }
+
+    /// The range in words, with its unit: `0 to 3600 seconds`.
+    pub(super) fn range(&self) -> Option<String> {
+        let (Kind::Number(range) | Kind::Span(range)) = &self.kind else { return None };
+        let unit = self.unit.map(|unit| format!(" {unit}")).unwrap_or_default();
+        Some(format!("{} to {}{unit}", range.start(), range.end()))
+    }
+}
+
+impl Key {
+    /// The key's value in a configuration.
+    pub fn get(&self, config: &Config) -> Value {
+        match self.row.field {
+            Field::One { get, .. } => get(config),
+            Field::PerAgent { get, .. } => get(config.agents.get(self.entry).expect("a row lists known agents")),
+        }
+    }
+
+    /// What the key is for, in lines short enough for a comment.
+    pub(super) fn docs(&self) -> impl Iterator<Item = String> {
+        self.row.docs.iter().map(|line| line.replace(NAME, self.entry))
+    }
+
+    /// The value that neither the file, the environment nor the command line sets.
     pub fn default(&self) -> Value {
         self.get(&Config::default())
     }
 
-    /// Takes over a value of this key's kind and range.
+    /// Sets the key in a configuration. `value` is of this key's kind and within its range.
     pub(super) fn set(&self, config: &mut Config, value: Value) {
-        (self.set)(config, value);
+        match self.row.field {
+            Field::One { set, .. } => set(config, value),
+            Field::PerAgent { set, .. } => {
+                set(config.agents.get_mut(self.entry).expect("a row lists known agents"), value);
+            }
+        }
     }
 
-    /// The range in words: `0 to 1024`.
-    pub fn range(&self) -> Option<String> {
-        match &self.kind {
-            Kind::Number(range) | Kind::Span(range) => Some(format!("{} to {}", range.start(), range.end())),
-            _ => None,
-        }
+    /// The other name of the same value: `claude_bin` and `agents.claude.program` are such a pair.
+    pub fn other_name(&self) -> Option<&'static Key> {
+        KEYS.iter().find(|other| match (self.row.alias_of, other.row.alias_of) {
+            (Some(target), _) => other.name == target,
+            (None, Some(target)) => self.name == target,
+            (None, None) => false,
+        })
+    }
+
+    /// Whether it is the older of two names for the same value.
+    pub(super) fn is_alias(&self) -> bool {
+        self.row.alias_of.is_some()
     }
 }
 
-/// The key of this name, or the name that was probably meant.
+impl PartialEq for Key {
+    fn eq(&self, other: &Key) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Key {}
+
+/// Finds the key `name`. `Err`: no such key; the one that was probably meant.
 pub fn find(name: &str) -> Result<&'static Key, Option<&'static str>> {
-    KEYS.iter().find(|key| key.name == name).ok_or_else(|| closest(name, KEYS.iter().map(|key| key.name)))
+    let key = KEYS.iter().find(|key| key.name == name);
+    key.ok_or_else(|| closest(name, KEYS.iter().map(|key| key.name.as_str())))
 }
 
 impl fmt::Display for Value {
@@ -115,188 +195,232 @@ impl fmt::Display for Value {
     }
 }
 
-/// How a key reaches its field. A value of another kind is a mistake in the table, which a test would find.
+/// How a key reads and writes its value.
+#[derive(Debug)]
+enum Field {
+    /// A field of the configuration.
+    One { get: fn(&Config) -> Value, set: fn(&mut Config, Value) },
+    /// A field of each agent's settings.
+    PerAgent { get: fn(&AgentConfig) -> Value, set: fn(&mut AgentConfig, Value) },
+}
+
+/// The [`Field`] of a struct field. A value of another kind is a mistake in the table; a test finds it.
 macro_rules! field {
-    (Number, $($field:ident).+) => {
-        (
-            |config| Value::Number(config.$($field).+.into()),
-            |config, value| {
+    ($scope:ident, Number, $($field:ident).+) => {
+        Field::$scope {
+            get: |config| Value::Number(config.$($field).+.into()),
+            set: |config, value| {
                 if let Value::Number(number) = value {
                     config.$($field).+ = number.try_into().expect("the range of a number fits its field");
                 }
             },
-        )
+        }
     };
-    ($variant:ident, $($field:ident).+) => {
-        (
-            |config| Value::$variant(config.$($field).+.clone()),
-            |config, value| {
+    ($scope:ident, $variant:ident, $($field:ident).+) => {
+        Field::$scope {
+            get: |config| Value::$variant(config.$($field).+.clone()),
+            set: |config, value| {
                 if let Value::$variant(value) = value {
                     config.$($field).+ = value;
                 }
             },
-        )
+        }
     };
 }
 
-/// How a key reads and writes its field.
-type Field = (fn(&Config) -> Value, fn(&mut Config, Value));
+/// The [`Field`] of an older name for a setting of the agent `claude`.
+macro_rules! claude_field {
+    ($variant:ident, $field:ident) => {
+        Field::One {
+            get: |config| Value::$variant(config.claude().$field.clone()),
+            set: |config, value| {
+                if let (Value::$variant(value), Some(claude)) = (value, config.agents.get_mut(CLAUDE)) {
+                    claude.$field = value;
+                }
+            },
+        }
+    };
+}
 
-const fn key(
+const fn row(
     name: &'static str,
     kind: Kind,
     takes_effect: TakesEffect,
-    (get, set): Field,
+    field: Field,
     docs: &'static [&'static str],
-) -> Key {
-    Key { name, kind, unit: None, docs, takes_effect, get, set }
+) -> Row {
+    Row { name, kind, unit: None, docs, takes_effect, alias_of: None, field }
 }
 
-const fn unit(unit: &'static str, key: Key) -> Key {
-    Key { unit: Some(unit), ..key }
+const fn unit(unit: &'static str, row: Row) -> Row {
+    Row { unit: Some(unit), ..row }
 }
 
 /// Every key, in the order in which they are shown.
-pub static KEYS: &[Key] = &[
-    key(
+pub static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| ROWS.iter().flat_map(Row::keys).collect());
+
+/// Every row, in the order in which they are shown.
+pub(super) static ROWS: &[Row] = &[
+    row(
         "max_workers",
         Kind::Number(0..=1024),
         TakesEffect::NextTick,
-        field!(Number, max_workers),
+        field!(One, Number, max_workers),
         &[
-            "How many workers run at a time. 0: nothing is claimed. Lowering it ends no worker: nothing",
-            "is started until fewer run.",
+            "How many workers run at the same time, at most. 0: no spec is claimed. A lower value stops no",
+            "running worker: the next one starts when fewer run.",
         ],
     ),
-    key(
+    row(
         "spawns_per_tick",
         Kind::Number(1..=1024),
         TakesEffect::NextTick,
-        field!(Number, spawns_per_tick),
-        &["How many workers are started within one tick_interval_ms, at the most."],
-    ),
-    key(
-        "claude_bin",
-        Kind::Program,
-        TakesEffect::NextWorker,
-        field!(Text, claude_bin),
-        &[
-            "The agent's program: a path, or a name that is looked up on the daemon's PATH. When it is not",
-            "set here, the daemon's environment variable CLAUDE_BIN is used, and without that: claude.",
-        ],
-    ),
-    key(
-        "claude_args",
-        Kind::Texts,
-        TakesEffect::NextWorker,
-        field!(Texts, claude_args),
-        &["Arguments that are handed to claude_bin beside boi's own."],
+        field!(One, Number, spawns_per_tick),
+        &["How many workers start within one tick_interval_ms, at most."],
     ),
     unit(
         "milliseconds",
-        key(
+        row(
             "tick_interval_ms",
             Kind::Number(50..=3_600_000),
             TakesEffect::AtOnce,
-            field!(Number, tick_interval_ms),
+            field!(One, Number, tick_interval_ms),
             &["The time between two ticks of an idle daemon, and the window that spawns_per_tick counts in."],
         ),
     ),
     unit(
         "milliseconds",
-        key(
+        row(
             "spawn_jitter_ms",
             Kind::Span(0..=60_000),
             TakesEffect::NextTick,
-            field!(Span, spawn_jitter_ms),
+            field!(One, Span, spawn_jitter_ms),
             &[
-                "The least and the most time between two starts of one tick; each pause is drawn at random",
-                "between them. [0, 0]: no pause.",
+                "The shortest and the longest pause between two worker starts of the same tick. Each pause is",
+                "random between the two. [0, 0]: no pause.",
             ],
         ),
     ),
-    key(
+    row(
+        "agents.NAME.program",
+        Kind::Program,
+        TakesEffect::NextWorker,
+        field!(PerAgent, Text, program),
+        &[
+            "The program of the agent NAME: an absolute path, a path below ~/, or a name to look up on the",
+            "PATH of the daemon. The daemon's environment variable CLAUDE_BIN replaces the default of the",
+            "agent claude.",
+        ],
+    ),
+    row(
+        "agents.NAME.args",
+        Kind::Texts,
+        TakesEffect::NextWorker,
+        field!(PerAgent, Texts, args),
+        &["Arguments for the program of the agent NAME, added after boi's own."],
+    ),
+    Row {
+        alias_of: Some("agents.claude.program"),
+        ..row(
+            "claude_bin",
+            Kind::Program,
+            TakesEffect::NextWorker,
+            claude_field!(Text, program),
+            &["Another name for agents.claude.program. The file may set only one of the two."],
+        )
+    },
+    Row {
+        alias_of: Some("agents.claude.args"),
+        ..row(
+            "claude_args",
+            Kind::Texts,
+            TakesEffect::NextWorker,
+            claude_field!(Texts, args),
+            &["Another name for agents.claude.args. The file may set only one of the two."],
+        )
+    },
+    row(
         "log",
         Kind::LogFilter,
         TakesEffect::AtOnce,
-        field!(Text, log),
+        field!(One, Text, log),
         &[
-            "What is logged: off, error, warn, info, debug or trace; also for single parts, as in",
-            "\"info,boi::daemon=debug\".",
+            "The least severe level that is logged: off, error, warn, info, debug or trace; also for parts of",
+            "the program, as in \"info,boi::daemon=debug\".",
         ],
     ),
     unit(
         "minutes",
-        key(
+        row(
             "task_timeout_minutes",
             Kind::Number(TIMEOUT_MINUTES),
             TakesEffect::Restart,
-            field!(Number, task_timeout_minutes),
+            field!(One, Number, task_timeout_minutes),
             &[
-                "How long one try of a task, and each of its verify commands, may take, where the task does",
-                "not set its own timeout_minutes.",
+                "The time limit of one try of a task, and of each of its verify commands, for tasks that do not",
+                "set timeout_minutes.",
             ],
         ),
     ),
-    key(
+    row(
         "retry_count",
         Kind::Number(0..=100),
         TakesEffect::Restart,
-        field!(Number, retry_count),
-        &["How many more times a task that failed is tried."],
+        field!(One, Number, retry_count),
+        &["How many more times a failed task is tried before its spec fails."],
     ),
-    key(
+    row(
         "cleanup_on_failure",
         Kind::Switch,
         TakesEffect::Restart,
-        field!(Switch, cleanup_on_failure),
+        field!(One, Switch, cleanup_on_failure),
         &[
-            "Whether the worktree of a spec that failed or was canceled is removed as well. What is in it",
-            "and on no branch is kept under a ref first.",
+            "Whether the worktree of a failed or canceled spec is removed. Work in it that is on no branch is",
+            "kept under a ref first.",
         ],
     ),
     unit(
         "seconds",
-        key(
+        row(
             "stop_grace_seconds",
             Kind::Number(0..=3600),
             TakesEffect::Restart,
-            field!(Number, stop_grace_seconds),
-            &["How long a command that is ended has between SIGTERM and SIGKILL."],
+            field!(One, Number, stop_grace_seconds),
+            &["The time between SIGTERM and SIGKILL when a command is stopped."],
         ),
     ),
     unit(
         "MiB",
-        key(
+        row(
             "max_output_mb",
             Kind::Number(1..=1_048_576),
             TakesEffect::Restart,
-            field!(Number, max_output_mb),
-            &["How much one try may print. One that prints more is ended, with that reason."],
+            field!(One, Number, max_output_mb),
+            &["The output limit of one try. A try that prints more is stopped and fails for that reason."],
         ),
     ),
-    key(
+    row(
         "paths.db",
         Kind::Path,
         TakesEffect::Restart,
-        field!(Path, paths.db),
+        field!(One, Path, paths.db),
         &[
-            "The queue's database. Empty: below BOI_HOME. A relative path begins at BOI_HOME, `~/` at the",
-            "home directory.",
+            "The database file of the queue. Empty: state/boi.db. A relative path starts at BOI_HOME, `~/` at",
+            "the home directory; so for all paths.",
         ],
     ),
-    key(
+    row(
         "paths.worktrees",
         Kind::Path,
         TakesEffect::Restart,
-        field!(Path, paths.worktrees),
-        &["The folder of the worktrees. Empty: below BOI_HOME."],
+        field!(One, Path, paths.worktrees),
+        &["The folder of the worktrees. Empty: worktrees."],
     ),
-    key(
+    row(
         "paths.logs",
         Kind::Path,
         TakesEffect::Restart,
-        field!(Path, paths.logs),
-        &["The folder of the daemon's log. Empty: below BOI_HOME."],
+        field!(One, Path, paths.logs),
+        &["The folder of the daemon's log. Empty: logs."],
     ),
 ];

@@ -1,81 +1,81 @@
-//! The command line's side of the socket.
+//! The command line's side of the control socket.
 //!
-//! An answer may take long, since a question for newer state waits for news, and a cancel for the end of processes. So a
-//! daemon is taken for hung only when it does not answer a question that costs nothing, asked beside the other.
+//! An answer may take long: a status request can wait for a newer state, and a cancel for processes to end. So a daemon
+//! counts as hung only when it does not answer a second, cheap call that is made beside the first.
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::wire::{GIVE_UP, Refusal, RefusalCode};
-use crate::process;
+use super::calls::{Call, CallFailure, FailureCode, GIVE_UP, GetConfig, VERSION_HEADER};
+use crate::process::procfs;
 use crate::system::paths::ShortPath;
 
-/// After so long without an answer it is looked whether the daemon answers at all.
+/// After this long without an answer the client checks whether the daemon answers at all.
 const QUIET: Duration = Duration::from_secs(3);
-/// How long that may take before the user is told.
+/// How long that check may take before the client tells the user that the daemon does not answer.
 const PROBE: Duration = Duration::from_secs(2);
 
-/// Where a daemon listens.
+/// A client of the daemon that listens at a socket.
 #[derive(Debug, Clone)]
 pub struct Client {
     socket: PathBuf,
     pid: Arc<AtomicI32>,
-    /// Whether the user was told that it does not answer.
-    told: Arc<AtomicBool>,
+    /// The daemon's version, once it has answered.
+    version: Arc<OnceLock<String>>,
+    /// Whether the user was told that the daemon does not answer.
+    warned: Arc<AtomicBool>,
 }
 
-/// Why the daemon did not do it.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// No daemon listens.
+    /// No daemon listens on the socket.
     #[error("no daemon runs")]
     NoDaemon,
-    /// The daemon refused.
+    /// The daemon answered with a failure.
     #[error("{message}")]
     Refused {
-        /// Why.
+        /// Why, in the daemon's words.
         message: String,
-        /// Whose fault it is.
-        code: RefusalCode,
+        /// The kind of the failure.
+        code: FailureCode,
     },
-    /// The daemon went away before it had answered.
-    #[error("the daemon went away before it had answered")]
+    /// The daemon ended before it answered.
+    #[error("the daemon ended before it had answered")]
     Away,
-    /// The daemon is there, and answers nothing.
+    /// The daemon runs and has answered nothing for [`GIVE_UP`].
     #[error("the daemon{}{} has not answered for {} s", of_pid(*pid), if *stopped { " is stopped, and" } else { "" }, GIVE_UP.as_secs())]
     Hung {
-        /// Its process, where the kernel says it.
+        /// The daemon's pid, if the kernel reports it.
         pid: Option<i32>,
-        /// Whether a signal stopped it.
+        /// Whether the process is stopped by a signal.
         stopped: bool,
     },
     /// The connection broke.
     #[error("the daemon at {} does not answer: {reason}", socket.display())]
     Broken {
-        /// Where.
+        /// The socket.
         socket: PathBuf,
-        /// How.
+        /// What failed.
         reason: String,
     },
 }
 
 impl Client {
-    /// The daemon that listens at `socket`, if one does.
+    /// Connects to the daemon that listens at `socket`; `None` when none does.
     pub async fn connect(socket: &Path) -> Result<Option<Client>, ClientError> {
-        let (pid, told) = (Arc::default(), Arc::default());
-        let client = Client { socket: socket.to_owned(), pid, told };
+        let socket = socket.to_owned();
+        let client = Client { socket, pid: Arc::default(), version: Arc::default(), warned: Arc::default() };
         match client.stream().await {
             Ok(_) => Ok(Some(client)),
             Err(ClientError::NoDaemon) => Ok(None),
@@ -83,17 +83,28 @@ impl Client {
         }
     }
 
-    /// Asks the daemon.
-    pub async fn ask<Q: Serialize, A: DeserializeOwned>(&self, path: &str, question: &Q) -> Result<A, ClientError> {
+    /// Makes a call.
+    pub async fn call<C: Call>(&self, call: &C) -> Result<C::Answer, ClientError> {
         tokio::select! {
             biased;
-            answer = self.ask_once(path, question) => answer,
-            // A question that is given up may be carried out all the same.
+            answer = self.call_once(call) => answer,
+            // The daemon may still carry out a call for which the client no longer waits.
             hung = self.hung() => Err(hung),
         }
     }
 
-    /// Waits until the daemon is to be given up. The user is told once that it does not answer.
+    /// The version of the daemon, once it has answered a call. A daemon that sends none is of version 0.1.0.
+    pub fn daemon_version(&self) -> Option<&str> {
+        self.version.get().map(String::as_str)
+    }
+
+    /// The daemon's pid, if the kernel reports it.
+    pub fn pid(&self) -> Option<i32> {
+        Some(self.pid.load(Ordering::Relaxed)).filter(|pid| *pid > 0)
+    }
+
+    /// Returns when the daemon has answered nothing for [`GIVE_UP`]. Before that, tells the user once that it does not
+    /// answer.
     pub async fn hung(&self) -> ClientError {
         let mut alive = Instant::now();
         loop {
@@ -101,16 +112,16 @@ impl Client {
             let mut within = PROBE;
             loop {
                 let asked = Instant::now();
-                // A refusal or a broken connection is an answer: who asked gets to know it.
-                if timeout(within, self.ask_once::<_, serde::de::IgnoredAny>("/v1/config", &())).await.is_ok() {
+                // A failure counts as an answer; the call itself reports it.
+                if timeout(within, self.call_once(&GetConfig)).await.is_ok() {
                     alive = asked;
                     break;
                 }
-                let pid = Some(self.pid.load(Ordering::Relaxed)).filter(|pid| *pid > 0);
+                let pid = self.pid();
                 if alive.elapsed() >= GIVE_UP {
-                    return ClientError::Hung { pid, stopped: pid.is_some_and(process::is_stopped) };
+                    return ClientError::Hung { pid, stopped: pid.is_some_and(procfs::is_stopped) };
                 }
-                if !self.told.swap(true, Ordering::Relaxed) {
+                if !self.warned.swap(true, Ordering::Relaxed) {
                     eprintln!("the daemon{} does not answer; still waiting", of_pid(pid));
                 }
                 within = GIVE_UP.saturating_sub(alive.elapsed());
@@ -118,30 +129,33 @@ impl Client {
         }
     }
 
-    async fn ask_once<Q: Serialize, A: DeserializeOwned>(&self, path: &str, question: &Q) -> Result<A, ClientError> {
+    async fn call_once<C: Call>(&self, call: &C) -> Result<C::Answer, ClientError> {
         let broken = |reason: String| ClientError::Broken { socket: self.socket.clone(), reason };
-        let body = serde_json::to_vec(question).map_err(|error| broken(error.to_string()))?;
+        let body = serde_json::to_vec(call).map_err(|error| broken(error.to_string()))?;
         let stream = self.stream().await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| broken(error.to_string()))?;
-        // The connection's own end is seen by the request that waits on it.
+        // If the connection fails, so does the request on it, which reports that.
         tokio::spawn(async move { drop(connection.await) });
-        let request = Request::post(path)
+        let request = Request::post(C::PATH)
             .header("host", "boi")
             .header("content-type", "application/json")
+            .header(VERSION_HEADER, env!("CARGO_PKG_VERSION"))
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| broken(error.to_string()))?;
-        // Once connected, only the end of the other side cuts an answer off.
+        // Once connected, an answer is cut off only when the daemon ends.
         let response = sender.send_request(request).await.map_err(|_| ClientError::Away)?;
+        let version = response.headers().get(VERSION_HEADER).and_then(|version| version.to_str().ok());
+        self.version.get_or_init(|| version.unwrap_or("0.1.0").to_owned());
         let status = response.status();
         let bytes = response.into_body().collect().await.map_err(|_| ClientError::Away)?.to_bytes();
         if status == StatusCode::OK {
             return serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()));
         }
-        let Refusal { error, code } = serde_json::from_slice(&bytes).unwrap_or_else(|_| Refusal {
+        let CallFailure { error, code } = serde_json::from_slice(&bytes).unwrap_or_else(|_| CallFailure {
             error: format!("{status}: {}", String::from_utf8_lossy(&bytes)),
-            code: RefusalCode::Internal,
+            code: FailureCode::Internal,
         });
         Err(ClientError::Refused { message: error, code })
     }
@@ -175,17 +189,18 @@ fn of_pid(pid: Option<i32>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::calls::StatusRequest;
 
     #[tokio::test(start_paused = true)]
-    async fn a_daemon_that_answers_nothing_is_given_up() {
+    async fn the_client_gives_up_on_a_daemon_that_answers_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("socket");
         let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
-        let client = Client::connect(&path).await.unwrap().expect("somebody listens");
+        let client = Client::connect(&path).await.unwrap().expect("a listener");
         let asked = Instant::now();
-        let error = client.ask::<_, ()>("/v1/status", &()).await.unwrap_err();
+        let error = client.call(&StatusRequest::default()).await.unwrap_err();
         assert_eq!(asked.elapsed().as_secs(), GIVE_UP.as_secs());
         assert!(matches!(error, ClientError::Hung { pid: Some(_), stopped: false }), "{error}");
-        assert!(client.told.load(Ordering::Relaxed));
+        assert!(client.warned.load(Ordering::Relaxed));
     }
 }

@@ -1,8 +1,7 @@
-//! The control socket: HTTP and JSON over a Unix socket that only its user can reach.
+//! The control socket, over which the command line calls the daemon: JSON over HTTP on a Unix socket.
 //!
-//! Invariants: the socket has mode 0600 in a folder of mode 0700, and a peer of another user is turned away before a byte
-//! of its request is read.
+//! Invariant: only processes of the user who runs the daemon are answered.
 
+pub mod calls;
 pub mod client;
 pub mod server;
-pub mod wire;

@@ -1,14 +1,16 @@
-//! The daemon's side of the socket.
+//! The daemon's side of the control socket: it is bound for this user only, bound again when its file is removed, and
+//! served until the daemon has answered every call that it accepted.
 
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
 use axum::routing::post;
 use axum::{Json, Router};
 use futures::FutureExt;
@@ -22,47 +24,41 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
-use super::wire::{Ask, CancelResult, Cleaned, Dispatch, Ids, InForce, Leave, Pause, Refusal, RefusalCode, Told};
-use crate::domain::id::SpecId;
-use crate::domain::view::StatusView;
-use crate::queue::{Canceled, Filter, Store, StoreError};
+use super::calls::{
+    Call, CallFailure, Cancel, Dispatch, FailureCode, GetConfig, Leave, Retry, SetPaused, StatusRequest, VERSION_HEADER,
+};
+use crate::queue::Cleaned;
 use crate::system::paths;
 
-/// The largest request: more specs than anybody writes by hand.
-const LARGEST: usize = 256 << 20;
-/// How long a question for newer state is held open.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// How often it is looked whether the socket is where it was bound.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// The largest request, in bytes: more specs than anybody writes by hand.
+const LARGEST_REQUEST: usize = 256 << 20;
+/// How often the socket's file is checked.
+const CHECK_EVERY: Duration = Duration::from_secs(2);
 
-/// What the socket does with a daemon.
-pub trait Control: Clone + Send + Sync + 'static {
-    /// Queues specs, all or none.
-    fn dispatch(
+/// Answers calls of one type.
+pub trait Serve<C: Call>: Clone + Send + Sync + 'static {
+    /// Carries out `call`. A call that waits for a newer state returns early when `closing` turns true.
+    fn serve(
         &self,
-        specs: Vec<crate::domain::spec::Spec>,
-    ) -> impl Future<Output = Result<Vec<SpecId>, StoreError>> + Send;
-    /// The state.
-    fn status(&self, filter: Filter) -> impl Future<Output = Result<StatusView, StoreError>> + Send;
-    /// The state's revision, once it is newer than `revision`.
-    fn newer_than(&self, revision: u64) -> impl Future<Output = u64> + Send;
-    /// The state's revision.
-    fn revision(&self) -> u64;
-    /// Ends a spec.
-    fn cancel(&self, spec: SpecId) -> impl Future<Output = Result<Canceled, StoreError>> + Send;
-    /// Queues a spec again, and what failed because of it.
-    fn retry(&self, spec: SpecId) -> impl Future<Output = Result<Vec<SpecId>, StoreError>> + Send;
-    /// Pauses or resumes claiming.
-    fn set_paused(&self, paused: bool) -> impl Future<Output = Result<(), StoreError>> + Send;
-    /// The configuration in force.
-    fn in_force(&self) -> InForce;
-    /// Begins to end the daemon.
-    fn leave(&self, how: Leave);
-    /// Notes what a clean has put away.
-    fn cleaned(&self, cleaned: Cleaned) -> impl Future<Output = Result<(), StoreError>> + Send;
+        call: C,
+        closing: watch::Receiver<bool>,
+    ) -> impl Future<Output = Result<C::Answer, CallFailure>> + Send;
 }
 
-/// The socket, bound, reachable for this user only. One whose file is removed is bound again.
+/// Answers every call.
+pub trait Service:
+    Serve<Dispatch>
+    + Serve<StatusRequest>
+    + Serve<Cancel>
+    + Serve<Retry>
+    + Serve<SetPaused>
+    + Serve<GetConfig>
+    + Serve<Leave>
+    + Serve<Cleaned>
+{
+}
+
+/// The bound control socket.
 pub struct Socket {
     listener: UnixListener,
     path: PathBuf,
@@ -70,10 +66,10 @@ pub struct Socket {
     is_ours: Box<dyn Fn() -> bool + Send>,
 }
 
-/// Binds the socket. What lies at its path is a dead daemon's: the caller holds the lock of the living one, for as long as
-/// `is_ours` says so.
+/// Binds the socket. A file that is at its path is left from a daemon that died, since the caller holds the lock of the
+/// home's one daemon. `is_ours` returns whether the path still belongs to this daemon.
 pub fn bind(path: &Path, is_ours: impl Fn() -> bool + Send + 'static) -> io::Result<Socket> {
-    Ok(Socket { listener: listen(path)?, path: path.to_owned(), file: place(path), is_ours: Box::new(is_ours) })
+    Ok(Socket { listener: listen(path)?, path: path.to_owned(), file: file_identity(path), is_ours: Box::new(is_ours) })
 }
 
 fn listen(path: &Path) -> io::Result<UnixListener> {
@@ -87,198 +83,143 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Which file is at a path.
-fn place(path: &Path) -> Option<(u64, u64)> {
+/// The identity of the file at a path.
+fn file_identity(path: &Path) -> Option<(u64, u64)> {
     std::fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 impl Socket {
-    /// Binds the socket again where its file was removed or replaced.
-    fn hold(&mut self) {
-        if self.file.is_some() && place(&self.path) == self.file || !(self.is_ours)() {
+    /// Binds the socket again if its file was removed or replaced.
+    fn restore(&mut self) {
+        if self.file.is_some() && file_identity(&self.path) == self.file || !(self.is_ours)() {
             return;
         }
         match listen(&self.path) {
             Ok(listener) => {
-                warn!(socket = %self.path.display(), "the control socket was removed: it is made again");
+                warn!(socket = %self.path.display(), "the control socket was removed: created it again");
                 self.listener = listener;
-                self.file = place(&self.path);
+                self.file = file_identity(&self.path);
             }
-            // Said once.
+            // Logged once: `file` is `None` until the socket is bound again.
             Err(error) if self.file.take().is_some() => {
-                warn!(socket = %self.path.display(), %error, "the control socket was removed, and cannot be made again");
+                warn!(socket = %self.path.display(), %error, "the control socket was removed and cannot be created again: `boi` commands cannot reach this daemon");
             }
             Err(_) => {}
         }
     }
 
-    /// Removes the socket's file, so that nobody connects any more.
+    /// Removes the socket's file, so that no client connects any more.
     fn remove(&self) {
-        if place(&self.path) == self.file
+        if file_identity(&self.path) == self.file
             && (self.is_ours)()
             && let Err(error) = std::fs::remove_file(&self.path)
         {
-            warn!(socket = %self.path.display(), %error, "the control socket stays");
+            warn!(socket = %self.path.display(), %error, "the control socket's file could not be removed");
         }
     }
 
-    /// Who has connected and is not served yet.
-    fn waiting(&self) -> impl Iterator<Item = UnixStream> {
-        // The runtime may not have noticed them yet.
+    /// Connections that are not served yet.
+    fn pending_connections(&self) -> impl Iterator<Item = UnixStream> {
+        // The runtime may not have polled the listener since these connections were made.
         let accept = || accept_with(&self.listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC).ok();
         std::iter::from_fn(accept).filter_map(|stream| UnixStream::from_std(stream.into()).ok())
     }
 }
 
-/// Whether who has connected may ask: this user.
+/// Whether the peer is a process of this user.
 fn is_own(stream: &UnixStream) -> bool {
     match stream.peer_cred() {
         Ok(peer) if peer.uid() == rustix::process::getuid().as_raw() => return true,
-        Ok(peer) => warn!(uid = peer.uid(), "a stranger was turned away from the control socket"),
-        Err(error) => warn!(%error, "a peer without credentials was turned away"),
+        Ok(peer) => warn!(uid = peer.uid(), "refused another user's connection to the control socket"),
+        Err(error) => warn!(%error, "refused a connection without credentials to the control socket"),
     }
     false
 }
 
-/// Serves the socket until it is `closing`: then nobody can connect any more, and who has is answered before this returns.
-pub async fn serve<C: Control>(mut socket: Socket, control: C, mut closing: watch::Receiver<bool>) {
-    let until = closing.clone();
-    let routes = Router::new()
-        .route("/v1/dispatch", post(dispatch::<C>))
-        .route("/v1/status", post(async move |state: State<C>, asked| status(state, asked, until.clone()).await))
-        .route("/v1/cancel", post(cancel::<C>))
-        .route("/v1/retry", post(retry::<C>))
-        .route("/v1/pause", post(pause::<C>))
-        .route("/v1/config", post(in_force::<C>))
-        .route("/v1/leave", post(leave::<C>))
-        .route("/v1/cleaned", post(cleaned::<C>))
-        .layer(DefaultBodyLimit::max(LARGEST))
-        .with_state(control);
+/// Serves the socket until `closing` turns true. Then no client can connect any more, and each one that has connected
+/// is answered before this returns.
+pub async fn serve<S: Service>(mut socket: Socket, service: S, mut closing: watch::Receiver<bool>) {
+    let routes = Router::new();
+    let routes = route::<Dispatch, S>(routes, &closing);
+    let routes = route::<StatusRequest, S>(routes, &closing);
+    let routes = route::<Cancel, S>(routes, &closing);
+    let routes = route::<Retry, S>(routes, &closing);
+    let routes = route::<SetPaused, S>(routes, &closing);
+    let routes = route::<GetConfig, S>(routes, &closing);
+    let routes = route::<Leave, S>(routes, &closing);
+    let routes = route::<Cleaned, S>(routes, &closing);
+    let routes = routes.layer(DefaultBodyLimit::max(LARGEST_REQUEST)).with_state(service);
     let mut connections = JoinSet::new();
-    let mut look = interval(LOOK_EVERY);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut checks = interval(CHECK_EVERY);
+    checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let answer = |stream: UnixStream, connections: &mut JoinSet<()>| {
         if is_own(&stream) {
             let service = TowerToHyperService::new(routes.clone());
-            // Who asked has gone away, or sent what is no request: its own side says so.
+            // An error means that the client went away or sent no valid request: it needs no answer.
             connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service).map(drop));
         }
     };
     loop {
-        // Cancel-safe, all of them: who has connected stays in the queue, what has ended stays in the set.
+        // Cancel-safe, all of them: a connection stays in the backlog, an ended task in the set.
         tokio::select! {
             accepted = socket.listener.accept() => match accepted {
                 Ok((stream, _)) => answer(stream, &mut connections),
                 Err(error) => {
-                    warn!(%error, "the control socket cannot accept");
+                    warn!(%error, "the control socket cannot accept a connection: trying again");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             },
             Some(_) = connections.join_next() => {}
-            _ = look.tick() => socket.hold(),
+            _ = checks.tick() => socket.restore(),
             () = closed(&mut closing) => break,
         }
     }
     socket.remove();
-    for stream in socket.waiting() {
+    for stream in socket.pending_connections() {
         answer(stream, &mut connections);
     }
     while connections.join_next().await.is_some() {}
 }
 
-async fn closed(closing: &mut watch::Receiver<bool>) {
-    // A daemon that is gone has closed it as well.
+/// Waits until the socket is closed.
+pub async fn closed(closing: &mut watch::Receiver<bool>) {
+    // A dropped sender means closed, too.
     drop(closing.wait_for(|closing| *closing).await);
 }
 
-async fn dispatch<C: Control>(State(control): State<C>, Json(asked): Json<Dispatch>) -> Result<Json<Ids>, Failure> {
-    Ok(Json(Ids { ids: control.dispatch(asked.specs).await? }))
-}
-
-async fn status<C: Control>(
-    State(control): State<C>,
-    Json(asked): Json<Ask>,
-    mut closing: watch::Receiver<bool>,
-) -> Result<Json<Told>, Failure> {
-    let revision = match asked.newer_than {
-        Some(revision) => tokio::select! {
-            revision = control.newer_than(revision) => revision,
-            () = tokio::time::sleep(LONGEST_WAIT) => revision,
-            () = closed(&mut closing) => revision,
-        },
-        None => control.revision(),
-    };
-    Ok(Json(Told { revision, status: control.status(asked.filter).await? }))
-}
-
-async fn cancel<C: Control>(
-    State(control): State<C>,
-    Json(asked): Json<Ids>,
-) -> Result<Json<Vec<CancelResult>>, Failure> {
-    let mut results = Vec::new();
-    for id in asked.ids {
-        let outcome = control.cancel(id.clone()).await?;
-        results.push(CancelResult { id, outcome });
-    }
-    Ok(Json(results))
-}
-
-async fn retry<C: Control>(State(control): State<C>, Json(asked): Json<Ids>) -> Result<Json<Ids>, Failure> {
-    let mut ids = Vec::new();
-    for id in asked.ids {
-        if !ids.contains(&id) {
-            ids.extend(control.retry(id).await?);
+/// Adds the route of one call.
+fn route<C: Call, S: Serve<C>>(routes: Router<S>, closing: &watch::Receiver<bool>) -> Router<S> {
+    let closing = closing.clone();
+    let answer = async move |State(service): State<S>, headers: HeaderMap, Json(call): Json<C>| {
+        log_version_skew(&headers);
+        let version = [(VERSION_HEADER, env!("CARGO_PKG_VERSION"))];
+        match service.serve(call, closing.clone()).await {
+            Ok(answer) => (version, Json(answer)).into_response(),
+            Err(failure) => (status_of(failure.code), version, Json(failure)).into_response(),
         }
-    }
-    Ok(Json(Ids { ids }))
+    };
+    routes.route(C::PATH, post(answer))
 }
 
-async fn pause<C: Control>(State(control): State<C>, Json(asked): Json<Pause>) -> Result<Json<Pause>, Failure> {
-    control.set_paused(asked.paused).await?;
-    Ok(Json(asked))
-}
-
-async fn in_force<C: Control>(State(control): State<C>) -> Json<InForce> {
-    Json(control.in_force())
-}
-
-async fn leave<C: Control>(State(control): State<C>, Json(how): Json<Leave>) -> Json<Leave> {
-    control.leave(how);
-    Json(how)
-}
-
-async fn cleaned<C: Control>(State(control): State<C>, Json(asked): Json<Cleaned>) -> Result<Json<()>, Failure> {
-    Ok(Json(control.cleaned(asked).await?))
-}
-
-/// Notes in a store what a clean has put away.
-pub fn note_cleaned(store: &dyn Store, cleaned: &Cleaned) -> Result<(), StoreError> {
-    store.keep(&cleaned.id, cleaned.kept.clone())?;
-    if cleaned.worktree {
-        store.set_worktree(&cleaned.id, None)?;
-    }
-    if cleaned.branch {
-        store.forget_branch(&cleaned.id)?;
-    }
-    Ok(())
-}
-
-struct Failure(StoreError);
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Failure {
-        Failure(error)
+fn status_of(code: FailureCode) -> StatusCode {
+    match code {
+        FailureCode::Unknown => StatusCode::NOT_FOUND,
+        FailureCode::Refused => StatusCode::CONFLICT,
+        FailureCode::Silent => StatusCode::SERVICE_UNAVAILABLE,
+        FailureCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        let (status, code) = match &self.0 {
-            StoreError::Unknown(_) => (StatusCode::NOT_FOUND, RefusalCode::Unknown),
-            StoreError::Refused(_) => (StatusCode::CONFLICT, RefusalCode::Refused),
-            StoreError::Silent { .. } => (StatusCode::SERVICE_UNAVAILABLE, RefusalCode::Silent),
-            _ => (StatusCode::INTERNAL_SERVER_ERROR, RefusalCode::Internal),
-        };
-        (status, Json(Refusal { error: self.0.to_string(), code })).into_response()
+/// Logs once that a client of another version called.
+fn log_version_skew(headers: &HeaderMap) {
+    static LOGGED: AtomicBool = AtomicBool::new(false);
+    let client = headers.get(VERSION_HEADER).and_then(|version| version.to_str().ok());
+    if client != Some(env!("CARGO_PKG_VERSION")) && !LOGGED.swap(true, Ordering::Relaxed) {
+        let (client, daemon) = (client.unwrap_or("0.1.0"), env!("CARGO_PKG_VERSION"));
+        warn!(
+            client,
+            daemon,
+            "a `boi` command of another version called: to run that version's daemon, use its `boi daemon restart`"
+        );
     }
 }

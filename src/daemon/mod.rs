@@ -1,36 +1,40 @@
 //! The daemon: drains the queue.
 //!
-//! [`Daemon::run`] is the loop: everything that can wake it is one [`Event`]; it waits for the next, handles it, and then
+//! [`Daemon::run`] is the loop: it waits for the next [`Event`] or the next time that is due, handles it, and then
 //! ticks. A tick takes **one** configuration snapshot, decides (`decide::tick`), claims its batch in one durable
-//! transaction, and queues the batch for spawning; spawns follow one after another with a random pause, so that whatever
-//! else happens (a pause, a cancel, a stop, a reload) acts between two of them.
+//! transaction, and lines the batch up for its start. Workers start one after another with a random pause between, so
+//! that a pause, a cancel, a stop or a reload acts between two starts.
 //!
-//! Where to look: the loop is here, what it does about workers that are there already (an earlier daemon's, broken ones)
-//! in `mend`, how they end in `leave`, when it starts nothing for want of its queue or home in `health`; what a worker does is in `worker`, how its commands are run in `command`, what it
-//! does to git in `tree`, starting and ending in `boot`.
+//! | file | what is in it |
+//! | --- | --- |
+//! | here | the loop: events, tick, claim, start |
+//! | `registry` | one slot for each running spec |
+//! | `adopt` | running specs of an earlier daemon, and workers that failed |
+//! | `worker/` | a worker: its steps, its commands, its worktree |
+//! | `lifecycle/` | start and end of the daemon, its health, ending running specs |
+//! | `handle`, `status` | the calls of the control socket |
 //!
 //! Invariants:
-//! - Nothing is spawned that was not claimed before, durably.
+//! - No worker is started whose claim is not durable.
 //! - The loop never waits for a worker, a command or git.
-//! - Every spec that is running in the store is somebody's here: waiting, a worker's, to be started again, or none of
-//!   this daemon's scope. Each takes a slot.
+//! - Every spec that is running in the queue has one slot in the registry.
 
-pub mod boot;
-mod command;
-mod control;
+mod adopt;
+pub mod async_queue;
+pub mod error;
 pub mod handle;
-mod health;
-mod leave;
-mod mend;
-mod tree;
+pub mod lifecycle;
+mod quarantine;
+mod registry;
+pub mod shared;
+pub mod status;
 pub mod worker;
 
 #[cfg(test)]
-mod daemon_batch;
+mod adopt_tests;
 #[cfg(test)]
-mod daemon_mend;
+mod loop_tests;
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,106 +44,105 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use self::handle::Shared;
+use self::async_queue::AsyncQueue;
+use self::error::LoopError;
+use self::registry::{Registry, SlotState, Waiting};
+use self::shared::Shared;
 use crate::config::HotConfig;
 use crate::decide::pace::Pace;
 use crate::decide::tick::{self, Bound, Decision};
-use crate::domain::attempt::Intent;
 use crate::domain::id::SpecId;
-use crate::queue::{Claimed, Fence, Store, StoreError};
+use crate::domain::life::Intent;
+use crate::queue::{Claimed, Fence, QueueError};
 use crate::system::{clock, failpoint};
 
-/// How long a loop rests whose database does not work.
-const REST: Duration = Duration::from_secs(1);
+/// How long the loop waits after a failure of the queue.
+const BACK_OFF: Duration = Duration::from_secs(1);
 
 /// Everything that can wake the loop.
 #[derive(Debug)]
 pub enum Event {
     /// The queue changed: a dispatch, a retry.
     Queued,
-    /// An operator wants a running spec ended; the wish is in the store.
+    /// The user canceled a running spec; the intent is recorded.
     Cancel(SpecId),
-    /// An operator wants a running spec ended, and the store cannot take the wish: who asks is told what came of it.
-    End(SpecId, oneshot::Sender<Ended>),
-    /// Claiming was paused or resumed; it is in the store.
+    /// The user canceled a running spec, and the queue could not record the intent: the sender gets the result.
+    CancelUnrecorded(SpecId, oneshot::Sender<Ended>),
+    /// Claiming was paused or resumed, and the queue has recorded that.
     Paused(bool),
     /// The configuration was swapped.
     Reloaded,
     /// A worker's task ended.
     Ended(Fence, WorkerEnd),
-    /// The daemon is to end.
+    /// The daemon was asked to end.
     Leave(Leaving),
 }
 
 /// How the daemon ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Leaving {
-    /// What runs finishes first; nothing new is claimed.
+    /// Running workers finish first; nothing new is claimed.
     Drain,
-    /// Workers are stopped, and their specs queued again to go on where they were.
+    /// Workers are stopped, and their specs are queued again, to resume at the same step.
     Stop,
-    /// What runs lives on, for the next daemon.
+    /// Running commands live on, and the next daemon adopts them.
     Detach,
 }
 
-/// What a worker is told.
+/// An order to a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// Go on.
+    /// Carry out the spec.
     Work,
     /// End the command and the spec.
     Cancel,
-    /// End the command; the spec goes on later.
+    /// End the command, and queue the spec again.
     Stop,
-    /// Leave the command alone and the record as it is.
+    /// Leave the command running and the record as it is.
     Detach,
 }
 
-/// What came of a wish that the store could not take.
+/// The result of a cancel whose intent the queue could not record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
-    /// Nothing of the spec runs.
+    /// The spec had no worker, so there was nothing to end.
     Idle,
-    /// It has ended, and by then the store could take it.
+    /// The worker has ended, and its result is recorded.
     Recorded,
-    /// Nothing of it runs any more, and the store could not take that, for this reason.
+    /// The worker has ended, and the queue could not record its result, for this reason.
     Unrecorded(String),
 }
 
 /// How a worker's task ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WorkerEnd {
-    /// Its spec has ended, or is back in the queue: the store has it.
+    /// The queue has recorded that its spec ended, or is back in the queue.
     Recorded,
-    /// Its command lives on.
+    /// It ended because the daemon leaves. Its command, if any, lives on.
     Detached,
-    /// Nothing of it runs, and the store could not take what became of it.
+    /// It could not be started, for this reason.
+    NotStarted(String),
+    /// No command of its spec is running, and the queue could not record the result, for this reason.
     Unrecorded(String),
-    /// It could not go on; its command, if any, lives on and is found by the next worker.
-    Broken(String),
+    /// It failed, for this reason. Its command, if any, lives on, and the next worker finds it.
+    Failed(String),
+    /// This version cannot read a record of its spec, for this reason. A command of the spec may be running.
+    Quarantined(String),
 }
 
 /// Starts workers.
 pub trait Spawn: Send {
-    /// Starts the worker of `claimed`. Its end is sent as [`Event::Ended`], exactly once, unless this fails.
-    fn spawn(
-        &mut self,
-        claimed: Claimed,
-        orders: watch::Receiver<Order>,
-        events: mpsc::UnboundedSender<Event>,
-    ) -> Result<(), String>;
-}
+    /// Starts the worker of `claimed`. When the worker ends, [`Event::Ended`] is sent exactly once.
+    fn spawn(&mut self, claimed: Claimed, orders: watch::Receiver<Order>, events: mpsc::UnboundedSender<Event>);
 
-/// A claimed spec that waits for its turn.
-struct Waiting {
-    claimed: Claimed,
-    slot: usize,
-    batch: usize,
+    /// Starts a task that ends the processes of a quarantined spec and then cancels the spec. When the task ends,
+    /// [`Event::Ended`] is sent exactly once.
+    fn end_quarantined(&mut self, fence: Fence, orders: watch::Receiver<Order>, events: mpsc::UnboundedSender<Event>);
 }
 
 /// The loop's state.
 pub struct Daemon<S> {
-    store: Arc<dyn Store>,
+    queue: AsyncQueue,
     hot: Arc<ArcSwap<HotConfig>>,
     shared: Arc<Shared>,
     spawner: S,
@@ -148,22 +151,11 @@ pub struct Daemon<S> {
     scope: Option<Vec<SpecId>>,
     began: Instant,
     pace: Pace,
-    waiting: VecDeque<Waiting>,
+    registry: Registry,
     next_spawn: Instant,
-    workers: HashMap<SpecId, (Fence, watch::Sender<Order>)>,
-    /// Running specs whose worker broke down and is started again at that time.
-    again: HashMap<SpecId, (Fence, Instant)>,
-    /// How often in a row the worker of a running spec broke down.
-    breakdowns: HashMap<SpecId, u32>,
-    /// Running specs that are outside the scope: they take their slots, and nothing is done with them.
-    foreign: HashMap<SpecId, Fence>,
-    /// What operators want and the store could not take.
-    wishes: HashMap<SpecId, Intent>,
-    /// Who waits for the end of a spec.
-    ends: HashMap<SpecId, Vec<oneshot::Sender<Ended>>>,
-    /// What ended and could not be recorded, when the daemon ends too.
+    /// Specs whose end the queue could not record while the daemon was leaving, and why.
     unrecorded: Vec<(SpecId, String)>,
-    /// Whether the store failed since all that runs in it was last compared with what is known here.
+    /// Whether a write failed since the registry was last compared with the queue.
     doubtful: bool,
     paused: bool,
     leaving: Option<Leaving>,
@@ -171,9 +163,9 @@ pub struct Daemon<S> {
 }
 
 impl<S: Spawn> Daemon<S> {
-    /// A daemon over `store`, which claims only `scope` and what it waits for, if that is given.
+    /// A daemon over `queue`. `scope`: it claims only these specs and those that they wait for.
     pub fn new(
-        store: Arc<dyn Store>,
+        queue: AsyncQueue,
         hot: Arc<ArcSwap<HotConfig>>,
         shared: Arc<Shared>,
         spawner: S,
@@ -182,7 +174,7 @@ impl<S: Spawn> Daemon<S> {
     ) -> Daemon<S> {
         let now = Instant::now();
         Daemon {
-            store,
+            queue,
             hot,
             shared,
             spawner,
@@ -191,14 +183,8 @@ impl<S: Spawn> Daemon<S> {
             scope,
             began: now,
             pace: Pace::default(),
-            waiting: VecDeque::new(),
+            registry: Registry::default(),
             next_spawn: now,
-            workers: HashMap::new(),
-            again: HashMap::new(),
-            breakdowns: HashMap::new(),
-            foreign: HashMap::new(),
-            wishes: HashMap::new(),
-            ends: HashMap::new(),
             unrecorded: Vec::new(),
             doubtful: false,
             paused: false,
@@ -207,51 +193,41 @@ impl<S: Spawn> Daemon<S> {
         }
     }
 
-    /// Takes over what an earlier daemon left, then drains the queue until it is told to leave.
-    pub async fn run(mut self) -> Result<(), StoreError> {
+    /// Adopts the running specs of an earlier daemon, then drains the queue until the daemon is told to leave.
+    pub async fn run(mut self) -> Result<(), LoopError> {
         self.recover().await?;
-        while !self.done() {
+        while !self.is_done() {
             match self.tick().await {
-                Ok(()) => self.steady(),
-                Err(error) => self.stumble(&error).await,
+                Ok(()) => self.on_success(),
+                Err(error) => self.on_failure(&error).await,
             }
-            self.show();
+            self.shared.set_running(self.registry.len());
             let event = self.next_event().await;
             if let Some(event) = event
                 && let Err(error) = self.handle(event).await
             {
-                self.stumble(&error).await;
+                self.on_failure(&error.into()).await;
             }
         }
-        self.farewell()
+        self.final_result()
     }
 
-    /// Lets a database that does not work rest; then all that runs in it is compared with what is known here, since a
-    /// write that was reported as failed may have failed or not.
-    fn rest(&mut self) {
+    /// Postpones the next use of the queue, and has the registry compared with the queue before it, since a write that
+    /// was reported as failed may have been made.
+    fn back_off(&mut self) {
         self.doubtful = true;
-        self.wake_at = Instant::now() + REST;
+        self.wake_at = Instant::now() + BACK_OFF;
         self.next_spawn = self.next_spawn.max(self.wake_at);
     }
 
-    fn done(&self) -> bool {
-        self.leaving.is_some() && self.workers.is_empty() && self.waiting.is_empty() && self.again.is_empty()
+    fn is_done(&self) -> bool {
+        self.leaving.is_some() && !self.registry.is_busy()
     }
 
-    /// How many slots are taken.
-    fn taken(&self) -> u32 {
-        let taken = self.workers.len() + self.waiting.len() + self.again.len() + self.foreign.len();
-        u32::try_from(taken).unwrap_or(u32::MAX)
-    }
-
-    fn show(&self) {
-        self.shared.set_running(self.taken());
-    }
-
-    /// The next event, or `None` when a spawn or a tick is due.
+    /// The next event; `None` when a start or a tick is due.
     async fn next_event(&mut self) -> Option<Event> {
-        let mut due = self.again.values().map(|(_, at)| *at).fold(self.wake_at, Instant::min);
-        if !self.waiting.is_empty() {
+        let mut due = self.registry.next_restart().map_or(self.wake_at, |restart| restart.min(self.wake_at));
+        if self.registry.has_waiting() {
             due = due.min(self.next_spawn);
         }
         tokio::select! {
@@ -262,8 +238,8 @@ impl<S: Spawn> Daemon<S> {
         }
     }
 
-    async fn handle(&mut self, event: Event) -> Result<(), StoreError> {
-        debug!(?event, "woken");
+    async fn handle(&mut self, event: Event) -> Result<(), QueueError> {
+        debug!(?event, "event received");
         match event {
             Event::Queued | Event::Reloaded => {}
             Event::Paused(paused) => {
@@ -273,22 +249,23 @@ impl<S: Spawn> Daemon<S> {
                 }
             }
             Event::Cancel(spec) => self.cancel(&spec).await?,
-            Event::End(spec, tell) => self.end(spec, tell),
-            Event::Ended(fence, end) => self.ended(fence, end).await,
+            Event::CancelUnrecorded(spec, caller) => self.cancel_unrecorded(&spec, caller),
+            Event::Ended(fence, end) => self.worker_ended(fence, end).await,
             Event::Leave(how) => self.leave(how).await,
         }
         Ok(())
     }
 
-    /// Rebuilds the workers that an earlier daemon left, and remembers its last starts.
-    async fn recover(&mut self) -> Result<(), StoreError> {
+    /// Adopts the running specs of an earlier daemon, and counts its last starts for the pace.
+    async fn recover(&mut self) -> Result<(), QueueError> {
         let since = clock::now();
         let interval = self.hot.load().config.tick_interval_ms;
         let window = i64::try_from(interval).unwrap_or(i64::MAX);
-        let (starts, paused) = self
-            .with_store(move |store| Ok((store.starts_since(since.plus_millis(-window))?, store.paused()?)))
-            .await?;
-        // The loop's clock begins at `interval`, so that the starts of the last interval lie on it.
+        let read = move |queue: &dyn crate::queue::Queue| {
+            Ok((queue.starts_since(since.plus_millis(-window))?, queue.is_paused()?))
+        };
+        let (starts, paused) = self.queue.call(read).await?;
+        // The loop's clock starts one interval in the past, so that the starts of that interval have a time on it.
         self.began = Instant::now().checked_sub(Duration::from_millis(interval)).unwrap_or(self.began);
         for start in starts {
             let age = Duration::from_millis(u64::try_from(since.millis_since(start)).unwrap_or(0));
@@ -298,18 +275,18 @@ impl<S: Spawn> Daemon<S> {
         self.adopt().await
     }
 
-    /// One pass: read the snapshot, decide, claim the batch; and spawn what is due.
-    async fn tick(&mut self) -> Result<(), StoreError> {
+    /// One pass: reads the snapshot, decides, claims a batch, and starts the workers that are due.
+    async fn tick(&mut self) -> Result<(), LoopError> {
         if self.doubtful && self.leaving.is_none() {
             self.adopt().await?;
         }
         self.doubtful = false;
-        self.start_again().await;
-        self.stand().await?;
+        self.restart_due().await;
+        self.check_prerequisites().await?;
         if self.paused {
             self.give_back_waiting().await?;
         }
-        self.spawn_due().await?;
+        self.start_due().await?;
         let hot = self.hot.load_full();
         let interval = Duration::from_millis(hot.config.tick_interval_ms);
         self.wake_at = Instant::now() + interval;
@@ -317,14 +294,14 @@ impl<S: Spawn> Daemon<S> {
             return Ok(());
         }
         let now = clock::now();
-        let next_due = self.with_store(move |store| store.promote(now)).await?;
-        let running = self.taken();
+        let next_due = self.queue.call(move |queue| queue.promote(now)).await?;
+        let running = self.registry.len();
         let recent_starts = self.pace.recent(self.now(), interval);
         let (max_workers, spawns_per_tick) = (hot.config.max_workers, hot.config.spawns_per_tick);
-        // One more than there is room for tells whether something has to wait for room.
+        // Counting one spec more than there is room for shows whether a spec has to wait for room.
         let count = tick::room(max_workers, spawns_per_tick, running, recent_starts).saturating_add(1);
         let scope = self.scope.clone();
-        let eligible = self.with_store(move |store| store.eligible(count, scope.as_deref())).await?;
+        let eligible = self.queue.call(move |queue| queue.count_eligible(count, scope.as_deref())).await?;
         let inputs = tick::Inputs { max_workers, spawns_per_tick, running, recent_starts, eligible };
         let Decision { spawn, bound } = tick::decide(&inputs);
         if spawn > 0 {
@@ -343,78 +320,77 @@ impl<S: Spawn> Daemon<S> {
         Ok(())
     }
 
-    async fn claim(&mut self, count: u32, hot: &HotConfig) -> Result<(), StoreError> {
+    async fn claim(&mut self, count: u32, hot: &HotConfig) -> Result<(), QueueError> {
         let (scope, config, now) = (self.scope.clone(), hot.worker_config(), clock::now());
-        let batch = self.with_store(move |store| store.claim(count, scope.as_deref(), &config, now)).await?;
+        let batch = self.queue.call(move |queue| queue.claim(count, scope.as_deref(), &config, now)).await?;
         failpoint::hit("claim.committed");
         self.line_up(batch);
-        self.spawn_due().await
+        self.start_due().await
     }
 
-    /// Queues claimed specs for their start.
+    /// Lines claimed specs up for their start.
     fn line_up(&mut self, batch: Vec<Claimed>) {
         self.pace.claimed(u32::try_from(batch.len()).unwrap_or(u32::MAX));
-        if self.waiting.is_empty() {
-            // The first spawn of a batch waits for nothing.
+        if !self.registry.has_waiting() {
+            // The first start of a batch waits for nothing.
             self.next_spawn = Instant::now();
         }
         let size = batch.len();
         for (index, claimed) in batch.into_iter().enumerate() {
-            self.waiting.push_back(Waiting { claimed, slot: index + 1, batch: size });
+            if let Some(slot) = self.registry.get_mut(&claimed.fence.spec) {
+                // The last worker of the spec gave it back, and the loop has not handled that worker's end yet.
+                slot.reclaimed = true;
+                self.pace.given_back();
+                continue;
+            }
+            let fence = claimed.fence.clone();
+            let waiting = Waiting { claimed, slot: index + 1, batch: size };
+            self.registry.insert(fence, SlotState::Waiting(Box::new(waiting)));
         }
         self.shared.changed();
     }
 
-    /// Spawns the next of the waiting, if its turn has come, and draws the pause before the one after it.
-    async fn spawn_due(&mut self) -> Result<(), StoreError> {
+    /// Starts the waiting specs whose turn has come, and draws the pause before each next start.
+    async fn start_due(&mut self) -> Result<(), QueueError> {
         while self.next_spawn <= Instant::now() {
-            let Some(next) = self.waiting.pop_front() else { break };
-            let (fence, now) = (next.claimed.fence.clone(), clock::now());
-            match self.with_store(move |store| store.started(&fence, now)).await {
+            let Some(Waiting { claimed, slot, batch }) = self.registry.next_waiting() else { break };
+            let (claimed, slot, batch) = (claimed.clone(), *slot, *batch);
+            let (fence, now) = (claimed.fence.clone(), clock::now());
+            match self.queue.call(move |queue| queue.record_start(&fence, now)).await {
                 Ok(()) => {}
-                Err(StoreError::Superseded { fence }) => {
-                    warn!(spec = %fence.spec, attempt = fence.attempt, "superseded");
+                Err(QueueError::Superseded(fence)) => {
+                    warn!(spec = %fence.spec, attempt = fence.attempt, "worker not started: its attempt is superseded");
+                    self.registry.remove(&fence.spec);
                     self.pace.given_back();
                     continue;
                 }
-                Err(error) => {
-                    self.waiting.push_front(next);
-                    return Err(error);
-                }
+                Err(error) => return Err(error),
             }
-            let Waiting { claimed, slot, batch } = next;
             info!(
                 spec = %claimed.fence.spec, attempt = claimed.fence.attempt, slot, batch,
-                generation = claimed.config.generation, "batch slot {slot}/{batch}",
+                generation = claimed.config.generation, "worker started, batch slot {slot}/{batch}",
             );
             self.pace.started(self.now());
-            self.start(claimed).await;
+            self.start(claimed);
             let [low, high] = self.hot.load().config.spawn_jitter_ms;
             self.next_spawn = Instant::now() + Duration::from_millis(rand::rng().random_range(low..=high.max(low)));
         }
         Ok(())
     }
 
-    /// Starts a worker. One that cannot be started costs its own slot only: its spec waits for another go.
-    async fn start(&mut self, claimed: Claimed) {
-        let fence = claimed.fence.clone();
-        let (orders, received) = watch::channel(self.order(&claimed));
-        let (position, setbacks) = (claimed.position.clone(), claimed.setbacks);
-        match self.spawner.spawn(claimed, received, self.events.clone()) {
-            Ok(()) => {
-                self.workers.insert(fence.spec.clone(), (fence, orders));
-            }
-            Err(reason) => {
-                warn!(spec = %fence.spec, attempt = fence.attempt, %reason, "spawn failed");
-                self.put_back(fence, position, setbacks, format!("could not be started: {reason}")).await;
-            }
-        }
+    /// Starts a worker in the spec's slot.
+    fn start(&mut self, claimed: Claimed) {
+        let (fence, order) = (claimed.fence.clone(), self.first_order(&claimed.fence.spec, claimed.intent));
+        let (orders, received) = watch::channel(order);
+        self.registry.set(&fence, SlotState::Working(orders));
+        self.spawner.spawn(claimed, received, self.events.clone());
         self.shared.changed();
     }
 
-    /// What a worker is told at its start.
-    fn order(&self, claimed: &Claimed) -> Order {
-        match (self.wishes.get(&claimed.fence.spec), claimed.intent) {
+    /// The order that a worker starts with. `intent`: the user's request, as the queue has it.
+    fn first_order(&self, spec: &SpecId, intent: Option<Intent>) -> Order {
+        let unrecorded = self.registry.get(spec).and_then(|slot| slot.unrecorded_intent);
+        match (unrecorded, intent) {
             (Some(Intent::Cancel), _) | (_, Some(Intent::Cancel)) => Order::Cancel,
             (Some(Intent::Stop), _) | (_, Some(Intent::Stop)) => Order::Stop,
             (None, None) if self.leaving == Some(Leaving::Stop) => Order::Stop,
@@ -424,12 +400,5 @@ impl<S: Spawn> Daemon<S> {
 
     fn now(&self) -> Duration {
         self.began.elapsed()
-    }
-
-    async fn with_store<T: Send + 'static>(
-        &self,
-        verb: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        handle::with_store(&self.store, verb).await
     }
 }

@@ -1,19 +1,19 @@
 //! The pace: no more than `spawns_per_tick` workers start within any `tick_interval`.
 //!
-//! A claimed spec takes its place in the window at once and keeps it until it is spawned; from then on its start counts
-//! for one interval. Why no window can then hold more than the cap: let a window end at `t`, and let `c <= t` be the last
-//! claim with a start in it. At `c` every other start of the window was either stamped within the interval before `c` or
-//! still to come, so it was counted, and the claim kept the sum within the cap.
+//! A claimed spec counts from its claim until it is started; from then on its start counts for one interval. Proof that
+//! no window holds more starts than the cap: let a window end at `t`, and let `c <= t` be the last claim with a start
+//! in it. At `c` every other start of the window either lay within the interval before `c` or was still to come, so it
+//! was counted, and the claim kept the sum within the cap.
 //!
-//! Times are durations on one monotonic clock; whoever asks brings the "now".
+//! Times are durations on one monotonic clock; the caller passes the current time.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// How many starts are remembered: as many as `spawns_per_tick` can be.
+/// The most starts that are remembered: the largest value of `spawns_per_tick`.
 const REMEMBERED: usize = 1024;
 
-/// The starts that count for the window.
+/// The claims and starts that count for the window.
 #[derive(Debug, Clone, Default)]
 pub struct Pace {
     pending: u32,
@@ -21,17 +21,17 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// `count` specs were claimed.
+    /// Records that `count` specs were claimed.
     pub fn claimed(&mut self, count: u32) {
         self.pending += count;
     }
 
-    /// One claimed spec went back to the queue without a start.
+    /// Records that a claimed spec went back to the queue, or ended, without a start.
     pub fn given_back(&mut self) {
         self.pending = self.pending.saturating_sub(1);
     }
 
-    /// One claimed spec was started.
+    /// Records that a claimed spec was started.
     pub fn started(&mut self, at: Duration) {
         self.pending = self.pending.saturating_sub(1);
         self.starts.push_back(at);
@@ -40,19 +40,19 @@ impl Pace {
         }
     }
 
-    /// A start that an earlier daemon made.
+    /// Adds a start that an earlier daemon made.
     pub fn remember(&mut self, at: Duration) {
         let place = self.starts.partition_point(|&start| start <= at);
         self.starts.insert(place, at);
     }
 
-    /// Starts within the last `interval`, and those still to come.
+    /// How many starts count now: those within the last `interval`, and those of claimed specs that are still to come.
     pub fn recent(&self, now: Duration, interval: Duration) -> u32 {
         let in_window = self.starts.iter().rev().take_while(|&&start| start + interval > now).count();
         self.pending + u32::try_from(in_window).unwrap_or(u32::MAX)
     }
 
-    /// When the oldest start leaves the window; `None` when none is in it.
+    /// When the oldest start leaves the window; `None` when no start is in it.
     pub fn next_room(&self, now: Duration, interval: Duration) -> Option<Duration> {
         self.starts.iter().map(|&start| start + interval).find(|&end| end > now)
     }
@@ -82,8 +82,33 @@ mod tests {
         assert_eq!(pace.next_room(ms(1100), ms(1000)), None);
     }
 
+    #[test]
+    fn starts_of_an_earlier_daemon_leave_the_window_oldest_first() {
+        let mut pace = Pace::default();
+        for at in [300, 100, 200] {
+            pace.remember(ms(at));
+        }
+        pace.started(ms(400));
+        let window = |now| (pace.recent(ms(now), ms(1000)), pace.next_room(ms(now), ms(1000)));
+        assert_eq!(window(400), (4, Some(ms(1100))));
+        assert_eq!(window(1100), (3, Some(ms(1200))));
+        assert_eq!(window(1200), (2, Some(ms(1300))));
+        assert_eq!(window(1399), (1, Some(ms(1400))));
+    }
+
+    #[test]
+    fn as_many_starts_are_remembered_as_a_tick_can_spawn() {
+        for (starts, remembered) in [(1023, 1023), (1024, 1024), (1025, 1024)] {
+            let mut pace = Pace::default();
+            for at in 0..starts {
+                pace.started(ms(at));
+            }
+            assert_eq!(pace.recent(ms(starts), ms(10_000)), remembered, "after {starts} starts");
+        }
+    }
+
     proptest! {
-        /// Random arrivals and ends, spawned one after another with a pause: no window ever holds more than the cap.
+        /// With random arrivals, ends and pauses between starts, no window ever holds more starts than the cap.
         #[test]
         fn daemon_batch_never_more_than_the_cap_in_any_interval(
             cap in 1u32..6, slots in 1u32..12, interval in 50u64..1500,

@@ -1,91 +1,91 @@
-//! What a daemon makes of a command that it finds: the crash protocol's table.
+//! Decides what a daemon does with a command that it finds: the table of the crash protocol.
 //!
-//! The order in which the evidence comes about is: claim committed, lock locked by the daemon, supervisor spawned with
-//! it, `started` there, exec, wait, tree swept, its work durable, `exit` durable, lock released.
+//! A command leaves evidence in this order: the claim is committed, the daemon acquires the lock, starts the supervisor
+//! with it, `started` is written, the command is executed and awaited, its process tree is ended, its files are synced
+//! to the disk, `exit` is synced to the disk, the lock is released.
 //!
-//! | lock | `exit` | `started` | meaning | then |
+//! | lock | `exit` | `started` | meaning | action |
 //! | --- | --- | --- | --- | --- |
 //! | held | | | the supervisor lives | adopt |
 //! | free | yes, undamaged | | it ended while no daemon ran | record |
 //! | free | no | no | nothing was ever executed | spawn again, same attempt, same try |
-//! | free | no | removed, and something carries the marker | only records and lock went | wait for a supervisor that lives |
-//! | free | no | removed while its supervisor lived | both died, or its end could not be recorded | sweep, then lost |
-//! | free | no | no, begun under another boot | `started` may have been lost with the power | lost |
+//! | free | no | deleted while its supervisor lived | both died, or the end could not be recorded | sweep, then lost |
+//! | free | no | no, recorded under another boot | `started` may have been lost in a power cut | lost |
 //! | free | no | damaged, same boot | something was executed | sweep by the marker, then lost |
-//! | free | no | yes, other boot | reboot, power cut | lost |
+//! | free | no | yes, other boot | reboot or power cut | lost |
 //! | free | no | yes, same boot, command lives | only the supervisor died | end its tree, then lost |
 //! | free | no | yes, same boot, command gone | both died | sweep what is left of the tree, then lost |
 //!
-//! What cannot be verified is left alone and reported, never signalled.
+//! A supervisor that is found by the command's marker is awaited, even if its lock and records were deleted. A process
+//! that cannot be identified is left alone and reported, never signalled. Nothing is decided from a record of a newer
+//! version: the spec is quarantined.
 
-use crate::domain::outcome::CommandEnd;
+use crate::domain::command::CommandEnd;
 
-/// What was found, in the order in which it must be looked at: the lock first.
+/// What the daemon found of a command. It inspects the lock first, and reads records only if no supervisor holds the
+/// lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
-    /// Whether the supervisor's lock is held by somebody.
+    /// Whether a supervisor holds the lock.
     pub lock_held: bool,
     /// The exit record.
     pub exit: Option<CommandEnd>,
-    /// Whether the machine was started again since the command was recorded as begun.
+    /// Whether the machine was restarted after the command was recorded.
     pub other_boot: bool,
-    /// What is left of a command that was started.
+    /// What remains of the command if it was started; `None`: no record shows that it was.
     pub started: Option<Remains>,
-    /// Whether its records were removed while its supervisor lived: that there are none says nothing then.
+    /// Whether the command's records were deleted while its supervisor was alive: a missing record proves nothing then.
     pub removed: bool,
 }
 
-/// What is left of a command that was started and left no exit record.
+/// What remains of a command that was started and has no exit record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remains {
-    /// The command itself lives: pid and start time match.
+    /// The command itself is alive: pid and start time match.
     Alive,
-    /// It is gone; others of its tree may live.
+    /// The command itself is gone; other processes of its tree may be alive.
     Gone,
 }
 
 /// What to do with the command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// Wait for its supervisor.
+pub enum Recovery {
+    /// Wait for the supervisor, which is alive.
     Adopt,
-    /// It ended; take its record.
+    /// The command ended: use its exit record.
     Record(CommandEnd),
-    /// It was never executed: spawn it.
+    /// Spawn the command, which was never executed.
     Spawn,
-    /// Its supervisor died: end whatever is left of its tree, then count it as lost.
+    /// The supervisor died: end the remaining processes of the command, then count it as lost.
     SweepThenLost,
-    /// It ended with the machine: count it as lost.
+    /// The machine was restarted: count the command as lost.
     Lost,
 }
 
-/// What to do with a command of which `evidence` was found.
-pub fn verdict(evidence: Evidence) -> Verdict {
+/// Decides what to do with a command from the evidence.
+pub fn recovery(evidence: Evidence) -> Recovery {
     match evidence {
-        Evidence { lock_held: true, .. } => Verdict::Adopt,
-        Evidence { exit: Some(end), .. } => Verdict::Record(end),
-        Evidence { other_boot: true, .. } => Verdict::Lost,
-        Evidence { started: None, removed: false, .. } => Verdict::Spawn,
+        Evidence { lock_held: true, .. } => Recovery::Adopt,
+        Evidence { exit: Some(end), .. } => Recovery::Record(end),
+        Evidence { other_boot: true, .. } => Recovery::Lost,
+        Evidence { started: None, removed: false, .. } => Recovery::Spawn,
         Evidence { started: Some(Remains::Alive | Remains::Gone), .. } | Evidence { removed: true, .. } => {
-            Verdict::SweepThenLost
+            Recovery::SweepThenLost
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::domain::outcome::{EndCause, ExitStatus};
+    use crate::domain::command::{EndCause, ExitStatus};
     use crate::domain::time::Timestamp;
 
     #[test]
     fn every_row_of_the_table() {
-        let end = CommandEnd {
-            cause: EndCause::Finished,
-            status: Some(ExitStatus::Code(3)),
-            swept: 0,
-            ended_at: Timestamp(9),
-        };
+        let end = CommandEnd::new(EndCause::Finished, Some(ExitStatus::Code(3)), Timestamp(9));
         let evidence = |lock_held, exit: Option<&CommandEnd>, started| Evidence {
             lock_held,
             exit: exit.cloned(),
@@ -93,19 +93,50 @@ mod tests {
             started,
             removed: false,
         };
-        let row = |lock_held, exit, started| verdict(evidence(lock_held, exit, started));
-        let booted = |exit, started| verdict(Evidence { other_boot: true, ..evidence(false, exit, started) });
-        assert_eq!(row(true, None, None), Verdict::Adopt);
-        assert_eq!(row(true, Some(&end), Some(Remains::Gone)), Verdict::Adopt);
-        assert_eq!(row(false, Some(&end), Some(Remains::Gone)), Verdict::Record(end.clone()));
-        assert_eq!(booted(Some(&end), Some(Remains::Gone)), Verdict::Record(end.clone()));
-        assert_eq!(row(false, None, None), Verdict::Spawn);
-        assert_eq!(booted(None, Some(Remains::Gone)), Verdict::Lost);
-        assert_eq!(booted(None, None), Verdict::Lost);
-        assert_eq!(row(false, None, Some(Remains::Alive)), Verdict::SweepThenLost);
-        assert_eq!(row(false, None, Some(Remains::Gone)), Verdict::SweepThenLost);
-        let removed = |exit| verdict(Evidence { removed: true, ..evidence(false, exit, None) });
-        assert_eq!(removed(None), Verdict::SweepThenLost);
-        assert_eq!(removed(Some(&end)), Verdict::Record(end.clone()));
+        let row = |lock_held, exit, started| recovery(evidence(lock_held, exit, started));
+        let booted = |exit, started| recovery(Evidence { other_boot: true, ..evidence(false, exit, started) });
+        assert_eq!(row(true, None, None), Recovery::Adopt);
+        assert_eq!(row(true, Some(&end), Some(Remains::Gone)), Recovery::Adopt);
+        assert_eq!(row(false, Some(&end), Some(Remains::Gone)), Recovery::Record(end.clone()));
+        assert_eq!(booted(Some(&end), Some(Remains::Gone)), Recovery::Record(end.clone()));
+        assert_eq!(row(false, None, None), Recovery::Spawn);
+        assert_eq!(booted(None, Some(Remains::Gone)), Recovery::Lost);
+        assert_eq!(booted(None, None), Recovery::Lost);
+        assert_eq!(row(false, None, Some(Remains::Alive)), Recovery::SweepThenLost);
+        assert_eq!(row(false, None, Some(Remains::Gone)), Recovery::SweepThenLost);
+        let removed = |exit| recovery(Evidence { removed: true, ..evidence(false, exit, None) });
+        assert_eq!(removed(None), Recovery::SweepThenLost);
+        assert_eq!(removed(Some(&end)), Recovery::Record(end.clone()));
+    }
+
+    fn evidence() -> impl Strategy<Value = Evidence> {
+        let end = CommandEnd::new(EndCause::Finished, Some(ExitStatus::Code(0)), Timestamp(0));
+        let started = prop::sample::select(vec![None, Some(Remains::Alive), Some(Remains::Gone)]);
+        (any::<bool>(), any::<bool>(), any::<bool>(), started, any::<bool>()).prop_map(
+            move |(lock_held, exit, other_boot, started, removed)| Evidence {
+                lock_held,
+                exit: exit.then(|| end.clone()),
+                other_boot,
+                started,
+                removed,
+            },
+        )
+    }
+
+    proptest! {
+        /// A command is spawned only if nothing shows that it may have been executed, awaited only while the lock is
+        /// held, and counted as ended by itself only if it has an exit record.
+        #[test]
+        fn nothing_that_may_have_run_is_spawned_again(evidence in evidence()) {
+            let shows_nothing = evidence.exit.is_none() && evidence.started.is_none() && !evidence.removed;
+            let recovery = recovery(evidence.clone());
+            prop_assert_eq!(recovery == Recovery::Spawn, !evidence.lock_held && shows_nothing && !evidence.other_boot);
+            prop_assert_eq!(recovery == Recovery::Adopt, evidence.lock_held);
+            let recorded = matches!(recovery, Recovery::Record(_));
+            prop_assert_eq!(recorded, !evidence.lock_held && evidence.exit.is_some());
+            if evidence.started == Some(Remains::Alive) && !evidence.lock_held && evidence.exit.is_none() {
+                prop_assert_eq!(recovery == Recovery::SweepThenLost, !evidence.other_boot, "a living command is ended");
+            }
+        }
     }
 }

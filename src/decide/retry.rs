@@ -1,63 +1,137 @@
-//! How long something that did not work waits before it is done again.
+//! How long to wait before something that failed is retried.
+//!
+//! Everything that may fail many times in a row has a counter, which is bounded or makes the wait longer:
+//!
+//! | counter | counts | kept in | reset by | effect |
+//! | --- | --- | --- | --- | --- |
+//! | setbacks | starts of a spec that failed, and refusals of the model's service | the queue, per spec | a try that the service accepted, or a give-back for another reason | the wait doubles: [`start_backoff_millis`], [`service_wait`]; from the 6th on, failures of git with an unknown cause are permanent |
+//! | deaths | commands that died | the position | a command that ended by itself | the wait doubles: [`death_backoff_millis`]; more than `retry_count` fail the spec |
+//! | cut-offs | commands that somebody other than boi ended | the position | a command that ended by itself | after 3, the end counts as the command's own |
+//! | rounds | merges whose base moved meanwhile | the position | | after 100, the spec is left unmerged |
+//! | failures | workers that failed beside their command | the registry, per slot | the spec's end | the wait doubles: [`start_backoff_millis`] |
+//! | starts | supervisors that ended without executing anything | the worker | | after 3, the spec is given back to the queue |
+//! | tries | tries of a task that failed | the queue, per task | a new attempt | after `retry_count` more, the spec fails |
 
 use crate::domain::outcome::TryOutcome;
 use crate::domain::time::Timestamp;
 
-/// Where no time of reset is known, a usage limit is asked about again after this long.
+/// The wait after a usage limit whose end is unknown, in milliseconds.
 const LIMIT_MILLIS: i64 = 15 * 60_000;
-/// The longest time of reset that is believed.
+/// The longest wait for the end of a usage limit, in milliseconds: a reported end that is later is taken for a mistake.
 const LONGEST_LIMIT_MILLIS: i64 = 8 * 24 * 3_600_000;
-/// The shortest.
+/// The shortest wait for the end of a usage limit, in milliseconds.
 const SHORTEST_LIMIT_MILLIS: i64 = 5_000;
+/// A random delay of up to a tenth is added to a wait, but never more than a tenth of this many milliseconds.
+const SPREAD_OVER_MILLIS: i64 = 300_000;
 
 /// Milliseconds until a spec whose start failed `failures` times in a row is eligible again: 1 s, doubling, at most
 /// 5 min.
 pub fn start_backoff_millis(failures: u32) -> i64 {
-    (1_000i64 << failures.saturating_sub(1).min(12)).min(300_000)
+    doubled(1_000, failures, 300_000)
 }
 
-/// Milliseconds until a command that died `deaths` times in a row is carried out again: 0.5 s, doubling, at most 1 min.
+/// Milliseconds until a command that died `deaths` times in a row is run again: 0.5 s, doubling, at most 1 min.
 pub fn death_backoff_millis(deaths: u32) -> i64 {
-    (500i64 << deaths.saturating_sub(1).min(12)).min(60_000)
+    doubled(500, deaths, 60_000)
 }
 
-/// When a try that was refused by the model's service, and did not count, is made again; `None` for any other outcome.
-/// `spread` is a random number out of `0.0..1.0`, so that a fleet does not come back in one burst.
+/// When a try that the model's service refused `refusals` times in a row is repeated; `None` for any other outcome.
+/// `spread` is a random number in `0.0..1.0`, which keeps the specs of a fleet from retrying all at once.
 pub fn service_wait(outcome: &TryOutcome, refusals: u32, now: Timestamp, spread: f64) -> Option<Timestamp> {
-    let doubling = |first: i64, most: i64| (first << refusals.saturating_sub(1).min(10)).min(most);
     let millis = match outcome {
         TryOutcome::Limited { until: Some(until), .. } => {
             until.millis_since(now).clamp(SHORTEST_LIMIT_MILLIS, LONGEST_LIMIT_MILLIS)
         }
         TryOutcome::Limited { until: None, .. } => LIMIT_MILLIS,
-        TryOutcome::Throttled(_) => doubling(5_000, 300_000),
-        TryOutcome::Overloaded(_) => doubling(15_000, 900_000),
+        TryOutcome::Throttled(_) => doubled(5_000, refusals, 300_000),
+        TryOutcome::Overloaded(_) => doubled(15_000, refusals, 900_000),
         _ => return None,
     };
-    Some(now.plus_millis(millis + (spread.clamp(0.0, 1.0) * 0.1 * (millis.min(300_000) as f64)) as i64))
+    let delay = spread.clamp(0.0, 1.0) * 0.1 * (millis.min(SPREAD_OVER_MILLIS) as f64);
+    Some(now.plus_millis(millis + delay as i64))
+}
+
+/// `first`, doubled for each of the `times` after the first, at most `most`.
+fn doubled(first: i64, times: u32, most: i64) -> i64 {
+    first.checked_mul(1 << times.saturating_sub(1).min(20)).unwrap_or(most).min(most)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn backoffs_double_and_are_bounded() {
-        assert_eq!([1, 2, 3, 9, 4_000].map(start_backoff_millis), [1_000, 2_000, 4_000, 256_000, 300_000]);
-        assert_eq!([1, 2, 3, 7, 4_000].map(death_backoff_millis), [500, 1_000, 2_000, 32_000, 60_000]);
+    fn limited(until: Option<i64>) -> TryOutcome {
+        TryOutcome::Limited { until: until.map(Timestamp), detail: String::new() }
+    }
+
+    fn wait(outcome: &TryOutcome, refusals: u32, spread: f64) -> Option<i64> {
+        let now = Timestamp(1_000_000);
+        service_wait(outcome, refusals, now, spread).map(|at| at.millis_since(now))
     }
 
     #[test]
-    fn a_limit_waits_for_its_reset_within_reason() {
-        let now = Timestamp(1_000_000);
-        let limited = |until: Option<i64>| TryOutcome::Limited { until: until.map(Timestamp), detail: String::new() };
-        let wait = |outcome: &TryOutcome, refusals| service_wait(outcome, refusals, now, 0.0).map(|at| at.0 - now.0);
-        assert_eq!(wait(&limited(Some(1_060_000)), 1), Some(60_000));
-        assert_eq!(wait(&limited(Some(0)), 1), Some(SHORTEST_LIMIT_MILLIS));
-        assert_eq!(wait(&limited(Some(i64::MAX)), 1), Some(LONGEST_LIMIT_MILLIS));
-        assert_eq!(wait(&limited(None), 1), Some(LIMIT_MILLIS));
-        assert_eq!(wait(&TryOutcome::Throttled(String::new()), 3), Some(20_000));
-        assert_eq!(wait(&TryOutcome::Overloaded(String::new()), 99), Some(900_000));
-        assert_eq!(wait(&TryOutcome::TimedOut, 1), None);
+    fn backoffs_double_and_are_bounded() {
+        assert_eq!(
+            [0, 1, 2, 3, 9, 10, 4_000].map(start_backoff_millis),
+            [1_000, 1_000, 2_000, 4_000, 256_000, 300_000, 300_000]
+        );
+        assert_eq!(
+            [0, 1, 2, 3, 7, 8, 4_000].map(death_backoff_millis),
+            [500, 500, 1_000, 2_000, 32_000, 60_000, 60_000]
+        );
+    }
+
+    #[test]
+    fn a_limit_waits_for_its_end_within_bounds() {
+        assert_eq!(wait(&limited(Some(1_060_000)), 1, 0.0), Some(60_000));
+        assert_eq!(wait(&limited(Some(0)), 1, 0.0), Some(5_000));
+        assert_eq!(wait(&limited(Some(i64::MAX)), 1, 0.0), Some(8 * 24 * 3_600_000));
+        assert_eq!(wait(&limited(None), 1, 0.0), Some(900_000));
+        assert_eq!(wait(&limited(None), 9, 0.0), Some(900_000));
+    }
+
+    #[test]
+    fn throttling_and_overload_double_and_are_bounded() {
+        let waits = |outcome: &TryOutcome| [1, 2, 3, 7, 99].map(|refusals| wait(outcome, refusals, 0.0).unwrap());
+        assert_eq!(waits(&TryOutcome::Throttled(String::new())), [5_000, 10_000, 20_000, 300_000, 300_000]);
+        assert_eq!(waits(&TryOutcome::Overloaded(String::new())), [15_000, 30_000, 60_000, 900_000, 900_000]);
+    }
+
+    #[test]
+    fn the_spread_adds_up_to_a_tenth_of_at_most_five_minutes() {
+        let throttled = TryOutcome::Throttled(String::new());
+        assert_eq!(wait(&throttled, 1, 1.0), Some(5_500));
+        assert_eq!(wait(&throttled, 1, 0.5), Some(5_250));
+        assert_eq!(wait(&throttled, 1, 7.0), Some(5_500), "a spread out of bounds is clamped");
+        assert_eq!(wait(&throttled, 1, -7.0), Some(5_000));
+        assert_eq!(wait(&limited(None), 1, 1.0), Some(930_000));
+    }
+
+    #[test]
+    fn only_refusals_of_the_service_have_a_wait() {
+        for outcome in [TryOutcome::Succeeded, TryOutcome::TimedOut, TryOutcome::Lost, TryOutcome::Auth("a".into())] {
+            assert_eq!(wait(&outcome, 1, 0.5), None);
+        }
+    }
+
+    proptest! {
+        /// Waits never shrink as failures add up, and stay within their bounds.
+        #[test]
+        fn waits_grow_within_their_bounds(times in 0u32..10_000, spread in 0.0f64..1.0, until in any::<i64>()) {
+            prop_assert!(start_backoff_millis(times) <= start_backoff_millis(times + 1));
+            prop_assert!((1_000..=300_000).contains(&start_backoff_millis(times)));
+            prop_assert!(death_backoff_millis(times) <= death_backoff_millis(times + 1));
+            prop_assert!((500..=60_000).contains(&death_backoff_millis(times)));
+            for (outcome, least, most) in [
+                (TryOutcome::Throttled(String::new()), 5_000, 300_000),
+                (TryOutcome::Overloaded(String::new()), 15_000, 900_000),
+                (limited(Some(until)), SHORTEST_LIMIT_MILLIS, LONGEST_LIMIT_MILLIS),
+            ] {
+                let wait = wait(&outcome, times, spread).unwrap();
+                prop_assert!(wait >= least && wait <= most + SPREAD_OVER_MILLIS / 10, "{:?}: {}", outcome, wait);
+            }
+        }
     }
 }

@@ -1,310 +1,367 @@
-//! A worker's state machine: position x event -> move.
+//! The state machine of a worker: one function for each step decides what follows its result.
 //!
-//! The worker does what its [`Step`] says, reports what came of it as an [`Event`], and records the [`Move`] before it
-//! does anything else. Every step may be done twice: a crash between doing and recording repeats it.
+//! The worker carries out its [`Step`], passes the result to the function of that step, and records the [`Move`] before
+//! it does anything else. After a crash between the two the step is repeated, so every step may be carried out twice.
 
-use crate::agents::{advice, exit};
-use crate::domain::attempt::{Ending, Position, Step, TaskStatus};
-use crate::domain::outcome::{AgentReport, CommandEnd, Delivery, EndCause, ExitStatus, Failure, TryOutcome};
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod walk;
+
+use crate::agents::exit;
+use crate::domain::cause::{Cause, Unmerged};
+use crate::domain::command::{CommandEnd, EndCause, ExitStatus};
+use crate::domain::failure::{FailedHow, FailedPart, Failure};
+use crate::domain::life::TaskStatus;
+use crate::domain::outcome::{AgentReport, TryOutcome};
+use crate::domain::position::{
+    CommandStage, Delivered, Ending, GitStage, Merge, Position, Progress, RunningCommand, Stage, Step, Try, Verify,
+};
 use crate::domain::spec::{Action, Deliver, Spec};
-use crate::domain::text;
 
-/// How often a base may move away under a delivery before it is given up: each time somebody else has delivered.
+/// How many times the base may move while a merge with it is verified, before the spec is left unmerged.
 const DELIVERY_ROUNDS: u32 = 100;
-/// How often in a row a command may be ended from outside before it counts.
+/// How many times in a row somebody other than boi may end a command before that counts as the command's own end.
 const CUT_OFFS: u32 = 3;
-/// What became of a command that is lost.
-const DIED: &str = "died with its supervisor, which was killed (`kill -9`, no memory left, no power)";
-const KILLED: &str = "was killed (`kill -9`, no memory left)";
 
-/// What stays the same while a worker works, and which tasks are done.
+/// What decisions need beside the attempt's progress.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan<'a> {
+pub struct AttemptPlan<'a> {
     /// The spec.
     pub spec: &'a Spec,
     /// For each task, whether it is done.
     pub done: &'a [bool],
-    /// For each task, how many tries were begun before this attempt.
+    /// For each task, how many tries began before this attempt.
     pub tries: &'a [u32],
     /// How many tries a task gets after its first.
     pub retry_count: u32,
-    /// The configuration's minutes for one command.
+    /// The configuration's time limit of one command, in minutes.
     pub timeout_minutes: u32,
+    /// The boot and the marker of the next command, if one begins.
+    pub next_command: &'a RunningCommand,
 }
 
-/// What came of a step.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Event {
-    /// The worktree is laid; the branch stands on `head`.
-    Prepared {
-        /// Where the branch started.
-        origin: Option<String>,
-        /// Where it stands.
-        head: Option<String>,
-    },
-    /// The try's command ended.
-    Acted {
-        /// What it came to.
-        outcome: TryOutcome,
-        /// What the agent said of itself.
-        report: AgentReport,
-        /// The end of what it printed.
-        output: String,
-    },
-    /// The step's command was ended from outside, such as by a logout: it is carried out again.
-    CutOff {
-        /// What its try came to and the agent said of itself, where it was one.
-        ended: Option<(TryOutcome, AgentReport)>,
-    },
-    /// The worktree's files are a commit on the task's base.
-    Captured {
-        /// `None`: nothing changed.
-        candidate: Option<String>,
-    },
-    /// The files cannot become a commit, for a reason that the agent can mend.
-    NotCaptured(Failure),
-    /// A verify command ended.
-    Checked {
-        /// How.
-        end: CommandEnd,
-        /// The end of what it printed.
-        output: String,
-    },
-    /// Branch and worktree are at the candidate.
-    Advanced,
-    /// The base is in the branch; it can move from `from` to `head`.
-    Deliverable {
-        /// Where the base stands.
-        from: String,
-        /// Where the branch stands.
-        head: String,
-    },
-    /// The base has everything.
-    Landed,
-    /// The base moved meanwhile.
-    BaseMoved,
-    /// The result cannot be merged.
-    NotMerged(String),
-    /// The step cannot be done and somebody has to look; nothing is lost.
-    Blocked(String),
-    /// Everything is put away.
-    Closed,
-}
-
-/// What follows.
+/// What follows a step.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
 pub enum Move {
-    /// Go on there.
-    Go(Position, Vec<Change>),
-    /// The model's service refused: give the slot back, and go on there when it is claimed again.
-    GiveBack(Position, Vec<Change>, TryOutcome),
-    /// The step's command died: give the slot back for a while, and go on there when it is claimed again.
-    Rest(Position, Vec<Change>, String),
+    /// The worker continues at this position.
+    Go(Position, Vec<RecordChange>),
+    /// The model's service refused: the spec goes back to the queue, and continues at this position when it is claimed
+    /// again.
+    Refused(Position, Vec<RecordChange>, TryOutcome),
+    /// The command died: the spec goes back to the queue for a while, and continues at this position when it is claimed
+    /// again.
+    Died(Position, Vec<RecordChange>, Failure),
     /// The spec ends.
     End(Ending),
 }
 
-/// A change of the record that goes with a move, in the same transaction.
+/// A change of a spec's records that is made in the same transaction as a move.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Change {
-    /// A try began, and its task with it.
+pub enum RecordChange {
+    /// A try began: its task is running.
     TryBegan {
-        /// The task.
-        task: usize,
         /// The try.
-        try_number: u32,
+        of: Try,
     },
-    /// A try's command ended.
+    /// The command of a try ended.
     TryEnded {
-        /// The task.
-        task: usize,
         /// The try.
-        try_number: u32,
-        /// What it came to.
+        of: Try,
+        /// How it ended.
         outcome: TryOutcome,
-        /// What the agent said of itself.
+        /// What the agent reported.
         report: AgentReport,
     },
-    /// What a try left did not verify.
+    /// The changes of a try could not be committed, or did not pass a verify command.
     TryRejected {
-        /// The task.
-        task: usize,
         /// The try.
-        try_number: u32,
+        of: Try,
         /// Why.
         failure: Failure,
     },
     /// A task is done.
     TaskDone {
-        /// The task.
+        /// The task's index.
         task: usize,
         /// Its commit; `None`: it changed nothing.
         commit: Option<String>,
     },
-    /// A task's status.
+    /// A task has a new status.
     Task {
-        /// The task.
+        /// The task's index.
         task: usize,
-        /// Its new status.
+        /// The status.
         status: TaskStatus,
     },
 }
 
-/// What follows at `position` when `event` came of its step. An event that does not belong to the step is a fault of the
-/// worker and ends the spec as failed, with everything in place.
-pub fn advance(plan: &Plan<'_>, position: &Position, event: Event) -> Move {
-    let cut_off = match &event {
-        Event::Acted { .. } | Event::Checked { .. } => 0,
-        _ => position.cut_off,
+/// The result of preparing the worktree: where the branch started and where it is; `None` without a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared {
+    /// The commit that the branch started from.
+    pub origin: Option<String>,
+    /// The commit that the branch is on.
+    pub head: Option<String>,
+}
+
+/// The result of a try's command.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Acted {
+    /// How the try ended.
+    pub outcome: TryOutcome,
+    /// What the agent reported.
+    pub report: AgentReport,
+    /// The end of the output of a `run` command; of an agent, its last message or the end of its standard error.
+    pub output: String,
+}
+
+/// The result of capturing the changes of a try.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Captured {
+    /// The changes are in this commit; `None`: the try changed nothing.
+    Candidate(Option<String>),
+    /// The files cannot be committed, for this reason, which the next try can remove.
+    NotCommitted(String),
+}
+
+/// The result of merging the base into the branch.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DeliveryReady {
+    /// The base contains the branch already.
+    AlreadyMerged,
+    /// The base is on `from` and can be fast-forwarded to `head`.
+    FastForward {
+        /// The commit of the base.
+        from: String,
+        /// The commit of the branch.
+        head: String,
+    },
+    /// The branch cannot be merged into the base.
+    Unmerged(Unmerged),
+}
+
+/// The result of fast-forwarding the base.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Landed {
+    /// The base contains the branch.
+    Done,
+    /// The base has moved since it was merged into the branch.
+    BaseMoved,
+    /// The branch cannot be merged into the base.
+    Unmerged(Unmerged),
+}
+
+/// Decides what follows `Prepare`.
+pub fn after_prepare(plan: &AttemptPlan<'_>, progress: Progress, then: Option<Stage>, result: Prepared) -> Move {
+    let progress = Progress { origin: result.origin, head: result.head, ..progress };
+    match then {
+        Some(Stage::Command(CommandStage::Act(of))) => act(plan, progress, of),
+        Some(stage) => go(plan, progress, stage, vec![]),
+        None => next_task(plan, progress, vec![]),
+    }
+}
+
+/// Decides what follows the command of a try.
+pub fn after_act(plan: &AttemptPlan<'_>, progress: Progress, of: Try, result: Acted) -> Move {
+    let Acted { outcome, report, output } = result;
+    let deaths = if outcome.is_death() { progress.deaths + 1 } else { 0 };
+    let progress = Progress { cut_offs: 0, deaths, ..progress };
+    let ended = RecordChange::TryEnded { of, outcome: outcome.clone(), report };
+    let task = &plan.spec.tasks[of.task];
+    let agent = matches!(task.action, Action::Prompt(_)).then(|| plan.spec.agent.clone());
+    let part = agent.clone().map_or(FailedPart::Run, |agent| FailedPart::Agent { agent });
+    let how = match &outcome {
+        TryOutcome::Succeeded => return go(plan, progress, Stage::Git(GitStage::Capture(of)), vec![ended]),
+        TryOutcome::Limited { .. } | TryOutcome::Throttled(_) | TryOutcome::Overloaded(_) => {
+            return Move::Refused(progress.resume_at(Stage::Command(CommandStage::Act(of))), vec![ended], outcome);
+        }
+        TryOutcome::Auth(_)
+        | TryOutcome::NeedsHuman(_)
+        | TryOutcome::UnknownModel(_)
+        | TryOutcome::RefusesRoot(_)
+        | TryOutcome::NotExecuted(_)
+        | TryOutcome::Context(_) => {
+            let cause = Cause::TryFailed { task: task.id.clone(), outcome, agent };
+            return with_change(fail(progress, Some(of.task), cause), ended);
+        }
+        TryOutcome::Failed(_) | TryOutcome::Crashed(_) | TryOutcome::TaskBudget(_) => {
+            FailedHow::Outcome { outcome: outcome.clone() }
+        }
+        TryOutcome::TimedOut => FailedHow::TimedOut { minutes: minutes(plan, of) },
+        TryOutcome::TooMuchOutput => FailedHow::TooMuchOutput,
+        TryOutcome::Lost => FailedHow::Lost,
     };
-    let says_nothing = |end: &CommandEnd| says_nothing(end, position.deaths == 0 && plan.retry_count > 0);
-    let deaths = match &event {
-        Event::Acted { outcome, .. } if outcome.is_death() => position.deaths + 1,
-        Event::Checked { end, .. } if says_nothing(end) => position.deaths + 1,
-        Event::Acted { .. } | Event::Checked { .. } => 0,
-        _ => position.deaths,
-    };
-    let here = Position { cut_off, deaths, ..position.clone() };
-    match (position.step.clone(), event) {
-        (Step::Deliver { .. } | Step::DeliverCheck { .. } | Step::Land { .. }, Event::Blocked(reason)) => {
-            close(here, unmerged(reason))
+    let failure = Failure { part, how, output };
+    if outcome.is_death() && has_tries_left(plan, &progress, of) {
+        let next = Try { number: of.number + 1, ..of };
+        let progress = Progress { failure: Some(failure.clone()), ..progress };
+        return Move::Died(progress.resume_at(Stage::Command(CommandStage::Act(next))), vec![ended], failure);
+    }
+    with_change(try_again(plan, progress, of, failure), ended)
+}
+
+/// Decides what follows a command that somebody other than boi ended, such as a logout: it is run again. `ended`: how
+/// the try ended, if the command is that of a try.
+pub fn after_cut_off(
+    plan: &AttemptPlan<'_>,
+    progress: Progress,
+    stage: CommandStage,
+    ended: Option<(TryOutcome, AgentReport)>,
+) -> Move {
+    let mut changes = Vec::new();
+    if let CommandStage::Act(of) = stage {
+        changes.extend(ended.map(|(outcome, report)| RecordChange::TryEnded { of, outcome, report }));
+        changes.push(RecordChange::TryBegan { of });
+    }
+    go(plan, Progress { cut_offs: progress.cut_offs + 1, ..progress }, Stage::Command(stage), changes)
+}
+
+/// Decides what follows `Capture`.
+pub fn after_capture(plan: &AttemptPlan<'_>, progress: Progress, of: Try, result: Captured) -> Move {
+    match result {
+        Captured::Candidate(candidate) => verify_task(plan, progress, of, candidate, 0),
+        Captured::NotCommitted(words) => {
+            let (part, how) = (FailedPart::Commit, FailedHow::Reported { words });
+            reject(plan, progress, of, Failure { part, how, output: String::new() })
         }
-        (Step::Close { ending }, Event::Blocked(_)) => Move::End(ending),
-        (_, Event::Blocked(reason)) => fail(here, None, reason),
-        (Step::Prepare { then, .. }, Event::Prepared { origin, head }) => {
-            let laid = Position { origin, head, ..here };
-            match then.map(|step| *step) {
-                Some(Step::Act { task, try_number }) => act(laid, task, try_number),
-                Some(step) => go(laid, step, vec![]),
-                None => next_task(plan, laid, vec![]),
-            }
-        }
-        (Step::Act { task, try_number }, Event::Acted { outcome, report, output }) => {
-            acted(plan, here, task, try_number, outcome, report, output)
-        }
-        (step, Event::CutOff { ended }) if step.is_command() => {
-            let mut changes = Vec::new();
-            if let Step::Act { task, try_number } = step {
-                changes.extend(ended.map(|(outcome, report)| Change::TryEnded { task, try_number, outcome, report }));
-                changes.push(Change::TryBegan { task, try_number });
-            }
-            go(Position { cut_off: here.cut_off + 1, ..here }, step, changes)
-        }
-        (step, Event::Checked { end, .. }) if says_nothing(&end) && deaths <= plan.retry_count => {
-            let how = if end.cause == EndCause::Lost { DIED } else { KILLED };
-            Move::Rest(Position { step, ..here }.resumed(), vec![], format!("a verify command {how}"))
-        }
-        (Step::Check { task, index, .. }, Event::Checked { end, output }) if says_nothing(&end) => {
-            let failure = verify_failure(&plan.spec.tasks[task].verify, index, &end, plan.timeout_minutes, output);
-            fail(here, Some(task), format!("{}, {deaths} times in a row", sentence(&failure)))
-        }
-        (Step::Capture { task, try_number }, Event::Captured { candidate }) => {
-            check(plan, here, task, try_number, candidate, 0)
-        }
-        (Step::Capture { task, try_number }, Event::NotCaptured(failure)) => {
-            reject(plan, here, task, try_number, failure)
-        }
-        (Step::Check { task, try_number, candidate, index }, Event::Checked { end, output }) => {
-            let commands = &plan.spec.tasks[task].verify;
-            if end.succeeded() {
-                check(plan, here, task, try_number, candidate, index + 1)
-            } else {
-                let minutes = plan.spec.tasks[task].timeout_minutes.unwrap_or(plan.timeout_minutes);
-                reject(plan, here, task, try_number, verify_failure(commands, index, &end, minutes, output))
-            }
-        }
-        (Step::Advance { task, candidate, .. }, Event::Advanced) => {
-            let head = candidate.clone().or(here.head.clone());
-            let mut done = plan.done.to_vec();
-            done[task] = true;
-            let changes = vec![Change::TaskDone { task, commit: candidate }];
-            next_task(&Plan { done: &done, ..*plan }, Position { head, failure: None, ..here }, changes)
-        }
-        (Step::FinalCheck { index }, Event::Checked { end, output }) => {
-            if end.succeeded() {
-                final_check(plan, here, index + 1, vec![])
-            } else {
-                let failure = verify_failure(&plan.spec.verify, index, &end, plan.timeout_minutes, output);
-                fail(here, None, format!("the spec's own {}", sentence(&failure)))
-            }
-        }
-        (Step::Deliver { round }, Event::Deliverable { from, head }) => {
-            let verified = here.verified.as_deref() == Some(head.as_str());
-            let laid = Position { head: Some(head.clone()), ..here };
+    }
+}
+
+/// Decides what follows a verify command. `output`: the end of its output.
+pub fn after_verify(
+    plan: &AttemptPlan<'_>,
+    progress: Progress,
+    verify: Verify,
+    end: &CommandEnd,
+    output: String,
+) -> Move {
+    let died = died(end, progress.deaths == 0 && plan.retry_count > 0);
+    let progress = Progress { cut_offs: 0, deaths: if died { progress.deaths + 1 } else { 0 }, ..progress };
+    let failure = || verify_failure(plan, &verify, end, output.clone());
+    if died && progress.deaths <= plan.retry_count {
+        let failure = failure();
+        return Move::Died(progress.resume_at(Stage::Command(CommandStage::Verify(verify))), vec![], failure);
+    }
+    if died && let Verify::Task { of, .. } = &verify {
+        let (failure, deaths) = (failure().without_output(), progress.deaths);
+        let cause = Cause::RepeatedDeaths { task: plan.spec.tasks[of.task].id.clone(), failure, deaths };
+        return fail(progress, Some(of.task), cause);
+    }
+    if !end.succeeded() {
+        let failure = failure();
+        return match verify {
+            Verify::Task { of, .. } => reject(plan, progress, of, failure),
+            Verify::Spec { .. } => fail(progress, None, Cause::SpecVerify { failure: failure.without_output() }),
+            Verify::Merge { .. } => unmerged(progress, Unmerged::Verify { failure: failure.without_output() }),
+        };
+    }
+    match verify {
+        Verify::Task { of, candidate, index } => verify_task(plan, progress, of, candidate, index + 1),
+        Verify::Spec { index } => verify_spec(plan, progress, index + 1, vec![]),
+        Verify::Merge { merge, index } => verify_merge(plan, progress, merge, index + 1),
+    }
+}
+
+/// Decides what follows `Advance`: the task is done.
+pub fn after_advance(plan: &AttemptPlan<'_>, progress: Progress, of: Try, candidate: Option<String>) -> Move {
+    let head = candidate.clone().or(progress.head.clone());
+    let mut done = plan.done.to_vec();
+    done[of.task] = true;
+    let changes = vec![RecordChange::TaskDone { task: of.task, commit: candidate }];
+    next_task(&AttemptPlan { done: &done, ..*plan }, Progress { head, failure: None, ..progress }, changes)
+}
+
+/// Decides what follows `Deliver`.
+pub fn after_deliver(plan: &AttemptPlan<'_>, progress: Progress, round: u32, result: DeliveryReady) -> Move {
+    match result {
+        DeliveryReady::AlreadyMerged => close(progress, Ending::Completed(Delivered::Merged)),
+        DeliveryReady::Unmerged(why) => unmerged(progress, why),
+        DeliveryReady::FastForward { from, head } => {
+            let verified = progress.verified.as_deref() == Some(head.as_str());
+            let progress = Progress { head: Some(head.clone()), ..progress };
+            let merge = Merge { round, from, head };
             if verified {
-                go(laid, Step::Land { round, from, head }, vec![])
+                go(plan, progress, Stage::Git(GitStage::Land(merge)), vec![])
             } else {
-                deliver_check(plan, laid, round, from, head, 0)
+                verify_merge(plan, progress, merge, 0)
             }
         }
-        (Step::DeliverCheck { round, from, head, index }, Event::Checked { end, output }) => {
-            if end.succeeded() {
-                deliver_check(plan, here, round, from, head, index + 1)
-            } else {
-                let failure = verify_failure(&plan.spec.verify, index, &end, plan.timeout_minutes, output);
-                close(here, unmerged(format!("after the merge with its base, {}", sentence(&failure))))
-            }
-        }
-        (Step::Land { round, .. }, Event::BaseMoved) if round < DELIVERY_ROUNDS => {
-            go(here, Step::Deliver { round: round + 1 }, vec![])
-        }
-        (Step::Land { .. }, Event::BaseMoved) => {
-            close(here, unmerged(format!("its base moved {DELIVERY_ROUNDS} times while the merge was verified")))
-        }
-        (Step::Deliver { .. } | Step::Land { .. }, Event::Landed) => {
-            close(here, Ending::Completed { delivery: Some(Delivery::Merged), reason: None })
-        }
-        (Step::Deliver { .. } | Step::Land { .. }, Event::NotMerged(reason)) => close(here, unmerged(reason)),
-        (Step::Close { ending }, Event::Closed) => Move::End(ending),
-        (step, event) => fail(here, None, format!("internal fault: {event:?} at {step:?}; please report it")),
     }
 }
 
-/// Whether `end` says nothing of the command at `position`: somebody else than boi had it ended. One that this happens to
-/// again and again is taken at its end.
-pub fn is_cut_off(position: &Position, end: &CommandEnd) -> bool {
-    end.cause == EndCause::Terminated && position.cut_off < CUT_OFFS
-}
-
-/// Where a canceled attempt goes.
-pub fn canceled(position: Position) -> Position {
-    Position { step: Step::Close { ending: Ending::Canceled }, awaiting: false, ..position }
-}
-
-/// A failure in one sentence.
-pub fn sentence(failure: &Failure) -> String {
-    match &failure.command {
-        Some(command) => format!("{} (`{}`): {}", failure.what, text::one_line(command, 80), failure.how),
-        None => format!("{}: {}", failure.what, failure.how),
+/// Decides what follows `Land`.
+pub fn after_land(plan: &AttemptPlan<'_>, progress: Progress, merge: &Merge, result: Landed) -> Move {
+    match result {
+        Landed::Done => close(progress, Ending::Completed(Delivered::Merged)),
+        Landed::Unmerged(why) => unmerged(progress, why),
+        Landed::BaseMoved if merge.round < DELIVERY_ROUNDS => {
+            go(plan, progress, Stage::Git(GitStage::Deliver { round: merge.round + 1 }), vec![])
+        }
+        Landed::BaseMoved => unmerged(progress, Unmerged::BaseMoved { times: DELIVERY_ROUNDS }),
     }
 }
 
-fn go(position: Position, step: Step, changes: Vec<Change>) -> Move {
-    let awaiting = step.is_command();
-    let commands = position.commands + u32::from(awaiting);
-    Move::Go(Position { step, commands, awaiting, ..position }, changes)
+/// Decides what follows a step with a problem that only the user can fix. A delivery is given up, so that the result
+/// stays on the spec's branch; a spec that is closing ends; any other step fails the spec.
+pub fn after_obstacle(position: Position, cause: Cause) -> Move {
+    let Position { step, progress } = position;
+    match step {
+        Step::Git(GitStage::Deliver { .. } | GitStage::Land(_))
+        | Step::Command { stage: CommandStage::Verify(Verify::Merge { .. }), .. } => {
+            unmerged(progress, Unmerged::Obstacle { detail: cause.to_string() })
+        }
+        Step::Close(ending) => Move::End(ending),
+        Step::Prepare { .. } | Step::Command { .. } | Step::Git(_) => fail(progress, None, cause),
+    }
 }
 
-fn act(position: Position, task: usize, try_number: u32) -> Move {
-    go(position, Step::Act { task, try_number }, vec![Change::TryBegan { task, try_number }])
+/// Whether somebody other than boi ended the command, so that `end` says nothing about it. After `CUT_OFFS` times in a
+/// row the end counts as the command's own.
+pub fn is_cut_off(progress: &Progress, end: &CommandEnd) -> bool {
+    end.cause == EndCause::Terminated && progress.cut_offs < CUT_OFFS
 }
 
-fn next_task(plan: &Plan<'_>, position: Position, mut changes: Vec<Change>) -> Move {
+/// The position of an attempt that the user cancels.
+pub fn canceled(progress: Progress) -> Position {
+    Position { step: Step::Close(Ending::Canceled), progress }
+}
+
+/// Continues at `stage`. If it is a command, a new command begins.
+fn go(plan: &AttemptPlan<'_>, progress: Progress, stage: Stage, changes: Vec<RecordChange>) -> Move {
+    let position = match stage {
+        Stage::Git(stage) => Position { step: Step::Git(stage), progress },
+        Stage::Command(stage) => {
+            let command = plan.next_command.clone();
+            let (commands, last_boot) = (progress.commands + 1, Some(command.boot.clone()));
+            Position { step: Step::Command { stage, command }, progress: Progress { commands, last_boot, ..progress } }
+        }
+    };
+    Move::Go(position, changes)
+}
+
+fn act(plan: &AttemptPlan<'_>, progress: Progress, of: Try) -> Move {
+    go(plan, progress, Stage::Command(CommandStage::Act(of)), vec![RecordChange::TryBegan { of }])
+}
+
+fn next_task(plan: &AttemptPlan<'_>, progress: Progress, mut changes: Vec<RecordChange>) -> Move {
     match plan.done.iter().position(|done| !done) {
         Some(task) => {
-            let first_try = plan.tries[task] + 1;
-            changes.push(Change::TryBegan { task, try_number: first_try });
-            go(Position { first_try, ..position }, Step::Act { task, try_number: first_try }, changes)
+            let of = Try { task, number: plan.tries[task] + 1 };
+            changes.push(RecordChange::TryBegan { of });
+            let progress = Progress { first_try: of.number, ..progress };
+            go(plan, progress, Stage::Command(CommandStage::Act(of)), changes)
         }
-        None => final_check(plan, position, 0, changes),
+        None => verify_spec(plan, progress, 0, changes),
     }
 }
 
-/// Whether a verify command died, as only what is outside of it ends it: that says nothing of what it verifies. Another
-/// signal, such as of a program that crashes, does. A shell whose command was killed is believed `once`: it may be a
-/// `timeout -s KILL` that it runs each time.
-fn says_nothing(end: &CommandEnd, once: bool) -> bool {
+/// Whether a verify command was killed from outside, so that its end says nothing about the changes that it verifies. A
+/// signal other than SIGKILL, such as that of a program that crashes, is a failure. The exit code of a shell whose
+/// child was killed counts as a death only the first time (`once`): a `timeout -s KILL` in the command exits so each
+/// time.
+fn died(end: &CommandEnd, once: bool) -> bool {
     match (&end.cause, end.status) {
         (EndCause::Lost, _) | (EndCause::Finished, Some(ExitStatus::Signal(9))) => true,
         (EndCause::Finished, Some(ExitStatus::Code(exit::CHILD_KILLED))) => once,
@@ -312,143 +369,89 @@ fn says_nothing(end: &CommandEnd, once: bool) -> bool {
     }
 }
 
-fn acted(
-    plan: &Plan<'_>,
-    here: Position,
-    task: usize,
-    try_number: u32,
-    outcome: TryOutcome,
-    report: AgentReport,
-    output: String,
-) -> Move {
-    let ended = Change::TryEnded { task, try_number, outcome: outcome.clone(), report };
-    let what = match &plan.spec.tasks[task].action {
-        Action::Prompt(_) => "the agent's run",
-        Action::Run(_) => "the run command",
-    };
-    let again = |how: String| Failure { what: what.to_owned(), command: None, how, output: output.clone() };
-    let failure = match &outcome {
-        TryOutcome::Succeeded => return go(here, Step::Capture { task, try_number }, vec![ended]),
-        TryOutcome::Limited { .. } | TryOutcome::Throttled(_) | TryOutcome::Overloaded(_) => {
-            return Move::GiveBack(here.resumed(), vec![ended], outcome);
-        }
-        TryOutcome::Auth(why)
-        | TryOutcome::NeedsHuman(why)
-        | TryOutcome::NotExecuted(why)
-        | TryOutcome::Context(why) => {
-            let agent = matches!(plan.spec.tasks[task].action, Action::Prompt(_)).then_some(plan.spec.agent.as_str());
-            let reason = match advice::advice(&outcome, agent) {
-                Some(advice) => format!("{why}; {advice}"),
-                None => why.clone(),
-            };
-            return with(fail(here, Some(task), reason), ended);
-        }
-        TryOutcome::Failed(how) | TryOutcome::Crashed(how) | TryOutcome::TaskBudget(how) => again(how.clone()),
-        TryOutcome::TimedOut => {
-            let minutes = plan.spec.tasks[task].timeout_minutes.unwrap_or(plan.timeout_minutes);
-            again(format!("timed out after {minutes} min"))
-        }
-        TryOutcome::TooMuchOutput => again("ended because it printed more than max_output_mb".to_owned()),
-        TryOutcome::Lost => again(DIED.to_owned()),
-    };
-    if outcome.is_death() && tries_left(plan, &here, try_number) {
-        let (why, step) = (sentence(&failure), Step::Act { task, try_number: try_number + 1 });
-        return Move::Rest(Position { step, failure: Some(failure), ..here }.resumed(), vec![ended], why);
+fn has_tries_left(plan: &AttemptPlan<'_>, progress: &Progress, of: Try) -> bool {
+    of.number - progress.first_try < plan.retry_count
+}
+
+fn reject(plan: &AttemptPlan<'_>, progress: Progress, of: Try, failure: Failure) -> Move {
+    let rejected = RecordChange::TryRejected { of, failure: failure.clone() };
+    with_change(try_again(plan, progress, of, failure), rejected)
+}
+
+fn try_again(plan: &AttemptPlan<'_>, progress: Progress, of: Try, failure: Failure) -> Move {
+    let progress = Progress { failure: Some(failure.clone()), ..progress };
+    if has_tries_left(plan, &progress, of) {
+        return act(plan, progress, Try { number: of.number + 1, ..of });
     }
-    with(try_again(plan, here, task, try_number, failure), ended)
+    let tries = of.number - progress.first_try + 1;
+    let task = plan.spec.tasks[of.task].id.clone();
+    let cause = Cause::OutOfTries { task, failure: failure.without_output(), tries };
+    fail(progress, Some(of.task), cause)
 }
 
-fn tries_left(plan: &Plan<'_>, here: &Position, try_number: u32) -> bool {
-    try_number - here.first_try < plan.retry_count
-}
-
-fn reject(plan: &Plan<'_>, here: Position, task: usize, try_number: u32, failure: Failure) -> Move {
-    let rejected = Change::TryRejected { task, try_number, failure: failure.clone() };
-    with(try_again(plan, here, task, try_number, failure), rejected)
-}
-
-fn try_again(plan: &Plan<'_>, here: Position, task: usize, try_number: u32, failure: Failure) -> Move {
-    if !tries_left(plan, &here, try_number) {
-        let tries = try_number - here.first_try + 1;
-        let reason = format!("{}, on try {tries} of {tries}", sentence(&failure));
-        fail(Position { failure: Some(failure), ..here }, Some(task), reason)
+fn verify_task(plan: &AttemptPlan<'_>, progress: Progress, of: Try, candidate: Option<String>, index: usize) -> Move {
+    let stage = if index < plan.spec.tasks[of.task].verify.len() {
+        Stage::Command(CommandStage::Verify(Verify::Task { of, candidate, index }))
     } else {
-        act(Position { failure: Some(failure), ..here }, task, try_number + 1)
-    }
+        Stage::Git(GitStage::Advance { of, candidate })
+    };
+    go(plan, progress, stage, vec![])
 }
 
-fn check(
-    plan: &Plan<'_>,
-    here: Position,
-    task: usize,
-    try_number: u32,
-    candidate: Option<String>,
-    index: usize,
-) -> Move {
-    if index < plan.spec.tasks[task].verify.len() {
-        go(here, Step::Check { task, try_number, candidate, index }, vec![])
-    } else {
-        go(here, Step::Advance { task, try_number, candidate }, vec![])
-    }
-}
-
-fn final_check(plan: &Plan<'_>, here: Position, index: usize, changes: Vec<Change>) -> Move {
+fn verify_spec(plan: &AttemptPlan<'_>, progress: Progress, index: usize, changes: Vec<RecordChange>) -> Move {
     if index < plan.spec.verify.len() {
-        return go(here, Step::FinalCheck { index }, changes);
+        return go(plan, progress, Stage::Command(CommandStage::Verify(Verify::Spec { index })), changes);
     }
-    let here = Position { verified: here.head.clone(), ..here };
+    let progress = Progress { verified: progress.head.clone(), ..progress };
     match (plan.spec.deliver, &plan.spec.repo) {
-        (Deliver::Merge, Some(_)) => go(here, Step::Deliver { round: 1 }, changes),
+        (Deliver::Merge, Some(_)) => go(plan, progress, Stage::Git(GitStage::Deliver { round: 1 }), changes),
         (_, repo) => {
-            let ending = Ending::Completed { delivery: repo.as_ref().map(|_| Delivery::Branch), reason: None };
-            go(here, Step::Close { ending }, changes)
+            let delivered = if repo.is_some() { Delivered::Branch } else { Delivered::Nothing };
+            Move::Go(Position { step: Step::Close(Ending::Completed(delivered)), progress }, changes)
         }
     }
 }
 
-fn deliver_check(plan: &Plan<'_>, here: Position, round: u32, from: String, head: String, index: usize) -> Move {
+fn verify_merge(plan: &AttemptPlan<'_>, progress: Progress, merge: Merge, index: usize) -> Move {
     if index < plan.spec.verify.len() {
-        go(here, Step::DeliverCheck { round, from, head, index }, vec![])
-    } else {
-        let here = Position { verified: Some(head.clone()), ..here };
-        go(here, Step::Land { round, from, head }, vec![])
+        return go(plan, progress, Stage::Command(CommandStage::Verify(Verify::Merge { merge, index })), vec![]);
     }
+    let progress = Progress { verified: Some(merge.head.clone()), ..progress };
+    go(plan, progress, Stage::Git(GitStage::Land(merge)), vec![])
 }
 
-fn verify_failure(commands: &[String], index: usize, end: &CommandEnd, minutes: u32, output: String) -> Failure {
-    let what = match commands.len() {
-        1 => "verify command failed".to_owned(),
-        count => format!("verify command {} of {count} failed", index + 1),
+fn verify_failure(plan: &AttemptPlan<'_>, verify: &Verify, end: &CommandEnd, output: String) -> Failure {
+    let (commands, index, minutes) = match verify {
+        Verify::Task { of, index, .. } => (&plan.spec.tasks[of.task].verify, *index, minutes(plan, *of)),
+        Verify::Spec { index } | Verify::Merge { index, .. } => (&plan.spec.verify, *index, plan.timeout_minutes),
     };
-    let how = match end.cause {
-        EndCause::TimedOut => format!("timed out after {minutes} min"),
-        EndCause::TooMuchOutput => "ended because it printed more than max_output_mb".to_owned(),
-        EndCause::Lost => DIED.to_owned(),
-        _ => exit::how(end),
-    };
-    Failure { what, command: Some(commands[index].clone()), how, output }
+    let part = FailedPart::Verify { command: commands[index].clone(), number: index + 1, count: commands.len() };
+    Failure { part, how: FailedHow::of(end, minutes), output }
 }
 
-fn unmerged(reason: String) -> Ending {
-    Ending::Completed { delivery: Some(Delivery::Unmerged), reason: Some(reason) }
+/// The time limit of a task's commands, in minutes.
+fn minutes(plan: &AttemptPlan<'_>, of: Try) -> u32 {
+    plan.spec.tasks[of.task].timeout_minutes.unwrap_or(plan.timeout_minutes)
 }
 
-fn fail(here: Position, task: Option<usize>, reason: String) -> Move {
-    let changes = task.map(|task| Change::Task { task, status: TaskStatus::Failed }).into_iter().collect();
-    go(here, Step::Close { ending: Ending::Failed { task, reason } }, changes)
+fn unmerged(progress: Progress, why: Unmerged) -> Move {
+    close(progress, Ending::Completed(Delivered::Unmerged(why)))
 }
 
-fn close(here: Position, ending: Ending) -> Move {
-    go(here, Step::Close { ending }, vec![])
+fn fail(progress: Progress, task: Option<usize>, cause: Cause) -> Move {
+    let changes = task.map(|task| RecordChange::Task { task, status: TaskStatus::Failed }).into_iter().collect();
+    Move::Go(Position { step: Step::Close(Ending::Failed(cause)), progress }, changes)
 }
 
-fn with(mut next: Move, change: Change) -> Move {
+fn close(progress: Progress, ending: Ending) -> Move {
+    Move::Go(Position { step: Step::Close(ending), progress }, vec![])
+}
+
+/// Adds a change to the front of a move's changes.
+fn with_change(mut next: Move, change: RecordChange) -> Move {
     match &mut next {
-        Move::Go(_, changes) | Move::GiveBack(_, changes, _) | Move::Rest(_, changes, _) => changes.insert(0, change),
+        Move::Go(_, changes) | Move::Refused(_, changes, _) | Move::Died(_, changes, _) => changes.insert(0, change),
         Move::End(_) => {}
     }
     next
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,41 +1,41 @@
-//! What one tick spawns.
+//! Decides how many specs one tick claims and spawns.
 //!
 //! ```text
 //! to_spawn = min(max_workers - running, spawns_per_tick - spawned within the last tick_interval, eligible specs)
 //! ```
 
-/// What the decision is made from: one configuration snapshot, and counts taken at the same moment.
+/// The inputs of the decision: one configuration snapshot, and counts taken at the same moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inputs {
     /// The configuration's `max_workers`.
     pub max_workers: u32,
     /// The configuration's `spawns_per_tick`.
     pub spawns_per_tick: u32,
-    /// Workers, and specs that are claimed and about to get one.
+    /// Slots that are taken: by workers, and by claimed specs whose worker has not started yet.
     pub running: u32,
-    /// Starts within the last tick interval, and those claimed and still to come.
+    /// Starts within the last tick interval, plus claimed specs whose start is still to come.
     pub recent_starts: u32,
     /// Specs that could be claimed now.
     pub eligible: u32,
 }
 
-/// How many specs to claim, and what kept it from being more.
+/// How many specs to claim, and what limited the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decision {
     /// How many specs to claim.
     pub spawn: u32,
-    /// What bound the number.
+    /// What limited the number.
     pub bound: Bound,
 }
 
-/// What kept a tick from spawning more.
+/// What kept a tick from claiming more specs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bound {
-    /// Nothing more is eligible.
+    /// No other spec is eligible.
     Queue,
-    /// Every slot is taken: the next worker's end makes room.
+    /// Every slot is taken. The next worker that ends makes room.
     Slots,
-    /// The pace: the oldest start leaving the window makes room.
+    /// `spawns_per_tick` is used up. The oldest start makes room when it leaves the window.
     Pace,
 }
 
@@ -54,7 +54,7 @@ pub fn decide(inputs: &Inputs) -> Decision {
     Decision { spawn, bound }
 }
 
-/// How many eligible specs are worth counting: more would not change the decision.
+/// The most specs that a tick could claim: to count more eligible specs would not change the decision.
 pub fn room(max_workers: u32, spawns_per_tick: u32, running: u32, recent_starts: u32) -> u32 {
     max_workers.saturating_sub(running).min(spawns_per_tick.saturating_sub(recent_starts))
 }
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn the_contracts_examples() {
+    fn examples_of_the_formula() {
         assert_eq!(decide(&inputs(0, 4, 0, 0)), Decision { spawn: 0, bound: Bound::Queue });
         assert_eq!(decide(&inputs(1, 4, 0, 0)), Decision { spawn: 1, bound: Bound::Queue });
         assert_eq!(decide(&inputs(6, 4, 0, 0)), Decision { spawn: 4, bound: Bound::Slots });
@@ -81,14 +81,14 @@ mod tests {
     }
 
     #[test]
-    fn a_lowered_cap_ends_nobody_and_spawns_nothing() {
+    fn nothing_is_spawned_while_more_run_than_max_workers() {
         assert_eq!(decide(&inputs(9, 3, 6, 0)), Decision { spawn: 0, bound: Bound::Slots });
         assert_eq!(decide(&inputs(9, 0, 0, 0)), Decision { spawn: 0, bound: Bound::Slots });
     }
 
     proptest! {
         #[test]
-        fn no_bound_is_ever_passed(max in 0u32..2000, cap in 1u32..2000, running in 0u32..3000, recent in 0u32..3000,
+        fn as_many_are_spawned_as_all_limits_allow(max in 0u32..2000, cap in 1u32..2000, running in 0u32..3000, recent in 0u32..3000,
                                    eligible in 0u32..5000) {
             let inputs = Inputs { max_workers: max, spawns_per_tick: cap, running, recent_starts: recent, eligible };
             let Decision { spawn, .. } = decide(&inputs);

@@ -1,5 +1,5 @@
-//! What is wrong with a document, where, and what to do about it; for people (with the source line and a caret) and for
-//! scripts.
+//! Problems of a document: what is wrong, where, and what to do about it. Rendered for people (with the source line and a
+//! caret) and for scripts.
 
 use std::fmt;
 use std::ops::Range;
@@ -7,42 +7,42 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde::{Deserialize, Serialize};
 
-use super::document::Document;
+use super::source::Document;
 
-/// How many problems are kept of one document. Whoever has more gains nothing by the rest.
-const MOST: usize = 50;
+/// Maximum number of problems that are kept of one document; the rest is only counted.
+const MAX_KEPT: usize = 50;
 
-/// Lines longer than this many bytes are cut around the place of the problem before they are drawn.
+/// A source line longer than this, in bytes, is shown in part.
 const LONG_LINE: usize = 4096;
 
-/// How many characters of a long line are kept on each side of a problem.
-const AROUND: usize = 60;
+/// Characters shown of a long line on each side of the problem.
+const CONTEXT: usize = 60;
 
 /// One thing that is wrong with a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// What is wrong, in one line.
-    pub message: String,
-    /// The bytes of the text it is about; `None`: the document as a whole.
-    pub span: Option<Range<usize>>,
+    pub(crate) message: String,
+    /// Byte range of the text that is wrong; `None`: the whole document.
+    pub(crate) span: Option<Range<usize>>,
     /// What to do about it.
-    pub hint: Option<String>,
+    pub(crate) hint: Option<String>,
 }
 
 impl Problem {
     /// A problem without a hint.
-    pub fn new(message: impl Into<String>, span: impl Into<Option<Range<usize>>>) -> Problem {
+    pub(crate) fn new(message: impl Into<String>, span: impl Into<Option<Range<usize>>>) -> Problem {
         Problem { message: message.into(), span: span.into(), hint: None }
     }
 
-    /// The same problem with a hint.
-    pub fn hint(mut self, hint: impl Into<String>) -> Problem {
+    /// Adds a hint.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Problem {
         self.hint = Some(hint.into());
         self
     }
 }
 
-/// All that is wrong with a document: at least one problem, in the order of their places.
+/// All problems of a document: at least one, ordered by position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problems {
     document: Document,
@@ -50,18 +50,19 @@ pub struct Problems {
     omitted: usize,
 }
 
-/// One problem as scripts get it, and as it is recorded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One problem as scripts get it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ProblemReport {
     /// The document's name.
     pub file: String,
     /// What is wrong.
     pub message: String,
-    /// From 1; `None`: the document as a whole.
+    /// Line number, from 1; `None`: the whole document.
     pub line: Option<usize>,
-    /// In characters, from 1.
+    /// Column in characters, from 1.
     pub column: Option<usize>,
-    /// The line it is about; of a very long one, the part around the place.
+    /// The source line; of a very long line, the part around the problem.
     pub source: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
@@ -80,15 +81,20 @@ struct Place {
 }
 
 impl Problems {
-    /// The problems of `document`; there must be one.
+    /// The problems of `document`; `None` when there are none.
+    pub(crate) fn collect(document: &Document, problems: Vec<Problem>) -> Option<Problems> {
+        (!problems.is_empty()).then(|| Problems::of(document.clone(), problems))
+    }
+
+    /// The problems of `document`, at least one.
     pub(super) fn of(document: Document, mut problems: Vec<Problem>) -> Problems {
-        debug_assert!(!problems.is_empty(), "problems without a problem");
+        debug_assert!(!problems.is_empty(), "no problem was passed");
         for problem in &mut problems {
             problem.span = problem.span.as_ref().map(|span| document.within(span));
         }
         problems.sort_by_key(|problem| problem.span.as_ref().map(|span| (span.start, span.end)));
-        let omitted = problems.len().saturating_sub(MOST);
-        problems.truncate(MOST);
+        let omitted = problems.len().saturating_sub(MAX_KEPT);
+        problems.truncate(MAX_KEPT);
 
         let (mut seen, mut line) = (0, 1);
         let mut place = |start: usize| {
@@ -105,21 +111,21 @@ impl Problems {
     }
 
     /// The document's name.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.document.name()
     }
 
-    /// How many there are.
+    /// How many problems the document has, those that were not kept included.
     pub fn count(&self) -> usize {
         self.placed.len() + self.omitted
     }
 
-    /// The problems themselves, in the order of their places; of a hopeless document only the first ones.
-    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+    /// The problems that were kept, ordered by position.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.placed.iter().map(|placed| &placed.problem)
     }
 
-    /// All of it for scripts and records.
+    /// The problems that were kept, for scripts.
     pub fn reports(&self) -> Vec<ProblemReport> {
         self.placed
             .iter()
@@ -134,7 +140,7 @@ impl Problems {
             .collect()
     }
 
-    /// Each problem in one line: `FILE:LINE:COLUMN: MESSAGE (HINT)`.
+    /// The problems that were kept, one line each: `FILE:LINE:COLUMN: MESSAGE (HINT)`.
     pub fn lines(&self) -> Vec<String> {
         let line = |report: ProblemReport| {
             let place = match (report.line, report.column) {
@@ -147,7 +153,7 @@ impl Problems {
         self.reports().into_iter().map(line).collect()
     }
 
-    /// All of it for people: each problem with its place, the source line, a caret and the hint.
+    /// The problems for people: each with its place, its source line, a caret and its hint.
     pub fn render(&self, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() }.term_width(120);
         let mut parts: Vec<String> = self.placed.iter().map(|placed| self.render_one(placed, &renderer)).collect();
@@ -172,7 +178,7 @@ impl Problems {
         if marked.start == span.start - self.document.line_at(span.start).start {
             return renderer.render(&[title.element(snippet.path(self.name())).elements(hint)]);
         }
-        // The column that a snippet computes is one of the excerpt; the real one is stated apart.
+        // The snippet would show the column within the excerpt, so the real column is passed separately.
         renderer.render(&[
             title.element(origin.line(place.line).char_column(place.column)),
             Group::with_level(Level::ERROR).element(snippet).elements(hint),
@@ -180,7 +186,7 @@ impl Problems {
     }
 }
 
-/// Plain: as [`Problems::render`] without colour.
+/// As [`Problems::render`] without colour.
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.render(false))
@@ -189,18 +195,18 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// The first line of `span`, cut when it is very long, and the part of it that is marked.
+/// The first line of `span`, shortened when it is very long, and the byte range in it to mark.
 fn excerpt(document: &Document, span: &Range<usize>) -> (String, Range<usize>) {
     let line = document.line_at(span.start);
     let text = &document.text()[line.clone()];
-    // A span may begin in the line's end: at `\r\n`, or at the end of the text.
+    // A span may begin inside the line end, or at the end of the text.
     let marked = (span.start - line.start).min(text.len())..(span.end - line.start).min(text.len());
     let marked = marked.start..marked.end.max(marked.start);
     if text.len() <= LONG_LINE {
         return (text.to_owned(), marked);
     }
-    let from = text[..marked.start].char_indices().rev().nth(AROUND - 1).map_or(0, |(at, _)| at);
-    let to = text[marked.start..].char_indices().nth(AROUND).map_or(text.len(), |(at, _)| marked.start + at);
+    let from = text[..marked.start].char_indices().rev().nth(CONTEXT - 1).map_or(0, |(at, _)| at);
+    let to = text[marked.start..].char_indices().nth(CONTEXT).map_or(text.len(), |(at, _)| marked.start + at);
     let before = if from > 0 { "..." } else { "" };
     let after = if to < text.len() { "..." } else { "" };
     let shift = |at: usize| at.min(to) - from + before.len();

@@ -1,60 +1,15 @@
-//! Typed reading of a table: each getter gives the value, or reports what is wrong with it and gives `None`.
+//! Typed reading of a table. Each getter returns the value, or reports what is wrong with it and returns `None`.
 
 use std::ops::{Range, RangeInclusive};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::faults::Faults;
+use super::located::Located;
+use super::names::{closest, quoted};
 use super::problem::Problem;
-use super::{Located, closest, quoted, value};
-
-/// The problems found so far, and which stretches of the document a syntax error has made unreliable.
-#[derive(Debug, Default)]
-pub(crate) struct Faults {
-    problems: Vec<Problem>,
-    damaged: Vec<Range<usize>>,
-}
-
-impl Faults {
-    /// Reports a problem, unless it lies in a stretch that a syntax error has damaged.
-    pub(crate) fn push(&mut self, problem: Problem) {
-        let lies_in = |damaged: &Range<usize>| {
-            problem.span.as_ref().is_some_and(|span| damaged.start <= span.start && span.start <= damaged.end)
-        };
-        if !self.damaged.iter().any(lies_in) {
-            self.problems.push(problem);
-        }
-    }
-
-    /// Reports that something is absent or refers to something absent, unless a syntax error may have swallowed it.
-    pub(crate) fn push_absent(&mut self, problem: Problem) {
-        if self.damaged.is_empty() {
-            self.problems.push(problem);
-        }
-    }
-
-    /// Whether so much was reported that looking for more is a waste.
-    pub(crate) fn is_full(&self) -> bool {
-        self.problems.len() >= 100
-    }
-
-    pub(super) fn push_syntax(&mut self, problem: Problem) {
-        self.problems.push(problem);
-    }
-
-    pub(super) fn set_damaged(&mut self, damaged: Vec<Range<usize>>) {
-        self.damaged = damaged;
-    }
-
-    /// Whether nothing was reported.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.problems.is_empty()
-    }
-
-    pub(super) fn into_problems(self) -> Vec<Problem> {
-        self.problems
-    }
-}
+use super::value;
 
 /// A table of the document.
 #[derive(Debug, Clone)]
@@ -69,36 +24,37 @@ impl<'d> Section<'d> {
         Section { table, path: String::new(), span: 0..0 }
     }
 
-    /// Where it begins: its header or its opening brace; of the whole document, the very start.
+    /// Byte range of its header or its opening brace; of the root table, the start of the document.
     pub(crate) fn span(&self) -> Range<usize> {
         self.span.clone()
     }
 
-    /// Whether nothing is set in it.
+    /// Whether the table has no keys.
     pub(crate) fn is_empty(&self) -> bool {
         self.table.is_empty()
     }
 
-    /// Whether `key` is set, to whatever value.
+    /// Whether `key` is set to any value.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }
 
-    /// Where the name `key` stands, if it is set.
+    /// Byte range of the key's name, if it is set.
     pub(crate) fn key_span(&self, key: &str) -> Option<Range<usize>> {
         self.table.get_key_value(key).map(|(key, _)| key.span())
     }
 
-    /// The names that are set and where they stand, in the order of the document.
-    pub(crate) fn keys(&self) -> Vec<Located<&'d str>> {
+    /// The keys that are set, in document order.
+    fn keys(&self) -> Vec<Located<&'d str>> {
         let mut keys: Vec<_> =
             self.table.keys().map(|key| Located { value: key.get_ref().as_ref(), span: key.span() }).collect();
         keys.sort_by_key(|key| key.span.start);
         keys
     }
 
-    /// Reports every name that is not among `known`; `elsewhere` says of a name that it belongs into another table. Gives
-    /// those known names that were probably meant: to call them missing as well would say the same thing twice.
+    /// Reports every key that is not in `known`. `elsewhere` returns a hint for a key that belongs in another table.
+    ///
+    /// Returns the known keys that were probably meant: the caller should not report those as missing as well.
     pub(crate) fn report_unknown<'k>(
         &self,
         faults: &mut Faults,
@@ -110,7 +66,7 @@ impl<'d> Section<'d> {
             if known.contains(&key.value) {
                 continue;
             }
-            let message = format!("there is no {}", self.named(key.value));
+            let message = format!("unknown key {}", self.named(key.value));
             if let Some(hint) = elsewhere(key.value) {
                 faults.push(Problem::new(message, key.span).hint(hint));
                 continue;
@@ -119,7 +75,7 @@ impl<'d> Section<'d> {
             let close = closest(key.value, free).or_else(|| closest(key.value, known.iter().copied()));
             let hint = match close {
                 Some(close) => format!("did you mean `{close}`?"),
-                None => format!("what can be set here: {}", names(known)),
+                None => format!("valid keys here: {}", names(known)),
             };
             meant.extend(close);
             faults.push(Problem::new(message, key.span).hint(hint));
@@ -127,12 +83,12 @@ impl<'d> Section<'d> {
         meant
     }
 
-    /// Text, which may be empty. NUL is in no text.
+    /// Text without NUL characters; it may be empty.
     pub(crate) fn text(&self, faults: &mut Faults, key: &str) -> Option<Located<String>> {
         self.with(faults, key, value::text)
     }
 
-    /// Text with more than white space in it.
+    /// Text that is not only white space.
     pub(crate) fn filled_text(&self, faults: &mut Faults, key: &str) -> Option<Located<String>> {
         self.with(faults, key, value::filled_text)
     }
@@ -147,17 +103,17 @@ impl<'d> Section<'d> {
         self.with(faults, key, value::boolean)
     }
 
-    /// A list of texts, each of which may be empty. Bad items are reported and left out.
+    /// A list of texts, each of which may be empty. Invalid items are reported and left out.
     pub(crate) fn texts(&self, faults: &mut Faults, key: &str) -> Option<Located<Vec<Located<String>>>> {
         self.with(faults, key, |name, value, faults| value::list(name, value, "texts", faults, value::text))
     }
 
-    /// A list of texts, each with more than white space in it. Bad items are reported and left out.
+    /// A list of texts that are not only white space. Invalid items are reported and left out.
     pub(crate) fn filled_texts(&self, faults: &mut Faults, key: &str) -> Option<Located<Vec<Located<String>>>> {
         self.with(faults, key, |name, value, faults| value::list(name, value, "texts", faults, value::filled_text))
     }
 
-    /// A list of whole numbers within `range`.
+    /// A list of whole numbers within `range`; `None` if any item is invalid.
     pub(crate) fn integers(
         &self,
         faults: &mut Faults,
@@ -182,16 +138,19 @@ impl<'d> Section<'d> {
             DeValue::Table(table) => Some(Section { table, path: format!("{}{key}.", self.path), span: value.span() }),
             other => {
                 let message = format!("{} must be a table, but is {}", self.named(key), value::described(other));
-                faults.push(Problem::new(message, value.span()).hint(format!("write `[{key}]` on a line of its own")));
+                faults.push(
+                    Problem::new(message, value.span())
+                        .hint(format!("write `[{}{key}]` on a line of its own", self.path)),
+                );
                 None
             }
         }
     }
 
-    /// A list of tables, in the order of the document.
+    /// A list of tables, in document order; `None` if any item is no table.
     pub(crate) fn sections(&self, faults: &mut Faults, key: &str) -> Option<Vec<Section<'d>>> {
         let value = self.table.get(key)?;
-        let hint = format!("each begins with `[[{key}]]` on a line of its own");
+        let hint = format!("begin each with `[[{key}]]` on a line of its own");
         let DeValue::Array(items) = value.get_ref() else {
             let found = value::described(value.get_ref());
             let message = format!("{} must be a list of tables, but is {found}", self.named(key));
@@ -204,7 +163,7 @@ impl<'d> Section<'d> {
                 DeValue::Table(table) => sections.push(Section { table, path: String::new(), span: item.span() }),
                 other => {
                     let found = value::described(other);
-                    let message = format!("{} must hold tables only, but this is {found}", self.named(key));
+                    let message = format!("{} must contain only tables, but this is {found}", self.named(key));
                     faults.push(Problem::new(message, item.span()).hint(hint.clone()));
                 }
             }

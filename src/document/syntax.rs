@@ -1,18 +1,18 @@
-//! The recoverable parse: several syntax errors at once, in plain words, without their own consequences.
+//! Parsing with recovery: reports several syntax errors at once, without those that only follow from an earlier one.
 
 use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, de};
 
-use super::document::line_at;
-use super::section::Faults;
-use super::wording::{self, Found};
+use super::faults::Faults;
+use super::source::line_at;
+use super::syntax_message::{self, SyntaxError};
 
-/// How many syntax errors are looked at. A file with more is not TOML.
-const MOST: usize = 500;
+/// Maximum number of syntax errors that are examined. A file with more is not TOML.
+const MAX_ERRORS: usize = 500;
 
-/// The table that could be recovered, and what is wrong with the syntax.
+/// Parses `text` into the table that could be recovered and the syntax errors.
 pub(super) fn parse(text: &str) -> (DeTable<'_>, Faults) {
     let (table, errors) = DeTable::parse_recoverable(text);
     let table = table.into_inner();
@@ -23,9 +23,10 @@ pub(super) fn parse(text: &str) -> (DeTable<'_>, Faults) {
     let mut values = Vec::new();
     collect_values(&table, &mut values);
 
-    let mut errors: Vec<(Range<usize>, String)> = errors.iter().take(MOST).map(|error| located(text, error)).collect();
+    let mut errors: Vec<(Range<usize>, String)> =
+        errors.iter().take(MAX_ERRORS).map(|error| located(text, error)).collect();
     errors.sort_by_key(|(span, _)| span.start);
-    // One error per stretch: what follows in the same line, list or text is as a rule a consequence.
+    // Only the first error of a line, list or text is reported: the others usually follow from it.
     let mut stretches: Vec<Range<usize>> = Vec::new();
     let mut damaged: Vec<Range<usize>> = Vec::new();
     for (span, message) in &errors {
@@ -40,9 +41,10 @@ pub(super) fn parse(text: &str) -> (DeTable<'_>, Faults) {
             let list_is_open =
                 value.is_some_and(|value| value.is_list && errors.iter().any(|error| leaves_open(value, error)));
             let value = value.map(|value| value.span.clone());
-            faults.push_syntax(wording::of(&Found { text, span: span.clone(), value, list_is_open }, message));
+            let error = SyntaxError { text, span: span.clone(), value, list_is_open };
+            faults.push_syntax(syntax_message::problem(&error, message));
         }
-        // Below a broken header, names seem to belong to the table before it.
+        // After a broken header, the keys below it seem to belong to the table before it.
         if text[line.clone()].trim_start().starts_with('[') {
             damaged.push(line.start..section_end(text, line.end));
         }
@@ -53,7 +55,7 @@ pub(super) fn parse(text: &str) -> (DeTable<'_>, Faults) {
     (table, faults)
 }
 
-/// Where the lines below a header end: at the next header.
+/// Where the section below a header ends: before the next header.
 fn section_end(text: &str, from: usize) -> usize {
     let mut at = from;
     for line in text[from..].split_inclusive('\n') {
@@ -70,7 +72,7 @@ struct Value {
     is_list: bool,
 }
 
-/// The outermost values, those of tables and of arrays of tables included.
+/// Collects the outermost values; of tables and of arrays of tables also the values inside.
 fn collect_values(table: &DeTable<'_>, values: &mut Vec<Value>) {
     for value in table.values() {
         collect_value(value, values);
@@ -109,7 +111,7 @@ fn located(text: &str, error: &de::Error) -> (Range<usize>, String) {
     (span, error.message().to_owned())
 }
 
-/// Whether an error says that a list goes on where it should have ended.
+/// Whether the error says that `list` continues past its intended end.
 fn leaves_open(list: &Value, (span, message): &(Range<usize>, String)) -> bool {
     let within = list.span.start <= span.start && span.start <= list.span.end;
     within && (message.starts_with("unexpected `=` in array") || message.starts_with("unclosed array, "))

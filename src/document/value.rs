@@ -1,15 +1,17 @@
-//! One value of a document: the right type and range, or what is wrong with it. `name` is the field, as messages quote
-//! it.
+//! One value of a document: checks its type and range. In all functions, `name` is the key, quoted for messages.
 
 use std::ops::RangeInclusive;
 
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::Located;
+use super::faults::Faults;
+use super::located::Located;
+use super::names::quoted;
 use super::problem::Problem;
-use super::quoted;
-use super::section::Faults;
+
+/// Longest number that a message shows in full, in characters.
+const MAX_DIGITS: usize = 40;
 
 type Value<'d> = Spanned<DeValue<'d>>;
 
@@ -22,7 +24,7 @@ pub(super) fn text(name: &str, value: &Value<'_>, faults: &mut Faults) -> Option
     };
     if text.contains('\0') {
         faults
-            .push(Problem::new(format!("{name} has a NUL character in it"), value.span()).hint("remove the `\\u0000`"));
+            .push(Problem::new(format!("{name} contains a NUL character"), value.span()).hint("remove the `\\u0000`"));
         return None;
     }
     Some(text.to_owned())
@@ -41,7 +43,7 @@ pub(super) fn integer(name: &str, value: &Value<'_>, range: RangeInclusive<i64>,
     let expected = format!("a whole number from {} to {}", range.start(), range.end());
     match value.get_ref() {
         DeValue::Integer(integer) => {
-            // What does not even fit into 64 bits is out of any range; it is shown as it was written.
+            // A number that does not fit in 64 bits is outside any range; the message shows it as it is written.
             match i64::from_str_radix(integer.as_str(), integer.radix()) {
                 Ok(number) if range.contains(&number) => return Some(number),
                 _ => {}
@@ -67,7 +69,7 @@ pub(super) fn boolean(name: &str, value: &Value<'_>, faults: &mut Faults) -> Opt
     found.as_bool()
 }
 
-/// The items of a list that `read` takes. All bad items are reported, not only the first.
+/// The items of a list that `read` accepts; it reports the others.
 pub(super) fn list<T>(
     name: &str,
     value: &Value<'_>,
@@ -91,7 +93,7 @@ pub(super) fn list<T>(
     Some(good)
 }
 
-/// The value as a message says what it found.
+/// The value in words: `the text "x"`.
 pub(super) fn described(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => format!("the text {}", quoted(text)),
@@ -110,7 +112,7 @@ fn wrong_type(name: &str, expected: &str, value: &Value<'_>) -> Problem {
 }
 
 fn cut(number: &str) -> String {
-    match number.char_indices().nth(40) {
+    match number.char_indices().nth(MAX_DIGITS) {
         Some((at, _)) => format!("{}...", &number[..at]),
         None => number.to_owned(),
     }

@@ -1,61 +1,178 @@
-//! What a supervisor is told and what it leaves: the records of one command, versioned, so that a newer daemon reads
-//! those of an older supervisor.
+//! The records of one command: what its supervisor is asked to do (`request`), what it started (`started`), and how the
+//! command ended (`exit`).
+//!
+//! Supervisors outlive daemons and upgrades, so the daemon that reads a record may be older or newer than the program
+//! that wrote it. Each record carries a version. A reader accepts its own version and all earlier ones; it ignores
+//! fields that it does not know, and refuses a newer version (`process::record`).
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// The version of the records that this program writes.
-pub const RECORDS: u32 = 1;
+use super::time::Timestamp;
 
-/// What to run. It holds no environment: that is handed over as the supervisor's own.
+/// The version of the records that this program writes, and the newest that it reads.
+pub const RECORD_VERSION: u32 = 1;
+
+/// The version of a record without one: the first exit records had none.
+fn first_version() -> u32 {
+    1
+}
+
+/// What to run. It holds no environment: the command inherits the supervisor's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// The version of this record.
+    #[serde(default = "first_version")]
     pub version: u32,
     /// Program and arguments.
     pub argv: Vec<String>,
-    /// Where.
+    /// The working directory.
     pub cwd: PathBuf,
-    /// Whether the file `prompt` is its standard input; else it is `/dev/null`.
+    /// Whether standard input is the file `prompt`; otherwise it is `/dev/null`.
+    #[serde(default)]
     pub prompt: bool,
-    /// Whether standard error goes to the file `errors`; else it goes to `output` as well.
+    /// Whether standard error goes to the file `errors`; otherwise it goes to `output`, as standard output does.
+    #[serde(default)]
     pub separate_errors: bool,
-    /// Milliseconds until it is ended as timed out.
+    /// Milliseconds until the command is ended as timed out.
     pub timeout_millis: u64,
-    /// Milliseconds between TERM and KILL.
+    /// Milliseconds between SIGTERM and SIGKILL.
     pub grace_millis: u64,
-    /// Bytes that `output` and `errors` may have together.
+    /// Largest size of `output` and `errors` together, in bytes.
     pub max_output_bytes: u64,
-    /// How many files it may have open; `None`: as many as its supervisor.
+    /// The command's soft limit of open files; `None`: it inherits the supervisor's limit.
     #[serde(default)]
     pub open_files: Option<u64>,
-    /// Whether what it wrote is work, and is on the disk before its end is recorded.
+    /// Whether the supervisor syncs the files that the command wrote to the disk before it records the command's end.
     #[serde(default)]
     pub keeps_work: bool,
 }
 
-/// Who a process is. A pid alone is no identity: it is given to another process later.
+/// Identifies a process. A pid alone does not: the kernel reuses it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// The process id.
     pub pid: i32,
-    /// When it started, in the kernel's clock ticks since boot.
+    /// When the process started, in the kernel's clock ticks since boot.
     pub start_time: u64,
-    /// The boot under which it started.
+    /// The boot under which the process started.
     pub boot_id: String,
 }
 
-/// A command was started: written by the process that becomes the command, before it does.
+/// Shows that a command was started. The forked process writes it just before it executes the command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Started {
     /// The version of this record.
+    #[serde(default = "first_version")]
     pub version: u32,
-    /// The supervisor.
+    /// The process of the supervisor.
     pub supervisor: Identity,
-    /// The command.
+    /// The process that executes the command.
     pub command: Identity,
-    /// The command's own cgroup; `None` where none could be had.
+    /// The command's own cgroup; `None` where none could be made.
     #[serde(default)]
     pub cgroup: Option<PathBuf>,
+}
+
+/// How a command ended: the durable exit record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandEnd {
+    /// The version of this record.
+    #[serde(default = "first_version")]
+    pub version: u32,
+    /// Why the command ended.
+    pub cause: EndCause,
+    /// The exit status of the command; `None` where it was not executed or its status is unknown.
+    #[serde(default)]
+    pub status: Option<ExitStatus>,
+    /// When the supervisor saw the end.
+    pub ended_at: Timestamp,
+}
+
+/// Why a command ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndCause {
+    /// The command exited, or was ended by a signal that boi did not send.
+    Finished,
+    /// The command could not be executed; the text names the program and the error.
+    NotExecuted(String),
+    /// The command could not be executed for lack of a resource that may become available, such as processes or disk
+    /// space; the text names the error.
+    NotExecutedYet(String),
+    /// The supervisor ended the command at its deadline.
+    TimedOut,
+    /// The supervisor ended the command because it printed more than `max_output_mb`.
+    TooMuchOutput,
+    /// The supervisor was asked to end the command: by boi for a cancel or a stop, or by somebody else, such as at a
+    /// logout.
+    Terminated,
+    /// The supervisor died before it could record how the command ended.
+    Lost,
+}
+
+/// The exit status of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExitStatus {
+    /// It exited with this code.
+    Code(i32),
+    /// It was ended by this signal.
+    Signal(i32),
+}
+
+impl CommandEnd {
+    /// An exit record of this program's version.
+    pub fn new(cause: EndCause, status: Option<ExitStatus>, ended_at: Timestamp) -> CommandEnd {
+        CommandEnd { version: RECORD_VERSION, cause, status, ended_at }
+    }
+
+    /// Whether the command exited by itself with code 0.
+    pub fn succeeded(&self) -> bool {
+        self.cause == EndCause::Finished && self.status == Some(ExitStatus::Code(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_records_without_a_version_or_with_removed_fields_are_read() {
+        let end = |text: &str| serde_json::from_str::<CommandEnd>(text).unwrap();
+        let first = r#"{"cause":"finished","status":{"code":0},"swept":3,"ended_at":"2026-11-23T14:02:11.123Z"}"#;
+        assert!(end(first).succeeded());
+        assert_eq!(end(first).version, 1);
+        let not_executed = r#"{"cause":{"not_executed":"no"},"ended_at":"2026-11-23T14:02:11.123Z"}"#;
+        assert_eq!(end(not_executed).cause, EndCause::NotExecuted("no".to_owned()));
+    }
+
+    #[test]
+    fn requests_of_the_first_version_are_read() {
+        let first = r#"{"version":1,"argv":["true"],"cwd":"/","prompt":false,"separate_errors":false,
+            "timeout_millis":1,"grace_millis":2,"max_output_bytes":3}"#;
+        let request: Request = serde_json::from_str(first).unwrap();
+        assert_eq!((request.open_files, request.keeps_work), (None, false));
+    }
+
+    #[test]
+    fn only_exit_code_0_of_a_command_that_boi_did_not_end_is_success() {
+        let (zero, one) = (Some(ExitStatus::Code(0)), Some(ExitStatus::Code(1)));
+        for (cause, status, succeeded) in [
+            (EndCause::Finished, zero, true),
+            (EndCause::Finished, one, false),
+            (EndCause::Finished, Some(ExitStatus::Signal(9)), false),
+            (EndCause::Finished, None, false),
+            (EndCause::Terminated, zero, false),
+            (EndCause::TimedOut, zero, false),
+            (EndCause::Lost, None, false),
+        ] {
+            assert_eq!(
+                CommandEnd::new(cause.clone(), status, Timestamp(0)).succeeded(),
+                succeeded,
+                "{cause:?} {status:?}"
+            );
+        }
+    }
 }

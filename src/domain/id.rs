@@ -10,12 +10,13 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct SpecId(String);
 
-/// The text is not a spec's id.
+/// A text that is not a spec's id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidSpecId(String);
 
 impl SpecId {
-    /// The id made of the low `digits` hex digits of `random`. How many digits: four, more as ids are taken.
+    /// Makes an id of the low `digits` hex digits of `random`. The queue asks for four digits, and for more when ids of
+    /// four are taken.
     pub fn from_random(random: u64, digits: usize) -> SpecId {
         let digits = digits.clamp(4, 16);
         let mask = if digits == 16 { u64::MAX } else { (1 << (4 * digits)) - 1 };
@@ -69,7 +70,7 @@ impl fmt::Display for SpecId {
 
 impl fmt::Display for InvalidSpecId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is not a spec's id: it is `S` and at least four hex digits, as in SD979", self.0)
+        write!(f, "`{}` is not a spec's id: an id is `S` and four to sixteen hex digits, as in SD979", self.0)
     }
 }
 
@@ -86,7 +87,9 @@ mod tests {
         assert_eq!(SpecId::from_random(u64::MAX, 99).as_str(), "SFFFFFFFFFFFFFFFF");
         assert_eq!("sd979".parse::<SpecId>().unwrap().branch(), "boi/SD979");
         for bad in ["", "S", "S12", "D979", "SXYZW", "S0123456789ABCDEF0", "../SD979"] {
-            assert!(bad.parse::<SpecId>().is_err(), "{bad:?} was taken");
+            let refused = bad.parse::<SpecId>().unwrap_err().to_string();
+            let words = "is not a spec's id: an id is `S` and four to sixteen hex digits, as in SD979";
+            assert_eq!(refused, format!("`{bad}` {words}"));
         }
     }
 }

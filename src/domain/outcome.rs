@@ -1,106 +1,60 @@
-//! How commands, tries and specs end.
+//! How tries end, what an agent reports, and how a spec's result is delivered.
 
 use serde::{Deserialize, Serialize};
 
 use super::time::Timestamp;
 
-/// How a command under a supervisor ended: the durable exit record, version 1.
+/// How a try ended: the run of an agent, or of a `run` command. The queue stores it as `{"kind": ..., "detail": ...}`;
+/// `detail` has the words of the program that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CommandEnd {
-    /// Why it ended.
-    pub cause: EndCause,
-    /// The exit status of the command itself, where there was one.
-    pub status: Option<ExitStatus>,
-    /// Processes that the command left behind and the supervisor ended.
-    #[serde(default)]
-    pub swept: u32,
-    /// When the supervisor saw the end.
-    pub ended_at: Timestamp,
-}
-
-/// Why a command ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EndCause {
-    /// By itself.
-    Finished,
-    /// It could not be executed; the text names the program and the error.
-    NotExecuted(String),
-    /// The same for want of something that comes back by itself, such as room for one more process.
-    NotExecutedYet(String),
-    /// It ran into its deadline.
-    TimedOut,
-    /// It printed more than `max_output_mb`.
-    TooMuchOutput,
-    /// boi was asked to end it: a cancel or a stop.
-    Terminated,
-    /// Its supervisor died with it; nothing is known of its end.
-    Lost,
-}
-
-/// The exit status of a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ExitStatus {
-    /// `exit(code)`.
-    Code(i32),
-    /// Ended by this signal.
-    Signal(i32),
-}
-
-impl CommandEnd {
-    /// Whether it ended by itself with exit code 0.
-    pub fn succeeded(&self) -> bool {
-        self.cause == EndCause::Finished && self.status == Some(ExitStatus::Code(0))
-    }
-}
-
-/// What an agent's run, or a `run` command, came to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "detail", rename_all = "snake_case")]
 pub enum TryOutcome {
-    /// Reported as successful; what it left is now verified.
+    /// The program reported success. Its changes are verified next.
     Succeeded,
-    /// It exited with another code than 0, or the agent reported an error of its own.
+    /// The program exited with a code other than 0, or the agent reported an error that has no variant of its own.
     Failed(String),
-    /// It died: a signal, or an end without a result.
+    /// The program was ended by a signal, or the agent ended without a result.
     Crashed(String),
-    /// It ran into its deadline.
+    /// The program ran longer than `timeout_minutes`.
     TimedOut,
-    /// It printed more than `max_output_mb`.
+    /// The program printed more than `max_output_mb`.
     TooMuchOutput,
-    /// Its supervisor died with it.
+    /// The program was killed together with its supervisor, so that its result is unknown.
     Lost,
-    /// The agent's turn or budget limit was used up.
+    /// The agent used up its own limit of turns or of cost.
     TaskBudget(String),
-    /// The prompt does not fit into the model's context.
+    /// The prompt is too long for the model.
     Context(String),
-    /// A usage limit, until the given time where it is known.
+    /// A usage limit of the account is used up.
     Limited {
-        /// When the limit ends, if the agent said so.
+        /// When the limit ends, if the agent's message contains the time.
         until: Option<Timestamp>,
-        /// What the agent said.
+        /// The agent's message.
         detail: String,
     },
-    /// Too many requests, for seconds to minutes.
+    /// The model's service refused because of too many requests; that lasts seconds to minutes.
     Throttled(String),
-    /// The model's service is overloaded or broken (5xx, 529), or out of reach.
+    /// The model's service is overloaded, broken (5xx, 529) or unreachable.
     Overloaded(String),
-    /// The agent is not logged in, or its login was refused.
+    /// The agent is not logged in, or the service refused its login.
     Auth(String),
-    /// Billing, credit or a spending cap: only a person can mend it.
+    /// The account lacks credit, reached a spending limit or is blocked. Only a person can change that.
     NeedsHuman(String),
-    /// The agent's or command's program could not be executed.
+    /// The service does not offer the model to this account.
+    UnknownModel(String),
+    /// The agent refuses to run as root.
+    RefusesRoot(String),
+    /// The program was not executed.
     NotExecuted(String),
 }
 
 impl TryOutcome {
-    /// Whether the model's service refused, so that the try does not count and is made again later.
+    /// Whether the model's service refused for now. Such a try does not count, and is repeated later.
     pub fn is_refusal(&self) -> bool {
         matches!(self, TryOutcome::Limited { .. } | TryOutcome::Throttled(_) | TryOutcome::Overloaded(_))
     }
 
-    /// Whether what was run died, instead of ending in a way of its own.
+    /// Whether the program was killed or crashed instead of ending by itself.
     pub fn is_death(&self) -> bool {
         matches!(self, TryOutcome::Lost | TryOutcome::Crashed(_))
     }
@@ -109,35 +63,37 @@ impl TryOutcome {
     pub fn describe(&self) -> String {
         match self {
             TryOutcome::Succeeded => "succeeded".to_owned(),
+            TryOutcome::Failed(detail) => format!("failed: {detail}"),
+            TryOutcome::Crashed(detail) => format!("crashed: {detail}"),
             TryOutcome::TimedOut => "timed out".to_owned(),
             TryOutcome::TooMuchOutput => "printed more than max_output_mb".to_owned(),
-            TryOutcome::Lost => "lost: died with its supervisor".to_owned(),
+            TryOutcome::Lost => "killed together with its supervisor".to_owned(),
+            TryOutcome::TaskBudget(detail) => format!("used up the agent's own limit: {detail}"),
+            TryOutcome::Context(detail) => format!("prompt too long: {detail}"),
             TryOutcome::Limited { until: Some(until), .. } => format!("usage limit until {until}"),
             TryOutcome::Limited { until: None, detail } => format!("usage limit: {detail}"),
             TryOutcome::Throttled(detail) => format!("throttled: {detail}"),
-            TryOutcome::Overloaded(detail) => format!("service overloaded: {detail}"),
-            TryOutcome::Failed(detail)
-            | TryOutcome::Crashed(detail)
-            | TryOutcome::TaskBudget(detail)
-            | TryOutcome::Context(detail)
-            | TryOutcome::Auth(detail)
-            | TryOutcome::NeedsHuman(detail)
-            | TryOutcome::NotExecuted(detail) => detail.clone(),
+            TryOutcome::Overloaded(detail) => format!("service overloaded or unreachable: {detail}"),
+            TryOutcome::Auth(detail) => format!("login refused: {detail}"),
+            TryOutcome::NeedsHuman(detail) => format!("account blocked: {detail}"),
+            TryOutcome::UnknownModel(detail) => format!("unknown model: {detail}"),
+            TryOutcome::RefusesRoot(detail) => format!("refused to run as root: {detail}"),
+            TryOutcome::NotExecuted(detail) => format!("not executed: {detail}"),
         }
     }
 }
 
-/// What an agent's runs cost, as the agent reports it.
+/// What runs of an agent used, as the agent reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Usage {
-    /// Turns of the conversation.
+    /// The turns of the conversation.
     pub turns: u64,
-    /// Tokens read, those from the prompt cache included.
+    /// The tokens that the model read, including those from the prompt cache.
     pub input_tokens: u64,
-    /// Tokens written.
+    /// The tokens that the model wrote.
     pub output_tokens: u64,
-    /// US dollars.
+    /// The cost in US dollars.
     pub cost_usd: f64,
 }
 
@@ -150,38 +106,126 @@ impl std::ops::AddAssign for Usage {
     }
 }
 
-/// What one agent run said of itself, read from its output.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+/// What an agent's output reports about one run.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct AgentReport {
-    /// The agent's session.
+    /// The id of the agent's session.
     pub session_id: Option<String>,
-    /// What it cost.
+    /// What the run used.
     pub usage: Usage,
-    /// The end of what it said, for people.
+    /// The agent's last message.
     pub message: Option<String>,
 }
 
-/// A failure that the next prompt carries: a command that did not do what it should.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    /// What failed, in words: `verify command 2 of 3 failed`.
-    pub what: String,
-    /// The command as the spec has it; `None` where no command failed.
-    pub command: Option<String>,
-    /// How it ended, in words: `exit code 1`, `timed out after 30 min`.
-    pub how: String,
-    /// The end of what it printed.
-    pub output: String,
-}
-
-/// What becomes of a spec's result.
+/// How a spec's result was delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
-    /// Left on `boi/<SPEC>`, as asked.
+    /// It is on `boi/<SPEC>`, as the spec asks.
     Branch,
-    /// Merged into its base.
+    /// It is merged into the base.
     Merged,
-    /// Could not be merged; it is on `boi/<SPEC>`.
+    /// It could not be merged into the base, and is on `boi/<SPEC>`.
     Unmerged,
+}
+
+impl Delivery {
+    const ALL: [Delivery; 3] = [Delivery::Branch, Delivery::Merged, Delivery::Unmerged];
+
+    /// The name in the database, in JSON and in text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Delivery::Branch => "branch",
+            Delivery::Merged => "merged",
+            Delivery::Unmerged => "unmerged",
+        }
+    }
+
+    /// The delivery of that name.
+    pub fn from_name(name: &str) -> Option<Delivery> {
+        Delivery::ALL.into_iter().find(|delivery| delivery.as_str() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One outcome of each kind, as the queue of version 0.1.0 stores it, and in words.
+    const STORED: [(&str, &str); 15] = [
+        (r#"{"kind":"succeeded"}"#, "succeeded"),
+        (r#"{"kind":"failed","detail":"exit code 2"}"#, "failed: exit code 2"),
+        (r#"{"kind":"crashed","detail":"signal 9 (SIGKILL)"}"#, "crashed: signal 9 (SIGKILL)"),
+        (r#"{"kind":"timed_out"}"#, "timed out"),
+        (r#"{"kind":"too_much_output"}"#, "printed more than max_output_mb"),
+        (r#"{"kind":"lost"}"#, "killed together with its supervisor"),
+        (
+            r#"{"kind":"task_budget","detail":"Reached maximum number of turns (1)"}"#,
+            "used up the agent's own limit: Reached maximum number of turns (1)",
+        ),
+        (r#"{"kind":"context","detail":"Prompt is too long"}"#, "prompt too long: Prompt is too long"),
+        (
+            r#"{"kind":"limited","detail":{"until":"2026-11-24T00:53:59.000Z","detail":"resets 12:53am (UTC)"}}"#,
+            "usage limit until 2026-11-24T00:53:59.000Z",
+        ),
+        (r#"{"kind":"limited","detail":{"until":null,"detail":"limit reached"}}"#, "usage limit: limit reached"),
+        (r#"{"kind":"throttled","detail":"429"}"#, "throttled: 429"),
+        (r#"{"kind":"overloaded","detail":"529"}"#, "service overloaded or unreachable: 529"),
+        (r#"{"kind":"auth","detail":"Not logged in"}"#, "login refused: Not logged in"),
+        (
+            r#"{"kind":"needs_human","detail":"Credit balance is too low"}"#,
+            "account blocked: Credit balance is too low",
+        ),
+        (r#"{"kind":"not_executed","detail":"cannot execute `claude`"}"#, "not executed: cannot execute `claude`"),
+    ];
+
+    #[test]
+    fn outcomes_of_version_0_1_0_are_read_and_written_the_same() {
+        for (stored, words) in STORED {
+            let outcome: TryOutcome = serde_json::from_str(stored).unwrap();
+            assert_eq!(outcome.describe(), words);
+            assert_eq!(serde_json::to_string(&outcome).unwrap(), stored);
+        }
+    }
+
+    #[test]
+    fn later_outcomes_have_the_same_form() {
+        for (outcome, stored, words) in [
+            (TryOutcome::UnknownModel("x".into()), r#"{"kind":"unknown_model","detail":"x"}"#, "unknown model: x"),
+            (
+                TryOutcome::RefusesRoot("x".into()),
+                r#"{"kind":"refuses_root","detail":"x"}"#,
+                "refused to run as root: x",
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&outcome).unwrap(), stored);
+            assert_eq!(serde_json::from_str::<TryOutcome>(stored).unwrap(), outcome);
+            assert_eq!(outcome.describe(), words);
+        }
+    }
+
+    #[test]
+    fn only_some_outcomes_are_refusals_or_deaths() {
+        for (stored, _) in STORED {
+            let outcome: TryOutcome = serde_json::from_str(stored).unwrap();
+            let is = |kinds: &[&str]| kinds.iter().any(|kind| stored.contains(&format!(r#""kind":"{kind}""#)));
+            assert_eq!(outcome.is_refusal(), is(&["limited", "throttled", "overloaded"]), "{stored}");
+            assert_eq!(outcome.is_death(), is(&["lost", "crashed"]), "{stored}");
+        }
+    }
+
+    #[test]
+    fn every_delivery_reads_back_by_its_name() {
+        let names: Vec<&str> = Delivery::ALL.into_iter().map(Delivery::as_str).collect();
+        assert_eq!(names, ["branch", "merged", "unmerged"]);
+        assert!(Delivery::ALL.into_iter().all(|delivery| Delivery::from_name(delivery.as_str()) == Some(delivery)));
+        assert_eq!(Delivery::from_name("waiting"), None);
+    }
+
+    #[test]
+    fn usage_adds_up_field_by_field() {
+        let mut sum = Usage { turns: 1, input_tokens: 2, output_tokens: 3, cost_usd: 0.5 };
+        sum += Usage { turns: 10, input_tokens: 20, output_tokens: 30, cost_usd: 0.25 };
+        assert_eq!(sum, Usage { turns: 11, input_tokens: 22, output_tokens: 33, cost_usd: 0.75 });
+    }
 }

@@ -1,52 +1,68 @@
-//! A spec and its tasks, as dispatched: validated, immutable, complete (defaults are filled in, paths are absolute).
+//! A spec and its tasks as they are queued: validated, immutable and complete (defaults filled in, paths absolute).
+//!
+//! The queue stores these types as JSON, and later versions of boi read them. A stored record without an optional field
+//! gets the default that the spec format documents. A record without a required field, or with a field that this
+//! version does not know (a newer version wrote it), is refused: carrying out half of a spec would be worse than not
+//! starting it.
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::id::SpecId;
 
-/// The priority of a spec that names none. Lower runs first.
+/// The priority of a spec that sets none. Lower runs first.
 pub const DEFAULT_PRIORITY: i64 = 100;
 
 /// The agent of a spec that names none.
 pub const DEFAULT_AGENT: &str = "claude";
 
-/// A validated spec: the snapshot that is queued.
+/// A validated spec: the snapshot in the queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// What the user calls it.
+    /// The user's title, one line.
     pub title: String,
-    /// Where it works; `None`: an empty scratch directory.
+    /// The repository to work on; `None`: an empty scratch directory.
+    // Required, although it may be null: a spec must not run elsewhere because its record lost this field.
+    #[serde(deserialize_with = "required")]
     pub repo: Option<Repo>,
     /// Text put in front of every prompt.
+    #[serde(default)]
     pub context: Option<String>,
-    /// The agent that takes the prompts.
+    /// Name of the agent that gets the prompts.
+    #[serde(default = "default_agent")]
     pub agent: String,
-    /// Handed to the agent; `None`: the agent's own default.
+    /// Model passed to the agent; `None`: the agent's own default.
+    #[serde(default)]
     pub model: Option<String>,
-    /// Lower runs first; ties are first come, first served.
+    /// Lower runs first; ties run in the order they were queued.
+    #[serde(default = "default_priority")]
     pub priority: i64,
     /// Specs that must be completed first (and merged, if they merge).
+    #[serde(default)]
     pub after: Vec<SpecId>,
-    /// What is done with the result.
+    /// What happens to the finished branch.
+    #[serde(default)]
     pub deliver: Deliver,
     /// Commands that must exit 0 on the committed tree after the last task.
+    #[serde(default)]
     pub verify: Vec<String>,
-    /// At least one, in the order they are carried out: file order, as far as `needs` allows.
+    /// At least one, in execution order: file order, as far as `needs` allows.
     pub tasks: Vec<Task>,
 }
 
-/// The repository a spec works on.
+/// The repository that a spec works on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Repo {
     /// Absolute path of the working tree that the spec named.
     pub path: PathBuf,
-    /// What the branch `boi/<SPEC>` starts from.
+    /// Where the branch `boi/<SPEC>` starts.
     pub base: Base,
 }
 
-/// What a spec's branch starts from. Names are resolved when the spec starts.
+/// Where a spec's branch starts. Names are resolved when the spec starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Base {
@@ -56,11 +72,11 @@ pub enum Base {
     Spec(SpecId),
 }
 
-/// What is done with the branch of a completed spec.
+/// What happens to the branch of a completed spec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Deliver {
-    /// It is left for the user.
+    /// It stays as it is.
     #[default]
     Branch,
     /// It is merged into the base, by fast-forward only.
@@ -69,18 +85,22 @@ pub enum Deliver {
 
 /// One step of a spec.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Task {
     /// Unique within its spec: `[A-Za-z0-9._-]`, at most 64 characters.
     pub id: String,
     /// One line for people.
     pub title: String,
-    /// What is done.
+    /// What the task does.
     pub action: Action,
-    /// Ids of tasks that are carried out before this one.
+    /// Ids of the tasks that must be done before this one.
+    #[serde(default)]
     pub needs: Vec<String>,
-    /// Commands that must exit 0 before the task counts.
+    /// Commands that must exit 0 before the task is done.
+    #[serde(default)]
     pub verify: Vec<String>,
-    /// Minutes for one try, and for each verify command; `None`: the configuration's.
+    /// Time limit in minutes of one try, and of each verify command; `None`: the configuration's.
+    #[serde(default)]
     pub timeout_minutes: Option<u32>,
 }
 
@@ -92,4 +112,91 @@ pub enum Action {
     Prompt(String),
     /// A command for `sh -c`; no agent.
     Run(String),
+}
+
+/// Reads a field that may be null and must be present; without this, serde takes a missing `Option` for `None`.
+fn required<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Option::deserialize(deserializer)
+}
+
+fn default_agent() -> String {
+    DEFAULT_AGENT.to_owned()
+}
+
+fn default_priority() -> i64 {
+    DEFAULT_PRIORITY
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// As version 0.1.0 stores it.
+    fn stored() -> Value {
+        json!({
+            "title": "Add a limit", "repo": {"path": "/src/api", "base": {"spec": "SD979"}}, "context": "The API.",
+            "agent": "claude", "model": "sonnet", "priority": 5, "after": ["SD979"], "deliver": "merge",
+            "verify": ["cargo test"],
+            "tasks": [
+                {"id": "a", "title": "A", "action": {"prompt": "Do it."}, "needs": [], "verify": ["true"],
+                 "timeout_minutes": 7},
+                {"id": "b", "title": "B", "action": {"run": "make"}, "needs": ["a"], "verify": [],
+                 "timeout_minutes": null},
+            ],
+        })
+    }
+
+    fn decode(stored: &Value) -> Result<Spec, serde_json::Error> {
+        serde_json::from_value(stored.clone())
+    }
+
+    #[test]
+    fn a_stored_spec_decodes_and_encodes_to_the_same_json() {
+        let spec = decode(&stored()).unwrap();
+        assert_eq!((spec.priority, spec.deliver, spec.tasks.len()), (5, Deliver::Merge, 2));
+        assert_eq!(serde_json::to_value(&spec).unwrap(), stored());
+    }
+
+    #[test]
+    fn a_missing_optional_field_decodes_to_the_default_of_the_spec_format_and_a_missing_required_one_is_refused() {
+        let defaults = json!({
+            "context": null, "agent": "claude", "model": null, "priority": 100, "after": [], "deliver": "branch",
+            "verify": [],
+        });
+        let task_defaults = json!({"needs": [], "verify": [], "timeout_minutes": null});
+        for (place, defaults) in [("", defaults), ("/tasks/0", task_defaults)] {
+            let fields: Vec<String> = stored().pointer(place).unwrap().as_object().unwrap().keys().cloned().collect();
+            for field in fields {
+                let mut without = stored();
+                without.pointer_mut(place).unwrap().as_object_mut().unwrap().remove(&field);
+                match (decode(&without), defaults.get(&field)) {
+                    (Ok(spec), Some(default)) => {
+                        let decoded = serde_json::to_value(&spec).unwrap();
+                        assert_eq!(decoded.pointer(&format!("{place}/{field}")), Some(default), "{place}/{field}");
+                    }
+                    (Err(error), None) => assert!(error.to_string().contains(&field), "{place}/{field}: {error}"),
+                    (decoded, _) => panic!("{place}/{field}: {decoded:?}"),
+                }
+            }
+        }
+        for field in ["path", "base"] {
+            let mut without = stored();
+            without["repo"].as_object_mut().unwrap().remove(field);
+            assert!(decode(&without).is_err(), "{field}");
+        }
+        let mut scratch = stored();
+        scratch["repo"] = Value::Null;
+        assert_eq!(decode(&scratch).unwrap().repo, None);
+    }
+
+    #[test]
+    fn a_field_that_this_version_does_not_know_is_refused() {
+        for place in ["", "/repo", "/tasks/0"] {
+            let mut newer = stored();
+            newer.pointer_mut(place).unwrap()["max_usd"] = json!(3);
+            assert!(decode(&newer).unwrap_err().to_string().contains("max_usd"), "{place}");
+        }
+    }
 }

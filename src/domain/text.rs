@@ -1,10 +1,13 @@
-//! Text that programs print, made fit for a terminal, a log line or a prompt.
+//! Makes the output of programs safe for a terminal, a log line or a prompt, and fits text to columns.
 //!
-//! Invariant: what these functions return holds no escape sequence, no control character but newline and tab, and
-//! nothing that reorders a line on the screen.
+//! Invariant: plain text contains no escape sequence, no control character except newline and tab, and no character
+//! that makes a terminal show a line in another order.
 
-/// `text` without terminal escape sequences, control characters (newline and tab stay) and direction overrides. A
-/// carriage return ends a line. An escape sequence that is never closed ends with its line.
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
+/// `text` without terminal escape sequences, control characters and direction overrides. Newlines and tabs stay. A
+/// carriage return becomes a newline. An escape sequence that is never closed ends with its line.
 pub fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
@@ -27,7 +30,7 @@ pub fn plain(text: &str) -> String {
                 }
                 Some(next) if (' '..='~').contains(&next) => {
                     chars.next();
-                    // Intermediate bytes, as in `ESC ( B`, come before one that ends the sequence.
+                    // Intermediate bytes come before the one that ends the sequence, as in `ESC ( B`.
                     let mut last = next;
                     while (' '..='/').contains(&last) {
                         match chars.next_if(|c| (' '..='~').contains(c)) {
@@ -47,20 +50,20 @@ pub fn plain(text: &str) -> String {
     out
 }
 
-/// The end of what was printed, at most `max` bytes of it, as plain text: bytes that are not UTF-8 become U+FFFD, a
-/// character is never cut in two.
+/// The end of `bytes` as plain text, at most `max` bytes long. Bytes that are not UTF-8 become U+FFFD, and no character
+/// is split.
 pub fn tail(bytes: &[u8], max: usize) -> String {
-    // Escape sequences take room of their own, so more is read than is kept.
+    // Escape sequences are dropped, so more bytes are read than are kept.
     let from = bytes.len().saturating_sub(max.saturating_mul(4));
     let mut window = &bytes[from..];
     if from > 0 {
-        let rest_of_a_character = window.iter().take(3).take_while(|b| *b & 0xC0 == 0x80).count();
-        window = &window[rest_of_a_character..];
+        let split_character = window.iter().take(3).take_while(|b| *b & 0xC0 == 0x80).count();
+        window = &window[split_character..];
     }
     last_bytes(&plain(&String::from_utf8_lossy(window)), max).to_owned()
 }
 
-/// The longest end of `text` that has at most `max` bytes.
+/// The end of `text`, at most `max` bytes long; no character is split.
 pub fn last_bytes(text: &str, max: usize) -> &str {
     let mut from = text.len().saturating_sub(max);
     while !text.is_char_boundary(from) {
@@ -69,29 +72,64 @@ pub fn last_bytes(text: &str, max: usize) -> &str {
     &text[from..]
 }
 
-/// `text` as one plain line of at most `max` characters; runs of white space become one space, a cut shows as `…`.
+/// `text` as one plain line of at most `max` characters; runs of white space become one space, and a cut shows as one
+/// more character, `…`. For records and log lines; [`fit`] is for columns of a terminal.
 pub fn one_line(text: &str, max: usize) -> String {
-    // Bounds the work on a text of megabytes before it is cleaned.
+    let (mut line, mut cut) = plain_line(text, max);
+    if let Some((at, _)) = line.char_indices().nth(max) {
+        line.truncate(at);
+        cut = true;
+    }
+    if cut {
+        line.push('…');
+    }
+    line
+}
+
+/// How many columns of a terminal `text`, one plain line, takes: CJK characters and emoji take two, combining marks
+/// none.
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// `text` as one plain line of at most `columns` columns of a terminal; runs of white space become one space. A cut
+/// shows as `…`, which is counted too, and never splits what the screen shows as one character.
+pub fn fit(text: &str, columns: usize) -> String {
+    let (mut line, cut) = plain_line(text, columns);
+    if !cut && width(&line) <= columns {
+        return line;
+    }
+    let Some(room) = columns.checked_sub(1) else { return String::new() };
+    let (mut end, mut used) = (0, 0);
+    for character in line.graphemes(true) {
+        used += width(character);
+        if used > room {
+            break;
+        }
+        end += character.len();
+    }
+    line.truncate(end);
+    line.push('…');
+    line
+}
+
+/// `text` fitted to exactly `columns` columns: cut as [`fit`] does, or filled with spaces on the right.
+pub fn pad(text: &str, columns: usize) -> String {
+    let mut cell = fit(text, columns);
+    let missing = columns.saturating_sub(width(&cell));
+    cell.extend(std::iter::repeat_n(' ', missing));
+    cell
+}
+
+/// `text` as one plain line, and whether its end was left out. Only the first `16 * max` bytes are read, which bounds
+/// the work on a text of megabytes.
+fn plain_line(text: &str, max: usize) -> (String, bool) {
     let mut window = text.len().min(max.saturating_mul(16));
     while !text.is_char_boundary(window) {
         window -= 1;
     }
-    let plain = plain(&text[..window]);
-    let mut line = String::new();
-    for word in plain.split_whitespace() {
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    let cut = line.char_indices().nth(max).map(|(at, _)| at);
-    if let Some(at) = cut {
-        line.truncate(at);
-    }
-    if cut.is_some() || window < text.len() {
-        line.push('…');
-    }
-    line
+    let line = plain(&text[..window]).split_whitespace().collect::<Vec<_>>().join(" ");
+    (line, window < text.len())
 }
 
 type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;
@@ -114,7 +152,7 @@ fn skip_control_string(chars: &mut Chars<'_>) {
     }
 }
 
-/// Characters that make a terminal show text in another order than it is written.
+/// Whether `c` makes a terminal show text in another order.
 fn reorders(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -126,39 +164,90 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escape_sequences_go_and_text_stays() {
+    fn plain_drops_escape_sequences_and_keeps_text() {
         assert_eq!(plain("\x1b[1;31merror\x1b[0m: no\r\nnext\rover"), "error: no\nnext\nover");
         assert_eq!(plain("\x1b]0;title\x07a\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\"), "alink");
         assert_eq!(plain("\x1b]never closed\nnext line"), "\nnext line");
+        assert_eq!(plain("a\x1b\nb\x1b"), "a\nb");
         assert_eq!(plain("a\x1b(Bb\u{9b}2Jc\x08\x00\u{202e}d\u{7f}"), "abcd");
     }
 
     #[test]
-    fn the_tail_is_whole_characters() {
+    fn tail_splits_no_character() {
         assert_eq!(tail("äöü".as_bytes(), 4), "öü");
         assert_eq!(tail("äöü".as_bytes(), 5), "öü");
         assert_eq!(tail(b"a\xffb", 10), "a\u{fffd}b");
+        assert_eq!(tail(b"\x80b", 10), "\u{fffd}b");
+        // Only the last 16 bytes are read, which begin within the first character.
+        assert_eq!(tail("ä\x1b[1;1;1;1;1;1ma".as_bytes(), 4), "a");
         assert_eq!(tail(b"", 10), "");
         assert_eq!(tail(b"abc", 0), "");
     }
 
     #[test]
-    fn one_line_is_one_line() {
+    fn one_line_joins_lines_and_cuts() {
         assert_eq!(one_line("  a\n\tb  c ", 10), "a b c");
         assert_eq!(one_line("abcdef", 3), "abc…");
+        assert_eq!(one_line("abc", 3), "abc");
         assert_eq!(one_line(&"ä".repeat(1000), 2), "ää…");
+        assert_eq!(one_line("a   ", 1), "a");
+        assert_eq!(one_line(&format!("{}äb", " ".repeat(31)), 2), "…");
+        // Only the beginning of a long text is cleaned; the rest still counts as cut.
+        assert_eq!(one_line(&format!("a{}b", " ".repeat(64)), 4), "a…");
+    }
+
+    #[test]
+    fn width_counts_terminal_columns() {
+        for (text, columns) in [("", 0), ("abc", 3), ("äö", 2), ("e\u{301}", 1), ("日本", 4), ("🚀", 2), ("👩‍🚀", 2)]
+        {
+            assert_eq!(width(text), columns, "{text}");
+        }
+    }
+
+    #[test]
+    fn fit_cuts_at_columns_and_between_characters() {
+        for (text, columns, fitted) in [
+            ("abc", 3, "abc"),
+            ("abcd", 3, "ab…"),
+            (" a\n\x1b[1mb ", 3, "a b"),
+            ("日本", 4, "日本"),
+            ("日本", 3, "日…"),
+            ("日本", 2, "…"),
+            ("👩‍🚀👩‍🚀", 3, "👩‍🚀…"),
+            ("e\u{301}e\u{301}e\u{301}", 2, "e\u{301}…"),
+            ("abc", 1, "…"),
+            ("abc", 0, ""),
+            ("", 0, ""),
+        ] {
+            assert_eq!(fit(text, columns), fitted, "{text} in {columns}");
+        }
+        assert_eq!(fit(&format!("a{}b", " ".repeat(64)), 4), "a…");
+    }
+
+    #[test]
+    fn pad_fills_a_cell_of_a_table() {
+        for (text, columns, cell) in [("ab", 4, "ab  "), ("日", 3, "日 "), ("日本", 3, "日…"), ("日本x", 4, "日… ")]
+        {
+            assert_eq!(pad(text, columns), cell);
+        }
     }
 
     proptest! {
         #[test]
-        fn any_bytes_become_bounded_plain_text(bytes: Vec<u8>, max in 0usize..64) {
+        fn tail_is_bounded_and_plain_for_any_bytes(bytes: Vec<u8>, max in 0usize..64) {
             let text = tail(&bytes, max);
             prop_assert!(text.len() <= max);
             prop_assert!(text.chars().all(|c| c == '\n' || c == '\t' || !c.is_control()));
         }
 
         #[test]
-        fn plain_text_is_left_alone(text in "[ -~äöü\n\t]*") {
+        fn pad_gives_exactly_the_columns(text in "\\PC{0,30}", columns in 0usize..20) {
+            prop_assert!(width(&fit(&text, columns)) <= columns);
+            prop_assert_eq!(width(&pad(&text, columns)), columns);
+        }
+
+        #[test]
+        fn plain_keeps_plain_text(text in "[ -~äöü\n\t]*") {
             prop_assert_eq!(plain(&text), text);
         }
     }

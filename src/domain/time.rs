@@ -57,4 +57,13 @@ mod tests {
         assert_eq!(json, "\"2026-11-23T14:02:11.120Z\"");
         assert_eq!(serde_json::from_str::<Timestamp>(&json).unwrap(), at);
     }
+
+    #[test]
+    fn moves_and_distances_are_in_milliseconds_and_never_overflow() {
+        assert_eq!(Timestamp(5_000).plus_millis(-1_500), Timestamp(3_500));
+        assert_eq!(Timestamp(i64::MAX).plus_millis(1), Timestamp(i64::MAX));
+        for (later, earlier, millis) in [(5_000, 1_500, 3_500), (1_500, 5_000, -3_500), (i64::MIN, 1, i64::MIN)] {
+            assert_eq!(Timestamp(later).millis_since(Timestamp(earlier)), millis);
+        }
+    }
 }

@@ -1,5 +1,8 @@
-//! What became of a reading of the configuration file. The daemon logs it, records it under `state/`, and serves it to
-//! `boi status`, `boi config diff` and `boi daemon reload`. Field names are stable.
+//! The verdict: the result of one attempt to reload `config.toml`.
+//!
+//! The daemon logs each verdict, records the last one in `state/reload.json`, and serves it to `boi status` and
+//! `boi daemon reload`. Field names are stable: scripts and other versions of boi read them. A record from another
+//! version decodes too: fields it lacks get their defaults, fields it has in addition are ignored.
 
 use std::fmt;
 
@@ -11,13 +14,13 @@ use super::time::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TakesEffect {
-    /// With the next tick.
+    /// From the next tick on.
     NextTick,
-    /// For the workers that are started from now on.
+    /// For workers started from now on; running workers keep the old value.
     NextWorker,
-    /// With the swap itself.
+    /// Immediately.
     AtOnce,
-    /// When the daemon is restarted; until then the old value stays in force.
+    /// After a restart of the daemon; until then the old value stays in force.
     Restart,
 }
 
@@ -39,17 +42,24 @@ impl fmt::Display for TakesEffect {
     }
 }
 
-/// One key whose value differs. Values are shown as `config.toml` writes them.
+/// One key whose value changes. Values are written as in `config.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Change {
-    /// The key's name.
+    /// The key's full name: `max_workers`, `agents.claude.program`.
     pub key: String,
-    /// Its value before.
+    /// The value before.
     pub old: String,
-    /// Its value now.
+    /// The value afterwards.
     pub new: String,
-    /// When that takes effect.
+    /// When the change takes effect.
     pub takes_effect: TakesEffect,
+}
+
+impl Default for Change {
+    fn default() -> Change {
+        Change { key: String::new(), old: String::new(), new: String::new(), takes_effect: TakesEffect::Restart }
+    }
 }
 
 impl fmt::Display for Change {
@@ -65,11 +75,11 @@ impl fmt::Display for Change {
 pub enum Trigger {
     /// The daemon started.
     Boot,
-    /// The file system told of a change.
+    /// The file system reported a change.
     File,
-    /// SIGHUP.
+    /// The daemon got a SIGHUP (`boi daemon reload` sends one).
     Signal,
-    /// The regular look found a change that nothing told of.
+    /// The poll every 2 s found a change that the file system had not reported.
     Poll,
 }
 
@@ -80,29 +90,30 @@ impl Trigger {
             Trigger::Boot => "the start of the daemon",
             Trigger::File => "a change of the file",
             Trigger::Signal => "SIGHUP",
-            Trigger::Poll => "the regular look at the file",
+            Trigger::Poll => "the poll every 2 s",
         }
     }
 }
 
-/// What became of a reading.
+/// The result of a reload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReloadOutcome {
-    /// It is in force, as far as it needs no restart.
+    /// A new generation is in force: everything that changed, except keys that need a restart.
     Applied,
-    /// Nothing in force differs from it.
+    /// The file changes no value in force.
     Unchanged,
-    /// It is not valid; nothing changed.
+    /// The file cannot be read or is not valid; the old configuration stays in force.
     Rejected,
-    /// There is no file, or an empty one; what was in force stays.
+    /// The file is missing or empty; the old configuration stays in force.
     Missing,
-    /// A program has been writing to it for long; what was in force stays until it closes the file.
+    /// A program has kept the file open for writing for 5 s; the old configuration stays in force until the program
+    /// closes the file.
     Waiting,
 }
 
 impl ReloadOutcome {
-    /// Its name, in JSON and for people.
+    /// The name in JSON and in messages.
     pub fn as_str(self) -> &'static str {
         match self {
             ReloadOutcome::Applied => "applied",
@@ -114,22 +125,22 @@ impl ReloadOutcome {
     }
 }
 
-/// How changes of the file are noticed.
+/// How the daemon notices changes of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WatchMode {
-    /// No daemon runs.
+    /// Not at all: no daemon runs.
     None,
-    /// Linux tells of each.
+    /// By inotify (Linux), besides the poll.
     Inotify,
-    /// macOS tells of each.
+    /// By FSEvents (macOS), besides the poll.
     Fsevents,
-    /// Nothing tells of them; the file is looked at every 2 s.
+    /// Only by polling the file every 2 s.
     Poll,
 }
 
 impl WatchMode {
-    /// Its name, in JSON and for people.
+    /// The name in JSON and in messages.
     pub fn as_str(self) -> &'static str {
         match self {
             WatchMode::None => "none",
@@ -140,39 +151,124 @@ impl WatchMode {
     }
 }
 
-/// What became of one reading of the file.
+/// The result of one reload, with its details.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Verdict {
-    /// Its number since the daemon started, from 1.
+    /// Number of the reload since the daemon started, from 1.
     pub attempt: u64,
-    /// How many SIGHUPs had come when the reading began: it answers all of them.
+    /// How many SIGHUPs had arrived when the file was read; the verdict answers all of them.
     pub answers: u64,
     /// Why the file was read.
     pub trigger: Trigger,
-    /// What became of it.
+    /// The result.
     pub outcome: ReloadOutcome,
-    /// When.
+    /// When the verdict was reached.
     pub at: Timestamp,
     /// The generation in force afterwards.
     pub generation: u64,
-    /// The hash (BLAKE3) of the file that was read; `None`: there was nothing to read.
+    /// BLAKE3 hash of the file that was read; `None`: nothing could be read.
     pub hash_on_disk: Option<String>,
-    /// The hash of the file that is in force; `None`: it was not there.
+    /// BLAKE3 hash of the file that the configuration in force came from.
     pub hash_in_force: Option<String>,
-    /// What the swap changed.
+    /// What the new generation changed; empty unless the outcome is `applied`.
     pub changed: Vec<Change>,
-    /// What waits for a restart.
+    /// Keys that differ on disk and need a restart.
     pub pending_restart: Vec<Change>,
-    /// What is wrong, each with its place.
+    /// What is wrong with the file, one line each with its place.
     pub errors: Vec<String>,
-    /// The same for people: each with its line of the file and a caret.
-    #[serde(default)]
+    /// The same errors for people, each with its source line and a caret.
     pub report: Option<String>,
-    /// What is valid and still will not work.
+    /// Values that are valid and will not work, such as a program that is not installed.
     pub warnings: Vec<String>,
-    /// What else there is to know: that there is no file, that a key needs no restart any more.
-    #[serde(default)]
+    /// Other facts about this reload: that the defaults are in force, that a key no longer needs a restart.
     pub notes: Vec<String>,
-    /// Microseconds from the first sign of a change to the verdict.
+    /// Microseconds from the first sign of the change to the verdict.
     pub micros: u64,
+}
+
+impl Default for Verdict {
+    fn default() -> Verdict {
+        Verdict {
+            attempt: 0,
+            answers: 0,
+            trigger: Trigger::Boot,
+            outcome: ReloadOutcome::Unchanged,
+            at: Timestamp(0),
+            generation: 0,
+            hash_on_disk: None,
+            hash_in_force: None,
+            changed: Vec::new(),
+            pending_restart: Vec::new(),
+            errors: Vec::new(),
+            report: None,
+            warnings: Vec::new(),
+            notes: Vec::new(),
+            micros: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// `state/reload.json` as version 0.1.0 writes it.
+    const STORED: &str = r#"{
+        "attempt": 3, "answers": 1, "trigger": "signal", "outcome": "applied", "at": "2026-11-23T14:02:11.123Z",
+        "generation": 2, "hash_on_disk": "ab12", "hash_in_force": "ab12",
+        "changed": [{"key": "max_workers", "old": "5", "new": "8", "takes_effect": "next_tick"}],
+        "pending_restart": [{"key": "retry_count", "old": "3", "new": "0", "takes_effect": "restart"}],
+        "errors": ["config.toml:1:1: bad"], "report": "error: bad", "warnings": ["w"], "notes": ["n"], "micros": 21400
+    }"#;
+
+    #[test]
+    fn a_recorded_verdict_decodes_and_encodes_to_the_same_json() {
+        let stored: Value = serde_json::from_str(STORED).unwrap();
+        let verdict: Verdict = serde_json::from_str(STORED).unwrap();
+        assert_eq!((verdict.attempt, verdict.at.to_string().as_str()), (3, "2026-11-23T14:02:11.123Z"));
+        assert_eq!(verdict.changed[0].to_string(), "max_workers: 5 -> 8");
+        assert_eq!(serde_json::to_value(&verdict).unwrap(), stored);
+    }
+
+    #[test]
+    fn a_record_of_another_version_decodes() {
+        let stored: Value = serde_json::from_str(STORED).unwrap();
+        let default = serde_json::to_value(Verdict::default()).unwrap();
+        for field in stored.as_object().unwrap().keys() {
+            let mut older = stored.clone();
+            older.as_object_mut().unwrap().remove(field);
+            let decoded: Verdict = serde_json::from_value(older).unwrap_or_else(|error| panic!("{field}: {error}"));
+            assert_eq!(serde_json::to_value(&decoded).unwrap()[field], default[field], "{field}");
+        }
+        for field in ["key", "old", "new", "takes_effect"] {
+            let mut older = stored.clone();
+            older["changed"][0].as_object_mut().unwrap().remove(field);
+            let decoded: Verdict = serde_json::from_value(older).unwrap();
+            let default = serde_json::to_value(Change::default()).unwrap();
+            assert_eq!(serde_json::to_value(&decoded.changed[0]).unwrap()[field], default[field], "{field}");
+        }
+        let mut newer = stored;
+        newer["host"] = json!("laptop");
+        assert_eq!(serde_json::from_value::<Verdict>(newer).unwrap(), serde_json::from_str(STORED).unwrap());
+    }
+
+    #[test]
+    fn names_for_people_are_those_of_the_json() {
+        use ReloadOutcome::{Applied, Missing, Rejected, Unchanged, Waiting};
+        for outcome in [Applied, Unchanged, Rejected, Missing, Waiting] {
+            assert_eq!(json!(outcome), outcome.as_str());
+        }
+        for mode in [WatchMode::None, WatchMode::Inotify, WatchMode::Fsevents, WatchMode::Poll] {
+            assert_eq!(json!(mode), mode.as_str());
+        }
+        for when in [TakesEffect::NextTick, TakesEffect::NextWorker, TakesEffect::AtOnce, TakesEffect::Restart] {
+            assert_eq!(json!(when), when.as_str().replace(' ', "_"));
+            assert_eq!(format!("{when:>12}"), format!("{:>12}", when.as_str()));
+        }
+        let words = [Trigger::Boot, Trigger::File, Trigger::Signal, Trigger::Poll].map(Trigger::as_str);
+        assert_eq!(words, ["the start of the daemon", "a change of the file", "SIGHUP", "the poll every 2 s"]);
+    }
 }

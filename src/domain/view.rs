@@ -1,59 +1,48 @@
-//! What boi tells of its state: the JSON of `boi status`, and what the terminal draws. Field names are stable.
+//! The state that boi shows: `boi status --json` prints these types, and the terminal's reports are made from them.
+//! Field names are stable, since scripts read them.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use super::attempt::{SpecStatus, TaskStatus};
+use super::cause::Cause;
 use super::id::SpecId;
+use super::life::{SpecStatus, TaskStatus};
 use super::outcome::{Delivery, Usage};
 use super::time::Timestamp;
 use super::verdict::{ReloadOutcome, Verdict, WatchMode};
 
-/// The whole state, as far as asked for.
+/// The state of the daemon, its configuration and the queue, with the requested specs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StatusView {
     /// The running daemon; `None` while none runs.
     pub daemon: Option<DaemonView>,
-    /// The configuration in force, or the one that would be.
+    /// The configuration in force; while no daemon runs, the state of the file on disk.
     pub config: ConfigView,
-    /// Places for workers.
+    /// The slots for workers.
     pub slots: SlotsView,
     /// Whether claiming is paused.
     pub paused: bool,
-    /// Why nothing is spawned for an agent for now.
+    /// The agents for which no worker is started for now.
     pub holds: Vec<HoldView>,
-    /// How many specs there are.
+    /// How many specs there are, by status.
     pub counts: Counts,
-    /// What waits or runs, then the last of what ended.
+    /// The requested specs; by default the running ones, then queued ones, then those that ended last.
     pub specs: Vec<SpecView>,
-    /// Whether `specs` was cut.
+    /// Whether there are more specs than `specs` holds.
     #[serde(default)]
     pub more: bool,
-    /// Whether the queue works.
+    /// Whether the queue can be used.
     #[serde(default)]
     pub store: StoreView,
 }
 
-impl StatusView {
-    /// The same with each spec's own id where its reason says what to do about "ID".
-    #[must_use]
-    pub fn with_ids_in_reasons(mut self) -> StatusView {
-        for spec in &mut self.specs {
-            if let Some(reason) = &mut spec.reason {
-                *reason = reason.replace("`boi retry ID`", &format!("`boi retry {}`", spec.id));
-            }
-        }
-        self
-    }
-}
-
-/// Whether the queue works. While it does not, nothing new is started, and what runs goes on.
+/// Whether the queue can be used. While it cannot, no worker is started, and running commands continue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreView {
-    /// Whether it does.
+    /// Whether the queue can be used.
     pub ok: bool,
-    /// Why not, in words.
+    /// Why the queue cannot be used, in words.
     pub reason: Option<String>,
-    /// For how long it has not answered, when it does not.
+    /// How long the queue has not answered, if that is the reason.
     #[serde(default)]
     pub unanswered_seconds: Option<u64>,
 }
@@ -76,10 +65,10 @@ pub struct DaemonView {
     /// Whether it claims only the specs of one `boi run`.
     #[serde(default)]
     pub scoped: bool,
-    /// Whether it starts nothing new, and ends when what runs has finished.
+    /// Whether it claims no more specs, and ends when its workers have finished.
     #[serde(default)]
     pub draining: bool,
-    /// The file of its log; `None`: it logs to its standard error.
+    /// The file that it logs to; `None`: it logs to standard error.
     #[serde(default)]
     pub log: Option<String>,
 }
@@ -87,35 +76,35 @@ pub struct DaemonView {
 /// The configuration in force, and what is on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigView {
-    /// Its number; every swap adds one.
+    /// The number of the configuration in force; each swap adds one.
     pub generation: u64,
-    /// What became of the last reading.
+    /// The result of the last reload.
     pub outcome: ReloadOutcome,
     /// How changes of the file are noticed.
     pub watch: WatchMode,
     /// Frozen keys that differ on disk: `KEY: OLD -> NEW`.
     pub pending_restart: Vec<String>,
-    /// What is wrong with the file on disk.
+    /// Why the file on disk is not valid.
     pub errors: Vec<String>,
-    /// What is valid and still will not work.
+    /// Values that are valid and will not work, such as a program that is not installed.
     #[serde(default)]
     pub warnings: Vec<String>,
-    /// What the daemon's command line sets, which outranks the file: `KEY = VALUE`.
+    /// Values that the daemon's command line sets; they override the file: `KEY = VALUE`.
     #[serde(default)]
     pub flags: Vec<String>,
-    /// Whether the daemon started on its last good configuration, because the file is bad.
+    /// Whether the daemon started with the last good configuration, because the file on disk is not valid.
     #[serde(default)]
     pub degraded: bool,
-    /// The last reading; `None` while no daemon runs.
+    /// The verdict on the last reload; `None` while no daemon runs.
     #[serde(default)]
     pub verdict: Option<Verdict>,
-    /// The reading that put this generation in force.
+    /// The verdict on the reload that put this generation in force.
     #[serde(default)]
     pub last_applied: Option<Verdict>,
 }
 
 impl ConfigView {
-    /// What is known of the configuration while no daemon runs.
+    /// The configuration while no daemon runs: only the state of the file on disk is known.
     pub fn without_daemon(outcome: ReloadOutcome, errors: Vec<String>) -> ConfigView {
         ConfigView {
             generation: 0,
@@ -132,43 +121,43 @@ impl ConfigView {
     }
 }
 
-/// Places for workers.
+/// The slots for workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotsView {
-    /// How many there are.
+    /// How many slots there are.
     pub max_workers: u32,
-    /// How many are taken.
+    /// How many slots are taken.
     pub running: u32,
 }
 
-/// A reason why nothing is spawned for an agent for now.
+/// An agent for which no worker is started for now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HoldView {
     /// The agent.
     pub agent: String,
     /// Why, in words.
     pub reason: String,
-    /// Until when, where that is known.
+    /// When the hold ends, if that is known.
     pub until: Option<Timestamp>,
 }
 
 /// How many specs there are, by status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counts {
-    /// Waiting.
+    /// Specs that wait to be claimed.
     pub queued: u64,
-    /// With a worker.
+    /// Specs that are claimed and have not ended.
     pub running: u64,
-    /// Completed.
+    /// Specs whose tasks are all done and verified.
     pub completed: u64,
-    /// Failed.
+    /// Specs that ended without completing.
     pub failed: u64,
-    /// Canceled.
+    /// Specs that the user canceled.
     pub canceled: u64,
 }
 
 impl Counts {
-    /// How many have not ended.
+    /// How many specs have not ended.
     pub fn open(&self) -> u64 {
         self.queued + self.running
     }
@@ -179,17 +168,20 @@ impl Counts {
 pub struct SpecView {
     /// Its id.
     pub id: SpecId,
-    /// What the user calls it.
+    /// The user's title.
     pub title: String,
-    /// Where it is in its life.
+    /// Its status.
     pub status: SpecStatus,
-    /// Why it waits, failed or is unmerged, in words.
+    /// Why it waits, failed or is unmerged, in words, with what to do next.
     pub reason: Option<String>,
+    /// The same reason as data: its `kind` and the fields of that kind.
+    #[serde(default, deserialize_with = "known_cause")]
+    pub cause: Option<Cause>,
     /// Lower runs first.
     pub priority: i64,
     /// The current attempt; 0 before the first.
     pub attempt: u32,
-    /// The generation of the configuration that its worker was started with.
+    /// The generation of the configuration that its current attempt was claimed with.
     pub config_generation: Option<u64>,
     /// The branch that holds its result, once there is one.
     pub branch: Option<String>,
@@ -197,9 +189,9 @@ pub struct SpecView {
     pub repo: Option<String>,
     /// The commit that the branch started from.
     pub base_commit: Option<String>,
-    /// Its working tree, while there is one.
+    /// The path of its working tree, while there is one.
     pub worktree: Option<String>,
-    /// What became of its result.
+    /// How its result was delivered.
     pub delivery: Option<Delivery>,
     /// When it was dispatched.
     pub queued_at: Timestamp,
@@ -209,11 +201,18 @@ pub struct SpecView {
     pub finished_at: Option<Timestamp>,
     /// Its tasks, in the order they are carried out.
     pub tasks: Vec<TaskView>,
-    /// What its agents cost, over all attempts.
+    /// What its agents used, over all attempts.
     pub usage: Usage,
-    /// Refs that hold work which no branch holds.
+    /// Refs that keep work which no branch contains.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<String>,
+}
+
+/// Reads a cause. A cause of an unknown kind, such as one that a later version sends, becomes `None`: `reason` has its
+/// words.
+fn known_cause<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cause>, D::Error> {
+    let value = Option::<serde_json::Value>::deserialize(deserializer)?;
+    Ok(value.and_then(|value| serde_json::from_value(value).ok()))
 }
 
 /// One task.
@@ -223,13 +222,13 @@ pub struct TaskView {
     pub id: String,
     /// One line for people.
     pub title: String,
-    /// Where it is in its life.
+    /// Its status.
     pub status: TaskStatus,
     /// How many tries were begun.
     pub tries: u32,
     /// Its commit, if it is done and changed anything.
     pub commit: Option<String>,
-    /// Each try, oldest first; only where one spec is asked for.
+    /// Its tries, oldest first; empty unless the request asks for the history.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<TryView>,
 }
@@ -247,8 +246,38 @@ pub struct TryView {
     pub finished_at: Option<Timestamp>,
     /// How it ended, in words; `None` while it runs.
     pub outcome: Option<String>,
-    /// The agent's session.
+    /// The id of the agent's session.
     pub session_id: Option<String>,
-    /// What it cost.
+    /// What its agent used.
     pub usage: Usage,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_of_an_unknown_kind_is_left_out() {
+        let read = |cause| {
+            let mut spec = json!({
+                "id": "S0001", "title": "t", "status": "queued", "reason": "words", "priority": 1, "attempt": 0,
+                "config_generation": null, "branch": null, "repo": null, "base_commit": null, "worktree": null,
+                "delivery": null, "queued_at": "2026-01-01T00:00:00Z", "started_at": null, "finished_at": null,
+                "tasks": [], "usage": Usage::default(), "kept": [],
+            });
+            spec["cause"] = cause;
+            serde_json::from_value::<SpecView>(spec).unwrap()
+        };
+        assert_eq!(read(json!({"kind": "of_a_later_version", "more": 1})).cause, None);
+        assert_eq!(read(json!({"kind": "ending"})).cause, Some(Cause::Ending));
+        assert_eq!(read(json!(null)).reason.as_deref(), Some("words"));
+    }
+
+    #[test]
+    fn specs_that_wait_or_run_are_open() {
+        let counts = Counts { queued: 2, running: 3, completed: 10, failed: 20, canceled: 30 };
+        assert_eq!(counts.open(), 5);
+    }
 }

@@ -1,286 +1,159 @@
-//! A result reaches its base: merged in the worktree, verified there by the caller, and landed by fast-forward.
+//! Delivers a spec's branch to its base. The base is merged into the branch in the worktree, the caller verifies the
+//! result there, and the base is moved by fast-forward.
 //!
 //! ```text
-//! plan ─▶ NeedsMerge ─▶ merge_base (in the worktree, on the branch) ─▶ plan ─▶ FastForward ─▶ fast_forward
+//! plan ─▶ NeedsMerge ─▶ merge the base into the branch ─▶ plan ─▶ FastForward ─▶ fast-forward the base
 //! ```
 //!
-//! Invariant: the base only ever moves forward, from the commit that the plan saw; a checkout of the user's that has it
-//! moves along only when it is clean and nothing is under way there.
+//! Invariants:
+//! - The base only moves forward, and only from the commit that the plan names.
+//! - A checkout of the user's that is on the base moves along, and only if it has no changes and no operation in
+//!   progress.
 
-use std::path::{Path, PathBuf};
-use std::{fs, io};
+use super::git_error::GitError;
+use super::program::{self, Git};
+use super::worktree::LockedWorktree;
+use super::{checkout, entry, locks, operation, ref_names, refs, reset_files, revision, sync};
+use crate::domain::delivery::MergeRefusal;
 
-use super::git::{self, Git};
-use super::{Error, WorktreeLock, entry, power, refs, tree};
-
-/// What it takes to bring the branch into its base.
+/// What is necessary to bring the branch into its base.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Plan {
-    /// Nothing: the base has all of it.
+pub(crate) enum DeliveryPlan {
+    /// Nothing: the base contains the branch.
     AlreadyMerged,
-    /// The base can be moved from `from` to the branch's `head`.
-    FastForward {
-        /// Where the base stands.
-        from: String,
-        /// Where the branch stands.
-        head: String,
-    },
-    /// The base has moved on: it must be merged into the branch first.
-    NeedsMerge {
-        /// Where the base stands.
-        from: String,
-    },
+    /// The base can be moved forward from its commit `from` to the branch's commit `head`.
+    FastForward { from: String, head: String },
+    /// The base has commits that the branch lacks: the base's commit `from` must be merged into the branch first.
+    NeedsMerge { from: String },
 }
 
-/// Why there is no plan.
+/// Why a step of a delivery was not taken.
 #[derive(Debug, thiserror::Error)]
-pub enum PlanError {
-    /// The base is no local branch.
-    #[error("`{0}` is not a local branch, and only a local branch can be merged into")]
-    NotABranch(String),
-    /// The spec's branch is gone.
-    #[error("there is no branch {0}")]
-    NoResult(String),
-    /// Git failed.
-    #[error(transparent)]
-    Git(#[from] Error),
-}
-
-/// Why a base was not merged into the branch.
-#[derive(Debug, thiserror::Error)]
-pub enum MergeError {
-    /// Both sides changed the same places. Branch and files are as before.
-    #[error("merge conflicts in {}", list(.paths))]
-    Conflicts {
-        /// The files, relative to the worktree.
-        paths: Vec<PathBuf>,
-    },
-    /// Git failed.
-    #[error(transparent)]
-    Git(#[from] Error),
-}
-
-/// Why a base was not moved. It is where it was.
-#[derive(Debug, thiserror::Error)]
-pub enum LandError {
-    /// It is no longer where the plan saw it.
-    #[error("the base has moved meanwhile")]
-    BaseMoved,
-    /// A checkout of the user's is in the way.
+pub(crate) enum DeliveryError {
     #[error("{0}")]
-    Refused(String),
-    /// Git failed.
+    Refused(MergeRefusal),
     #[error(transparent)]
-    Git(#[from] Error),
+    Git(#[from] GitError),
 }
 
-/// Compares the branch with the base that it is to be merged into.
-pub fn plan(at: &WorktreeLock, base_branch: &str) -> Result<Plan, PlanError> {
-    let repo = at.repo();
-    let Some(from) = refs::commit_of(repo, &base_ref(base_branch))? else {
-        return Err(PlanError::NotABranch(base_branch.to_owned()));
-    };
-    let head = refs::branch_head(repo, at.spec())?.ok_or_else(|| PlanError::NoResult(at.spec().branch()))?;
-    if refs::is_ancestor(repo, &head, &from)? {
-        Ok(Plan::AlreadyMerged)
-    } else if refs::is_ancestor(repo, &from, &head)? {
-        Ok(Plan::FastForward { from, head })
-    } else {
-        Ok(Plan::NeedsMerge { from })
+impl From<MergeRefusal> for DeliveryError {
+    fn from(refusal: MergeRefusal) -> DeliveryError {
+        DeliveryError::Refused(refusal)
     }
 }
 
-/// Merges `from`, where the base stands, into the branch, and returns the branch's new head. The worktree is settled
-/// before (what is in it is kept, see [`tree::settle`]) and equal to the branch afterwards, merged or not.
-pub fn merge_base(at: &WorktreeLock, from: &str, message: &str) -> Result<String, MergeError> {
-    let head = refs::branch_head(at.repo(), at.spec())?;
-    let head =
-        head.ok_or_else(|| Error::Diverged { branch: at.spec().branch(), expected: from.to_owned(), found: None })?;
-    tree::settle(at, &head, "merge")?;
-    if refs::is_ancestor(at.path(), from, &head)? {
+/// The result of a fast-forward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum FastForward {
+    /// The base is at the branch's commit.
+    Done,
+    /// The base is not at the commit that the plan names; it was not moved. Plan again.
+    BaseMoved,
+}
+
+/// Compares the branch with its base.
+pub(crate) fn plan_delivery(worktree: &LockedWorktree, base: &str) -> Result<DeliveryPlan, DeliveryError> {
+    let repo = worktree.git_location();
+    let Some(from) = revision::commit_of(repo, &ref_names::full_branch_name(base))? else {
+        return Err(MergeRefusal::BaseNotLocalBranch { base: base.to_owned() }.into());
+    };
+    let Some(head) = refs::branch_head(repo, worktree.spec())? else {
+        return Err(MergeRefusal::BranchMissing { branch: worktree.spec().branch() }.into());
+    };
+    if revision::is_ancestor(repo, &head, &from)? {
+        Ok(DeliveryPlan::AlreadyMerged)
+    } else if revision::is_ancestor(repo, &from, &head)? {
+        Ok(DeliveryPlan::FastForward { from, head })
+    } else {
+        Ok(DeliveryPlan::NeedsMerge { from })
+    }
+}
+
+/// Merges `from`, a commit of the branch `base`, into the spec's branch and returns the branch's new commit. The
+/// worktree is made equal to the branch before (see [`reset_files::reset_to_commit`]) and is so afterwards, merged or
+/// not.
+pub(crate) fn merge_base_into_branch(
+    worktree: &LockedWorktree,
+    base: &str,
+    from: &str,
+    message: &str,
+) -> Result<String, DeliveryError> {
+    let Some(head) = refs::branch_head(worktree.git_location(), worktree.spec())? else {
+        let (branch, expected) = (worktree.spec().branch(), from.to_owned());
+        return Err(GitError::Diverged { branch, expected, found: None }.into());
+    };
+    reset_files::reset_to_commit(worktree, &head, "merge")?;
+    if revision::is_ancestor(worktree.path(), from, &head)? {
         return Ok(head);
     }
     let args = ["merge", "--no-ff", "--no-commit", "--no-stat", "--quiet", from];
-    let outcome = at.git()?.identity()?.args(args).output()?;
-    if outcome.code == Some(0) {
-        let tree = at.git()?.arg("write-tree").line()?;
-        let merge = refs::commit_tree(at, &tree, &[&head, from], message)?;
-        refs::move_branch(at, &merge, Some(&head))?;
-        clear(at)?;
-        power::keep(at)?;
+    let merged = worktree.git()?.identity()?.args(args).output()?;
+    if merged.code == Some(0) {
+        let tree = worktree.git()?.arg("write-tree").line()?;
+        let merge = refs::commit_tree(worktree, &tree, &[&head, from], message)?;
+        refs::move_branch(worktree, &merge, Some(&head))?;
+        abandon_merge(worktree)?;
+        sync::sync_worktree(worktree)?;
         return Ok(merge);
     }
-    let unmerged = at.git()?.args(["diff", "--name-only", "--diff-filter=U", "-z"]).run()?;
-    clear(at)?;
-    at.git()?.args(["read-tree", "--reset", "-u", &head]).run()?;
-    at.git()?.args(["clean", "-f", "-d", "-q"]).run()?;
-    let paths = git::paths(&unmerged);
-    if paths.is_empty() { Err(outcome.into_error().into()) } else { Err(MergeError::Conflicts { paths }) }
+    let conflicts = worktree.git()?.args(["diff", "--name-only", "--diff-filter=U", "-z"]).run()?;
+    abandon_merge(worktree)?;
+    worktree.git()?.args(["read-tree", "--reset", "-u", &head]).run()?;
+    reset_files::remove_untracked(worktree)?;
+    let files: Vec<String> =
+        program::paths(&conflicts).iter().map(|path| path.to_string_lossy().into_owned()).collect();
+    if files.is_empty() {
+        return Err(merged.into_error().into());
+    }
+    Err(MergeRefusal::Conflicts { base: base.to_owned(), files }.into())
 }
 
-fn clear(at: &WorktreeLock) -> Result<(), Error> {
-    entry::of_worktree(at.path()).map_or(Ok(()), |entry| entry::clear_operation(&entry))
+fn abandon_merge(worktree: &LockedWorktree) -> Result<(), GitError> {
+    entry::of_worktree(worktree.path()).map_or(Ok(()), |entry| operation::abandon(&entry))
 }
 
-/// Moves the base from `from` forward to `to`, together with the checkout that has it, if there is one and it is clean.
-/// A base that is at `to` already is fine.
-pub fn fast_forward(at: &WorktreeLock, base_branch: &str, from: &str, to: &str) -> Result<(), LandError> {
-    let (repo, base) = (at.repo(), base_ref(base_branch));
-    let short = base.strip_prefix("refs/heads/").unwrap_or(&base);
-    // One at a time: a checkout that another delivery is moving looks like one with changes.
-    let _one_at_a_time = entry::lock_repository(&entry::common_dir(repo)?)?;
-    let stands = refs::commit_of(repo, &base)?;
-    if stands.as_deref() == Some(to) {
-        return Ok(());
+/// Moves the branch `base` from `from` forward to `to`, together with the checkout that is on it. If the base is at
+/// `to` already, nothing happens.
+pub(crate) fn fast_forward_base(
+    worktree: &LockedWorktree,
+    base: &str,
+    from: &str,
+    to: &str,
+) -> Result<FastForward, DeliveryError> {
+    let (repo, base_ref) = (worktree.git_location(), ref_names::full_branch_name(base));
+    let base = ref_names::short_branch_name(base);
+    // While another delivery moves the checkout, the checkout would look as if the user had changed it.
+    let _one_at_a_time = locks::lock_repository(&entry::common_dir(repo)?)?;
+    let before = revision::commit_of(repo, &base_ref)?;
+    if before.as_deref() == Some(to) {
+        return Ok(FastForward::Done);
     }
-    if stands.as_deref() != Some(from) || !refs::is_ancestor(repo, from, to)? {
-        return Err(LandError::BaseMoved);
+    if before.as_deref() != Some(from) || !revision::is_ancestor(repo, from, to)? {
+        return Ok(FastForward::BaseMoved);
     }
-    let outcome = match checkout(repo, short)? {
+    let moved = match checkout::find(repo, base)? {
         Some(checkout) => {
-            refuse_busy(&checkout, short)?;
-            let before = OrigHead::of(&checkout)?;
+            if let Some(refusal) = checkout.merge_refusal(base)? {
+                return Err(refusal.into());
+            }
+            let orig_head = checkout::OrigHead::read(&checkout)?;
             let args = ["merge", "--ff-only", "--no-overwrite-ignore", "--no-stat", "--quiet", to];
-            let git = Git::writing(&checkout.path, &at.file)?.env("GIT_REFLOG_ACTION", "boi deliver");
-            let outcome = git.args(args).output()?;
-            if outcome.code != Some(0) {
-                before.restore()?;
+            let git = Git::writing(&checkout.path, worktree.lock_file())?.env("GIT_REFLOG_ACTION", "boi deliver");
+            let moved = git.args(args).output()?;
+            if moved.code != Some(0) {
+                orig_head.restore()?;
             }
-            outcome
+            moved
         }
-        None => at.repo_git()?.args(["update-ref", "-m", "boi deliver", &base, to, from]).output()?,
+        None => worktree.repo_git()?.args(["update-ref", "-m", "boi deliver", &base_ref, to, from]).output()?,
     };
-    match refs::commit_of(repo, &base)? {
-        Some(stands) if stands == to => Ok(()),
-        Some(stands) if stands == from && outcome.code != Some(0) => {
-            let words: Vec<&str> = outcome.stderr.split_whitespace().collect();
-            Err(LandError::Refused(words.join(" ")))
+    match revision::commit_of(repo, &base_ref)? {
+        Some(after) if after == to => Ok(FastForward::Done),
+        Some(after) if after == from && moved.code != Some(0) => {
+            let words: Vec<&str> = moved.stderr.split_whitespace().collect();
+            Err(MergeRefusal::RejectedByGit { base: base.to_owned(), message: words.join(" ") }.into())
         }
-        _ => Err(LandError::BaseMoved),
+        _ => Ok(FastForward::BaseMoved),
     }
-}
-
-/// What the user would go back to with `git reset ORIG_HEAD`. Git overwrites it before it knows whether it can merge.
-struct OrigHead {
-    path: PathBuf,
-    content: Option<Vec<u8>>,
-}
-
-impl OrigHead {
-    fn of(checkout: &Checkout) -> Result<OrigHead, Error> {
-        let path = checkout.git_dir.join("ORIG_HEAD");
-        let content = Self::read(&path)?;
-        Ok(OrigHead { path, content })
-    }
-
-    fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
-        match fs::read(path) {
-            Ok(content) => Ok(Some(content)),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(Error::io("cannot read", path)(e)),
-        }
-    }
-
-    fn restore(self) -> Result<(), Error> {
-        if Self::read(&self.path)? == self.content {
-            return Ok(());
-        }
-        let put_back = match &self.content {
-            Some(content) => fs::write(&self.path, content),
-            None => fs::remove_file(&self.path),
-        };
-        put_back.map_err(Error::io("cannot put back", &self.path))
-    }
-}
-
-fn refuse_busy(checkout: &Checkout, branch: &str) -> Result<(), LandError> {
-    let path = &checkout.path;
-    let refused = |what: &str| LandError::Refused(format!("{branch} is checked out in {path:?}, {what}"));
-    if checkout.git_dir.join("index.lock").exists() {
-        return Err(refused("where another git is at work; if none is, remove index.lock"));
-    }
-    if let Some(operation) = entry::operation(&checkout.git_dir) {
-        return Err(refused(&format!("where {operation} is under way; finish or abort it")));
-    }
-    let status = Git::reading(path).args(["status", "--porcelain=v2", "--untracked-files=no", "-z"]).output()?;
-    if status.code != Some(0) {
-        return Err(refused(&format!("which git cannot read: {}", status.stderr)));
-    }
-    if !status.stdout.is_empty() {
-        return Err(refused("where tracked files have changes; commit or stash them"));
-    }
-    Ok(())
-}
-
-/// Where a branch is checked out, if anywhere.
-pub(super) fn checkout_of(repo: &Path, branch: &str) -> Result<Option<PathBuf>, Error> {
-    Ok(checkout(repo, branch)?.map(|checkout| checkout.path))
-}
-
-/// A working tree with a branch, or one that an operation under way will put back on it.
-struct Checkout {
-    path: PathBuf,
-    git_dir: PathBuf,
-}
-
-fn checkout(repo: &Path, branch: &str) -> Result<Option<Checkout>, Error> {
-    let common = entry::common_dir(repo)?;
-    let listed = Git::reading(repo).args(["worktree", "list", "--porcelain"]).run()?;
-    let mut git_dirs = vec![common.clone()];
-    git_dirs.extend(std::fs::read_dir(common.join("worktrees")).into_iter().flatten().flatten().map(|e| e.path()));
-    for (index, (path, on)) in worktrees(&listed).into_iter().enumerate() {
-        let link = entry::real(&path).join(".git");
-        let is_here = |dir: &&PathBuf| entry::points_to(dir, &link);
-        let Some(git_dir) = (if index == 0 { Some(&common) } else { git_dirs[1..].iter().find(is_here) }) else {
-            continue;
-        };
-        if on.as_deref() != Some(branch.as_bytes()) && !entry::returns_to(git_dir, branch) {
-            continue;
-        }
-        if path.exists() {
-            return Ok(Some(Checkout { path: main_path(repo, index, path)?, git_dir: git_dir.clone() }));
-        }
-        if git_dir.join("locked").exists() {
-            return Ok(Some(Checkout { path, git_dir: git_dir.clone() }));
-        }
-    }
-    Ok(None)
-}
-
-/// The main working tree. Git lists the git directory in its place when that is kept somewhere else.
-fn main_path(repo: &Path, index: usize, listed: PathBuf) -> Result<PathBuf, Error> {
-    if index > 0 || listed.join(".git").exists() {
-        return Ok(listed);
-    }
-    Ok(git::path(&Git::reading(repo).args(["rev-parse", "--show-toplevel"]).run()?))
-}
-
-/// Each worktree of `git worktree list --porcelain` and the branch it is on. A path may contain newlines.
-fn worktrees(listed: &[u8]) -> Vec<(PathBuf, Option<Vec<u8>>)> {
-    let mut found: Vec<(Vec<u8>, Option<Vec<u8>>)> = Vec::new();
-    let mut in_path = false;
-    for line in listed.split(|b| *b == b'\n') {
-        if !in_path && let Some(path) = line.strip_prefix(b"worktree ") {
-            found.push((path.to_vec(), None));
-            in_path = true;
-        } else if let Some((path, branch)) = found.last_mut() {
-            if line == b"bare" || line.starts_with(b"HEAD ") {
-                in_path = false;
-            } else if in_path {
-                path.push(b'\n');
-                path.extend(line);
-            } else if let Some(name) = line.strip_prefix(b"branch refs/heads/") {
-                *branch = Some(name.to_vec());
-            }
-        }
-    }
-    found.into_iter().map(|(path, branch)| (git::path(&path), branch)).collect()
-}
-
-fn base_ref(branch: &str) -> String {
-    format!("refs/heads/{}", branch.strip_prefix("refs/heads/").unwrap_or(branch))
-}
-
-fn list(paths: &[PathBuf]) -> String {
-    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }

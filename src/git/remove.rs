@@ -1,7 +1,7 @@
-//! A worktree goes, and whatever is in it that no branch holds is kept.
+//! Removes a worktree; files and commits in it that no branch contains are kept under refs first.
 //!
 //! ```text
-//! keep ─▶ set the folder aside, delete the entry (under the repository's lock) ─▶ delete the folder
+//! keep ─▶ rename the folder, delete the entry (under the repository's lock) ─▶ delete the folder
 //! ```
 
 use std::ffi::OsString;
@@ -9,185 +9,227 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::git::Git;
-use super::{Error, WorktreeLock, entry, refs, tree};
+use super::git_error::GitError;
+use super::program::Git;
+use super::worktree::LockedWorktree;
+use super::{entry, index, locks, operation, ref_names, refs, revision};
 use crate::system::files;
 
-/// Removes the worktree and its entry, after keeping files and commits that no branch holds; returns the refs that hold
-/// them. The branch stays. A worktree with a nested repository is an error, and so is one with files whose repository
-/// cannot be reached: nothing is removed. A worktree that is gone already is fine.
-pub fn remove(at: &WorktreeLock, label: &str) -> Result<Vec<String>, Error> {
-    let path = at.path();
-    let aside = aside(path);
-    delete_folder(&aside)?;
-    let Some(common) = common(at)? else {
-        refuse_unreachable(at)?;
+/// Why a worktree is not removed. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RemovalRefusal {
+    /// The worktree's repository cannot be found, so its files cannot be kept there.
+    #[error("the repository {} cannot be reached", repo.display())]
+    RepositoryUnreachable { repo: PathBuf },
+    /// The worktree must not be discarded, because its files can be kept in its repository.
+    #[error(
+        "the repository {} can be reached, so files of the worktree can be kept; remove the worktree without \
+         discarding them",
+        repo.display()
+    )]
+    RepositoryReachable { repo: PathBuf },
+    /// The folder has files but is no worktree, or its link to the repository is broken.
+    #[error("{path:?} has files but is not a git worktree")]
+    NotAWorktree { path: PathBuf },
+    /// Git repositories inside the worktree would be deleted: git can keep only a link to each, not its files.
+    #[error(
+        "git repositories inside the worktree would be lost: {paths:?}; move them away, remove their .git \
+         to have their files kept, or make git ignore them to have them deleted"
+    )]
+    NestedRepositories {
+        /// Relative to the worktree.
+        paths: Vec<PathBuf>,
+    },
+}
+
+/// Why a worktree was not removed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RemoveError {
+    #[error(transparent)]
+    Refused(#[from] RemovalRefusal),
+    #[error(transparent)]
+    Git(GitError),
+}
+
+impl From<GitError> for RemoveError {
+    fn from(error: GitError) -> RemoveError {
+        match error {
+            GitError::NestedRepositories { paths } => RemovalRefusal::NestedRepositories { paths }.into(),
+            error => RemoveError::Git(error),
+        }
+    }
+}
+
+/// Removes the worktree and its entry, and returns the kept refs with `label`, among them those for files and commits
+/// that no branch contains. The branch stays. Nothing happens if the worktree does not exist.
+pub(crate) fn remove_worktree(worktree: &LockedWorktree, label: &str) -> Result<Vec<String>, RemoveError> {
+    let path = worktree.path();
+    let doomed = doomed_path(path);
+    delete_folder(&doomed)?;
+    let Some(common_dir) = find_common_dir(worktree)? else {
+        check_has_no_files(path, || RemovalRefusal::RepositoryUnreachable { repo: worktree.users_repo().to_owned() })?;
         delete_folder(path)?;
         return Ok(Vec::new());
     };
     if let Some(entry) = entry::of_worktree(path) {
-        entry::break_locks(at)?;
-        entry::drop_torn_index(&entry)?;
-        keep_all(at, &entry, label)?;
+        worktree.remove_stale_locks()?;
+        entry::remove_damaged_index(&entry)?;
+        keep_work(worktree, &entry, label)?;
     } else {
-        refuse_foreign(path)?;
+        check_has_no_files(path, || RemovalRefusal::NotAWorktree { path: path.to_owned() })?;
     }
     {
-        let _lock = entry::lock_repository(&common)?;
-        let known = entry::find(&common, path)?;
+        let _repository_lock = locks::lock_repository(&common_dir)?;
+        let known = entry::find(&common_dir, path)?;
         if let (Some(entry), false) = (&known, path.exists()) {
-            keep_head(at, entry, label)?;
+            keep_detached_head(worktree, entry, label)?;
         }
-        match fs::rename(path, &aside) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(Error::io("cannot move away", path)(e)),
+        match fs::rename(path, &doomed) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(GitError::io("cannot rename", path)(e).into()),
             _ => {}
         }
         if let Some(entry) = known {
             entry::delete(&entry)?;
         }
     }
-    delete_folder(&aside)?;
-    let _ = fs::remove_file(at.index());
-    Git::writing(&common, &at.file)?.args(["update-ref", "-d", &refs::candidate_ref(at.spec())]).run()?;
-    refs::kept_with(&common, at.spec(), label)
+    delete_folder(&doomed)?;
+    let _ = fs::remove_file(worktree.own_index());
+    let candidate = ref_names::candidate_ref(worktree.spec());
+    Git::writing(&common_dir, worktree.lock_file())?.args(["update-ref", "-d", &candidate]).run()?;
+    Ok(refs::kept_refs_with_label(&common_dir, worktree.spec(), label)?)
 }
 
-/// Says what [`remove`] would refuse, and takes nothing away.
-pub fn check_removal(at: &WorktreeLock) -> Result<(), Error> {
-    if common(at)?.is_none() {
-        return refuse_unreachable(at);
+/// Checks whether [`remove_worktree`] would refuse, without removing anything.
+pub(crate) fn check_removal(worktree: &LockedWorktree) -> Result<(), RemoveError> {
+    let path = worktree.path();
+    if find_common_dir(worktree)?.is_none() {
+        let repo = worktree.users_repo().to_owned();
+        return Ok(check_has_no_files(path, || RemovalRefusal::RepositoryUnreachable { repo })?);
     }
-    let Some(entry) = entry::of_worktree(at.path()) else { return refuse_foreign(at.path()) };
-    entry::drop_torn_index(&entry)?;
-    let on = match refs::branch_head(at.path(), at.spec())? {
-        Some(branch) => Some(branch),
-        None => refs::commit_of(at.path(), "HEAD")?,
+    let Some(entry) = entry::of_worktree(path) else {
+        return Ok(check_has_no_files(path, || RemovalRefusal::NotAWorktree { path: path.to_owned() })?);
     };
-    tree::begin(at, on.as_deref())?;
-    let nested = tree::nested(at)?;
-    if nested.is_empty() { Ok(()) } else { Err(Error::NestedRepository { paths: nested }) }
+    entry::remove_damaged_index(&entry)?;
+    let head = match refs::branch_head(path, worktree.spec())? {
+        Some(branch) => Some(branch),
+        None => revision::commit_of(path, "HEAD")?,
+    };
+    check_nested(worktree, head.as_deref())
 }
 
-/// Deletes a worktree whose repository cannot be reached, with whatever is in it. One whose repository is there stays.
-pub fn discard(at: &WorktreeLock) -> Result<(), Error> {
-    if common(at)?.is_some() {
-        return Err(Error::NoWorktree { path: at.path().to_owned() });
+/// Deletes a worktree whose repository cannot be reached, with all its files. Refused if the repository can be reached.
+pub(crate) fn discard_worktree(worktree: &LockedWorktree) -> Result<(), RemoveError> {
+    if find_common_dir(worktree)?.is_some() {
+        return Err(RemovalRefusal::RepositoryReachable { repo: worktree.users_repo().to_owned() }.into());
     }
-    delete_folder(&aside(at.path()))?;
-    delete_folder(at.path())
+    delete_folder(&doomed_path(worktree.path()))?;
+    Ok(delete_folder(worktree.path())?)
 }
 
-/// Without its repository nothing of a worktree can be kept.
-fn refuse_unreachable(at: &WorktreeLock) -> Result<(), Error> {
-    let path = at.path();
-    if path.exists() && !is_empty(path) && !is_only_link(path) {
-        return Err(Error::Unreachable { repo: at.worktree().repo.clone() });
-    }
-    Ok(())
+/// Fails if the folder has files besides the link: a worktree with nothing else is one whose creation was killed.
+fn check_has_no_files(path: &Path, refusal: impl FnOnce() -> RemovalRefusal) -> Result<(), RemovalRefusal> {
+    let has_files = path.exists() && !is_empty(path) && !has_only_link(path);
+    if has_files { Err(refusal()) } else { Ok(()) }
 }
 
-fn refuse_foreign(path: &Path) -> Result<(), Error> {
-    if path.exists() && !is_empty(path) && !is_only_link(path) {
-        return Err(Error::NoWorktree { path: path.to_owned() });
-    }
-    Ok(())
+/// Loads `head` into boi's own index, and fails if the worktree contains nested repositories.
+fn check_nested(worktree: &LockedWorktree, head: Option<&str>) -> Result<(), RemoveError> {
+    index::load(worktree, head)?;
+    let paths = index::nested_repositories(worktree)?;
+    if paths.is_empty() { Ok(()) } else { Err(RemovalRefusal::NestedRepositories { paths }.into()) }
 }
 
-/// The repository's git directory, which is there also when the checkout that the spec named is not; `None`: there is
-/// none to be reached.
-fn common(at: &WorktreeLock) -> Result<Option<PathBuf>, Error> {
-    if let Some(entry) = entry::named_by(at.path()) {
-        if let Some(common) = entry::common_of(&entry) {
-            return Ok(Some(common));
+/// The repository's git directory, even if the working tree that the spec named is gone; `None`: it cannot be reached.
+fn find_common_dir(worktree: &LockedWorktree) -> Result<Option<PathBuf>, GitError> {
+    if let Some(entry) = entry::named_by_link(worktree.path()) {
+        if let Some(common_dir) = entry::common_dir_of_entry(&entry) {
+            return Ok(Some(common_dir));
         }
-        // The worktree's own repository is away. What git finds in its place may be another one, such as one above it.
+        // The worktree's repository is missing. Git might find another one in a folder above, where the work does not
+        // belong.
         if !entry.ancestors().nth(2).is_some_and(Path::exists) {
             return Ok(None);
         }
     }
-    let repo = &at.worktree().repo;
+    let repo = worktree.users_repo();
     match entry::common_dir(repo) {
-        Ok(common) => Ok(Some(common)),
-        Err(Error::Git { stderr, .. }) if stderr.contains("not a git repository") => Ok(None),
+        Ok(common_dir) => Ok(Some(common_dir)),
+        Err(GitError::Failed { stderr, .. }) if stderr.contains("not a git repository") => Ok(None),
         Err(_) if fs::symlink_metadata(repo).is_err_and(|e| e.kind() == io::ErrorKind::NotFound) => Ok(None),
         Err(e) => Err(e),
     }
 }
 
-fn keep_all(at: &WorktreeLock, entry: &Path, label: &str) -> Result<(), Error> {
-    let head = refs::commit_of(at.path(), "HEAD")?;
-    let branch = refs::branch_head(at.path(), at.spec())?;
-    let on = branch.or_else(|| head.clone());
-    let unfinished = !entry.join("index").exists();
-    tree::begin(at, on.as_deref())?;
-    let nested = tree::nested(at)?;
-    if !nested.is_empty() {
-        return Err(Error::NestedRepository { paths: nested });
-    }
-    let tree = tree::stage(at, &[], on.as_deref())?;
-    let clean = match &on {
-        Some(on) => tree == tree::tree_of(at.path(), on)? || (unfinished && tree::only_lacks(at.path(), on, &tree)?),
-        None => is_empty_tree(at)?,
+/// Keeps the worktree's files and commits that nothing else contains.
+fn keep_work(worktree: &LockedWorktree, entry: &Path, label: &str) -> Result<(), RemoveError> {
+    let path = worktree.path();
+    let head = revision::commit_of(path, "HEAD")?;
+    let parent = refs::branch_head(path, worktree.spec())?.or_else(|| head.clone());
+    let is_incomplete = !entry.join("index").exists();
+    check_nested(worktree, parent.as_deref())?;
+    let tree = index::write_tree(worktree, &[], parent.as_deref())?;
+    let is_clean = match &parent {
+        Some(parent) => {
+            tree == revision::tree_of(path, parent)?
+                || (is_incomplete && revision::is_part_of_commit(path, &tree, parent)?)
+        }
+        None => index::is_empty(worktree)?,
     };
-    if !clean {
-        refs::keep_tree(at, &tree, on.as_deref(), label)?;
+    if !is_clean {
+        refs::keep_tree(worktree, &tree, parent.as_deref(), label)?;
     }
-    for held in entry::operation_commits(entry).into_iter().chain(head) {
-        if let Some(held) = refs::commit_of(at.path(), &held)? {
-            keep_unheld(at, at.path(), &held, label)?;
+    for held in operation::held_commits(entry).into_iter().chain(head) {
+        if let Some(held) = revision::commit_of(path, &held)? {
+            keep_unless_contained(worktree, path, &held, label)?;
         }
     }
     Ok(())
 }
 
-/// Keeps the commit of a detached HEAD whose worktree's folder is gone.
-fn keep_head(at: &WorktreeLock, entry: &Path, label: &str) -> Result<(), Error> {
+/// Keeps the commit of a detached HEAD if the worktree's folder is gone and only the entry is left.
+fn keep_detached_head(worktree: &LockedWorktree, entry: &Path, label: &str) -> Result<(), GitError> {
     let Some(held) = entry::detached_head(entry) else { return Ok(()) };
-    let Some(dir) = entry::common_of(entry) else { return Ok(()) };
-    match refs::commit_of(&dir, &held)? {
-        Some(held) => keep_unheld(at, &dir, &held, label),
+    let Some(dir) = entry::common_dir_of_entry(entry) else { return Ok(()) };
+    match revision::commit_of(&dir, &held)? {
+        Some(held) => keep_unless_contained(worktree, &dir, &held, label),
         None => Ok(()),
     }
 }
 
-/// Keeps a commit unless a branch, a tag or a kept ref holds it.
-fn keep_unheld(at: &WorktreeLock, dir: &Path, commit: &str, label: &str) -> Result<(), Error> {
-    let holders = ["refs/heads", "refs/tags", "refs/remotes", "refs/boi/kept"];
+/// Keeps a commit unless a branch, a tag or a kept ref contains it.
+fn keep_unless_contained(worktree: &LockedWorktree, dir: &Path, commit: &str, label: &str) -> Result<(), GitError> {
+    let namespaces = ["refs/heads", "refs/tags", "refs/remotes", "refs/boi/kept"];
     let args = ["for-each-ref", "--count=1", "--contains", commit];
-    let held = Git::reading(dir).args(args).args(holders).run()?;
-    if held.is_empty() { refs::keep_in(at, dir, commit, label) } else { Ok(()) }
-}
-
-fn is_empty_tree(at: &WorktreeLock) -> Result<bool, Error> {
-    Ok(at.git()?.index(&at.index()).arg("ls-files").run()?.is_empty())
+    let containing = Git::reading(dir).args(args).args(namespaces).run()?;
+    if containing.is_empty() { refs::keep_commit(worktree, dir, commit, label) } else { Ok(()) }
 }
 
 fn is_empty(path: &Path) -> bool {
     fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
 }
 
-/// Whether there is nothing but the link to the repository: git was cut off before any file was laid.
-fn is_only_link(path: &Path) -> bool {
+fn has_only_link(path: &Path) -> bool {
     let is_link = |entry: io::Result<fs::DirEntry>| entry.is_ok_and(|entry| entry.file_name() == ".git");
     path.join(".git").is_file() && fs::read_dir(path).is_ok_and(|mut entries| entries.all(is_link))
 }
 
-/// Where the folder goes in one step, so that a removal that is cut off never looks like deleted files.
-fn aside(path: &Path) -> PathBuf {
+/// The name to which the folder is renamed before it is deleted: a deletion that is killed must not look like files
+/// that an agent deleted.
+fn doomed_path(path: &Path) -> PathBuf {
     let mut name = path.file_name().map_or_else(OsString::new, ToOwned::to_owned);
     name.push(".removed");
     path.with_file_name(name)
 }
 
-/// Deletes a folder, also when it holds folders that may not be written to.
-fn delete_folder(path: &Path) -> Result<(), Error> {
+/// Deletes a folder, after restoring access rights if necessary. It need not exist.
+fn delete_folder(path: &Path) -> Result<(), GitError> {
     match fs::remove_dir_all(path) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
-            files::open_up(path);
-            fs::remove_dir_all(path).map_err(Error::io("cannot remove", path))
+            files::make_tree_readable(path);
+            fs::remove_dir_all(path).map_err(GitError::io("cannot remove", path))
         }
-        Err(e) => Err(Error::io("cannot remove", path)(e)),
+        Err(e) => Err(GitError::io("cannot remove", path)(e)),
     }
 }

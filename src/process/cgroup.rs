@@ -1,11 +1,11 @@
-//! A command's own cgroup, where one can be had: what is in it is of the command's tree, whoever its parent is and
-//! whatever became of its environment.
+//! A cgroup of version 2 for each command, where boi may make one. Its members are the command's processes, whatever
+//! their parents are, and even if they cleared their environment.
 //!
-//! One can be had where the cgroup that boi runs in is boi's to divide: delegated to it by a service manager, or with no
-//! service manager at work on this machine. It has no limits; it only tells who belongs to the command, and ends them all
-//! at one moment.
+//! boi may make cgroups inside its own one if a service manager delegated that to boi, or if no service manager runs on
+//! this machine. A command's cgroup sets no limits. It shows which processes belong to the command, and can kill all of
+//! them at one moment.
 //!
-//! Invariant: only a cgroup that boi made, which its name and file system tell, is ended or removed.
+//! Invariant: only a cgroup that boi made, as its name and file system tell, is killed or removed.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -13,114 +13,119 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::identity::{identify, lives};
+use super::marker::is_marker;
 use crate::domain::command::Identity;
 use crate::system::paths;
 
-/// How the name of each one begins.
+/// The prefix of a cgroup's name; the command's marker follows.
 const PREFIX: &str = "boi-";
-/// The service manager that divides every cgroup that it has not delegated.
-const MANAGER: &str = "/run/systemd/system";
-/// The variable by which a unit that delegates its cgroup names it: a user's systemd marks a delegated one in no way.
-pub const DELEGATED: &str = "BOI_DELEGATED_CGROUP";
-/// No tree of cgroups that a command made in its own is looked at deeper than this.
-const DEPTH: usize = 32;
-/// One that is busy for so long is populated.
-const LET_GO_AFTER: Duration = Duration::from_millis(500);
-/// A busy one is looked at again after this long.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// Exists while systemd manages this machine and thus every cgroup that it has not delegated.
+const SYSTEMD: &str = "/run/systemd/system";
+/// The environment variable in which boi's unit names its own, delegated cgroup. It is needed because a user's systemd does
+/// not mark a delegated cgroup.
+pub(crate) const DELEGATED: &str = "BOI_DELEGATED_CGROUP";
+/// The deepest level of nested cgroups that is searched.
+const MAX_DEPTH: usize = 32;
+/// How long an empty cgroup may be busy while the kernel releases ended processes.
+const RELEASE_TIMEOUT: Duration = Duration::from_millis(500);
+/// The pause between two attempts to remove a busy cgroup.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// A command's cgroup, which may be gone.
+/// A command's cgroup, which may have been removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cgroup(PathBuf);
+pub(crate) struct Cgroup(PathBuf);
 
-/// The cgroup in which commands can have theirs, or why none can.
-pub fn base() -> Result<PathBuf, String> {
-    let read = |file: &str| fs::read_to_string(file).map_err(|error| format!("{file}: {error}"));
+/// Finds the cgroup in which cgroups for commands can be made. The error says why there is none.
+pub(crate) fn find_base() -> Result<PathBuf, String> {
+    let read = |file: &str| fs::read_to_string(file).map_err(|error| format!("cannot read {file}: {error}"));
     let own = own_path(&read("/proc/self/cgroup")?).ok_or("this process is in no cgroup of version 2")?.to_owned();
     let mounts = read("/proc/self/mountinfo")?;
     let pid = std::process::id().to_string();
-    // Where something was mounted over it, another cgroup or none is found there.
+    // Another file system mounted over the path would hide the cgroup.
     let is_own = |folder: &PathBuf| {
         fs::read_to_string(folder.join("cgroup.procs")).is_ok_and(|pids| pids.lines().any(|line| line == pid))
     };
-    let folder = folders(&mounts, &own).find(is_own).ok_or_else(|| format!("the cgroup {own} is not mounted here"))?;
+    let folder =
+        mounted_folders(&mounts, &own).find(is_own).ok_or_else(|| format!("the cgroup {own} is not mounted here"))?;
     let named = paths::variable(DELEGATED);
-    match is_of_boi(&folder)
+    let may_divide = has_name_of_boi(&folder)
         || is_named(&folder, named.as_deref())
         || is_delegated(&folder)
-        || !Path::new(MANAGER).exists()
-    {
-        true => Ok(folder),
-        false => Err(format!("{} is not delegated", folder.display())),
-    }
+        || !Path::new(SYSTEMD).exists();
+    if may_divide { Ok(folder) } else { Err(format!("{} is not delegated to boi", folder.display())) }
 }
 
-/// The same, where this process may make one and bring processes into it.
-pub fn usable() -> Result<PathBuf, String> {
-    let base = base()?;
+/// Finds the same cgroup, and checks that this process may make others in it and move processes there.
+pub(crate) fn find_usable_base() -> Result<PathBuf, String> {
+    let base = find_base()?;
     for path in [base.clone(), base.join("cgroup.procs")] {
         rustix::fs::access(&path, rustix::fs::Access::WRITE_OK)
-            .map_err(|error| format!("{} cannot be written to: {error}", path.display()))?;
+            .map_err(|error| format!("cannot write to {}: {error}", path.display()))?;
     }
     Ok(base)
 }
 
 impl Cgroup {
-    /// Makes one in `base`, for the command of that marker.
-    pub fn create(base: &Path, marker: &str) -> io::Result<Cgroup> {
+    /// Makes a cgroup in `base` for the command with `marker`.
+    pub(crate) fn create(base: &Path, marker: &str) -> io::Result<Cgroup> {
         let path = named(base, marker);
         fs::create_dir(&path)?;
         Ok(Cgroup(path))
     }
 
-    /// The one for the command of that marker, where one would be made now; `None` where there is none.
-    pub fn of(marker: &str) -> Option<Cgroup> {
-        Cgroup::at(&named(&base().ok()?, marker))
+    /// The cgroup of the command with `marker`, in the place where this process would make it; `None` where there is none.
+    pub(super) fn with_marker(marker: &str) -> Option<Cgroup> {
+        Cgroup::at(&named(&find_base().ok()?, marker))
     }
 
-    /// The one at `path`; `None` where there is none that boi made.
-    pub fn at(path: &Path) -> Option<Cgroup> {
-        (is_of_boi(path) && is_cgroup(path)).then(|| Cgroup(path.to_owned()))
+    /// The cgroup at `path`; `None` where there is none that boi made.
+    pub(super) fn at(path: &Path) -> Option<Cgroup> {
+        (has_name_of_boi(path) && is_cgroup(path)).then(|| Cgroup(path.to_owned()))
     }
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
+    /// The cgroup's folder.
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
-    /// Brings this process into it. Called between fork and exec.
-    pub fn join(&self) -> io::Result<()> {
+    /// Whether this is the cgroup of the command with `marker`.
+    pub(super) fn is_of(&self, marker: &str) -> bool {
+        self.0.file_name().and_then(|name| name.to_str()?.strip_prefix(PREFIX)) == Some(marker)
+    }
+
+    /// Moves this process into the cgroup. Called between fork and exec.
+    pub(crate) fn join(&self) -> io::Result<()> {
         fs::write(self.0.join("cgroup.procs"), "0")
     }
 
-    /// Whether any living process is in it or below.
-    pub fn is_populated(&self) -> bool {
+    /// Whether any living process is in the cgroup or below it.
+    pub(crate) fn is_populated(&self) -> bool {
         fs::read_to_string(self.0.join("cgroup.events"))
             .is_ok_and(|events| events.lines().any(|line| line == "populated 1"))
     }
 
-    /// Every living process in it and below.
-    pub fn processes(&self) -> Vec<Identity> {
-        let identify = |pid: i32| super::identity(pid);
-        let who: Vec<Identity> = self.pids().into_iter().filter_map(identify).collect();
-        // Looked at twice: who was identified must be who is in it.
-        let still = self.pids();
-        who.into_iter().filter(|who| still.contains(&who.pid) && super::lives(who)).collect()
+    /// Every living process in the cgroup and below it.
+    pub(crate) fn processes(&self) -> Vec<Identity> {
+        let identified: Vec<Identity> = self.pids().into_iter().filter_map(identify).collect();
+        // Read again: a pid may have been reused between reading and identifying it.
+        let pids = self.pids();
+        identified.into_iter().filter(|process| pids.contains(&process.pid) && lives(process)).collect()
     }
 
-    /// Ends all that is in it and below with KILL, those included that are being forked. Needs Linux 5.14.
-    pub fn kill(&self) -> io::Result<()> {
+    /// Kills everything in the cgroup and below it, including processes that are being forked. Needs Linux 5.14.
+    pub(super) fn kill(&self) -> io::Result<()> {
         fs::write(self.0.join("cgroup.kill"), "1")
     }
 
-    /// Removes it and those that its command made in it; one that is populated stays. The kernel may take a moment to let
-    /// go of a process that has ended: that is waited for.
-    pub fn remove(&self) -> io::Result<()> {
-        let until = Instant::now() + LET_GO_AFTER;
+    /// Removes the cgroup and those that the command made in it. Fails while a process is in it; waits up to
+    /// [`RELEASE_TIMEOUT`] for the kernel to release ended processes.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        let until = Instant::now() + RELEASE_TIMEOUT;
         loop {
             match self.remove_now() {
                 Err(error) if error.kind() == io::ErrorKind::ResourceBusy && Instant::now() < until => {
-                    std::thread::sleep(LOOK_EVERY);
+                    std::thread::sleep(POLL_INTERVAL);
                 }
                 done => return done,
             }
@@ -129,7 +134,7 @@ impl Cgroup {
 
     fn remove_now(&self) -> io::Result<()> {
         let mut all = self.all();
-        // Those below come after those above.
+        // Inner ones first.
         all.reverse();
         all.iter().try_for_each(|folder| match fs::remove_dir(folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -139,16 +144,17 @@ impl Cgroup {
 
     fn pids(&self) -> Vec<i32> {
         let text = |folder: &PathBuf| fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
-        // A process of another pid namespace, which cannot be named here, is shown as 0.
+        // A process of an outer pid namespace has no pid here and is shown as 0.
         let pids = |text: String| text.lines().filter_map(|line| line.parse().ok()).collect::<Vec<i32>>();
         self.all().iter().map(text).flat_map(pids).filter(|pid| *pid > 0).collect()
     }
 
+    /// The cgroup and all below it, outer ones first.
     fn all(&self) -> Vec<PathBuf> {
         let mut all = vec![self.0.clone()];
         let mut level = vec![self.0.clone()];
-        for _ in 0..DEPTH {
-            level = level.iter().flat_map(|folder| folders_in(folder)).collect();
+        for _ in 0..MAX_DEPTH {
+            level = level.iter().flat_map(|folder| subfolders(folder)).collect();
             all.extend(level.iter().cloned());
         }
         all
@@ -159,46 +165,45 @@ fn named(base: &Path, marker: &str) -> PathBuf {
     base.join(format!("{PREFIX}{marker}"))
 }
 
-fn folders_in(folder: &Path) -> Vec<PathBuf> {
+fn subfolders(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()).collect()
 }
 
-/// Whether its name is a prefix and a marker, which is a random number of 128 bits.
-fn is_of_boi(path: &Path) -> bool {
-    let marker = path.file_name().and_then(|name| name.to_str()?.strip_prefix(PREFIX));
-    marker.is_some_and(|marker| marker.len() == 32 && marker.bytes().all(|byte| byte.is_ascii_hexdigit()))
+/// Whether the folder's name is the prefix and a marker.
+fn has_name_of_boi(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()?.strip_prefix(PREFIX)).is_some_and(is_marker)
 }
 
-/// Whether it is the one that the environment names. A process that took the variable along to another has none.
+/// Whether the environment names this cgroup. It names another one when this process was moved after it got the variable.
 fn is_named(folder: &Path, named: Option<&OsStr>) -> bool {
     named.is_some() && folder.file_name() == named
 }
 
-/// The path of the cgroup of version 2 in `/proc/PID/cgroup`.
+/// The path of the cgroup of version 2 in the text of `/proc/PID/cgroup`.
 fn own_path(text: &str) -> Option<&str> {
     text.lines().find_map(|line| line.strip_prefix("0::")).filter(|path| !path.contains("/.."))
 }
 
-/// Where `/proc/self/mountinfo` shows the cgroup `own`.
-fn folders(mounts: &str, own: &str) -> impl Iterator<Item = PathBuf> {
+/// The folders at which the cgroup `own` is mounted, from the text of `/proc/self/mountinfo`.
+fn mounted_folders(mounts: &str, own: &str) -> impl Iterator<Item = PathBuf> {
     mounts.lines().filter_map(move |line| {
         let (mount, kind) = line.split_once(" - ")?;
         if !kind.starts_with("cgroup2 ") {
             return None;
         }
         let mut fields = mount.split(' ').skip(3);
-        let (root, point) = (plain(fields.next()?), plain(fields.next()?));
+        let (root, point) = (unescape(fields.next()?), unescape(fields.next()?));
         let below = Path::new(own).strip_prefix(&root).ok()?;
         Some(Path::new(&point).join(below))
     })
 }
 
-/// A field of mountinfo, in which blanks and backslashes are written as octal numbers.
-fn plain(field: &str) -> String {
+/// A field of mountinfo, without its octal escapes of blanks and backslashes.
+fn unescape(field: &str) -> String {
     [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
         .iter()
-        .fold(field.to_owned(), |text, (written, meant)| text.replace(written, meant))
+        .fold(field.to_owned(), |text, (escaped, character)| text.replace(escaped, character))
 }
 
 #[cfg(target_os = "linux")]
@@ -230,40 +235,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_own_cgroup_is_found_where_it_is_mounted() {
+    fn the_mount_that_shows_the_own_cgroup_is_found() {
         assert_eq!(own_path("9:name=systemd:/x\n0::/user.slice/a b\n"), Some("/user.slice/a b"));
         assert_eq!(own_path("1:cpu:/\n"), None);
-        assert_eq!(own_path("0::/../elsewhere\n"), None, "outside of what is mounted");
+        assert_eq!(own_path("0::/../elsewhere\n"), None, "outside of the cgroup namespace");
         let mounts = "24 1 0:22 / /proc rw - proc proc rw\n\
                       38 31 0:37 / /sys/fs/cgroup/unified rw,relatime shared:9 - cgroup2 cgroup2 rw\n\
                       39 31 0:38 /user.slice /mnt/a\\040b rw - cgroup2 none rw\n\
                       40 31 0:39 /system.slice /mnt/other rw - cgroup2 none rw\n\
                       41 31 0:40 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n";
-        let found: Vec<PathBuf> = folders(mounts, "/user.slice/one").collect();
+        let found: Vec<PathBuf> = mounted_folders(mounts, "/user.slice/one").collect();
         assert_eq!(found, [Path::new("/sys/fs/cgroup/unified/user.slice/one"), Path::new("/mnt/a b/one")]);
     }
 
     #[test]
-    fn a_unit_names_its_own_cgroup() {
+    fn the_environment_names_a_cgroup_by_its_last_component() {
         let own = Path::new("/sys/fs/cgroup/user.slice/app.slice/boi.service");
-        for (named, is) in
+        for (named, expected) in
             [(Some("boi.service"), true), (Some("other.service"), false), (Some(""), false), (None, false)]
         {
-            assert_eq!(is_named(own, named.map(OsStr::new)), is, "{named:?}");
+            assert_eq!(is_named(own, named.map(OsStr::new)), expected, "{named:?}");
         }
         assert!(!is_named(Path::new("/"), None));
     }
 
     #[test]
-    fn only_what_boi_made_is_taken_for_a_commands_cgroup() {
+    fn only_a_cgroup_that_boi_made_counts_as_a_commands_cgroup() {
         let folder = tempfile::TempDir::new().unwrap();
         let named = folder.path().join(format!("{PREFIX}{:032x}", 7));
         fs::create_dir(&named).unwrap();
-        assert!(is_of_boi(&named) && !is_cgroup(&named) && Cgroup::at(&named).is_none());
+        assert!(has_name_of_boi(&named) && !is_cgroup(&named) && Cgroup::at(&named).is_none());
         for other in ["/sys/fs/cgroup", "/sys/fs/cgroup/boi-daemon.service", "/boi-0123456789abcdef0123456789abcdeg"] {
-            assert!(!is_of_boi(Path::new(other)), "{other}");
+            assert!(!has_name_of_boi(Path::new(other)), "{other}");
         }
         fs::remove_dir(&named).unwrap();
-        assert_eq!(Cgroup::at(&named), None, "it is gone");
+        assert_eq!(Cgroup::at(&named), None, "removed");
     }
 }

@@ -1,12 +1,12 @@
-//! What a program that boi starts does not inherit: of the environment that boi was started in, and of its open files.
+//! What the programs that boi starts must not inherit from boi: variables of its environment, and open files.
 
 use std::os::fd::{BorrowedFd, RawFd};
 
 use libc::STDERR_FILENO;
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
 
-/// Variables that tie git to one repository: what `git rev-parse --local-env-vars` names, of every version.
-pub const GIT_LOCAL: &[&str] = &[
+/// Environment variables that tie git to one repository: those of `git rev-parse --local-env-vars`, of all versions of git.
+pub(crate) const GIT_LOCAL: &[&str] = &[
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_COMMON_DIR",
     "GIT_CONFIG",
@@ -25,9 +25,9 @@ pub const GIT_LOCAL: &[&str] = &[
     "GIT_WORK_TREE",
 ];
 
-/// Besides, for commands: of an agent or a command of boi's that boi itself may run under, and of the service manager
-/// that started the daemon, which takes messages from the daemon alone.
-pub const OF_ANOTHER: &[&str] = &[
+/// Environment variables that must not reach a command: those of an agent or a command under which boi itself may run, and
+/// those by which the service manager and the daemon communicate.
+pub(super) const NOT_FOR_COMMANDS: &[&str] = &[
     "BOI_ATTEMPT",
     "BOI_SPEC",
     "BOI_TASK",
@@ -41,16 +41,16 @@ pub const OF_ANOTHER: &[&str] = &[
     "WATCHDOG_USEC",
 ];
 
-/// Keeps what this process was started with, besides its standard streams, from all that it starts: a daemon or a command
-/// would hold its caller's locks and pipes for hours. To be called before anything is opened.
+/// Marks all open files but the standard streams close-on-exec. Otherwise a daemon or a command would hold the locks and
+/// pipes of boi's caller for hours. Must be called before this process opens anything.
 pub fn close_on_exec() {
-    // Where there is no such folder they are passed on.
+    // Without this folder the files are inherited.
     for entry in std::fs::read_dir("/dev/fd").into_iter().flatten().flatten() {
         let number: Option<RawFd> = entry.file_name().to_str().and_then(|name| name.parse().ok());
         let Some(number) = number.filter(|&number| number > STDERR_FILENO) else { continue };
-        // SAFETY: it is open, as that of the listing itself is, since nothing else of this process runs.
+        // SAFETY: the descriptor is open: this process has no other thread that could close it.
         let fd = unsafe { BorrowedFd::borrow_raw(number) };
-        // Neither fails of one that is open.
+        // Neither call fails on an open descriptor.
         if let Ok(flags) = fcntl_getfd(fd) {
             fcntl_setfd(fd, flags | FdFlags::CLOEXEC).ok();
         }
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_variable_that_git_calls_local_is_known() {
+    fn every_local_variable_of_the_installed_git_is_listed() {
         let output = std::process::Command::new("git").args(["rev-parse", "--local-env-vars"]).output().unwrap();
         let named = String::from_utf8(output.stdout).unwrap();
         assert!(named.lines().count() > 5, "{named}");

@@ -1,19 +1,38 @@
-//! What every store must do, whatever it is built on.
-
-use tempfile::TempDir;
+//! The tests that every implementation of the queue must pass. An implementation runs them by passing its [`Factory`]
+//! to [`conformance_suite!`].
 
 use super::*;
-use crate::decide::step::Change;
-use crate::domain::attempt::Laying;
-use crate::domain::outcome::{AgentReport, Delivery, Failure, TryOutcome, Usage};
+use crate::decide::step::RecordChange;
+use crate::domain::cause::{Awaited, Unmerged};
+use crate::domain::failure::{FailedHow, FailedPart, Failure};
+use crate::domain::outcome::{AgentReport, TryOutcome, Usage};
+use crate::domain::position::{CommandStage, Delivered, GitStage, RunningCommand, Step, Try};
 use crate::domain::spec::{Action, Base, Deliver, Repo, Task};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 
-fn store() -> (TempDir, SqliteStore) {
-    let dir = TempDir::new().unwrap();
-    let store = SqliteStore::open(&dir.path().join("boi.db"), Access::Write(std::time::Duration::ZERO)).unwrap();
-    (dir, store)
+/// Makes empty queues of one implementation.
+pub(super) trait Factory {
+    /// The storage of a queue, which lives until this is dropped.
+    type Storage;
+
+    /// An empty queue.
+    fn queue() -> (Self::Storage, Box<dyn Queue>);
+
+    /// Replaces a stored record of a spec by one that no version can read.
+    fn damage(storage: &Self::Storage, spec: &SpecId, record: Record);
+}
+
+/// A stored record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Record {
+    Spec,
+    Config,
+    Position,
+    Task,
+    Intent,
+    Status,
+    Attempt,
 }
 
 fn spec(title: &str) -> Spec {
@@ -44,331 +63,488 @@ fn config() -> WorkerConfig {
 }
 
 fn completed() -> Ending {
-    Ending::Completed { delivery: None, reason: None }
+    Ending::Completed(Delivered::Nothing)
+}
+
+fn failure() -> Failure {
+    Failure { part: FailedPart::Run, how: FailedHow::TooMuchOutput, output: String::new() }
 }
 
 fn failed() -> Ending {
-    Ending::Failed { task: Some(1), reason: "exit code 1".into() }
+    Ending::Failed(Cause::OutOfTries { task: "b".into(), failure: failure(), tries: 1 })
 }
 
-fn one(store: &dyn Store, id: &SpecId) -> SpecView {
+fn one(queue: &dyn Queue, id: &SpecId) -> SpecView {
     let filter = Filter { ids: vec![id.clone()], history: true, ..Filter::default() };
-    store.specs(&filter).unwrap().specs.remove(0)
+    queue.list(&filter).unwrap().specs.remove(0)
 }
 
-#[test]
-fn a_claim_takes_by_priority_then_by_arrival_and_never_twice() {
-    let (_dir, store) = store();
+/// The position of a claim whose first command has begun.
+fn at_command(claim: &Claimed) -> Position {
+    let stage = CommandStage::Act(Try { task: 0, number: 1 });
+    let command = RunningCommand { boot: "b".into(), marker: "m".into() };
+    let mut position = Position { step: Step::Command { stage, command }, ..claim.position.clone() };
+    position.progress.commands = 1;
+    position
+}
+
+fn cause(queue: &dyn Queue, id: &SpecId) -> String {
+    one(queue, id).cause.expect("a cause").to_string()
+}
+
+fn enqueue(queue: &dyn Queue, specs: Vec<Spec>, now: Timestamp) -> Result<Vec<SpecId>, QueueError> {
+    queue.enqueue(specs, HashSet::new(), now)
+}
+
+pub(super) fn a_claim_takes_by_priority_then_by_arrival_and_never_twice<F: Factory>() {
+    let (_storage, queue) = F::queue();
     let urgent = Spec { priority: 1, ..spec("urgent") };
-    let ids = store.enqueue(vec![spec("first"), spec("second"), urgent], NOW).unwrap();
-    assert_eq!(store.eligible(2, None).unwrap(), 2, "counted no further than asked");
-    let claimed = store.claim(2, None, &config(), NOW).unwrap();
+    let ids = enqueue(queue.as_ref(), vec![spec("first"), spec("second"), urgent], NOW).unwrap();
+    assert_eq!(queue.count_eligible(2, None).unwrap(), 2, "it counts up to the limit");
+    let claimed = queue.claim(2, None, &config(), NOW).unwrap();
     let titles: Vec<_> = claimed.iter().map(|claim| claim.spec.title.as_str()).collect();
     assert_eq!(titles, ["urgent", "first"]);
     assert_eq!(claimed[0].config, config());
     assert_eq!(claimed[0].tasks, [(TaskStatus::Pending, 0), (TaskStatus::Pending, 0)]);
-    let rest = store.claim(9, None, &config(), NOW).unwrap();
+    let rest = queue.claim(9, None, &config(), NOW).unwrap();
     assert_eq!(rest.iter().map(|claim| &claim.fence.spec).collect::<Vec<_>>(), [&ids[1]]);
-    assert_eq!(store.running().unwrap().len(), 3);
-    assert_eq!(store.counts().unwrap(), Counts { running: 3, ..Counts::default() });
+    assert_eq!(queue.running().unwrap().claimed.len(), 3);
+    assert_eq!(queue.counts().unwrap(), Counts { running: 3, ..Counts::default() });
 }
 
-#[test]
-fn all_specs_of_a_dispatch_are_taken_or_none() {
-    let (_dir, store) = store();
+pub(super) fn all_specs_of_a_dispatch_are_queued_or_none<F: Factory>() {
+    let (_storage, queue) = F::queue();
     let unknown = Spec { after: vec!["S0000".parse().unwrap()], ..spec("b") };
-    assert!(matches!(store.enqueue(vec![spec("a"), unknown], NOW), Err(StoreError::Unknown(_))));
-    assert_eq!(store.counts().unwrap(), Counts::default());
+    assert!(matches!(enqueue(queue.as_ref(), vec![spec("a"), unknown], NOW), Err(QueueError::NotFound(_))));
+    assert_eq!(queue.counts().unwrap(), Counts::default());
 }
 
-#[test]
-fn a_spec_waits_for_those_it_comes_after_and_a_merging_one_must_be_merged() {
-    let (_dir, store) = store();
+pub(super) fn a_spec_waits_for_its_dependencies_and_for_their_merges<F: Factory>() {
+    let (_storage, queue) = F::queue();
     let merging = Spec {
         deliver: Deliver::Merge,
         repo: Some(Repo { path: "/r".into(), base: Base::Revision("main".into()) }),
         ..spec("merging")
     };
-    let first = store.enqueue(vec![merging], NOW).unwrap().remove(0);
-    let second = store.enqueue(vec![Spec { after: vec![first.clone()], ..spec("second") }], NOW).unwrap().remove(0);
-    assert_eq!(one(&store, &second).reason.unwrap(), format!("waits for {first}"));
-    let claim = store.claim(9, None, &config(), NOW).unwrap().remove(0);
-    let unmerged = Ending::Completed { delivery: Some(Delivery::Unmerged), reason: Some("dirty".into()) };
-    store.finish(&claim.fence, &unmerged, NOW).unwrap();
-    assert_eq!(store.eligible(9, None).unwrap(), 0);
-    assert_eq!(one(&store, &second).reason.unwrap(), format!("waits for {first} to be merged"));
+    let first = enqueue(queue.as_ref(), vec![merging], NOW).unwrap().remove(0);
+    let second =
+        enqueue(queue.as_ref(), vec![Spec { after: vec![first.clone()], ..spec("second") }], NOW).unwrap().remove(0);
+    assert_eq!(cause(queue.as_ref(), &second), format!("waits for {first}"));
+    let claim = queue.claim(9, None, &config(), NOW).unwrap().remove(0);
+    let why = Unmerged::Obstacle { detail: "dirty".into() };
+    let unmerged = Ending::Completed(Delivered::Unmerged(why.clone()));
+    queue.finish(&claim.fence, &unmerged, NOW).unwrap();
+    assert_eq!(queue.count_eligible(9, None).unwrap(), 0);
+    assert_eq!(one(queue.as_ref(), &first).cause, Some(Cause::Unmerged { why }));
+    let awaited = Awaited { id: first.clone(), merge: true };
+    assert_eq!(one(queue.as_ref(), &second).cause, Some(Cause::WaitsFor { specs: vec![awaited] }));
 
-    store.retry(&first, NOW).unwrap();
-    let again = store.claim(9, None, &config(), NOW).unwrap().remove(0);
+    queue.retry(&first, NOW).unwrap();
+    let again = queue.claim(9, None, &config(), NOW).unwrap().remove(0);
     assert_eq!(again.fence.attempt, 2);
-    let alone = Step::Prepare { laying: Laying::Clean, then: Some(Box::new(Step::Deliver { round: 1 })) };
-    assert_eq!(again.position.step, alone, "the delivery alone is redone");
-    let merged = Ending::Completed { delivery: Some(Delivery::Merged), reason: None };
-    store.finish(&again.fence, &merged, NOW).unwrap();
-    assert_eq!(store.claim(9, None, &config(), NOW).unwrap()[0].fence.spec, second);
+    let alone = Position::start(None, None, Some(Stage::Git(GitStage::Deliver { round: 1 })));
+    assert_eq!(again.position, alone, "only the delivery is repeated");
+    let merged = Ending::Completed(Delivered::Merged);
+    queue.finish(&again.fence, &merged, NOW).unwrap();
+    assert_eq!(queue.claim(9, None, &config(), NOW).unwrap()[0].fence.spec, second);
 }
 
-#[test]
-fn a_failure_fails_what_waits_for_it_and_a_retry_queues_all_of_it_again() {
-    let (_dir, store) = store();
-    let first = store.enqueue(vec![spec("1")], NOW).unwrap().remove(0);
-    let second = store.enqueue(vec![Spec { after: vec![first.clone()], ..spec("2") }], NOW).unwrap().remove(0);
-    let third = store.enqueue(vec![Spec { after: vec![second.clone()], ..spec("3") }], NOW).unwrap().remove(0);
-    let claim = store.claim(9, None, &config(), NOW).unwrap().remove(0);
-    assert_eq!(store.finish(&claim.fence, &failed(), NOW).unwrap(), [second.clone(), third.clone()]);
-    assert_eq!(one(&store, &first).reason.unwrap(), "task b: exit code 1");
-    assert_eq!(one(&store, &third).reason.unwrap(), format!("waits for {second}, which failed"));
-    let late = store.enqueue(vec![Spec { after: vec![first.clone()], ..spec("late") }], NOW);
+pub(super) fn a_failure_fails_the_specs_that_wait_for_it_and_a_retry_queues_all_of_them_again<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    let first = enqueue(queue.as_ref(), vec![spec("1")], NOW).unwrap().remove(0);
+    let second =
+        enqueue(queue.as_ref(), vec![Spec { after: vec![first.clone()], ..spec("2") }], NOW).unwrap().remove(0);
+    let third =
+        enqueue(queue.as_ref(), vec![Spec { after: vec![second.clone()], ..spec("3") }], NOW).unwrap().remove(0);
+    let claim = queue.claim(9, None, &config(), NOW).unwrap().remove(0);
+    assert_eq!(queue.finish(&claim.fence, &failed(), NOW).unwrap(), [second.clone(), third.clone()]);
+    assert_eq!(
+        cause(queue.as_ref(), &first),
+        "task b: the run command failed: ended because it printed more than max_output_mb, on try 1 of 1"
+    );
+    assert_eq!(cause(queue.as_ref(), &third), format!("waits for {second}, which failed"));
+    let late = enqueue(queue.as_ref(), vec![Spec { after: vec![first.clone()], ..spec("late") }], NOW);
     assert!(late.unwrap_err().to_string().contains(&format!("`boi retry {first}`")));
-    assert!(store.retry(&third, NOW).unwrap_err().to_string().contains(&format!("`boi retry {second}`")));
+    assert!(queue.retry(&third, NOW).unwrap_err().to_string().contains(&format!("`boi retry {second}`")));
 
-    assert_eq!(store.retry(&first, NOW).unwrap(), [first.clone(), second, third.clone()]);
-    let claim = store.claim(9, None, &config(), NOW).unwrap();
+    assert_eq!(queue.retry(&first, NOW).unwrap(), [first.clone(), second, third.clone()]);
+    let claim = queue.claim(9, None, &config(), NOW).unwrap();
     assert_eq!(claim.len(), 1);
-    store.finish(&claim[0].fence, &completed(), NOW).unwrap();
-    let claim = store.claim(9, None, &config(), NOW).unwrap().remove(0);
-    store.finish(&claim.fence, &completed(), NOW).unwrap();
-    assert_eq!(store.claim(9, None, &config(), NOW).unwrap()[0].fence.spec, third);
+    queue.finish(&claim[0].fence, &completed(), NOW).unwrap();
+    let claim = queue.claim(9, None, &config(), NOW).unwrap().remove(0);
+    queue.finish(&claim.fence, &completed(), NOW).unwrap();
+    assert_eq!(queue.claim(9, None, &config(), NOW).unwrap()[0].fence.spec, third);
 }
 
-#[test]
-fn a_retry_leaves_nothing_waiting_for_what_will_not_come() {
-    let (_dir, store) = store();
-    let causes = store.enqueue(vec![spec("1"), spec("2")], NOW).unwrap();
-    let both = store.enqueue(vec![Spec { after: causes.clone(), ..spec("both") }], NOW).unwrap().remove(0);
-    for claim in store.claim(2, None, &config(), NOW).unwrap() {
-        store.finish(&claim.fence, &failed(), NOW).unwrap();
+pub(super) fn a_retry_does_not_queue_a_spec_that_waits_for_another_failed_one<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    let causes = enqueue(queue.as_ref(), vec![spec("1"), spec("2")], NOW).unwrap();
+    let both = enqueue(queue.as_ref(), vec![Spec { after: causes.clone(), ..spec("both") }], NOW).unwrap().remove(0);
+    for claim in queue.claim(2, None, &config(), NOW).unwrap() {
+        queue.finish(&claim.fence, &failed(), NOW).unwrap();
     }
-    assert_eq!(store.retry(&causes[0], NOW).unwrap(), [causes[0].clone()]);
-    assert_eq!(one(&store, &both).status, SpecStatus::Failed);
-    assert_eq!(one(&store, &both).reason.unwrap(), format!("waits for {}, which has not completed", causes[1]));
-    assert_eq!(store.retry(&causes[1], NOW).unwrap(), [causes[1].clone(), both.clone()]);
-    assert_eq!(one(&store, &both).status, SpecStatus::Queued);
+    assert_eq!(queue.retry(&causes[0], NOW).unwrap(), [causes[0].clone()]);
+    assert_eq!(one(queue.as_ref(), &both).status, SpecStatus::Failed);
+    assert_eq!(cause(queue.as_ref(), &both), format!("waits for {}, which has not completed", causes[1]));
+    assert_eq!(queue.retry(&causes[1], NOW).unwrap(), [causes[1].clone(), both.clone()]);
+    assert_eq!(one(queue.as_ref(), &both).status, SpecStatus::Queued);
 }
 
-#[test]
-fn a_superseded_attempt_changes_nothing() {
-    let (_dir, store) = store();
-    let id = store.enqueue(vec![spec("s")], NOW).unwrap().remove(0);
-    let old = store.claim(1, None, &config(), NOW).unwrap().remove(0);
-    store.finish(&old.fence, &failed(), NOW).unwrap();
-    store.retry(&id, NOW).unwrap();
-    let new = store.claim(1, None, &config(), NOW).unwrap().remove(0);
+pub(super) fn a_superseded_attempt_changes_nothing<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    let id = enqueue(queue.as_ref(), vec![spec("s")], NOW).unwrap().remove(0);
+    let old = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
+    queue.finish(&old.fence, &failed(), NOW).unwrap();
+    queue.retry(&id, NOW).unwrap();
+    let new = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
     assert_eq!((old.fence.attempt, new.fence.attempt), (1, 2));
-    let done = vec![Change::TaskDone { task: 0, commit: Some("c".into()) }];
-    let stale = store.record(&old.fence, &old.position, done, NOW);
-    assert!(matches!(stale, Err(StoreError::Superseded { .. })));
-    assert!(matches!(store.finish(&old.fence, &completed(), NOW), Err(StoreError::Superseded { .. })));
-    assert!(matches!(store.started(&old.fence, NOW), Err(StoreError::Superseded { .. })));
-    assert_eq!(one(&store, &id).status, SpecStatus::Running);
-    assert_eq!(one(&store, &id).tasks[0].commit, None);
+    let done = vec![RecordChange::TaskDone { task: 0, commit: Some("c".into()) }];
+    let stale = queue.record(&old.fence, &old.position, done, NOW);
+    assert!(matches!(stale, Err(QueueError::Superseded(_))));
+    assert!(matches!(queue.finish(&old.fence, &completed(), NOW), Err(QueueError::Superseded(_))));
+    assert!(matches!(queue.record_start(&old.fence, NOW), Err(QueueError::Superseded(_))));
+    assert_eq!(one(queue.as_ref(), &id).status, SpecStatus::Running);
+    assert_eq!(one(queue.as_ref(), &id).tasks[0].commit, None);
 }
 
-#[test]
-fn tries_are_recorded_with_what_they_cost_and_number_on_over_attempts() {
-    let (_dir, store) = store();
-    let id = store.enqueue(vec![spec("s")], NOW).unwrap().remove(0);
-    let claim = store.claim(1, None, &config(), NOW).unwrap().remove(0);
+pub(super) fn tries_are_recorded_with_their_usage_and_numbered_across_attempts<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    let id = enqueue(queue.as_ref(), vec![spec("s")], NOW).unwrap().remove(0);
+    let claim = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
     let usage = Usage { turns: 2, input_tokens: 30, output_tokens: 4, cost_usd: 0.25 };
     let report = AgentReport { session_id: Some("s-1".into()), usage, message: None };
-    let failure =
-        Failure { what: "verify command failed".into(), command: None, how: "exit code 1".into(), output: "".into() };
-    let began = |try_number| Change::TryBegan { task: 0, try_number };
-    let ended = |try_number, outcome| Change::TryEnded { task: 0, try_number, outcome, report: report.clone() };
+    let of = |number| Try { task: 0, number };
+    let began = |number| RecordChange::TryBegan { of: of(number) };
+    let ended = |number, outcome| RecordChange::TryEnded { of: of(number), outcome, report: report.clone() };
     let changes = vec![
         began(1),
         ended(1, TryOutcome::Succeeded),
-        Change::TryRejected { task: 0, try_number: 1, failure },
+        RecordChange::TryRejected { of: of(1), failure: failure() },
         began(2),
         ended(2, TryOutcome::TimedOut),
     ];
-    store.record(&claim.fence, &claim.position, changes, NOW).unwrap();
-    store.finish(&claim.fence, &failed(), NOW).unwrap();
-    let seen = one(&store, &id);
+    queue.record(&claim.fence, &claim.position, changes, NOW).unwrap();
+    queue.finish(&claim.fence, &failed(), NOW).unwrap();
+    let seen = one(queue.as_ref(), &id);
     let outcomes: Vec<_> = seen.tasks[0].history.iter().map(|t| t.outcome.clone().unwrap()).collect();
-    assert_eq!(outcomes, ["verify command failed: exit code 1", "timed out"]);
+    assert_eq!(outcomes, [failure().sentence(), "timed out".to_owned()]);
     assert_eq!(seen.usage, Usage { turns: 4, input_tokens: 60, output_tokens: 8, cost_usd: 0.5 });
     assert_eq!(seen.tasks[0].history[0].session_id.as_deref(), Some("s-1"));
-    store.retry(&id, NOW).unwrap();
-    assert_eq!(store.claim(1, None, &config(), NOW).unwrap()[0].tasks[0], (TaskStatus::Pending, 2));
+    queue.retry(&id, NOW).unwrap();
+    assert_eq!(queue.claim(1, None, &config(), NOW).unwrap()[0].tasks[0], (TaskStatus::Pending, 2));
 }
 
-#[test]
-fn a_stopped_spec_goes_on_with_its_attempt_and_where_it_was() {
-    let (_dir, store) = store();
-    store.enqueue(vec![spec("s")], NOW).unwrap();
-    let claim = store.claim(1, None, &config(), NOW).unwrap().remove(0);
-    let position = Position { step: Step::Act { task: 1, try_number: 2 }, commands: 4, ..claim.position.clone() };
+pub(super) fn a_spec_that_was_given_back_continues_its_attempt_at_its_position<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    enqueue(queue.as_ref(), vec![spec("s")], NOW).unwrap();
+    let claim = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
+    let stage = Stage::Command(CommandStage::Act(Try { task: 1, number: 2 }));
     let back = GiveBack {
-        position: position.resumed(),
+        position: claim.position.progress.clone().resume_at(stage),
         changes: vec![],
-        reason: Some("stopped".into()),
+        cause: Some(Cause::Stopped),
         not_before: Some(NOW.plus_millis(50)),
         setback: true,
     };
-    store.give_back(&claim.fence, back.clone(), NOW).unwrap();
-    assert_eq!(store.eligible(1, None).unwrap(), 0);
-    assert_eq!(store.promote(NOW).unwrap(), Some(NOW.plus_millis(50)));
-    assert_eq!(store.promote(NOW.plus_millis(50)).unwrap(), None);
-    let again = store.claim(1, None, &config(), NOW).unwrap().remove(0);
+    queue.give_back(&claim.fence, back.clone(), NOW).unwrap();
+    assert_eq!(queue.count_eligible(1, None).unwrap(), 0);
+    assert_eq!(queue.promote(NOW).unwrap(), Some(NOW.plus_millis(50)));
+    assert_eq!(queue.promote(NOW.plus_millis(50)).unwrap(), None);
+    let again = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
     assert_eq!((again.fence.attempt, again.setbacks), (1, 1));
     assert_eq!(again.position, back.position);
 }
 
-#[test]
-fn a_wish_to_cancel_outlives_a_give_back() {
-    let (_dir, store) = store();
-    let ids = store.enqueue(vec![spec("s")], NOW).unwrap();
-    let waits = store.enqueue(vec![Spec { after: ids.clone(), ..spec("waits") }], NOW).unwrap().remove(0);
-    let claim = store.claim(1, None, &config(), NOW).unwrap().remove(0);
-    assert_eq!(store.cancel(&ids[0], NOW).unwrap(), Canceled::Ending);
+pub(super) fn an_intent_to_cancel_survives_a_give_back<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    let ids = enqueue(queue.as_ref(), vec![spec("s")], NOW).unwrap();
+    let waits = enqueue(queue.as_ref(), vec![Spec { after: ids.clone(), ..spec("waits") }], NOW).unwrap().remove(0);
+    let claim = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
+    assert_eq!(queue.cancel(&ids[0], NOW).unwrap(), Canceled::Ending);
     let back = |position: &Position| GiveBack {
         position: position.clone(),
         changes: vec![],
-        reason: Some("could not be started".into()),
+        cause: Some(Cause::WorkerNotStarted { detail: "no process".into() }),
         not_before: Some(NOW.plus_millis(50)),
         setback: true,
     };
-    store.give_back(&claim.fence, back(&claim.position), NOW).unwrap();
-    let seen = one(&store, &ids[0]);
-    assert_eq!((seen.status, seen.reason.as_deref()), (SpecStatus::Canceled, Some("canceled by the user")));
-    assert_eq!(one(&store, &waits).status, SpecStatus::Failed);
-    assert_eq!(store.promote(NOW.plus_millis(50)).unwrap(), None);
-    store.retry(&ids[0], NOW).unwrap();
-    let again = store.claim(1, None, &config(), NOW).unwrap().remove(0);
+    queue.give_back(&claim.fence, back(&claim.position), NOW).unwrap();
+    let seen = one(queue.as_ref(), &ids[0]);
+    assert_eq!((seen.status, seen.cause), (SpecStatus::Canceled, Some(Cause::Canceled)));
+    assert_eq!(one(queue.as_ref(), &waits).status, SpecStatus::Failed);
+    assert_eq!(queue.promote(NOW.plus_millis(50)).unwrap(), None);
+    queue.retry(&ids[0], NOW).unwrap();
+    let again = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
     assert_eq!((again.fence.attempt, again.intent), (2, None));
 }
 
-#[test]
-fn a_spec_with_a_command_that_may_run_is_not_queued() {
-    let (_dir, store) = store();
-    store.enqueue(vec![spec("s")], NOW).unwrap();
-    let claim = store.claim(1, None, &config(), NOW).unwrap().remove(0);
-    let step = Step::Act { task: 0, try_number: 1 };
-    let position = Position { step, commands: 1, awaiting: true, ..claim.position.clone() };
-    store.record(&claim.fence, &position, vec![], NOW).unwrap();
-    let back = GiveBack { position, changes: vec![], reason: None, not_before: None, setback: true };
-    assert!(matches!(store.give_back(&claim.fence, back.clone(), NOW), Err(StoreError::Refused(_))));
-    assert_eq!(store.running().unwrap().len(), 1);
+pub(super) fn a_spec_with_a_command_that_may_run_cannot_be_given_back<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    enqueue(queue.as_ref(), vec![spec("s")], NOW).unwrap();
+    let claim = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
+    let position = at_command(&claim);
+    queue.record(&claim.fence, &position, vec![], NOW).unwrap();
+    let back = GiveBack { position, changes: vec![], cause: None, not_before: None, setback: true };
+    assert!(matches!(
+        queue.give_back(&claim.fence, back.clone(), NOW),
+        Err(QueueError::Refused(Refusal::CommandMayRun { .. }))
+    ));
+    assert_eq!(queue.running().unwrap().claimed.len(), 1);
     let back = GiveBack { position: back.position.clone().resumed(), ..back };
-    store.give_back(&claim.fence, back, NOW).unwrap();
-    assert_eq!(store.running().unwrap().len(), 0);
+    queue.give_back(&claim.fence, back, NOW).unwrap();
+    assert_eq!(queue.running().unwrap().claimed.len(), 0);
 }
 
-#[test]
-fn a_start_counts_from_when_it_was_made_and_not_from_its_claim() {
-    let (_dir, store) = store();
-    store.enqueue(vec![spec("1"), spec("2")], NOW).unwrap();
-    let claims = store.claim(2, None, &config(), NOW).unwrap();
+pub(super) fn a_start_counts_from_its_own_time_and_not_from_the_claim<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    enqueue(queue.as_ref(), vec![spec("1"), spec("2")], NOW).unwrap();
+    let claims = queue.claim(2, None, &config(), NOW).unwrap();
     let later = NOW.plus_millis(900);
-    store.started(&claims[0].fence, later).unwrap();
-    assert_eq!(store.starts_since(NOW.plus_millis(500)).unwrap(), [later]);
-    assert_eq!(store.starts_since(NOW).unwrap(), [later], "what was not started has not been");
-    let running = store.running().unwrap();
+    queue.record_start(&claims[0].fence, later).unwrap();
+    assert_eq!(queue.starts_since(NOW.plus_millis(500)).unwrap(), [later]);
+    assert_eq!(queue.starts_since(NOW).unwrap(), [later], "a claim without a start does not count");
+    let running = queue.running().unwrap().claimed;
     assert_eq!(running.iter().map(|claim| claim.started).collect::<Vec<_>>(), [true, false]);
 }
 
-#[test]
-fn a_superseded_attempt_notes_nothing() {
-    let (_dir, store) = store();
-    let id = store.enqueue(vec![spec("s")], NOW).unwrap().remove(0);
-    let claim = store.claim(1, None, &config(), NOW).unwrap().remove(0);
-    store.note(&claim.fence, vec!["refs/boi/kept/a".into()], Some(Place::At("/w".into()))).unwrap();
-    let seen = one(&store, &id);
+pub(super) fn a_superseded_attempt_records_no_kept_refs<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    let id = enqueue(queue.as_ref(), vec![spec("s")], NOW).unwrap().remove(0);
+    let claim = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
+    queue.record_kept(&claim.fence, vec!["refs/boi/kept/a".into()], Some(WorktreePlace::At("/w".into()))).unwrap();
+    let seen = one(queue.as_ref(), &id);
     assert_eq!((seen.kept.as_slice(), seen.worktree.as_deref()), (&["refs/boi/kept/a".to_owned()][..], Some("/w")));
-    store.finish(&claim.fence, &failed(), NOW).unwrap();
-    let stale = store.note(&claim.fence, vec!["refs/boi/kept/b".into()], Some(Place::Gone));
-    assert!(matches!(stale, Err(StoreError::Superseded { .. })));
-    assert_eq!(one(&store, &id).worktree.as_deref(), Some("/w"));
-    assert_eq!(one(&store, &id).kept.len(), 1);
+    queue.finish(&claim.fence, &failed(), NOW).unwrap();
+    let stale = queue.record_kept(&claim.fence, vec!["refs/boi/kept/b".into()], Some(WorktreePlace::Removed));
+    assert!(matches!(stale, Err(QueueError::Superseded(_))));
+    assert_eq!(one(queue.as_ref(), &id).worktree.as_deref(), Some("/w"));
+    assert_eq!(one(queue.as_ref(), &id).kept.len(), 1);
 }
 
-#[test]
-fn a_refusal_by_the_service_counts_setbacks_in_a_row() {
-    let (_dir, store) = store();
-    store.enqueue(vec![spec("s")], NOW).unwrap();
+pub(super) fn setbacks_in_a_row_are_counted<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    enqueue(queue.as_ref(), vec![spec("s")], NOW).unwrap();
     for expected in 0..3 {
-        let claim = store.claim(1, None, &config(), NOW).unwrap().remove(0);
+        let claim = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
         assert_eq!(claim.setbacks, expected);
         let outcome = TryOutcome::Throttled("429".into());
-        let changes = vec![Change::TryEnded { task: 0, try_number: 1, outcome, report: AgentReport::default() }];
-        let back = GiveBack { position: claim.position, changes, reason: None, not_before: None, setback: true };
-        store.give_back(&claim.fence, back, NOW).unwrap();
+        let of = Try { task: 0, number: 1 };
+        let changes = vec![RecordChange::TryEnded { of, outcome, report: AgentReport::default() }];
+        let back = GiveBack { position: claim.position, changes, cause: None, not_before: None, setback: true };
+        queue.give_back(&claim.fence, back, NOW).unwrap();
     }
 }
 
-#[test]
-fn a_cancel_ends_what_is_queued_at_once_and_is_a_wish_for_what_runs() {
-    let (_dir, store) = store();
-    let ids = store.enqueue(vec![spec("runs"), spec("waits")], NOW).unwrap();
-    let claim = store.claim(1, None, &config(), NOW).unwrap().remove(0);
-    assert_eq!(store.cancel(&ids[1], NOW).unwrap(), Canceled::Now);
-    assert_eq!(store.cancel(&ids[0], NOW).unwrap(), Canceled::Ending);
-    store.stop(&claim.fence).unwrap();
-    assert_eq!(store.running().unwrap()[0].intent, Some(Intent::Cancel), "a stop does not weaken a cancel");
-    store.finish(&claim.fence, &Ending::Canceled, NOW).unwrap();
-    assert_eq!(store.cancel(&ids[0], NOW).unwrap(), Canceled::EndedBefore(SpecStatus::Canceled));
-    assert_eq!(store.counts().unwrap(), Counts { canceled: 2, ..Counts::default() });
+pub(super) fn a_cancel_ends_a_queued_spec_at_once_and_records_an_intent_for_a_running_one<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    let ids = enqueue(queue.as_ref(), vec![spec("runs"), spec("waits")], NOW).unwrap();
+    let claim = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
+    assert_eq!(queue.cancel(&ids[1], NOW).unwrap(), Canceled::Now);
+    assert_eq!(queue.cancel(&ids[0], NOW).unwrap(), Canceled::Ending);
+    queue.request_stop(&claim.fence).unwrap();
+    assert_eq!(queue.running().unwrap().claimed[0].intent, Some(Intent::Cancel), "a stop does not weaken a cancel");
+    queue.finish(&claim.fence, &Ending::Canceled, NOW).unwrap();
+    assert_eq!(queue.cancel(&ids[0], NOW).unwrap(), Canceled::EndedBefore(SpecStatus::Canceled));
+    assert_eq!(queue.counts().unwrap(), Counts { canceled: 2, ..Counts::default() });
 }
 
-#[test]
-fn a_scope_holds_its_specs_and_what_they_wait_for() {
-    let (_dir, store) = store();
-    let other = store.enqueue(vec![Spec { priority: 1, ..spec("other") }], NOW).unwrap().remove(0);
-    let first = store.enqueue(vec![spec("1")], NOW).unwrap().remove(0);
-    let second = store.enqueue(vec![Spec { after: vec![first.clone()], ..spec("2") }], NOW).unwrap();
-    assert_eq!(store.eligible(9, Some(&second)).unwrap(), 1);
-    let claimed = store.claim(9, Some(&second), &config(), NOW).unwrap();
+pub(super) fn a_scope_has_its_specs_and_those_they_wait_for<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    let other = enqueue(queue.as_ref(), vec![Spec { priority: 1, ..spec("other") }], NOW).unwrap().remove(0);
+    let first = enqueue(queue.as_ref(), vec![spec("1")], NOW).unwrap().remove(0);
+    let second = enqueue(queue.as_ref(), vec![Spec { after: vec![first.clone()], ..spec("2") }], NOW).unwrap();
+    assert_eq!(queue.count_eligible(9, Some(&second)).unwrap(), 1);
+    let claimed = queue.claim(9, Some(&second), &config(), NOW).unwrap();
     assert_eq!(claimed.iter().map(|claim| &claim.fence.spec).collect::<Vec<_>>(), [&first]);
-    assert_eq!(one(&store, &other).status, SpecStatus::Queued);
-    let mut scope = store.scope(&second).unwrap();
+    assert_eq!(one(queue.as_ref(), &other).status, SpecStatus::Queued);
+    let mut scope = queue.scope(&second).unwrap();
     scope.sort();
     let mut expected = vec![first, second[0].clone()];
     expected.sort();
     assert_eq!(scope, expected);
 }
 
-#[test]
-fn one_writer_at_a_time_and_readers_see_what_is_committed() {
-    let (dir, store) = store();
-    let path = dir.path().join("boi.db");
-    let second = SqliteStore::open(&path, Access::Write(std::time::Duration::ZERO));
-    assert!(matches!(second, Err(StoreError::InUse { .. })));
-    let reader = SqliteStore::open(&path, Access::Read).unwrap();
-    store.enqueue(vec![spec("s")], NOW).unwrap();
-    assert_eq!(reader.counts().unwrap().queued, 1);
-    assert!(reader.enqueue(vec![spec("s")], NOW).is_err());
-    assert!(matches!(SqliteStore::open(&dir.path().join("none.db"), Access::Read), Err(StoreError::Missing { .. })));
-}
-
-#[test]
-fn listings_are_bounded_and_page() {
-    let (_dir, store) = store();
-    store.enqueue((0..70).map(|n| spec(&format!("s{n}"))).collect(), NOW).unwrap();
-    let usual = store.specs(&Filter::default()).unwrap();
+pub(super) fn listings_are_bounded_and_paged<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    enqueue(queue.as_ref(), (0..70).map(|n| spec(&format!("s{n}"))).collect(), NOW).unwrap();
+    let usual = queue.list(&Filter::default()).unwrap();
     assert_eq!((usual.specs.len(), usual.more), (50, true));
     let page = Filter { status: Some(SpecStatus::Queued), limit: 40, offset: 40, ..Filter::default() };
-    let last = store.specs(&page).unwrap();
+    let last = queue.list(&page).unwrap();
     assert_eq!((last.specs.len(), last.more), (30, false));
     assert_eq!(last.specs[0].title, "s40");
 }
 
-#[test]
-fn a_listing_by_status_has_the_last_that_ended_first() {
-    let (_dir, store) = store();
-    let ids = store.enqueue((0..4).map(|n| spec(&format!("s{n}"))).collect(), NOW).unwrap();
-    for (claim, after) in store.claim(3, None, &config(), NOW).unwrap().iter().zip([0, 20, 10]) {
+pub(super) fn a_listing_by_status_has_the_latest_end_first<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    let ids = enqueue(queue.as_ref(), (0..4).map(|n| spec(&format!("s{n}"))).collect(), NOW).unwrap();
+    for (claim, after) in queue.claim(3, None, &config(), NOW).unwrap().iter().zip([0, 20, 10]) {
         let ending = if after == 20 { completed() } else { failed() };
-        store.finish(&claim.fence, &ending, NOW.plus_millis(after)).unwrap();
+        queue.finish(&claim.fence, &ending, NOW.plus_millis(after)).unwrap();
     }
     let titles = |status| {
-        let listing = store.specs(&Filter { status: Some(status), ..Filter::default() }).unwrap();
+        let listing = queue.list(&Filter { status: Some(status), ..Filter::default() }).unwrap();
         listing.specs.into_iter().map(|spec| spec.title).collect::<Vec<_>>()
     };
     assert_eq!(titles(SpecStatus::Failed), ["s2", "s0"]);
     assert_eq!(titles(SpecStatus::Completed), ["s1"]);
     assert_eq!(titles(SpecStatus::Queued), ["s3"]);
-    store.claim(1, None, &config(), NOW).unwrap();
+    queue.claim(1, None, &config(), NOW).unwrap();
     assert_eq!(titles(SpecStatus::Running), ["s3"]);
     assert_eq!(ids.len(), 4);
 }
+
+pub(super) fn a_spec_gets_no_id_that_is_taken<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    // All ids of four digits are taken but one: each new id is that one or longer.
+    let free: SpecId = "S0042".parse().unwrap();
+    let taken = (0..=0xFFFF).map(|n| SpecId::from_random(n, 4)).filter(|id| *id != free).collect();
+    let ids = queue.enqueue(vec![spec("a"), spec("b")], taken, NOW).unwrap();
+    assert!(ids.iter().all(|id| *id == free || id.as_str().len() > 5), "{ids:?}");
+}
+
+pub(super) fn a_cleanup_is_recorded_with_all_that_it_removed<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    let id = enqueue(queue.as_ref(), vec![spec("s")], NOW).unwrap().remove(0);
+    let claim = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
+    let mut position = claim.position.clone();
+    position.progress.head = Some("c1".into());
+    queue.record(&claim.fence, &position, vec![], NOW).unwrap();
+    queue.record_kept(&claim.fence, vec![], Some(WorktreePlace::At("/w".into()))).unwrap();
+    queue.finish(&claim.fence, &failed(), NOW).unwrap();
+    assert_eq!(one(queue.as_ref(), &id).branch, Some(id.branch()));
+    let kept = vec!["refs/boi/kept/a".to_owned()];
+    let cleaned = Cleaned { id: id.clone(), kept: kept.clone(), worktree: true, branch: true };
+    queue.record_cleaned(&cleaned).unwrap();
+    let seen = one(queue.as_ref(), &id);
+    assert_eq!((seen.worktree, seen.branch, seen.kept), (None, None, kept));
+}
+
+pub(super) fn commands_are_listed_with_their_stages<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    let id = enqueue(queue.as_ref(), vec![spec("s")], NOW).unwrap().remove(0);
+    let claim = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
+    let position = at_command(&claim);
+    for _ in 0..2 {
+        queue.record(&claim.fence, &position, vec![], NOW).unwrap();
+    }
+    let stage = Some(Stage::Command(CommandStage::Act(Try { task: 0, number: 1 })));
+    assert_eq!(queue.commands(&id).unwrap(), [CommandRow { attempt: 1, number: 1, stage }]);
+    assert_eq!(queue.running().unwrap().claimed[0].position, position);
+}
+
+pub(super) fn the_owner_of_a_claim_holds_the_lease<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    enqueue(queue.as_ref(), vec![spec("s")], NOW).unwrap();
+    let claim = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
+    assert_eq!(queue.renew_lease().unwrap().owner, claim.owner);
+    assert_eq!(queue.running().unwrap().claimed[0].owner, claim.owner);
+}
+
+pub(super) fn a_running_spec_that_cannot_be_read_is_quarantined_and_the_others_continue<F: Factory>() {
+    for record in [Record::Spec, Record::Config, Record::Position, Record::Task, Record::Intent, Record::Attempt] {
+        let (storage, queue) = F::queue();
+        let ids = enqueue(queue.as_ref(), vec![spec("damaged"), spec("whole"), spec("later")], NOW).unwrap();
+        let claims = queue.claim(2, None, &config(), NOW).unwrap();
+        let waits = Spec { after: vec![ids[0].clone()], ..spec("waits") };
+        let waits = enqueue(queue.as_ref(), vec![waits], NOW).unwrap().remove(0);
+        F::damage(&storage, &ids[0], record);
+        let running = queue.running().unwrap();
+        assert_eq!(running.claimed.iter().map(|claim| &claim.fence).collect::<Vec<_>>(), [&claims[1].fence]);
+        let [quarantined] = &running.quarantined[..] else { panic!("{record:?}: {running:?}") };
+        assert_eq!((&quarantined.fence, quarantined.running), (&claims[0].fence, true), "{record:?}");
+        assert!(!quarantined.detail.is_empty());
+        assert_eq!(queue.quarantined().unwrap(), running.quarantined);
+        assert_eq!(queue.list(&Filter { history: true, ..Filter::default() }).unwrap().specs.len(), 4, "{record:?}");
+        assert_eq!(queue.claim(9, None, &config(), NOW).unwrap()[0].fence.spec, ids[2], "{record:?}");
+        // The fence alone is enough to cancel it.
+        assert_eq!(queue.cancel(&ids[0], NOW).unwrap(), Canceled::Ending);
+        let running = queue.running().unwrap();
+        let intents = running.quarantined.iter().map(|found| (&found.fence, found.intent));
+        let intents = intents.chain(running.claimed.iter().map(|claim| (&claim.fence, claim.intent)));
+        let intent = intents.into_iter().find(|(fence, _)| *fence == &quarantined.fence).unwrap().1;
+        // Without the attempt's row the intent cannot be stored: the daemon gets the request itself and ends the spec.
+        assert_eq!(intent, (record != Record::Attempt).then_some(Intent::Cancel), "{record:?}");
+        queue.finish(&quarantined.fence, &Ending::Canceled, NOW).unwrap();
+        assert_eq!(one(queue.as_ref(), &ids[0]).status, SpecStatus::Canceled);
+        assert_eq!(one(queue.as_ref(), &waits).status, SpecStatus::Failed);
+        assert_eq!(queue.quarantined().unwrap(), []);
+    }
+}
+
+pub(super) fn a_queued_spec_that_cannot_be_read_is_not_claimed_and_can_be_canceled<F: Factory>() {
+    for record in [Record::Spec, Record::Task] {
+        let (storage, queue) = F::queue();
+        let ids = enqueue(queue.as_ref(), vec![spec("damaged"), spec("whole")], NOW).unwrap();
+        F::damage(&storage, &ids[0], record);
+        let claimed = queue.claim(2, None, &config(), NOW).unwrap();
+        assert_eq!(claimed.iter().map(|claim| &claim.fence.spec).collect::<Vec<_>>(), [&ids[1]], "{record:?}");
+        assert_eq!(queue.count_eligible(9, None).unwrap(), 0, "a quarantined spec is not eligible");
+        let [quarantined] = &queue.quarantined().unwrap()[..] else { panic!("{record:?}") };
+        assert_eq!((&quarantined.fence.spec, quarantined.running), (&ids[0], false));
+        let seen = one(queue.as_ref(), &ids[0]);
+        assert_eq!((seen.status, seen.attempt), (SpecStatus::Queued, 0), "no attempt has begun");
+        assert_eq!(seen.cause, Some(Cause::Quarantined { detail: quarantined.detail.clone() }));
+        assert_eq!(queue.cancel(&ids[0], NOW).unwrap(), Canceled::Now);
+        assert_eq!(queue.quarantined().unwrap(), []);
+    }
+}
+
+pub(super) fn a_spec_of_an_unknown_status_is_listed_and_canceled_as_a_running_one<F: Factory>() {
+    let (storage, queue) = F::queue();
+    let id = enqueue(queue.as_ref(), vec![spec("s")], NOW).unwrap().remove(0);
+    let claim = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
+    F::damage(&storage, &id, Record::Status);
+    let seen = one(queue.as_ref(), &id);
+    assert_eq!(seen.status, SpecStatus::Running);
+    assert!(matches!(seen.cause, Some(Cause::Quarantined { .. })));
+    assert!(matches!(queue.retry(&id, NOW), Err(QueueError::Unreadable { .. })));
+    let waits = Spec { after: vec![id.clone()], ..spec("waits") };
+    assert!(matches!(enqueue(queue.as_ref(), vec![waits], NOW), Err(QueueError::Unreadable { .. })));
+    assert_eq!(queue.cancel(&id, NOW).unwrap(), Canceled::Ending);
+    assert_eq!(queue.running().unwrap().claimed[0].intent, Some(Intent::Cancel));
+    queue.finish(&claim.fence, &Ending::Canceled, NOW).unwrap();
+    assert_eq!(one(queue.as_ref(), &id).status, SpecStatus::Canceled);
+}
+
+/// Runs the suite over a factory: one test for each function.
+macro_rules! conformance_suite {
+    ($factory:ty) => {
+        $crate::queue::conformance::conformance_suite! {
+            @tests $factory:
+            a_claim_takes_by_priority_then_by_arrival_and_never_twice,
+            all_specs_of_a_dispatch_are_queued_or_none,
+            a_spec_waits_for_its_dependencies_and_for_their_merges,
+            a_failure_fails_the_specs_that_wait_for_it_and_a_retry_queues_all_of_them_again,
+            a_retry_does_not_queue_a_spec_that_waits_for_another_failed_one,
+            a_superseded_attempt_changes_nothing,
+            tries_are_recorded_with_their_usage_and_numbered_across_attempts,
+            a_spec_that_was_given_back_continues_its_attempt_at_its_position,
+            an_intent_to_cancel_survives_a_give_back,
+            a_spec_with_a_command_that_may_run_cannot_be_given_back,
+            a_start_counts_from_its_own_time_and_not_from_the_claim,
+            a_superseded_attempt_records_no_kept_refs,
+            setbacks_in_a_row_are_counted,
+            a_cancel_ends_a_queued_spec_at_once_and_records_an_intent_for_a_running_one,
+            a_scope_has_its_specs_and_those_they_wait_for,
+            listings_are_bounded_and_paged,
+            a_listing_by_status_has_the_latest_end_first,
+            a_spec_gets_no_id_that_is_taken,
+            a_cleanup_is_recorded_with_all_that_it_removed,
+            commands_are_listed_with_their_stages,
+            the_owner_of_a_claim_holds_the_lease,
+            a_running_spec_that_cannot_be_read_is_quarantined_and_the_others_continue,
+            a_queued_spec_that_cannot_be_read_is_not_claimed_and_can_be_canceled,
+            a_spec_of_an_unknown_status_is_listed_and_canceled_as_a_running_one
+        }
+    };
+    (@tests $factory:ty: $($name:ident),+) => {
+        $(
+            #[test]
+            fn $name() {
+                $crate::queue::conformance::$name::<$factory>();
+            }
+        )+
+    };
+}
+pub(super) use conformance_suite;

@@ -1,383 +1,289 @@
-//! The queue: a dozen domain verbs, each one durable transaction.
+//! The durable queue of specs: dispatched, running and ended ones.
 //!
-//! Invariants:
-//! - What a verb returns from is on disk. A verb that fails has changed nothing.
-//! - A verb that carries a [`Fence`] changes nothing when that attempt is superseded, and says so.
-//! - Nothing outside this folder knows SQL.
+//! [`Queue`] is a trait of domain verbs; `sqlite` implements it for one machine. Its words:
+//!
+//! - **owner**: the machine that a claimed spec runs on. Only the owner's writes count.
+//! - **lease**: the right of a machine to own claims, until it is lost or expires.
+//! - **fence**: the attempt that a write belongs to. A write of a superseded attempt changes nothing.
+//!
+//! Invariants, which `conformance` tests for each implementation:
+//! - When a verb returns, its changes are durable. A verb that fails has changed nothing, unless its error is
+//!   [`QueueError::Unknown`].
+//! - A verb that takes a [`Fence`] changes nothing when that attempt is superseded, and returns
+//!   [`QueueError::Superseded`].
+//! - A record that cannot be read stops only its own spec, which is quarantined.
+//! - No verb runs git or starts a process.
+
+mod error;
+pub(crate) mod open;
+pub mod sqlite;
 
 #[cfg(test)]
 mod conformance;
-mod pending;
-mod sqlite;
 
-use std::path::PathBuf;
+use std::collections::HashSet;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::pending::Pending;
-#[cfg(test)]
-pub(crate) use self::sqlite::Occupied;
-pub use self::sqlite::{Access, SqliteStore};
+pub use self::error::{QueueError, Refusal};
 use crate::config::WorkerConfig;
-use crate::decide::step::Change;
-use crate::domain::attempt::{Ending, Intent, Position, SpecStatus, Step, TaskStatus};
+use crate::decide::step::RecordChange;
+use crate::domain::cause::Cause;
 use crate::domain::id::SpecId;
+use crate::domain::life::{Intent, SpecStatus, TaskStatus};
+use crate::domain::position::{Ending, Position, Stage};
 use crate::domain::spec::Spec;
 use crate::domain::time::Timestamp;
 use crate::domain::view::{Counts, SpecView};
 
-/// Which attempt a write belongs to.
+/// The attempt that a write belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Fence {
     /// The spec.
     pub spec: SpecId,
-    /// The attempt.
+    /// The number of the attempt.
     pub attempt: u32,
 }
 
-/// A claimed spec: everything that a worker is built from, at its first start and by a later daemon.
+/// A machine that drains the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner(pub String);
+
+/// The right of this machine to own the specs that it claims.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// This machine.
+    pub owner: Owner,
+    /// How long the lease lasts unless it is renewed; `None`: until the queue is closed.
+    pub expires_in: Option<Duration>,
+}
+
+/// A claimed spec: everything that its first worker, and the workers of later daemons, are built from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claimed {
-    /// Which attempt it is.
+    /// The spec and its current attempt.
     pub fence: Fence,
+    /// The machine that it runs on.
+    pub owner: Owner,
     /// The spec.
     pub spec: Spec,
-    /// The configuration it was claimed with.
+    /// The configuration that the attempt was claimed with.
     pub config: WorkerConfig,
-    /// Where it stands.
+    /// Where the attempt is.
     pub position: Position,
-    /// For each task: its status and how many tries were begun.
+    /// For each task: its status, and how many tries began.
     pub tasks: Vec<(TaskStatus, u32)>,
-    /// What an operator wants of it.
+    /// The user's request for the attempt, such as to cancel it.
     pub intent: Option<Intent>,
-    /// How often in a row it could not be started, or was refused by the model's service.
+    /// How many times in a row the spec could not be started, or was refused by the model's service.
     pub setbacks: u32,
-    /// Whether a worker was started since it was claimed.
+    /// Whether a worker was started since the claim.
     pub started: bool,
-    /// Where its working tree is, once it has one.
+    /// The path of its worktree, once it has one.
     pub worktree: Option<String>,
 }
 
-/// Where a spec's worktree is.
+/// A spec with a stored record that this version cannot read: damaged, or written by a newer version.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
-    /// There.
-    At(String),
-    /// Nowhere: it is gone.
-    Gone,
+pub struct Quarantined {
+    /// The spec and its current attempt.
+    pub fence: Fence,
+    /// Whether the spec is running: then it takes a slot, and a command of it may be alive.
+    pub running: bool,
+    /// The user's request for the attempt, such as to cancel it.
+    pub intent: Option<Intent>,
+    /// Which record, and why it cannot be read.
+    pub detail: String,
 }
 
-/// A claimed spec goes back to the queue.
+/// The running specs of this machine.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RunningSpecs {
+    /// The specs that a worker can be built from.
+    pub claimed: Vec<Claimed>,
+    /// The specs with a record that cannot be read.
+    pub quarantined: Vec<Quarantined>,
+}
+
+/// A change of the recorded path of a spec's worktree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorktreePlace {
+    /// The worktree is at this path.
+    At(String),
+    /// The worktree was removed.
+    Removed,
+}
+
+/// How a claimed spec goes back to the queue.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GiveBack {
-    /// Where it goes on.
+    /// The position at which the attempt continues.
     pub position: Position,
-    /// What goes with it.
-    pub changes: Vec<Change>,
-    /// Why, in words; `None`: no particular reason.
-    pub reason: Option<String>,
-    /// When it is eligible again; `None`: at once.
+    /// The changes to record with it.
+    pub changes: Vec<RecordChange>,
+    /// Why the spec goes back; `None`: no particular cause.
+    pub cause: Option<Cause>,
+    /// When the spec is eligible again; `None`: at once.
     pub not_before: Option<Timestamp>,
-    /// Whether it counts as one more setback in a row.
+    /// Whether this counts as one more setback in a row.
     pub setback: bool,
 }
 
-/// A command that began, and where its attempt stood.
+/// A command that was recorded as begun.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CommandRow {
-    /// The attempt.
+    /// The attempt that it belongs to.
     pub attempt: u32,
     /// Its number in the attempt.
     pub number: u32,
-    /// The step that it belongs to.
-    pub step: Step,
+    /// What the command was for; `None`: this version cannot read the record.
+    pub stage: Option<Stage>,
 }
 
-/// What became of a wish to end a spec.
+/// The effect of a request to cancel a spec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Canceled {
-    /// It was queued: it is canceled.
+    /// The spec was queued, and is canceled.
     Now,
-    /// It runs: its worker has to end first.
+    /// The spec is running. It is canceled as soon as its worker has ended it.
     Ending,
-    /// It had ended before.
+    /// The spec had already ended, with this status.
     EndedBefore(SpecStatus),
 }
 
-/// Which specs [`Store::specs`] lists.
+/// What a cleanup removed of an ended spec.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cleaned {
+    /// The spec.
+    pub id: SpecId,
+    /// Refs that keep work which no branch contains.
+    pub kept: Vec<String>,
+    /// Whether its worktree was removed.
+    pub worktree: bool,
+    /// Whether its branch was deleted.
+    pub branch: bool,
+}
+
+/// Which specs [`Queue::list`] returns.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Filter {
-    /// Only these; empty: any.
+    /// Only these specs; empty: any.
     pub ids: Vec<SpecId>,
-    /// Only with this status.
+    /// Only specs with this status.
     pub status: Option<SpecStatus>,
-    /// Every one, rather than all that waits or runs and the last of what ended.
+    /// All specs; otherwise the running and queued ones, and those that ended last.
     pub all: bool,
-    /// At most so many; 0: the usual number.
+    /// The most specs to list; 0: the default, 50.
     pub limit: u32,
-    /// How many to pass over first.
+    /// How many specs to skip.
     pub offset: u32,
-    /// With the history of each task's tries.
+    /// Whether to list the tries of each task.
     pub history: bool,
 }
 
-/// Specs, and whether there are more.
+/// The specs that a filter selects.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listing {
-    /// Running, then queued in the order of the queue, then ended, the last first.
+    /// Running specs, then queued ones in queue order, then ended ones, the latest first.
     pub specs: Vec<SpecView>,
-    /// Whether the listing was cut.
+    /// Whether there are more specs than are listed.
     pub more: bool,
 }
 
-/// Why the store did not do it.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The database could not be opened.
-    #[error("cannot open the queue {}: {source}", path.display())]
-    Open {
-        /// Its file.
-        path: PathBuf,
-        /// What SQLite or the file system says.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The database is damaged.
-    #[error("the queue {} is damaged ({reason}) and is left as it is: {advice}", path.display())]
-    Broken {
-        /// Its file.
-        path: PathBuf,
-        /// How it is known.
-        reason: String,
-        /// What to do.
-        advice: String,
-    },
-    /// The database is gone, and something shows that there was one.
-    #[error("the queue {} is gone, but there was one, as {signs} shows: {advice}", path.display())]
-    Lost {
-        /// Its file.
-        path: PathBuf,
-        /// What shows it.
-        signs: String,
-        /// What to do.
-        advice: String,
-    },
-    /// The database cannot be written.
-    #[error("the queue {} can only be read: make it and its folder writable (`chmod u+w`, or mount its disk for writing)", path.display())]
-    ReadOnly {
-        /// Its file.
-        path: PathBuf,
-    },
-    /// The database that was opened is not at its path any more.
-    #[error("the queue {} {how}", path.display())]
-    Away {
-        /// Its file.
-        path: PathBuf,
-        /// What became of it, and what to do.
-        how: &'static str,
-    },
-    /// The home of a running daemon is not its own any more.
-    #[error("{} is not this daemon's home any more: it was removed or replaced", home.display())]
-    Homeless {
-        /// The home.
-        home: PathBuf,
-    },
-    /// A verb has been under way for long: the disk blocks.
-    #[error(
-        "the daemon answers, but its queue has not answered for {seconds} s: {}; look at the disk that it is on: the daemon \
-         goes on by itself when that answers",
-        path.display()
-    )]
-    Silent {
-        /// The database's file.
-        path: PathBuf,
-        /// For so long.
-        seconds: u64,
-    },
-    /// Another process writes to the database.
-    #[error("the queue {} is in use by another boi process", path.display())]
-    InUse {
-        /// Its file.
-        path: PathBuf,
-    },
-    /// There is no database, and reading does not make one.
-    #[error("there is no queue at {} yet", path.display())]
-    Missing {
-        /// Its file.
-        path: PathBuf,
-    },
-    /// The database was written by a later boi.
-    #[error("the queue {} has schema version {found}, and this boi knows only {known}: use the newer boi", path.display())]
-    TooNew {
-        /// Its file.
-        path: PathBuf,
-        /// Its version.
-        found: i64,
-        /// The version of this program.
-        known: i64,
-    },
-    /// The database was written by an earlier boi.
-    #[error("the queue {} has schema version {found}, and this boi reads {known}", path.display())]
-    TooOld {
-        /// Its file.
-        path: PathBuf,
-        /// Its version.
-        found: i64,
-        /// The version of this program.
-        known: i64,
-    },
-    /// The attempt that wanted to write is not the current one.
-    #[error("attempt {} of {} is superseded", fence.attempt, fence.spec)]
-    Superseded {
-        /// Whose write it was.
-        fence: Fence,
-    },
-    /// There is no such spec.
-    #[error("there is no spec {0} in the queue")]
-    Unknown(SpecId),
-    /// The queue's rules are against it.
-    #[error("{0}")]
-    Refused(String),
-    /// SQLite failed.
-    #[error("the queue's database failed: {0}")]
-    Sql(#[from] rusqlite::Error),
-    /// A row does not hold what it should.
-    #[error("the queue's row of {what} is damaged: {source}")]
-    Damaged {
-        /// Which.
-        what: String,
-        /// How.
-        source: serde_json::Error,
-    },
-    /// The writer is gone.
-    #[error("the queue's writer has ended")]
-    Closed,
-    /// It is done, but the database cannot take it.
-    #[error("{what} ended, but it could not be recorded: {reason}; {advice}")]
-    Unrecorded {
-        /// Which specs, in words.
-        what: String,
-        /// Why.
-        reason: String,
-        /// What to do.
-        advice: String,
-    },
-}
+/// The queue. A call blocks until its changes are durable: async callers use a thread that may block.
+pub trait Queue: Send + Sync {
+    /// Renews the lease under which this machine owns its claims; fails when the lease is lost.
+    fn renew_lease(&self) -> Result<Lease, QueueError>;
 
-impl StoreError {
-    /// Whether the database failed, not the verb: it may be full, locked or broken.
-    pub fn is_of_database(&self) -> bool {
-        matches!(
-            self,
-            StoreError::Sql(_)
-                | StoreError::Closed
-                | StoreError::Open { .. }
-                | StoreError::Away { .. }
-                | StoreError::ReadOnly { .. }
-        )
-    }
+    /// Queues `specs`, all or none, and returns their ids in the same order. Ids in `taken` are not used, since
+    /// repositories have branches of these names.
+    fn enqueue(&self, specs: Vec<Spec>, taken: HashSet<SpecId>, now: Timestamp) -> Result<Vec<SpecId>, QueueError>;
 
-    /// A canceled spec's processes have ended, and the database cannot take it.
-    pub fn canceled_unrecorded(spec: &SpecId, reason: String) -> StoreError {
-        let advice = format!("run `boi cancel {spec}` again once there is room");
-        StoreError::Unrecorded { what: format!("{spec} has"), reason, advice }
-    }
-}
+    /// Counts the eligible specs, up to `limit`. `scope`: counts only these specs and those that they wait for.
+    fn count_eligible(&self, limit: u32, scope: Option<&[SpecId]>) -> Result<u32, QueueError>;
 
-/// The queue. Calls block until they are durable; async callers put them on a blocking thread.
-pub trait Store: Send + Sync {
-    /// Queues `specs`, all or none, and returns their ids in the same order.
-    fn enqueue(&self, specs: Vec<Spec>, now: Timestamp) -> Result<Vec<SpecId>, StoreError>;
-
-    /// How many specs could be claimed now, counted up to `limit`. `scope`: only these and what they wait for.
-    fn eligible(&self, limit: u32, scope: Option<&[SpecId]>) -> Result<u32, StoreError>;
-
-    /// Takes up to `count` specs out of the queue, in its order: each is running, with `config`, when this returns.
+    /// Claims up to `count` eligible specs, in queue order, in one transaction. When this returns, each of them is
+    /// running, with `config`, and this machine is its owner. A spec that cannot be read is quarantined and not
+    /// claimed.
     fn claim(
         &self,
         count: u32,
         scope: Option<&[SpecId]>,
         config: &WorkerConfig,
         now: Timestamp,
-    ) -> Result<Vec<Claimed>, StoreError>;
+    ) -> Result<Vec<Claimed>, QueueError>;
 
-    /// A worker of the attempt is started: what the pace counts, over a restart too.
-    fn started(&self, fence: &Fence, now: Timestamp) -> Result<(), StoreError>;
+    /// Records that a worker of the attempt is started. The pace counts recorded starts, also after the daemon
+    /// restarts.
+    fn record_start(&self, fence: &Fence, now: Timestamp) -> Result<(), QueueError>;
 
-    /// Moves an attempt on.
+    /// Moves an attempt to `position`, and makes the changes that belong to the move.
     fn record(
         &self,
         fence: &Fence,
         position: &Position,
-        changes: Vec<Change>,
+        changes: Vec<RecordChange>,
         now: Timestamp,
-    ) -> Result<(), StoreError>;
+    ) -> Result<(), QueueError>;
 
-    /// Puts a running spec back into the queue, to go on with the same attempt; one that is to be canceled ends instead.
-    /// Refused while a command of it is awaited: that may be alive, and only a running spec's is looked after.
-    fn give_back(&self, fence: &Fence, back: GiveBack, now: Timestamp) -> Result<(), StoreError>;
+    /// Puts a running spec back into the queue, to continue the same attempt. A spec with the intent to cancel is
+    /// canceled instead. Refused if `back` has a running command, since no daemon watches the commands of queued specs.
+    fn give_back(&self, fence: &Fence, back: GiveBack, now: Timestamp) -> Result<(), QueueError>;
 
-    /// Ends a spec, and the specs that wait for it if it did not complete. Returns those.
-    fn finish(&self, fence: &Fence, ending: &Ending, now: Timestamp) -> Result<Vec<SpecId>, StoreError>;
+    /// Ends a spec. If it did not complete, this fails the specs that wait for it, and returns them.
+    fn finish(&self, fence: &Fence, ending: &Ending, now: Timestamp) -> Result<Vec<SpecId>, QueueError>;
 
-    /// Commits the wish that a spec ends; one that is only queued is canceled at once.
-    fn cancel(&self, spec: &SpecId, now: Timestamp) -> Result<Canceled, StoreError>;
+    /// Cancels a queued spec; records the intent to cancel a running one.
+    fn cancel(&self, spec: &SpecId, now: Timestamp) -> Result<Canceled, QueueError>;
 
-    /// Commits the wish that a running attempt stops and goes on later.
-    fn stop(&self, fence: &Fence) -> Result<(), StoreError>;
+    /// Records the intent to stop a running attempt, which continues later.
+    fn request_stop(&self, fence: &Fence) -> Result<(), QueueError>;
 
-    /// Queues a failed, canceled or unmerged spec again, and those that failed because of it. Returns all of them.
-    fn retry(&self, spec: &SpecId, now: Timestamp) -> Result<Vec<SpecId>, StoreError>;
+    /// Queues a failed, canceled or unmerged spec again, and the specs that failed because of it. Returns all of them.
+    fn retry(&self, spec: &SpecId, now: Timestamp) -> Result<Vec<SpecId>, QueueError>;
 
-    /// Makes specs eligible whose time has come; returns when the next one's comes.
-    fn promote(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError>;
+    /// Makes specs eligible whose wait is over; returns when the next wait is over.
+    fn promote(&self, now: Timestamp) -> Result<Option<Timestamp>, QueueError>;
 
-    /// All running attempts.
-    fn running(&self) -> Result<Vec<Claimed>, StoreError>;
+    /// The running specs that this machine owns.
+    fn running(&self) -> Result<RunningSpecs, QueueError>;
 
-    /// `ids` and all they wait for, directly or not.
-    fn scope(&self, ids: &[SpecId]) -> Result<Vec<SpecId>, StoreError>;
+    /// All specs with a record that this version cannot read.
+    fn quarantined(&self) -> Result<Vec<Quarantined>, QueueError>;
 
-    /// When workers were started, since `since`.
-    fn starts_since(&self, since: Timestamp) -> Result<Vec<Timestamp>, StoreError>;
+    /// `ids` and all specs that they wait for, directly or not.
+    fn scope(&self, ids: &[SpecId]) -> Result<Vec<SpecId>, QueueError>;
+
+    /// When this machine started workers, from `since` on.
+    fn starts_since(&self, since: Timestamp) -> Result<Vec<Timestamp>, QueueError>;
 
     /// Whether claiming is paused.
-    fn paused(&self) -> Result<bool, StoreError>;
+    fn is_paused(&self) -> Result<bool, QueueError>;
 
     /// Pauses or resumes claiming.
-    fn set_paused(&self, paused: bool) -> Result<(), StoreError>;
+    fn set_paused(&self, paused: bool) -> Result<(), QueueError>;
 
-    /// Notes refs that hold work of an attempt which no branch holds, and where its worktree is, if that has changed.
-    fn note(&self, fence: &Fence, kept: Vec<String>, worktree: Option<Place>) -> Result<(), StoreError>;
+    /// Records refs that keep work of an attempt which no branch contains, and a change of its worktree's path.
+    fn record_kept(&self, fence: &Fence, kept: Vec<String>, place: Option<WorktreePlace>) -> Result<(), QueueError>;
 
-    /// Notes refs that hold work of an ended spec which no branch holds.
-    fn keep(&self, spec: &SpecId, refs: Vec<String>) -> Result<(), StoreError>;
+    /// Records what a cleanup removed of an ended spec.
+    fn record_cleaned(&self, cleaned: &Cleaned) -> Result<(), QueueError>;
 
-    /// Notes that an ended spec's worktree is at `path`, or (`None`) is gone.
-    fn set_worktree(&self, spec: &SpecId, path: Option<String>) -> Result<(), StoreError>;
-
-    /// Notes that a spec's branch was deleted.
-    fn forget_branch(&self, spec: &SpecId) -> Result<(), StoreError>;
-
-    /// The snapshot of a spec.
-    fn spec(&self, spec: &SpecId) -> Result<Spec, StoreError>;
+    /// The spec as it was dispatched.
+    fn spec(&self, spec: &SpecId) -> Result<Spec, QueueError>;
 
     /// The commands that began for a spec, oldest first.
-    fn commands(&self, spec: &SpecId) -> Result<Vec<CommandRow>, StoreError>;
+    fn commands(&self, spec: &SpecId) -> Result<Vec<CommandRow>, QueueError>;
 
     /// Lists specs.
-    fn specs(&self, filter: &Filter) -> Result<Listing, StoreError>;
+    fn list(&self, filter: &Filter) -> Result<Listing, QueueError>;
 
-    /// How many specs there are.
-    fn counts(&self) -> Result<Counts, StoreError>;
+    /// How many specs there are, by status.
+    fn counts(&self) -> Result<Counts, QueueError>;
 
-    /// Whether the queue is still where it was opened. Costs next to nothing.
-    fn look(&self) -> Result<(), StoreError>;
-
-    /// The verbs under way, of whoever says so.
-    fn pending(&self) -> &Pending;
-
-    /// Writes something that says nothing, to learn whether writing works.
-    fn probe(&self, now: Timestamp) -> Result<(), StoreError>;
+    /// Makes a dummy write, to test whether the queue takes writes.
+    fn probe_write(&self, now: Timestamp) -> Result<(), QueueError>;
 }

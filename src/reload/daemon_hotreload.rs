@@ -1,4 +1,4 @@
-//! What readings of the configuration come to, one after another, without threads and clocks.
+//! The verdicts on a sequence of file contents, without the reload thread and without timers.
 
 use std::cell::RefCell;
 use std::fs;
@@ -11,10 +11,10 @@ use arc_swap::ArcSwap;
 use tempfile::TempDir;
 
 use super::judge::Content;
-use super::{ConfigError, Judge, Outlets, boot};
+use super::{Callbacks, ConfigError, Judge, boot, validate};
 use crate::config::flags::Flags;
 use crate::config::keys::{KEYS, Value};
-use crate::config::{Config, HotConfig, Loaded, WorkerConfig};
+use crate::config::{Config, HotConfig, Loaded, Paths, WorkerConfig};
 use crate::domain::verdict::{ReloadOutcome, TakesEffect, Trigger, Verdict};
 use crate::domain::view::ConfigView;
 use crate::system::paths::Home;
@@ -24,7 +24,7 @@ struct Scene {
     views: Arc<Mutex<Vec<ConfigView>>>,
     filters: Arc<Mutex<Vec<String>>>,
     judge: Judge,
-    /// Goes last: the judge's thread writes into it to its end.
+    // Dropped last: the recorder writes into it until then.
     dir: TempDir,
 }
 
@@ -38,16 +38,16 @@ impl Scene {
     }
 
     fn over(dir: TempDir, home: &Home) -> Scene {
-        hear();
+        capture_logs();
         let booted = boot(home, &Flags::default()).unwrap();
         let hot = Arc::new(ArcSwap::from_pointee(HotConfig { generation: 1, config: booted.config.clone() }));
         let (views, filters) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
-        let outlets = Outlets {
-            tell: {
+        let callbacks = Callbacks {
+            publish: {
                 let views = Arc::clone(&views);
                 Box::new(move |view| views.lock().unwrap().push(view.clone()))
             },
-            set_log: {
+            set_log_filter: {
                 let filters = Arc::clone(&filters);
                 Box::new(move |filter| {
                     filters.lock().unwrap().push(filter.to_owned());
@@ -55,7 +55,7 @@ impl Scene {
                 })
             },
         };
-        let judge = Judge::new(home.clone(), &booted, Arc::clone(&hot), outlets);
+        let judge = Judge::new(home.clone(), &booted, Arc::clone(&hot), callbacks);
         Scene { hot, views, filters, judge, dir }
     }
 
@@ -82,13 +82,13 @@ impl Scene {
 }
 
 thread_local! {
-    /// What this thread has logged since `logged` began.
+    /// The log lines of this thread since `logged` began.
     static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-struct ThisThread;
+struct ThreadLog;
 
-impl Write for ThisThread {
+impl Write for ThreadLog {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         LOG.with_borrow_mut(|log| log.extend_from_slice(bytes));
         Ok(bytes.len())
@@ -98,17 +98,17 @@ impl Write for ThisThread {
     }
 }
 
-/// Lets each thread see what it logs. Before the first reading in any thread: `tracing` asks once per line of the
-/// source whether it is of interest, in the thread that comes there first, and one without a subscriber says no for all.
-fn hear() {
+/// Captures what each thread logs. Must be called before the first reload in any thread: `tracing` decides once for each
+/// log statement whether anything subscribes to it, in the thread that reaches it first.
+fn capture_logs() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let subscriber = tracing_subscriber::fmt().with_writer(|| ThisThread).with_ansi(false).finish();
+        let subscriber = tracing_subscriber::fmt().with_writer(|| ThreadLog).with_ansi(false).finish();
         tracing::subscriber::set_global_default(subscriber).unwrap();
     });
 }
 
-/// What is logged while `work` runs, in this thread.
+/// The log lines of this thread while `work` runs.
 fn logged(work: impl FnOnce()) -> String {
     LOG.take();
     work();
@@ -116,7 +116,7 @@ fn logged(work: impl FnOnce()) -> String {
 }
 
 #[test]
-fn only_hot_fields_change_and_a_frozen_one_is_pending() {
+fn hot_keys_change_and_a_frozen_key_is_pending_a_restart() {
     let mut scene = Scene::new("max_workers = 3\nretry_count = 2\n");
     let verdict = scene.saved("max_workers = 6\nretry_count = 9\nlog = \"debug\"\n");
     assert_eq!((verdict.outcome, verdict.generation, verdict.attempt), (ReloadOutcome::Applied, 2, 2));
@@ -131,7 +131,7 @@ fn only_hot_fields_change_and_a_frozen_one_is_pending() {
 
     let verdict = scene.saved("max_workers = 6\nretry_count = 2\nlog = \"debug\"\n");
     assert_eq!((verdict.outcome, verdict.generation), (ReloadOutcome::Unchanged, 2));
-    assert!(scene.view().pending_restart.is_empty(), "put back: no longer pending");
+    assert!(scene.view().pending_restart.is_empty(), "it has the value in force again");
 }
 
 #[test]
@@ -147,17 +147,17 @@ fn a_frozen_change_alone_is_pending_and_makes_no_generation() {
 }
 
 #[test]
-fn a_frozen_key_that_is_put_back_is_said_to_need_no_restart_once_to_each() {
+fn a_frozen_key_that_is_put_back_is_noted_once_in_the_log_and_once_after_a_request() {
     let mut scene = Scene::new("");
     scene.saved("max_output_mb = 1\nretry_count = 9\n");
-    let back = ["max_output_mb is 512 again, as in force: it needs no restart any more"];
+    let back = ["max_output_mb is 512 again, the value in force: it no longer needs a restart"];
     let log = logged(|| assert_eq!(scene.saved("retry_count = 9\n").notes, back));
     assert_eq!(log.matches(back[0]).count(), 1, "{log}");
     let mut again = || scene.judge(Content::Bytes(b"retry_count = 9\n".to_vec()), Trigger::Signal).notes;
-    let log = logged(|| assert_eq!(again(), back, "who asks is told, though the watch was first"));
+    let log = logged(|| assert_eq!(again(), back, "the request after the save reports it too"));
     assert!(!log.contains(back[0]), "{log}");
-    assert!(again().is_empty(), "and not again");
-    // Changed once more before anybody asked: there is nothing to tell.
+    assert!(again().is_empty(), "only once");
+    // The key was put back and changed again before the request.
     scene.saved("");
     scene.saved("retry_count = 8\n");
     assert!(scene.judge(Content::Bytes(b"retry_count = 8\n".to_vec()), Trigger::Signal).notes.is_empty());
@@ -178,7 +178,7 @@ fn a_bad_file_keeps_the_old_values_and_logs_the_error_once() {
 
     let log = logged(|| {
         let again = scene.judge(Content::Bytes(bad.into()), Trigger::Signal);
-        assert_eq!((again.outcome, again.attempt), (ReloadOutcome::Rejected, 3), "asked again, it is rejected again");
+        assert_eq!((again.outcome, again.attempt), (ReloadOutcome::Rejected, 3), "the same content is rejected again");
     });
     assert!(!log.contains("ERROR"), "{log}");
 
@@ -188,22 +188,89 @@ fn a_bad_file_keeps_the_old_values_and_logs_the_error_once() {
 }
 
 #[test]
-fn a_missing_file_at_sighup_gives_defaults_without_a_crash_and_alone_changes_nothing() {
+fn an_error_is_logged_again_when_another_verdict_came_between() {
     let mut scene = Scene::new("max_workers = 3\n");
-    let missing = scene.judge(Content::Held(ReloadOutcome::Missing), Trigger::File);
+    let log = logged(|| {
+        scene.saved("max_workers = x\n");
+        scene.judge(Content::NotRead(ReloadOutcome::Missing), Trigger::File);
+        scene.saved("max_workers = x\n");
+    });
+    assert_eq!(log.matches("ERROR").count(), 2, "{log}");
+    let log = logged(|| {
+        scene.judge(Content::Unreadable("cannot read it".to_owned()), Trigger::Poll);
+        scene.judge(Content::Unreadable("cannot read it".to_owned()), Trigger::Poll);
+    });
+    assert_eq!(log.matches("ERROR").count(), 1, "{log}");
+}
+
+#[test]
+fn warnings_and_pending_restarts_are_logged_once() {
+    let mut scene = Scene::new("claude_bin = \"/bin/sh\"\n");
+    let pending = logged(|| drop(scene.saved("claude_bin = \"/bin/sh\"\nretry_count = 9\n")));
+    let same = logged(|| drop(scene.saved("claude_bin = \"/bin/sh\"\nretry_count = 9\nmax_workers = 2\n")));
+    let words = "pending restart: retry_count: 3 -> 9";
+    assert!(pending.contains(words) && !same.contains(words), "{pending}\n{same}");
+
+    let mut scene = Scene::new("claude_bin = \"/nowhere\"\n");
+    let known = logged(|| drop(scene.saved("claude_bin = \"/nowhere\"\nmax_workers = 2\n")));
+    assert!(!known.contains("WARN"), "the boot logs it: {known}");
+
+    // Without a configuration in force, a missing program is always a warning.
+    let validate_alone =
+        |path: &Path, bytes: &[u8], _: Option<&Config>, flags: &Flags| validate(path, bytes, None, flags);
+    let scene = Scene::new("");
+    let mut scene = Scene { judge: scene.judge.with_validator(validate_alone), ..scene };
+    let new = logged(|| drop(scene.saved("claude_bin = \"/elsewhere\"\n")));
+    let same = logged(|| drop(scene.saved("claude_bin = \"/elsewhere\"\nmax_workers = 3\n")));
+    assert!(new.contains("`/elsewhere` does not exist") && !same.contains("WARN"), "{new}\n{same}");
+}
+
+#[test]
+fn a_waiting_or_missing_file_keeps_the_generation_and_says_what_to_do() {
+    let mut scene = Scene::new("max_workers = 3\n");
+    for (outcome, words) in [
+        (ReloadOutcome::Waiting, "keeps PATH open for writing"),
+        (ReloadOutcome::Missing, "PATH is missing or empty: the old configuration stays in force"),
+    ] {
+        let verdict = scene.judge(Content::NotRead(outcome), Trigger::File);
+        assert_eq!((verdict.outcome, verdict.generation, verdict.errors.len()), (outcome, 1, 1));
+        let path = scene.home().config_file().display().to_string();
+        assert!(verdict.errors[0].contains(&words.replace("PATH", &path)), "{:?}", verdict.errors);
+        assert!(verdict.errors[0].contains("boi daemon reload"), "{:?}", verdict.errors);
+    }
+}
+
+#[test]
+fn a_change_of_the_watch_is_published_once() {
+    use crate::domain::verdict::WatchMode::{Inotify, Poll};
+    let mut scene = Scene::new("");
+    for (mode, published) in [(Poll, 0), (Inotify, 1), (Inotify, 1), (Poll, 2)] {
+        scene.judge.set_watch_mode(mode);
+        assert_eq!(scene.views.lock().unwrap().len(), published, "{mode:?}");
+    }
+    assert_eq!(scene.view().watch, Poll);
+}
+
+#[test]
+fn a_missing_file_changes_nothing_and_means_defaults_after_a_request() {
+    let mut scene = Scene::new("max_workers = 3\n");
+    let missing = scene.judge(Content::NotRead(ReloadOutcome::Missing), Trigger::File);
     assert_eq!((missing.outcome, missing.generation), (ReloadOutcome::Missing, 1));
     assert_eq!(scene.config().max_workers, 3);
     let log = logged(|| {
-        scene.judge.asked();
+        scene.judge.count_request();
         let verdict = scene.judge(Content::Bytes(Vec::new()), Trigger::Signal);
         assert_eq!((verdict.outcome, verdict.answers), (ReloadOutcome::Applied, 1));
         let path = scene.home().config_file();
         assert_eq!(verdict.notes, [format!("{} is empty: the defaults are in force", path.display())]);
         fs::remove_file(&path).unwrap();
         let verdict = scene.judge(Content::Bytes(Vec::new()), Trigger::Signal);
-        assert_eq!(verdict.notes, [format!("no {}: the defaults are in force", path.display())]);
+        assert_eq!(verdict.notes, [format!("{} does not exist: the defaults are in force", path.display())]);
     });
-    assert!(log.contains("max_workers: 3 -> 5") && log.contains("config.toml: the defaults are in force"), "{log}");
+    assert!(
+        log.contains("max_workers: 3 -> 5") && log.contains("config.toml does not exist: the defaults are in force"),
+        "{log}"
+    );
     assert_eq!(scene.config().max_workers, Config::default().max_workers);
 }
 
@@ -218,7 +285,7 @@ fn unchanged_content_makes_no_generation() {
 }
 
 #[test]
-fn an_in_flight_worker_config_is_untouched() {
+fn a_running_worker_keeps_its_configuration() {
     let mut scene = Scene::new("claude_args = [\"--one\"]\n");
     let in_flight: WorkerConfig = scene.hot.load().worker_config();
     scene.saved("claude_args = [\"--two\"]\n");
@@ -230,7 +297,7 @@ fn an_in_flight_worker_config_is_untouched() {
 }
 
 #[test]
-fn a_program_that_is_not_there_refuses_only_a_change_to_it() {
+fn a_missing_program_rejects_only_its_own_change() {
     let mut scene = Scene::new("claude_bin = \"/nowhere/claude\"\n");
     assert_eq!(scene.judge.view().warnings.len(), 1);
     let other = scene.saved("claude_bin = \"/nowhere/claude\"\nmax_workers = 2\n");
@@ -243,23 +310,23 @@ fn a_program_that_is_not_there_refuses_only_a_change_to_it() {
 }
 
 #[test]
-fn a_validator_that_breaks_down_is_a_rejection() {
-    fn breaks(_: &Path, _: &[u8], _: Option<&Config>, _: &Flags) -> Result<(Loaded, Vec<String>), ConfigError> {
+fn a_panic_in_the_validator_is_a_rejection() {
+    fn panics(_: &Path, _: &[u8], _: Option<&Config>, _: &Flags) -> Result<(Loaded, Vec<String>), ConfigError> {
         panic!("a fault in the validator")
     }
     let scene = Scene::new("max_workers = 3\n");
-    let mut scene = Scene { judge: scene.judge.with_validator(breaks), ..scene };
+    let mut scene = Scene { judge: scene.judge.with_validator(panics), ..scene };
     let verdict = scene.saved("max_workers = 4\n");
     assert_eq!(verdict.outcome, ReloadOutcome::Rejected);
     assert_eq!(scene.config().max_workers, 3);
 }
 
 #[test]
-fn every_key_takes_effect_as_its_class_says() {
-    for key in KEYS {
+fn every_key_takes_effect_when_the_key_table_says() {
+    for key in KEYS.iter() {
         let mut scene = Scene::new("");
-        let value = match (key.default(), key.name) {
-            (_, "claude_bin") => Value::Text("/bin/sh".into()),
+        let value = match (key.default(), key.name.as_str()) {
+            (_, "claude_bin" | "agents.claude.program") => Value::Text("/bin/sh".into()),
             (_, "log") => Value::Text("warn".into()),
             (Value::Number(number), _) => Value::Number(if number > 100 { number - 1 } else { number + 1 }),
             (Value::Span(_), _) => Value::Span([1, 2]),
@@ -278,12 +345,12 @@ fn every_key_takes_effect_as_its_class_says() {
 }
 
 #[test]
-fn a_bad_file_at_boot_means_the_last_good_one_loudly_or_none_at_all() {
+fn an_invalid_file_at_boot_means_the_last_good_one_or_an_error() {
     let mut scene = Scene::new("max_workers = 3\n");
     scene.saved("max_workers = 8\n");
     let home = scene.home();
     let Scene { dir, judge, .. } = scene;
-    // What it keeps is on disk when it has gone.
+    // Waits until the records are on disk.
     drop(judge);
     fs::write(home.config_file(), "max_workers = \n").unwrap();
     let degraded = boot(&home, &Flags::default()).unwrap();
@@ -318,7 +385,7 @@ fn the_verdict_is_recorded() {
 }
 
 #[test]
-fn a_reading_loop_over_many_swaps_never_sees_a_mixed_snapshot() {
+fn a_reader_during_many_swaps_never_sees_a_mixed_snapshot() {
     let hot = Arc::new(ArcSwap::from_pointee(HotConfig { generation: 0, config: Config::default() }));
     hot.store(Arc::new(HotConfig { generation: 1, config: whole(1) }));
     let reader = {
@@ -330,7 +397,7 @@ fn a_reading_loop_over_many_swaps_never_sees_a_mixed_snapshot() {
                 let number = snapshot.config.max_workers;
                 assert_eq!(snapshot.generation, u64::from(number));
                 assert_eq!(snapshot.config, whole(number), "mixed");
-                assert!(number >= last, "an older one came back");
+                assert!(number >= last, "an older generation came back");
                 (last, loads) = (number, loads + 1);
             }
             loads
@@ -347,7 +414,7 @@ fn whole(number: u32) -> Config {
         max_workers: number,
         spawns_per_tick: number,
         tick_interval_ms: u64::from(number),
-        claude_args: vec![number.to_string()],
+        paths: Paths { db: Some(number.to_string().into()), ..Paths::default() },
         ..Config::default()
     }
 }

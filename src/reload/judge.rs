@@ -1,4 +1,5 @@
-//! What a reading of the file comes to: validated, compared with what is in force, swapped in, recorded, told.
+//! Judges the content of the file: validates it, compares it with the configuration in force, swaps the new one in, and
+//! makes and publishes the verdict.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -8,88 +9,92 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tracing::{debug, error, info, warn};
 
-use super::keep::Keeper;
-use super::{Booted, ConfigError, hash, hex, validate};
-use crate::config::changes::{self, Plan};
+use super::boot_config::BootConfig;
+use super::content_hash::ContentHash;
+use super::path_chain::FileState;
+use super::recorder::Recorder;
+use super::validate::{ConfigError, validate};
+use crate::config::changes::{self, ReloadPlan};
 use crate::config::flags::Flags;
 use crate::config::{Config, HotConfig, Loaded};
 use crate::domain::verdict::{Change, ReloadOutcome, Trigger, Verdict, WatchMode};
 use crate::domain::view::ConfigView;
-use crate::reload::file::Stamp;
-use crate::reload::settle::Hash;
 use crate::system::clock;
 use crate::system::paths::Home;
 
-/// Puts a log filter in force; `Err`: why it cannot be.
-type SetLog = dyn Fn(&str) -> Result<(), String> + Send;
+/// Puts a log filter in force. `Err`: why it cannot be.
+type SetLogFilter = dyn Fn(&str) -> Result<(), String> + Send;
 
-/// What a reading acts on, beside the configuration in force.
-pub struct Outlets {
-    /// Is told each verdict, right after the swap.
-    pub tell: Box<dyn Fn(&ConfigView) + Send>,
+/// What a reload calls, besides swapping the configuration.
+pub struct Callbacks {
+    /// Publishes the configuration's state, right after each verdict and each change of the watch.
+    pub publish: Box<dyn Fn(&ConfigView) + Send>,
     /// Puts another log filter in force.
-    pub set_log: Box<SetLog>,
+    pub set_log_filter: Box<SetLogFilter>,
 }
 
-/// Validates the bytes of a configuration; the last argument is what is in force.
+/// Validates the bytes of a configuration; see [`validate`].
 pub(super) type Validate = fn(&Path, &[u8], Option<&Config>, &Flags) -> Result<(Loaded, Vec<String>), ConfigError>;
 
-/// What a reading gave.
+/// What to judge.
 pub(super) enum Content {
-    /// The file's bytes; none: all defaults.
+    /// The file's bytes; empty: all defaults.
     Bytes(Vec<u8>),
-    /// It cannot be read: why.
+    /// The file cannot be read: why.
     Unreadable(String),
-    /// It does not count: why.
-    Held(ReloadOutcome),
+    /// The file is not read yet; the outcome is `waiting` or `missing`.
+    NotRead(ReloadOutcome),
 }
 
-/// Turns readings into verdicts, one after another.
+/// Makes one verdict after another.
 pub struct Judge {
     home: Home,
     hot: Arc<ArcSwap<HotConfig>>,
-    outlets: Outlets,
+    callbacks: Callbacks,
     validate: Validate,
     flags: Flags,
-    stamp: Stamp,
+    boot_state: FileState,
     view: ConfigView,
-    keeper: Keeper,
-    asked: u64,
-    in_force: Option<String>,
-    /// What waits for a restart.
+    recorder: Recorder,
+    /// How many reloads were requested (by SIGHUP).
+    requests: u64,
+    /// Hash of the file whose values are in force.
+    hash_in_force: Option<String>,
+    /// Keys that need a restart.
     pending: Vec<Change>,
-    /// What waited and is as in force again, since a SIGHUP was answered last: who asks then may not have seen it.
+    /// Keys that needed a restart, and no longer do since the last verdict on a SIGHUP. That one reports them, because
+    /// the user may not have seen the verdict before it.
     restored: Vec<Change>,
-    /// The last content that was rejected, so that it is complained about once.
-    rejected: Option<Hash>,
+    /// The content that was rejected last; its errors are logged once.
+    rejected: Option<ContentHash>,
 }
 
 impl Judge {
-    /// Begins with what the daemon booted with.
-    pub fn new(home: Home, booted: &Booted, hot: Arc<ArcSwap<HotConfig>>, outlets: Outlets) -> Judge {
+    /// Begins with the configuration that the daemon started with; `hot` holds its values.
+    pub fn new(home: Home, boot: &BootConfig, hot: Arc<ArcSwap<HotConfig>>, callbacks: Callbacks) -> Judge {
         let judge = Judge {
-            in_force: booted.verdict.hash_in_force.clone(),
-            stamp: booted.stamp.clone(),
-            view: booted.view(),
-            keeper: Keeper::new(&home),
+            hash_in_force: boot.verdict.hash_in_force.clone(),
+            boot_state: boot.state.clone(),
+            view: boot.view(),
+            recorder: Recorder::new(&home),
             home,
             hot,
-            outlets,
+            callbacks,
             validate,
-            flags: booted.flags.clone(),
-            asked: 0,
+            flags: boot.flags.clone(),
+            requests: 0,
             pending: Vec::new(),
             restored: Vec::new(),
             rejected: None,
         };
-        if let Some(bytes) = &booted.bytes {
-            judge.keeper.good(bytes);
+        if let Some(bytes) = &boot.bytes {
+            judge.recorder.record_last_good(bytes);
         }
-        judge.keeper.verdict(&booted.verdict);
+        judge.recorder.record_verdict(&boot.verdict);
         judge
     }
 
-    /// The same with another validator.
+    /// Replaces the validator.
     #[cfg(test)]
     pub(super) fn with_validator(self, validate: Validate) -> Judge {
         Judge { validate, ..self }
@@ -104,55 +109,48 @@ impl Judge {
         self.home.config_file()
     }
 
-    /// The state of the file at the boot's reading.
-    pub(super) fn stamp(&self) -> &Stamp {
-        &self.stamp
+    /// The state of the file when the boot read it.
+    pub(super) fn boot_state(&self) -> &FileState {
+        &self.boot_state
     }
 
-    /// A SIGHUP came.
-    pub(super) fn asked(&mut self) {
-        self.asked += 1;
+    /// Counts a requested reload; the next verdict answers it.
+    pub(super) fn count_request(&mut self) {
+        self.requests += 1;
     }
 
-    /// How changes are noticed from now on.
-    pub(super) fn watched(&mut self, mode: WatchMode) {
+    /// Publishes how changes are noticed from now on.
+    pub(super) fn set_watch_mode(&mut self, mode: WatchMode) {
         if self.view.watch != mode {
             self.view.watch = mode;
-            (self.outlets.tell)(&self.view);
+            (self.callbacks.publish)(&self.view);
         }
     }
 
-    /// Comes to a verdict. `took` says how long ago the first sign of the change was.
-    pub(super) fn judge(&mut self, content: Content, trigger: Trigger, took: impl Fn() -> Duration) {
+    /// Judges `content`. `since_first_event` returns the time since the first event of this reload.
+    pub(super) fn judge(&mut self, content: Content, trigger: Trigger, since_first_event: impl Fn() -> Duration) {
         let mut verdict = Verdict {
             attempt: self.view.verdict.as_ref().map_or(0, |last| last.attempt) + 1,
-            answers: self.asked,
+            answers: self.requests,
             trigger,
-            outcome: ReloadOutcome::Unchanged,
             at: clock::now(),
             generation: self.view.generation,
-            hash_on_disk: None,
-            hash_in_force: self.in_force.clone(),
-            changed: Vec::new(),
-            pending_restart: Vec::new(),
-            errors: Vec::new(),
-            report: None,
-            warnings: Vec::new(),
-            notes: Vec::new(),
-            micros: 0,
+            hash_in_force: self.hash_in_force.clone(),
+            ..Verdict::default()
         };
         match &content {
-            Content::Bytes(bytes) => self.read(bytes, &mut verdict),
+            Content::Bytes(bytes) => self.judge_bytes(bytes, &mut verdict),
             Content::Unreadable(why) => {
-                self.reject(&ConfigError::Unreadable { why: why.clone() }, hash(&[]), &mut verdict);
+                let error = ConfigError::Unreadable { why: why.clone() };
+                self.reject(&error, ContentHash::of(&[]), &mut verdict);
             }
-            Content::Held(outcome) => self.hold(*outcome, &mut verdict),
+            Content::NotRead(outcome) => self.wait(*outcome, &mut verdict),
         }
-        verdict.micros = u64::try_from(took().as_micros()).unwrap_or(u64::MAX);
+        verdict.micros = u64::try_from(since_first_event().as_micros()).unwrap_or(u64::MAX);
+        let is_good = matches!(verdict.outcome, ReloadOutcome::Applied | ReloadOutcome::Unchanged);
         self.view.generation = verdict.generation;
         self.view.outcome = verdict.outcome;
-        let good = matches!(verdict.outcome, ReloadOutcome::Applied | ReloadOutcome::Unchanged);
-        if good {
+        if is_good {
             self.view.degraded = false;
             self.view.pending_restart = verdict.pending_restart.iter().map(Change::to_string).collect();
             self.view.warnings.clone_from(&verdict.warnings);
@@ -161,153 +159,136 @@ impl Judge {
         if verdict.outcome == ReloadOutcome::Applied {
             self.view.last_applied = Some(verdict.clone());
         }
-        self.keeper.verdict(&verdict);
+        self.recorder.record_verdict(&verdict);
         self.view.verdict = Some(verdict);
-        (self.outlets.tell)(&self.view);
-        if let (true, Content::Bytes(bytes)) = (good, content) {
-            self.keeper.good(&bytes);
+        (self.callbacks.publish)(&self.view);
+        if let (true, Content::Bytes(bytes)) = (is_good, content) {
+            self.recorder.record_last_good(&bytes);
         }
     }
 
-    fn read(&mut self, bytes: &[u8], verdict: &mut Verdict) {
+    fn judge_bytes(&mut self, bytes: &[u8], verdict: &mut Verdict) {
         let before = self.hot.load_full();
         let path = self.path();
-        let on_disk = hash(bytes);
-        verdict.hash_on_disk = Some(hex(&on_disk));
-        // The validator takes whatever a user writes; should it break down, that is no reason to run without one.
+        let hash = ContentHash::of(bytes);
+        verdict.hash_on_disk = Some(hash.hex());
+        // The validator gets whatever a user writes. If it panics, the daemon must go on.
         let validated =
             catch_unwind(AssertUnwindSafe(|| (self.validate)(&path, bytes, Some(&before.config), &self.flags)))
                 .unwrap_or_else(|_| {
-                    let why = format!("the validator broke down on {}: please report this", path.display());
+                    let why = format!("the validator panicked on {}: please report this bug", path.display());
                     Err(ConfigError::Unreadable { why })
                 });
         let (loaded, warnings) = match validated {
             Ok(validated) => validated,
-            Err(refusal) => return self.reject(&refusal, on_disk, verdict),
+            Err(error) => return self.reject(&error, hash, verdict),
         };
         self.rejected = None;
-        let Plan { config, applied, pending_restart } = changes::plan(&before.config, &loaded.config);
-        for warning in warnings.iter().filter(|warning| !self.view.warnings.contains(warning)) {
-            warn!("configuration: {warning}");
-        }
-        for pending in
-            pending_restart.iter().filter(|pending| !self.view.pending_restart.contains(&pending.to_string()))
-        {
-            warn!("configuration: pending restart: {pending}");
-        }
-        self.in_force = Some(hex(&on_disk));
-        verdict.hash_in_force.clone_from(&self.in_force);
+        let ReloadPlan { config, applied, pending_restart } = changes::plan(&before.config, &loaded);
+        self.log_news(&warnings, &pending_restart);
+        self.hash_in_force = Some(hash.hex());
+        verdict.hash_in_force.clone_from(&self.hash_in_force);
         if bytes.is_empty() {
-            let note = self.defaults();
+            let note = self.defaults_note();
             info!(attempt = verdict.attempt, "configuration: {note}");
             verdict.notes.push(note);
         }
-        verdict.notes.extend(self.restore(&pending_restart, verdict.trigger));
+        verdict.notes.extend(self.update_pending(&pending_restart, verdict.trigger));
         (verdict.pending_restart, verdict.warnings) = (pending_restart, warnings);
         if applied.is_empty() {
             info!(generation = before.generation, attempt = verdict.attempt, "configuration unchanged");
         } else {
-            if config.log != before.config.log
-                && let Err(problem) = (self.outlets.set_log)(&config.log)
-            {
-                warn!(problem, "the log filter stays as it is");
-            }
-            verdict.generation = before.generation + 1;
-            verdict.outcome = ReloadOutcome::Applied;
-            self.hot.store(Arc::new(HotConfig { generation: verdict.generation, config }));
-            for change in &applied {
-                info!(
-                    generation = verdict.generation,
-                    attempt = verdict.attempt,
-                    "configuration: {change}, takes effect: {}",
-                    change.takes_effect
-                );
-            }
+            self.swap(&before, config, &applied, verdict);
             verdict.changed = applied;
         }
     }
 
-    /// What is said when there is nothing to read.
-    fn defaults(&self) -> String {
+    /// Logs the warnings and pending restarts that the last verdict did not have.
+    fn log_news(&self, warnings: &[String], pending_restart: &[Change]) {
+        for warning in warnings.iter().filter(|warning| !self.view.warnings.contains(warning)) {
+            warn!("configuration: {warning}");
+        }
+        let is_new = |change: &&Change| !self.view.pending_restart.contains(&change.to_string());
+        for change in pending_restart.iter().filter(is_new) {
+            warn!("configuration: pending restart: {change}");
+        }
+    }
+
+    /// Puts `config` in force as the next generation.
+    fn swap(&self, before: &HotConfig, config: Config, applied: &[Change], verdict: &mut Verdict) {
+        if config.log != before.config.log
+            && let Err(problem) = (self.callbacks.set_log_filter)(&config.log)
+        {
+            warn!(problem, "cannot change the log filter: the old one stays in force");
+        }
+        let generation = before.generation + 1;
+        (verdict.generation, verdict.outcome) = (generation, ReloadOutcome::Applied);
+        self.hot.store(Arc::new(HotConfig { generation, config }));
+        for change in applied {
+            let (attempt, when) = (verdict.attempt, change.takes_effect);
+            info!(generation, attempt, "configuration: {change}, takes effect: {when}");
+        }
+    }
+
+    /// The note that all defaults are in force, because the file is missing or empty.
+    fn defaults_note(&self) -> String {
         let path = self.path();
         let why = match path.exists() {
             true => format!("{} is empty", path.display()),
-            false => format!("no {}", path.display()),
+            false => format!("{} does not exist", path.display()),
         };
-        let but = if self.flags.shown().is_empty() { "" } else { ", but for what the daemon's command line sets" };
-        format!("{why}: the defaults are in force{but}")
+        let except = if self.flags.shown().is_empty() { "" } else { ", except for values of the command line" };
+        format!("{why}: the defaults are in force{except}")
     }
 
-    /// Takes down what waits for a restart now; returns what is to be said of what does not wait any more.
-    fn restore(&mut self, pending: &[Change], trigger: Trigger) -> Vec<String> {
-        let waits = |change: &Change| pending.iter().any(|pending| pending.key == change.key);
-        let in_words = |change: &Change| {
+    /// Remembers the keys that need a restart now. Returns a note for each key that no longer does.
+    fn update_pending(&mut self, pending: &[Change], trigger: Trigger) -> Vec<String> {
+        let is_pending = |change: &Change| pending.iter().any(|pending| pending.key == change.key);
+        let note = |change: &Change| {
             let Change { key, old, .. } = change;
-            format!("{key} is {old} again, as in force: it needs no restart any more")
+            format!("{key} is {old} again, the value in force: it no longer needs a restart")
         };
         let before = std::mem::replace(&mut self.pending, pending.to_vec());
-        let now: Vec<Change> = before.into_iter().filter(|change| !waits(change)).collect();
-        for change in &now {
-            info!("configuration: {}", in_words(change));
+        let restored: Vec<Change> = before.into_iter().filter(|change| !is_pending(change)).collect();
+        for change in &restored {
+            info!("configuration: {}", note(change));
         }
-        self.restored.retain(|change| !waits(change) && now.iter().all(|now| now.key != change.key));
-        self.restored.extend(now.iter().cloned());
+        self.restored.retain(|change| !is_pending(change) && restored.iter().all(|newer| newer.key != change.key));
+        self.restored.extend(restored.iter().cloned());
         match trigger {
-            Trigger::Signal => self.restored.drain(..).map(|change| in_words(&change)).collect(),
-            _ => now.iter().map(in_words).collect(),
+            Trigger::Signal => self.restored.drain(..).map(|change| note(&change)).collect(),
+            _ => restored.iter().map(note).collect(),
         }
     }
 
-    fn reject(&mut self, refusal: &ConfigError, content: Hash, verdict: &mut Verdict) {
+    fn reject(&mut self, why: &ConfigError, content: ContentHash, verdict: &mut Verdict) {
         verdict.outcome = ReloadOutcome::Rejected;
-        verdict.errors = refusal.each();
-        verdict.report = Some(refusal.to_string());
-        let again = self.rejected.replace(content) == Some(content) && verdict.errors == self.view.errors;
-        if again {
-            debug!(attempt = verdict.attempt, "configuration rejected as before");
+        verdict.errors = why.lines();
+        verdict.report = Some(why.to_string());
+        let was_logged = self.rejected.replace(content) == Some(content) && verdict.errors == self.view.errors;
+        if was_logged {
+            debug!(attempt = verdict.attempt, "configuration rejected for the same errors as before");
         } else {
             let generation = verdict.generation;
-            error!("configuration rejected; generation {generation} stays in force:\n{refusal}");
+            error!("configuration rejected; generation {generation} stays in force:\n{why}");
         }
     }
 
-    fn hold(&mut self, outcome: ReloadOutcome, verdict: &mut Verdict) {
+    fn wait(&mut self, outcome: ReloadOutcome, verdict: &mut Verdict) {
         verdict.outcome = outcome;
         let path = self.path();
+        let path = path.display();
         let why = match outcome {
             ReloadOutcome::Waiting => format!(
-                "{} is being written, and its writer does not close it: boi waits for that; another SIGHUP reads it as it is",
-                path.display()
+                "a program keeps {path} open for writing: boi reads the file when the program closes it, or at once after \
+                 another `boi daemon reload` (SIGHUP)"
             ),
             _ => format!(
-                "{} is missing or empty: what was in force stays; SIGHUP (`boi daemon reload`) puts the defaults in force",
-                path.display()
+                "{path} is missing or empty: the old configuration stays in force; `boi daemon reload` (SIGHUP) puts the \
+                 defaults in force"
             ),
         };
         warn!(attempt = verdict.attempt, "configuration: {why}");
         verdict.errors = vec![why];
-    }
-}
-
-impl Booted {
-    /// What is valid and still will not work.
-    pub fn warnings(&self) -> &[String] {
-        &self.verdict.warnings
-    }
-
-    /// The view of what the daemon started with.
-    pub fn view(&self) -> ConfigView {
-        ConfigView {
-            generation: 1,
-            outcome: self.verdict.outcome,
-            watch: WatchMode::Poll,
-            pending_restart: Vec::new(),
-            errors: self.verdict.errors.clone(),
-            warnings: self.verdict.warnings.clone(),
-            flags: self.flags.shown(),
-            degraded: self.degraded.is_some(),
-            verdict: Some(self.verdict.clone()),
-            last_applied: Some(self.verdict.clone()),
-        }
     }
 }

@@ -1,39 +1,40 @@
-//! The service manager: the unit that starts the daemon, and the notifications (`sd_notify`) that the daemon sends.
-//! Without a manager that listens, nothing is sent.
+//! The service manager (systemd or launchd): the unit that starts the daemon, the manager's command-line tools, and the
+//! notifications (`sd_notify`) that the daemon sends to it. Without a manager that listens, nothing is sent.
 
 use sd_notify::NotifyState;
 use tracing::debug;
 
-use crate::process::tool;
 use crate::system::paths;
 
-pub mod unit;
+pub(crate) mod manager;
+pub(crate) mod unit;
+pub(crate) mod user_service;
 
-/// The daemon serves.
-pub fn ready(status: &str) {
-    tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+/// Reports that the daemon answers requests. The manager shows `status`.
+pub(crate) fn ready(status: &str) {
+    notify(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// The configuration is being read because somebody asked. [`ready`] must follow.
-pub fn reloading() {
+/// Reports that a requested reload of the configuration has begun. [`ready`] must follow.
+pub(crate) fn reloading() {
     match NotifyState::monotonic_usec_now() {
-        Ok(now) => tell(&[NotifyState::Reloading, now]),
-        Err(error) => debug!(%error, "there is no monotonic clock to tell the service manager"),
+        Ok(now) => notify(&[NotifyState::Reloading, now]),
+        Err(error) => debug!(%error, "cannot report the reload to the service manager: no monotonic clock"),
     }
 }
 
-/// The daemon ends.
-pub fn stopping() {
-    tell(&[NotifyState::Stopping]);
+/// Reports that the daemon is stopping.
+pub(crate) fn stopping() {
+    notify(&[NotifyState::Stopping]);
 }
 
-/// Whether the manager that started this process ends itself, and soon kills what it runs. It may take a moment to answer.
-pub fn manager_ends() -> bool {
-    paths::variable("NOTIFY_SOCKET").is_some() && tool::manager_ends()
+/// Whether the manager that started this process is stopping, and will kill what it runs. Blocks while the manager answers.
+pub(crate) fn manager_is_stopping() -> bool {
+    paths::variable("NOTIFY_SOCKET").is_some() && manager::is_stopping()
 }
 
-fn tell(states: &[NotifyState<'_>]) {
+fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        debug!(%error, "the service manager does not listen");
+        debug!(%error, "cannot notify the service manager");
     }
 }

@@ -1,41 +1,41 @@
-//! The texts by which a service manager runs the daemon. Its workers are not the manager's to kill: they outlive the
-//! daemon, and the next one takes them over.
+//! The files that make a service manager run the daemon: a systemd unit and a launchd agent. They keep the manager from
+//! killing supervisors, which outlive the daemon and are adopted by the next one.
 
 use std::path::Path;
 
 use crate::process::cgroup;
 
-/// What the texts are made from.
+/// The values in a unit file.
 #[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
+pub(crate) struct UnitValues<'a> {
     /// This program.
-    pub program: &'a Path,
+    pub(crate) program: &'a Path,
     /// boi's home.
-    pub home: &'a Path,
+    pub(crate) home: &'a Path,
     /// The user's PATH, on which agents are found.
-    pub path: &'a str,
-    /// The agent's program, where the environment names one.
-    pub claude: Option<&'a str>,
-    /// The version of systemd, where it is known.
-    pub systemd: Option<u32>,
+    pub(crate) path: &'a str,
+    /// The value of `CLAUDE_BIN`, if it is set.
+    pub(crate) claude: Option<&'a str>,
+    /// The version of systemd, if it is known.
+    pub(crate) systemd: Option<u32>,
 }
 
-/// From this version on, systemd waits for the end of a reload.
+/// The first version of systemd with `Type=notify-reload`, which waits for the end of a reload.
 const NOTIFY_RELOAD: u32 = 253;
-/// From this version on, systemd can wait longer from one restart to the next.
+/// The first version of systemd with `RestartSteps`, which lengthens the pause between restarts.
 const RESTART_STEPS: u32 = 254;
 
-/// A systemd user unit.
-pub fn systemd(facts: &Facts<'_>) -> String {
-    let reloads = facts.systemd.is_none_or(|version| version >= NOTIFY_RELOAD);
-    let is_slowed = facts.systemd.is_none_or(|version| version >= RESTART_STEPS);
-    let steps = if is_slowed { "RestartSteps=10\nRestartMaxDelaySec=10\n" } else { "" };
+/// The text of a systemd user unit.
+pub(crate) fn systemd(values: &UnitValues<'_>) -> String {
+    let reloads = values.systemd.is_none_or(|version| version >= NOTIFY_RELOAD);
+    let has_steps = values.systemd.is_none_or(|version| version >= RESTART_STEPS);
+    let steps = if has_steps { "RestartSteps=10\nRestartMaxDelaySec=10\n" } else { "" };
     let kind = if reloads { "notify-reload" } else { "notify\nExecReload=/bin/kill -HUP $MAINPID" };
     format!(
         "[Unit]
 Description=boi: runs fleets of coding agents
 Documentation=man:systemd.service(5)
-# What ends it may pass, such as a full disk: it is started again for as long as it takes.
+# Restart without a limit: a cause such as a full disk may pass.
 StartLimitIntervalSec=0
 
 [Service]
@@ -43,33 +43,33 @@ Type={kind}
 ExecStart={program} daemon run --background
 {home}
 Environment={path}
-{claude}# SIGTERM leaves workers running; the next daemon takes them over.
+{claude}# SIGTERM leaves the running commands alive; the next daemon adopts them.
 KillMode=process
 SendSIGKILL=no
-# Each command has a cgroup of its own below the daemon's.
+# boi makes a cgroup for each command below the daemon's.
 Delegate=yes
 Environment={delegated}=%n
 OOMPolicy=continue
 Restart=on-failure
 RestartSec=1
-{steps}# A configuration that is bad at the start does not get better by trying again.
+{steps}# Exit code 78 means a bad configuration, which a restart does not correct.
 RestartPreventExitStatus=78
 
 [Install]
 WantedBy=default.target
 ",
         delegated = cgroup::DELEGATED,
-        program = word(&facts.program.display().to_string()),
-        home = environment_of_home(facts.home),
-        path = word(&format!("PATH={}", facts.path)),
-        claude = facts.claude.map_or_else(String::new, |program| {
-            format!("Environment={}\n", word(&format!("CLAUDE_BIN={program}")))
+        program = quote(&values.program.display().to_string()),
+        home = environment_of_home(values.home),
+        path = quote(&format!("PATH={}", values.path)),
+        claude = values.claude.map_or_else(String::new, |program| {
+            format!("Environment={}\n", quote(&format!("CLAUDE_BIN={program}")))
         }),
     )
 }
 
-/// A launchd agent.
-pub fn launchd(facts: &Facts<'_>) -> String {
+/// The text of a launchd agent.
+pub(crate) fn launchd(values: &UnitValues<'_>) -> String {
     format!(
         r#"<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
@@ -91,48 +91,48 @@ pub fn launchd(facts: &Facts<'_>) -> String {
 </dict>
 </plist>
 "#,
-        program = xml(&facts.program.display().to_string()),
-        home = launchd_home(facts.home),
-        path = xml(facts.path),
-        claude = facts.claude.map_or_else(String::new, |program| {
-            format!("\n        <key>CLAUDE_BIN</key><string>{}</string>", xml(program))
+        program = escape_xml(&values.program.display().to_string()),
+        home = launchd_home(values.home),
+        path = escape_xml(values.path),
+        claude = values.claude.map_or_else(String::new, |program| {
+            format!("\n        <key>CLAUDE_BIN</key><string>{}</string>", escape_xml(program))
         }),
     )
 }
 
-/// Whether the text of a unit, or of a launchd agent, runs the daemon of `home`.
-pub fn serves(text: &str, home: &Path) -> bool {
+/// Whether a unit or launchd agent with this text runs the daemon of `home`.
+pub(crate) fn serves(text: &str, home: &Path) -> bool {
     let lines = [environment_of_home(home), launchd_home(home)];
     text.lines().any(|found| lines.iter().any(|line| line == found.trim()))
 }
 
-/// Whether it runs the daemon of another home.
-pub fn serves_another(text: &str, home: &Path) -> bool {
+/// Whether a unit or launchd agent with this text runs the daemon of another home.
+pub(crate) fn serves_another(text: &str, home: &Path) -> bool {
     let names_one = text.contains("BOI_HOME=") || text.contains("<key>BOI_HOME</key>");
     names_one && !serves(text, home)
 }
 
-/// Whether systemd would execute a program at `path`; it refuses some characters, however they are written.
-pub fn is_executable_by_systemd(path: &Path) -> bool {
+/// Whether systemd can execute a program at `path`. It refuses some characters even if they are quoted.
+pub(crate) fn is_executable_by_systemd(path: &Path) -> bool {
     let refused = |c: char| c.is_control() || matches!(c, '"' | '\'' | '\\');
     path.to_str().is_some_and(|path| !path.contains(refused))
 }
 
 fn environment_of_home(home: &Path) -> String {
-    format!("Environment={}", word(&format!("BOI_HOME={}", home.display())))
+    format!("Environment={}", quote(&format!("BOI_HOME={}", home.display())))
 }
 
 fn launchd_home(home: &Path) -> String {
-    format!("<key>BOI_HOME</key><string>{}</string>", xml(&home.display().to_string()))
+    format!("<key>BOI_HOME</key><string>{}</string>", escape_xml(&home.display().to_string()))
 }
 
-/// One word of a unit file: quoted, with what systemd would expand made plain. A `$` is plain, in the path of a program
-/// and in the environment.
-fn word(text: &str) -> String {
+/// Quotes one word of a unit file and escapes what systemd would expand. A `$` needs no escape in the path of a program or
+/// in `Environment=`.
+fn quote(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%"))
 }
 
-fn xml(text: &str) -> String {
+fn escape_xml(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
@@ -140,8 +140,8 @@ fn xml(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn facts(systemd: Option<u32>) -> Facts<'static> {
-        Facts {
+    fn values(systemd: Option<u32>) -> UnitValues<'static> {
+        UnitValues {
             program: Path::new("/home/me/my bin/boi"),
             home: Path::new("/home/me/100%$1/.boi"),
             path: "/usr/bin:/home/me/\"x\"&",
@@ -151,8 +151,8 @@ mod tests {
     }
 
     #[test]
-    fn workers_are_not_the_managers_to_kill() {
-        let text = systemd(&facts(Some(255)));
+    fn a_unit_keeps_supervisors_alive_and_passes_the_environment_on() {
+        let text = systemd(&values(Some(255)));
         for line in [
             "Type=notify-reload",
             "KillMode=process",
@@ -167,20 +167,20 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is missing:\n{text}");
         }
-        for text in [&text, &launchd(&facts(None))] {
-            assert!(serves(text, facts(None).home) && !serves(text, Path::new("/home/me/.boi")), "{text}");
+        for text in [&text, &launchd(&values(None))] {
+            assert!(serves(text, values(None).home) && !serves(text, Path::new("/home/me/.boi")), "{text}");
         }
-        let old = systemd(&facts(Some(252)));
+        let old = systemd(&values(Some(252)));
         assert!(text.contains("\nRestartMaxDelaySec=10\n") && !old.contains("RestartSteps"), "{old}");
         assert!(old.contains("Type=notify\nExecReload=/bin/kill -HUP $MAINPID\n"), "{old}");
-        let none = Facts { claude: None, ..facts(None) };
+        let none = UnitValues { claude: None, ..values(None) };
         assert!(!systemd(&none).contains("CLAUDE_BIN") && !launchd(&none).contains("CLAUDE_BIN"));
-        assert!(launchd(&facts(None)).contains("<key>CLAUDE_BIN</key><string>/opt/a b/claude</string>"));
-        assert!(launchd(&facts(None)).contains("<string>/usr/bin:/home/me/\"x\"&amp;</string>"));
+        assert!(launchd(&values(None)).contains("<key>CLAUDE_BIN</key><string>/opt/a b/claude</string>"));
+        assert!(launchd(&values(None)).contains("<string>/usr/bin:/home/me/\"x\"&amp;</string>"));
     }
 
     #[test]
-    fn some_paths_are_not_executed_by_systemd() {
+    fn paths_with_quotes_backslashes_or_control_characters_are_refused() {
         for (path, executed) in
             [("/a b/100%/$x/boi", true), ("/a\"b/boi", false), ("/a\\b/boi", false), ("/a\nb", false)]
         {

@@ -1,23 +1,20 @@
-//! The tasks of a spec.
+//! Reads the tasks of a spec.
 
 use std::collections::HashMap;
 
-use super::{TIMEOUT_MINUTES, graph, top};
+use super::fields::{self, TIMEOUT_MINUTES};
+use super::task_order;
 use crate::document::problem::Problem;
-use crate::document::section::{Faults, Section};
-use crate::document::{Located, quoted};
+use crate::document::{Faults, Located, Section, quoted};
 use crate::domain::spec::{Action, Task};
 
-/// What can be set.
-pub(super) const FIELDS: &[&str] = &["id", "title", "prompt", "run", "needs", "verify", "timeout_minutes"];
+/// The longest id of a task, in characters.
+const MAX_ID: usize = 64;
 
-/// The most characters of a task's id.
-const ID_LENGTH: usize = 64;
+/// The longest title that is made from a prompt or a command, in characters.
+const MAX_DEFAULT_TITLE: usize = 80;
 
-/// The most characters of a title that is taken from a prompt or a command.
-const DEFAULT_TITLE_LENGTH: usize = 80;
-
-/// The tasks in the order they are carried out; `None` when some could not be read.
+/// Reads the tasks into execution order; `None` when one of them is invalid.
 pub(super) fn read(root: &Section<'_>, faults: &mut Faults) -> Option<Vec<Task>> {
     let sections = root.sections(faults, "tasks")?;
     if sections.is_empty() {
@@ -28,13 +25,13 @@ pub(super) fn read(root: &Section<'_>, faults: &mut Faults) -> Option<Vec<Task>>
     }
     let mut tasks = Vec::with_capacity(sections.len());
     let mut needs = Vec::with_capacity(sections.len());
-    let mut ids = Ids::default();
+    let mut ids = TaskIds::default();
     for (position, section) in sections.iter().enumerate() {
         let id = ids.next(section, faults);
         let action = action(section, faults);
-        let title = top::title(section, faults);
+        let title = fields::title(section, faults);
         let named: Vec<Located<String>> = section.filled_texts(faults, "needs").map_or(Vec::new(), |list| list.value);
-        let verify = top::texts(section, faults, "verify");
+        let verify = fields::commands(section, faults, "verify");
         let timeout = section.integer(faults, "timeout_minutes", TIMEOUT_MINUTES);
         needs.push(named);
         if let (Some(id), Some(action)) = (id, action) {
@@ -44,7 +41,7 @@ pub(super) fn read(root: &Section<'_>, faults: &mut Faults) -> Option<Vec<Task>>
         }
     }
     ids.report_clashes(&sections, faults);
-    let order = graph::order(&ids.of_each, &needs, faults)?;
+    let order = task_order::order(&ids.of_each, &needs, faults);
     if tasks.len() != sections.len() {
         return None;
     }
@@ -57,12 +54,12 @@ pub(super) fn read(root: &Section<'_>, faults: &mut Faults) -> Option<Vec<Task>>
 
 /// The ids of the tasks: as written, or `t-1`, `t-2` by position.
 #[derive(Default)]
-struct Ids {
-    /// Of each task in file order; `None`: unreadable.
+struct TaskIds {
+    /// The id of each task in file order; `None`: invalid.
     of_each: Vec<Option<String>>,
 }
 
-impl Ids {
+impl TaskIds {
     fn next(&mut self, section: &Section<'_>, faults: &mut Faults) -> Option<String> {
         let id = if section.has("id") {
             explicit_id(section, faults)
@@ -83,7 +80,7 @@ impl Ids {
             };
             let has_own = |position: usize| sections[position].key_span("id").is_some();
             let problem = if has_own(first) && has_own(position) {
-                let message = format!("task {} has the id `{id}` of task {}", position + 1, first + 1);
+                let message = format!("tasks {} and {} have the same id `{id}`", first + 1, position + 1);
                 Problem::new(message, sections[position].key_span("id")).hint("ids are unique within a spec")
             } else {
                 let (own, other) = if has_own(position) { (position, first) } else { (first, position) };
@@ -99,12 +96,12 @@ fn explicit_id(section: &Section<'_>, faults: &mut Faults) -> Option<String> {
     let Located { value: id, span } = section.filled_text(faults, "id")?;
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let problem = if let Some(bad) = id.chars().find(|c| !allowed(*c)) {
-        Problem::new(format!("the id {} has {} in it", quoted(&id), quoted(&bad.to_string())), span)
-            .hint("an id is made of A-Z, a-z, 0-9, `.`, `_` and `-`")
-    } else if id.len() > ID_LENGTH {
-        Problem::new(format!("an id may have {ID_LENGTH} characters, but this one has {}", id.len()), span)
+        Problem::new(format!("the id {} contains {}", quoted(&id), quoted(&bad.to_string())), span)
+            .hint("an id consists of A-Z, a-z, 0-9, `.`, `_` and `-`")
+    } else if id.len() > MAX_ID {
+        Problem::new(format!("an id must have at most {MAX_ID} characters, but this one has {}", id.len()), span)
     } else if id.chars().all(|c| c == '.') {
-        Problem::new(format!("the id `{id}` is nothing but dots"), span).hint("add a letter or a digit")
+        Problem::new(format!("the id `{id}` consists only of dots"), span).hint("add a letter or a digit")
     } else {
         return Some(id);
     };
@@ -113,9 +110,9 @@ fn explicit_id(section: &Section<'_>, faults: &mut Faults) -> Option<String> {
 }
 
 fn action(section: &Section<'_>, faults: &mut Faults) -> Option<Action> {
-    let meant = section.report_unknown(faults, FIELDS, |name| {
-        let belongs = top::FIELDS.contains(&name);
-        belongs.then(|| format!("`{name}` belongs to the spec: put it above the first `[[tasks]]`"))
+    let meant = section.report_unknown(faults, fields::OF_TASK, |name| {
+        let of_spec = fields::OF_SPEC.contains(&name);
+        of_spec.then(|| format!("`{name}` belongs to the spec: put it above the first `[[tasks]]`"))
     });
     let prompt = section.filled_text(faults, "prompt");
     let run = section.filled_text(faults, "run");
@@ -123,7 +120,7 @@ fn action(section: &Section<'_>, faults: &mut Faults) -> Option<Action> {
         (true, true) => {
             let spans = [section.key_span("prompt"), section.key_span("run")];
             let at = spans.into_iter().flatten().max_by_key(|span| span.start);
-            let problem = Problem::new("a task has either a `prompt` or a `run`, this one has both", at);
+            let problem = Problem::new("this task has both a `prompt` and a `run`", at);
             faults.push(problem.hint("split it into two tasks; the second can name the first in `needs`"));
             None
         }
@@ -136,15 +133,15 @@ fn action(section: &Section<'_>, faults: &mut Faults) -> Option<Action> {
     }
 }
 
-/// The first line of the prompt or command that says something, cut.
+/// The first line of the prompt or command that is not blank, shortened.
 fn default_title(action: &Action, position: usize) -> String {
     let (Action::Prompt(text) | Action::Run(text)) = action;
     let printable = |line: &str| line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
     let line = text.lines().map(printable).find(|line| !line.trim().is_empty());
     let Some(line) = line else { return format!("task {}", position + 1) };
     let line = line.trim();
-    match line.char_indices().nth(DEFAULT_TITLE_LENGTH) {
-        Some(_) => line.chars().take(DEFAULT_TITLE_LENGTH - 1).chain(['…']).collect(),
+    match line.char_indices().nth(MAX_DEFAULT_TITLE) {
+        Some(_) => line.chars().take(MAX_DEFAULT_TITLE - 1).chain(['…']).collect(),
         None => line.to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! The wall clock, the monotonic clock and the identity of the machine's boot.
+//! The wall clock and the id of the current boot.
 
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -6,14 +6,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::domain::time::Timestamp;
 use crate::system::failpoint;
 
-/// Now, by the wall clock.
-pub fn now() -> Timestamp {
+/// The current time by the wall clock.
+pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// The identity of the machine's boot: another one means that no process of before is left.
-pub fn boot_id() -> &'static str {
+/// The id of the current boot. No process that started under another boot id is left.
+pub(crate) fn boot_id() -> &'static str {
     static BOOT: OnceLock<String> = OnceLock::new();
     BOOT.get_or_init(|| failpoint::boot_id().or_else(read_boot_id).unwrap_or_else(|| "unknown".to_owned()))
 }
@@ -23,8 +23,9 @@ fn read_boot_id() -> Option<String> {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|text| text.trim().to_owned())
 }
 
-/// When the machine was started, where the kernel gives no boot id: it never repeats.
+/// The time of the boot, on systems without a boot id: it never repeats.
 #[cfg(not(target_os = "linux"))]
+#[expect(clippy::disallowed_methods, reason = "`process` is a room above this one and needs the boot id")]
 fn read_boot_id() -> Option<String> {
     let output = std::process::Command::new("sysctl").args(["-n", "kern.boottime"]).output().ok()?;
     String::from_utf8(output.stdout).ok().map(|text| text.trim().to_owned())

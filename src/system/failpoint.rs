@@ -1,40 +1,41 @@
-//! Places where a test lets this process end as `kill -9` ends it, or wait as on a disk that blocks, and a machine that a
-//! test makes up: its boot, and that it has no cgroups. In debug builds only: in a release build nothing of this is left,
-//! neither code nor a look at the environment.
+//! Failpoints for tests: places where a process kills itself as `kill -9` would, or blocks as on a hung disk. Tests can also
+//! pretend another boot id and a machine without cgroups. In debug builds only: a release build contains none of this code
+//! and reads none of its variables.
 //!
-//! `BOI_FAILPOINT=NAME=FILE` names one place. Whoever comes there first makes `FILE`, with its pid, and ends, or waits until
-//! it is emptied; who finds the file goes on. So it happens once, in the daemon or in a supervisor, which inherits the variable.
+//! `BOI_FAILPOINT=NAME=FILE` arms the place `NAME`. The first process that reaches it creates `FILE` with its pid in it,
+//! and kills itself, or waits until the file is empty. A process that finds the file does nothing. So a failpoint fires
+//! once, in the daemon or in a supervisor, which inherits the variable.
 
 use rustix::process::{Signal, getpid, getppid, kill_process};
 
-/// Ends this process if it is the first to come to the place `name`, and a test wants that.
+/// Kills this process if the failpoint `name` fires.
 #[inline]
-pub fn hit(name: &str) {
+pub(crate) fn hit(name: &str) {
     if fires(name) {
-        end();
+        kill_self();
     }
 }
 
-/// The same for a process between fork and exec, together with the process that it was forked from.
+/// Kills this process and its parent if the failpoint `name` fires. For a process between fork and exec.
 #[inline]
-pub fn hit_with_parent(name: &str) {
+pub(crate) fn hit_with_parent(name: &str) {
     if fires(name) {
-        end_parent();
-        end();
+        kill_parent();
+        kill_self();
     }
 }
 
-/// The same for the process that this one was forked from, alone.
+/// Kills the parent of this process, and not this process, if the failpoint `name` fires.
 #[inline]
-pub fn hit_parent(name: &str) {
+pub(crate) fn hit_parent(name: &str) {
     if fires(name) {
-        end_parent();
+        kill_parent();
     }
 }
 
-/// Waits at the place `name`, when this process is the first to come there and a test wants that, until the file is empty.
+/// Blocks this process until the file is empty, if the failpoint `name` fires.
 #[inline]
-pub fn hold(name: &str) {
+pub(crate) fn hold(name: &str) {
     if let Some(file) = fired(name) {
         while file.metadata().is_ok_and(|file| file.len() > 0) {
             std::thread::sleep(std::time::Duration::from_millis(5));
@@ -42,22 +43,22 @@ pub fn hold(name: &str) {
     }
 }
 
-/// The boot that a test pretends: `BOI_BOOT_ID`.
+/// The boot id that a test pretends: `BOI_BOOT_ID`.
 #[cfg(debug_assertions)]
-pub fn boot_id() -> Option<String> {
+pub(crate) fn boot_id() -> Option<String> {
     super::paths::variable("BOI_BOOT_ID")?.into_string().ok()
 }
 
-/// The boot that a test pretends: none.
+/// The boot id that a test pretends: none in a release build.
 #[cfg(not(debug_assertions))]
 #[inline]
-pub fn boot_id() -> Option<String> {
+pub(crate) fn boot_id() -> Option<String> {
     None
 }
 
-/// Whether a test pretends that no cgroup can be had: `BOI_NO_CGROUP`.
+/// Whether a test pretends that no cgroup can be made: `BOI_NO_CGROUP`.
 #[inline]
-pub fn is_without_cgroups() -> bool {
+pub(crate) fn is_without_cgroups() -> bool {
     #[cfg(debug_assertions)]
     let pretended = super::paths::variable("BOI_NO_CGROUP").is_some();
     #[cfg(not(debug_assertions))]
@@ -65,7 +66,7 @@ pub fn is_without_cgroups() -> bool {
     pretended
 }
 
-/// The file that was made, if a test wants something to happen at this place and this process is the first there.
+/// The created file, if the place `name` is armed and this process is the first to reach it.
 #[cfg(debug_assertions)]
 fn fired(name: &str) -> Option<std::path::PathBuf> {
     use std::io::Write;
@@ -86,11 +87,11 @@ fn fires(name: &str) -> bool {
     fired(name).is_some()
 }
 
-fn end() {
+fn kill_self() {
     kill_process(getpid(), Signal::KILL).ok();
 }
 
-fn end_parent() {
+fn kill_parent() {
     if let Some(parent) = getppid() {
         kill_process(parent, Signal::KILL).ok();
     }

@@ -1,4 +1,4 @@
-//! Files that only their user can read, and records that are complete or absent.
+//! Files that only their user can access, and records that are complete or absent.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -6,103 +6,103 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-/// Makes a directory and those above it, each 0700.
-pub fn private_dir(path: &Path) -> io::Result<()> {
+/// Creates a folder and the folders above it, each with mode 0700.
+pub(crate) fn private_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// Opens a file for reading and writing, made with mode 0600 when it is not there.
-pub fn private_file(path: &Path) -> io::Result<File> {
+/// Opens a file for reading and writing. Creates it with mode 0600 if it does not exist.
+pub(crate) fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
-/// Opens a file for appending, made with mode 0600 when it is not there.
-pub fn private_log(path: &Path) -> io::Result<File> {
+/// Opens a file for appending. Creates it with mode 0600 if it does not exist.
+pub(crate) fn private_log(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 
-/// The mode of a file or folder of boi's that others can get at, and the mode that it should have. Links are passed over.
-pub fn wrong_mode(path: &Path) -> Option<(u32, u32)> {
+/// The mode of a file or folder that other users can access, and the mode that it should have. `None` if they cannot access
+/// it, and for a link.
+pub(crate) fn wrong_mode(path: &Path) -> Option<(u32, u32)> {
     let metadata = std::fs::symlink_metadata(path).ok().filter(|metadata| !metadata.is_symlink())?;
     let mode = metadata.permissions().mode() & 0o777;
     let wanted = if metadata.is_dir() { 0o700 } else { 0o600 };
     (mode & 0o077 != 0).then_some((mode, wanted))
 }
 
-/// Gives a file or folder of boi's the mode that it should have.
-pub fn make_private(path: &Path) -> io::Result<()> {
+/// Takes all access to a file or folder from other users.
+pub(crate) fn make_private(path: &Path) -> io::Result<()> {
     match wrong_mode(path) {
         Some((_, wanted)) => std::fs::set_permissions(path, Permissions::from_mode(wanted)),
         None => Ok(()),
     }
 }
 
-/// Gives this user the rights back that were taken away from folders of boi's, the outer ones first, and from what the
-/// innermost holds; returns the first that lacked them. Links, and what is not there, are passed over.
-pub fn regain(folders: &[&Path]) -> io::Result<Option<PathBuf>> {
+/// Gives this user access again to `folders`, outer ones first, and to the entries of the innermost one. Returns the first
+/// path to which this user had no access. Ignores links and missing files.
+pub(crate) fn restore_permissions(folders: &[&Path]) -> io::Result<Option<PathBuf>> {
     let mut first = None;
     for folder in folders {
-        if give(folder, 0o700, 0o600)? {
+        if grant_owner(folder, 0o700, 0o600)? {
             first.get_or_insert_with(|| folder.to_path_buf());
         }
     }
-    for path in folders.last().map_or(Ok(Vec::new()), |folder| listed(folder))? {
-        if give(&path, 0o700, 0o600)? {
+    for path in folders.last().map_or(Ok(Vec::new()), |folder| list_folder(folder))? {
+        if grant_owner(&path, 0o700, 0o600)? {
             first.get_or_insert(path);
         }
     }
     Ok(first)
 }
 
-/// Gives this user the rights to read all that is in a folder and to remove it, as far as it is his.
-pub fn open_up(folder: &Path) {
+/// Gives this user permission to read and remove everything in a folder, except files of other users.
+pub(crate) fn make_tree_readable(folder: &Path) {
     let mut waiting = vec![folder.to_owned()];
     while let Some(path) = waiting.pop() {
-        // What is somebody else's stays as it is: whoever reads or removes it meets the error again.
-        drop(give(&path, 0o700, 0o400));
+        // It fails for another user's files. Reading or removing them then fails too, with the same error.
+        grant_owner(&path, 0o700, 0o400).ok();
         if std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir()) {
-            waiting.extend(listed(&path).unwrap_or_default());
+            waiting.extend(list_folder(&path).unwrap_or_default());
         }
     }
 }
 
-/// Gives this user at least these rights to a folder or a file; returns whether he lacked any. A link, and what is not
-/// there, is passed over.
-pub fn give(path: &Path, of_folder: u32, of_file: u32) -> io::Result<bool> {
+/// Adds permissions for the owner: `folder_bits` to a folder, `file_bits` to a file. Returns whether any was missing.
+/// Ignores links and missing files.
+pub(crate) fn grant_owner(path: &Path, folder_bits: u32, file_bits: u32) -> io::Result<bool> {
     let metadata = match std::fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_symlink() => return Ok(false),
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(at(path, &error)),
+        Err(error) => return Err(with_path(path, &error)),
     };
-    let (mode, needed) = (metadata.permissions().mode(), if metadata.is_dir() { of_folder } else { of_file });
+    let (mode, needed) = (metadata.permissions().mode(), if metadata.is_dir() { folder_bits } else { file_bits });
     if mode & needed == needed {
         return Ok(false);
     }
     std::fs::set_permissions(path, Permissions::from_mode((mode | needed) & 0o7777))
-        .map_err(|error| at(path, &error))?;
+        .map_err(|error| with_path(path, &error))?;
     Ok(true)
 }
 
-fn at(path: &Path, error: &io::Error) -> io::Error {
+fn with_path(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-/// Whether others can change a file.
-pub fn is_open_to_writers(path: &Path) -> bool {
+/// Whether other users can write to a file.
+pub(crate) fn is_writable_by_others(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o022 != 0)
 }
 
-/// Takes away that others can change a file.
-pub fn close_to_others(path: &Path) -> io::Result<()> {
+/// Takes write access to a file from other users.
+pub(crate) fn revoke_write_by_others(path: &Path) -> io::Result<()> {
     let mode = std::fs::metadata(path)?.permissions().mode() & 0o777;
     std::fs::set_permissions(path, Permissions::from_mode(mode & !0o022))
 }
 
-/// What a folder holds. One that is not there holds nothing, and neither does a file.
-pub fn listed(folder: &Path) -> io::Result<Vec<PathBuf>> {
+/// The paths of a folder's entries, in no order. A missing folder and a file have none.
+pub(crate) fn list_folder(folder: &Path) -> io::Result<Vec<PathBuf>> {
     match std::fs::read_dir(folder) {
         Ok(entries) => entries.map(|entry| entry.map(|entry| entry.path())).collect(),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(Vec::new()),
@@ -110,8 +110,8 @@ pub fn listed(folder: &Path) -> io::Result<Vec<PathBuf>> {
     }
 }
 
-/// Whether another open file has the lock of the file at `path`. One that is not there is not locked.
-pub fn is_locked(path: &Path) -> io::Result<bool> {
+/// Whether another open file description holds the `flock` of the file at `path`. A missing file is not locked.
+pub(crate) fn is_locked(path: &Path) -> io::Result<bool> {
     use rustix::fs::{FlockOperation, flock};
     let file = match File::open(path) {
         Ok(file) => file,
@@ -127,38 +127,38 @@ pub fn is_locked(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Writes a file of mode 0600 in one go.
-pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file with mode 0600. A reader may see it half written.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(bytes)
 }
 
-/// How much of a record outlives what.
+/// What a written file survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// The death of processes.
+pub(crate) enum Durability {
+    /// The end of any process.
     Process,
-    /// The loss of power too.
+    /// A power loss too.
     Power,
 }
 
-/// Writes a record as JSON: whoever looks finds all of it or nothing.
-pub fn write_record<T: Serialize>(path: &Path, record: &T, durability: Durability) -> io::Result<()> {
-    replace(path, &serde_json::to_vec(record)?, durability)
+/// Writes a record as JSON. A reader sees all of it or none.
+pub(crate) fn write_record<T: Serialize>(path: &Path, record: &T, durability: Durability) -> io::Result<()> {
+    write_atomically(path, &serde_json::to_vec(record)?, durability)
 }
 
-/// How much room a record may need.
-const RECORD: usize = 4096;
+/// The largest size of a record for which [`reserve_record`] makes room, in bytes.
+const RESERVED_BYTES: usize = 4096;
 
-/// Takes room for a record now, so that it can be written when the disk is full by then.
-pub fn reserve_record(path: &Path) -> io::Result<()> {
-    write_private(&staged(path), &[b' '; RECORD])
+/// Reserves disk space for a record, so that [`write_record`] succeeds later on a full disk.
+pub(crate) fn reserve_record(path: &Path) -> io::Result<()> {
+    write_private(&staged(path), &[b' '; RESERVED_BYTES])
 }
 
-/// Writes a file of mode 0600 so that whoever looks finds all of it or what was there before.
-pub fn replace(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
+/// Writes a file with mode 0600. A reader sees the old content or all of the new one.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
     let staged = staged(path);
-    // Cut to its length at last: the room that is there may be all that there is.
+    // Not truncated before writing: the reserved space may be the last that the disk has.
     let mut file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&staged)?;
     file.write_all(bytes)?;
     file.set_len(bytes.len() as u64)?;
@@ -177,25 +177,23 @@ fn staged(path: &Path) -> PathBuf {
     path.with_extension("new")
 }
 
-/// Reads a record; `None` when there is none. One that is damaged is [`io::ErrorKind::InvalidData`].
-pub fn read_record<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
+/// Reads a file; `None` when it does not exist.
+pub(crate) fn read_optional(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match std::fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-            io::Error::new(io::ErrorKind::InvalidData, format!("{} is damaged: {error}", path.display()))
-        }),
+        Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// Whether a file is what a loss of power leaves of one whose name was on the disk and whose content was not: empty, or all
-/// zeros. One that is not there, or cannot be read, is not.
-pub fn is_torn(path: &Path) -> bool {
+/// Whether a file is empty or all zeros. A power loss leaves such a file if its name was on the disk and its content was
+/// not. `false` for a file that is missing or cannot be read.
+pub(crate) fn is_torn(path: &Path) -> bool {
     std::fs::read(path).is_ok_and(|bytes| bytes.iter().all(|byte| *byte == 0))
 }
 
-/// Returns when all that was written to the file system of `path` is on the disk, whoever wrote it.
-pub fn sync_around(path: &Path) -> io::Result<()> {
+/// Flushes the file system of `path` to the disk: everything that any process wrote to it before.
+pub(crate) fn sync_file_system(path: &Path) -> io::Result<()> {
     let at = File::open(path)?;
     #[cfg(target_os = "linux")]
     rustix::fs::syncfs(&at)?;
@@ -207,23 +205,22 @@ pub fn sync_around(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The last `most` bytes of a file; none when it is not there.
-pub fn tail(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+/// The last `max_bytes` bytes of a file; a missing file is empty.
+pub(crate) fn tail(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     let mut file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
     let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
+    file.seek(SeekFrom::Start(length.saturating_sub(max_bytes)))?;
     let mut bytes = Vec::new();
-    file.take(most).read_to_end(&mut bytes)?;
+    file.take(max_bytes).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// Hands what a file holds from `offset` on to `take`, in chunks; returns the offset of its end. A file that is not
-/// there is empty.
-pub fn read_from(path: &Path, offset: u64, mut take: impl FnMut(&[u8])) -> io::Result<u64> {
+/// Passes a file's content from `offset` on to `take`, in chunks. Returns the offset of the end. A missing file is empty.
+pub(crate) fn read_from(path: &Path, offset: u64, mut take: impl FnMut(&[u8])) -> io::Result<u64> {
     let mut file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(offset),
@@ -242,15 +239,21 @@ pub fn read_from(path: &Path, offset: u64, mut take: impl FnMut(&[u8])) -> io::R
     }
 }
 
-/// How many bytes a file has.
-pub fn size(path: &Path) -> io::Result<u64> {
+/// The size of a file in bytes.
+pub(crate) fn size(path: &Path) -> io::Result<u64> {
     Ok(std::fs::metadata(path)?.len())
 }
 
-/// Reads a file that a user wrote: a regular one, at most one byte more than `limit` of it, so that the reader can tell
-/// that it is too large. `None` when it is not there.
-pub fn read_users(path: &Path, limit: usize) -> io::Result<Option<Vec<u8>>> {
-    // Opened without blocking: a FIFO in its place must not hang the reader.
+/// What this user can still write to the file system of `path`: bytes, and a number of files where that is limited.
+pub(crate) fn free_space(path: &Path) -> rustix::io::Result<(u64, Option<u64>)> {
+    let found = rustix::fs::statvfs(path)?;
+    Ok((found.f_bavail.saturating_mul(found.f_frsize), (found.f_files > 0).then_some(found.f_favail)))
+}
+
+/// Reads a regular file that a user wrote; `None` when it does not exist. Reads at most `limit` + 1 bytes, so a result
+/// longer than `limit` means that the file is too large.
+pub(crate) fn read_user_file(path: &Path, limit: usize) -> io::Result<Option<Vec<u8>>> {
+    // Non-blocking: opening a FIFO would wait for its writer.
     let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Ok(file) => file,
@@ -270,17 +273,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_takes_the_room_that_was_reserved_for_it() {
+    fn a_record_is_written_into_the_reserved_file() {
         let dir = tempfile::TempDir::new().unwrap();
         let path = dir.path().join("exit");
         reserve_record(&path).unwrap();
-        assert_eq!(read_record::<String>(&path).unwrap(), None, "room is no record");
+        assert!(!path.exists(), "reserved space is no record");
         let staged = File::open(staged(&path)).unwrap();
         write_record(&path, &"ended", Durability::Power).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"\"ended\"");
         let same = |a: std::fs::Metadata, b: std::fs::Metadata| {
             std::os::unix::fs::MetadataExt::ino(&a) == std::os::unix::fs::MetadataExt::ino(&b)
         };
-        assert!(same(staged.metadata().unwrap(), path.metadata().unwrap()), "the same file");
+        assert!(same(staged.metadata().unwrap(), path.metadata().unwrap()), "another file was written");
     }
 }

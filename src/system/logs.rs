@@ -1,4 +1,4 @@
-//! Where log events go, and the filter that a reload can change.
+//! The log: its output, and its filter, which a configuration reload can change.
 
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Write};
@@ -10,52 +10,53 @@ use file_rotate::compression::Compression;
 use file_rotate::suffix::AppendCount;
 use file_rotate::{ContentLimit, FileRotate};
 
-use super::files;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
-/// Changes the filter of a running log.
+use super::files;
+
+/// A running log whose filter can be changed.
 #[derive(Clone)]
 pub struct LogFilter {
     handle: reload::Handle<EnvFilter, Registry>,
     file: Option<PathBuf>,
 }
 
-/// Where log events are written.
-pub enum Target {
-    /// Standard error, with colour on a terminal unless the user asked for none.
+/// Where the log is written.
+pub(crate) enum LogOutput {
+    /// Standard error.
     Stderr {
-        /// Whether colour is welcome.
+        /// Whether to use colour if standard error is a terminal.
         color: bool,
     },
-    /// A file in a folder of logs, kept small: at most [`KEPT`] older ones of [`LARGEST`] bytes each stand beside it.
+    /// A file that is rotated: at most [`OLD_FILES`] older ones of [`MAX_BYTES`] each are kept beside it.
     File(PathBuf),
 }
 
-/// A log file that has grown to this is put aside.
-pub const LARGEST: usize = 10 << 20;
-/// How many that were put aside are kept.
-pub const KEPT: usize = 5;
+/// A log file of this size is rotated.
+pub(crate) const MAX_BYTES: usize = 10 << 20;
+/// How many rotated log files are kept.
+pub(crate) const OLD_FILES: usize = 5;
 
-/// A log file that is there again after somebody removed it.
-struct Kept {
+/// A rotated log file. If it is removed, the next event creates it again.
+struct ReopeningLog {
     path: PathBuf,
     log: FileRotate<AppendCount>,
 }
 
-impl Kept {
-    fn new(path: &Path) -> Kept {
+impl ReopeningLog {
+    fn new(path: &Path) -> ReopeningLog {
         let log = rotated(path);
-        // A log that cannot be closed to others is better than none.
-        drop(files::make_private(path));
-        Kept { path: path.to_owned(), log }
+        // On an error the log is written all the same.
+        files::make_private(path).ok();
+        ReopeningLog { path: path.to_owned(), log }
     }
 }
 
-impl Write for Kept {
+impl Write for ReopeningLog {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Without its folder there is no place for it.
+        // A removed folder is not created again: the home may have been removed on purpose.
         if !self.path.exists() && self.path.parent().is_some_and(Path::exists) {
             self.log = rotated(&self.path);
         }
@@ -72,49 +73,49 @@ fn rotated(path: &Path) -> FileRotate<AppendCount> {
     private.read(true).create(true).append(true).mode(0o600);
     FileRotate::new(
         path,
-        AppendCount::new(KEPT),
-        ContentLimit::BytesSurpassed(LARGEST),
+        AppendCount::new(OLD_FILES),
+        ContentLimit::BytesSurpassed(MAX_BYTES),
         Compression::None,
         Some(private),
     )
 }
 
-/// Begins logging, with `filter` as the configuration has it.
-pub fn begin(target: Target, filter: &str) -> Result<LogFilter, String> {
+/// Starts logging to `output`. `filter` is a directive of the configuration.
+pub(crate) fn start(output: LogOutput, filter: &str) -> Result<LogFilter, String> {
     let (filter, handle) = reload::Layer::new(parse(filter)?);
     let registry = tracing_subscriber::registry().with(filter);
-    let file = match &target {
-        Target::Stderr { .. } => None,
-        Target::File(path) => Some(path.clone()),
+    let file = match &output {
+        LogOutput::Stderr { .. } => None,
+        LogOutput::File(path) => Some(path.clone()),
     };
-    let begun = match target {
-        Target::Stderr { color } => {
+    let started = match output {
+        LogOutput::Stderr { color } => {
             let ansi = color && std::io::stderr().is_terminal();
             registry.with(fmt::layer().with_writer(std::io::stderr).with_ansi(ansi).with_target(false)).try_init()
         }
-        Target::File(path) => {
-            let writer = Mutex::new(Kept::new(&path));
+        LogOutput::File(path) => {
+            let writer = Mutex::new(ReopeningLog::new(&path));
             registry.with(fmt::layer().with_writer(writer).with_ansi(false).with_target(false)).try_init()
         }
     };
-    begun.map_err(|error| error.to_string())?;
+    started.map_err(|error| error.to_string())?;
     Ok(LogFilter { handle, file })
 }
 
 impl LogFilter {
-    /// The file that the log goes to, if it does.
-    pub fn file(&self) -> Option<&Path> {
+    /// The file that the log is written to; `None` for standard error.
+    pub(crate) fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
-    /// Puts another filter in force.
-    pub fn set(&self, filter: &str) -> Result<(), String> {
+    /// Replaces the filter.
+    pub(crate) fn set(&self, filter: &str) -> Result<(), String> {
         self.handle.reload(parse(filter)?).map_err(|error| error.to_string())
     }
 }
 
-/// Whether the subscriber takes a filter.
-pub fn check(filter: &str) -> Result<(), String> {
+/// Checks that a filter is valid.
+pub(crate) fn check(filter: &str) -> Result<(), String> {
     parse(filter).map(drop)
 }
 
@@ -130,13 +131,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_log_that_is_removed_comes_back_and_one_that_others_can_read_is_closed() {
+    fn a_removed_log_is_created_again_and_other_users_cannot_read_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("daemon.log");
         let mode = || std::fs::metadata(&path).unwrap().mode() & 0o777;
         std::fs::write(&path, "before\n").unwrap();
         std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
-        let mut log = Kept::new(&path);
+        let mut log = ReopeningLog::new(&path);
         assert_eq!(mode(), 0o600);
         log.write_all(b"first\n").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "before\nfirst\n");
@@ -149,21 +150,21 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_has_grown_is_put_aside_and_stays_private() {
+    fn a_full_log_is_rotated_and_stays_private() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("daemon.log");
         let mut log = rotated(&path);
         let line = vec![b'x'; 1 << 20];
-        for _ in 0..8 * KEPT * (LARGEST >> 20) / 4 {
+        for _ in 0..8 * OLD_FILES * (MAX_BYTES >> 20) / 4 {
             log.write_all(&line).unwrap();
             log.write_all(b"\n").unwrap();
         }
         let mut names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap()).collect();
         names.sort_by_key(|entry| entry.file_name());
-        assert_eq!(names.len(), KEPT + 1, "{names:?}");
+        assert_eq!(names.len(), OLD_FILES + 1, "{names:?}");
         for entry in &names {
             assert_eq!(entry.metadata().unwrap().mode() & 0o777, 0o600, "{entry:?}");
-            assert!(entry.metadata().unwrap().size() <= 2 * LARGEST as u64);
+            assert!(entry.metadata().unwrap().size() <= 2 * MAX_BYTES as u64);
         }
         assert_eq!(names[0].file_name(), "daemon.log");
     }

@@ -1,10 +1,17 @@
 //! Small things of the machine: paths and environment, files, the clock, logs, the terminal, failpoints.
 //!
-//! Invariant: only `paths` reads the environment.
+//! Which room touches what of the machine (`clippy.toml` holds the first three):
+//!
+//! - Only `paths` reads environment variables.
+//! - Only `process`, `git`, `service` and `supervisor` start processes; `clock` runs `sysctl` on systems other than Linux.
+//! - Only `main` ends this process, by returning its exit code.
+//! - `domain`, `document`, `agents`, `spec`, `config` and `decide` use no files: they get bytes and values. The other rooms
+//!   open and remove the files of their own subject. What several rooms do with files in the same way is in [`files`]:
+//!   private modes, atomic replacement, locks.
 
-pub mod clock;
-pub mod failpoint;
-pub mod files;
+pub(crate) mod clock;
+pub(crate) mod failpoint;
+pub(crate) mod files;
 pub mod logs;
 pub mod paths;
 pub mod terminal;

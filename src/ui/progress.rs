@@ -1,4 +1,5 @@
-//! The progress of specs on standard error: a line each that moves on a terminal, a line for each change elsewhere.
+//! The progress of specs on standard error: on a terminal a line for each spec, updated in place; elsewhere a new line for
+//! each change.
 
 use std::collections::{HashMap, HashSet};
 use std::io::IsTerminal;
@@ -6,48 +7,51 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::report;
-use crate::domain::attempt::{SpecStatus, TaskStatus};
+use super::obstacle::obstacle;
 use crate::domain::id::SpecId;
+use crate::domain::life::{SpecStatus, TaskStatus};
 use crate::domain::outcome::Delivery;
 use crate::domain::text;
 use crate::domain::view::{SpecView, StatusView, TaskView};
 use crate::system::{clock, terminal};
 
-/// How often a spinner turns.
-const TICK: Duration = Duration::from_millis(120);
+/// The interval between two frames of a spinner.
+const FRAME: Duration = Duration::from_millis(120);
 
-/// The progress of specs.
-pub struct Progress {
-    moving: Option<Moving>,
+/// Shows the progress of specs.
+pub(crate) struct Progress {
+    /// `None`: standard error is not a terminal.
+    bars: Option<Bars>,
+    /// The last line printed for each spec.
     lines: HashMap<SpecId, String>,
-    said: HashSet<String>,
+    messages: HashSet<String>,
     quiet: bool,
 }
 
-/// What moves on a terminal: a bar for each spec, as far as there are rows.
-struct Moving {
+/// The lines on a terminal: one for each spec, as far as there are rows.
+struct Bars {
     all: MultiProgress,
+    /// Each line with the spec that it shows.
     bars: Vec<(ProgressBar, Option<SpecId>)>,
 }
 
 impl Progress {
-    /// Begins. `quiet`: the output is for a script, so nothing moves.
-    pub fn begin(quiet: bool) -> Progress {
-        let moving = (std::io::stderr().is_terminal() && !quiet).then(|| Moving {
+    /// `quiet`: prints only messages, because the output is for a script.
+    pub(crate) fn new(quiet: bool) -> Progress {
+        let bars = (std::io::stderr().is_terminal() && !quiet).then(|| Bars {
             all: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)),
             bars: Vec::new(),
         });
-        Progress { moving, lines: HashMap::new(), said: HashSet::new(), quiet }
+        Progress { bars, lines: HashMap::new(), messages: HashSet::new(), quiet }
     }
 
-    /// Shows the state.
-    pub fn show(&mut self, status: &StatusView) {
-        if let Some(hindrance) = report::hindrance(status) {
-            self.say(&hindrance);
+    /// Shows the current state.
+    pub(crate) fn update(&mut self, status: &StatusView) {
+        if let Some(obstacle) = obstacle(status) {
+            self.print_once(&obstacle);
         }
-        match &mut self.moving {
-            Some(moving) => moving.show(&status.specs),
+        match &mut self.bars {
+            Some(bars) => bars.update(&status.specs),
             None => {
                 for spec in &status.specs {
                     let now = line(spec);
@@ -62,30 +66,30 @@ impl Progress {
         }
     }
 
-    /// Says something, once.
-    pub fn say(&mut self, text: &str) {
-        if !self.said.insert(text.to_owned()) {
+    /// Prints a message above the progress, unless it was printed before.
+    pub(crate) fn print_once(&mut self, text: &str) {
+        if !self.messages.insert(text.to_owned()) {
             return;
         }
-        match &self.moving {
-            Some(moving) => moving.all.suspend(|| eprintln!("{text}")),
+        match &self.bars {
+            Some(bars) => bars.all.suspend(|| eprintln!("{text}")),
             None => eprintln!("{text}"),
         }
     }
 
-    /// Leaves the terminal as a plain command would.
-    pub fn end(self) {
-        if let Some(moving) = self.moving {
-            // The report that follows says the same and more.
-            drop(moving.all.clear());
+    /// Removes the progress from the terminal.
+    pub(crate) fn clear(self) {
+        if let Some(bars) = self.bars {
+            // The summary that follows holds everything that the progress shows.
+            drop(bars.all.clear());
         }
     }
 }
 
-impl Moving {
-    fn show(&mut self, specs: &[SpecView]) {
+impl Bars {
+    fn update(&mut self, specs: &[SpecView]) {
         let rows = terminal::stderr_size().map_or(usize::MAX, |size| size.rows.saturating_sub(1).max(2));
-        let (shown, more) = chosen(specs, rows);
+        let (shown, more) = select(specs, rows);
         while self.bars.len() < shown.len() + usize::from(more > 0) {
             self.bars.push((self.all.add(bar()), None));
         }
@@ -97,7 +101,7 @@ impl Moving {
                 let until = spec.finished_at.unwrap_or_else(clock::now);
                 let elapsed = Duration::from_millis(u64::try_from(until.millis_since(since)).unwrap_or(0));
                 *bar = bar.clone().with_elapsed(elapsed);
-                bar.enable_steady_tick(TICK);
+                bar.enable_steady_tick(FRAME);
             }
             match (spec.status.is_ended(), bar.is_finished()) {
                 (true, false) => bar.finish_with_message(line(spec)),
@@ -118,9 +122,8 @@ impl Moving {
     }
 }
 
-/// The specs that `rows` rows have room for, and how many are left out: when some are, those that run come first and
-/// those that have ended last.
-fn chosen(specs: &[SpecView], rows: usize) -> (Vec<&SpecView>, usize) {
+/// The specs to show in `rows` rows, and how many are left out: in that case running specs come first, ended ones last.
+fn select(specs: &[SpecView], rows: usize) -> (Vec<&SpecView>, usize) {
     if specs.len() <= rows {
         return (specs.iter().collect(), 0);
     }
@@ -140,28 +143,28 @@ fn bar() -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed:>4}") {
         bar.set_style(style);
     }
-    bar.enable_steady_tick(TICK);
+    bar.enable_steady_tick(FRAME);
     bar
 }
 
-/// A spec in one line.
+/// The progress of a spec in one line.
 fn line(spec: &SpecView) -> String {
-    let title = text::one_line(&spec.title, 40);
+    let title = text::fit(&spec.title, 40);
     let done = spec.tasks.iter().filter(|task| task.status == TaskStatus::Done).count();
     let (id, of) = (&spec.id, spec.tasks.len());
     match spec.status {
         SpecStatus::Running => match spec.tasks.iter().position(|task| task.status == TaskStatus::Running) {
             Some(index) => {
                 let TaskView { id: task, title: step, tries, .. } = &spec.tasks[index];
-                let again = if *tries > 1 { format!(", try {tries}") } else { String::new() };
-                let step = text::one_line(step, 50);
+                let tried = if *tries > 1 { format!("  (try {tries})") } else { String::new() };
+                let step = text::fit(step, 50);
                 let step = if step == *task { step } else { format!("{task}: {step}") };
-                format!("{id}  {title}  task {}/{of}  {step}{again}", index + 1)
+                format!("{id}  {title}  task {}/{of}  {step}{tried}", index + 1)
             }
             None => format!("{id}  {title}  {done}/{of} tasks done"),
         },
         SpecStatus::Queued => match &spec.reason {
-            Some(reason) => format!("{id}  {title}  queued: {}", text::one_line(reason, 100)),
+            Some(reason) => format!("{id}  {title}  queued: {}", text::fit(reason, 100)),
             None => format!("{id}  {title}  queued"),
         },
         ended => {
@@ -174,38 +177,15 @@ fn line(spec: &SpecView) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::outcome::Usage;
-    use crate::domain::time::Timestamp;
-
-    fn spec(number: u32, status: SpecStatus) -> SpecView {
-        SpecView {
-            id: format!("S{number:04X}").parse().unwrap(),
-            title: "t".into(),
-            status,
-            reason: None,
-            priority: 100,
-            attempt: 0,
-            config_generation: None,
-            branch: None,
-            repo: None,
-            base_commit: None,
-            worktree: None,
-            delivery: None,
-            queued_at: Timestamp(0),
-            started_at: None,
-            finished_at: None,
-            tasks: vec![],
-            usage: Usage::default(),
-            kept: vec![],
-        }
-    }
+    use crate::ui::sample;
 
     #[test]
-    fn what_runs_is_shown_first_where_there_are_too_few_rows() {
+    fn running_specs_come_first_when_rows_are_short() {
         let states = [SpecStatus::Completed, SpecStatus::Queued, SpecStatus::Running, SpecStatus::Running];
-        let specs: Vec<SpecView> = (1..).zip(states).map(|(number, status)| spec(number, status)).collect();
+        let specs: Vec<SpecView> =
+            (1..).zip(states).map(|(number, status)| sample::spec(number, status, "t")).collect();
         let ids = |rows| {
-            let (shown, more) = chosen(&specs, rows);
+            let (shown, more) = select(&specs, rows);
             (shown.iter().map(|spec| spec.id.to_string()).collect::<Vec<_>>(), more)
         };
         assert_eq!(ids(4).0, ["S0001", "S0002", "S0003", "S0004"]);

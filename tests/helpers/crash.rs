@@ -1,5 +1,6 @@
-//! Rounds of `kill -9`: a daemon with eight workers on a real repository, killed (or its supervisors, its agents, or all at
-//! once) at random moments and started again, until every spec has ended. What must hold afterwards is checked.
+//! Rounds of `kill -9`: a daemon works on eight specs at once in a real repository. At random moments the daemon, the
+//! supervisors, the commands, or all of them are killed, and the daemon is started again, until every spec has ended.
+//! Then [`check`] examines the result.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -21,19 +22,19 @@ use super::support::{Sandbox, lives};
 const SPECS: usize = 8;
 /// Tasks in a spec.
 const TASKS: usize = 3;
-/// A round that takes longer hangs.
-const HANGS: Duration = Duration::from_secs(120);
+/// A round that takes longer counts as a hang.
+const HANG: Duration = Duration::from_secs(120);
 
-/// Whom a round kills.
+/// What a round kills.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Victims {
-    /// The daemon.
+    /// The daemon; its commands live on.
     Daemon,
-    /// The supervisors; the daemon lives.
+    /// The supervisors; the daemon lives on.
     Supervisors,
-    /// The agents and commands; the rest lives.
+    /// The agents and other commands; the rest lives on.
     Commands,
-    /// All of them at the same moment.
+    /// All of them at once.
     Everything,
 }
 
@@ -41,7 +42,7 @@ impl Victims {
     pub const ALL: [Victims; 4] = [Victims::Daemon, Victims::Supervisors, Victims::Commands, Victims::Everything];
 }
 
-/// What a round saw.
+/// What happened in a round.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Figures {
     pub kills: u32,
@@ -49,7 +50,7 @@ pub struct Figures {
     pub tries: u32,
 }
 
-/// An agent that notes each start, works a moment and reports success.
+/// An agent that records its start in the trace, works for the pause in its prompt, and reports success.
 const AGENT: &str = r#"#!/bin/sh
 prompt=$(cat)
 echo "$BOI_SPEC $BOI_TASK $BOI_TRY" >> "$CRASH_TRACE"
@@ -58,15 +59,15 @@ echo "$BOI_TASK" >> "$BOI_TASK.txt"
 echo '{"type":"result","subtype":"success","is_error":false,"result":"done","num_turns":1,"total_cost_usd":0.001,"usage":{"input_tokens":1,"output_tokens":1}}'
 "#;
 
-/// Carries out one round; panics, with the seed, when something does not hold.
+/// Runs one round. Panics, with the seed, if the result is wrong.
 pub fn round(seed: u64, victims: Victims) -> Figures {
-    let said = format!("seed {seed}, {victims:?}");
+    let label = format!("seed {seed}, {victims:?}");
     let mut random = SmallRng::seed_from_u64(seed);
     let sandbox = Sandbox::new(
         "max_workers = 8\nspawns_per_tick = 8\nspawn_jitter_ms = [0, 5]\ntick_interval_ms = 100\nretry_count = 50\nstop_grace_seconds = 1\n",
     );
     let mut sandbox = traced(sandbox);
-    // In debug builds: as on a machine without cgroups, where trees are found by their marker.
+    // Debug builds then run as on a machine without cgroups, and find processes by their marker.
     if random.random_bool(0.5) {
         sandbox = sandbox.with_variables([("BOI_NO_CGROUP", "1".to_owned())]);
     }
@@ -74,7 +75,7 @@ pub fn round(seed: u64, victims: Victims) -> Figures {
     let ids: Vec<String> = (0..SPECS).map(|number| sandbox.dispatch(&spec(&mut random, number))).collect();
 
     let mut figures = Figures { specs: SPECS as u32, ..Figures::default() };
-    let until = Instant::now() + HANGS;
+    let until = Instant::now() + HANG;
     let kills = random.random_range(2..7);
     sandbox.begin_daemon();
     while figures.kills < kills && !all_ended(&sandbox, &ids) {
@@ -92,15 +93,15 @@ pub fn round(seed: u64, victims: Victims) -> Figures {
         }
     }
     while !all_ended(&sandbox, &ids) {
-        assert!(Instant::now() < until, "{said}: not ended in time: {}", sandbox.boi(&["status"]).out);
+        assert!(Instant::now() < until, "{label}: specs have not ended in time: {}", sandbox.boi(&["status"]).out);
         sleep(Duration::from_millis(20));
     }
-    figures.tries = check(&sandbox, &ids, victims, &said);
-    assert_eq!(sandbox.checkout(), before, "{said}: the checkout is not as it was");
+    figures.tries = check(&sandbox, &ids, victims, &label);
+    assert_eq!(sandbox.checkout(), before, "{label}: the checkout has changed");
     figures
 }
 
-/// The sandbox with an agent that notes its starts in the file `starts`, where `run` commands of a spec note theirs.
+/// Adds an agent that records its starts in the file `starts`, whose path is in `CRASH_TRACE` for other commands.
 pub fn traced(sandbox: Sandbox) -> Sandbox {
     let trace = sandbox.write("starts", "");
     let agent = sandbox.write("agent.sh", AGENT);
@@ -112,43 +113,43 @@ fn spec(random: &mut SmallRng, number: usize) -> String {
     let mut text = format!("title = 'Crash {number}'\nrepo = 'repo'\nverify = ['test -f t1.txt']\n");
     for task in 0..TASKS {
         let pause = f64::from(random.random_range(0..250u32)) / 1000.0;
-        write!(text, "[[tasks]]\nid = 't{task}'\n").expect("strings take text");
+        write!(text, "[[tasks]]\nid = 't{task}'\n").expect("writing to a string succeeds");
         if random.random_bool(0.6) {
-            write!(text, "prompt = '''\npause {pause}\n'''\n").expect("strings take text");
+            write!(text, "prompt = '''\npause {pause}\n'''\n").expect("writing to a string succeeds");
         } else {
             let run = format!(
                 "echo \"$BOI_SPEC $BOI_TASK $BOI_TRY\" >> \"$CRASH_TRACE\"; sleep {pause}; echo \"$BOI_TASK\" >> \"$BOI_TASK.txt\""
             );
-            writeln!(text, "run = '''{run}'''").expect("strings take text");
+            writeln!(text, "run = '''{run}'''").expect("writing to a string succeeds");
         }
         if random.random_bool(0.5) {
             writeln!(text, "verify = ['sleep 0.0{} && test -s t{task}.txt']", random.random_range(0..9))
-                .expect("strings take text");
+                .expect("writing to a string succeeds");
         }
     }
     text
 }
 
 fn all_ended(sandbox: &Sandbox, ids: &[String]) -> bool {
-    // A daemon that was killed a moment ago may break the answer off.
-    let said = sandbox.boi(&["status", "--json", "--all"]);
-    let Ok(status) = serde_json::from_str::<Value>(&said.out) else { return false };
+    // The daemon may be killed while it answers.
+    let output = sandbox.boi(&["status", "--json", "--all"]);
+    let Ok(status) = serde_json::from_str::<Value>(&output.out) else { return false };
     let specs = status["specs"].as_array().cloned().unwrap_or_default();
     ids.iter().all(|id| specs.iter().any(|spec| spec["id"] == id.as_str() && !spec["finished_at"].is_null()))
 }
 
-/// Kills what runs now of every command.
+/// Kills the running processes of every command that `victims` names.
 fn kill_commands(sandbox: &Sandbox, victims: Victims) {
     for started in sandbox.commands().iter().filter_map(|folder| record(&folder.join("started"))) {
-        let whom: &[&str] = match victims {
+        let roles: &[&str] = match victims {
             Victims::Daemon => &[],
             Victims::Supervisors => &["supervisor"],
             Victims::Commands => &["command"],
             Victims::Everything => &["supervisor", "command"],
         };
-        for who in whom.iter().map(|who| &started[who]) {
-            let pid = who["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a pid");
-            if start_time(pid) == who["start_time"].as_u64()
+        for process in roles.iter().map(|role| &started[role]) {
+            let pid = process["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a pid");
+            if start_time(pid) == process["start_time"].as_u64()
                 && let Some(pid) = Pid::from_raw(pid)
             {
                 kill_process(pid, Signal::KILL).ok();
@@ -157,33 +158,34 @@ fn kill_commands(sandbox: &Sandbox, victims: Victims) {
     }
 }
 
-/// When a process started, in the kernel's ticks.
+/// When a process started, in clock ticks since the boot; `None` if it does not exist.
 pub fn start_time(pid: i32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
 
-/// What a record holds, once it is there.
+/// The content of a JSON record, if it exists and is complete.
 pub fn record(path: &Path) -> Option<Value> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
-/// What must hold once everything has ended; how many tries there were. The specs stay on their branches.
-pub fn check(sandbox: &Sandbox, ids: &[String], victims: Victims, said: &str) -> u32 {
+/// Checks the result once all specs have ended, and returns the number of tries: each try started once, each task was
+/// committed once, and no process, worktree, lock or cgroup is left.
+pub fn check(sandbox: &Sandbox, ids: &[String], victims: Victims, label: &str) -> u32 {
     let mut starts: BTreeMap<(String, String, u32), u32> = BTreeMap::new();
     for line in sandbox.read("starts").lines() {
         let mut words = line.split(' ');
-        let mut word = || words.next().unwrap_or_else(|| panic!("{said}: a torn line in the trace: {line}"));
+        let mut word = || words.next().unwrap_or_else(|| panic!("{label}: a torn line in the trace: {line}"));
         let (spec, task) = (word().to_owned(), word().to_owned());
         *starts.entry((spec, task, word().parse().expect("a number"))).or_default() += 1;
     }
     for (what, count) in &starts {
-        assert_eq!(*count, 1, "{said}: {what:?} was run {count} times");
+        assert_eq!(*count, 1, "{label}: {what:?} was started {count} times");
     }
     let mut tries = 0;
     for id in ids {
         let spec = sandbox.spec(id);
-        assert_eq!(spec["status"], "completed", "{said}: {spec:#}");
+        assert_eq!(spec["status"], "completed", "{label}: {spec:#}");
         let branch = spec["branch"].as_str().expect("a branch");
         let log = sandbox.git(
             "repo",
@@ -193,55 +195,55 @@ pub fn check(sandbox: &Sandbox, ids: &[String], victims: Victims, said: &str) ->
         committed.sort_unstable();
         let tasks: Vec<&str> =
             spec["tasks"].as_array().expect("tasks").iter().filter_map(|task| task["id"].as_str()).collect();
-        assert_eq!(committed, tasks, "{said}: {id}");
+        assert_eq!(committed, tasks, "{label}: {id}");
         for task in spec["tasks"].as_array().expect("tasks") {
             let (name, recorded) = (task["id"].as_str().expect("an id"), task["tries"].as_u64().expect("a number"));
             let recorded = u32::try_from(recorded).expect("a small number");
             let run: Vec<u32> =
                 starts.keys().filter(|(spec, of, _)| spec == id && of == name).map(|(_, _, number)| *number).collect();
             if victims == Victims::Daemon {
-                assert_eq!((recorded, run.as_slice()), (1, [1].as_slice()), "{said}: {id} {name}");
+                assert_eq!((recorded, run.as_slice()), (1, [1].as_slice()), "{label}: {id} {name}");
             }
-            // One that was killed between its record and its first step left no trace.
+            // A try that was killed after it was recorded and before its command started left no trace.
             assert!(
                 run.iter().all(|number| *number <= recorded) && run.contains(&recorded),
-                "{said}: {id} {name}: {recorded} recorded, {run:?} run"
+                "{label}: {id} {name}: {recorded} tries are recorded, {run:?} were started"
             );
             let content = sandbox.git("repo", &["show", &format!("{branch}:{name}.txt")]);
             assert!(
                 !content.is_empty() && content.lines().all(|line| line == name),
-                "{said}: {id} {name}: {content:?}"
+                "{label}: {id} {name}: {content:?}"
             );
             tries += recorded;
         }
     }
     let trees = sandbox.git("repo", &["worktree", "list"]);
-    assert_eq!(trees.lines().count(), 1, "{said}: a worktree is left:\n{trees}");
+    assert_eq!(trees.lines().count(), 1, "{label}: a worktree is left:\n{trees}");
     assert!(
         fs::read_dir(sandbox.path("boi/worktrees")).expect("a folder").next().is_none(),
-        "{said}: a folder is left"
+        "{label}: a folder is left"
     );
     let locks = lock_files(&sandbox.path("repo/.git"));
-    assert!(locks.is_empty(), "{said}: {locks:?}");
+    assert!(locks.is_empty(), "{label}: lock files of git are left: {locks:?}");
     sandbox.git("repo", &["fsck", "--no-progress"]);
     for folder in sandbox.commands() {
         let lock = fs::File::open(folder.join("lock")).expect("a lock");
-        // The supervisor writes the record and ends a moment later.
+        // The supervisor holds its lock for a moment after it has written the exit record.
         let until = Instant::now() + Duration::from_secs(10);
         while flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            assert!(Instant::now() < until, "{said}: {} is held", folder.display());
+            assert!(Instant::now() < until, "{label}: the lock of {} is held", folder.display());
             sleep(Duration::from_millis(5));
         }
         let started = record(&folder.join("started")).unwrap_or_default();
         let cgroup = started["cgroup"].as_str().map(Path::new);
-        assert!(cgroup.is_none_or(|cgroup| !cgroup.exists()), "{said}: {cgroup:?} is left");
+        assert!(cgroup.is_none_or(|cgroup| !cgroup.exists()), "{label}: {cgroup:?} is left");
     }
     let left = left_running(&sandbox.path("boi"));
-    assert!(left.is_empty(), "{said}: {left:?} still run");
+    assert!(left.is_empty(), "{label}: processes {left:?} are left");
     tries
 }
 
-/// Git's own locks.
+/// Lock files of git below `folder`.
 fn lock_files(folder: &Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok) {
@@ -255,7 +257,7 @@ fn lock_files(folder: &Path) -> Vec<std::path::PathBuf> {
     found
 }
 
-/// Processes of commands of this home.
+/// Living processes of commands of this home, found by their environment.
 fn left_running(home: &Path) -> Vec<i32> {
     let of_home = format!("BOI_HOME={}", home.display());
     let pids = fs::read_dir("/proc")

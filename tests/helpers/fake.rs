@@ -1,4 +1,4 @@
-//! The fake agent does what its prompt says, and boi reads it as it reads the real one.
+//! The fake agent carries out its prompt, and boi reads its output like that of Claude Code.
 
 use std::fs;
 use std::io::Write;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use boi::agents::command::command;
+use boi::agents::{Agent, Run};
 use boi::domain::outcome::TryOutcome;
 use boi::domain::time::Timestamp;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
@@ -14,18 +14,20 @@ use serde_json::Value;
 
 use super::judge;
 
-/// Cargo builds examples before it runs the tests, beside the folder that this program is in.
+/// The program of the fake agent. Panics if it has not been built.
 fn program() -> PathBuf {
     let me = std::env::current_exe().expect("this test's own program");
     let profile = me.parent().and_then(Path::parent).expect("target/<profile>/deps");
     let program = profile.join("examples/fake-agent");
-    assert!(program.exists(), "{} is missing: `cargo build --example fake-agent`", program.display());
+    let build = "run `cargo build --example fake-agent` first, or all tests with `cargo test`";
+    assert!(program.exists(), "{} is missing: {build}", program.display());
     program
 }
 
 fn start(folder: &Path, number: u32, prompt: &str) -> Child {
     let bin = program().display().to_string();
-    let argv = command("claude", &bin, &[], None, "3f22").expect("claude is known").argv;
+    let run = Run { program: &bin, arguments: &[], model: None, session: "3f22" };
+    let argv = Agent::Claude.dialect().command_line(&run);
     let mut child = Command::new(&argv[0])
         .args(&argv[1..])
         .current_dir(folder)
@@ -36,13 +38,13 @@ fn start(folder: &Path, number: u32, prompt: &str) -> Child {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the fake agent starts");
-    child.stdin.take().expect("stdin").write_all(prompt.as_bytes()).expect("it reads its prompt");
+    child.stdin.take().expect("stdin").write_all(prompt.as_bytes()).expect("the fake agent reads its prompt");
     child
 }
 
 fn run(prompt: &str) -> Output {
-    let folder = tempfile::tempdir().expect("a folder");
-    start(folder.path(), 1, prompt).wait_with_output().expect("it ends")
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    start(folder.path(), 1, prompt).wait_with_output().expect("the fake agent ends")
 }
 
 #[track_caller]
@@ -53,11 +55,11 @@ fn wait_for(what: &str, condition: impl Fn() -> bool) {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    panic!("waited in vain: {what}");
+    panic!("timed out waiting for: {what}");
 }
 
 #[test]
-fn it_works_reports_and_leaves_a_trace() {
+fn the_directives_of_a_prompt_are_carried_out_and_the_run_is_traced() {
     let folder = tempfile::tempdir().unwrap();
     let prompt = "Do: @@write a/b.txt hello@@ @@sh echo out; exit 3@@ @@try 1:write one x@@ @@try 2:write two x@@ \
                   @@say all @ once@@\n\n---\n\nThis is try 2 of this task: @@exit 9@@";
@@ -75,30 +77,30 @@ fn it_works_reports_and_leaves_a_trace() {
 }
 
 #[test]
-fn every_scripted_end_is_read_as_what_it_is() {
-    let told = |prompt: &str| judge(&run(prompt)).0;
-    assert!(matches!(told("@@auth@@"), TryOutcome::Auth(_)));
-    assert!(matches!(told("@@throttled@@"), TryOutcome::Throttled(_)));
-    assert!(matches!(told("@@overloaded@@"), TryOutcome::Overloaded(_)));
-    assert!(matches!(told("@@credit@@"), TryOutcome::NeedsHuman(_)));
-    assert!(matches!(told("@@context@@"), TryOutcome::Context(_)));
-    assert!(matches!(told("@@max-turns@@"), TryOutcome::TaskBudget(_)));
+fn each_failure_directive_has_its_outcome() {
+    let outcome = |prompt: &str| judge(&run(prompt)).0;
+    assert!(matches!(outcome("@@auth@@"), TryOutcome::Auth(_)));
+    assert!(matches!(outcome("@@throttled@@"), TryOutcome::Throttled(_)));
+    assert!(matches!(outcome("@@overloaded@@"), TryOutcome::Overloaded(_)));
+    assert!(matches!(outcome("@@credit@@"), TryOutcome::NeedsHuman(_)));
+    assert!(matches!(outcome("@@context@@"), TryOutcome::Context(_)));
+    assert!(matches!(outcome("@@max-turns@@"), TryOutcome::TaskBudget(_)));
     let until = Some(Timestamp(1_795_481_639_000));
-    assert!(matches!(told("@@limited 1795481639@@"), TryOutcome::Limited { until: at, .. } if at == until));
+    assert!(matches!(outcome("@@limited 1795481639@@"), TryOutcome::Limited { until: at, .. } if at == until));
     for crash in ["@@exit 3@@", "@@signal 9@@", "@@partial@@", "@@no-such-directive@@", "@@stderr x@@ @@exit 1@@"] {
-        assert!(matches!(told(crash), TryOutcome::Crashed(_)), "{crash}");
+        assert!(matches!(outcome(crash), TryOutcome::Crashed(_)), "{crash}");
     }
-    assert_eq!(told("@@garbage@@ @@long-line 8@@ @@flood 1@@"), TryOutcome::Succeeded);
+    assert_eq!(outcome("@@garbage@@ @@long-line 8@@ @@flood 1@@"), TryOutcome::Succeeded);
 }
 
 #[test]
-fn it_waits_ignores_sigterm_and_leaves_processes_behind() {
+fn the_agent_can_ignore_sigterm_leave_processes_behind_and_hang_after_its_result() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let prompt = "@@ignore-term@@ @@grandchild setsid g1@@ @@grandchild plain g2@@ @@touch ready@@ @@wait go@@ \
                   @@hang-after-result@@";
     let mut child = start(folder.path(), 1, prompt);
-    wait_for("ready", || at("ready").exists());
+    wait_for("the agent is ready", || at("ready").exists());
     let me = Pid::from_child(&child);
     kill_process(me, Signal::TERM).unwrap();
     let grandchildren = ["g1", "g2"].map(|name| {
@@ -107,7 +109,7 @@ fn it_waits_ignores_sigterm_and_leaves_processes_behind() {
     });
     let leads_its_session = |pid: Pid| {
         let pid = pid.as_raw_nonzero().get();
-        // SAFETY: it only reads a number; 0 where the leader is outside this PID namespace.
+        // SAFETY: it only reads a number, 0 if the leader is outside of this PID namespace.
         unsafe { libc::getsid(pid) == pid }
     };
     assert_eq!(grandchildren.map(leads_its_session), [true, false]);

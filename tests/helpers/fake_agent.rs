@@ -1,26 +1,28 @@
-//! A scripted stand-in for Claude Code, for tests only. It reads its prompt from stdin, carries out the directives in it
-//! in order, and reports in the stream-json dialect when it is called with `stream-json`, else in plain text.
+//! A scripted stand-in for Claude Code, for tests only. It reads its prompt from stdin and carries out the directives in
+//! it, in order. Called with `stream-json`, it reports in that dialect, else in plain text.
 //!
-//! | directive | does |
+//! | directive | what it does |
 //! | --- | --- |
 //! | `@@write PATH TEXT@@` | writes TEXT and a newline to PATH |
-//! | `@@sh CMD@@` | `sh -c CMD`, reported as a tool call |
-//! | `@@say TEXT@@` | the final text |
-//! | `@@stderr TEXT@@` | a line on stderr |
-//! | `@@touch FILE@@`, `@@wait FILE@@` | signal and barrier: creates FILE, waits until FILE exists |
-//! | `@@grandchild setsid\|plain FILE@@` | leaves a sleeping process behind; its pid is in FILE when the agent goes on |
-//! | `@@ignore-term@@` | SIGTERM does nothing from here on |
-//! | `@@flood MB@@`, `@@long-line MB@@` | that much output in many lines, in one |
-//! | `@@garbage@@` | bytes that are neither JSON nor UTF-8 |
-//! | `@@partial@@` | half of a result line, then exit 0 |
-//! | `@@exit N@@`, `@@signal N@@` | ends without a result |
-//! | `@@auth@@`, `@@limited EPOCH@@`, `@@throttled@@`, `@@overloaded@@`, `@@credit@@`, `@@context@@`, `@@max-turns@@` | ends with that failure |
-//! | `@@hang@@`, `@@hang-after-result@@` | never ends by itself |
-//! | `@@headless FILE@@` | the same, in a second thread, and the first one ends; the pid is in FILE then |
-//! | `@@try N:DIRECTIVE@@` | the directive, only on try N (`BOI_TRY`) |
+//! | `@@sh CMD@@` | runs `sh -c CMD`, reported as a tool call |
+//! | `@@say TEXT@@` | makes TEXT the final text |
+//! | `@@stderr TEXT@@` | prints a line to stderr |
+//! | `@@touch FILE@@`, `@@wait FILE@@` | creates FILE; waits until FILE exists |
+//! | `@@grandchild setsid\|plain FILE@@` | leaves a sleeping process behind, with its pid in FILE |
+//! | `@@ignore-term@@` | ignores SIGTERM from now on |
+//! | `@@flood MB@@`, `@@long-line MB@@` | prints that much in many lines; in one line |
+//! | `@@garbage@@` | prints lines that are neither JSON nor UTF-8 |
+//! | `@@partial@@` | prints half of a result line and exits with 0 |
+//! | `@@exit N@@`, `@@signal N@@` | ends without a result, by exit code N; by signal N |
+//! | `@@auth@@`, `@@limited EPOCH@@`, `@@throttled@@`, `@@overloaded@@`, `@@credit@@`, `@@context@@`, `@@max-turns@@` | fails for that reason |
+//! | `@@hang@@`, `@@hang-after-result@@` | never exits; reports its result and never exits |
+//! | `@@headless FILE@@` | ends its main thread and hangs in another one, with its pid in FILE |
+//! | `@@try N:DIRECTIVE@@` | carries out DIRECTIVE, but only on try N (`BOI_TRY`) |
 //!
-//! Paths may be absolute; relative ones are below the working directory. `FAKE_AGENT_SCRIPT` names a file with more
-//! directives, carried out first. Every start appends a JSON line to the file that `FAKE_AGENT_TRACE` names.
+//! Relative paths start at the working directory. `FAKE_AGENT_SCRIPT` names a file with more directives, which are
+//! carried out first. Every start appends a JSON line to the file that `FAKE_AGENT_TRACE` names.
+
+#![expect(clippy::disallowed_methods, reason = "a program of its own, not a part of boi")]
 
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
@@ -34,10 +36,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::process::{Signal, getpid, kill_process, setsid};
 use serde_json::{Value, json};
 
-/// Nothing of a broken test lives longer than this.
+/// No process of a broken test lives longer than this.
 const LONGEST_LIFE: Duration = Duration::from_secs(600);
 
-/// What boi's prompts put before the report of a failure: directives in the report are not for the agent.
+/// Where the report of a failure begins in a prompt. Directives in the report are not carried out.
 const REPORT: &str = "\n---\n\nThis is try ";
 
 fn main() {
@@ -61,8 +63,8 @@ fn main() {
         session: after_session.and_then(|at| argv.get(at).cloned()).unwrap_or_else(|| "none".to_owned()),
         model: argv.iter().position(|argument| argument == "--model").and_then(|at| argv.get(at + 1).cloned()),
         turns: 0,
-        said: "done".to_owned(),
-        hang: false,
+        final_text: "done".to_owned(),
+        hang_after_result: false,
     };
     agent.begin();
     agent.run(&directives(&script));
@@ -70,7 +72,7 @@ fn main() {
     agent.succeed();
 }
 
-/// What is between pairs of `@@`, those for other tries left out.
+/// The texts between pairs of `@@`, without those for other tries.
 fn directives(text: &str) -> Vec<String> {
     let current = std::env::var("BOI_TRY").unwrap_or_default();
     text.split("@@")
@@ -88,8 +90,8 @@ struct Agent {
     session: String,
     model: Option<String>,
     turns: u64,
-    said: String,
-    hang: bool,
+    final_text: String,
+    hang_after_result: bool,
 }
 
 impl Agent {
@@ -116,7 +118,7 @@ impl Agent {
                 write(Path::new(path), &format!("{text}\n"));
             }
             "sh" => self.shell(rest),
-            "say" => self.said = rest.to_owned(),
+            "say" => self.final_text = rest.to_owned(),
             "stderr" => eprintln!("{rest}"),
             "touch" => write(Path::new(rest), ""),
             "wait" => wait_for(Path::new(rest)),
@@ -140,16 +142,16 @@ impl Agent {
             }
             "exit" => exit(i32::try_from(number(rest)).expect("an exit code")),
             "signal" => die_by(i32::try_from(number(rest)).expect("a signal")),
-            "auth" => self.refused(401, "Failed to authenticate. API Error: 401 invalid x-api-key"),
-            "throttled" => self.refused(429, "API Error: Request rejected (429) · too many requests"),
-            "overloaded" => self.refused(529, "API Error: 529 Overloaded. This is a server-side issue"),
-            "credit" => self.refused(400, "Credit balance is too low"),
-            "context" => self.refused(400, "Prompt is too long · the request is ~213462 tokens (limit 200000)"),
+            "auth" => self.fail(401, "Failed to authenticate. API Error: 401 invalid x-api-key"),
+            "throttled" => self.fail(429, "API Error: Request rejected (429) · too many requests"),
+            "overloaded" => self.fail(529, "API Error: 529 Overloaded. This is a server-side issue"),
+            "credit" => self.fail(400, "Credit balance is too low"),
+            "context" => self.fail(400, "Prompt is too long · the request is ~213462 tokens (limit 200000)"),
             "limited" => {
                 self.emit(json!({"type": "rate_limit_event", "rate_limit_info": {
                     "status": "rejected", "resetsAt": number(rest), "rateLimitType": "five_hour",
                     "overageStatus": "rejected", "isUsingOverage": false}}));
-                self.refused(429, "You've hit your limit · resets 12:53am (UTC)");
+                self.fail(429, "You've hit your limit · resets 12:53am (UTC)");
             }
             "max-turns" => {
                 let mut line = self.result(false, true, Value::Null, "");
@@ -160,7 +162,7 @@ impl Agent {
             }
             "hang" => hang(),
             "headless" => go_headless(Path::new(rest)),
-            "hang-after-result" => self.hang = true,
+            "hang-after-result" => self.hang_after_result = true,
             other => panic!("no such directive: {other}"),
         }
     }
@@ -180,18 +182,18 @@ impl Agent {
     }
 
     fn succeed(&mut self) {
-        self.message(json!({"type": "text", "text": self.said}));
+        self.message(json!({"type": "text", "text": self.final_text}));
         if self.json {
-            self.emit(self.result(true, false, Value::Null, &self.said));
+            self.emit(self.result(true, false, Value::Null, &self.final_text));
         } else {
-            print(format!("{}\n", self.said).as_bytes());
+            print(format!("{}\n", self.final_text).as_bytes());
         }
-        if self.hang {
+        if self.hang_after_result {
             hang();
         }
     }
 
-    fn refused(&mut self, status: u16, text: &str) {
+    fn fail(&mut self, status: u16, text: &str) {
         if self.json {
             self.emit(self.result(true, true, status.into(), text));
         } else {
@@ -223,9 +225,10 @@ impl Agent {
     }
 }
 
+/// Prints at once, without a buffer.
 fn print(bytes: &[u8]) {
     let mut out = std::io::stdout().lock();
-    // Whoever reads may be gone; the real CLI goes on, too.
+    // The reader may be gone.
     if out.write_all(bytes).and_then(|()| out.flush()).is_err() {
         exit(141);
     }
@@ -239,7 +242,7 @@ fn cwd() -> String {
     std::env::current_dir().expect("there is a working directory").display().to_string()
 }
 
-/// Appears as a whole: who waits for the file can read it at once.
+/// Writes a file that appears with its whole content, so that a test that waits for it can read it at once.
 fn write(path: &Path, text: &str) {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).unwrap_or_else(|error| panic!("{}: {error}", parent.display()));
@@ -255,7 +258,7 @@ fn wait_for(path: &Path) {
     let mut left = LONGEST_LIFE;
     while !path.exists() {
         let pause = Duration::from_millis(5);
-        left = left.checked_sub(pause).unwrap_or_else(|| panic!("{} never came", path.display()));
+        left = left.checked_sub(pause).unwrap_or_else(|| panic!("{} was never created", path.display()));
         sleep(pause);
     }
 }
@@ -265,7 +268,7 @@ fn hang() -> ! {
     exit(99)
 }
 
-/// The kernel shows a process without its first thread as a zombie, though it lives.
+/// Ends the main thread and hangs in another one. The kernel shows such a process as a zombie, although it lives.
 fn go_headless(file: &Path) -> ! {
     let file = file.to_owned();
     std::thread::spawn(move || {
@@ -275,9 +278,9 @@ fn go_headless(file: &Path) -> ! {
         write(&file, &std::process::id().to_string());
         hang()
     });
-    // SAFETY: ends this thread alone; nothing of its stack is used by another.
+    // SAFETY: it ends this thread alone, and no other thread uses anything on its stack.
     unsafe { libc::syscall(libc::SYS_exit, 0) };
-    unreachable!("the thread has ended")
+    unreachable!("this thread has ended")
 }
 
 fn die_by(signal: i32) -> ! {
@@ -302,7 +305,7 @@ fn long_line(megabytes: u64) {
 
 fn leave_behind(session: &str, file: &str) {
     let me = std::env::current_exe().expect("the agent's own program");
-    // Not waited for: an agent that forgets its children is what the test is about.
+    // Not waited for: the tests are about an agent that leaves its children behind.
     drop(Command::new(me).args(["--grandchild", session, file]).stdin(Stdio::null()).spawn().expect("a child"));
     wait_for(Path::new(file));
 }
@@ -320,7 +323,7 @@ fn trace(argv: &[String], prompt: &str) {
     let boi = |name: &str| std::env::var(name).ok();
     let mut names: Vec<String> = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
     names.sort();
-    // 0 where the leader is outside this PID namespace, which rustix has no value for.
+    // Not through rustix, which has no value for 0: that is the id of a leader outside of this PID namespace.
     // SAFETY: these calls only read numbers that the kernel keeps for this process.
     let (ppid, pgid, sid) = unsafe { (libc::getppid(), libc::getpgid(0), libc::getsid(0)) };
     let line = json!({
@@ -329,7 +332,7 @@ fn trace(argv: &[String], prompt: &str) {
         "start_ms": u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis()).ok(),
         "spec": boi("BOI_SPEC"), "task": boi("BOI_TASK"), "attempt": boi("BOI_ATTEMPT"), "try": boi("BOI_TRY"),
     });
-    // One write of one line: starts at the same time do not mix.
+    // One write for one line: lines of agents that start at the same time do not mix.
     let mut out = OpenOptions::new().create(true).append(true).open(&file).unwrap_or_else(|e| panic!("{file}: {e}"));
     out.write_all(format!("{line}\n").as_bytes()).unwrap_or_else(|error| panic!("{file}: {error}"));
 }

@@ -1,11 +1,11 @@
-//! A loopback stand-in for the Anthropic Messages API, so that the real Claude Code CLI runs without a model: it starts
-//! its tools, edits files and reports what it cost. Only for tests; it listens on 127.0.0.1 alone.
+//! A stand-in for the Anthropic Messages API on 127.0.0.1, for tests. With it the real Claude Code CLI runs without a
+//! model: the CLI calls its tools, edits files and reports its cost.
 //!
-//! The "model" does what directives in the latest prompt say, one tool call a turn: `@@bash CMD@@` calls the Bash tool
-//! (several: in order), `@@say TEXT@@` is the final text (default: `done`). [`ModelApi::fail`] and
-//! [`ModelApi::limit_until`] make it refuse; [`ModelApi::prompts`] is what it was asked.
+//! The "model" follows the directives in the latest prompt, one tool call a turn: each `@@bash CMD@@` calls the Bash
+//! tool, in order, and `@@say TEXT@@` gives the final text (default: `done`). [`ModelApi::fail`] and
+//! [`ModelApi::limit_until`] make it refuse requests. [`ModelApi::prompts`] returns the prompts that it received.
 //!
-//! [`ModelApi::claude_env`] is the environment that the CLI needs to be run against it.
+//! [`ModelApi::claude_env`] returns the environment in which the CLI talks to it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -17,18 +17,18 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// A request that came to `POST /v1/messages`.
+/// A request to `POST /v1/messages`.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Claude Code's session, from its header.
+    /// The session of Claude Code, from the request's header.
     pub session: Option<String>,
-    /// The HTTP status it was answered with.
+    /// The HTTP status of the answer.
     pub status: u16,
-    /// The whole body.
+    /// The body of the request.
     pub body: Value,
 }
 
-/// The API while it serves; dropping it ends it.
+/// A running API. Dropping it ends it.
 pub struct ModelApi {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -55,7 +55,7 @@ struct Failure {
 }
 
 impl ModelApi {
-    /// Serves on a free port.
+    /// Starts to serve on a free port.
     pub fn start() -> ModelApi {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port on 127.0.0.1");
         let address = listener.local_addr().expect("a bound listener has an address");
@@ -68,7 +68,7 @@ impl ModelApi {
                 }
                 if let Ok(stream) = stream {
                     let shared = Arc::clone(&serving);
-                    // Ends with its one exchange; a client that goes away is nobody's failure.
+                    // The thread ends after one exchange. A client that disconnects early is no failure.
                     std::thread::spawn(move || drop(serve(&stream, &shared)));
                 }
             }
@@ -76,37 +76,37 @@ impl ModelApi {
         ModelApi { address, shared, acceptor: Some(acceptor) }
     }
 
-    /// For `ANTHROPIC_BASE_URL`.
+    /// The value for `ANTHROPIC_BASE_URL`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Answers the next `count` requests with `status` and an error that says `message`.
+    /// Answers the next `count` requests with `status` and the error `message`.
     pub fn fail(&self, status: u16, message: &str, count: usize) {
         self.shared.state().failure = Some(Failure { status, message: message.to_owned(), left: count });
     }
 
-    /// Answers as at a usage limit that is reset at `epoch` (seconds); `None`: as usual again. The CLI makes a
-    /// `rate_limit_event` of it only for a login (`CLAUDE_CODE_OAUTH_TOKEN`), not for an API key.
+    /// Answers as if a usage limit were used up that is reset at `epoch`, in seconds; `None` ends that. The CLI prints a
+    /// `rate_limit_event` for it only with a login (`CLAUDE_CODE_OAUTH_TOKEN`), not with an API key.
     pub fn limit_until(&self, epoch: Option<i64>) {
         self.shared.state().limited_until = epoch;
     }
 
-    /// All requests so far.
+    /// All requests received so far.
     pub fn requests(&self) -> Vec<Request> {
         self.shared.state().requests.clone()
     }
 
-    /// The prompt of each agent run so far: the latest prompt of each first request of a run.
+    /// The prompts received so far, one for each run of the CLI.
     pub fn prompts(&self) -> Vec<String> {
         let requests = self.requests();
-        let asked =
-            requests.iter().filter(|request| has_bash(&request.body)).map(|request| latest_prompt(&request.body));
-        asked.filter(|(_, answered)| *answered == 0).map(|(prompt, _)| prompt).collect()
+        let of_agents = requests.iter().filter(|request| has_bash(&request.body));
+        let prompts = of_agents.map(|request| latest_prompt(&request.body));
+        prompts.filter(|(_, answered)| *answered == 0).map(|(prompt, _)| prompt).collect()
     }
 
-    /// What the CLI's environment must hold to talk to this API and to nothing else. `home` is an empty directory.
-    /// `IS_SANDBOX` lets it skip permissions as root; one retry makes a refusal end after about a second.
+    /// The variables with which the CLI talks to this API and to nothing else. `home` is an empty directory.
+    /// `IS_SANDBOX` lets the CLI skip permission prompts as root. With one retry, a refused run ends after about 1 s.
     pub fn claude_env(&self, home: &Path) -> Vec<(&'static str, String)> {
         vec![
             ("ANTHROPIC_BASE_URL", self.url()),
@@ -123,7 +123,7 @@ impl ModelApi {
 impl Drop for ModelApi {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
-        // Wakes the acceptor; if nobody listens any more, it has ended already.
+        // Wakes the acceptor. If the connection fails, the acceptor has already ended.
         drop(TcpStream::connect(self.address));
         if let Some(acceptor) = self.acceptor.take() {
             drop(acceptor.join());
@@ -131,13 +131,7 @@ impl Drop for ModelApi {
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One exchange on one connection.
+/// Answers the one request on a connection.
 fn serve(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     let mut reader = BufReader::new(stream);
@@ -176,6 +170,10 @@ fn serve(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
 }
 
 impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn messages(&self, session: Option<String>, body: &[u8]) -> Response {
         let Ok(body) = serde_json::from_slice::<Value>(body) else { return Response::error(400, "not JSON") };
         let mut state = self.state();
@@ -227,7 +225,7 @@ impl Response {
             .with("anthropic-ratelimit-unified-overage-status", "rejected")
     }
 
-    /// The scripted model's next turn, as the stream of events that the real API sends.
+    /// The next turn of the scripted model, as the stream of events that the real API sends.
     fn events(request: &Value) -> Response {
         let (block, delta, stop) = turn(request);
         let model = request["model"].as_str().unwrap_or("model");
@@ -271,7 +269,7 @@ impl Response {
     }
 }
 
-/// The content block that the model gives next, its delta, and the stop reason.
+/// The next content block of the model, its delta, and the stop reason.
 fn turn(request: &Value) -> (Value, Value, &'static str) {
     let (prompt, answered) = latest_prompt(request);
     let commands = directives(&prompt, "bash");
@@ -279,21 +277,22 @@ fn turn(request: &Value) -> (Value, Value, &'static str) {
         && let Some(command) = commands.get(answered)
     {
         let input = json!({"command": command, "description": "scripted step"}).to_string();
-        // Unique in a session that goes on with further prompts.
+        // Unique in its session, also when the session continues with another prompt.
         let id = format!("toolu_{:04}_{answered:04}", request["messages"].as_array().map_or(0, Vec::len));
         let block = json!({"type": "tool_use", "id": id, "name": "Bash", "input": {}});
         return (block, json!({"type": "input_json_delta", "partial_json": input}), "tool_use");
     }
-    let said = directives(&prompt, "say").pop().unwrap_or_else(|| "done".to_owned());
-    (json!({"type": "text", "text": ""}), json!({"type": "text_delta", "text": said}), "end_turn")
+    let text = directives(&prompt, "say").pop().unwrap_or_else(|| "done".to_owned());
+    (json!({"type": "text", "text": ""}), json!({"type": "text_delta", "text": text}), "end_turn")
 }
 
+/// Whether the request is of an agent. The CLI also sends requests without tools, such as for a title.
 fn has_bash(request: &Value) -> bool {
     request["tools"].as_array().is_some_and(|tools| tools.iter().any(|tool| tool["name"] == "Bash"))
 }
 
-/// The latest prompt in the conversation, and how many tool calls were answered since. What the CLI adds to messages
-/// on its own account is no prompt.
+/// The latest prompt in the conversation, and how many tool calls were answered after it. Text that the CLI itself adds
+/// to messages is no prompt.
 fn latest_prompt(request: &Value) -> (String, usize) {
     let mut answered = 0;
     for message in request["messages"].as_array().into_iter().flatten().rev() {
@@ -306,15 +305,16 @@ fn latest_prompt(request: &Value) -> (String, usize) {
         };
         let results = parts.iter().filter(|part| part["type"] == "tool_result").count();
         let texts = parts.iter().filter(|part| part["type"] == "text").filter_map(|part| part["text"].as_str());
-        let own: Vec<&str> = texts.filter(|text| !text.trim_start().starts_with("<system-reminder>")).collect();
-        if results == 0 && !own.is_empty() {
-            return (own.join("\n"), answered);
+        let typed: Vec<&str> = texts.filter(|text| !text.trim_start().starts_with("<system-reminder>")).collect();
+        if results == 0 && !typed.is_empty() {
+            return (typed.join("\n"), answered);
         }
         answered += results;
     }
     (String::new(), answered)
 }
 
+/// The arguments of the directives `name` in `prompt`, in order.
 fn directives(prompt: &str, name: &str) -> Vec<String> {
     let between = prompt.split("@@").skip(1).step_by(2);
     between.filter_map(|text| text.strip_prefix(name)?.strip_prefix(' ')).map(str::to_owned).collect()
@@ -324,7 +324,7 @@ fn directives(prompt: &str, name: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn ask(api: &ModelApi, request: &str) -> String {
+    fn send(api: &ModelApi, request: &str) -> String {
         let mut stream = TcpStream::connect(api.address).expect("the API listens");
         stream.write_all(request.as_bytes()).expect("the API reads");
         let mut answer = String::new();
@@ -335,11 +335,11 @@ mod tests {
     fn post(api: &ModelApi, messages: &Value) -> String {
         let body = json!({"model": "m", "tools": [{"name": "Bash"}], "messages": messages}).to_string();
         let head = "POST /v1/messages?beta=true HTTP/1.1\r\nX-Claude-Code-Session-Id: 3f22\r\n";
-        ask(api, &format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()))
+        send(api, &format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()))
     }
 
     #[test]
-    fn directives_come_from_the_latest_prompt_only() {
+    fn only_the_latest_prompt_has_directives() {
         let api = ModelApi::start();
         let first = json!({"role": "user", "content": "@@bash echo one@@ @@bash echo two@@ @@say bye@@"});
         let result = json!({"role": "user", "content": [{"type": "tool_result", "content": "@@bash rm@@"},
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn it_fails_as_told_and_then_recovers() {
+    fn failures_and_limits_are_answered_while_they_last() {
         let api = ModelApi::start();
         let prompt = json!([{"role": "user", "content": "hello"}]);
         api.fail(401, "invalid x-api-key", 1);
@@ -365,8 +365,8 @@ mod tests {
         assert!(post(&api, &prompt).contains("end_turn"));
         let requests: Vec<_> = api.requests().into_iter().map(|request| (request.status, request.session)).collect();
         assert_eq!(requests, [401, 429, 200].map(|status| (status, Some("3f22".to_owned()))));
-        assert!(ask(&api, "GET /v1/models HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404"));
-        assert!(ask(&api, "HEAD / HTTP/1.1\r\n\r\n").ends_with("\r\n\r\n"));
+        assert!(send(&api, "GET /v1/models HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404"));
+        assert!(send(&api, "HEAD / HTTP/1.1\r\n\r\n").ends_with("\r\n\r\n"));
         assert!(api.claude_env(Path::new("/nowhere")).iter().any(|(name, _)| *name == "IS_SANDBOX"));
     }
 }

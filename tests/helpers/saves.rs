@@ -1,5 +1,5 @@
-//! Saves of `config.toml` in every style that programs have, against the real reload thread in this process: which were
-//! missed, which put something in force that nobody saved, and how long after the save the swap came.
+//! Saves `config.toml` in every way that programs do, with the real reload thread in this process, and measures: which
+//! saves were missed, which put a configuration in force that nobody saved, and how long after the save the swap came.
 
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
@@ -15,10 +15,10 @@ use arc_swap::ArcSwap;
 use boi::config::flags::Flags;
 use boi::config::{Config, HotConfig};
 use boi::domain::verdict::Verdict;
-use boi::reload::{self, Asker, Judge, Outlets, Reloader};
+use boi::reload::{self, Callbacks, Judge, ReloadHandle, Reloader};
 use boi::system::paths::Home;
 
-/// A save that is not in force after so long was missed.
+/// A save that is not in force after this time was missed.
 const MISSED: Duration = Duration::from_secs(8);
 
 /// What a swap put in force, and when.
@@ -37,7 +37,7 @@ struct Seen {
 
 /// A home whose configuration is watched.
 pub struct Scene {
-    // Dropped first: while its thread lives, it writes into the folder.
+    // Dropped first: its thread writes into the folder.
     reloader: Reloader,
     dir: tempfile::TempDir,
     seen: Arc<(Mutex<Seen>, Condvar)>,
@@ -54,7 +54,7 @@ impl Scene {
         let booted = reload::boot(&home, &Flags::default()).expect("a good configuration");
         let hot = Arc::new(ArcSwap::from_pointee(HotConfig { generation: 1, config: booted.config.clone() }));
         let seen = Arc::new((Mutex::new(Seen { generation: 1, ..Seen::default() }), Condvar::new()));
-        let tell = {
+        let publish = {
             let (hot, seen) = (Arc::clone(&hot), Arc::clone(&seen));
             move |view: &boi::domain::view::ConfigView| {
                 let at = SystemTime::now();
@@ -68,13 +68,13 @@ impl Scene {
                 news.notify_all();
             }
         };
-        let outlets = Outlets { tell: Box::new(tell), set_log: Box::new(|_| Ok(())) };
-        let judge = Judge::new(home, &booted, Arc::clone(&hot), outlets);
+        let callbacks = Callbacks { publish: Box::new(publish), set_log_filter: Box::new(|_| Ok(())) };
+        let judge = Judge::new(home, &booted, Arc::clone(&hot), callbacks);
         let reloader = Reloader::start(judge).expect("a thread");
         Scene { dir, seen, reloader }
     }
 
-    /// Where programs of this scene may keep things.
+    /// A folder for other files.
     pub fn dir(&self) -> &Path {
         self.dir.path()
     }
@@ -87,15 +87,15 @@ impl Scene {
         self.root().join("config.toml")
     }
 
-    pub fn asker(&self) -> Asker {
-        self.reloader.asker()
+    pub fn handle(&self) -> ReloadHandle {
+        self.reloader.handle()
     }
 
     pub fn swaps(&self) -> Vec<Swap> {
         self.seen.0.lock().expect("nobody panicked with it").swaps.clone()
     }
 
-    /// The first verdict after the first `known` ones that `wanted` takes; the last one where none comes.
+    /// Waits until `wanted` accepts the last verdict, and returns it.
     #[track_caller]
     pub fn verdict(&self, wanted: impl Fn(&Verdict) -> bool) -> Verdict {
         let (mutex, news) = &*self.seen;
@@ -107,7 +107,7 @@ impl Scene {
         seen.verdicts.last().cloned().expect("a verdict")
     }
 
-    /// Waits until `number` is in force; when it came to be.
+    /// Waits until `number` is in force, and returns when it was put in force; `None`: it never was.
     pub fn in_force(&self, number: u32) -> Option<SystemTime> {
         let (mutex, news) = &*self.seen;
         let is = |swap: &Swap| swap.config.max_workers == number && agrees(&swap.config);
@@ -119,8 +119,8 @@ impl Scene {
     }
 }
 
-/// The text of a configuration that says `number` at its beginning, in its middle and at its end: a prefix of it is
-/// valid, and says so by disagreeing.
+/// A configuration that contains `number` at its beginning, in its middle and at its end. A prefix is valid too, but its
+/// values do not agree.
 pub fn text(number: u32) -> String {
     let mut text = format!("max_workers = {number}\n");
     for line in 0..12 {
@@ -132,31 +132,31 @@ pub fn text(number: u32) -> String {
     text
 }
 
-/// Whether a configuration is one that somebody saved, as a whole.
+/// Whether all values of a configuration agree: it was saved as a whole.
 pub fn agrees(config: &Config) -> bool {
     let number = config.max_workers;
     config.spawns_per_tick == number
         && config.tick_interval_ms == u64::from(1000 + number)
-        && config.claude_args.last() == Some(&number.to_string())
+        && config.claude().args.last() == Some(&number.to_string())
 }
 
 /// One way to save a file.
 pub struct Style {
     pub name: &'static str,
-    /// Within which the swap follows the save.
+    /// Longest time from the save to the swap.
     pub within: Duration,
-    /// The program that it needs; empty: none.
+    /// The program that saves; empty: none.
     pub program: &'static str,
-    /// Lays what the style needs, below the home.
+    /// Prepares the home for this style.
     pub prepare: fn(&Path),
-    /// Saves `text` as the configuration of the home; `dir` is for other files. Returns when the last byte was in place,
-    /// where the file's own times do not say so.
+    /// Saves `text` as the configuration in the home `root`; `dir` is for other files. Returns when the save was complete;
+    /// `None`: the times of the file tell.
     pub save: fn(root: &Path, dir: &Path, text: &str) -> Option<SystemTime>,
 }
 
 const ORDINARY: Duration = Duration::from_millis(50);
 
-/// What became of the saves of one style.
+/// The result of the saves of one style.
 #[derive(Debug, Default)]
 pub struct Figures {
     pub saves: u32,
@@ -166,7 +166,7 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// The delay that this share of the saves does not exceed.
+    /// The delay that the share `share` of the saves does not exceed.
     pub fn percentile(&self, share: f64) -> Duration {
         let mut delays = self.delays.clone();
         delays.sort();
@@ -175,7 +175,7 @@ impl Figures {
     }
 }
 
-/// Saves `count` times in one style; `None` where its program is not there.
+/// Saves `count` times in one style; `None`: its program is not installed.
 pub fn measure(style: &Style, count: u32) -> Option<Figures> {
     if !style.program.is_empty() && !is_there(style.program) {
         return None;
@@ -188,7 +188,7 @@ pub fn measure(style: &Style, count: u32) -> Option<Figures> {
     for number in 0..count {
         let number = 100 + number % 900;
         let end = (style.save)(&scene.root(), scene.dir(), &text(number));
-        // What a program does after the save (its own end) is not the save's time: the file's own times are.
+        // A program may take time to exit after the save, so the times of the file count.
         let end = end.or_else(|| changed_at(&scene.config())).expect("the file is there");
         match scene.in_force(number) {
             Some(at) => figures.delays.push(at.duration_since(end).unwrap_or_default()),
@@ -222,7 +222,7 @@ fn shell(root: &Path, script: &str) {
     run(Command::new("sh").args(["-c", script]).current_dir(root));
 }
 
-/// Writes `text` beside the home, for programs that take it from there.
+/// Writes `text` to a file beside the home, for programs that copy or move it.
 fn beside(dir: &Path, text: &str) -> PathBuf {
     let new = dir.join("new.toml");
     fs::write(&new, text).expect("a file");
@@ -258,7 +258,7 @@ fn vim(program: &str, root: &Path, dir: &Path, text: &str, backup: &str) -> Opti
     None
 }
 
-/// The matrix.
+/// All ways to save.
 pub fn styles() -> Vec<Style> {
     let none: fn(&Path) = |_| {};
     let style = |name, program, prepare, save| Style { name, within: ORDINARY, program, prepare, save };
@@ -410,7 +410,7 @@ pub fn styles() -> Vec<Style> {
         style("nvim, backupcopy=yes", "nvim", none, |root, dir, text| vim("nvim", root, dir, text, "yes")),
         style("nano", "nano", none, |root, dir, text| {
             let new = beside(dir, text);
-            // Reads the new text into an emptied buffer, as a person does: ^T cuts to the end, ^R reads a file.
+            // As a person does: cuts the buffer to its end (Alt-T), then reads the new file into it (^R).
             nano(root, &new);
             None
         }),
@@ -426,8 +426,8 @@ pub fn styles() -> Vec<Style> {
     ]
 }
 
-/// nano needs a terminal: `script` gives it one. Keys are typed once it has drawn its screen: before that, the terminal
-/// would change them.
+/// Saves with nano, which needs a terminal: `script` provides one. Keys are sent after nano has drawn its screen; earlier
+/// the terminal would interpret them.
 fn nano(root: &Path, new: &Path) {
     let mut child = Command::new("script")
         .args(["-qfec", "nano -I -L config.toml", "/dev/null"])

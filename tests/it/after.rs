@@ -3,7 +3,7 @@
 use super::support::Sandbox;
 
 #[test]
-fn one_that_waits_starts_from_the_branch_of_the_other() {
+fn a_waiting_spec_starts_from_the_branch_of_the_other() {
     let mut sandbox = Sandbox::new("");
     let first = sandbox.dispatch("title = 'First'\nrepo = 'repo'\n[[tasks]]\nrun = 'echo 1 > one'");
     let second = sandbox
@@ -19,7 +19,7 @@ fn one_that_waits_starts_from_the_branch_of_the_other() {
 }
 
 #[test]
-fn what_waits_for_a_failed_one_fails_and_is_queued_again_with_it() {
+fn a_spec_that_waits_for_a_failed_one_fails_and_is_queued_again_with_it() {
     let mut sandbox = Sandbox::new("retry_count = 0");
     let go = sandbox.path("go").display().to_string();
     let first = sandbox.dispatch(&format!("title = 'First'\nrepo = 'repo'\n[[tasks]]\nrun = 'test -e {go}'"));

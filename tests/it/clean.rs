@@ -1,4 +1,4 @@
-//! `boi clean` and `boi log`: what ended specs leave.
+//! `boi clean`: what ended specs leave is removed, and nothing unique is lost.
 
 use std::fs;
 
@@ -15,7 +15,7 @@ fn clean_removes_a_failed_worktree_and_keeps_its_work_under_a_ref() {
     let worktree = format!("boi/worktrees/{id}");
     assert!(sandbox.good(&["log", id]).out.contains("told you"));
     sandbox.good(&["clean", "--dry-run"]);
-    assert!(sandbox.exists(&format!("{worktree}/work")), "a dry run does nothing");
+    assert!(sandbox.exists(&format!("{worktree}/work")), "a dry run removes nothing");
     sandbox.good(&["clean", id]);
     assert!(!sandbox.exists(&worktree));
     assert!(!sandbox.exists(&format!("boi/attempts/{id}")));
@@ -26,7 +26,7 @@ fn clean_removes_a_failed_worktree_and_keeps_its_work_under_a_ref() {
 }
 
 #[test]
-fn clean_leaves_a_branch_that_is_not_merged() {
+fn clean_deletes_a_branch_only_when_it_is_merged() {
     let sandbox = Sandbox::new("");
     let (_, spec) = sandbox.run("title = 'Done'\nrepo = 'repo'\n[[tasks]]\nrun = 'echo 1 > one'");
     let (id, branch) = (spec["id"].as_str().unwrap(), spec["branch"].as_str().unwrap());
@@ -49,7 +49,7 @@ fn clean_keeps_the_worktree_of_a_repository_that_cannot_be_reached() {
     for arguments in [&["clean", id][..], &["clean"], &["clean", "--dry-run"]] {
         let said = sandbox.boi(arguments);
         assert_eq!(said.code, Some(1), "{said:?}");
-        let expected = format!("left as it is: the repository {} cannot be reached", repo.display());
+        let expected = format!("not cleaned: the repository {} cannot be reached", repo.display());
         assert!(said.err.contains(&expected) && said.err.contains("--unreachable"), "{said:?}");
         assert_eq!(sandbox.read(&work), "precious\n");
         assert!(sandbox.exists(&format!("boi/attempts/{id}/1")));
@@ -69,31 +69,31 @@ fn cleanup_on_failure_keeps_the_worktree_of_a_repository_that_cannot_be_reached(
 }
 
 #[test]
-fn clean_leaves_a_spec_that_was_retried_after_it_was_chosen() {
+fn clean_skips_a_spec_that_is_retried_meanwhile() {
     let sandbox = Sandbox::new("retry_count = 0");
     let (_, spec) = sandbox.run(FAILS);
     let id = spec["id"].as_str().unwrap();
     let lock = locked(&sandbox.path(&format!("boi/attempts/{id}/git/git.lock")));
     let clean = sandbox.begin(&["clean", id]);
-    // It has chosen the spec and waits for the lock of its worktree.
+    // `clean` has chosen the spec and waits for the lock of its worktree.
     wait_until_open(clean.pid(), "git.lock");
     sandbox.good(&["retry", id]);
     drop(lock);
     let said = clean.end();
-    assert!(said.err.contains(&format!("{id}: left as it is: it is queued again")), "{said:?}");
+    assert!(said.err.contains(&format!("{id}: skipped: it is queued again")), "{said:?}");
     assert_eq!(sandbox.read(&format!("boi/worktrees/{id}/work")), "precious\n");
     assert!(sandbox.exists(&format!("boi/attempts/{id}/1/command-1/output")));
 }
 
 #[test]
-fn clean_leaves_attempts_of_which_a_command_still_runs() {
+fn clean_refuses_a_spec_while_one_of_its_commands_runs() {
     let sandbox = Sandbox::new("retry_count = 0");
     let (_, spec) = sandbox.run(FAILS);
     let id = spec["id"].as_str().unwrap();
     let lock = locked(&sandbox.path(&format!("boi/attempts/{id}/1/command-1/lock")));
     let said = sandbox.boi(&["clean", id]);
     assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.err.contains("a command of it still runs"), "{said:?}");
+    assert!(said.err.contains("one of its commands still runs"), "{said:?}");
     assert!(sandbox.exists(&format!("boi/worktrees/{id}/work")));
     drop(lock);
     sandbox.good(&["clean", id]);
@@ -101,7 +101,7 @@ fn clean_leaves_attempts_of_which_a_command_still_runs() {
 }
 
 #[test]
-fn clean_leaves_a_branch_that_a_waiting_spec_starts_from() {
+fn clean_keeps_a_branch_that_a_waiting_spec_starts_from() {
     let mut sandbox = Sandbox::new("");
     let (_, spec) = sandbox.run("title = 'Done'\nrepo = 'repo'\n[[tasks]]\nrun = 'echo 1 > one'");
     let (id, branch) = (spec["id"].as_str().unwrap(), spec["branch"].as_str().unwrap());
@@ -109,7 +109,7 @@ fn clean_leaves_a_branch_that_a_waiting_spec_starts_from() {
     let second = sandbox.dispatch(&format!("title = 'Next'\nrepo = 'repo'\nbase = '{id}'\n[[tasks]]\nrun = 'cat one'"));
     for arguments in [&["clean", "--dry-run"][..], &["clean"]] {
         let said = sandbox.good(arguments);
-        assert!(said.out.contains(&format!("the branch {branch} stays: {second} starts from it")), "{said:?}");
+        assert!(said.out.contains(&format!("kept branch {branch}: {second} starts from it")), "{said:?}");
     }
     assert!(!sandbox.exists(&format!("boi/attempts/{id}")));
     sandbox.start_daemon();
@@ -119,23 +119,23 @@ fn clean_leaves_a_branch_that_a_waiting_spec_starts_from() {
 }
 
 #[test]
-fn a_dry_run_says_what_clean_would_refuse() {
+fn a_dry_run_refuses_what_clean_refuses() {
     let sandbox = Sandbox::new("retry_count = 0");
-    let same = |id: &str, part: &str| {
+    let assert_same_refusal = |id: &str, part: &str| {
         let said = [sandbox.boi(&["clean", "--dry-run", id]), sandbox.boi(&["clean", id])];
         assert_eq!((said[0].code, &said[0].err), (said[1].code, &said[1].err));
         assert!(said[0].code == Some(1) && said[0].err.contains(part), "no `{part}` in {said:?}");
     };
     let id = |spec: &serde_json::Value| spec["id"].as_str().unwrap().to_owned();
     let (_, scratch) = sandbox.run("title = 'Scratch'\n[[tasks]]\nrun = 'echo 1 > one'");
-    same(&id(&scratch), "--scratch deletes them");
+    assert_same_refusal(&id(&scratch), "--scratch");
     let (_, nested) = sandbox.run(
         "title = 'Nested'\nrepo = 'repo'\n[[tasks]]\nrun = 'git init -q sub && echo 1 > sub/one; echo left; exit 1'",
     );
-    same(&id(&nested), "git repositories inside the worktree");
+    assert_same_refusal(&id(&nested), "git repositories inside the worktree");
     let (_, cut) = sandbox.run(FAILS);
     fs::remove_file(sandbox.path(&format!("boi/worktrees/{}/.git", id(&cut)))).unwrap();
-    same(&id(&cut), &format!("boi retry {}", id(&cut)));
+    assert_same_refusal(&id(&cut), &format!("boi retry {}", id(&cut)));
     sandbox.good(&["retry", &id(&cut)]);
     let mut sandbox = sandbox;
     sandbox.start_daemon();

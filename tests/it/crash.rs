@@ -1,14 +1,15 @@
-//! `kill -9`, again and again. `BOI_CRASH_SEED` replays a round, `benches/crash.rs` runs many more.
+//! A few rounds of `kill -9` at random moments (`tests/helpers/crash.rs`). `BOI_CRASH_SEED=SEED` repeats one round;
+//! `benches/crash.rs` runs many.
 
 use super::support;
 
 #[path = "../helpers/crash.rs"]
-#[allow(dead_code, reason = "the benchmark uses the rest")]
+#[expect(dead_code, reason = "the benchmark uses the rest")]
 pub mod rounds;
 
 use rounds::{Victims, round};
 
-fn rounds(victims: Victims, count: u64) {
+fn run_rounds(victims: Victims, count: u64) {
     let first = std::env::var("BOI_CRASH_SEED").ok().and_then(|seed| seed.parse().ok());
     let seeds = match first {
         Some(seed) => seed..seed + 1,
@@ -23,21 +24,21 @@ fn rounds(victims: Victims, count: u64) {
 }
 
 #[test]
-fn of_the_daemon() {
-    rounds(Victims::Daemon, 12);
+fn killed_daemons_lose_and_repeat_nothing() {
+    run_rounds(Victims::Daemon, 12);
 }
 
 #[test]
-fn of_supervisors() {
-    rounds(Victims::Supervisors, 6);
+fn killed_supervisors_cost_tries_only() {
+    run_rounds(Victims::Supervisors, 6);
 }
 
 #[test]
-fn of_commands() {
-    rounds(Victims::Commands, 6);
+fn killed_commands_cost_tries_only() {
+    run_rounds(Victims::Commands, 6);
 }
 
 #[test]
-fn of_everything_at_once() {
-    rounds(Victims::Everything, 6);
+fn killed_daemons_with_their_commands_cost_tries_only() {
+    run_rounds(Victims::Everything, 6);
 }

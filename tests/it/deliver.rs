@@ -1,4 +1,4 @@
-//! `deliver = "merge"`: by fast-forward into a clean checkout, else not at all.
+//! `deliver = "merge"`: the base moves by fast-forward only, and only where the checkout is clean.
 
 use super::support::Sandbox;
 
@@ -18,7 +18,7 @@ fn a_clean_checkout_is_moved_forward() {
 }
 
 #[test]
-fn a_dirty_checkout_is_left_alone() {
+fn a_dirty_checkout_stays_unchanged() {
     let sandbox = Sandbox::new("");
     sandbox.write("repo/a.txt", "mine\n");
     let before = sandbox.checkout();

@@ -1,4 +1,4 @@
-//! `boi doctor`: each thing that can be off is found, explained, and mended where that loses nothing.
+//! `boi doctor`: each problem is found, explained, and fixed where that loses nothing.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -6,11 +6,11 @@ use std::os::unix::fs::PermissionsExt;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::support::{Said, Sandbox, lives, pid_in, wait_for};
+use super::support::{Said, Sandbox, lives, pid_in, skip, wait_for};
 
 const FAILS: &str = "title = 'Fails'\nrepo = 'repo'\n[[tasks]]\nrun = 'echo precious > work; exit 4'";
 
-/// A home as boi makes it.
+/// A sandbox whose home has the mode that boi gives it.
 fn sandbox(config: &str) -> Sandbox {
     let sandbox = Sandbox::new(config);
     fs::set_permissions(sandbox.path("boi"), Permissions::from_mode(0o700)).unwrap();
@@ -27,24 +27,24 @@ fn of<'a>(all: &'a [Value], kind: &str) -> Vec<&'a Value> {
 }
 
 #[test]
-fn nothing_is_off_with_and_without_a_daemon_and_before_there_is_a_home() {
+fn no_problem_is_found_with_and_without_a_daemon_and_before_the_home_exists() {
     let mut sandbox = sandbox("");
     sandbox.good(&["doctor"]);
     sandbox.run("title = 'T'\nrepo = 'repo'\n[[tasks]]\nrun = 'echo 1 > one'");
     sandbox.run(FAILS);
     let said = sandbox.good(&["doctor"]);
-    assert!(said.out.ends_with("nothing is off\n"), "{said:?}");
+    assert!(said.out.ends_with("no problems found\n"), "{said:?}");
     sandbox.start_daemon();
     let said = sandbox.good(&["doctor", "--fix", "--json"]).json();
     assert_eq!((&said["ok"], &said["daemon"]), (&true.into(), &true.into()), "{said:#}");
     sandbox.stop_daemon(Signal::TERM);
     fs::remove_dir_all(sandbox.path("boi")).unwrap();
     sandbox.good(&["doctor"]);
-    assert!(!sandbox.exists("boi"), "a look makes nothing");
+    assert!(!sandbox.exists("boi"), "a check creates nothing");
 }
 
 #[test]
-fn what_is_off_is_found_and_what_can_be_is_mended() {
+fn problems_are_found_and_fixed_where_that_loses_nothing() {
     let sandbox = sandbox("");
     let (_, failed) = sandbox.run(FAILS);
     let failed = failed["id"].as_str().unwrap().to_owned();
@@ -83,7 +83,7 @@ fn what_is_off_is_found_and_what_can_be_is_mended() {
     assert_eq!(said.code, Some(1), "{said:?}");
     let left: Vec<Value> =
         findings(&said).into_iter().filter(|one| one["level"] == "problem" && one["mended"].is_null()).collect();
-    assert_eq!(left.len(), 1, "only what may be unique: {left:#?}");
+    assert_eq!(left.len(), 1, "only what may be unique is left: {left:#?}");
     assert!(left[0]["where"].as_str().unwrap().ends_with("worktrees/SFFFD"));
     assert_eq!(sandbox.read("boi/worktrees/SFFFD/unique"), "work");
     assert!(!sandbox.git("repo", &["worktree", "list"]).contains(&failed));
@@ -93,7 +93,7 @@ fn what_is_off_is_found_and_what_can_be_is_mended() {
 }
 
 #[test]
-fn commits_that_only_the_entry_of_a_lost_worktree_holds_are_kept() {
+fn commits_that_only_a_stale_worktree_entry_holds_are_kept() {
     let sandbox = sandbox("");
     let (_, spec) = sandbox.run(
         "title = 'Detached'\nrepo = 'repo'\n[[tasks]]\nrun = 'git checkout -q --detach && echo 1 > one && git add one && \
@@ -108,7 +108,7 @@ fn commits_that_only_the_entry_of_a_lost_worktree_holds_are_kept() {
 }
 
 #[test]
-fn a_process_of_a_spec_that_has_ended_is_ended_and_no_other() {
+fn processes_of_an_ended_spec_are_ended_and_no_others() {
     let mut sandbox = sandbox("stop_grace_seconds = 1");
     sandbox.start_daemon();
     let at = |name: &str| sandbox.path(name).display().to_string();
@@ -116,7 +116,7 @@ fn a_process_of_a_spec_that_has_ended_is_ended_and_no_other() {
     let (ended, alive) = (run("ended"), run("alive"));
     let id = sandbox.dispatch(&ended);
     let orphan = pid_in(&sandbox.path("ended"));
-    // As if the command of a spec had outlived it: the queue of a moment ago says that it has ended.
+    // The queue is edited so that the spec has ended while its command still runs.
     assert!(sandbox.stop_daemon(Signal::TERM).success());
     let running = sandbox.good(&["doctor", "--json"]);
     assert_eq!(of(&findings(&running), "running-without-daemon").len(), 1, "{running:?}");
@@ -140,7 +140,7 @@ fn a_process_of_a_spec_that_has_ended_is_ended_and_no_other() {
 }
 
 #[test]
-fn a_bad_configuration_a_missing_agent_and_a_damaged_queue_are_told_with_what_mends_them() {
+fn an_invalid_configuration_a_missing_agent_and_a_damaged_queue_are_found_with_their_fix() {
     let sandbox = sandbox("");
     sandbox.run("title = 'T'\n[[tasks]]\nrun = 'true'");
     sandbox.write("boi/config.toml", "claude_bin = '/nowhere/claude'\n");
@@ -148,7 +148,7 @@ fn a_bad_configuration_a_missing_agent_and_a_damaged_queue_are_told_with_what_me
     assert!(said.code == Some(1) && said.out.contains("`/nowhere/claude` does not exist"), "{said:?}");
     sandbox.write("boi/config.toml", "max_workers = 'many'\n");
     let said = sandbox.boi(&["doctor"]);
-    assert!(said.code == Some(1) && said.out.contains("the configuration is rejected"), "{said:?}");
+    assert!(said.code == Some(1) && said.out.contains("the configuration is invalid"), "{said:?}");
     assert!(said.out.contains("boi config check"), "{said:?}");
     sandbox.write("boi/config.toml", "");
     sandbox.write("boi/state/boi.db", "");
@@ -165,7 +165,7 @@ fn a_bad_configuration_a_missing_agent_and_a_damaged_queue_are_told_with_what_me
 }
 
 #[test]
-fn a_full_disk_is_named() {
+fn a_full_disk_is_found() {
     let sandbox = sandbox("");
     sandbox.good(&["daemon", "stop"]);
     let home = sandbox.path("boi");
@@ -173,11 +173,10 @@ fn a_full_disk_is_named() {
         "mount -t tmpfs -o size=600k,mode=700 x '{0}' && exec \"$0\" doctor --json > '{0}.said'",
         home.display()
     );
-    let Some(mut looks) = sandbox.begin_wrapped(&["unshare", "-rm", "sh", "-c", &script]) else { return };
-    let code = looks.wait().unwrap().code();
-    // Where no file system can be mounted, nothing was looked at.
+    let doctor = sandbox.begin_wrapped(&["unshare", "-rm", "sh", "-c", &script]);
+    let code = doctor.and_then(|mut doctor| doctor.wait().unwrap().code());
     if !sandbox.exists("boi.said") {
-        return;
+        return skip("`unshare -rm` cannot mount a file system here");
     }
     let said = Said { code, out: sandbox.read("boi.said"), err: String::new() };
     let all = findings(&said);

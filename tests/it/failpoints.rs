@@ -1,5 +1,5 @@
-//! The daemon, or a supervisor, dies at each place of the crash protocol, and the spec is carried out as if nothing had
-//! happened: `src/host/failpoint.rs`.
+//! The daemon, or a supervisor, is killed at each failpoint (`src/system/failpoint.rs`), and the next daemon completes the
+//! spec without a lost or repeated try. At two failpoints the queue hangs instead.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::crash::rounds::{Victims, check, traced};
 use super::support::{Sandbox, lives, pid_in, wait_for};
 
-/// An agent's task, verified, and a command's.
+/// A task for an agent, with a verify command, and a task that runs a command.
 const TASKS: &str = "
 [[tasks]]
 id = 't0'
@@ -23,20 +23,21 @@ id = 't1'
 run = 'echo \"$BOI_SPEC $BOI_TASK $BOI_TRY\" >> \"$CRASH_TRACE\"; echo \"$BOI_TASK\" >> \"$BOI_TASK.txt\"'
 ";
 
+/// A sandbox in which the first process that reaches the failpoint `point` dies, or hangs, and creates the file `fired`.
 fn armed(point: &str) -> Sandbox {
     let sandbox = traced(Sandbox::new("stop_grace_seconds = 1\ntick_interval_ms = 100\nspawn_jitter_ms = [0, 0]\n"));
-    let fired = sandbox.path("fired").display().to_string();
+    let fired = sandbox.at("fired");
     sandbox.with_variables([("BOI_FAILPOINT", format!("{point}={fired}"))])
 }
 
-/// The spec, once it is completed.
-fn completed(sandbox: &Sandbox, id: &str) -> Value {
+/// Waits until the spec has completed in its first attempt, and returns it.
+fn wait_until_completed(sandbox: &Sandbox, id: &str) -> Value {
     let spec = sandbox.wait_for_status(id, "completed");
     assert_eq!(spec["attempt"], 1);
     spec
 }
 
-/// The tries that were recorded for the first task, and those that were begun.
+/// How many tries of the first task are recorded, and the numbers of those that were begun.
 fn tries(sandbox: &Sandbox, spec: &Value) -> (u64, Vec<u64>) {
     let recorded = spec["tasks"][0]["tries"].as_u64().expect("a number");
     let trace = sandbox.read("starts");
@@ -44,7 +45,7 @@ fn tries(sandbox: &Sandbox, spec: &Value) -> (u64, Vec<u64>) {
     (recorded, begun.collect())
 }
 
-/// The daemon dies at `point`, once; the next one goes on. No try is lost and none is made twice.
+/// The daemon dies at `point`, once, and the next one completes the spec: no try is lost, and none is made twice.
 #[track_caller]
 fn daemon_dies_at(point: &str) {
     let mut sandbox = armed(point);
@@ -52,22 +53,22 @@ fn daemon_dies_at(point: &str) {
     let id = sandbox.dispatch(&format!("title = 'Dies'\nrepo = 'repo'\nverify = ['test -s t1.txt']\n{TASKS}"));
     sandbox.begin_daemon();
     assert_eq!(sandbox.wait_for_daemon().signal(), Some(9), "{point}");
-    assert!(sandbox.exists("fired"), "{point} was not reached");
+    assert!(sandbox.exists("fired"), "the failpoint {point} was not reached");
     sandbox.start_daemon();
-    let spec = completed(&sandbox, &id);
+    let spec = wait_until_completed(&sandbox, &id);
     assert_eq!(check(&sandbox, &[id], Victims::Daemon, point), 2);
     assert_eq!(tries(&sandbox, &spec), (1, vec![1]), "{point}");
     assert_eq!(sandbox.checkout(), before);
 }
 
-/// The first command's supervisor dies at `point`, and the daemon goes on with it.
+/// The supervisor of the first command dies at `point`, and the daemon completes the spec. Returns [`tries`].
 #[track_caller]
 fn supervisor_dies_at(point: &str) -> (u64, Vec<u64>) {
     let mut sandbox = armed(point);
     let id = sandbox.dispatch(&format!("title = 'Dies'\nrepo = 'repo'\nverify = ['test -s t1.txt']\n{TASKS}"));
     sandbox.start_daemon();
-    let spec = completed(&sandbox, &id);
-    assert!(sandbox.exists("fired"), "{point} was not reached");
+    let spec = wait_until_completed(&sandbox, &id);
+    assert!(sandbox.exists("fired"), "the failpoint {point} was not reached");
     check(&sandbox, &[id], Victims::Supervisors, point);
     tries(&sandbox, &spec)
 }
@@ -88,12 +89,12 @@ fn daemon_between_a_worktree_and_its_files() {
 }
 
 #[test]
-fn daemon_after_the_worktree_was_laid() {
+fn daemon_after_the_worktree_was_filled() {
     daemon_dies_at("worktree.laid");
 }
 
 #[test]
-fn daemon_after_the_worktree_was_laid_and_the_next_has_another_folder_for_them() {
+fn daemon_between_branch_and_filled_worktree_and_the_next_has_another_worktree_folder() {
     for point in ["branch.made", "worktree.added", "worktree.laid"] {
         let mut sandbox = armed(point);
         let id = sandbox.dispatch(&format!("title = 'Dies'\nrepo = 'repo'\n{TASKS}"));
@@ -101,7 +102,7 @@ fn daemon_after_the_worktree_was_laid_and_the_next_has_another_folder_for_them()
         assert_eq!(sandbox.wait_for_daemon().signal(), Some(9), "{point}");
         sandbox.write("boi/config.toml", "paths.worktrees = 'elsewhere'");
         sandbox.start_daemon();
-        completed(&sandbox, &id);
+        wait_until_completed(&sandbox, &id);
         assert_eq!(check(&sandbox, &[id], Victims::Daemon, point), 2);
         let elsewhere = fs::read_dir(sandbox.path("boi/elsewhere")).into_iter().flatten().count();
         assert_eq!(elsewhere, 0, "{point}");
@@ -109,7 +110,7 @@ fn daemon_after_the_worktree_was_laid_and_the_next_has_another_folder_for_them()
 }
 
 #[test]
-fn a_worktree_that_was_laid_by_a_daemon_that_died_is_named_and_put_away() {
+fn the_worktree_of_a_canceled_spec_whose_daemon_died_is_shown_and_cleaned() {
     for point in ["branch.made", "worktree.added", "worktree.laid"] {
         let mut sandbox = armed(point);
         let id = sandbox.dispatch(&format!("title = 'Dies'\nrepo = 'repo'\n{TASKS}"));
@@ -126,7 +127,7 @@ fn a_worktree_that_was_laid_by_a_daemon_that_died_is_named_and_put_away() {
         assert_eq!(sandbox.git("repo", &["for-each-ref", "--format=%(refname)"]), "refs/heads/main", "{point}");
         assert!(sandbox.spec(&id)["worktree"].is_null(), "{point}");
         assert_eq!(sandbox.git("repo", &["worktree", "list"]).lines().count(), 1, "{point}");
-        assert_eq!(sandbox.read("starts"), "", "{point}: nothing was run");
+        assert_eq!(sandbox.read("starts"), "", "{point}: nothing was executed");
     }
 }
 
@@ -141,7 +142,7 @@ fn daemon_after_the_spawn() {
 }
 
 #[test]
-fn daemon_between_an_exit_record_and_its_own() {
+fn daemon_between_reading_an_exit_record_and_recording_the_end() {
     daemon_dies_at("exit.seen");
 }
 
@@ -166,24 +167,24 @@ fn daemon_after_the_worktree_was_removed() {
 }
 
 #[test]
-fn daemon_after_the_finish() {
+fn daemon_after_the_spec_has_finished() {
     daemon_dies_at("spec.finished");
 }
 
-/// The daemon dies at `point` of a delivery into a base that somebody else has moved on meanwhile.
+/// The daemon dies at `point` of a merge into a base that got another commit since the spec started.
 #[track_caller]
 fn daemon_dies_delivering_at(point: &str) {
     let mut sandbox = armed(point);
-    let repo = sandbox.path("repo").display().to_string();
+    let repo = sandbox.at("repo");
     let id = sandbox.dispatch(&format!(
         "title = 'Lands'\nrepo = 'repo'\ndeliver = 'merge'\nverify = ['echo x >> {}']\n{TASKS}[[tasks]]\n\
          run = 'git -C {repo} commit -q --allow-empty -m other'",
-        sandbox.path("verified").display()
+        sandbox.at("verified")
     ));
     sandbox.begin_daemon();
     assert_eq!(sandbox.wait_for_daemon().signal(), Some(9));
     sandbox.start_daemon();
-    let spec = completed(&sandbox, &id);
+    let spec = wait_until_completed(&sandbox, &id);
     assert_eq!(spec["delivery"], "merged", "{spec:#}");
     let mut subjects: Vec<String> =
         sandbox.git("repo", &["log", "--format=%s", "main"]).lines().map(str::to_owned).collect();
@@ -215,65 +216,62 @@ fn daemon_between_a_supervisors_death_and_its_record() {
     sandbox.begin_daemon();
     assert_eq!(sandbox.wait_for_daemon().signal(), Some(9));
     sandbox.start_daemon();
-    let spec = completed(&sandbox, &id);
+    let spec = wait_until_completed(&sandbox, &id);
     check(&sandbox, &[id], Victims::Supervisors, "loss.seen");
     assert_eq!(tries(&sandbox, &spec), (2, vec![1, 2]), "one death is one try");
 }
 
-/// The queue hangs at `point` while `first` waits for it: whoever asks is told, what cannot do without it gives up, as
-/// `gives_up` does, and the daemon goes on.
+/// The queue hangs at `point` in a call of `first`. `status` and `doctor` report it, the command `gives_up`, which needs
+/// the queue, exits with 4, and the daemon goes on once the queue answers.
 #[track_caller]
 fn the_queue_hangs_at(point: &str, first: &[&str], gives_up: &[&str]) -> Sandbox {
     let mut sandbox = armed(point);
     fs::set_permissions(sandbox.path("boi"), Permissions::from_mode(0o700)).unwrap();
     sandbox.write("late.toml", "title = 'Late'\n[[tasks]]\nrun = 'true'");
     sandbox.begin_daemon();
-    wait_for("it listens", || sandbox.exists("boi/boi.sock").then_some(()));
+    wait_for("the daemon listens", || sandbox.exists("boi/boi.sock").then_some(()));
     let waits = sandbox.begin(first);
-    wait_for("it hangs", || sandbox.exists("fired").then_some(()));
-    let said = wait_for("it is said", || {
+    wait_for("the queue hangs", || sandbox.exists("fired").then_some(()));
+    let said = wait_for("status reports it", || {
         let said = sandbox.good(&["status", "--json"]).json();
         (said["store"]["ok"] == false).then_some(said)
     });
     assert!(said["store"]["unanswered_seconds"].as_u64().is_some_and(|seconds| seconds >= 3), "{said:#}");
     assert!(!said["daemon"].is_null());
-    let db = sandbox.path("boi/state/boi.db").display().to_string();
-    let told = |text: &str| {
+    let db = sandbox.at("boi/state/boi.db");
+    let must_report = |text: &str| {
         for part in ["the daemon answers, but its queue has not answered for", &db] {
             assert!(text.contains(part), "{part}: {text}");
         }
     };
-    told(&sandbox.good(&["status"]).out);
-    told(&sandbox.good(&["daemon", "status"]).out);
+    must_report(&sandbox.good(&["status"]).out);
+    must_report(&sandbox.good(&["daemon", "status"]).out);
     let said = sandbox.boi(&["doctor"]);
     assert_eq!(said.code, Some(1), "{said:?}");
-    told(&said.out);
+    must_report(&said.out);
     let said = sandbox.boi(gives_up);
     assert_eq!(said.code, Some(4), "{said:?}");
-    told(&said.err);
+    must_report(&said.err);
     sandbox.write("fired", "");
     waits.end();
-    wait_for("it answers", || (sandbox.good(&["status", "--json"]).json()["store"]["ok"] == true).then_some(()));
+    wait_for("the queue answers", || (sandbox.good(&["status", "--json"]).json()["store"]["ok"] == true).then_some(()));
     sandbox.good(&["doctor"]);
     sandbox
 }
 
 #[test]
-fn a_queue_that_does_not_write_keeps_nobody_from_leaving() {
+fn a_daemon_whose_queue_hangs_in_a_write_ends_on_sigterm() {
     let mut sandbox = armed("store.commit");
     fs::set_permissions(sandbox.path("boi"), Permissions::from_mode(0o700)).unwrap();
     sandbox.write("late.toml", "title = 'Late'\n[[tasks]]\nrun = 'true'");
-    // Not yet.
+    // The failpoint does nothing while this file exists.
     sandbox.write("fired", "");
     sandbox.start_daemon();
-    let at = |name: &str| sandbox.path(name).display().to_string();
-    let run =
-        format!("echo x >> {}; echo $$ > {}; until test -e {}; do sleep 0.02; done", at("starts"), at("pid"), at("go"));
-    let id = sandbox.dispatch(&format!("title = 'Runs'\n[[tasks]]\nrun = '{run}'"));
+    let id = sandbox.dispatch(&format!("title = 'Runs'\n[[tasks]]\nrun = '{}'", sandbox.barrier()));
     let pid = pid_in(&sandbox.path("pid"));
     fs::remove_file(sandbox.path("fired")).unwrap();
     let waits = sandbox.begin(&["dispatch", "late.toml"]);
-    wait_for("it hangs", || sandbox.exists("fired").then_some(()));
+    wait_for("the queue hangs", || sandbox.exists("fired").then_some(()));
     let said = sandbox.boi(&["daemon", "stop"]);
     assert_eq!(said.code, Some(4), "{said:?}");
     for part in ["its queue has not answered for", "`kill -TERM "] {
@@ -281,7 +279,7 @@ fn a_queue_that_does_not_write_keeps_nobody_from_leaving() {
     }
     assert_eq!(sandbox.stop_daemon(Signal::TERM).code(), Some(1));
     let log = sandbox.read("daemon.err");
-    assert!(log.contains("the daemon ended without it; what runs lives on"), "{log}");
+    assert!(log.contains("the daemon ended without it; running commands live on"), "{log}");
     assert!(!sandbox.exists("boi/boi.sock") && lives(pid));
     waits.end();
     sandbox.start_daemon();
@@ -291,10 +289,10 @@ fn a_queue_that_does_not_write_keeps_nobody_from_leaving() {
 }
 
 #[test]
-fn a_queue_that_does_not_write_is_named() {
+fn a_queue_that_hangs_in_a_write_is_reported() {
     let sandbox = the_queue_hangs_at("store.commit", &["dispatch", "late.toml"], &["pause"]);
-    // What was given up is done all the same, and the loop knows it.
-    wait_for("it is paused", || (sandbox.good(&["status", "--json"]).json()["paused"] == true).then_some(()));
+    // The call that was given up takes effect later, and the loop acts on it.
+    wait_for("the queue is paused", || (sandbox.good(&["status", "--json"]).json()["paused"] == true).then_some(()));
     let id = sandbox.dispatch("title = 'Waits'\n[[tasks]]\nrun = 'true'");
     assert_eq!(sandbox.spec(&id)["status"], "queued");
     sandbox.good(&["resume"]);
@@ -302,18 +300,18 @@ fn a_queue_that_does_not_write_is_named() {
 }
 
 #[test]
-fn a_queue_that_cannot_be_read_is_named() {
+fn a_queue_that_hangs_in_a_read_is_reported() {
     the_queue_hangs_at("store.read", &["status"], &["status", "SFFFF"]);
 }
 
 #[test]
 fn supervisor_after_it_took_the_lock() {
-    assert_eq!(supervisor_dies_at("supervisor.locked"), (1, vec![1]), "nothing was executed: the same try");
+    assert_eq!(supervisor_dies_at("supervisor.locked"), (1, vec![1]), "nothing was executed: the same try again");
 }
 
 #[test]
 fn supervisor_and_its_child_before_started() {
-    assert_eq!(supervisor_dies_at("supervisor.forked"), (1, vec![1]), "nothing was executed: the same try");
+    assert_eq!(supervisor_dies_at("supervisor.forked"), (1, vec![1]), "nothing was executed: the same try again");
 }
 
 #[test]
@@ -329,7 +327,7 @@ fn supervisor_alone_while_its_child_has_not_started() {
 
 #[test]
 fn supervisor_before_the_exit_record() {
-    assert_eq!(supervisor_dies_at("supervisor.ended"), (2, vec![1, 2]), "how it ended is not known: the next try");
+    assert_eq!(supervisor_dies_at("supervisor.ended"), (2, vec![1, 2]), "its end is unknown: the next try");
 }
 
 #[test]

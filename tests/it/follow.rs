@@ -1,11 +1,11 @@
-//! `boi run` follows its specs: what it says while they wait, when it is interrupted, and at the end.
+//! `boi run` follows its specs: what it reports while they wait, when it is interrupted, and at the end.
 
 use rustix::process::Signal;
 
 use super::support::{Begun, Sandbox, pid_in, wait_for};
 
 #[track_caller]
-fn wait_for_words(run: &Begun, words: &str) {
+fn wait_for_stderr(run: &Begun, words: &str) {
     wait_for(&format!("`{words}`"), || run.err().contains(words).then_some(()));
 }
 
@@ -21,23 +21,26 @@ fn stubborn(sandbox: &Sandbox) -> String {
 }
 
 #[test]
-fn the_second_ctrl_c_says_what_is_true() {
+fn the_second_ctrl_c_reports_that_the_commands_got_sigterm() {
     let sandbox = Sandbox::new("stop_grace_seconds = 60");
     sandbox.write("spec.toml", stubborn(&sandbox));
     let run = sandbox.begin(&["run", "spec.toml"]);
     pid_in(&sandbox.path("pid"));
     run.signal(Signal::INT);
-    wait_for_words(&run, "once more to leave without waiting");
+    wait_for_stderr(&run, "again to leave without waiting");
     assert!(run.err().contains("stopping S"), "{}", run.err());
     run.signal(Signal::INT);
     let said = run.end();
     assert_eq!(said.code, Some(130), "{said:?}");
-    assert!(said.err.contains("being ended: S") && !said.err.contains("left running"), "{said:?}");
+    assert!(
+        said.err.contains("stopping: S") && said.err.contains("got SIGTERM") && !said.err.contains("left running"),
+        "{said:?}"
+    );
     sandbox.write("go", "");
 }
 
 #[test]
-fn what_never_started_is_not_said_to_be_stopped() {
+fn specs_that_never_started_are_not_reported_as_stopped() {
     let sandbox = Sandbox::new("max_workers = 1\nstop_grace_seconds = 1");
     let at = |name: &str| sandbox.path(name).display().to_string();
     let waits = format!("echo $$ > {}; while ! test -e {}; do sleep 0.02; done", at("pid"), at("go"));
@@ -49,18 +52,18 @@ fn what_never_started_is_not_said_to_be_stopped() {
     run.signal(Signal::INT);
     let said = run.end();
     assert_eq!(said.code, Some(130), "{said:?}");
-    for words in ["stopped and queued again: S", "not started, still queued: S", "drains the whole queue"] {
+    for words in ["stopped and queued again: S", "not started, still queued: S", "runs the whole queue"] {
         assert!(said.err.contains(words), "no `{words}` in {said:?}");
     }
 }
 
 #[test]
-fn a_run_that_waits_says_why() {
+fn a_waiting_run_reports_the_obstacle() {
     let mut sandbox = Sandbox::new("");
     sandbox.write("spec.toml", "title = 'Waits'\nrepo = 'repo'\n[[tasks]]\nrun = 'true'");
     sandbox.good(&["pause"]);
     let run = sandbox.begin(&["run", "spec.toml"]);
-    wait_for_words(&run, "`boi resume`");
+    wait_for_stderr(&run, "`boi resume`");
     sandbox.good(&["resume"]);
     assert_eq!(run.end().code, Some(0));
 
@@ -71,25 +74,25 @@ fn a_run_that_waits_says_why() {
     sandbox.wait_for_status(&merges, "completed");
     sandbox.write("after.toml", format!("title = 'After'\nafter = ['{merges}']\n[[tasks]]\nrun = 'true'"));
     let run = sandbox.begin(&["run", "after.toml"]);
-    wait_for_words(&run, &format!("`boi retry {merges}`"));
+    wait_for_stderr(&run, &format!("`boi retry {merges}`"));
     sandbox.git("repo", &["checkout", "-q", "a.txt"]);
     sandbox.good(&["retry", &merges]);
     assert_eq!(run.end().code, Some(0));
 }
 
 #[test]
-fn no_workers_are_explained() {
+fn zero_workers_are_reported_as_the_obstacle() {
     let sandbox = Sandbox::new("max_workers = 0\nstop_grace_seconds = 1");
     sandbox.write("spec.toml", "title = 'Waits'\n[[tasks]]\nrun = 'true'");
     let run = sandbox.begin(&["run", "spec.toml"]);
-    wait_for_words(&run, "`max_workers` is 0");
-    assert!(sandbox.good(&["status"]).out.contains("workers: 0/0, nothing is started: `max_workers` is 0"));
+    wait_for_stderr(&run, "`max_workers` is 0");
+    assert!(sandbox.good(&["status"]).out.contains("workers: 0/0, no specs are started: `max_workers` is 0"));
     run.signal(Signal::INT);
     assert_eq!(run.end().code, Some(130));
 }
 
 #[test]
-fn a_run_goes_on_with_the_next_daemon() {
+fn a_run_continues_with_the_next_daemon() {
     let mut sandbox = Sandbox::new("");
     sandbox.start_daemon();
     sandbox.write("spec.toml", stubborn(&sandbox));
@@ -99,14 +102,14 @@ fn a_run_goes_on_with_the_next_daemon() {
     let row = status.lines().find(|line| line.contains("Stubborn")).unwrap();
     assert!(row.contains(" for ") && !row.contains("ago"), "{row}");
     sandbox.stop_daemon(Signal::KILL);
-    wait_for_words(&run, "another daemon is waited for");
+    wait_for_stderr(&run, "waiting up to 60 s for a daemon");
     sandbox.start_daemon();
     sandbox.write("go", "");
     assert_eq!(run.end().code, Some(0));
 }
 
 #[test]
-fn an_unmerged_spec_says_so_and_what_to_do() {
+fn an_unmerged_spec_is_reported_with_the_next_step() {
     let sandbox = Sandbox::new("");
     sandbox.write("repo/n.txt", "mine\n");
     sandbox.write(
@@ -119,12 +122,12 @@ fn an_unmerged_spec_says_so_and_what_to_do() {
     let words = ["completed, unmerged", &format!("boi retry {id}"), "n.txt"];
     assert!(words.iter().all(|word| said.out.contains(word)), "{said:?}");
     let lines: Vec<&str> = said.out.lines().skip(1).collect();
-    assert!(lines.iter().all(|line| line.starts_with("  ")), "git's words are on one line: {said:?}");
+    assert!(lines.iter().all(|line| line.starts_with("  ")), "the output of git is on one line: {said:?}");
     assert_eq!(lines.iter().filter(|line| line.contains("n.txt")).count(), 1, "{said:?}");
 }
 
 #[test]
-fn nothing_to_merge_is_said() {
+fn a_merge_without_commits_is_reported() {
     let sandbox = Sandbox::new("");
     sandbox.write("spec.toml", "title = 'M'\nrepo = 'repo'\nbase = 'main'\ndeliver = 'merge'\n[[tasks]]\nrun = 'true'");
     assert!(sandbox.good(&["run", "spec.toml"]).out.contains("there was nothing to merge"));

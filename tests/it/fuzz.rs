@@ -1,4 +1,5 @@
-//! A bounded run of what `tests/fuzz` runs without bound: the same rules, over mutations of real files.
+//! A short run of the fuzz target (`tests/helpers/fuzz_config.rs`) over random changes of the example configuration.
+//! `BOI_FUZZ_SEED=SEED` repeats a run.
 
 use std::time::{Duration, Instant};
 
@@ -8,11 +9,12 @@ use rand::{RngExt, SeedableRng};
 #[path = "../helpers/fuzz_config.rs"]
 mod fuzz_config;
 
-/// How many inputs.
+/// How many inputs are checked.
 const ROUNDS: u32 = 3000;
-/// One that takes longer is a hang; the slowest seen takes some milliseconds.
+/// An input that takes longer counts as a hang; the slowest known takes a few milliseconds.
 const HANG: Duration = Duration::from_secs(10);
 
+/// Texts that a change inserts.
 const PARTS: [&str; 24] = [
     "max_workers",
     " = ",
@@ -41,7 +43,7 @@ const PARTS: [&str; 24] = [
 ];
 
 #[test]
-fn no_bytes_break_the_parser_and_what_is_accepted_comes_back() {
+fn random_bytes_are_refused_or_parsed_and_written_back_unchanged() {
     let seed = std::env::var("BOI_FUZZ_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random);
     let mut random = SmallRng::seed_from_u64(seed);
     let example: Vec<u8> = include_bytes!("../../config.example.toml").to_vec();

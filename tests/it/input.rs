@@ -1,10 +1,10 @@
-//! Bad specs are refused at dispatch, all errors at once, and nothing of them reaches the queue.
+//! Invalid specs are refused at dispatch: all errors at once, and nothing reaches the queue.
 
 use super::support::Sandbox;
 
-/// Each text is refused with exit code 2 and a message with each of the parts.
+/// Asserts that `text` is refused with exit code 2 and a message that contains each of `parts`.
 #[track_caller]
-fn refused(text: impl AsRef<[u8]>, parts: &[&str]) {
+fn assert_refused(text: impl AsRef<[u8]>, parts: &[&str]) {
     let sandbox = Sandbox::new("");
     sandbox.write("bad.toml", text);
     for command in ["dispatch", "run"] {
@@ -21,56 +21,59 @@ fn refused(text: impl AsRef<[u8]>, parts: &[&str]) {
 }
 
 #[test]
-fn an_unknown_field_is_named_with_its_place_and_the_likely_one() {
-    refused("title = 'x'\nagnt = 'claude'\n[[tasks]]\nrun = 'true'\n", &["bad.toml:2:1", "agnt", "agent"]);
+fn an_unknown_field_is_reported_at_its_place_with_the_closest_one() {
+    assert_refused("title = 'x'\nagnt = 'claude'\n[[tasks]]\nrun = 'true'\n", &["bad.toml:2:1", "agnt", "agent"]);
 }
 
 #[test]
-fn all_errors_are_told_at_once() {
+fn all_errors_are_reported_at_once() {
     let text = "title = 'x'\nagnt = 'claude'\n[[tasks]]\nrun = 'true'\nprompt = 'x'\n[[tasks]]\nid = 'a'\n";
-    refused(text, &["bad.toml:2:1", "bad.toml:6:1"]);
+    assert_refused(text, &["bad.toml:2:1", "bad.toml:6:1"]);
 }
 
 #[test]
-fn both_prompt_and_run() {
-    refused("title = 'x'\n[[tasks]]\nprompt = 'a'\nrun = 'b'\n", &["bad.toml:", "prompt", "run"]);
+fn a_task_with_both_prompt_and_run_is_refused() {
+    assert_refused("title = 'x'\n[[tasks]]\nprompt = 'a'\nrun = 'b'\n", &["bad.toml:4:1", "`prompt`", "`run`"]);
 }
 
 #[test]
-fn duplicate_ids() {
+fn duplicate_task_ids_are_refused() {
     let text = "title = 'x'\n[[tasks]]\nid = 'same'\nrun = 'a'\n[[tasks]]\nid = 'same'\nrun = 'b'\n";
-    refused(text, &["bad.toml:6:1", "same"]);
+    assert_refused(text, &["bad.toml:6:1", "same"]);
 }
 
 #[test]
-fn a_cycle() {
+fn a_cycle_of_tasks_is_refused() {
     let text =
         "title = 'x'\n[[tasks]]\nid = 'a'\nrun = 'a'\nneeds = ['b']\n[[tasks]]\nid = 'b'\nrun = 'b'\nneeds = ['a']\n";
-    refused(text, &["bad.toml:", "a", "b"]);
+    assert_refused(text, &["bad.toml:5:10", "a -> b -> a"]);
 }
 
 #[test]
-fn a_repository_that_is_not_there() {
-    refused("title = 'x'\nrepo = 'nowhere'\n[[tasks]]\nrun = 'a'\n", &["bad.toml:2:8", "nowhere"]);
+fn a_missing_repository_is_refused() {
+    assert_refused("title = 'x'\nrepo = 'nowhere'\n[[tasks]]\nrun = 'a'\n", &["bad.toml:2:8", "nowhere"]);
 }
 
 #[test]
-fn a_base_that_is_not_there() {
-    refused("title = 'x'\nrepo = 'repo'\nbase = 'no-such'\n[[tasks]]\nrun = 'a'\n", &["bad.toml:3:8", "no-such"]);
+fn a_missing_base_is_refused() {
+    assert_refused(
+        "title = 'x'\nrepo = 'repo'\nbase = 'no-such'\n[[tasks]]\nrun = 'a'\n",
+        &["bad.toml:3:8", "no-such"],
+    );
 }
 
 #[test]
-fn an_empty_file() {
-    refused("", &["bad.toml", "title"]);
+fn an_empty_file_is_refused() {
+    assert_refused("", &["bad.toml", "title"]);
 }
 
 #[test]
-fn bytes_that_are_not_utf_8() {
-    refused(b"title = 'x\xff'\n", &["bad.toml:1:11", "UTF-8"]);
+fn a_file_that_is_not_utf_8_is_refused() {
+    assert_refused(b"title = 'x\xff'\n", &["bad.toml:1:11", "UTF-8"]);
 }
 
 #[test]
-fn of_several_files_all_are_taken_or_none() {
+fn several_files_are_queued_all_or_none() {
     let sandbox = Sandbox::new("");
     sandbox.write("good.toml", "title = 'x'\n[[tasks]]\nrun = 'true'\n");
     sandbox.write("bad.toml", "title = 'x'\n");
@@ -81,12 +84,12 @@ fn of_several_files_all_are_taken_or_none() {
 }
 
 #[test]
-fn a_file_that_is_too_large_is_named_with_its_real_size() {
-    refused(vec![b'#'; 10 << 20], &["bad.toml", "10 MiB, where at most 8 MiB are read", "nothing was queued"]);
+fn a_file_that_is_too_large_is_reported_with_its_size() {
+    assert_refused(vec![b'#'; 10 << 20], &["bad.toml", "10 MiB; the limit is 8 MiB", "nothing was queued"]);
 }
 
 #[test]
-fn a_full_standard_output_is_named() {
+fn a_full_standard_output_is_reported() {
     let sandbox = Sandbox::new("");
     let said = sandbox.to_full_disk(&["status"]);
     assert_eq!(said.code, Some(1), "{said:?}");

@@ -1,6 +1,9 @@
-//! The real `boi`, from the outside: scratch homes, scratch repositories, and the fake agent in the place of Claude.
+//! Tests of the built `boi` from outside, with temporary homes and repositories, and the fake agent instead of Claude Code.
 //!
-//! Tests wait for what they expect, with a generous deadline, and leave no process behind (`support::Sandbox`).
+//! Tests wait for conditions, with a long deadline, and leave no process behind (`support::Sandbox`). `cargo test` builds
+//! the fake agent; before `cargo test --test it`, run `cargo build --example fake-agent`.
+
+#![expect(clippy::disallowed_methods, reason = "tests start programs and read the environment")]
 
 mod support;
 
@@ -18,6 +21,7 @@ mod input;
 mod log;
 mod parallel;
 mod power;
+mod quarantine;
 mod queue;
 mod real;
 mod reload;
@@ -28,3 +32,4 @@ mod service;
 mod stop;
 mod store;
 mod trees;
+mod upgrade;

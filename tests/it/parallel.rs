@@ -25,7 +25,7 @@ fn eight_specs_run_at_once_on_one_repository() {
     let said = sandbox.good(&arguments).json();
     let ids: Vec<String> =
         said["specs"].as_array().unwrap().iter().map(|spec| spec["id"].as_str().unwrap().to_owned()).collect();
-    // Nobody goes on before all are there: so all eight run at the same time.
+    // No agent continues before all have arrived, so all eight run at the same time.
     wait_for("all eight at the barrier", || (fs::read_dir(&here).unwrap().count() == 8).then_some(()));
     assert_eq!(sandbox.good(&["status", "--json"]).json()["slots"]["running"], 8);
     sandbox.write("go", "");
@@ -42,18 +42,26 @@ fn eight_specs_run_at_once_on_one_repository() {
 }
 
 #[test]
-fn no_more_run_than_there_are_slots() {
+fn no_more_specs_run_than_there_are_slots() {
     let mut sandbox = Sandbox::new("max_workers = 2\nspawn_jitter_ms = [0, 0]\ntick_interval_ms = 100");
-    let go = sandbox.path("go").display().to_string();
-    let spec = format!("title = 'Slot'\n[[tasks]]\nprompt = '@@wait {go}@@'");
+    let log = sandbox.path("log").display().to_string();
+    // Each command records its start and its end, and ends only after a second one has started.
+    let run =
+        format!("echo start >> {log}; until test $(grep -c start {log}) -ge 2; do sleep 0.02; done; echo end >> {log}");
+    let spec = format!("title = 'Slot'\n[[tasks]]\nrun = '{run}'");
     sandbox.start_daemon();
-    let ids = [sandbox.dispatch(&spec), sandbox.dispatch(&spec), sandbox.dispatch(&spec)];
-    wait_for("two run", || {
-        let status = sandbox.good(&["status", "--json"]).json();
-        (status["slots"]["running"] == 2 && status["counts"]["queued"] == 1).then_some(())
-    });
-    sandbox.write("go", "");
+    let ids: Vec<String> = (0..6).map(|_| sandbox.dispatch(&spec)).collect();
     for id in &ids {
         sandbox.wait_for_status(id, "completed");
     }
+    let mut running = 0;
+    let at_once: Vec<i32> = sandbox
+        .read("log")
+        .lines()
+        .map(|line| {
+            running += if line == "start" { 1 } else { -1 };
+            running
+        })
+        .collect();
+    assert_eq!((at_once.len(), at_once.iter().max()), (12, Some(&2)), "{at_once:?}");
 }

@@ -1,4 +1,4 @@
-//! What the queue refuses, and with which exit code: the same with a daemon and without one.
+//! What the queue refuses, and with which exit code: the same with and without a daemon.
 
 use super::support::{Sandbox, locked, pid_in, wait_for, wait_until_open};
 
@@ -18,7 +18,7 @@ fn an_unknown_id_is_a_bad_argument_with_a_daemon_and_without() {
 }
 
 #[test]
-fn an_error_at_one_id_does_not_hide_what_was_done_for_another() {
+fn an_error_at_one_id_does_not_stop_the_others() {
     let mut sandbox = Sandbox::new("");
     sandbox.good(&["pause"]);
     for daemon in [false, true] {
@@ -36,7 +36,7 @@ fn an_error_at_one_id_does_not_hide_what_was_done_for_another() {
 }
 
 #[test]
-fn what_waits_for_a_failed_spec_is_refused_with_its_place() {
+fn a_spec_that_waits_for_a_failed_one_is_refused_at_its_place() {
     let mut sandbox = Sandbox::new("retry_count = 0");
     let (_, spec) = sandbox.run("title = 'F'\nrepo = 'repo'\n[[tasks]]\nrun = 'exit 1'");
     let id = spec["id"].as_str().unwrap();
@@ -66,7 +66,7 @@ fn what_waits_for_a_failed_spec_is_refused_with_its_place() {
 }
 
 #[test]
-fn the_branch_of_a_spec_in_another_repository_is_no_base() {
+fn the_branch_of_a_spec_in_another_repository_is_refused_as_base() {
     let sandbox = Sandbox::new("");
     sandbox.git("repo", &["clone", "-q", ".", "../other"]);
     sandbox.git("repo", &["worktree", "add", "-q", "../beside"]);
@@ -83,7 +83,7 @@ fn the_branch_of_a_spec_in_another_repository_is_no_base() {
 }
 
 #[test]
-fn a_cancel_that_comes_too_late_says_how_the_spec_ended() {
+fn a_cancel_that_comes_too_late_reports_how_the_spec_ended() {
     let mut sandbox = Sandbox::new("");
     sandbox.start_daemon();
     let at = |name: &str| sandbox.path(name).display().to_string();
@@ -96,14 +96,14 @@ fn a_cancel_that_comes_too_late_says_how_the_spec_ended() {
     pid_in(&sandbox.path("pid"));
     let lock = locked(&sandbox.path(&format!("boi/attempts/{id}/git/git.lock")));
     sandbox.write("go", "");
-    // Everything is done but for the removal of the worktree, which waits for the lock.
+    // Everything is done except for the removal of the worktree, which waits for the lock.
     let daemon = sandbox.good(&["status", "--json"]).json()["daemon"]["pid"].as_u64().unwrap();
     wait_until_open(daemon, "git.lock");
     let cancel = sandbox.begin(&["cancel", &id]);
-    wait_for("the wish", || (sandbox.spec(&id)["reason"] == "its worker is being ended").then_some(()));
+    wait_for("the cancel is recorded", || (sandbox.spec(&id)["cause"]["kind"] == "ending").then_some(()));
     drop(lock);
     let said = cancel.end();
     assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.err.contains(&format!("{id} has completed already")) && said.out.is_empty(), "{said:?}");
+    assert!(said.err.contains(&format!("{id} has already completed")) && said.out.is_empty(), "{said:?}");
     assert_eq!(sandbox.spec(&id)["status"], "completed");
 }

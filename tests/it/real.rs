@@ -1,18 +1,15 @@
-//! The main job with the real Claude Code CLI, which `BOI_TEST_CLAUDE` names, against the loopback API.
+//! Whole runs with the real Claude Code CLI, whose program `BOI_TEST_CLAUDE` names, against the loopback model API. Without
+//! that variable the tests print that they are skipped.
 
-use std::io::Write;
-
-use super::support::Sandbox;
+use super::support::{Sandbox, skip};
 
 #[path = "../helpers/model_api.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
 mod model_api;
 
-/// A scene for the real CLI; `None`, said aloud, where there is none.
-fn scene(config: &str) -> Option<(model_api::ModelApi, Sandbox)> {
+/// The model API and a sandbox with the real CLI; `None`, with the reason printed, without a CLI.
+fn with_claude(config: &str) -> Option<(model_api::ModelApi, Sandbox)> {
     let Some(claude) = std::env::var("BOI_TEST_CLAUDE").ok().filter(|path| !path.is_empty()) else {
-        // Not `eprintln!`, whose text the test harness keeps to itself when a test passes.
-        writeln!(std::io::stderr(), "skipped: BOI_TEST_CLAUDE names no Claude Code CLI").expect("stderr is open");
+        skip("BOI_TEST_CLAUDE names no Claude Code CLI");
         return None;
     };
     let (api, sandbox) = (model_api::ModelApi::start(), Sandbox::new(config));
@@ -23,7 +20,7 @@ fn scene(config: &str) -> Option<(model_api::ModelApi, Sandbox)> {
 
 #[test]
 fn three_tasks_become_three_commits() {
-    let Some((api, sandbox)) = scene("retry_count = 0") else { return };
+    let Some((api, sandbox)) = with_claude("retry_count = 0") else { return };
     let before = sandbox.checkout();
     let tasks: String = (1..=3)
         .map(|n| format!("[[tasks]]\nprompt = '@@bash echo {n} >> out.txt@@'\nverify = ['grep {n} out.txt']\n"))
@@ -39,8 +36,8 @@ fn three_tasks_become_three_commits() {
 }
 
 #[test]
-fn the_second_prompt_carries_the_failure() {
-    let Some((api, sandbox)) = scene("retry_count = 1") else { return };
+fn the_prompt_of_the_second_try_contains_the_failure_of_the_first() {
+    let Some((api, sandbox)) = with_claude("retry_count = 1") else { return };
     let verify = "test $(wc -l < out.txt) -ge 2 || { echo too few lines; exit 7; }";
     let task = format!("[[tasks]]\nprompt = '@@bash echo x >> out.txt@@'\nverify = ['{verify}']\n");
     let (code, spec) = sandbox.run(&format!("title = 'Again'\nrepo = 'repo'\n{task}"));
@@ -52,11 +49,11 @@ fn the_second_prompt_carries_the_failure() {
 }
 
 #[test]
-fn a_refused_login_ends_the_spec_at_once() {
-    let Some((api, sandbox)) = scene("retry_count = 3") else { return };
+fn a_refused_login_fails_the_spec_in_its_first_try() {
+    let Some((api, sandbox)) = with_claude("retry_count = 3") else { return };
     api.fail(401, "invalid x-api-key", usize::MAX);
     let (code, spec) = sandbox.run("title = 'Auth'\nrepo = 'repo'\n[[tasks]]\nprompt = 'go'\n");
     assert_eq!((code, spec["status"].as_str()), (Some(1), Some("failed")), "{spec:#}");
     assert_eq!(spec["tasks"][0]["tries"], 1);
-    assert!(spec["reason"].as_str().unwrap().contains("log in"), "{spec:#}");
+    assert!(spec["reason"].as_str().unwrap().contains("Log in"), "{spec:#}");
 }

@@ -1,4 +1,4 @@
-//! A changed configuration and a running daemon, from the outside.
+//! Changes of the configuration while a daemon runs, and the commands for the configuration, from outside.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::support::{Sandbox, fake_agent, lives, pid_in, wait_for};
+use super::support::{Sandbox, fake_agent, lives, pid_in, skip, wait_for};
 
-/// The part of `boi status` about the configuration, once `wanted` takes it.
+/// Waits until `wanted` accepts the configuration in `boi status --json`, and returns it.
 #[track_caller]
 fn config(sandbox: &Sandbox, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     wait_for(what, || {
@@ -19,7 +19,7 @@ fn config(sandbox: &Sandbox, what: &str, wanted: impl Fn(&Value) -> bool) -> Val
 }
 
 #[test]
-fn a_save_is_enough_and_a_bad_file_is_refused() {
+fn a_saved_file_is_put_in_force_and_an_invalid_one_is_rejected() {
     let mut sandbox = Sandbox::new("max_workers = 0\ntick_interval_ms = 3600000\n");
     sandbox.start_daemon();
     let id = sandbox.dispatch("title = 'Waits'\n[[tasks]]\nrun = 'true'");
@@ -49,7 +49,7 @@ fn a_save_is_enough_and_a_bad_file_is_refused() {
 }
 
 #[test]
-fn reload_tells_what_came_of_it_also_when_the_watch_was_first() {
+fn daemon_reload_prints_the_changes_even_if_the_watch_applied_them_first() {
     let mut sandbox = Sandbox::new("");
     let none = sandbox.boi(&["daemon", "reload", "--json"]);
     assert_eq!((none.code, none.out.as_str()), (Some(3), ""), "{none:?}");
@@ -73,8 +73,8 @@ fn reload_tells_what_came_of_it_also_when_the_watch_was_first() {
     fs::remove_file(sandbox.path("boi/config.toml")).unwrap();
     let defaults = sandbox.good(&["daemon", "reload"]);
     assert!(defaults.out.contains("spawns_per_tick: 2 -> 4"), "{defaults:?}");
-    let absent = format!("no {}: the defaults are in force", sandbox.path("boi/config.toml").display());
-    let back = "max_output_mb is 512 again, as in force: it needs no restart any more";
+    let absent = format!("{} does not exist: the defaults are in force", sandbox.path("boi/config.toml").display());
+    let back = "max_output_mb is 512 again, the value in force: it no longer needs a restart";
     for told in [&absent, back] {
         assert!(defaults.out.contains(told) && sandbox.read("daemon.err").contains(told), "{told}: {defaults:?}");
     }
@@ -83,10 +83,10 @@ fn reload_tells_what_came_of_it_also_when_the_watch_was_first() {
 }
 
 #[test]
-fn only_the_daemon_is_signalled() {
+fn daemon_reload_signals_no_other_process() {
     let mut sandbox = Sandbox::new("");
     sandbox.start_daemon();
-    // SIGHUP ends it, were it signalled.
+    // A SIGHUP would end this process.
     let mut stranger = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
     let own = sandbox.read("boi/pids/daemon.pid");
     sandbox.write("boi/pids/daemon.pid", format!("{}\n", stranger.id()));
@@ -94,14 +94,14 @@ fn only_the_daemon_is_signalled() {
     let lived = lives(i32::try_from(stranger.id()).unwrap());
     stranger.kill().unwrap();
     stranger.wait().unwrap();
-    assert!(lived, "a stranger was signalled");
+    assert!(lived, "another process was signalled");
     assert_eq!(said.code, Some(1), "{said:?}");
     sandbox.write("boi/pids/daemon.pid", own);
     sandbox.good(&["daemon", "reload"]);
 }
 
 #[test]
-fn a_sighup_right_after_the_start_is_no_end() {
+fn a_sighup_right_after_the_start_does_not_end_the_daemon() {
     let mut sandbox = Sandbox::new("");
     sandbox.begin_daemon();
     kill_process(Pid::from_raw(pid_in(&sandbox.path("boi/pids/daemon.pid"))).unwrap(), Signal::HUP).unwrap();
@@ -114,7 +114,7 @@ fn a_sighup_right_after_the_start_is_no_end() {
 }
 
 #[test]
-fn workers_in_flight_keep_what_they_were_started_with() {
+fn running_workers_keep_the_configuration_they_started_with() {
     let mut sandbox = Sandbox::new("max_workers = 6\nspawns_per_tick = 6\nspawn_jitter_ms = [0, 0]\n");
     sandbox.start_daemon();
     let spec = |n: u32| {
@@ -127,7 +127,7 @@ fn workers_in_flight_keep_what_they_were_started_with() {
     for n in 0..6 {
         wait_for("six run", || sandbox.exists(&format!("up-{n}")).then_some(()));
     }
-    // The trace says by which name the agent was called.
+    // The fake agent writes its command line into the trace.
     let first = sandbox.read("trace").lines().next().map(|line| serde_json::from_str::<Value>(line).unwrap()).unwrap();
     let agent = first["argv"][0].as_str().unwrap().to_owned();
     symlink(&agent, sandbox.path("other-agent")).unwrap();
@@ -138,7 +138,7 @@ fn workers_in_flight_keep_what_they_were_started_with() {
     assert_eq!((status["slots"]["running"].as_u64(), status["slots"]["max_workers"].as_u64()), (Some(6), Some(3)));
     assert!(sandbox.good(&["status"]).out.contains("workers: 6/3 draining"));
     let late = sandbox.dispatch(&spec(9));
-    // The two saves may have been one swap.
+    // The two saves may have led to one swap.
     let generation = status["config"]["generation"].as_u64();
     for (n, id) in ids.iter().enumerate() {
         assert_eq!(sandbox.spec(id)["config_generation"], 1);
@@ -147,7 +147,7 @@ fn workers_in_flight_keep_what_they_were_started_with() {
         }
         sandbox.write(&format!("go-{n}"), "");
         let ended = sandbox.wait_for_status(id, "completed");
-        assert_eq!(ended["config_generation"], 1, "its second task, too");
+        assert_eq!(ended["config_generation"], 1, "also for its second task");
     }
     sandbox.write("go-9", "");
     assert_eq!(sandbox.wait_for_status(&late, "completed")["config_generation"].as_u64(), generation);
@@ -169,7 +169,7 @@ fn the_log_filter_changes_at_once() {
 }
 
 #[test]
-fn a_frozen_key_needs_a_restart_and_then_counts() {
+fn a_frozen_key_is_pending_until_a_restart_and_then_in_force() {
     let mut sandbox = Sandbox::new("");
     sandbox.start_daemon();
     sandbox.good(&["config", "set", "retry_count", "0"]);
@@ -179,7 +179,7 @@ fn a_frozen_key_needs_a_restart_and_then_counts() {
     sandbox.good(&["config", "set", "paths.db", ""]);
     config(&sandbox, "put back", |config| config["pending_restart"].as_array().unwrap().len() == 1);
     let said = sandbox.good(&["daemon", "reload"]).out;
-    assert!(said.contains("paths.db is \"\" again, as in force: it needs no restart any more"), "{said}");
+    assert!(said.contains("paths.db is \"\" again, the value in force: it no longer needs a restart"), "{said}");
     assert!(said.contains("pending restart: retry_count: 3 -> 0"), "{said}");
     sandbox.stop_daemon(Signal::TERM);
     sandbox.start_daemon();
@@ -188,7 +188,7 @@ fn a_frozen_key_needs_a_restart_and_then_counts() {
 }
 
 #[test]
-fn a_bad_file_at_boot_is_exit_code_78_or_the_last_good_one() {
+fn a_daemon_with_an_invalid_file_starts_with_the_last_good_one_or_exits_with_78() {
     let mut sandbox = Sandbox::new("max_wokers = 3");
     let said = sandbox.boi(&["daemon", "run", "--foreground"]);
     assert_eq!(said.code, Some(78));
@@ -210,22 +210,20 @@ fn a_bad_file_at_boot_is_exit_code_78_or_the_last_good_one() {
 }
 
 #[test]
-fn without_inotify_the_file_is_looked_at_regularly_and_commands_run() {
-    // In a user namespace of its own, the limit is nobody else's.
+fn without_inotify_the_file_is_polled_and_commands_run() {
+    // The limit of a new user namespace affects no other process.
     let script = "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$0\" daemon run --foreground";
     let sandbox = Sandbox::new("max_workers = 0\n");
     let Some(mut daemon) = sandbox.begin_wrapped(&["unshare", "--user", "--map-root-user", "sh", "-c", script]) else {
-        return;
+        return skip("there is no `unshare`");
     };
-    let up = wait_for("it listens, or cannot be tried", || {
+    let up = wait_for("the daemon listens or has ended", || {
         let listens = !sandbox.good(&["status", "--json"]).json()["daemon"].is_null();
         let ended = daemon.try_wait().unwrap().is_some();
         (listens || ended).then_some(listens)
     });
     if !up {
-        use std::io::Write;
-        writeln!(std::io::stderr(), "skipped: no user namespace with a limit of its own can be had").unwrap();
-        return;
+        return skip("`unshare --user` cannot create a user namespace here");
     }
     let mode = config(&sandbox, "it polls", |_| true);
     let id = sandbox.dispatch("title = 'Runs'\n[[tasks]]\nrun = 'echo done > done'");
@@ -238,7 +236,7 @@ fn without_inotify_the_file_is_looked_at_regularly_and_commands_run() {
 }
 
 #[test]
-fn set_keeps_the_rest_and_refuses_what_the_daemon_would() {
+fn config_set_keeps_the_rest_of_the_file_and_refuses_invalid_values() {
     let text = "# mine\nmax_workers = 3  # enough\n";
     let sandbox = Sandbox::new(text);
     for (key, value) in
@@ -264,14 +262,14 @@ fn set_keeps_the_rest_and_refuses_what_the_daemon_would() {
 }
 
 #[test]
-fn every_key_flipped_on_a_running_daemon_acts_as_its_class_says() {
+fn every_changed_key_takes_effect_when_the_key_table_says() {
     let mut sandbox = Sandbox::new("");
     sandbox.start_daemon();
     let folder = sandbox.path("");
     let flips = [
         ("max_workers", "1", "next_tick"),
         ("spawns_per_tick", "1", "next_tick"),
-        ("claude_args", "[\"--flipped\"]", "next_worker"),
+        ("agents.claude.args", "[\"--flipped\"]", "next_worker"),
         ("claude_bin", "/bin/sh", "next_worker"),
         ("tick_interval_ms", "50", "at_once"),
         ("spawn_jitter_ms", "[0, 0]", "next_tick"),
@@ -286,7 +284,11 @@ fn every_key_flipped_on_a_running_daemon_acts_as_its_class_says() {
         ("paths.logs", "elsewhere", "restart"),
     ];
     let shown = sandbox.good(&["config", "show", "--json"]).json();
-    assert_eq!(shown.as_object().unwrap().len(), flips.len(), "a key is not flipped here");
+    let other_names = ["claude_args", "agents.claude.program"];
+    for name in shown.as_object().unwrap().keys() {
+        let flipped = flips.iter().any(|(key, ..)| key == name);
+        assert!(flipped || other_names.contains(&name.as_str()), "{name} is not changed here");
+    }
     for (key, value, class) in flips {
         let before = config(&sandbox, "a state", |_| true);
         sandbox.good(&["config", "set", key, value]);
@@ -298,7 +300,7 @@ fn every_key_flipped_on_a_running_daemon_acts_as_its_class_says() {
         let change = changes.as_array().unwrap().iter().find(|change| change["key"] == key);
         assert_eq!(change.and_then(|change| change["takes_effect"].as_str()), Some(class), "{key}: {after}");
     }
-    // A worker that is started now has the new values of the one kind, and the old ones of the other.
+    // A worker that starts now has the new values of the hot keys and the old values of the frozen keys.
     sandbox.good(&["config", "set", "claude_bin", &fake_agent().display().to_string(), "--reload"]);
     let id = sandbox.dispatch("title = 'Runs'\n[[tasks]]\nprompt = '@@say hello@@'");
     sandbox.wait_for_status(&id, "completed");
@@ -313,14 +315,14 @@ fn every_key_flipped_on_a_running_daemon_acts_as_its_class_says() {
     assert!(argv.iter().any(|argument| argument == "--flipped"), "{request}");
     let failing = sandbox.dispatch("title = 'Fails'\n[[tasks]]\nrun = 'false'");
     let failed = sandbox.wait_for_status(&failing, "failed");
-    assert_eq!(failed["tasks"][0]["tries"], 4, "retry_count is as it was at the start");
+    assert_eq!(failed["tasks"][0]["tries"], 4, "retry_count has the value of the start");
     assert!(
         sandbox.exists(&format!("boi/worktrees/{failing}")),
-        "cleanup_on_failure is as it was, and so is the folder"
+        "cleanup_on_failure and paths.worktrees have the values of the start"
     );
     assert!(!folder.join("boi/elsewhere").exists() && sandbox.exists("boi/state/boi.db"));
     assert!(sandbox.read("daemon.err").contains("DEBUG"));
-    // One slot: the second waits for the first.
+    // max_workers is 1: the second spec waits for the first.
     let first = sandbox.dispatch(&format!(
         "title = '1'\n[[tasks]]\nrun = 'touch {0}up; until test -e {0}go; do sleep 0.02; done'",
         folder.join("").display()
@@ -333,16 +335,16 @@ fn every_key_flipped_on_a_running_daemon_acts_as_its_class_says() {
     sandbox.wait_for_status(&second, "completed");
 
     sandbox.stop_daemon(Signal::TERM);
-    // The queue is kept: its path goes back before the restart.
+    // Puts the path of the queue back, so that the restart finds the same queue.
     sandbox.good(&["config", "set", "paths.db", ""]);
     sandbox.start_daemon();
     let failing = sandbox.dispatch("title = 'Fails'\n[[tasks]]\nrun = 'false'");
-    assert_eq!(sandbox.wait_for_status(&failing, "failed")["tasks"][0]["tries"], 1, "and now it is in force");
+    assert_eq!(sandbox.wait_for_status(&failing, "failed")["tasks"][0]["tries"], 1, "after the restart it is in force");
 }
 
 #[test]
-fn a_configuration_is_checked_from_standard_input() {
-    // The file is another, and so is the one of that name.
+fn config_check_reads_standard_input() {
+    // Neither the configuration nor a file named `-` is read.
     let sandbox = Sandbox::new("max_wokers = 1");
     sandbox.write("-", "max_wokers = 1");
     let check = |text: &str| sandbox.with_stdin(&["config", "check", "-"], text);
@@ -364,7 +366,7 @@ fn a_configuration_is_checked_from_standard_input() {
 }
 
 #[test]
-fn sets_at_the_same_time_are_all_kept_and_no_writer_is_cut_off() {
+fn concurrent_config_sets_are_all_kept_and_wait_for_another_writer() {
     let sandbox = Sandbox::new("");
     fs::remove_file(sandbox.path("boi/config.toml")).unwrap();
     let sets = [
@@ -385,7 +387,7 @@ fn sets_at_the_same_time_are_all_kept_and_no_writer_is_cut_off() {
     let mut writer = fs::File::create(sandbox.path("boi/config.toml")).unwrap();
     std::io::Write::write_all(&mut writer, b"max_workers = 8\n").unwrap();
     let set = sandbox.begin(&["config", "set", "retry_count", "5"]);
-    // It waits: for the writer's end, or until it gives up.
+    // It waits until the writer closes the file.
     std::io::Write::write_all(&mut writer, b"spawns_per_tick = 9\n").unwrap();
     drop(writer);
     assert_eq!(set.end().code, Some(0));
@@ -395,7 +397,7 @@ fn sets_at_the_same_time_are_all_kept_and_no_writer_is_cut_off() {
 }
 
 #[test]
-fn a_configuration_that_must_not_be_read_keeps_no_command_from_working() {
+fn a_file_with_unsafe_permissions_is_rejected_and_blocks_no_command() {
     use std::os::unix::fs::PermissionsExt;
     let mut sandbox = Sandbox::new("max_workers = 2\n");
     sandbox.start_daemon();
@@ -414,7 +416,7 @@ fn a_configuration_that_must_not_be_read_keeps_no_command_from_working() {
 }
 
 #[test]
-fn an_emptied_file_at_boot_means_defaults_loudly_and_keeps_the_last_good_one() {
+fn a_daemon_with_an_empty_file_starts_with_the_defaults_warns_and_keeps_the_last_good_one() {
     let mut sandbox = Sandbox::new("max_workers = 2\n");
     sandbox.start_daemon();
     sandbox.stop_daemon(Signal::TERM);
@@ -424,4 +426,34 @@ fn an_emptied_file_at_boot_means_defaults_loudly_and_keeps_the_last_good_one() {
     assert_eq!(status["slots"]["max_workers"], 5);
     assert!(sandbox.read("daemon.err").contains("missing or empty"), "{}", sandbox.read("daemon.err"));
     assert_eq!(sandbox.read("boi/state/last-good.toml"), "max_workers = 2\n");
+}
+
+#[test]
+fn the_settings_of_an_agent_go_through_every_command() {
+    let mut sandbox = Sandbox::new("# mine\nmax_workers = 1\n");
+    sandbox.start_daemon();
+    sandbox.good(&["config", "set", "agents.claude.args", "[\"--from-table\"]", "--reload"]);
+    assert_eq!(
+        sandbox.read("boi/config.toml"),
+        "# mine\nmax_workers = 1\n\n[agents.claude]\nargs = [\"--from-table\"]\n"
+    );
+    for name in ["agents.claude.args", "claude_args"] {
+        let shown = sandbox.good(&["config", "get", name, "--origin"]).out;
+        assert_eq!(shown, "[\"--from-table\"]  # file\n", "{name}");
+    }
+    let id = sandbox.dispatch("title = 'Runs'\n[[tasks]]\nprompt = '@@say hello@@'");
+    sandbox.wait_for_status(&id, "completed");
+    assert!(sandbox.read("trace").contains("--from-table"), "{}", sandbox.read("trace"));
+
+    sandbox.write("boi/config.toml", "claude_args = ['--old-name']\n[agents.claude]\nargs = []\n");
+    let refused = sandbox.boi(&["daemon", "reload"]);
+    let both = "`agents.claude.args` and `claude_args` (line 1) set the same value";
+    assert!(refused.code == Some(1) && refused.out.contains(both), "{refused:?}");
+    let checked = sandbox.with_stdin(&["config", "check", "-"], "[agents.cluade]\nprogram = 'x'\n");
+    assert!(checked.code == Some(1) && checked.err.contains("did you mean `claude`?"), "{checked:?}");
+    sandbox.write("boi/config.toml", "claude_bin = '/file'\n");
+    let flag = sandbox.good(&["config", "get", "agents.claude.program", "-c", "agents.claude.program=/flag"]);
+    assert_eq!(flag.out, "/flag\n");
+    let schema = sandbox.good(&["config", "schema"]).json();
+    assert_eq!(schema["properties"]["agents"]["properties"]["claude"]["properties"]["args"]["type"], "array");
 }

@@ -11,7 +11,7 @@ fn prompts(sandbox: &Sandbox) -> Vec<String> {
 }
 
 #[test]
-fn the_next_try_is_told_what_failed() {
+fn the_prompt_of_the_next_try_contains_the_failure() {
     let sandbox = Sandbox::new("retry_count = 2");
     let (code, spec) = sandbox.run(
         "title = 'Again'\nrepo = 'repo'\n[[tasks]]\nprompt = 'Do @@try 2:write good yes@@'\n\
@@ -30,7 +30,7 @@ fn the_next_try_is_told_what_failed() {
 }
 
 #[test]
-fn out_of_tries_fails_and_retry_goes_on_from_the_last_finished_task() {
+fn a_spec_fails_after_its_last_try_and_retry_continues_after_the_last_finished_task() {
     let sandbox = Sandbox::new("retry_count = 1");
     let go = sandbox.path("go").display().to_string();
     let count = sandbox.path("count").display().to_string();
@@ -53,7 +53,7 @@ fn out_of_tries_fails_and_retry_goes_on_from_the_last_finished_task() {
     sandbox.start_daemon();
     let spec = sandbox.wait_for_status(id, "completed");
     assert_eq!(spec["attempt"], 2);
-    assert_eq!(sandbox.read("count"), "x\n", "the finished task is not done again");
+    assert_eq!(sandbox.read("count"), "x\n", "the finished task is not repeated");
     let branch = format!("boi/{id}");
     assert_eq!(sandbox.git("repo", &["show", &format!("{branch}:left")]), "left", "the tree was clean");
     assert_eq!(sandbox.git("repo", &["rev-list", "--count", &format!("main..{branch}")]), "3");
@@ -63,7 +63,7 @@ fn out_of_tries_fails_and_retry_goes_on_from_the_last_finished_task() {
 }
 
 #[test]
-fn another_folder_of_worktrees_is_for_specs_that_have_none_yet() {
+fn a_new_worktrees_folder_is_used_only_by_specs_without_a_worktree() {
     let sandbox = Sandbox::new("retry_count = 0\nstop_grace_seconds = 1");
     let (go, good) = (sandbox.path("go").display().to_string(), sandbox.path("good").display().to_string());
     let waits = format!("[[tasks]]\nrun = 'echo x >> ran; until test -e {go}; do sleep 0.02; done; test -e {good}'");
@@ -79,7 +79,7 @@ fn another_folder_of_worktrees_is_for_specs_that_have_none_yet() {
     }
     sandbox.good(&["daemon", "stop"]);
     sandbox.background(&["daemon", "start"]);
-    wait_for("both go on where they were", || {
+    wait_for("both run again in their trees", || {
         [&git, &scratch].iter().all(|id| sandbox.read(&ran(id)).lines().count() == 2).then_some(())
     });
     sandbox.write("go", "");
@@ -124,7 +124,7 @@ fn an_agent_that_crashes_is_tried_again() {
 fn a_command_that_prints_too_much_is_ended_with_that_reason() {
     let sandbox = Sandbox::new("retry_count = 0\nmax_output_mb = 1");
     let flood = "yes";
-    // Each is less, and between two of them nothing comes for longer than the output is looked at again.
+    // Each burst is below the limit, and the pause after it is longer than the interval at which the size is checked.
     let bursts = "for i in 1 2 3 4 5 6; do head -c 400000 /dev/zero; sleep 0.5; done";
     let unlinked =
         "rm -rf ../../attempts/$BOI_SPEC; for i in 1 2 3 4 5 6; do head -c 400000 /dev/zero; sleep 0.5; done";
@@ -137,7 +137,7 @@ fn a_command_that_prints_too_much_is_ended_with_that_reason() {
 }
 
 #[test]
-fn a_task_that_removes_its_git_link_is_tried_again_in_the_files_it_left() {
+fn a_task_that_removes_its_git_link_is_tried_again_with_its_files() {
     let sandbox = Sandbox::new("retry_count = 1");
     let (code, spec) = sandbox.run(
         "title = 'Link'\nrepo = 'repo'\n[[tasks]]\nid = 'cuts'\n\

@@ -1,4 +1,4 @@
-//! The main job: a spec becomes verified commits on a branch, and the user's checkout stays as it was.
+//! The main job: a spec becomes verified commits on a branch, and the user's checkout stays unchanged.
 
 use super::support::Sandbox;
 
@@ -41,7 +41,7 @@ fn three_tasks_become_three_commits() {
 }
 
 #[test]
-fn an_agent_works_in_the_worktree_and_boi_commits() {
+fn an_agent_works_in_the_worktree_and_boi_commits_its_changes() {
     let sandbox = Sandbox::new("");
     let (code, spec) = sandbox.run(
         "title = 'Agent'\nrepo = 'repo'\ncontext = 'Be kind.'\n[[tasks]]\nprompt = '@@write b.txt hello@@'\n\
@@ -65,7 +65,7 @@ fn a_task_that_changes_nothing_makes_no_commit() {
 }
 
 #[test]
-fn without_a_repository_the_work_is_in_a_scratch_folder() {
+fn a_spec_without_a_repository_works_in_a_scratch_folder() {
     let sandbox = Sandbox::new("");
     let (code, spec) = sandbox.run("title = 'Scratch'\n[[tasks]]\nrun = 'pwd > where'");
     assert_eq!((code, spec["status"].as_str()), (Some(0), Some("completed")), "{spec:#}");
@@ -73,16 +73,16 @@ fn without_a_repository_the_work_is_in_a_scratch_folder() {
 }
 
 #[test]
-fn a_command_inherits_nothing_of_where_boi_was_started() {
+fn a_command_inherits_nothing_from_the_environment_of_boi() {
     let foreign =
         [("BOI_TASK", "outer"), ("BOI_TRY", "9"), ("NOTIFY_SOCKET", "/nowhere"), ("GIT_INDEX_FILE", "/nowhere")];
     let sandbox = Sandbox::new("").with_variables(foreign.map(|(name, value)| (name, value.to_owned())));
-    let note = |name: &str| format!("(env; ulimit -Sn) > {}", sandbox.path(name).display());
+    let record = |name: &str| format!("(env; ulimit -Sn) > {}", sandbox.path(name).display());
     let (code, spec) = sandbox.run(&format!(
         "title = 'Environment'\nrepo = 'repo'\nverify = ['{}']\n[[tasks]]\nrun = '{}'\nverify = ['{}']",
-        note("final"),
-        note("task"),
-        note("check"),
+        record("final"),
+        record("task"),
+        record("check"),
     ));
     assert_eq!(code, Some(0), "{spec:#}");
     let has = |name: &str, line: &str| sandbox.read(name).lines().any(|have| have == line);
@@ -95,7 +95,11 @@ fn a_command_inherits_nothing_of_where_boi_was_started() {
         assert!(has(name, &format!("BOI_SPEC={id}")));
         let text = sandbox.read(name);
         assert!(!text.contains("outer") && !text.contains("/nowhere"), "{text}");
-        assert_eq!(text.lines().last(), String::from_utf8_lossy(&own.stdout).lines().last(), "the user's own limit");
+        assert_eq!(
+            text.lines().last(),
+            String::from_utf8_lossy(&own.stdout).lines().last(),
+            "the limit is the user's own"
+        );
     }
     assert!(!sandbox.read("final").contains("BOI_T"), "the spec's own verify belongs to no task");
 }

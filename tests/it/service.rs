@@ -1,4 +1,4 @@
-//! The daemon in the background: started, asked, restarted under its workers, stopped.
+//! The daemon in the background: start, status, restart under running workers, stop, service.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -10,6 +10,7 @@ use super::support::{Sandbox, lives, pid_in, wait_for, wait_until_open};
 
 const SLOW: &str = "run = 'echo $PPID > pid-$BOI_SPEC; echo $$ > self-$BOI_SPEC; until test -e ../../../go; do sleep 0.02; done; echo once >> ran'";
 
+/// Dispatches a spec that runs until `go` exists; its id and the pid of its command.
 fn slow(sandbox: &Sandbox) -> (String, i32) {
     let id = sandbox.dispatch(&format!("title = 'Slow'\n[[tasks]]\n{SLOW}"));
     let pid = pid_in(&sandbox.path(&format!("boi/worktrees/{id}/self-{id}")));
@@ -17,7 +18,7 @@ fn slow(sandbox: &Sandbox) -> (String, i32) {
 }
 
 #[test]
-fn it_starts_once_says_what_it_does_and_stops() {
+fn it_starts_once_reports_its_status_and_stops() {
     let sandbox = Sandbox::new("max_workers = 2");
     assert_eq!(sandbox.boi(&["daemon", "status"]).code, Some(3));
     let started = sandbox.background(&["daemon", "start", "--json"]).json();
@@ -29,7 +30,7 @@ fn it_starts_once_says_what_it_does_and_stops() {
         said.contains(&format!("pid {pid}")) && said.contains("workers: 0/2") && said.contains("daemon.log"),
         "{said}"
     );
-    assert_eq!(sandbox.boi(&["daemon", "run", "--foreground"]).code, Some(1), "a second one says who runs");
+    assert_eq!(sandbox.boi(&["daemon", "run", "--foreground"]).code, Some(1), "a second one is refused");
     let stopped = sandbox.good(&["daemon", "stop"]).out;
     assert!(stopped.contains(&format!("daemon (pid {pid}) ended")), "{stopped}");
     assert!(!lives(i32::try_from(pid).unwrap()));
@@ -46,7 +47,7 @@ fn a_restart_harms_no_worker() {
     let after = sandbox.good(&["daemon", "restart", "--json"]).json()["daemon"]["pid"].as_u64();
     assert_ne!(before, after);
     let status = sandbox.good(&["daemon", "status", "--json"]).json();
-    assert_eq!(status["slots"]["max_workers"], 2, "what the command line set stays set");
+    assert_eq!(status["slots"]["max_workers"], 2, "keys set by `-c` stay set");
     assert_eq!(status["config"]["flags"].as_array().map(Vec::len), Some(2), "{status}");
     assert!(lives(pid), "the command lives on");
     let spec = sandbox.spec(&id);
@@ -58,7 +59,7 @@ fn a_restart_harms_no_worker() {
 }
 
 #[test]
-fn a_restart_from_another_name_of_the_home_takes_over_what_runs() {
+fn a_restart_by_another_path_of_the_home_takes_over_what_runs() {
     let sandbox = Sandbox::new("").by_the_other_name();
     let before = sandbox.background(&["daemon", "start", "--json"]).json()["daemon"]["pid"].as_u64();
     let (id, pid) = slow(&sandbox);
@@ -72,13 +73,13 @@ fn a_restart_from_another_name_of_the_home_takes_over_what_runs() {
 }
 
 #[test]
-fn stop_ends_the_workers_and_their_specs_go_on_later() {
+fn stop_ends_the_workers_and_their_specs_continue_later() {
     let sandbox = Sandbox::new("stop_grace_seconds = 1");
     sandbox.background(&["daemon", "start"]);
     let (id, pid) = slow(&sandbox);
     let said = sandbox.good(&["daemon", "stop", "--json"]).json();
     assert_eq!(said["stopped"][0].as_str(), Some(id.as_str()), "{said}");
-    wait_for("its end", || (!lives(pid)).then_some(()));
+    wait_for("the command ends", || (!lives(pid)).then_some(()));
     assert_eq!(sandbox.spec(&id)["status"], "queued");
     sandbox.write("go", "");
     sandbox.background(&["daemon", "start"]);
@@ -87,13 +88,13 @@ fn stop_ends_the_workers_and_their_specs_go_on_later() {
 }
 
 #[test]
-fn stop_works_for_what_a_dead_daemon_left() {
+fn stop_ends_what_a_dead_daemon_left() {
     let sandbox = Sandbox::new("stop_grace_seconds = 1");
     sandbox.background(&["daemon", "start"]);
     let (id, pid) = slow(&sandbox);
     let daemon = pid_in(&sandbox.path("boi/pids/daemon.pid"));
     kill_process(Pid::from_raw(daemon).unwrap(), Signal::KILL).unwrap();
-    wait_for("the daemon's end", || (!lives(daemon)).then_some(()));
+    wait_for("the daemon ends", || (!lives(daemon)).then_some(()));
     assert!(lives(pid));
     let said = sandbox.good(&["daemon", "stop", "--json"]).json();
     assert_eq!(said["stopped"][0].as_str(), Some(id.as_str()), "{said}");
@@ -114,11 +115,11 @@ fn drain_lets_what_runs_finish_and_starts_nothing_new() {
     assert_eq!(sandbox.good(&["status", "--json"]).json()["daemon"]["draining"], true);
     for asked in [&["status"][..], &["daemon", "status"]] {
         let said = sandbox.good(asked).out;
-        assert!(said.contains("draining: it starts nothing new"), "{said}");
+        assert!(said.contains("draining: it starts no specs"), "{said}");
     }
     sandbox.write("late.toml", "title = 'Late'\n[[tasks]]\nrun = 'true'");
     let said = sandbox.good(&["dispatch", "late.toml"]).err;
-    assert!(said.contains("is draining and will end"), "{said}");
+    assert!(said.contains("is draining and ends"), "{said}");
     let drain = sandbox.begin(&["daemon", "stop", "--drain"]);
     wait_for("it waits", || drain.err().contains("waiting for").then_some(()));
     sandbox.write("go", "");
@@ -128,7 +129,7 @@ fn drain_lets_what_runs_finish_and_starts_nothing_new() {
 }
 
 #[test]
-fn a_drain_that_a_restart_ends_says_who_goes_on() {
+fn a_drain_that_a_restart_ends_names_the_next_daemon() {
     let sandbox = Sandbox::new("");
     sandbox.background(&["daemon", "start"]);
     let (id, command) = slow(&sandbox);
@@ -138,35 +139,35 @@ fn a_drain_that_a_restart_ends_says_who_goes_on() {
     let said = drain.end();
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(
-        said.out.contains("told to leave what runs") && said.out.contains(&format!("still running: {id}")),
+        said.out.contains("told to leave its workers running") && said.out.contains(&format!("still running: {id}")),
         "{said:?}"
     );
-    assert!(said.err.contains(&format!("another daemon (pid {next}) goes on with it")), "{said:?}");
+    assert!(said.err.contains(&format!("another daemon (pid {next}) took them over")), "{said:?}");
     assert!(lives(command));
     sandbox.write("go", "");
     sandbox.wait_for_status(&id, "completed");
 }
 
 #[test]
-fn neither_a_daemon_nor_a_command_keeps_what_its_caller_had_open() {
+fn neither_a_daemon_nor_a_command_inherits_open_files_of_the_caller() {
     let sandbox = Sandbox::new("");
     let caller = format!("exec 7>{}; exec \"$0\" daemon start", sandbox.path("lock").display());
     let mut starts = sandbox.begin_wrapped(&["sh", "-c", &caller]).unwrap();
     assert!(starts.wait().unwrap().success());
-    // It runs already; with this it ends with this world.
+    // It runs already; from now on the sandbox ends it.
     sandbox.background(&["daemon", "start"]);
     let (_, command) = slow(&sandbox);
     let daemon = sandbox.read("boi/pids/daemon.pid").trim().to_owned();
     for pid in [daemon, command.to_string()] {
         let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
-        // One that is closed by now is not the caller's.
+        // A file that was closed in between is not the caller's.
         let open: Vec<PathBuf> = open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok()).collect();
         assert!(!open.is_empty() && !open.contains(&sandbox.path("lock")), "{open:?}");
     }
 }
 
 #[test]
-fn no_daemon_begins_within_a_task_of_its_own() {
+fn no_daemon_starts_inside_a_task_of_its_own_home() {
     let sandbox = Sandbox::new("max_workers = 1");
     sandbox.background(&["daemon", "start"]);
     let daemon = pid_in(&sandbox.path("boi/pids/daemon.pid"));
@@ -182,14 +183,14 @@ fn no_daemon_begins_within_a_task_of_its_own() {
     ));
     sandbox.wait_for_status(&id, "completed");
     for said in ["restart", "run"] {
-        assert!(sandbox.read(said).contains("would end with it"), "{said}: {}", sandbox.read(said));
+        assert!(sandbox.read(said).contains("would end with the task"), "{said}: {}", sandbox.read(said));
     }
     assert_eq!(pid_in(&sandbox.path("boi/pids/daemon.pid")), daemon);
     assert!(lives(daemon));
 }
 
 #[test]
-fn a_home_that_is_named_from_here_is_that_of_the_daemon_and_of_its_tasks() {
+fn a_relative_home_is_the_same_for_the_daemon_and_its_tasks() {
     let sandbox = Sandbox::new("").with_variables([("BOI_HOME", "boi".to_owned())]);
     sandbox.background(&["daemon", "start"]);
     let id = sandbox.dispatch("title = 'Named'\n[[tasks]]\nrun = 'echo $BOI_HOME > $BOI_HOME/named'");
@@ -198,7 +199,7 @@ fn a_home_that_is_named_from_here_is_that_of_the_daemon_and_of_its_tasks() {
 }
 
 #[test]
-fn of_many_that_are_started_at_once_one_runs_and_the_others_name_it() {
+fn of_many_daemons_started_at_once_one_runs_and_every_start_reports_it() {
     let sandbox = Sandbox::new("");
     sandbox.background(&["daemon", "start"]);
     sandbox.good(&["daemon", "stop"]);
@@ -212,7 +213,7 @@ fn of_many_that_are_started_at_once_one_runs_and_the_others_name_it() {
 }
 
 #[test]
-fn of_many_restarts_at_once_each_succeeds_and_one_daemon_runs() {
+fn many_restarts_at_once_all_succeed_and_leave_one_daemon() {
     let sandbox = Sandbox::new("");
     sandbox.background(&["daemon", "start"]);
     let (id, command) = slow(&sandbox);
@@ -229,7 +230,7 @@ fn of_many_restarts_at_once_each_succeeds_and_one_daemon_runs() {
 }
 
 #[test]
-fn what_is_queued_while_one_daemon_follows_another_is_queued_at_once() {
+fn a_dispatch_during_a_restart_succeeds() {
     let sandbox = Sandbox::new("max_workers = 1");
     sandbox.write("quick.toml", "title = 'Quick'\n[[tasks]]\nrun = 'true'");
     sandbox.background(&["daemon", "start"]);
@@ -251,7 +252,7 @@ fn what_is_queued_while_one_daemon_follows_another_is_queued_at_once() {
 }
 
 #[test]
-fn a_daemon_that_cannot_start_says_why() {
+fn a_daemon_that_cannot_start_reports_why() {
     let sandbox = Sandbox::new("max_wokers = 1");
     let said = sandbox.boi(&["daemon", "start"]);
     assert_eq!(said.code, Some(78), "{said:?}");
@@ -275,7 +276,7 @@ fn another_database_is_refused_while_the_old_one_has_specs() {
     assert!(lives(pid) && !sandbox.exists("boi/q/other.db"));
     let said = sandbox.good(&["daemon", "stop", "--json"]).json();
     assert_eq!(said["stopped"][0].as_str(), Some(id.as_str()), "{said}");
-    // Whoever begins on it, and also after a command that wrote to the new queue.
+    // Every way to start a daemon is refused, also after a command has written to the new queue.
     sandbox.write("b.toml", "title = 'B'\n[[tasks]]\nrun = 'true'");
     let recorded = sandbox.read("boi/state/queue-at");
     for arguments in [
@@ -292,10 +293,10 @@ fn another_database_is_refused_while_the_old_one_has_specs() {
             continue;
         }
         assert_eq!(said.code, Some(1), "{said:?}");
-        for part in ["the last daemon had 0 running and 1 queued spec in", "put `paths.db` back"] {
+        for part in ["the last daemon left 0 running and 1 queued spec in", "put `paths.db` back"] {
             assert!(said.err.contains(part), "{part}: {said:?}");
         }
-        assert_eq!(sandbox.read("boi/pids/daemon.pid"), "", "it ended in order");
+        assert_eq!(sandbox.read("boi/pids/daemon.pid"), "", "it ended cleanly");
     }
     sandbox.write("boi/config.toml", "");
     sandbox.good(&["cancel", &id]);
@@ -319,7 +320,7 @@ fn a_restart_that_cannot_work_leaves_the_daemon_running() {
         std::fs::remove_file(sandbox.path("boi/state/last-good.toml")).ok();
         let said = sandbox.boi(&["daemon", "restart"]);
         assert_eq!(said.code, Some(code), "{said:?}");
-        assert!(said.err.contains(part) && said.err.contains("goes on as it was"), "{said:?}");
+        assert!(said.err.contains(part) && said.err.contains("keeps running"), "{said:?}");
         assert!(!said.err.contains("INFO") && !said.err.contains("ended at once"), "{said:?}");
         assert_eq!(sandbox.good(&["daemon", "status", "--json"]).json()["daemon"]["pid"], before);
     }
@@ -328,7 +329,7 @@ fn a_restart_that_cannot_work_leaves_the_daemon_running() {
 }
 
 #[test]
-fn a_run_is_no_daemon_to_start_or_restart() {
+fn a_run_is_refused_as_the_daemon_to_start_or_restart() {
     let sandbox = Sandbox::new("");
     sandbox.write("spec.toml", "title = 'Run'\n[[tasks]]\nrun = 'until test -e ../../../go; do sleep 0.02; done'");
     let run = sandbox.begin(&["run", "spec.toml"]);
@@ -342,7 +343,7 @@ fn a_run_is_no_daemon_to_start_or_restart() {
 }
 
 #[test]
-fn a_socket_that_is_removed_is_waited_for_and_comes_back() {
+fn a_removed_socket_comes_back_and_commands_wait_for_it() {
     let mut sandbox = Sandbox::new("stop_grace_seconds = 1");
     sandbox.start_daemon();
     let pid = sandbox.read("boi/pids/daemon.pid");
@@ -361,7 +362,7 @@ fn a_socket_that_is_removed_is_waited_for_and_comes_back() {
         let mode = fs::metadata(sandbox.path("boi/boi.sock")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "after {verb:?}");
     }
-    assert!(!lives(command), "canceled by the daemon that runs");
+    assert!(!lives(command), "canceled by the running daemon");
     assert_eq!(sandbox.read("boi/pids/daemon.pid"), pid, "the same daemon");
     fs::remove_file(sandbox.path("boi/boi.sock")).unwrap();
     assert!(sandbox.good(&["daemon", "stop"]).out.contains(&format!("daemon (pid {}) ended", pid.trim())));
@@ -370,7 +371,7 @@ fn a_socket_that_is_removed_is_waited_for_and_comes_back() {
 }
 
 #[test]
-fn a_daemon_whose_socket_cannot_be_made_again_is_named_and_can_be_ended() {
+fn a_daemon_whose_socket_cannot_come_back_is_reported_and_can_be_ended() {
     let mut sandbox = Sandbox::new("");
     sandbox.start_daemon();
     let (id, command) = slow(&sandbox);
@@ -395,7 +396,7 @@ fn a_daemon_whose_socket_cannot_be_made_again_is_named_and_can_be_ended() {
 }
 
 #[test]
-fn a_daemon_that_hangs_is_noticed() {
+fn a_hanging_daemon_is_reported_and_waited_for() {
     let sandbox = Sandbox::new("stop_grace_seconds = 1");
     sandbox.background(&["daemon", "start"]);
     let daemon = pid_in(&sandbox.path("boi/pids/daemon.pid"));
@@ -406,7 +407,7 @@ fn a_daemon_that_hangs_is_noticed() {
         signal(Signal::STOP);
         let begun: Vec<_> = commands.iter().map(|command| sandbox.begin(command)).collect();
         for one in &begun {
-            wait_for("it is said", || one.err().contains(&told).then_some(()));
+            wait_for("the report", || one.err().contains(&told).then_some(()));
         }
         signal(Signal::CONT);
         for said in begun.into_iter().map(super::support::Begun::end) {
@@ -418,7 +419,7 @@ fn a_daemon_that_hangs_is_noticed() {
 }
 
 #[test]
-fn a_daemon_that_is_stopped_is_given_up_and_named() {
+fn a_stopped_daemon_is_given_up_and_reported() {
     let sandbox = Sandbox::new("");
     fs::set_permissions(sandbox.path("boi"), Permissions::from_mode(0o700)).unwrap();
     sandbox.background(&["daemon", "start"]);
@@ -434,7 +435,7 @@ fn a_daemon_that_is_stopped_is_given_up_and_named() {
         let all = format!("{}{}", said.out, said.err);
         for part in [
             &format!("the daemon (pid {daemon}) is stopped, and has not answered for 30 s"),
-            &format!("`kill -CONT {daemon}` wakes a stopped one"),
+            &format!("`kill -CONT {daemon}` resumes a stopped daemon"),
         ] {
             assert!(all.contains(part), "{part}: {said:?}");
         }
@@ -443,7 +444,7 @@ fn a_daemon_that_is_stopped_is_given_up_and_named() {
 }
 
 #[test]
-fn the_log_is_named_by_the_daemon_that_writes_it() {
+fn the_status_names_the_log_that_the_daemon_writes() {
     let mut sandbox = Sandbox::new("");
     sandbox.start_daemon();
     let said = sandbox.good(&["daemon", "status"]).out;
@@ -452,10 +453,10 @@ fn the_log_is_named_by_the_daemon_that_writes_it() {
 }
 
 #[test]
-fn a_service_that_cannot_be_started_is_written_and_said() {
+fn a_service_that_cannot_be_started_is_installed_and_reported() {
     let sandbox = Sandbox::new("").with_variables([("PATH", "/nonexistent".to_owned())]);
     let said = sandbox.boi(&["daemon", "install"]);
-    assert!(said.code == Some(1) && said.err.contains("is written, but it was not started"), "{said:?}");
+    assert!(said.code == Some(1) && said.err.contains("did not start the service"), "{said:?}");
     let said = sandbox.boi(&["daemon", "install", "--json"]);
     assert_eq!((said.code, &said.json()["started"]), (Some(1), &false.into()), "{said:?}");
     let unit = std::fs::read_to_string(said.json()["file"].as_str().expect("a file")).unwrap();
@@ -464,7 +465,7 @@ fn a_service_that_cannot_be_started_is_written_and_said() {
 }
 
 #[test]
-fn a_service_is_written_and_taken_away() {
+fn a_service_is_installed_and_removed() {
     let sandbox = Sandbox::new("");
     let said = sandbox.good(&["daemon", "install", "--no-start", "--json"]).json();
     let file = said["file"].as_str().expect("a file");
@@ -474,7 +475,7 @@ fn a_service_is_written_and_taken_away() {
     assert_eq!(sandbox.boi(&["daemon", "uninstall"]).code, Some(1));
 }
 
-/// Stands in for systemd: it runs the daemon, and knows its pid.
+/// Replaces systemctl: it runs the daemon and knows its pid.
 const SYSTEMCTL: &str = r#"#!/bin/sh
 echo "$*" >> "$BOI_HOME/asked"
 main=$(cat "$BOI_HOME/main" 2>/dev/null || echo 0)
@@ -494,7 +495,7 @@ case "$*" in
 esac
 "#;
 
-/// A sandbox whose service manager is that script.
+/// A sandbox whose service manager is [`SYSTEMCTL`].
 fn with_manager() -> Sandbox {
     use std::os::unix::fs::PermissionsExt;
     let sandbox = Sandbox::new("");
@@ -508,7 +509,7 @@ fn with_manager() -> Sandbox {
 }
 
 #[test]
-fn a_daemon_that_waits_for_the_place_of_another_ends_when_told() {
+fn a_daemon_that_waits_for_the_place_of_another_ends_on_sigterm() {
     let mut sandbox = Sandbox::new("");
     sandbox.start_daemon();
     let first = pid_in(&sandbox.path("boi/pids/daemon.pid"));
@@ -521,7 +522,7 @@ fn a_daemon_that_waits_for_the_place_of_another_ends_when_told() {
 }
 
 #[test]
-fn a_service_takes_the_place_of_the_daemon_that_runs() {
+fn a_service_replaces_the_running_daemon() {
     let sandbox = with_manager();
     let first = sandbox.background(&["daemon", "start", "-c", "max_workers=3"]).out;
     let first = first.split_whitespace().find_map(|word| word.parse::<u32>().ok()).expect("a pid");
@@ -529,19 +530,20 @@ fn a_service_takes_the_place_of_the_daemon_that_runs() {
 
     sandbox.write("boi/config.toml", "max_workers = ");
     let said = sandbox.boi(&["daemon", "install"]);
-    assert!(said.code == Some(78) && said.err.contains(&format!("(pid {first}) goes on")), "{said:?}");
+    assert!(said.code == Some(78) && said.err.contains(&format!("(pid {first}) keeps running")), "{said:?}");
     sandbox.write("boi/config.toml", "");
     let said = sandbox.background(&["daemon", "install"]).out;
     let second = pid_in(&sandbox.path("boi/main"));
-    for part in
-        [&format!("took the place of the daemon (pid {first})"), "`-c max_workers=3` of that daemon is not in force"]
-    {
+    for part in [
+        &format!("replaced the daemon (pid {first})"),
+        "`-c max_workers=3` of the replaced daemon is no longer in force; to set it: boi config set max_workers 3",
+    ] {
         assert!(said.contains(part), "{part}: {said}");
     }
     let status = sandbox.good(&["daemon", "status", "--json"]).json();
     assert!(status["daemon"]["pid"] == second && lives(pid), "{status:#}");
 
-    // Again, as after an upgrade; and where it is another home's.
+    // Again, as after an upgrade; and while the service is another home's.
     let said = sandbox.background(&["daemon", "install", "--json"]).json();
     let third = pid_in(&sandbox.path("boi/main"));
     assert!(third != second && said["replaced"] == second && said["started"] == true, "{said:#}");
@@ -602,7 +604,7 @@ fn a_service_is_started_and_restarted_by_its_manager() {
     assert!(first != second && said.contains(&format!("pid {second}")) && lives(pid), "{said}");
     sandbox.good(&["daemon", "stop"]);
 
-    // With settings of its own a daemon is nobody's service, and is restarted as it was started.
+    // A daemon that was started with `-c` is not the service's, and is restarted in the same way.
     sandbox.background(&["daemon", "start", "-c", "max_workers=2"]);
     sandbox.good(&["daemon", "restart"]);
     assert_eq!((asked("start"), asked("restart")), (1, 1));

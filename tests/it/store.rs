@@ -1,5 +1,6 @@
-//! The queue's database, and the home it is in, under bad conditions: no running worker is harmed, nothing new is started,
-//! the reason is told, and the daemon goes on by itself where it can.
+//! The database of the queue, the home, and the files of a command vanish, are damaged or become inaccessible. Running
+//! commands go on and are not started twice, no new spec is started, `boi status` shows the reason, and the daemon
+//! recovers by itself where it can.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -10,26 +11,19 @@ use std::process::Child;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::support::{Sandbox, fake_agent, lives, pid_in, wait_for};
+use super::support::{Sandbox, fake_agent, lives, pid_in, skip, wait_for};
 
-/// A spec whose one command notes each of its starts and waits at a barrier.
+/// A spec whose one command waits until `go` exists ([`Sandbox::barrier`]).
 fn barrier(sandbox: &Sandbox) -> String {
-    let at = |name: &str| sandbox.path(name).display().to_string();
-    format!(
-        "title = 'Barrier'\nrepo = 'repo'\n[[tasks]]\nrun = '''echo x >> {}; echo $$ > {}; \
-         while ! test -e {}; do sleep 0.02; done; echo 1 > one'''",
-        at("starts"),
-        at("pid"),
-        at("go")
-    )
+    format!("title = 'Barrier'\nrepo = 'repo'\n[[tasks]]\nrun = '''{}; echo 1 > one'''", sandbox.barrier())
 }
 
 const QUICK: &str = "title = 'Quick'\n[[tasks]]\nrun = 'true'";
-const HELD: &str = "nothing new is started until this is mended";
+const HELD: &str = "nothing new is started until this is fixed";
 
-/// The daemon's word on its queue, once it is `ok` or not.
-fn store(sandbox: &Sandbox, ok: bool) -> Value {
-    wait_for(&format!("the queue is ok: {ok}"), || {
+/// Waits until `boi status` says that the queue works, or does not, and returns that part of its answer.
+fn wait_for_store(sandbox: &Sandbox, ok: bool) -> Value {
+    wait_for(&format!("`ok` of the store is {ok}"), || {
         let said = sandbox.boi(&["status", "--json"]);
         let store = (said.code == Some(0)).then(|| said.json()["store"].clone())?;
         (store["ok"] == ok).then_some(store)
@@ -44,12 +38,13 @@ fn a_database_that_vanishes_holds_new_starts_and_comes_back() {
     let pid = pid_in(&sandbox.path("pid"));
     let (db, aside) = (sandbox.path("boi/state/boi.db"), sandbox.path("aside.db"));
     fs::rename(&db, &aside).unwrap();
-    let reason = store(&sandbox, false)["reason"].to_string();
+    let reason = wait_for_store(&sandbox, false)["reason"].to_string();
     assert!(reason.contains("boi.db is gone"), "{reason}");
     let said = sandbox.boi(&["doctor", "--json"]);
     let findings = said.json()["findings"].as_array().unwrap().clone();
-    let told = findings.iter().find(|finding| finding["kind"] == "daemon").map(|finding| finding["what"].to_string());
-    assert!(said.code == Some(1) && told.is_some_and(|what| what.contains("boi.db is gone")), "{findings:#?}");
+    let reported =
+        findings.iter().find(|finding| finding["kind"] == "daemon").map(|finding| finding["what"].to_string());
+    assert!(said.code == Some(1) && reported.is_some_and(|what| what.contains("boi.db is gone")), "{findings:#?}");
     let shown = sandbox.good(&["status"]).out;
     assert!(shown.contains("is gone: put it back where it was; nothing new is started"), "{shown}");
     sandbox.write("quick.toml", QUICK);
@@ -57,7 +52,7 @@ fn a_database_that_vanishes_holds_new_starts_and_comes_back() {
     assert!(said.code == Some(1) && said.err.contains("is gone"), "{said:?}");
     assert!(lives(pid));
     fs::rename(&aside, &db).unwrap();
-    store(&sandbox, true);
+    wait_for_store(&sandbox, true);
     let quick = sandbox.dispatch(QUICK);
     sandbox.wait_for_status(&quick, "completed");
     sandbox.write("go", "");
@@ -74,18 +69,19 @@ fn a_full_disk_holds_new_starts_until_there_is_room() {
     let (mount, run) =
         (format!("mount -t tmpfs -o size=600k,mode=700 x '{}'", state.display()), sandbox.path("starts"));
     let script = format!("{mount} && echo > '{}.mounted' && exec \"$0\" daemon run --foreground", run.display());
-    let Some(mut daemon) = sandbox.begin_wrapped(&["unshare", "-rm", "sh", "-c", &script]) else { return };
-    let listens = wait_for("a daemon, or none", || {
+    let Some(mut daemon) = sandbox.begin_wrapped(&["unshare", "-rm", "sh", "-c", &script]) else {
+        return skip("there is no `unshare`");
+    };
+    let listens = wait_for("the daemon answers or has ended", || {
         let ended = daemon.try_wait().unwrap().is_some();
         let said = sandbox.boi(&["status", "--json"]);
         (ended || said.code == Some(0) && !said.json()["daemon"].is_null()).then_some(!ended)
     });
     if !listens {
-        // No file system can be mounted here.
         assert!(!sandbox.exists("starts.mounted"), "{}", sandbox.read("daemon.err"));
-        return;
+        return skip("`unshare -rm` cannot mount a file system here");
     }
-    // Both at once: the command line looks at the queue itself, and only the daemon sees this one.
+    // Both in one call: the command line opens the queue itself, and only the daemon sees the mounted one.
     sandbox.write("barrier.toml", barrier(&sandbox));
     sandbox.write("quick.toml", QUICK);
     let said = sandbox.good(&["dispatch", "--json", "barrier.toml", "quick.toml"]).json();
@@ -97,14 +93,14 @@ fn a_full_disk_holds_new_starts_until_there_is_room() {
         while file.write_all(&vec![7; 1 << size]).is_ok() {}
     }
     assert!(lives(pid));
-    // The command ends, and that cannot be recorded.
+    // The command ends, and its end cannot be recorded.
     sandbox.write("go", "");
-    let reason = store(&sandbox, false)["reason"].to_string();
+    let reason = wait_for_store(&sandbox, false)["reason"].to_string();
     assert!(reason.contains("full"), "{reason}");
     assert_eq!(sandbox.spec(&ids[1])["status"], "queued");
     drop(file);
     fs::remove_file(&filler).unwrap();
-    store(&sandbox, true);
+    wait_for_store(&sandbox, true);
     for id in &ids {
         sandbox.wait_for_status(id, "completed");
     }
@@ -112,36 +108,40 @@ fn a_full_disk_holds_new_starts_until_there_is_room() {
     assert_eq!(sandbox.read("daemon.err").matches(HELD).count(), 1, "{}", sandbox.read("daemon.err"));
     kill_process(Pid::from_child(&daemon), Signal::TERM).unwrap();
     daemon.wait().unwrap();
-    // Its database went with its mount.
+    // Its database vanished with the mount.
     fs::remove_dir_all(sandbox.path("boi")).unwrap();
 }
 
 #[test]
-fn a_queue_that_can_only_be_read_is_refused_with_the_reason() {
+fn a_daemon_with_a_read_only_queue_does_not_start_and_says_why() {
     let sandbox = Sandbox::new("");
     sandbox.run("title = 'T'\n[[tasks]]\nrun = 'true'");
-    let state = sandbox.path("boi/state").display().to_string();
+    let state = sandbox.at("boi/state");
     let script = format!(
         "mount --bind '{state}' '{state}' && mount -o remount,bind,ro '{state}' && touch '{}' && \
          exec \"$0\" daemon run --foreground",
-        sandbox.path("mounted").display()
+        sandbox.at("mounted")
     );
-    let Some(mut daemon) = sandbox.begin_wrapped(&["unshare", "-rm", "sh", "-c", &script]) else { return };
+    let Some(mut daemon) = sandbox.begin_wrapped(&["unshare", "-rm", "sh", "-c", &script]) else {
+        return skip("there is no `unshare`");
+    };
     let code = daemon.wait().unwrap().code();
     if sandbox.exists("mounted") {
         let said = sandbox.read("daemon.err");
         assert!(code == Some(1) && said.contains("Read-only") && said.contains("/state/boi."), "{said}");
+    } else {
+        skip("`unshare -rm` cannot mount a file system here");
     }
     assert_eq!(sandbox.good(&["status", "--json"]).json()["counts"]["completed"], 1);
 }
 
 #[test]
-fn a_daemon_does_not_start_over_a_damaged_queue() {
+fn a_daemon_with_a_damaged_queue_does_not_start_and_names_the_backup() {
     let sandbox = Sandbox::new("");
     let (code, spec) = sandbox.run("title = 'T'\nrepo = 'repo'\n[[tasks]]\nrun = 'exit 1'");
     assert_eq!((code, spec["status"].as_str()), (Some(1), Some("failed")));
     let db = sandbox.path("boi/state/boi.db");
-    // A program that ends leaves what it wrote last in the log beside it.
+    // A program that has ended leaves its last writes in the write-ahead log: move them into the database.
     let queue = rusqlite::Connection::open(&db).unwrap();
     queue.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
     drop(queue);
@@ -165,12 +165,12 @@ fn a_daemon_does_not_start_over_a_damaged_queue() {
         assert_eq!(said.code, Some(1), "{said:?}");
         let command = format!("cp -p '{}' '{}'", backup.display(), db.display());
         assert!(said.err.contains(part) && said.err.contains(&command), "no `{part}` in {said:?}");
-        assert_eq!(fs::read(&db).ok().as_deref(), bytes, "left as it is");
+        assert_eq!(fs::read(&db).ok().as_deref(), bytes, "the file is left as it is");
     }
-    // The command that was named.
+    // What the named command does.
     fs::copy(&backup, &db).unwrap();
     assert_eq!(sandbox.good(&["status", "--json"]).json()["counts"]["failed"], 1);
-    // Without a backup, what the specs left shows it too.
+    // Without a backup, the folders of specs show that there was a queue.
     fs::remove_file(&backup).unwrap();
     fs::remove_file(&db).unwrap();
     for arguments in [&["status"][..], &["daemon", "run", "--foreground"]] {
@@ -180,16 +180,16 @@ fn a_daemon_does_not_start_over_a_damaged_queue() {
 }
 
 #[test]
-fn a_daemon_whose_home_goes_starts_nothing_and_leaves_what_runs() {
+fn a_daemon_whose_home_is_moved_ends_and_its_command_lives_on() {
     let mut sandbox = Sandbox::new("tick_interval_ms = 50");
     let first = sandbox.begin(&["daemon", "run", "--foreground"]);
-    wait_for("it listens", || sandbox.exists("boi/boi.sock").then_some(()));
+    wait_for("the daemon listens", || sandbox.exists("boi/boi.sock").then_some(()));
     let id = sandbox.dispatch(&barrier(&sandbox));
     let pid = pid_in(&sandbox.path("pid"));
     let (home, moved) = (sandbox.path("boi"), sandbox.path("moved"));
     fs::rename(&home, &moved).unwrap();
-    // Whoever finds the socket is told.
-    let told = wait_for("its word", || {
+    // The daemon still answers at its socket, and says what is wrong.
+    let answer = wait_for("the answer at the moved socket", || {
         let mut stream = UnixStream::connect(moved.join("boi.sock")).ok()?;
         let body = r#"{"filter":{},"newer_than":null}"#;
         write!(
@@ -203,19 +203,19 @@ fn a_daemon_whose_home_goes_starts_nothing_and_leaves_what_runs() {
         stream.read_to_string(&mut text).ok()?;
         text.contains("\"ok\":false").then_some(text)
     });
-    assert!(told.contains("is not this daemon's home any more"), "{told}");
-    // Another daemon in a new home at that place is none of its business.
+    assert!(answer.contains("is no longer this daemon's home"), "{answer}");
+    // It leaves alone the daemon of a new home at the same place.
     fs::create_dir(&home).unwrap();
     sandbox.start_daemon();
     let said = first.end();
     assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.err.contains("was removed or replaced") && said.err.contains("lives on"), "{said:?}");
+    assert!(said.err.contains("was removed or replaced") && said.err.contains("live on"), "{said:?}");
     assert_eq!(said.err.matches(HELD).count(), 1, "{said:?}");
     assert!(lives(pid), "the command outlives the daemon");
     assert!(sandbox.exists("boi/boi.sock"));
     assert_eq!(sandbox.good(&["status", "--json"]).json()["counts"]["running"], 0);
     sandbox.stop_daemon(Signal::TERM);
-    // Put back, it goes on.
+    // Put back, the next daemon adopts the command.
     fs::remove_dir_all(&home).unwrap();
     fs::rename(&moved, &home).unwrap();
     sandbox.start_daemon();
@@ -226,10 +226,10 @@ fn a_daemon_whose_home_goes_starts_nothing_and_leaves_what_runs() {
 }
 
 #[test]
-fn nothing_is_made_in_the_place_of_a_home_that_went() {
+fn nothing_is_created_where_a_home_was_moved_away() {
     let mut sandbox = Sandbox::new("tick_interval_ms = 50");
     let daemon = sandbox.begin(&["daemon", "run", "--foreground"]);
-    wait_for("it listens", || sandbox.exists("boi/boi.sock").then_some(()));
+    wait_for("the daemon listens", || sandbox.exists("boi/boi.sock").then_some(()));
     let id = sandbox.dispatch(&barrier(&sandbox));
     let pid = pid_in(&sandbox.path("pid"));
     let (home, moved) = (sandbox.path("boi"), sandbox.path("moved"));
@@ -239,7 +239,7 @@ fn nothing_is_made_in_the_place_of_a_home_that_went() {
     let said = daemon.end();
     assert!(said.code == Some(1) && said.err.contains("was removed or replaced"), "{said:?}");
     assert!(!home.exists(), "neither by the daemon nor by the supervisor: {said:?}");
-    // Nor by a service's next daemon, nor by who looks what is there.
+    // Nor by the next daemon of a service, nor by a command that reads.
     let again = sandbox.boi(&["daemon", "run", "--background"]);
     assert!(again.code == Some(1) && again.err.contains("there is no home at"), "{again:?}");
     sandbox.good(&["status"]);
@@ -253,24 +253,24 @@ fn nothing_is_made_in_the_place_of_a_home_that_went() {
 }
 
 #[test]
-fn a_worktree_that_is_out_of_reach_is_waited_for() {
+fn a_spec_waits_until_its_worktree_can_be_reached_again() {
     let mut sandbox = Sandbox::new("");
     sandbox.start_daemon();
     let id = sandbox.dispatch(&format!(
         "title = 'Away'\nrepo = 'repo'\n[[tasks]]\n\
          run = 'test -e begun && exit; echo x > begun; touch {0}; until test -e {1}; do sleep 0.02; done'",
-        sandbox.path("runs").display(),
-        sandbox.path("go").display(),
+        sandbox.at("runs"),
+        sandbox.at("go"),
     ));
-    wait_for("it runs", || sandbox.exists("runs").then_some(()));
+    wait_for("the command runs", || sandbox.exists("runs").then_some(()));
     assert!(sandbox.stop_daemon(Signal::INT).success());
     let (folder, away) = (sandbox.path("boi/worktrees"), sandbox.path("boi/away"));
     fs::rename(&folder, &away).unwrap();
-    // As under a mount point whose disk is away.
+    // As below a mount point whose disk is not mounted.
     fs::write(&folder, "").unwrap();
     sandbox.write("boi/config.toml", "paths.worktrees = 'elsewhere'");
     sandbox.start_daemon();
-    wait_for("it is missed", || {
+    wait_for("the reason names the folder", || {
         sandbox.spec(&id)["reason"].as_str().is_some_and(|reason| reason.contains("worktrees")).then_some(())
     });
     fs::remove_file(&folder).unwrap();
@@ -281,7 +281,7 @@ fn a_worktree_that_is_out_of_reach_is_waited_for() {
 }
 
 #[test]
-fn a_command_whose_folder_was_removed_is_not_started_a_second_time() {
+fn a_command_whose_folder_was_deleted_is_adopted() {
     let mut sandbox = Sandbox::new("stop_grace_seconds = 1");
     sandbox.start_daemon();
     let id = sandbox.dispatch(&barrier(&sandbox));
@@ -290,8 +290,8 @@ fn a_command_whose_folder_was_removed_is_not_started_a_second_time() {
     let folder = format!("boi/attempts/{id}");
     fs::remove_dir_all(sandbox.path(&folder)).unwrap();
     sandbox.start_daemon();
-    wait_for("it is taken over", || {
-        sandbox.read("daemon.err").contains("the folder of a running command was removed").then_some(())
+    wait_for("the log says that the command is adopted", || {
+        sandbox.read("daemon.err").contains("the folder of a running command was deleted").then_some(())
     });
     assert!(lives(pid));
     sandbox.write("go", "");
@@ -300,9 +300,10 @@ fn a_command_whose_folder_was_removed_is_not_started_a_second_time() {
     assert_eq!(sandbox.read("starts"), "x\n", "the command ran once");
 }
 
-/// Files of a running command go while no daemon runs; the next one starts under another name of the home.
+/// Deletes these files of a running command, or all, while no daemon runs. The next daemon starts under another name of
+/// the home: it adopts the command and does not start it again.
 #[track_caller]
-fn files_go(names: &[&str]) {
+fn adopted_without_files(names: &[&str]) {
     let mut sandbox = Sandbox::new("stop_grace_seconds = 1").by_the_other_name();
     sandbox.start_daemon();
     let id = sandbox.dispatch(&barrier(&sandbox));
@@ -315,9 +316,9 @@ fn files_go(names: &[&str]) {
     }
     let mut sandbox = sandbox.by_the_other_name();
     sandbox.start_daemon();
-    wait_for("it is taken over", || {
+    wait_for("the log says that the command is adopted", || {
         let log = sandbox.read("daemon.err");
-        log.contains("files of a running command were removed: it goes on").then_some(())
+        log.contains("files of a running command were deleted: the command goes on").then_some(())
     });
     assert!(lives(pid));
     sandbox.write("go", "");
@@ -327,27 +328,27 @@ fn files_go(names: &[&str]) {
 }
 
 #[test]
-fn a_command_whose_lock_was_removed_is_not_started_a_second_time() {
-    files_go(&["lock"]);
+fn a_command_whose_lock_was_deleted_is_adopted() {
+    adopted_without_files(&["lock"]);
 }
 
 #[test]
-fn a_command_whose_lock_and_record_were_removed_is_not_started_a_second_time() {
-    files_go(&["lock", "started"]);
+fn a_command_whose_lock_and_record_were_deleted_is_adopted() {
+    adopted_without_files(&["lock", "started"]);
 }
 
 #[test]
-fn a_command_whose_record_was_removed_is_not_started_a_second_time() {
-    files_go(&["started"]);
+fn a_command_whose_record_was_deleted_is_adopted() {
+    adopted_without_files(&["started"]);
 }
 
 #[test]
-fn a_command_is_not_started_a_second_time_from_another_name_of_its_home() {
-    files_go(&[]);
+fn a_command_whose_folder_was_deleted_is_adopted_under_another_name_of_its_home() {
+    adopted_without_files(&[]);
 }
 
 #[test]
-fn a_command_whose_folder_was_removed_under_its_daemon_counts_once() {
+fn a_command_whose_folder_is_deleted_under_its_daemon_runs_once_and_its_end_counts() {
     let mut sandbox = Sandbox::new("");
     sandbox.start_daemon();
     let id = sandbox.dispatch(&barrier(&sandbox));
@@ -360,20 +361,19 @@ fn a_command_whose_folder_was_removed_under_its_daemon_counts_once() {
     assert_eq!((&spec["attempt"], &spec["tasks"][0]["tries"]), (&1.into(), &1.into()));
     assert_eq!(sandbox.read("starts"), "x\n", "the command ran once");
     let log = sandbox.read("daemon.err");
-    assert!(log.contains("what the command had printed is lost, how it ended counts"), "{log}");
+    assert!(log.contains("its output is lost, how it ended counts"), "{log}");
     let mode = fs::metadata(sandbox.path(&folder)).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
 }
 
 #[test]
-fn an_agent_whose_folder_was_removed_runs_once_for_each_try() {
+fn an_agent_whose_folder_is_deleted_runs_once_for_each_try() {
     let mut sandbox = Sandbox::new("");
     sandbox.start_daemon();
-    let at = |name: &str| sandbox.path(name).display().to_string();
     let id = sandbox.dispatch(&format!(
         "title = 'Agent'\nrepo = 'repo'\n[[tasks]]\nprompt = '@@touch {}@@ @@wait {}@@ @@write one 1@@'",
-        at("begun"),
-        at("go")
+        sandbox.at("begun"),
+        sandbox.at("go")
     ));
     wait_for("the agent has begun", || sandbox.exists("begun").then_some(()));
     fs::remove_dir_all(sandbox.path(&format!("boi/attempts/{id}"))).unwrap();
@@ -387,19 +387,18 @@ fn an_agent_whose_folder_was_removed_runs_once_for_each_try() {
 }
 
 #[test]
-fn an_agent_whose_program_is_being_written_is_started_later_on_the_same_try() {
+fn an_agent_whose_program_is_being_written_is_started_later_in_the_same_try() {
     let sandbox = Sandbox::new("retry_count = 0");
     let program = sandbox.path("agent");
     fs::copy(fake_agent(), &program).unwrap();
     let writer = File::options().write(true).open(&program).unwrap();
-    // There are kernels that execute it all the same.
     if std::process::Command::new(&program).arg("--version").status().is_ok() {
-        return;
+        return skip("this kernel executes a program that is open for writing");
     }
     let mut sandbox = sandbox.with_variables([("CLAUDE_BIN", program.display().to_string())]);
     sandbox.start_daemon();
     let id = sandbox.dispatch("title = 'Agent'\nrepo = 'repo'\n[[tasks]]\nprompt = '@@write one 1@@'");
-    wait_for("it is said why it waits", || {
+    wait_for("the reason says why it waits", || {
         let spec = sandbox.spec(&id);
         let reason = spec["reason"].as_str()?;
         (spec["status"] == "queued" && reason.contains("Text file busy")).then_some(())
@@ -410,7 +409,7 @@ fn an_agent_whose_program_is_being_written_is_started_later_on_the_same_try() {
 }
 
 #[test]
-fn a_command_has_the_limit_of_open_files_that_its_daemon_was_started_with() {
+fn a_command_has_the_limit_of_open_files_of_its_daemons_start() {
     let sandbox = Sandbox::new("");
     let narrow = ["sh", "-c", "ulimit -Sn 4; exec \"$0\" daemon run --foreground"];
     let mut child = sandbox.begin_wrapped(&narrow).expect("sh");
@@ -422,25 +421,30 @@ fn a_command_has_the_limit_of_open_files_that_its_daemon_was_started_with() {
     assert!(child.wait().unwrap().success());
 }
 
-/// A daemon without root's rights to everything; `None` where it cannot be had.
+/// Starts a daemon without root's right to read and write every file; `None`, with the reason printed, if that cannot be
+/// done here.
 fn begin_daemon_without_rights(sandbox: &Sandbox) -> Option<Child> {
     let bounds = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"];
     let bounds = if rustix::process::geteuid().is_root() { &bounds[..] } else { &["env"] };
     let daemon = ["sh", "-c", "exec \"$0\" daemon run --foreground"];
-    let child = sandbox.begin_wrapped(&[bounds, &daemon].concat())?;
+    let Some(child) = sandbox.begin_wrapped(&[bounds, &daemon].concat()) else {
+        skip("there is no `setpriv`");
+        return None;
+    };
     wait_for("the daemon listens", || sandbox.exists("boi/boi.sock").then_some(()));
     Some(child)
 }
 
-/// A task takes its user's rights to boi's files away.
+/// A task that runs `command`, which takes away its user's rights to files of boi, fails with its own exit code, can be
+/// retried, and the rights are restored.
 #[track_caller]
-fn rights_go(command: &str) {
+fn ends_without_rights(command: &str) {
     let sandbox = Sandbox::new("retry_count = 0");
     let Some(mut child) = begin_daemon_without_rights(&sandbox) else { return };
     let id = sandbox.dispatch(&format!(
         "title = 'Rights'\n[[tasks]]\nrun = '''echo said; echo x >> {0}; test $(wc -l < {0}) = 2 && exit; \
          cd $BOI_HOME/attempts; {command}; exit 7'''\n[[tasks]]\nrun = 'true'",
-        sandbox.path("starts").display(),
+        sandbox.at("starts"),
     ));
     let reason = sandbox.wait_for_status(&id, "failed")["reason"].to_string();
     assert!(reason.contains("exit code 7"), "{reason}");
@@ -451,7 +455,7 @@ fn rights_go(command: &str) {
     assert!(child.wait().unwrap().success());
     assert_eq!(sandbox.read("starts"), "x\nx\n");
     let log = sandbox.read("daemon.err");
-    assert!(!log.contains("removed"), "{log}");
+    assert!(!log.contains("deleted"), "{log}");
     for folder in [String::new(), format!("/{id}"), format!("/{id}/1"), format!("/{id}/1/command-1")] {
         let mode = fs::metadata(sandbox.path(&format!("boi/attempts{folder}"))).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700, "{folder}");
@@ -459,22 +463,22 @@ fn rights_go(command: &str) {
 }
 
 #[test]
-fn a_command_that_closes_its_own_folder_ends_as_it_ended() {
-    rights_go("chmod 000 $BOI_SPEC/1/command-1");
+fn the_exit_code_of_a_command_that_closes_its_own_folder_counts() {
+    ends_without_rights("chmod 000 $BOI_SPEC/1/command-1");
 }
 
 #[test]
-fn a_command_that_closes_the_folder_of_all_attempts_ends_as_it_ended() {
-    rights_go("chmod 000 $BOI_SPEC/1 $BOI_SPEC .");
+fn the_exit_code_of_a_command_that_closes_the_folder_of_all_attempts_counts() {
+    ends_without_rights("chmod 000 $BOI_SPEC/1 $BOI_SPEC .");
 }
 
 #[test]
-fn a_command_that_makes_its_records_read_only_ends_as_it_ended() {
-    rights_go("chmod -R a-w $BOI_SPEC");
+fn the_exit_code_of_a_command_that_makes_its_records_read_only_counts() {
+    ends_without_rights("chmod -R a-w $BOI_SPEC");
 }
 
 #[test]
-fn what_a_command_closed_in_its_worktree_is_committed() {
+fn files_without_rights_in_a_worktree_are_committed() {
     let sandbox = Sandbox::new("retry_count = 0");
     let Some(mut child) = begin_daemon_without_rights(&sandbox) else { return };
     let id = sandbox.dispatch(
@@ -484,26 +488,26 @@ fn what_a_command_closed_in_its_worktree_is_committed() {
     let spec = sandbox.wait_for_status(&id, "completed");
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     assert!(child.wait().unwrap().success());
-    assert_eq!(spec["worktree"], Value::Null, "it is removed: {spec:#}");
+    assert_eq!(spec["worktree"], Value::Null, "the worktree is removed: {spec:#}");
     let branch = spec["branch"].as_str().unwrap();
     for (file, text) in [("b/c/one", "1"), ("two", "2"), ("three", "1\n2")] {
         assert_eq!(sandbox.git("repo", &["show", &format!("{branch}:{file}")]), text);
     }
 }
 
-/// The folder goes, then the supervisor, with or without a daemon that sees it; what is left lives.
+/// The folder of a command is deleted, then its supervisor is killed, while a daemon runs or while none does. The command,
+/// which is left, is ended before the next try.
 #[track_caller]
-fn folder_and_supervisor_go(with_daemon: bool) {
+fn ended_without_folder_and_supervisor(with_daemon: bool) {
     let mut sandbox = Sandbox::new("stop_grace_seconds = 1");
     sandbox.start_daemon();
-    let at = |name: &str| sandbox.path(name).display().to_string();
     let id = sandbox.dispatch(&format!(
         "title = 'Both go'\nrepo = 'repo'\n[[tasks]]\nrun = '''echo x >> {}; test -e {} && exit 0; echo $PPID > {}; \
          echo $$ > {}; sleep 1000'''",
-        at("starts"),
-        at("go"),
-        at("supervisor"),
-        at("pid")
+        sandbox.at("starts"),
+        sandbox.at("go"),
+        sandbox.at("supervisor"),
+        sandbox.at("pid")
     ));
     let pid = pid_in(&sandbox.path("pid"));
     if !with_daemon {
@@ -514,7 +518,7 @@ fn folder_and_supervisor_go(with_daemon: bool) {
     let supervisor = Pid::from_raw(pid_in(&sandbox.path("supervisor"))).unwrap();
     kill_process(supervisor, Signal::KILL).unwrap();
     if !with_daemon {
-        wait_for("it is gone", || (!lives(supervisor.as_raw_nonzero().get())).then_some(()));
+        wait_for("the supervisor ends", || (!lives(supervisor.as_raw_nonzero().get())).then_some(()));
         assert!(lives(pid));
         sandbox.start_daemon();
     }
@@ -525,17 +529,17 @@ fn folder_and_supervisor_go(with_daemon: bool) {
 }
 
 #[test]
-fn what_is_left_of_a_command_is_ended_when_its_folder_and_its_supervisor_are_gone() {
-    folder_and_supervisor_go(true);
+fn a_command_without_folder_and_supervisor_is_ended_by_its_daemon() {
+    ended_without_folder_and_supervisor(true);
 }
 
 #[test]
-fn what_is_left_of_a_command_is_ended_also_when_its_daemon_is_gone() {
-    folder_and_supervisor_go(false);
+fn a_command_without_folder_and_supervisor_is_ended_by_the_next_daemon() {
+    ended_without_folder_and_supervisor(false);
 }
 
 #[test]
-fn a_command_whose_folder_was_removed_can_be_canceled() {
+fn a_command_whose_folder_was_deleted_can_be_canceled() {
     let mut sandbox = Sandbox::new("stop_grace_seconds = 1");
     sandbox.start_daemon();
     let id = sandbox.dispatch(&barrier(&sandbox));
@@ -548,10 +552,10 @@ fn a_command_whose_folder_was_removed_can_be_canceled() {
 }
 
 #[test]
-fn one_daemon_per_home_and_a_stale_pid_file_is_nobody() {
+fn a_home_and_a_queue_have_one_daemon_and_a_stale_pid_file_counts_for_none() {
     let mut sandbox = Sandbox::new("");
     fs::create_dir_all(sandbox.path("boi/pids")).unwrap();
-    // This test itself is the stranger.
+    // The pid of a process that is no daemon: this test.
     sandbox.write("boi/pids/daemon.pid", format!("{}\n", std::process::id()));
     let said = sandbox.boi(&["daemon", "stop"]);
     assert!(said.code == Some(0) && said.out.contains("no daemon runs"), "{said:?}");
@@ -561,13 +565,13 @@ fn one_daemon_per_home_and_a_stale_pid_file_is_nobody() {
     let pid = sandbox.read("boi/pids/daemon.pid");
     let said = sandbox.boi(&["daemon", "run", "--foreground"]);
     assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.err.contains(&format!("a daemon runs already (pid {})", pid.trim())), "{said:?}");
+    assert!(said.err.contains(&format!("a daemon is already running (pid {})", pid.trim())), "{said:?}");
     assert_eq!(sandbox.read("boi/pids/daemon.pid"), pid, "the second one left no trace");
     // Another home on the same queue.
     let db = sandbox.path("boi/state/boi.db");
     let other = Sandbox::new(&format!("paths.db = '{}'", db.display()));
     let said = other.boi(&["daemon", "run", "--foreground"]);
     assert!(said.code == Some(1) && said.err.contains("is in use by another boi process"), "{said:?}");
-    assert_eq!(other.read("boi/pids/daemon.pid"), "", "it ended in order");
+    assert_eq!(other.read("boi/pids/daemon.pid"), "", "it ended cleanly");
     assert!(sandbox.stop_daemon(Signal::TERM).success());
 }

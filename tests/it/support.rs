@@ -1,6 +1,8 @@
-//! A scratch world for one test: a home, a repository, the program, and a daemon that ends with it.
+//! A sandbox for one test: a temporary home, a git repository, and the real `boi`. Dropping it ends its daemon and its
+//! commands, and checks that no cgroup is left.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,10 +11,10 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// Nothing that a test waits for takes so long.
+/// How long a test waits for a condition before it fails; far more than any of them needs.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Waits until `condition` gives something.
+/// Polls `condition` until it returns a value. Panics after [`DEADLINE`].
 #[track_caller]
 pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let until = Instant::now() + DEADLINE;
@@ -20,12 +22,20 @@ pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = condition() {
             return found;
         }
-        assert!(Instant::now() < until, "waited in vain: {what}");
+        assert!(Instant::now() < until, "timed out waiting for: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// Whether the process `pid` lives, which is any of its threads: one that only waits to be reaped does not.
+/// Prints that the running test is skipped, and why.
+pub fn skip(why: &str) {
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    // Not `eprintln!`, whose text the test harness hides when a test passes.
+    writeln!(std::io::stderr(), "skipped: {test}: {why}").expect("stderr is open");
+}
+
+/// Whether the process `pid` has a living thread. A zombie has none.
 pub fn lives(pid: i32) -> bool {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     threads
@@ -33,40 +43,66 @@ pub fn lives(pid: i32) -> bool {
         .any(|stat| stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X'])))
 }
 
-/// The pid in a file, once it is there.
+/// Waits for a file that holds a pid, and returns the pid.
 #[track_caller]
 pub fn pid_in(file: &Path) -> i32 {
     wait_for(&format!("a pid in {}", file.display()), || fs::read_to_string(file).ok()?.trim().parse().ok())
 }
 
-/// Waits until a process has a file of that name open.
+/// Waits until the process `pid` has a file called `name` open.
 #[track_caller]
 pub fn wait_until_open(pid: u64, name: &str) {
-    wait_for(&format!("{name} is open"), || {
+    wait_for(&format!("pid {pid} opens {name}"), || {
         let links = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
         links.filter_map(|link| fs::read_link(link.path()).ok()).any(|path| path.ends_with(name)).then_some(())
     });
 }
 
-/// A file, locked until it is dropped.
+/// Creates and locks a file. Dropping it releases the lock.
 pub fn locked(path: &Path) -> File {
     let file = File::options().create(true).append(true).open(path).expect("a file");
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).expect("nobody has the lock");
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).expect("the lock is free");
     file
 }
 
-/// The fake agent: Cargo builds examples before it runs the tests.
+/// The program of the fake agent. Panics if it has not been built: `cargo test` builds it, `cargo test --test it` does
+/// not.
+#[track_caller]
 pub fn fake_agent() -> PathBuf {
-    let program = fake_agent_path();
-    assert!(program.exists(), "{} is missing: `cargo build --example fake-agent`", program.display());
+    let program = Path::new(env!("CARGO_BIN_EXE_boi")).with_file_name("examples").join("fake-agent");
+    let build = "run `cargo build --example fake-agent` first, or all tests with `cargo test`";
+    assert!(program.exists(), "{} is missing: {build}", program.display());
     program
 }
 
-fn fake_agent_path() -> PathBuf {
-    Path::new(env!("CARGO_BIN_EXE_boi")).with_file_name("examples").join("fake-agent")
+/// An unrelated process, which boi must not end.
+pub struct Bystander(Child);
+
+impl Bystander {
+    pub fn start(program: &str, arguments: &[&str]) -> Bystander {
+        let mut command = Command::new(program);
+        command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+        Bystander(command.spawn().expect("the bystander starts"))
+    }
+
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.0.id()).expect("a pid")
+    }
+
+    #[track_caller]
+    pub fn must_live(mut self) {
+        assert!(self.0.try_wait().expect("a child of this process").is_none(), "an unrelated process was ended");
+    }
 }
 
-/// What a finished program said.
+impl Drop for Bystander {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// How a finished `boi` ended, and what it printed.
 #[derive(Debug)]
 pub struct Said {
     pub code: Option<i32>,
@@ -80,7 +116,7 @@ impl Said {
     }
 }
 
-/// A program that was started. It is killed when the test forgets it.
+/// A `boi` that was started. Dropping it kills it.
 pub struct Begun {
     child: Child,
     io: tempfile::TempDir,
@@ -91,30 +127,30 @@ impl Begun {
         self.child.id().into()
     }
 
-    /// What it has printed so far.
+    /// What it has printed to standard output so far.
     pub fn out(&self) -> String {
         self.read("out")
     }
 
-    /// What it has said on stderr so far.
+    /// What it has printed to standard error so far.
     pub fn err(&self) -> String {
         self.read("err")
     }
 
     fn read(&self, name: &str) -> String {
-        String::from_utf8_lossy(&fs::read(self.io.path().join(name)).expect("what it said")).into_owned()
+        String::from_utf8_lossy(&fs::read(self.io.path().join(name)).expect("its output")).into_owned()
     }
 
     pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("it is there");
+        kill_process(Pid::from_child(&self.child), signal).expect("it has not been reaped");
     }
 
-    /// Waits for its end.
+    /// Waits until it has ended.
     #[track_caller]
     pub fn end(mut self) -> Said {
         let ended = wait_for_end(&mut self.child);
         let (out, err) = (self.out(), self.err());
-        let Some(status) = ended else { panic!("boi does not end: {out}{err}") };
+        let Some(status) = ended else { panic!("boi has not ended in time: {out}{err}") };
         Said { code: status.code(), out, err }
     }
 }
@@ -126,7 +162,7 @@ impl Drop for Begun {
     }
 }
 
-/// A scratch world. When it goes, nothing of it runs any more.
+/// A temporary home, repository and daemon. Nothing of it runs after it is dropped.
 pub struct Sandbox {
     folder: tempfile::TempDir,
     variables: Vec<(String, String)>,
@@ -135,7 +171,7 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// With a repository `repo` that has one commit on `main`, and a configuration.
+    /// A sandbox with the configuration `config`, and a repository `repo` with one commit on `main`.
     pub fn new(config: &str) -> Sandbox {
         let folder = tempfile::Builder::new().prefix("boi-it-").tempdir().expect("a folder");
         let sandbox = Sandbox { folder, variables: Vec::new(), daemon: None, in_background: AtomicBool::new(false) };
@@ -146,12 +182,13 @@ impl Sandbox {
         sandbox
     }
 
+    /// Adds environment variables for `boi`; a later one replaces an earlier one of the same name.
     pub fn with_variables<N: Into<String>>(mut self, variables: impl IntoIterator<Item = (N, String)>) -> Sandbox {
         self.variables.extend(variables.into_iter().map(|(name, value)| (name.into(), value)));
         self
     }
 
-    /// The same world, its home reached by the other of its two names.
+    /// The same sandbox with the other of two names for its home: the folder itself, or a link to it.
     pub fn by_the_other_name(self) -> Sandbox {
         let is_alias = self
             .variables
@@ -165,8 +202,20 @@ impl Sandbox {
         self.with_variables([("BOI_HOME", home)])
     }
 
+    /// The path of `name` below the sandbox.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// The path of `name` below the sandbox as text, such as for a shell command.
+    pub fn at(&self, name: &str) -> String {
+        self.path(name).display().to_string()
+    }
+
+    /// A shell command that appends a line to `starts`, writes its pid to `pid`, and waits until `go` exists.
+    pub fn barrier(&self) -> String {
+        let [starts, pid, go] = ["starts", "pid", "go"].map(|name| self.at(name));
+        format!("echo x >> {starts}; echo $$ > {pid}; until test -e {go}; do sleep 0.02; done")
     }
 
     pub fn exists(&self, name: &str) -> bool {
@@ -177,7 +226,7 @@ impl Sandbox {
         fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    /// Writes a file, or lets a barrier go.
+    /// Writes a file below the sandbox. A command that waits for that file goes on.
     pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, text).expect("a file is written");
@@ -194,6 +243,7 @@ impl Sandbox {
         self.git(name, &["commit", "-q", "-m", "first"]);
     }
 
+    /// A program in the sandbox, without the caller's variables for git, boi and agents.
     fn isolated(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
@@ -207,7 +257,7 @@ impl Sandbox {
         command
     }
 
-    /// What git prints, which must succeed, without the end of its last line.
+    /// Runs git, which must succeed. Returns its output without trailing whitespace.
     #[track_caller]
     pub fn git(&self, folder: &str, arguments: &[&str]) -> String {
         let mut command = self.isolated(Path::new("git"));
@@ -222,13 +272,17 @@ impl Sandbox {
 
     fn with_environment(&self, program: &Path, arguments: &[&str]) -> Command {
         let mut command = self.isolated(program);
-        command.env("BOI_HOME", self.path("boi")).env("CLAUDE_BIN", fake_agent_path());
+        // A second panic, in `drop`, would abort the test program.
+        if !self.variables.iter().any(|(name, _)| name == "CLAUDE_BIN") && !std::thread::panicking() {
+            command.env("CLAUDE_BIN", fake_agent());
+        }
+        command.env("BOI_HOME", self.path("boi"));
         command.env("FAKE_AGENT_TRACE", self.path("trace")).args(arguments);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 
-    /// Starts `boi`.
+    /// Starts `boi` and does not wait for it.
     pub fn begin(&self, arguments: &[&str]) -> Begun {
         let io = tempfile::tempdir().expect("a folder");
         let file = |name| File::create(io.path().join(name)).expect("a file");
@@ -236,13 +290,13 @@ impl Sandbox {
         Begun { child, io }
     }
 
-    /// Runs `boi` to its end.
+    /// Runs `boi` and waits until it has ended.
     #[track_caller]
     pub fn boi(&self, arguments: &[&str]) -> Said {
         self.begin(arguments).end()
     }
 
-    /// Runs `boi` to its end, with this text on its standard input.
+    /// Runs `boi` with `text` on its standard input.
     #[track_caller]
     pub fn with_stdin(&self, arguments: &[&str], text: &str) -> Said {
         let input = tempfile::NamedTempFile::new().expect("a file");
@@ -252,7 +306,7 @@ impl Sandbox {
         Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
 
-    /// Runs `boi` to its end, with a standard output that takes nothing.
+    /// Runs `boi` with `/dev/full` as its standard output: every write fails.
     #[track_caller]
     pub fn to_full_disk(&self, arguments: &[&str]) -> Said {
         let full = File::options().write(true).open("/dev/full").expect("/dev/full");
@@ -260,7 +314,7 @@ impl Sandbox {
         Said { code: output.status.code(), out: String::new(), err: String::from_utf8_lossy(&output.stderr).into() }
     }
 
-    /// Runs `boi`, which must succeed.
+    /// Runs `boi`, which must exit with 0.
     #[track_caller]
     pub fn good(&self, arguments: &[&str]) -> Said {
         let said = self.boi(arguments);
@@ -268,7 +322,7 @@ impl Sandbox {
         said
     }
 
-    /// Queues a spec with this text; its id.
+    /// Queues a spec with this text and returns its id.
     #[track_caller]
     pub fn dispatch(&self, spec: &str) -> String {
         let name = format!("{}.toml", uuid::Uuid::new_v4());
@@ -277,7 +331,7 @@ impl Sandbox {
         said["specs"][0]["id"].as_str().expect("an id").to_owned()
     }
 
-    /// `boi run --json` of a spec with this text: the exit code and the spec.
+    /// Runs `boi run --json` on a spec with this text. Returns the exit code and the spec.
     #[track_caller]
     pub fn run(&self, spec: &str) -> (Option<i32>, Value) {
         self.write("spec.toml", spec);
@@ -285,12 +339,13 @@ impl Sandbox {
         (said.code, said.json()["specs"][0].clone())
     }
 
+    /// What `boi status ID --json` shows of a spec.
     #[track_caller]
     pub fn spec(&self, id: &str) -> Value {
         self.good(&["status", id, "--json"]).json()
     }
 
-    /// The spec, once it has that status.
+    /// Waits until a spec has this status, and returns the spec.
     #[track_caller]
     pub fn wait_for_status(&self, id: &str, status: &str) -> Value {
         let mut last = Value::Null;
@@ -302,92 +357,93 @@ impl Sandbox {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        panic!("{id} does not become {status}: {last:#}\n{}", self.daemon_log());
+        panic!("timed out waiting until {id} is {status}: {last:#}\n{}", self.daemon_log());
     }
 
     fn daemon_log(&self) -> String {
         fs::read_to_string(self.path("daemon.err")).unwrap_or_default()
     }
 
-    /// Runs `boi`, which leaves a daemon in the background; it ends with this world.
+    /// Runs `boi`, which leaves a daemon in the background. Dropping the sandbox stops that daemon.
     #[track_caller]
     pub fn background(&self, arguments: &[&str]) -> Said {
         self.in_background.store(true, Ordering::Relaxed);
         self.good(arguments)
     }
 
-    /// Starts a daemon through another program, to which the path of `boi` is one more argument; `None` where that program
-    /// is missing.
+    /// Starts `wrapper`, whose last argument is the path of `boi`; `None` if its program cannot be started.
     pub fn begin_wrapped(&self, wrapper: &[&str]) -> Option<Child> {
         let log = File::options().create(true).append(true).open(self.path("daemon.err")).expect("a log");
         let mut command = self.with_environment(Path::new(wrapper[0]), &wrapper[1..]);
         command.arg(env!("CARGO_BIN_EXE_boi")).stdout(Stdio::null()).stderr(log).spawn().ok()
     }
 
-    /// Starts a daemon.
+    /// Starts a daemon and does not wait until it listens.
     #[track_caller]
     pub fn begin_daemon(&mut self) {
-        assert!(self.daemon.is_none(), "one runs");
+        assert!(self.daemon.is_none(), "the sandbox has a daemon already");
         let log = File::options().create(true).append(true).open(self.path("daemon.err")).expect("a log");
         let mut command = self.command(&["daemon", "run", "--foreground"]);
         self.daemon = Some(command.stdout(Stdio::null()).stderr(log).spawn().expect("the daemon starts"));
     }
 
-    /// Starts a daemon, and waits until it listens.
+    /// Starts a daemon and waits until it answers.
     #[track_caller]
     pub fn start_daemon(&mut self) {
         self.begin_daemon();
-        wait_for("the daemon listens", || {
+        wait_for("the daemon answers", || {
             let said = self.boi(&["status", "--json"]);
             (said.code == Some(0) && !said.json()["daemon"].is_null()).then_some(())
         });
     }
 
-    /// The daemon, which the test ends in its own way.
+    /// Gives up the daemon: the caller has to end it.
+    #[track_caller]
     pub fn take_daemon(&mut self) -> Child {
         self.daemon.take().expect("a daemon runs")
     }
 
-    /// Kills the daemon, which has no say in it.
+    /// Kills the daemon with SIGKILL.
+    #[track_caller]
     pub fn kill_daemon(&mut self) {
         let mut child = self.daemon.take().expect("a daemon runs");
-        child.kill().expect("it is there");
+        child.kill().expect("it has not been reaped");
         child.wait().expect("it was killed");
     }
 
-    /// Waits for the end of a daemon that ends by itself, or by something else than this test.
+    /// Waits for a daemon that ends without a signal from this sandbox.
     #[track_caller]
     pub fn wait_for_daemon(&mut self) -> ExitStatus {
         let mut child = self.daemon.take().expect("a daemon runs");
-        wait_for_end(&mut child).unwrap_or_else(|| panic!("the daemon does not end: {}", self.daemon_log()))
+        wait_for_end(&mut child).unwrap_or_else(|| panic!("the daemon has not ended in time: {}", self.daemon_log()))
     }
 
-    /// Ends the daemon with a signal.
+    /// Sends a signal to the daemon and waits until it has ended.
     #[track_caller]
     pub fn stop_daemon(&mut self, signal: Signal) -> ExitStatus {
         let mut child = self.daemon.take().expect("a daemon runs");
-        kill_process(Pid::from_child(&child), signal).expect("it is there");
-        wait_for_end(&mut child).unwrap_or_else(|| panic!("the daemon does not end: {}", self.daemon_log()))
+        kill_process(Pid::from_child(&child), signal).expect("it has not been reaped");
+        wait_for_end(&mut child).unwrap_or_else(|| panic!("the daemon has not ended in time: {}", self.daemon_log()))
     }
 
-    /// Starts `boi`, sends it a signal once `ready`, and waits for its end: its exit code.
+    /// Starts `boi`, calls `ready`, sends a signal and waits until `boi` has ended. Returns its exit code.
     #[track_caller]
     pub fn interrupt(&self, arguments: &[&str], signal: Signal, ready: impl FnOnce()) -> Option<i32> {
         let mut child =
             self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("boi starts");
         ready();
-        kill_process(Pid::from_child(&child), signal).expect("it is there");
+        kill_process(Pid::from_child(&child), signal).expect("it has not been reaped");
         wait_for_end(&mut child).expect("it ends").code()
     }
 
-    /// The folder of every command.
+    /// The folder of every command that was begun.
     pub fn commands(&self) -> Vec<PathBuf> {
         let below = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
         let attempts = below(self.path("boi/attempts")).flat_map(below);
         attempts.flat_map(below).filter(|folder| folder.join("lock").exists()).collect()
     }
 
-    /// Everything of the user's checkout that boi has no business with.
+    /// What boi must never change in the user's checkout: a value to compare with a later one.
     pub fn checkout(&self) -> Vec<Vec<u8>> {
         let status = self.git("repo", &["--no-optional-locks", "status", "--porcelain=v2"]);
         let files =
@@ -397,7 +453,7 @@ impl Sandbox {
     }
 }
 
-/// How a child ended; one that does not is killed.
+/// Waits until a child has ended. Kills it after [`DEADLINE`] and returns `None`.
 fn wait_for_end(child: &mut Child) -> Option<ExitStatus> {
     let until = Instant::now() + DEADLINE;
     while Instant::now() < until {
@@ -406,7 +462,7 @@ fn wait_for_end(child: &mut Child) -> Option<ExitStatus> {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    child.kill().expect("it is there");
+    child.kill().expect("it has not been reaped");
     child.wait().expect("it was killed");
     None
 }
@@ -418,7 +474,7 @@ impl Drop for Sandbox {
         {
             wait_for_end(&mut stop);
         }
-        // What a test left is ended with boi's own means, also when the test failed.
+        // Specs that have not ended are canceled, also after a failed test.
         if let Ok(output) = self.command(&["status", "--json"]).output()
             && let Ok(status) = serde_json::from_slice::<Value>(&output.stdout)
         {
@@ -443,7 +499,7 @@ impl Drop for Sandbox {
             };
             let cgroups = self.commands().into_iter().filter_map(cgroup_of);
             let left: Vec<PathBuf> = cgroups.filter(|cgroup| cgroup.exists()).collect();
-            assert!(left.is_empty(), "left behind: {left:?}");
+            assert!(left.is_empty(), "cgroups were left: {left:?}");
         }
     }
 }

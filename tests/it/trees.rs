@@ -1,17 +1,15 @@
-//! Whatever a command starts ends with it.
-
-use std::process::{Child, Command, Stdio};
+//! The processes of a command end with it: by `boi cancel`, after its own end, and after the death of its supervisor.
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::crash::rounds;
-use super::support::{Sandbox, lives, pid_in, wait_for};
+use super::support::{Bystander, Sandbox, lives, pid_in, skip, wait_for};
 
 #[test]
-fn what_a_command_leaves_behind_is_ended() {
+fn a_process_that_a_command_leaves_behind_is_ended() {
     let sandbox = Sandbox::new("stop_grace_seconds = 1");
-    let pid = sandbox.path("pid").display().to_string();
+    let pid = sandbox.at("pid");
     let (code, spec) = sandbox.run(&format!(
         "title = 'Left'\nrepo = 'repo'\n[[tasks]]\nrun = '''setsid sh -c 'echo $$ > {pid}; exec sleep 1000' & \
          while ! test -s {pid}; do sleep 0.01; done; echo 1 > one'''"
@@ -24,49 +22,47 @@ fn what_a_command_leaves_behind_is_ended() {
 fn cancel_ends_a_tree_that_ignores_sigterm() {
     let mut sandbox = Sandbox::new("stop_grace_seconds = 1");
     sandbox.start_daemon();
-    let at = |name: &str| sandbox.path(name).display().to_string();
     let id = sandbox.dispatch(&format!(
         "title = 'Stubborn'\nrepo = 'repo'\n[[tasks]]\nrun = '''trap \"\" TERM; echo $$ > {}; \
          setsid sh -c 'trap \"\" TERM; echo $$ > {}; while :; do sleep 1; done' & while :; do sleep 1; done'''",
-        at("shell"),
-        at("child")
+        sandbox.at("shell"),
+        sandbox.at("child")
     ));
     let pids = [pid_in(&sandbox.path("shell")), pid_in(&sandbox.path("child"))];
     assert!(pids.iter().all(|pid| lives(*pid)));
     sandbox.good(&["cancel", &id]);
-    assert!(!pids.iter().any(|pid| lives(*pid)), "something outlived `boi cancel`");
+    assert!(!pids.iter().any(|pid| lives(*pid)), "a process outlived `boi cancel`");
     assert_eq!(sandbox.spec(&id)["status"], "canceled");
     assert!(sandbox.exists(&format!("boi/worktrees/{id}")), "the worktree of a canceled spec stays");
 }
 
 #[test]
-fn cancel_ends_an_agent_and_what_it_started() {
+fn cancel_ends_an_agent_and_its_processes() {
     let mut sandbox = Sandbox::new("stop_grace_seconds = 1");
     sandbox.start_daemon();
-    let at = |name: &str| sandbox.path(name).display().to_string();
     let id = sandbox.dispatch(&format!(
         "title = 'Agent'\nrepo = 'repo'\n[[tasks]]\nprompt = '@@ignore-term@@ @@grandchild setsid {}@@ \
          @@grandchild plain {}@@ @@touch {}@@ @@hang@@'",
-        at("g1"),
-        at("g2"),
-        at("ready")
+        sandbox.at("g1"),
+        sandbox.at("g2"),
+        sandbox.at("ready")
     ));
     wait_for("the agent hangs", || sandbox.exists("ready").then_some(()));
     let pids = [pid_in(&sandbox.path("g1")), pid_in(&sandbox.path("g2"))];
     assert!(pids.iter().all(|pid| lives(*pid)));
     sandbox.good(&["cancel", &id]);
-    assert!(!pids.iter().any(|pid| lives(*pid)), "something outlived `boi cancel`");
+    assert!(!pids.iter().any(|pid| lives(*pid)), "a process outlived `boi cancel`");
 }
 
 #[test]
-fn a_command_that_cannot_be_started_gives_its_slot_back_and_says_why() {
+fn a_spec_whose_command_cannot_be_started_is_queued_again_with_the_reason() {
     let mut sandbox = Sandbox::new("");
     let id = sandbox.dispatch("title = 'Room'\n[[tasks]]\nrun = 'true'");
-    // In the place of the exit record's room: without that, the supervisor executes nothing.
+    // A folder where the supervisor reserves space for the exit record: without it, it executes nothing.
     let command = format!("boi/attempts/{id}/1/command-1");
     std::fs::create_dir_all(sandbox.path(&format!("{command}/exit.new"))).unwrap();
     sandbox.start_daemon();
-    let waits = wait_for("it is queued again", || {
+    let waits = wait_for("the spec is queued again", || {
         let spec = sandbox.spec(&id);
         (spec["status"] == "queued" && spec["reason"].is_string()).then_some(spec)
     });
@@ -79,11 +75,11 @@ fn a_command_that_cannot_be_started_gives_its_slot_back_and_says_why() {
 }
 
 #[test]
-fn what_cannot_be_executed_is_said_with_what_mends_it() {
-    // A relative program would be the agent's own file.
+fn a_spec_whose_command_cannot_be_executed_fails_with_the_reason_and_a_remedy() {
+    // A relative path would name a file in the worktree, which an agent can write.
     let sandbox = Sandbox::new("claude_bin = './agent.sh'\n");
     sandbox.write("agent.sh", "#!/bin/sh\nexit 0\n");
-    sandbox.write("repo/agent.sh", format!("#!/bin/sh\ntouch '{}'\n", sandbox.path("executed").display()));
+    sandbox.write("repo/agent.sh", format!("#!/bin/sh\ntouch '{}'\n", sandbox.at("executed")));
     for name in ["agent.sh", "repo/agent.sh"] {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(sandbox.path(name), mode).unwrap();
@@ -93,20 +89,23 @@ fn what_cannot_be_executed_is_said_with_what_mends_it() {
     let (code, spec) = sandbox.run("title = 'Relative'\nrepo = 'repo'\n[[tasks]]\nprompt = 'x'");
     let reason = spec["reason"].as_str().unwrap();
     assert_eq!(code, Some(1));
-    assert!(reason.contains("`./agent.sh`: it is a relative path") && reason.contains("whole path"), "{reason}");
+    assert!(
+        reason.contains("`./agent.sh`: it is a relative path") && reason.contains("`boi config set claude_bin /path"),
+        "{reason}"
+    );
     assert!(!sandbox.exists("executed"));
-    // A folder that is gone before the next command: nothing is to be installed.
+    // The working directory is removed before the next command.
     let (code, spec) = sandbox.run("title = 'Gone'\n[[tasks]]\nrun = 'rmdir \"$PWD\"'\nverify = ['true']");
     let reason = spec["reason"].as_str().unwrap();
     assert_eq!(code, Some(1), "{reason}");
-    assert!(!reason.contains("install"), "{reason}");
+    assert!(reason.contains("does not exist. Fix the problem that the reason names."), "{reason}");
 }
 
 #[test]
 fn cancel_ends_a_tree_whose_supervisor_and_command_are_stopped() {
     let mut sandbox = Sandbox::new("stop_grace_seconds = 1");
     sandbox.start_daemon();
-    let pid = sandbox.path("pid").display().to_string();
+    let pid = sandbox.at("pid");
     let id = sandbox.dispatch(&format!("title = 'Stopped'\n[[tasks]]\nrun = 'echo $$ > {pid}; sleep 1000'"));
     pid_in(&sandbox.path("pid"));
     let started = started(&sandbox);
@@ -115,18 +114,18 @@ fn cancel_ends_a_tree_whose_supervisor_and_command_are_stopped() {
         kill_process(Pid::from_raw(pid).unwrap(), Signal::STOP).unwrap();
     }
     sandbox.good(&["cancel", &id]);
-    assert!(!pids.iter().any(|pid| lives(*pid)), "something outlived `boi cancel`");
+    assert!(!pids.iter().any(|pid| lives(*pid)), "a process outlived `boi cancel`");
     assert_eq!(sandbox.spec(&id)["status"], "canceled");
 }
 
 #[test]
-fn a_process_whose_first_thread_has_ended_is_ended_as_any_other() {
+fn a_process_whose_first_thread_has_ended_is_ended_too() {
     for pretended in ["BOI_NO_CGROUP", "NOTHING"] {
         for (supervisor_dies, alone) in [(false, true), (true, true), (false, false), (true, false)] {
             let sandbox = Sandbox::new("stop_grace_seconds = 1\nretry_count = 0");
             let mut sandbox = sandbox.with_variables([(pretended, "1".to_owned())]);
             sandbox.start_daemon();
-            let file = sandbox.path("headless").display().to_string();
+            let file = sandbox.at("headless");
             let work = match alone {
                 true => format!("prompt = '@@headless {file}@@'"),
                 false => format!(
@@ -152,49 +151,32 @@ fn a_process_whose_first_thread_has_ended_is_ended_as_any_other() {
     }
 }
 
-/// Dispatches a spec whose command runs until `go` is there and it is begun again, beside a process that can be told to
-/// belong to it in no way but by its cgroup: out of the session, forked twice, without its environment, deaf to TERM. The
-/// spec, the command's record and that process; `None`, with everything ended, where no cgroup can be had.
-fn with_hidden(sandbox: &mut Sandbox) -> Option<(String, Value, i32)> {
-    let at = |name: &str| sandbox.path(name).display().to_string();
-    let (go, pid) = (at("go"), at("hidden"));
+/// Starts a spec whose command starts a process that only its cgroup connects with it: that process is in another session,
+/// has another parent, lacks the command's environment and ignores SIGTERM. The command ends when it is started while
+/// `go` exists. Returns the spec's id, the command's record and the pid of the process; `None`, with the spec canceled and
+/// the reason printed, if boi cannot create cgroups here.
+fn with_hidden_process(sandbox: &mut Sandbox) -> Option<(String, Value, i32)> {
+    let (go, pid) = (sandbox.at("go"), sandbox.at("hidden"));
     let deaf = format!("trap '' TERM; echo $$ > {pid}.new; mv {pid}.new {pid}; while :; do sleep 1; done");
     sandbox.write("deaf.sh", deaf);
     let id = sandbox.dispatch(&format!(
         "title = 'Hidden'\nrepo = 'repo'\n[[tasks]]\nrun = \"\"\"test -e {go} && exit 0
         env -i PATH=/usr/bin:/bin setsid sh -c 'sh {} &'
         sleep 1000\"\"\"",
-        at("deaf.sh")
+        sandbox.at("deaf.sh")
     ));
     sandbox.start_daemon();
     let hidden = pid_in(&sandbox.path("hidden"));
     let started = started(sandbox);
     if started["cgroup"].is_null() {
         sandbox.good(&["cancel", &id]);
+        skip("boi cannot create cgroups here");
         return None;
     }
     Some((id, started, hidden))
 }
 
-/// Somebody else's process that looks like the hidden one.
-struct Bystander(Child);
-
-impl Bystander {
-    fn start() -> Bystander {
-        let mut command = Command::new("sh");
-        command.args(["-c", "while :; do sleep 1; done"]).stdout(Stdio::null()).stderr(Stdio::null());
-        Bystander(command.spawn().expect("a shell"))
-    }
-}
-
-impl Drop for Bystander {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
-}
-
-/// The record of the one command that was started.
+/// The `started` record of the one command of the sandbox.
 fn started(sandbox: &Sandbox) -> Value {
     let folder = sandbox.commands().pop().expect("a command");
     rounds::record(&folder.join("started")).expect("it has started")
@@ -205,15 +187,15 @@ fn pid_of(started: &Value, who: &str) -> i32 {
 }
 
 #[test]
-fn a_command_is_in_a_cgroup_of_its_own_that_goes_with_it() {
+fn a_command_is_in_a_cgroup_of_its_own_that_is_removed_with_it() {
     let mut sandbox = Sandbox::new("stop_grace_seconds = 1");
-    let Some((id, started, hidden)) = with_hidden(&mut sandbox) else { return };
+    let Some((id, started, hidden)) = with_hidden_process(&mut sandbox) else { return };
     let cgroup = std::path::Path::new(started["cgroup"].as_str().unwrap());
     let of = |pid: i32| std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
     let name = cgroup.file_name().unwrap().to_str().unwrap();
     assert!(of(hidden).contains(name) && of(pid_of(&started, "command")).contains(name));
-    assert!(!of(pid_of(&started, "supervisor")).contains(name), "the supervisor ends it from outside");
-    // What a command makes below goes with it.
+    assert!(!of(pid_of(&started, "supervisor")).contains(name), "the supervisor is outside of it");
+    // A cgroup that a command creates below is removed too.
     let below = cgroup.join("below");
     std::fs::create_dir(&below).unwrap();
     std::fs::write(below.join("cgroup.procs"), hidden.to_string()).unwrap();
@@ -222,11 +204,12 @@ fn a_command_is_in_a_cgroup_of_its_own_that_goes_with_it() {
 }
 
 #[test]
-fn a_process_that_hid_is_ended_also_after_its_supervisor_was_killed() {
-    let mut bystander = Bystander::start();
+fn a_process_that_only_its_cgroup_shows_is_ended_after_its_supervisor_died() {
+    // It differs from the hidden process in its cgroup only.
+    let bystander = Bystander::start("sh", &["-c", "while :; do sleep 1; done"]);
     for with_daemon in [true, false] {
         let mut sandbox = Sandbox::new("stop_grace_seconds = 1");
-        let Some((id, started, hidden)) = with_hidden(&mut sandbox) else { break };
+        let Some((id, started, hidden)) = with_hidden_process(&mut sandbox) else { break };
         let environment = std::fs::read(format!("/proc/{hidden}/environ")).unwrap();
         assert!(!String::from_utf8_lossy(&environment).contains("BOI_MARKER"));
         sandbox.write("go", "");
@@ -236,13 +219,13 @@ fn a_process_that_hid_is_ended_also_after_its_supervisor_was_killed() {
         let supervisor = Pid::from_raw(pid_of(&started, "supervisor")).unwrap();
         kill_process(supervisor, Signal::KILL).unwrap();
         if !with_daemon {
-            // The command too, so that nobody is left who descends from it.
+            // The command too: no process that descends from it is left.
             kill_process(Pid::from_raw(pid_of(&started, "command")).unwrap(), Signal::KILL).unwrap();
             sandbox.start_daemon();
         }
         let spec = sandbox.wait_for_status(&id, "completed");
-        assert!(!lives(hidden), "it is left: {spec:#}");
+        assert!(!lives(hidden), "the hidden process is left: {spec:#}");
         assert!(!std::path::Path::new(started["cgroup"].as_str().unwrap()).exists());
     }
-    assert!(bystander.0.try_wait().unwrap().is_none(), "somebody else's process was ended");
+    bystander.must_live();
 }

@@ -1,32 +1,33 @@
-//! Configurations: reading, planning and what is written of the key table.
+//! Parsing, planning, two names for one value, and the texts made from the key table.
 
+mod agents;
 mod refusals;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
 use super::changes::{diff, plan};
-use super::keys::{KEYS, Kind, Value, find};
+use super::keys::{KEYS, Key, Kind, ROWS, Value, find};
 use super::*;
 use crate::domain::verdict::{Change, TakesEffect};
 
 fn load(text: &str) -> Loaded {
-    parse("config.toml", text.as_bytes(), &Outside::default()).unwrap_or_else(|problems| panic!("{problems}"))
+    parse("config.toml", text.as_bytes(), &ProcessSettings::default()).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 fn refused(text: &str) -> String {
-    parse("config.toml", text.as_bytes(), &Outside::default()).expect_err("taken").to_string()
+    parse("config.toml", text.as_bytes(), &ProcessSettings::default()).expect_err("accepted").to_string()
 }
 
 fn messages(text: &str) -> Vec<String> {
-    let problems = parse("config.toml", text.as_bytes(), &Outside::default()).expect_err("taken");
+    let problems = parse("config.toml", text.as_bytes(), &ProcessSettings::default()).expect_err("accepted");
     problems.iter().map(|problem| problem.message.clone()).collect()
 }
 
-/// Another value than the default, as `config.toml` writes it, for every key.
+/// A value other than the default, as `config.toml` writes it.
 fn another(key: &Key) -> String {
-    match &key.kind {
+    match key.kind {
         Kind::Number(range) => range.end().to_string(),
         Kind::Span(range) => format!("[{}, {}]", range.start() + 1, range.end()),
         Kind::Switch => "true".to_owned(),
@@ -45,15 +46,17 @@ fn an_empty_file_means_defaults() {
 }
 
 #[test]
-fn defaults_are_those_of_the_contract() {
+fn the_defaults_are_the_documented_ones() {
     let defaults: Vec<String> = KEYS.iter().map(|key| format!("{} = {}", key.name, key.default())).collect();
     insta::assert_snapshot!(defaults.join("\n"), @r#"
     max_workers = 5
     spawns_per_tick = 4
-    claude_bin = "claude"
-    claude_args = []
     tick_interval_ms = 1000
     spawn_jitter_ms = [50, 150]
+    agents.claude.program = "claude"
+    agents.claude.args = []
+    claude_bin = "claude"
+    claude_args = []
     log = "info"
     task_timeout_minutes = 30
     retry_count = 3
@@ -67,13 +70,13 @@ fn defaults_are_those_of_the_contract() {
 }
 
 #[test]
-fn a_change_of_each_key_takes_effect_as_in_the_contract() {
+fn each_key_takes_effect_when_the_documentation_says() {
     let with = |effect| {
-        let keys = KEYS.iter().filter(|key| key.takes_effect == effect).map(|key| key.name);
+        let keys = KEYS.iter().filter(|key| key.takes_effect == effect).map(|key| key.name.as_str());
         keys.collect::<Vec<_>>().join(" ")
     };
     assert_eq!(with(TakesEffect::NextTick), "max_workers spawns_per_tick spawn_jitter_ms");
-    assert_eq!(with(TakesEffect::NextWorker), "claude_bin claude_args");
+    assert_eq!(with(TakesEffect::NextWorker), "agents.claude.program agents.claude.args claude_bin claude_args");
     assert_eq!(with(TakesEffect::AtOnce), "tick_interval_ms log");
     assert_eq!(
         with(TakesEffect::Restart),
@@ -83,21 +86,38 @@ fn a_change_of_each_key_takes_effect_as_in_the_contract() {
 }
 
 #[test]
-fn every_key_can_be_set_and_is_seen_by_the_diff_alone() {
-    for key in KEYS {
+fn each_range_is_the_documented_one() {
+    let ranges: Vec<String> = ROWS.iter().filter_map(|row| Some(format!("{}: {}", row.name, row.range()?))).collect();
+    insta::assert_snapshot!(ranges.join("\n"), @r"
+    max_workers: 0 to 1024
+    spawns_per_tick: 1 to 1024
+    tick_interval_ms: 50 to 3600000 milliseconds
+    spawn_jitter_ms: 0 to 60000 milliseconds
+    task_timeout_minutes: 1 to 10080 minutes
+    retry_count: 0 to 100
+    stop_grace_seconds: 0 to 3600 seconds
+    max_output_mb: 1 to 1048576 MiB
+    ");
+}
+
+#[test]
+fn every_key_can_be_set_and_only_that_key_differs() {
+    for key in KEYS.iter() {
         let loaded = load(&format!("{} = {}", key.name, another(key)));
         assert_eq!(key.get(&loaded.config).to_string(), another(key), "{}", key.name);
         assert_eq!((loaded.origin(key), loaded.set.len()), (Origin::File, 1), "{}", key.name);
-        let changes = diff(&Config::default(), &loaded.config);
+        let changes = diff(&Config::default(), &loaded);
         assert_eq!(changes.len(), 1, "{}: {changes:?}", key.name);
-        assert_eq!((changes[0].key.as_str(), &changes[0].new), (key.name, &another(key)));
+        let Change { key: name, old, new, takes_effect } = &changes[0];
+        assert_eq!((name, old, new), (&key.name, &key.default().to_string(), &another(key)));
+        assert_eq!(*takes_effect, key.takes_effect);
     }
 }
 
 #[test]
-fn every_default_lies_within_its_range_and_both_ends_are_taken() {
-    for key in KEYS {
-        let (Kind::Number(range) | Kind::Span(range)) = &key.kind else { continue };
+fn the_default_and_both_ends_of_a_range_are_accepted_and_one_beyond_is_refused() {
+    for key in KEYS.iter() {
+        let (Kind::Number(range) | Kind::Span(range)) = key.kind else { continue };
         let write = |number: i64| match key.kind {
             Kind::Span(_) => format!("{} = [{number}, {number}]", key.name),
             _ => format!("{} = {number}", key.name),
@@ -111,38 +131,42 @@ fn every_default_lies_within_its_range_and_both_ends_are_taken() {
 }
 
 #[test]
-fn the_environment_names_the_agent_only_where_the_file_does_not() {
+fn the_environment_replaces_the_default_program_and_the_file_replaces_both() {
     let key = find("claude_bin").unwrap();
+    let origin = |loaded: &Loaded, name: &str| loaded.origin(find(name).unwrap());
     let read = |env: Option<&str>, text: &str| {
-        let outside = Outside { claude_bin_env: env.map(str::to_owned), ..Outside::default() };
+        let outside = ProcessSettings { claude_bin_env: env.map(str::to_owned), ..ProcessSettings::default() };
         let loaded = parse("config.toml", text.as_bytes(), &outside).unwrap();
-        (loaded.config.claude_bin.clone(), loaded.origin(key))
+        assert_eq!(origin(&loaded, "agents.claude.program"), loaded.origin(key));
+        assert_eq!(origin(&loaded, "claude_args"), Origin::Default);
+        (loaded.config.claude().program.clone(), loaded.origin(key))
     };
     assert_eq!(read(None, ""), ("claude".to_owned(), Origin::Default));
-    assert_eq!(read(Some(""), ""), ("claude".to_owned(), Origin::Default));
+    assert_eq!(read(Some(" "), ""), ("claude".to_owned(), Origin::Default));
     assert_eq!(read(Some("/opt/claude"), ""), ("/opt/claude".to_owned(), Origin::Environment));
     assert_eq!(read(Some("/opt/claude"), "claude_bin = \"mine\""), ("mine".to_owned(), Origin::File));
     assert_eq!(messages("claude_bin = \"\""), ["`claude_bin` is empty"]);
 }
 
 #[test]
-fn an_empty_path_is_the_usual_place() {
-    assert_eq!(load("paths.db = \"\"").config.paths.db, None);
+fn an_empty_path_means_the_usual_place() {
+    assert_eq!(load("paths.db = \" \"").config.paths.db, None);
     assert_eq!(load("[paths]\ndb = \"q.db\"").config.paths.db.as_deref(), Some(Path::new("q.db")));
 }
 
 #[test]
-fn keys_are_found_or_guessed() {
+fn a_key_is_found_by_name_and_a_misspelled_one_gets_a_suggestion() {
     assert_eq!(find("paths.db").unwrap().name, "paths.db");
     assert_eq!(find("retries_count").unwrap_err(), Some("retry_count"));
     assert_eq!(find("path.db").unwrap_err(), Some("paths.db"));
+    assert_eq!(find("agents.cluade.program").unwrap_err(), Some("agents.claude.program"));
     assert_eq!(find("colour").unwrap_err(), None);
 }
 
 #[test]
-fn a_plan_puts_hot_keys_in_force_and_holds_back_the_others() {
+fn a_plan_applies_hot_keys_and_lists_the_others_as_pending_a_restart() {
     let in_force = load("max_workers = 3\nretry_count = 3").config;
-    let on_disk = load("max_workers = 6\nretry_count = 5\npaths.db = \"/x\"").config;
+    let on_disk = load("max_workers = 6\nretry_count = 5\npaths.db = \"/x\"");
     let made = plan(&in_force, &on_disk);
     assert_eq!((made.config.max_workers, made.config.retry_count, &made.config.paths.db), (6, 3, &None));
     let shown = |changes: &[Change]| {
@@ -152,74 +176,87 @@ fn a_plan_puts_hot_keys_in_force_and_holds_back_the_others() {
     };
     assert_eq!(shown(&made.applied), ["max_workers 3 -> 6 (next tick)"]);
     assert_eq!(shown(&made.pending_restart), ["retry_count 3 -> 5 (restart)", "paths.db \"\" -> \"/x\" (restart)"]);
-    let put_back = plan(&made.config, &load("max_workers = 6").config);
+    let put_back = plan(&made.config, &load("max_workers = 6"));
     assert_eq!((put_back.applied, put_back.pending_restart), (Vec::new(), Vec::new()));
 }
 
 #[test]
-fn a_worker_keeps_the_generation_it_was_started_with() {
-    let hot = HotConfig { generation: 7, config: load("claude_args = [\"-v\"]\nmax_output_mb = 1").config };
-    let worker = hot.worker_config();
-    assert_eq!((worker.generation, worker.max_output_mb, worker.claude_args.len()), (7, 1, 1));
-    let json = serde_json::to_string(&worker).unwrap();
-    assert_eq!(serde_json::from_str::<WorkerConfig>(&json).unwrap(), worker);
-}
-
-#[test]
-fn the_host_can_point_into_the_file() {
+fn a_program_that_cannot_be_executed_rejects_only_its_own_change() {
+    let facts = HostFacts { program_found: Err("is not on the daemon's PATH".to_owned()), log_filter: Ok(()) };
     let loaded = load("max_workers = 3\nclaude_bin = \"claudee\"\n");
-    let problem = loaded.problem_at("claude_bin", "`claudee` is not on the daemon's PATH", None);
-    insta::assert_snapshot!(loaded.problems(vec![problem]).unwrap(), @r#"
+    let warning = "claude_bin: `claudee` is not on the daemon's PATH; only tasks with `run` will work".to_owned();
+    let same = load("claude_bin = 'claudee'").config;
+    for in_force in [None, Some(&same)] {
+        assert_eq!(check_host(&loaded, in_force, &facts), Ok(vec![warning.clone()]));
+    }
+    insta::assert_snapshot!(check_host(&loaded, Some(&Config::default()), &facts).unwrap_err(), @r#"
     error: `claudee` is not on the daemon's PATH
      --> config.toml:2:14
       |
     2 | claude_bin = "claudee"
       |              ^^^^^^^^^
+      |
+      = help: write its absolute path, or install it first
     "#);
-    assert_eq!(loaded.problem_at("log", "x", None).span, None);
+    let found = HostFacts { program_found: Ok(()), log_filter: Ok(()) };
+    assert_eq!(check_host(&loaded, Some(&Config::default()), &found), Ok(Vec::new()));
 }
 
 #[test]
-fn the_example_file_is_made_from_the_key_table() {
+fn a_log_filter_that_the_log_refuses_is_rejected() {
+    let facts = HostFacts { program_found: Ok(()), log_filter: Err("the log does not take this filter".to_owned()) };
+    let refused = check_host(&load("\nlog = 'info'"), None, &facts).unwrap_err();
+    assert_eq!(refused.lines(), ["config.toml:2:7: the log does not take this filter"]);
+    let of_a_flag = check_host(&load(""), None, &facts).unwrap_err();
+    assert_eq!(of_a_flag.lines(), ["config.toml: the log does not take this filter"]);
+}
+
+#[test]
+fn the_example_file_in_the_documentation_is_made_from_the_key_table() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.example.toml");
     if std::env::var_os("BOI_BLESS").is_some() {
-        std::fs::write(&path, text::example()).unwrap();
+        std::fs::write(&path, reference::example()).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
-        found == text::example(),
-        "config.example.toml is not what the key table says: write it anew with `BOI_BLESS=1 cargo test --lib example_file`"
+        found == reference::example(),
+        "config.example.toml does not match the key table: run `BOI_BLESS=1 cargo test --lib documentation` to rewrite it"
     );
 }
 
 #[test]
-fn the_example_holds_every_key_at_its_default() {
-    let uncommented: String = text::example()
+fn the_example_lists_every_key_at_its_default() {
+    let uncommented: String = reference::example()
         .lines()
         .map(|line| {
             line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase())).unwrap_or(line)
         })
+        .filter(|line| !line.starts_with("claude_"))
         .map(|line| format!("{line}\n"))
         .collect();
     let loaded = load(&uncommented);
     assert_eq!(loaded.config, Config::default());
-    assert_eq!(loaded.set.len(), KEYS.len());
-    assert!(text::example().lines().all(|line| line.len() <= 100));
+    let older_names = KEYS.iter().filter(|key| key.is_alias());
+    assert_eq!(loaded.set.len(), KEYS.len() - older_names.clone().count());
+    for key in older_names {
+        assert!(reference::example().contains(&format!("\n#{} = {}\n", key.name, key.default())), "{}", key.name);
+    }
+    assert!(reference::example().lines().all(|line| line.len() <= 100));
 }
 
 #[test]
-fn the_documentation_holds_the_key_table() {
+fn the_documentation_contains_the_key_table() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
     let (begin, end) = ("<!-- keys -->\n", "<!-- /keys -->");
     let found = std::fs::read_to_string(&path).unwrap();
     let (head, rest) = found.split_once(begin).unwrap();
     let (table, tail) = rest.split_once(end).unwrap();
     if std::env::var_os("BOI_BLESS").is_some() {
-        std::fs::write(&path, format!("{head}{begin}{}{end}{tail}", text::markdown())).unwrap();
+        std::fs::write(&path, format!("{head}{begin}{}{end}{tail}", reference::markdown())).unwrap();
         return;
     }
-    assert_eq!(table, text::markdown(), "write it anew with `BOI_BLESS=1 cargo test --lib documentation`");
-    assert_eq!(text::markdown().lines().count(), KEYS.len() + 2);
+    assert_eq!(table, reference::markdown(), "run `BOI_BLESS=1 cargo test --lib documentation` to rewrite it");
+    assert_eq!(reference::markdown().lines().count(), ROWS.len() + 2);
 }
 
 fn config() -> impl Strategy<Value = Config> {
@@ -229,11 +266,15 @@ fn config() -> impl Strategy<Value = Config> {
     let daemon = (0..=1024_u32, 1..=1024_u32, 50..=3_600_000_u64, 0..=60_000_u64, 0..=60_000_u64);
     let worker = (1..=10_080_u32, 0..=100_u32, any::<bool>(), 0..=3600_u32, 1..=1_048_576_u64);
     let agent = ("[^\\x00]{0,8}[a-z]", prop::collection::vec(line, 0..4));
-    (daemon, worker, agent, paths).prop_map(|(daemon, worker, (claude_bin, claude_args), paths)| Config {
+    let agents = agent.prop_map(|(program, args)| {
+        let mut agents = Agents::default();
+        *agents.get_mut("claude").unwrap() = AgentConfig { program, args };
+        agents
+    });
+    (daemon, worker, agents, paths).prop_map(|(daemon, worker, agents, paths)| Config {
         max_workers: daemon.0,
         spawns_per_tick: daemon.1,
-        claude_bin,
-        claude_args,
+        agents,
         tick_interval_ms: daemon.2,
         spawn_jitter_ms: [daemon.3.min(daemon.4), daemon.3.max(daemon.4)],
         log: "warn,boi=debug".to_owned(),
@@ -248,30 +289,32 @@ fn config() -> impl Strategy<Value = Config> {
 
 proptest! {
     #[test]
-    fn a_config_comes_back_from_both_ways_to_write_it(config in config()) {
+    fn a_config_survives_both_ways_to_write_it(config in config()) {
         let serialised = toml::to_string(&config).unwrap();
         prop_assert_eq!(&load(&serialised).config, &config);
-        let by_key: String = KEYS.iter().map(|key| format!("{} = {}\n", key.name, key.get(&config))).collect();
+        let loaded = load(&serialised);
+        let by_key: String = loaded.keys().map(|key| format!("{} = {}\n", key.name, key.get(&config))).collect();
         prop_assert_eq!(&load(&by_key).config, &config);
-        prop_assert!(diff(&config, &config).is_empty());
+        prop_assert!(diff(&config, &loaded).is_empty());
     }
 
     #[test]
-    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        if let Err(problems) = parse("config.toml", &bytes, &Outside::default()) {
+    fn no_bytes_cause_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        if let Err(problems) = parse("config.toml", &bytes, &ProcessSettings::default()) {
             prop_assert!(problems.count() > 0);
         }
     }
 
     #[test]
-    fn no_prefix_or_mutation_of_a_config_makes_it_panic(at in 0..900_usize, length in 0..20_usize, insert in "[\\[\\]{}=\",.a-z0-9\n#é-]{0,5}") {
-        let full: String = KEYS.iter().map(|key| format!("{} = {}\n", key.name, another(key))).collect();
+    fn no_mutation_of_a_config_causes_a_panic(at in 0..900_usize, length in 0..20_usize, insert in "[\\[\\]{}=\",.a-z0-9\n#é-]{0,5}") {
+        let keys = KEYS.iter().filter(|key| !key.is_alias());
+        let full: String = keys.map(|key| format!("{} = {}\n", key.name, another(key))).collect();
         let mut text: Vec<char> = full.chars().collect();
         let at = at.min(text.len());
         let end = (at + length).min(text.len());
         text.splice(at..end, insert.chars());
         let text: String = text.into_iter().collect();
-        match parse("config.toml", text.as_bytes(), &Outside::default()) {
+        match parse("config.toml", text.as_bytes(), &ProcessSettings::default()) {
             Ok(loaded) => prop_assert!(loaded.config.spawn_jitter_ms[0] <= loaded.config.spawn_jitter_ms[1]),
             Err(problems) => prop_assert!(problems.reports().iter().all(|report| report.line.is_some())),
         }
@@ -279,10 +322,10 @@ proptest! {
 }
 
 #[test]
-fn values_of_the_wrong_kind_change_nothing() {
+fn a_value_of_the_wrong_kind_changes_nothing() {
     let mut config = Config::default();
-    for key in KEYS {
-        key.set(&mut config, if key.kind == Kind::Switch { Value::Number(1) } else { Value::Switch(true) });
+    for key in KEYS.iter() {
+        key.set(&mut config, if *key.kind == Kind::Switch { Value::Number(1) } else { Value::Switch(true) });
     }
     assert_eq!(config, Config::default());
 }

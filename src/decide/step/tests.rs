@@ -1,299 +1,429 @@
-//! A worker walked through its steps.
+//! Tests that lead a worker through its steps.
 
+use super::walk::{OUTPUT, Walker, spec, task};
 use super::*;
-use crate::domain::spec::{Base, Repo, Task};
+use crate::domain::position::Checkout;
+use crate::domain::spec::Task;
 use crate::domain::time::Timestamp;
 
-fn task(id: &str, verify: &[&str]) -> Task {
-    Task {
-        id: id.into(),
-        title: id.into(),
-        action: Action::Run("true".into()),
-        needs: vec![],
-        verify: verify.iter().map(|&v| v.to_owned()).collect(),
-        timeout_minutes: None,
-    }
+fn ended(cause: EndCause, status: Option<ExitStatus>) -> CommandEnd {
+    CommandEnd::new(cause, status, Timestamp(0))
 }
 
-fn spec(tasks: Vec<Task>, verify: &[&str], deliver: Deliver) -> Spec {
-    Spec {
-        title: "t".into(),
-        repo: Some(Repo { path: "/r".into(), base: Base::Revision("main".into()) }),
-        context: None,
-        agent: "claude".into(),
-        model: None,
-        priority: 100,
-        after: vec![],
-        deliver,
-        verify: verify.iter().map(|&v| v.to_owned()).collect(),
-        tasks,
-    }
+fn code(code: i32) -> CommandEnd {
+    ended(EndCause::Finished, Some(ExitStatus::Code(code)))
 }
 
-fn ended(code: i32) -> CommandEnd {
-    CommandEnd { cause: EndCause::Finished, status: Some(ExitStatus::Code(code)), swept: 0, ended_at: Timestamp(0) }
+fn signal(number: i32) -> CommandEnd {
+    ended(EndCause::Finished, Some(ExitStatus::Signal(number)))
 }
 
-fn checked(code: i32) -> Event {
-    Event::Checked { end: ended(code), output: "the end".into() }
+fn acted(outcome: TryOutcome) -> Acted {
+    Acted { outcome, report: AgentReport::default(), output: "said".into() }
 }
 
-fn acted_as(outcome: TryOutcome) -> Event {
-    Event::Acted { outcome, report: AgentReport::default(), output: "said".into() }
+fn candidate(commit: &str) -> Captured {
+    Captured::Candidate(Some(commit.into()))
 }
 
-/// Walks a worker through `events`, as the worker does, and returns where it ends up.
-fn walk(spec: &Spec, retry_count: u32, events: Vec<Event>) -> (Position, Vec<Change>, Option<Move>) {
-    let mut done = vec![false; spec.tasks.len()];
-    let tries = vec![0; spec.tasks.len()];
-    let mut position = Position::start(None, None);
-    let mut all = Vec::new();
-    for event in events {
-        let plan = Plan { spec, done: &done, tries: &tries, retry_count, timeout_minutes: 30 };
-        match advance(&plan, &position, event) {
-            Move::Go(next, changes) => {
-                for change in &changes {
-                    if let Change::TaskDone { task, .. } = change {
-                        done[*task] = true;
-                    }
-                }
-                all.extend(changes);
-                position = next;
-            }
-            other => return (position, all, Some(other)),
-        }
-    }
-    (position, all, None)
-}
-
-fn position_reason(position: &Position) -> String {
-    match &position.step {
-        Step::Close { ending: Ending::Failed { reason, .. } } => reason.clone(),
+fn cause(walker: &Walker<'_>) -> String {
+    match &walker.position.step {
+        Step::Close(Ending::Failed(cause)) => cause.to_string(),
         step => panic!("not failed: {step:?}"),
     }
 }
 
-fn prepared() -> Event {
-    Event::Prepared { origin: Some("c0".into()), head: Some("c0".into()) }
+/// A walker whose first task is in its first try.
+fn started(spec: &Spec, retry_count: u32) -> Walker<'_> {
+    let mut walker = Walker::new(spec, retry_count);
+    assert_eq!(walker.prepared("c0"), None);
+    walker
+}
+
+/// A walker whose first try is captured: it is at the first verify command of its first task, if the task has one.
+fn captured(spec: &Spec, retry_count: u32) -> Walker<'_> {
+    let mut walker = started(spec, retry_count);
+    assert_eq!(walker.act(acted(TryOutcome::Succeeded)), None);
+    assert_eq!(walker.capture(candidate("c1")), None);
+    walker
+}
+
+fn then(position: &Position) -> &Stage {
+    match &position.step {
+        Step::Prepare { checkout: Checkout::AsItIs, then: Some(stage) } => stage,
+        step => panic!("not a resumed position: {step:?}"),
+    }
+}
+
+fn trying(task: usize, number: u32) -> CommandStage {
+    CommandStage::Act(Try { task, number })
 }
 
 #[test]
 fn a_spec_of_two_tasks_goes_through_every_step_once() {
     let spec = spec(vec![task("a", &["v1", "v2"]), task("b", &[])], &["final"], Deliver::Branch);
-    let (position, changes, end) = walk(
-        &spec,
-        0,
-        vec![
-            prepared(),
-            acted_as(TryOutcome::Succeeded),
-            Event::Captured { candidate: Some("c1".into()) },
-            checked(0),
-            checked(0),
-            Event::Advanced,
-            acted_as(TryOutcome::Succeeded),
-            Event::Captured { candidate: None },
-            Event::Advanced,
-            checked(0),
-            Event::Closed,
-        ],
-    );
-    assert_eq!(end, Some(Move::End(Ending::Completed { delivery: Some(Delivery::Branch), reason: None })));
-    assert_eq!(position.commands, 5, "two acts, two checks and the final check are commands");
-    assert_eq!(position.verified.as_deref(), Some("c1"));
-    let commits: Vec<_> = changes
-        .iter()
-        .filter_map(|change| match change {
-            Change::TaskDone { commit, .. } => Some(commit.as_deref()),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(commits, [Some("c1"), None]);
+    let mut walker = captured(&spec, 0);
+    walker.verify(&code(0));
+    walker.verify(&code(0));
+    walker.advance();
+    walker.act(acted(TryOutcome::Succeeded));
+    walker.capture(Captured::Candidate(None));
+    walker.advance();
+    walker.verify(&code(0));
+    assert_eq!(walker.position.step, Step::Close(Ending::Completed(Delivered::Branch)));
+    assert_eq!(walker.position.progress.commands, 5, "two tries, two verify commands and the spec's own");
+    assert_eq!(walker.position.progress.verified.as_deref(), Some("c1"));
+    assert_eq!(walker.position.progress.last_boot.as_deref(), Some("boot"));
+    let done = |change: &RecordChange| match change {
+        RecordChange::TaskDone { task, commit } => Some((*task, commit.clone())),
+        _ => None,
+    };
+    let commits: Vec<_> = walker.changes.iter().filter_map(done).collect();
+    assert_eq!(commits, [(0, Some("c1".to_owned())), (1, None)]);
+}
+
+#[test]
+fn a_spec_without_repository_completes_without_a_delivery() {
+    let spec = Spec { repo: None, ..spec(vec![task("a", &[])], &[], Deliver::Merge) };
+    let mut walker = started(&spec, 0);
+    walker.act(acted(TryOutcome::Succeeded));
+    walker.capture(Captured::Candidate(None));
+    walker.advance();
+    assert_eq!(walker.position.step, Step::Close(Ending::Completed(Delivered::Nothing)));
 }
 
 #[test]
 fn a_failed_verify_repeats_the_try_with_the_failure_until_the_tries_are_used_up() {
     let spec = spec(vec![task("a", &["cargo test"])], &[], Deliver::Branch);
-    let one_try =
-        || vec![acted_as(TryOutcome::Succeeded), Event::Captured { candidate: Some("c1".into()) }, checked(101)];
-    let mut events = vec![prepared()];
-    events.extend(one_try());
-    let (position, _, _) = walk(&spec, 1, events.clone());
-    assert_eq!(position.step, Step::Act { task: 0, try_number: 2 });
-    let failure = position.failure.unwrap();
-    assert_eq!((failure.command.as_deref(), failure.how.as_str()), (Some("cargo test"), "exit code 101"));
-    assert_eq!(failure.output, "the end");
+    let mut walker = captured(&spec, 1);
+    walker.verify(&code(101));
+    assert_eq!(walker.stage(), &trying(0, 2));
+    let failure = walker.position.progress.failure.clone().unwrap();
+    assert_eq!(failure.sentence(), "the verify command failed (`cargo test`): exit code 101");
+    assert_eq!(failure.output, OUTPUT);
+    walker.act(acted(TryOutcome::Succeeded));
+    walker.capture(candidate("c1"));
+    walker.verify(&code(101));
+    assert_eq!(cause(&walker), "task a: the verify command failed (`cargo test`): exit code 101, on try 2 of 2");
+    assert!(walker.changes.contains(&RecordChange::Task { task: 0, status: TaskStatus::Failed }));
+    let rejected = |change: &&RecordChange| matches!(change, RecordChange::TryRejected { .. });
+    assert_eq!(walker.changes.iter().filter(rejected).count(), 2);
+}
 
-    events.extend(one_try());
-    let (position, changes, _) = walk(&spec, 1, events);
-    let Step::Close { ending: Ending::Failed { task: Some(0), reason } } = position.step else {
-        panic!("not failed: {position:?}")
+#[test]
+fn a_failed_verify_command_is_named_with_its_number() {
+    let spec = spec(vec![task("a", &["v1", "v2"])], &[], Deliver::Branch);
+    let mut walker = captured(&spec, 0);
+    walker.verify(&code(0));
+    walker.verify(&code(1));
+    assert_eq!(cause(&walker), "task a: verify command 2 of 2 failed (`v2`): exit code 1, on try 1 of 1");
+}
+
+#[test]
+fn progress_follows_the_branch_and_forgets_the_failure_of_a_task_that_is_done() {
+    let spec = spec(vec![task("a", &["v"]), task("b", &[])], &[], Deliver::Merge);
+    let mut walker = Walker::new(&spec, 1);
+    let commits = |walker: &Walker<'_>| {
+        let Progress { origin, head, .. } = walker.position.progress.clone();
+        (origin.unwrap(), head.unwrap())
     };
-    assert_eq!(reason, "verify command failed (`cargo test`): exit code 101, on try 2 of 2");
-    assert!(changes.contains(&Change::Task { task: 0, status: TaskStatus::Failed }));
+    walker.prepared("c1");
+    assert_eq!(commits(&walker), ("c0".to_owned(), "c1".to_owned()));
+    for exit_code in [1, 0] {
+        walker.act(acted(TryOutcome::Succeeded));
+        walker.capture(candidate("c2"));
+        walker.verify(&code(exit_code));
+        assert!(walker.position.progress.failure.is_some(), "the failure stays until the task is done");
+    }
+    walker.advance();
+    assert_eq!((commits(&walker).1.as_str(), &walker.position.progress.failure), ("c2", &None));
+    walker.act(acted(TryOutcome::Succeeded));
+    walker.capture(Captured::Candidate(None));
+    walker.advance();
+    walker.deliver(DeliveryReady::FastForward { from: "b1".into(), head: "m1".into() });
+    assert_eq!(commits(&walker), ("c0".to_owned(), "m1".to_owned()));
 }
 
 #[test]
-fn a_refused_login_ends_the_spec_at_once_and_a_limit_gives_the_slot_back_with_the_same_try() {
-    let task = Task { action: Action::Prompt("do it".into()), ..task("a", &[]) };
-    let spec = spec(vec![task], &[], Deliver::Branch);
-    let (position, _, _) = walk(&spec, 5, vec![prepared(), acted_as(TryOutcome::Auth("log in".into()))]);
-    assert!(position_reason(&position).starts_with("log in; log in: start `claude`"), "{position:?}");
-
-    let limited = TryOutcome::Limited { until: None, detail: "5 h".into() };
-    let (_, _, end) = walk(&spec, 0, vec![prepared(), acted_as(limited)]);
-    let Some(Move::GiveBack(position, _, _)) = end else { panic!("not given back: {end:?}") };
-    assert!(!position.awaiting);
-    let then = Some(Box::new(Step::Act { task: 0, try_number: 1 }));
-    assert_eq!(position.step, Step::Prepare { laying: crate::domain::attempt::Laying::AsItIs, then });
+fn tries_are_counted_from_the_first_of_the_attempt() {
+    let spec = spec(vec![task("a", &[])], &[], Deliver::Branch);
+    let mut walker = Walker::new(&spec, 1);
+    walker.tries = vec![4];
+    walker.prepared("c0");
+    assert_eq!(walker.stage(), &trying(0, 5));
+    walker.act(acted(TryOutcome::TimedOut));
+    assert_eq!(walker.stage(), &trying(0, 6));
+    walker.act(acted(TryOutcome::TimedOut));
+    assert_eq!(cause(&walker), "task a: the run command failed: timed out after 30 min, on try 2 of 2");
 }
 
 #[test]
-fn a_delivery_that_needs_a_merge_verifies_the_merge_and_plans_again_when_the_base_moves() {
+fn files_that_cannot_be_committed_fail_the_try() {
+    let spec = spec(vec![task("a", &[])], &[], Deliver::Branch);
+    let mut walker = started(&spec, 0);
+    walker.act(acted(TryOutcome::Succeeded));
+    walker.capture(Captured::NotCommitted("a nested repository".into()));
+    assert_eq!(cause(&walker), "task a: the files cannot be committed: a nested repository, on try 1 of 1");
+}
+
+#[test]
+fn an_outcome_that_another_try_would_not_change_fails_the_spec_at_once() {
+    let prompt = Task { action: Action::Prompt("do it".into()), ..task("a", &[]) };
+    let spec = spec(vec![prompt], &[], Deliver::Branch);
+    for outcome in [
+        TryOutcome::Auth("x".into()),
+        TryOutcome::NeedsHuman("x".into()),
+        TryOutcome::UnknownModel("x".into()),
+        TryOutcome::RefusesRoot("x".into()),
+        TryOutcome::NotExecuted("x".into()),
+        TryOutcome::Context("x".into()),
+    ] {
+        let mut walker = started(&spec, 5);
+        walker.act(acted(outcome.clone()));
+        let agent = Some("claude".to_owned());
+        let failed = Cause::TryFailed { task: "a".into(), outcome, agent };
+        assert_eq!(walker.position.step, Step::Close(Ending::Failed(failed)));
+    }
+}
+
+#[test]
+fn other_outcomes_are_tried_again_with_their_failure() {
+    let prompt = Task { action: Action::Prompt("do it".into()), timeout_minutes: Some(7), ..task("a", &[]) };
+    let spec = spec(vec![prompt], &[], Deliver::Branch);
+    for (outcome, how) in [
+        (TryOutcome::Failed("x".into()), FailedHow::Outcome { outcome: TryOutcome::Failed("x".into()) }),
+        (TryOutcome::TaskBudget("x".into()), FailedHow::Outcome { outcome: TryOutcome::TaskBudget("x".into()) }),
+        (TryOutcome::TimedOut, FailedHow::TimedOut { minutes: 7 }),
+        (TryOutcome::TooMuchOutput, FailedHow::TooMuchOutput),
+    ] {
+        let mut walker = started(&spec, 1);
+        walker.act(acted(outcome));
+        assert_eq!(walker.stage(), &trying(0, 2));
+        let part = FailedPart::Agent { agent: "claude".into() };
+        assert_eq!(walker.position.progress.failure, Some(Failure { part, how, output: "said".into() }));
+    }
+}
+
+#[test]
+fn a_refusal_of_the_service_gives_the_spec_back_at_the_same_try() {
+    let spec = spec(vec![task("a", &[])], &[], Deliver::Branch);
+    for outcome in [
+        TryOutcome::Limited { until: None, detail: "5 h".into() },
+        TryOutcome::Throttled("429".into()),
+        TryOutcome::Overloaded("529".into()),
+    ] {
+        let mut walker = started(&spec, 0);
+        let Some(Move::Refused(position, changes, refused)) = walker.act(acted(outcome.clone())) else {
+            panic!("not given back: {outcome:?}")
+        };
+        assert_eq!((refused, position.running_command()), (outcome, None));
+        assert_eq!(then(&position), &Stage::Command(trying(0, 1)));
+        assert!(matches!(changes[..], [RecordChange::TryEnded { .. }]));
+    }
+}
+
+#[test]
+fn a_delivery_that_needs_a_merge_verifies_it_and_merges_again_when_the_base_moves() {
     let spec = spec(vec![task("a", &[])], &["final"], Deliver::Merge);
     let to_delivery = || {
-        vec![
-            prepared(),
-            acted_as(TryOutcome::Succeeded),
-            Event::Captured { candidate: Some("c1".into()) },
-            Event::Advanced,
-            checked(0),
-        ]
+        let mut walker = captured(&spec, 0);
+        walker.advance();
+        walker.verify(&code(0));
+        walker
     };
-    let deliverable = |head: &str| Event::Deliverable { from: "b1".into(), head: head.into() };
+    let ready = |head: &str| DeliveryReady::FastForward { from: "b1".into(), head: head.into() };
+    let land = |round, head: &str| Step::Git(GitStage::Land(Merge { round, from: "b1".into(), head: head.into() }));
+
     let mut straight = to_delivery();
-    straight.push(deliverable("c1"));
-    let (position, _, _) = walk(&spec, 0, straight);
-    assert_eq!(position.step, Step::Land { round: 1, from: "b1".into(), head: "c1".into() });
+    straight.deliver(ready("c1"));
+    assert_eq!(straight.position.step, land(1, "c1"), "a verified commit is not verified again");
+    straight.land(Landed::Done);
+    assert_eq!(straight.position.step, Step::Close(Ending::Completed(Delivered::Merged)));
 
     let mut merged = to_delivery();
-    merged.extend([deliverable("m1"), checked(0), Event::BaseMoved]);
-    let (position, _, _) = walk(&spec, 0, merged.clone());
-    assert_eq!(position.step, Step::Deliver { round: 2 });
-    assert_eq!(position.verified.as_deref(), Some("m1"));
+    merged.deliver(ready("m1"));
+    merged.verify(&code(0));
+    assert_eq!(merged.position.step, land(1, "m1"));
+    merged.land(Landed::BaseMoved);
+    assert_eq!(merged.position.step, Step::Git(GitStage::Deliver { round: 2 }));
+    assert_eq!(merged.position.progress.verified.as_deref(), Some("m1"));
+    merged.deliver(ready("m2"));
+    merged.verify(&code(1));
+    let Step::Close(Ending::Completed(Delivered::Unmerged(why))) = merged.position.step else { panic!("merged") };
+    assert_eq!(why.to_string(), "after the merge with its base, the verify command failed (`final`): exit code 1");
 
-    merged.extend([deliverable("m2"), checked(1)]);
-    let (position, _, _) = walk(&spec, 0, merged);
-    let Step::Close { ending: Ending::Completed { delivery: Some(Delivery::Unmerged), reason } } = position.step else {
-        panic!("{position:?}")
+    let mut already = to_delivery();
+    already.deliver(DeliveryReady::AlreadyMerged);
+    assert_eq!(already.position.step, Step::Close(Ending::Completed(Delivered::Merged)));
+    let why = || Unmerged::Obstacle { detail: "dirty".into() };
+    let unmerged = Step::Close(Ending::Completed(Delivered::Unmerged(why())));
+    let mut refused = to_delivery();
+    refused.deliver(DeliveryReady::Unmerged(why()));
+    assert_eq!(refused.position.step, unmerged);
+    let mut late = to_delivery();
+    late.deliver(ready("c1"));
+    late.land(Landed::Unmerged(why()));
+    assert_eq!(late.position.step, unmerged);
+}
+
+#[test]
+fn a_spec_is_left_unmerged_when_its_base_keeps_moving() {
+    let spec = spec(vec![task("a", &[])], &[], Deliver::Merge);
+    let mut walker = captured(&spec, 0);
+    walker.advance();
+    for round in 1..=DELIVERY_ROUNDS {
+        assert_eq!(walker.position.step, Step::Git(GitStage::Deliver { round }));
+        walker.deliver(DeliveryReady::FastForward { from: "b".into(), head: format!("m{round}") });
+        walker.land(Landed::BaseMoved);
+    }
+    let why = Unmerged::BaseMoved { times: DELIVERY_ROUNDS };
+    assert_eq!(walker.position.step, Step::Close(Ending::Completed(Delivered::Unmerged(why))));
+}
+
+#[test]
+fn an_obstacle_fails_the_spec_but_leaves_a_delivery_unmerged_and_lets_a_closing_spec_end() {
+    let after = |step| {
+        let position = Position { step, progress: Progress::default() };
+        after_obstacle(position, Cause::Repository { detail: "the disk is gone".into() })
     };
-    assert_eq!(reason.unwrap(), "after the merge with its base, verify command failed (`final`): exit code 1");
+    let of = Try { task: 0, number: 1 };
+    let Move::Go(position, changes) = after(Step::Git(GitStage::Capture(of))) else { panic!() };
+    let failed = Ending::Failed(Cause::Repository { detail: "the disk is gone".into() });
+    assert_eq!((position.step, changes), (Step::Close(failed), vec![]));
+    let merge = || Merge { round: 1, from: "b".into(), head: "m".into() };
+    let command = RunningCommand { boot: "b".into(), marker: "m".into() };
+    let stage = CommandStage::Verify(Verify::Merge { merge: merge(), index: 0 });
+    for step in [
+        Step::Git(GitStage::Deliver { round: 1 }),
+        Step::Git(GitStage::Land(merge())),
+        Step::Command { stage, command },
+    ] {
+        let Move::Go(position, _) = after(step) else { panic!() };
+        let why = Unmerged::Obstacle { detail: "the disk is gone".into() };
+        assert_eq!(position.step, Step::Close(Ending::Completed(Delivered::Unmerged(why))));
+    }
+    assert_eq!(after(Step::Close(Ending::Canceled)), Move::End(Ending::Canceled));
+    assert_eq!(canceled(Progress::default()).step, Step::Close(Ending::Canceled));
 }
 
 #[test]
-fn an_event_out_of_place_fails_the_spec_instead_of_inventing_a_step() {
-    let spec = spec(vec![task("a", &[])], &[], Deliver::Branch);
-    let (position, _, _) = walk(&spec, 0, vec![prepared(), Event::Advanced]);
-    assert!(matches!(position.step, Step::Close { ending: Ending::Failed { task: None, .. } }));
-}
-
-#[test]
-fn a_command_that_was_ended_from_outside_is_carried_out_again_within_bounds() {
+fn a_command_that_was_cut_off_is_run_again_within_bounds() {
     let spec = spec(vec![task("a", &["v"])], &[], Deliver::Branch);
-    let terminated = CommandEnd { cause: EndCause::Terminated, ..ended(143) };
+    let terminated = ended(EndCause::Terminated, Some(ExitStatus::Code(143)));
     let crashed = || TryOutcome::Crashed("exit code 143 (SIGTERM)".into());
-    let cut = || Event::CutOff { ended: Some((crashed(), AgentReport::default())) };
-    let mut events = vec![prepared()];
-    for commands in 1..=3 {
-        let (position, ..) = walk(&spec, 0, events.clone());
-        assert_eq!(position.step, Step::Act { task: 0, try_number: 1 });
-        assert_eq!(position.commands, commands, "each has a folder of its own");
-        assert!(is_cut_off(&position, &terminated));
-        assert!(!is_cut_off(&position, &ended(143)), "who ended by itself counts");
-        events.push(cut());
+    let mut walker = started(&spec, 0);
+    for commands in 1..=CUT_OFFS {
+        assert_eq!(walker.stage(), &trying(0, 1));
+        assert_eq!(walker.position.progress.commands, commands, "each has a folder of its own");
+        assert!(is_cut_off(&walker.position.progress, &terminated));
+        assert!(!is_cut_off(&walker.position.progress, &code(143)), "a command that ended by itself counts");
+        walker.cut_off(Some((crashed(), AgentReport::default())));
+        let [.., RecordChange::TryEnded { .. }, RecordChange::TryBegan { of }] = &walker.changes[..] else {
+            panic!("{:?}", walker.changes)
+        };
+        assert_eq!(*of, Try { task: 0, number: 1 });
     }
-    let (position, ..) = walk(&spec, 0, events.clone());
-    assert!(!is_cut_off(&position, &terminated));
-    let mut failed = events.clone();
-    failed.push(acted_as(crashed()));
-    assert!(position_reason(&walk(&spec, 0, failed).0).contains("on try 1 of 1"));
+    assert!(!is_cut_off(&walker.position.progress, &terminated));
+    let mut failed = walker.clone();
+    failed.act(acted(TryOutcome::Failed("f".into())));
+    assert!(cause(&failed).ends_with("on try 1 of 1"), "{}", cause(&failed));
 
-    events.extend([acted_as(TryOutcome::Succeeded), Event::Captured { candidate: Some("c1".into()) }]);
-    let (position, ..) = walk(&spec, 0, events.clone());
-    assert!(is_cut_off(&position, &terminated), "what went well in between ends the row");
-    events.push(Event::CutOff { ended: None });
-    let (again, changes, _) = walk(&spec, 0, events);
-    assert_eq!((&again.step, again.commands), (&position.step, position.commands + 1));
-    assert!(again.awaiting);
-    assert!(!changes.iter().any(|change| matches!(change, Change::TryRejected { .. })));
+    walker.act(acted(TryOutcome::Succeeded));
+    walker.capture(candidate("c1"));
+    assert!(is_cut_off(&walker.position.progress, &terminated), "a command that ended by itself resets the count");
+    let before = walker.position.progress.commands;
+    walker.changes.clear();
+    walker.cut_off(None);
+    assert_eq!(walker.position.progress.commands, before + 1);
+    let of = Try { task: 0, number: 1 };
+    let verify = CommandStage::Verify(Verify::Task { of, candidate: Some("c1".into()), index: 0 });
+    assert_eq!(walker.stage(), &verify);
+    assert_eq!(walker.changes, [], "a verify command that is cut off rejects no try");
+    walker.verify(&code(0));
+    assert_eq!(walker.position.progress.cut_offs, 0, "a verify command that ended by itself ends the row");
 }
 
 #[test]
-fn a_command_that_dies_is_carried_out_again_after_a_rest_within_bounds() {
+fn a_try_that_died_gives_the_spec_back_at_the_next_try() {
+    let spec = spec(vec![task("a", &[])], &[], Deliver::Branch);
+    for outcome in [TryOutcome::Lost, TryOutcome::Crashed("signal 9".into())] {
+        let mut walker = started(&spec, 2);
+        let Some(Move::Died(position, changes, failure)) = walker.act(acted(outcome)) else { panic!("not given back") };
+        assert_eq!(then(&position), &Stage::Command(trying(0, 2)));
+        assert_eq!((position.progress.deaths, position.progress.commands), (1, 1));
+        assert_eq!(position.progress.failure, Some(failure));
+        assert!(matches!(changes[..], [RecordChange::TryEnded { .. }]), "the next try has not begun: {changes:?}");
+        walker.position = position;
+        walker.prepared("c0");
+        let Some(Move::Died(position, ..)) = walker.act(acted(TryOutcome::Lost)) else { panic!("not given back") };
+        assert_eq!(position.progress.deaths, 2);
+        walker.position = position;
+        walker.prepared("c0");
+        walker.act(acted(TryOutcome::Succeeded));
+        assert_eq!(walker.position.progress.deaths, 0, "a try that ended by itself resets the count");
+    }
+    let mut last = started(&spec, 0);
+    last.act(acted(TryOutcome::Lost));
+    assert!(cause(&last).ends_with("on try 1 of 1"), "{}", cause(&last));
+}
+
+#[test]
+fn a_verify_command_that_died_is_repeated_within_bounds_and_costs_no_try() {
     let spec = spec(vec![task("a", &["v"])], &["final"], Deliver::Branch);
-    let lost = || Event::Checked {
-        end: CommandEnd { cause: EndCause::Lost, status: None, ..ended(0) },
-        output: String::new(),
-    };
-    let then = |position: &Position| match &position.step {
-        Step::Prepare { laying: crate::domain::attempt::Laying::AsItIs, then: Some(step) } => (**step).clone(),
-        step => panic!("{step:?}"),
-    };
-    // A try that died is the next try, which has not begun yet.
-    let (_, _, end) = walk(&spec, 2, vec![prepared(), acted_as(TryOutcome::Lost)]);
-    let Some(Move::Rest(position, changes, why)) = end else { panic!("no rest: {end:?}") };
-    assert_eq!((then(&position), position.deaths, position.awaiting), (Step::Act { task: 0, try_number: 2 }, 1, false));
-    assert!(!changes.iter().any(|change| matches!(change, Change::TryBegan { .. })), "{changes:?}");
-    assert!(why.starts_with("the run command: died with its supervisor"), "{why}");
-    assert_eq!(position.commands, 1);
-
-    // A verify command that died is the same again, and costs no try.
-    let plan = Plan { spec: &spec, done: &[false], tries: &[0], retry_count: 2, timeout_minutes: 30 };
-    let captured = Event::Captured { candidate: Some("c1".into()) };
-    let (mut position, ..) = walk(&spec, 2, vec![prepared(), acted_as(TryOutcome::Succeeded), captured]);
-    let step = position.step.clone();
-    for deaths in 1..=2 {
-        let Move::Rest(next, changes, _) = advance(&plan, &position, lost()) else { panic!("no rest") };
-        assert_eq!((then(&next), next.deaths, changes.len()), (step.clone(), deaths, 0));
-        let Move::Go(next, _) = advance(&plan, &next, prepared()) else { panic!("it does not go on") };
-        assert_eq!((&next.step, next.awaiting, next.deaths), (&step, true, deaths));
-        position = next;
+    for died in [ended(EndCause::Lost, None), signal(9)] {
+        let mut walker = captured(&spec, 2);
+        let stage = walker.stage().clone();
+        for deaths in 1..=2 {
+            let Some(Move::Died(position, changes, _)) = walker.verify(&died) else { panic!("not given back") };
+            assert_eq!((then(&position), position.progress.deaths), (&Stage::Command(stage.clone()), deaths));
+            assert_eq!(changes, []);
+            walker.position = position;
+            walker.prepared("c0");
+            assert_eq!((walker.stage(), walker.position.progress.deaths), (&stage, deaths));
+        }
+        let mut passed = walker.clone();
+        passed.verify(&code(0));
+        assert_eq!(passed.position.progress.deaths, 0, "a command that ended by itself resets the count");
+        walker.verify(&died);
+        assert!(cause(&walker).starts_with("task a: the verify command failed (`v`): "), "{}", cause(&walker));
+        assert!(cause(&walker).ends_with(", 3 times in a row"), "{}", cause(&walker));
     }
-    let Move::Go(failed, _) = advance(&plan, &position, lost()) else { panic!("no end") };
-    let reason = position_reason(&failed);
-    assert!(
-        reason.starts_with("verify command failed (`v`): died with") && reason.ends_with("3 times in a row"),
-        "{reason}"
-    );
-    let Move::Go(next, _) = advance(&plan, &position, checked(0)) else { panic!("it does not go on") };
-    assert_eq!(next.deaths, 0, "what went well in between ends the row");
+    let mut crashed = captured(&spec, 2);
+    crashed.verify(&signal(11));
+    assert_eq!(crashed.stage(), &trying(0, 2), "a program that crashes has failed");
+    let mut timed_out = captured(&spec, 2);
+    timed_out.verify(&ended(EndCause::TimedOut, Some(ExitStatus::Signal(9))));
+    assert_eq!(timed_out.stage(), &trying(0, 2), "boi itself killed it");
+}
 
-    // So is one that was killed under a supervisor that lives; one that crashed has said something.
-    let signal = |number| Event::Checked {
-        end: CommandEnd { status: Some(ExitStatus::Signal(number)), ..ended(0) },
-        output: String::new(),
-    };
-    let final_check = Position { step: Step::FinalCheck { index: 0 }, ..next.clone() };
-    for position in [&position, &final_check] {
-        let killed = advance(&plan, &Position { deaths: 0, ..position.clone() }, signal(9));
-        let Move::Rest(again, changes, why) = killed else { panic!("no rest: {killed:?}") };
-        assert_eq!((then(&again), again.deaths, changes.len()), (position.step.clone(), 1, 0));
-        assert!(why.contains("was killed"), "{why}");
-        let crashed = advance(&plan, &Position { deaths: 0, ..position.clone() }, signal(11));
-        assert!(matches!(crashed, Move::Go(..)), "{crashed:?}");
-    }
-    let Move::Go(failed, _) = advance(&plan, &Position { deaths: 2, ..position.clone() }, signal(9)) else {
-        panic!("no end")
-    };
-    assert!(position_reason(&failed).ends_with("3 times in a row"), "{failed:?}");
+#[test]
+fn the_exit_code_of_a_shell_whose_child_was_killed_counts_as_a_death_only_once() {
+    let spec = spec(vec![task("a", &["v"])], &[], Deliver::Branch);
+    let mut walker = captured(&spec, 2);
+    let Some(Move::Died(position, ..)) = walker.verify(&code(137)) else { panic!("not given back") };
+    walker.position = position;
+    walker.prepared("c0");
+    walker.verify(&code(137));
+    assert_eq!((walker.stage(), walker.position.progress.deaths), (&trying(0, 2), 0));
+    let mut without_tries = captured(&spec, 0);
+    without_tries.verify(&code(137));
+    assert!(cause(&without_tries).contains("exit code 137 (SIGKILL), on try 1 of 1"), "{}", cause(&without_tries));
+}
 
-    // A shell that says so of its command is believed once.
-    let shell = || Event::Checked {
-        end: CommandEnd { status: Some(ExitStatus::Code(137)), ..ended(0) },
-        output: String::new(),
+#[test]
+fn a_verify_command_of_the_spec_fails_the_spec_and_is_repeated_within_bounds_when_it_dies() {
+    let spec = spec(vec![task("a", &[])], &["final"], Deliver::Branch);
+    let at_verify = |retry_count| {
+        let mut walker = captured(&spec, retry_count);
+        walker.advance();
+        walker
     };
-    let first = Position { deaths: 0, ..position.clone() };
-    let Move::Rest(again, ..) = advance(&plan, &first, shell()) else { panic!("no rest") };
-    assert_eq!((then(&again), again.deaths), (position.step.clone(), 1));
-    let Move::Go(tried, _) = advance(&plan, &Position { deaths: 1, ..position.clone() }, shell()) else { panic!() };
-    assert_eq!((&tried.step, tried.deaths), (&Step::Act { task: 0, try_number: 2 }, 0));
-    let unforgiving = Plan { retry_count: 0, ..plan };
-    let Move::Go(failed, _) = advance(&unforgiving, &first, shell()) else { panic!() };
-    assert!(position_reason(&failed).contains("exit code 137 (SIGKILL), on try 1 of 1"), "{failed:?}");
-
-    // The last verify of all, too.
-    let last = Position { step: Step::FinalCheck { index: 0 }, ..next };
-    assert!(matches!(advance(&plan, &last, lost()), Move::Rest(..)));
-    let (last, lost) = (Position { deaths: 2, ..last }, lost());
-    let Move::Go(failed, _) = advance(&plan, &last, lost) else { panic!("no end") };
-    assert!(position_reason(&failed).starts_with("the spec's own verify command failed"), "{failed:?}");
+    let mut failed = at_verify(5);
+    failed.verify(&code(2));
+    assert_eq!(cause(&failed), "the spec's own verify: the verify command failed (`final`): exit code 2");
+    let mut died = at_verify(1);
+    assert!(matches!(died.verify(&signal(9)), Some(Move::Died(..))));
+    died.position.progress.deaths = 1;
+    died.verify(&signal(9));
+    assert!(cause(&died).starts_with("the spec's own verify: "), "{}", cause(&died));
 }

@@ -1,9 +1,9 @@
-//! Syntax errors, broken bytes and what they must not be blamed for.
+//! Syntax errors, invalid bytes, and the consequences that are not reported.
 
 use super::{messages, read_all, rendered};
 
 #[test]
-fn several_syntax_errors_come_at_once_and_hide_their_consequences() {
+fn several_syntax_errors_are_reported_at_once_without_their_consequences() {
     insta::assert_snapshot!(rendered("text = \nnumber = 1\nnumber = 2\nswitch = True\ntexts = [\"a\"\ntable = 1\n"), @r#"
     error: a value is missing here
      --> doc.toml:1:8
@@ -38,7 +38,7 @@ fn several_syntax_errors_come_at_once_and_hide_their_consequences() {
 }
 
 #[test]
-fn syntax_errors_are_put_in_plain_words() {
+fn syntax_errors_are_shown_with_plain_messages() {
     let cases = [
         "text = hello",
         "text: \"x\"",
@@ -70,23 +70,23 @@ fn syntax_errors_are_put_in_plain_words() {
       |
       = help: text needs quotes: "hello"
 
-    error: `:` cannot stand in a name
+    error: `:` is not allowed in a key
      --> doc.toml:1:5
       |
     1 | text: "x"
       |     ^
       |
-      = help: a name and its value are joined by `=`
+      = help: write `=` between a key and its value
 
-    error: this text is not closed at the end of its line
+    error: this text is not closed before the end of its line
      --> doc.toml:1:12
       |
     1 | text = "abc
       |            ^
       |
-      = help: text of several lines stands between """ and """
+      = help: put a text of several lines between """ and """
 
-    error: the text that begins here is never closed
+    error: the text that begins here is not closed
      --> doc.toml:1:8
       |
     1 | text = """abc
@@ -94,13 +94,13 @@ fn syntax_errors_are_put_in_plain_words() {
       |
       = help: close it with """
 
-    error: nothing can follow the value in this line
+    error: unexpected text after the value
      --> doc.toml:1:11
       |
     1 | text = "a"b"
       |           ^
       |
-      = help: a quote inside of text is written \"
+      = help: write a quote inside a text as \"
 
     error: `]` is missing here
      --> doc.toml:1:7
@@ -114,15 +114,15 @@ fn syntax_errors_are_put_in_plain_words() {
     1 | a b = 1
       |   ^
       |
-      = help: write it as `name = value`
+      = help: write `key = value`
 
-    error: this is no escape that TOML knows
+    error: TOML has no such escape sequence
      --> doc.toml:1:11
       |
     1 | text = "x\qy"
       |           ^
       |
-      = help: a backslash is written \\, or the text stands between ' and '
+      = help: write a backslash as \\, or put the text between ' and '
 
     error: `table` is set twice
      --> doc.toml:2:2
@@ -154,21 +154,21 @@ fn syntax_errors_are_put_in_plain_words() {
     1 | table = {a = """x
       |                  ^
 
-    error: the control character U+0001 cannot stand in text as it is
+    error: the control character U+0001 is not allowed in a text
      --> doc.toml:1:10
       |
     1 | text = "a␁b"
       |          ^
       |
-      = help: write \u0001 between " and ", or remove it
+      = help: write it as \u0001 between " and ", or remove it
 
-    error: this text is not closed at the end of its line
+    error: this text is not closed before the end of its line
      --> doc.toml:1:12
       |
     1 | text = "abc
       |            ^
       |
-      = help: text of several lines stands between """ and """
+      = help: put a text of several lines between """ and """
 
     error: `“abc”` is not a value
      --> doc.toml:1:8
@@ -176,15 +176,15 @@ fn syntax_errors_are_put_in_plain_words() {
     1 | text = “abc”
       |        ^^^^^
       |
-      = help: text stands between straight quotes: " or '
+      = help: put the text between straight quotes: " or '
 
-    error: nothing can follow the value in this line
+    error: unexpected text after the value
      --> doc.toml:1:12
       |
     1 | text = 'it's'
       |            ^
       |
-      = help: text with a ' in it stands between " and "
+      = help: put a text that contains ' between " and "
 
     error: `1 2` is not a value
      --> doc.toml:1:12
@@ -194,19 +194,19 @@ fn syntax_errors_are_put_in_plain_words() {
       |
       = help: text needs quotes: "1 2"
 
-    error: this is neither `name = value` nor a `[table]`
+    error: this is neither `key = value` nor a `[table]`
      --> doc.toml:1:1
       |
     1 | {"text": 1}
       | ^
 
-    error: `**` cannot stand in a name
+    error: `**` is not allowed in a key
      --> doc.toml:3:1
       |
     3 | **Status:** new
       | ^^
       |
-      = help: names are made of letters, digits, `-` and `_`
+      = help: a key consists of letters, digits, `-` and `_`
     "#);
 }
 
@@ -221,9 +221,9 @@ fn deep_nesting_is_refused_without_overflowing_the_stack() {
 }
 
 #[test]
-fn bytes_that_are_not_utf_8_are_pointed_at() {
+fn invalid_utf_8_is_reported_with_its_place() {
     insta::assert_snapshot!(read_all(b"number = 1\ntext = \"caf\xE9\"\n").unwrap_err(), @r#"
-    error: the byte 0xE9 here is not valid UTF-8
+    error: the byte 0xE9 is not valid UTF-8
      --> doc.toml:2:12
       |
     2 | text = "caf�"
@@ -231,21 +231,74 @@ fn bytes_that_are_not_utf_8_are_pointed_at() {
       |
       = help: save the file as UTF-8
     "#);
-    assert_eq!(messages(b"\xFF\xFEt\0"), ["the file is UTF-16, not UTF-8"]);
-    assert_eq!(messages(b"a = \"\xC3"), ["the byte 0xC3 here is not valid UTF-8"]);
+    assert_eq!(messages(b"\xFF\xFEt\0"), ["the file is encoded in UTF-16, not in UTF-8"]);
+    assert_eq!(messages(b"a = \"\xC3"), ["the byte 0xC3 is not valid UTF-8"]);
 }
 
 #[test]
-fn a_byte_order_mark_is_no_part_of_the_text() {
+fn a_byte_order_mark_is_not_part_of_the_text() {
     assert_eq!(read_all(b"\xEF\xBB\xBFnumber = 1\n"), Ok(()));
     let report = &read_all(b"\xEF\xBB\xBFnumber = 11\n").unwrap_err().reports()[0];
     assert_eq!((report.line, report.column, report.source.as_deref()), (Some(1), Some(10), Some("number = 11")));
 }
 
 #[test]
-fn what_is_too_large_is_refused_with_both_sizes() {
+fn a_document_above_the_limit_is_refused_with_both_sizes() {
     insta::assert_snapshot!(read_all(&vec![b'#'; (1 << 20) + 600_000]).unwrap_err(), @r"
-    error: the file is too large: 1.6 MiB, where at most 1 MiB are read
+    error: the file is too large: 1.6 MiB; the limit is 1 MiB
     --> doc.toml
     ");
+}
+
+#[test]
+fn each_syntax_error_gets_its_message_place_and_hint() {
+    for (text, line) in [
+        ("number = 1 2", "1:10: `1 2` is not a value (text needs quotes: \"1 2\")"),
+        ("number = 1.5x", "1:13: `x` is not a value (text needs quotes: \"x\")"),
+        ("switch = FALSE", "1:10: `FALSE` is not a value (write `false`)"),
+        ("switch = tru", "1:10: `tru` is not a value (text needs quotes: \"tru\")"),
+        ("text = inf0", "1:8: `inf0` is not a value (text needs quotes: \"inf0\")"),
+        ("text =", "1:7: a value is missing here"),
+        ("text", "1:5: `=` and a value are missing here (write `key = value`)"),
+        ("text:", "1:5: `:` is not allowed in a key (write `=` between a key and its value)"),
+        ("numbers = [1\n2]", "2:1: a comma is missing here"),
+        ("numbers = [1, 2", "1:11: the list that begins here is not closed (close it with `]`)"),
+        ("numbers = [1\n\n[table]\nouter = 1", "1:11: the list that begins here is not closed (close it with `]`)"),
+        ("numbers = [1,, 2]", "1:14: extra comma in array, expected value"),
+        ("[[tables", "1:9: `]]` is missing here"),
+        ("text = '''a", "1:8: the text that begins here is not closed (close it with ''')"),
+        ("\"text\" = 5 x", "1:10: `5 x` is not a value (text needs quotes: \"5 x\")"),
+        ("texts = ['a'] x", "1:15: unexpected text after the value (begin a new line)"),
+        ("text = 'a' b", "1:12: unexpected text after the value (put a text that contains ' between \" and \")"),
+        ("text = ‘x’", "1:8: `‘x’` is not a value (put the text between straight quotes: \" or ')"),
+        ("text = „x“", "1:8: `„x“` is not a value (put the text between straight quotes: \" or ')"),
+        ("text = 08", "1:8: unexpected leading zero, expected nothing"),
+        ("a = 1\n[a]", "2:2: `a` is set twice (remove one of the two)"),
+    ] {
+        let lines = read_all(text.as_bytes()).unwrap_err().lines();
+        assert!(lines.contains(&format!("doc.toml:{line}")), "{text:?}: {lines:#?}");
+    }
+}
+
+#[test]
+fn only_problems_outside_a_damaged_part_are_reported_with_a_syntax_error() {
+    for (text, expected) in [
+        ("number = 99\n[table\nouter = 1\n", &["`number` must be", "`]` is missing"][..]),
+        ("[table\nouter = 1\n\n[[tables]]\nx = 1\n[other]\ny = 1", &["`]` is missing", "unknown key `other`"]),
+        ("[extra]\ny = 1\n[table\nouter = 1", &["unknown key `extra`", "`]` is missing"]),
+        ("texts = [5, 'a\nnumber = 99", &["the list that begins here"]),
+        ("texts = [5,\n'a\n]\nnumber = 99", &["this text is not closed", "`number` must be"]),
+        ("text = \"\"\"a\nnumber = 99", &["the text that begins here"]),
+        ("switch = True\nnumber = 99", &["`True` is not a value", "`number` must be"]),
+        (
+            "number = True\ntext = 'a\nswitch = 5",
+            &["`True` is not a value", "this text is not closed", "`switch` must be"],
+        ),
+    ] {
+        let found = messages(text.as_bytes());
+        assert_eq!(found.len(), expected.len(), "{text:?}: {found:#?}");
+        for (message, expected) in found.iter().zip(expected) {
+            assert!(message.starts_with(expected), "{text:?}: {found:#?}");
+        }
+    }
 }

@@ -1,104 +1,122 @@
-//! Results reach their base by fast-forward only, and never through a checkout that is in use.
+//! A branch reaches its base by fast-forward only, and a checkout that is in use is never changed.
 
-use super::super::{
-    LandError, MergeError, Plan, PlanError, WorktreeLock, advance, capture, entry, fast_forward, merge_base, plan,
-    settle,
-};
 use super::{Scratch, commit, git, head, read, status, try_git, write};
+use crate::domain::delivery::{GitOperation, MergeRefusal};
+use crate::git::{
+    DeliveryError, DeliveryPlan, FastForward, LockedWorktree, advance_branch, capture, entry, fast_forward_base,
+    merge_base_into_branch, operation, plan_delivery, reset_to_commit,
+};
 
-/// Finishes a task that writes one file, and returns the branch's new head.
-fn finish(at: &WorktreeLock, base: &str, name: &str, content: &str) -> String {
-    write(at.path(), name, content);
-    let candidate = capture(at, base, "task", "t").unwrap().commit.unwrap();
-    advance(at, base, &candidate).unwrap();
-    settle(at, &candidate, "t").unwrap();
+/// Commits a file on the branch, as a finished task does, and returns the branch's new commit.
+fn finish(worktree: &LockedWorktree, base: &str, name: &str, content: &str) -> String {
+    write(worktree.path(), name, content);
+    let candidate = capture(worktree, base, "task", "t").unwrap().commit.unwrap();
+    advance_branch(worktree, base, &candidate).unwrap();
+    reset_to_commit(worktree, &candidate, "t").unwrap();
     candidate
 }
 
 #[test]
 fn a_clean_checkout_moves_along_with_its_branch() {
     let scratch = Scratch::new();
-    let (at, base) = scratch.laid();
-    assert_eq!(plan(&at, "main").unwrap(), Plan::AlreadyMerged);
-    let done = finish(&at, &base, "n.txt", "n\n");
+    let (worktree, base) = scratch.create();
+    assert_eq!(plan_delivery(&worktree, "main").unwrap(), DeliveryPlan::AlreadyMerged);
+    let done = finish(&worktree, &base, "n.txt", "n\n");
     write(&scratch.repo, "untracked.txt", "untracked\n");
-    assert_eq!(plan(&at, "main").unwrap(), Plan::FastForward { from: base.clone(), head: done.clone() });
-    fast_forward(&at, "main", &base, &done).unwrap();
-    fast_forward(&at, "main", &base, &done).unwrap();
+    assert_eq!(
+        plan_delivery(&worktree, "main").unwrap(),
+        DeliveryPlan::FastForward { from: base.clone(), head: done.clone() }
+    );
+    assert_eq!(fast_forward_base(&worktree, "main", &base, &done).unwrap(), FastForward::Done);
+    assert_eq!(fast_forward_base(&worktree, "main", &base, &done).unwrap(), FastForward::Done);
     assert_eq!(head(&scratch.repo), done);
     assert_eq!(read(&scratch.repo, "n.txt"), "n\n");
     assert_eq!(status(&scratch.repo), "## main\n?? untracked.txt");
-    assert_eq!(plan(&at, "main").unwrap(), Plan::AlreadyMerged);
+    assert_eq!(plan_delivery(&worktree, "main").unwrap(), DeliveryPlan::AlreadyMerged);
     for not_a_branch in [&base[..], "nonesuch"] {
-        assert!(matches!(plan(&at, not_a_branch), Err(PlanError::NotABranch(_))));
+        assert!(matches!(
+            plan_delivery(&worktree, not_a_branch),
+            Err(DeliveryError::Refused(MergeRefusal::BaseNotLocalBranch { .. }))
+        ));
     }
 }
 
 #[test]
-fn a_checkout_in_use_is_refused_and_stays_as_it_is() {
+fn a_checkout_in_use_is_refused_and_unchanged() {
     let scratch = Scratch::new();
-    let (at, base) = scratch.laid();
-    let done = finish(&at, &base, "n.txt", "n\n");
-    let refused = |what: &str, word: &str| {
-        let before = scratch.users_things();
-        match fast_forward(&at, "main", &base, &done) {
-            Err(LandError::Refused(reason)) => assert!(reason.contains(word), "{what}: {reason}"),
-            other => panic!("{what}: {other:?}"),
+    let (worktree, base) = scratch.create();
+    let done = finish(&worktree, &base, "n.txt", "n\n");
+    let refused = |what: &str, expected: MergeRefusal| {
+        let before = scratch.users_state();
+        match (fast_forward_base(&worktree, "main", &base, &done), expected) {
+            (
+                Err(DeliveryError::Refused(MergeRefusal::RejectedByGit { message, .. })),
+                MergeRefusal::RejectedByGit { message: word, .. },
+            ) => assert!(message.contains(&word), "{what}: {message}"),
+            (Err(DeliveryError::Refused(refusal)), expected) => assert_eq!(refusal, expected, "{what}"),
+            (other, _) => panic!("{what}: {other:?}"),
         }
-        assert_eq!(before, scratch.users_things(), "{what}");
+        assert_eq!(before, scratch.users_state(), "{what}");
     };
+    let main = || "main".to_owned();
+    let checkout = || scratch.repo.display().to_string();
+    let dirty = || MergeRefusal::CheckoutDirty { base: main(), checkout: checkout() };
+    let rejected = || MergeRefusal::RejectedByGit { base: main(), message: "n.txt".to_owned() };
+    let in_progress = |operation| MergeRefusal::OperationInProgress { base: main(), checkout: checkout(), operation };
     write(&scratch.repo, "a.txt", "dirty\n");
-    refused("a changed file", "changes");
+    refused("a changed file", dirty());
     git(&scratch.repo, ["add", "a.txt"]);
-    refused("a staged file", "changes");
+    refused("a staged file", dirty());
     git(&scratch.repo, ["reset", "-q", "--hard"]);
     write(&scratch.repo, "n.txt", "mine\n");
-    refused("an untracked file in the way", "n.txt");
+    refused("an untracked file in the way", rejected());
     assert_eq!(read(&scratch.repo, "n.txt"), "mine\n");
     write(&scratch.repo, ".git/info/exclude", "n.txt\n");
-    refused("an ignored file in the way", "n.txt");
+    refused("an ignored file in the way", rejected());
     assert_eq!(read(&scratch.repo, "n.txt"), "mine\n");
     std::fs::remove_file(scratch.repo.join("n.txt")).unwrap();
     git(&scratch.repo, ["bisect", "start"]);
-    refused("a bisect", "bisect");
+    refused("a bisect", in_progress(GitOperation::Bisect));
     git(&scratch.repo, ["bisect", "reset"]);
     git(&scratch.repo, ["branch", "side"]);
     git(&scratch.repo, ["merge", "-q", "--no-ff", "--no-commit", &done]);
-    refused("a merge", "merge");
+    refused("a merge", in_progress(GitOperation::Merge));
     git(&scratch.repo, ["merge", "--abort"]);
-    fast_forward(&at, "main", &base, &done).unwrap();
+    assert_eq!(fast_forward_base(&worktree, "main", &base, &done).unwrap(), FastForward::Done);
 }
 
 #[test]
-fn a_refusal_leaves_the_users_orig_head() {
+fn a_refused_fast_forward_leaves_orig_head_unchanged() {
     let scratch = Scratch::new();
-    let (at, base) = scratch.laid();
-    let done = finish(&at, &base, "n.txt", "n\n");
+    let (worktree, base) = scratch.create();
+    let done = finish(&worktree, &base, "n.txt", "n\n");
     write(&scratch.repo, "n.txt", "mine\n");
     let orig_head = scratch.repo.join(".git/ORIG_HEAD");
     for before in [None, Some(format!("{done}\n"))] {
         if let Some(before) = &before {
             std::fs::write(&orig_head, before).unwrap();
         }
-        assert!(matches!(fast_forward(&at, "main", &base, &done), Err(LandError::Refused(_))));
+        assert!(matches!(fast_forward_base(&worktree, "main", &base, &done), Err(DeliveryError::Refused(_))));
         assert_eq!(std::fs::read_to_string(&orig_head).ok(), before);
     }
     std::fs::remove_file(scratch.repo.join("n.txt")).unwrap();
     write(&scratch.repo, ".git/index.lock", "");
-    let before = scratch.users_things();
-    match fast_forward(&at, "main", &base, &done) {
-        Err(LandError::Refused(reason)) => assert!(reason.contains("index.lock"), "{reason}"),
+    let before = scratch.users_state();
+    match fast_forward_base(&worktree, "main", &base, &done) {
+        Err(DeliveryError::Refused(refusal @ MergeRefusal::CheckoutLocked { .. })) => {
+            assert!(refusal.to_string().contains("index.lock"), "{refusal}");
+        }
         other => panic!("{other:?}"),
     }
-    assert_eq!(before, scratch.users_things());
+    assert_eq!(before, scratch.users_state());
     std::fs::remove_file(scratch.repo.join(".git/index.lock")).unwrap();
-    fast_forward(&at, "main", &base, &done).unwrap();
+    assert_eq!(fast_forward_base(&worktree, "main", &base, &done).unwrap(), FastForward::Done);
 }
 
 #[test]
-fn a_rebase_of_the_base_is_an_operation_though_its_head_is_detached() {
+fn a_rebase_of_the_base_is_refused_although_head_is_detached() {
     let scratch = Scratch::new();
-    let (at, base) = scratch.laid();
+    let (worktree, base) = scratch.create();
     git(&scratch.repo, ["checkout", "-q", "-b", "side"]);
     write(&scratch.repo, "a.txt", "side\n");
     commit(&scratch.repo, "side");
@@ -106,31 +124,34 @@ fn a_rebase_of_the_base_is_an_operation_though_its_head_is_detached() {
     write(&scratch.repo, "a.txt", "main\n");
     let main = commit(&scratch.repo, "main");
     assert!(!try_git(&scratch.repo, ["rebase", "side"]).0);
-    let done = finish(&at, &base, "n.txt", "n\n");
-    let merged = merge_base(&at, &main, "merge").unwrap();
+    let done = finish(&worktree, &base, "n.txt", "n\n");
+    let merged = merge_base_into_branch(&worktree, "main", &main, "merge").unwrap();
     assert_ne!(merged, done);
-    let refusal = fast_forward(&at, "main", &main, &merged).unwrap_err();
-    assert!(matches!(&refusal, LandError::Refused(reason) if reason.contains("rebase")), "{refusal}");
+    let refusal = fast_forward_base(&worktree, "main", &main, &merged).unwrap_err();
+    let DeliveryError::Refused(MergeRefusal::OperationInProgress { operation, .. }) = refusal else {
+        panic!("{refusal}");
+    };
+    assert_eq!(operation, GitOperation::Rebase);
     assert_eq!(git(&scratch.repo, ["rev-parse", "main"]), main);
 }
 
 #[test]
-fn a_base_that_is_checked_out_nowhere_or_in_a_linked_worktree_moves() {
+fn a_base_moves_if_it_is_not_checked_out_or_in_a_clean_linked_worktree() {
     let scratch = Scratch::new();
-    let (at, base) = scratch.laid();
-    let done = finish(&at, &base, "n.txt", "n\n");
+    let (worktree, base) = scratch.create();
+    let done = finish(&worktree, &base, "n.txt", "n\n");
     git(&scratch.repo, ["checkout", "-q", "-b", "elsewhere"]);
-    let before = scratch.users_things()[2..].to_vec();
+    let before = scratch.users_state()[2..].to_vec();
     git(&scratch.repo, ["branch", "bare-base", &base]);
-    fast_forward(&at, "bare-base", &base, &done).unwrap();
+    assert_eq!(fast_forward_base(&worktree, "bare-base", &base, &done).unwrap(), FastForward::Done);
     assert_eq!(git(&scratch.repo, ["rev-parse", "bare-base"]), done);
-    assert_eq!(before, scratch.users_things()[2..].to_vec());
+    assert_eq!(before, scratch.users_state()[2..].to_vec());
     let linked = scratch.dir.path().join("linked\n\nworktree");
     git(&scratch.repo, ["worktree", "add", "-q", linked.to_str().unwrap(), "main"]);
     write(&linked, "a.txt", "dirty\n");
-    assert!(matches!(fast_forward(&at, "main", &base, &done), Err(LandError::Refused(_))));
+    assert!(matches!(fast_forward_base(&worktree, "main", &base, &done), Err(DeliveryError::Refused(_))));
     git(&linked, ["checkout", "-q", "--", "a.txt"]);
-    fast_forward(&at, "main", &base, &done).unwrap();
+    assert_eq!(fast_forward_base(&worktree, "main", &base, &done).unwrap(), FastForward::Done);
     assert_eq!(status(&linked), "## main");
     assert_eq!(read(&linked, "n.txt"), "n\n");
 }
@@ -138,52 +159,57 @@ fn a_base_that_is_checked_out_nowhere_or_in_a_linked_worktree_moves() {
 #[test]
 fn a_base_that_moved_is_merged_into_the_branch_first() {
     let scratch = Scratch::new();
-    let (at, base) = scratch.laid();
-    let done = finish(&at, &base, "n.txt", "n\n");
+    let (worktree, base) = scratch.create();
+    let done = finish(&worktree, &base, "n.txt", "n\n");
     write(&scratch.repo, "m.txt", "m\n");
     let moved = commit(&scratch.repo, "meanwhile");
-    assert!(matches!(fast_forward(&at, "main", &base, &done), Err(LandError::BaseMoved)));
-    assert!(matches!(fast_forward(&at, "main", &moved, &done), Err(LandError::BaseMoved)));
-    assert_eq!(plan(&at, "main").unwrap(), Plan::NeedsMerge { from: moved.clone() });
-    let before = scratch.users_things();
-    let merge = merge_base(&at, &moved, "Merge main\n\nBoi-Spec: SD979").unwrap();
-    assert_eq!(merge_base(&at, &moved, "again").unwrap(), merge);
-    assert_eq!(before, scratch.users_things());
+    assert_eq!(fast_forward_base(&worktree, "main", &base, &done).unwrap(), FastForward::BaseMoved);
+    assert_eq!(fast_forward_base(&worktree, "main", &moved, &done).unwrap(), FastForward::BaseMoved);
+    assert_eq!(plan_delivery(&worktree, "main").unwrap(), DeliveryPlan::NeedsMerge { from: moved.clone() });
+    let before = scratch.users_state();
+    let merge = merge_base_into_branch(&worktree, "main", &moved, "Merge main\n\nBoi-Spec: SD979").unwrap();
+    assert_eq!(merge_base_into_branch(&worktree, "main", &moved, "again").unwrap(), merge);
+    assert_eq!(before, scratch.users_state());
     assert_eq!(git(&scratch.repo, ["show", "-s", "--format=%P|%s", &merge]), format!("{done} {moved}|Merge main"));
-    assert_eq!(status(at.path()), "## boi/SD979");
-    assert_eq!(plan(&at, "main").unwrap(), Plan::FastForward { from: moved.clone(), head: merge.clone() });
-    fast_forward(&at, "main", &moved, &merge).unwrap();
+    assert_eq!(status(worktree.path()), "## boi/SD979");
+    assert_eq!(
+        plan_delivery(&worktree, "main").unwrap(),
+        DeliveryPlan::FastForward { from: moved.clone(), head: merge.clone() }
+    );
+    assert_eq!(fast_forward_base(&worktree, "main", &moved, &merge).unwrap(), FastForward::Done);
     assert_eq!(head(&scratch.repo), merge);
 }
 
 #[test]
-fn conflicts_are_named_and_leave_branch_and_files_as_before() {
+fn conflicts_are_listed_and_leave_branch_and_files_unchanged() {
     let scratch = Scratch::new();
-    let (at, base) = scratch.laid();
-    let done = finish(&at, &base, "a.txt", "ours\n");
+    let (worktree, base) = scratch.create();
+    let done = finish(&worktree, &base, "a.txt", "ours\n");
     write(&scratch.repo, "a.txt", "theirs\n");
     write(&scratch.repo, "added.txt", "added\n");
     let moved = commit(&scratch.repo, "meanwhile");
     for _ in 0..2 {
-        let Err(MergeError::Conflicts { paths }) = merge_base(&at, &moved, "m") else { panic!("it was merged") };
-        assert_eq!(paths, [std::path::Path::new("a.txt")]);
-        assert_eq!(head(at.path()), done);
-        assert_eq!(status(at.path()), "## boi/SD979");
-        assert_eq!(read(at.path(), "a.txt"), "ours\n");
-        assert_eq!(entry::operation(&entry::of_worktree(at.path()).unwrap()), None);
+        let merged = merge_base_into_branch(&worktree, "main", &moved, "m");
+        let Err(DeliveryError::Refused(refusal)) = merged else { panic!("{merged:?}") };
+        let expected = MergeRefusal::Conflicts { base: "main".to_owned(), files: vec!["a.txt".to_owned()] };
+        assert_eq!(refusal, expected);
+        assert_eq!(head(worktree.path()), done);
+        assert_eq!(status(worktree.path()), "## boi/SD979");
+        assert_eq!(read(worktree.path(), "a.txt"), "ours\n");
+        assert_eq!(operation::in_progress(&entry::of_worktree(worktree.path()).unwrap()), None);
     }
 }
 
 #[test]
-fn a_merge_that_was_cut_off_is_made_again() {
+fn a_merge_that_was_killed_is_repeated() {
     let scratch = Scratch::new();
-    let (at, base) = scratch.laid();
-    let done = finish(&at, &base, "n.txt", "n\n");
+    let (worktree, base) = scratch.create();
+    let done = finish(&worktree, &base, "n.txt", "n\n");
     write(&scratch.repo, "m.txt", "m\n");
     let moved = commit(&scratch.repo, "meanwhile");
-    git(at.path(), ["merge", "-q", "--no-commit", "--no-ff", &moved]);
-    std::fs::write(entry::of_worktree(at.path()).unwrap().join("index.lock"), "").unwrap();
-    let merge = merge_base(&at, &moved, "m").unwrap();
+    git(worktree.path(), ["merge", "-q", "--no-commit", "--no-ff", &moved]);
+    std::fs::write(entry::of_worktree(worktree.path()).unwrap().join("index.lock"), "").unwrap();
+    let merge = merge_base_into_branch(&worktree, "main", &moved, "m").unwrap();
     assert_eq!(git(&scratch.repo, ["show", "-s", "--format=%P", &merge]), format!("{done} {moved}"));
-    assert_eq!(status(at.path()), "## boi/SD979");
+    assert_eq!(status(worktree.path()), "## boi/SD979");
 }

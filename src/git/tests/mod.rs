@@ -1,10 +1,11 @@
-//! Scratch repositories for the tests of git: each in a directory of its own, without the configuration of whoever runs
-//! them.
+//! Scratch repositories for the tests: each is in a directory of its own, and the git configuration of the user who
+//! runs the tests is ignored.
 
 mod capture;
+mod create;
 mod deliver;
 mod inspect;
-mod lay;
+mod power_loss;
 mod remove;
 
 use std::ffi::OsStr;
@@ -14,8 +15,8 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::{Worktree, WorktreeLock, prepare};
-use crate::domain::attempt::Laying;
+use crate::domain::position::Checkout;
+use crate::git::{LockedWorktree, Worktree, create_worktree};
 
 /// A repository on branch `main` with one commit: `a.txt`, `sub/run.sh` (executable), `link` -> `a.txt`, `.gitignore`
 /// with `*.ignored`. Its path has a space, a newline and a letter that is not ASCII.
@@ -51,21 +52,21 @@ impl Scratch {
         }
     }
 
-    /// A locked worktree of spec SD979, laid at `main`, and that commit.
-    fn laid(&self) -> (WorktreeLock, String) {
-        let at = self.worktree("SD979").lock().unwrap();
+    /// Creates the worktree of spec SD979 at `main`, and returns it locked together with the commit of `main`.
+    fn create(&self) -> (LockedWorktree, String) {
+        let worktree = self.worktree("SD979").lock().unwrap();
         let base = head(&self.repo);
-        prepare(&at, &base, Laying::Clean, "lay").unwrap();
-        (at, base)
+        create_worktree(&worktree, &base, Checkout::Clean, "create").unwrap();
+        (worktree, base)
     }
 
-    /// What of the user's nothing but a fast-forward may change.
-    fn users_things(&self) -> Vec<Vec<u8>> {
+    /// Everything of the user's that only a fast-forward may change.
+    fn users_state(&self) -> Vec<Vec<u8>> {
         let read = |name: &str| fs::read(self.repo.join(".git").join(name)).unwrap_or_default();
-        let config = "--format=%(refname) %(objectname)";
+        let format = "--format=%(refname) %(objectname)";
         vec![
             git(&self.repo, ["--no-optional-locks", "status", "--porcelain=v2", "--branch"]).into_bytes(),
-            git(&self.repo, ["for-each-ref", config, "refs/heads/main", "refs/stash", "refs/tags"]).into_bytes(),
+            git(&self.repo, ["for-each-ref", format, "refs/heads/main", "refs/stash", "refs/tags"]).into_bytes(),
             read("HEAD"),
             read("index"),
             read("config"),

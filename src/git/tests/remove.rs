@@ -1,93 +1,99 @@
-//! A worktree goes without a trace but its branch and what was unique in it.
+//! A removed worktree leaves nothing but its branch and refs that keep work which no branch contains.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use super::super::{Error, branch_head, check_removal, delete_branch, discard, entry, is_merged, remove};
 use super::{Scratch, commit, git, head, read, write};
+use crate::git::{
+    GitError, LockedWorktree, RemovalRefusal, RemoveError, branch_head, check_removal, delete_branch, discard_worktree,
+    entry, is_merged, remove_worktree,
+};
 
 #[test]
-fn what_is_unique_is_kept_and_the_rest_goes() {
+fn unique_work_is_kept_and_everything_else_is_removed() {
     let scratch = Scratch::new();
-    let before = scratch.users_things();
-    let (at, base) = scratch.laid();
-    git(at.path(), ["checkout", "-q", "--detach"]);
-    write(at.path(), "committed.txt", "c\n");
-    let detached = commit(at.path(), "detached");
-    write(at.path(), "uncommitted.txt", "u\n");
-    write(at.path(), "cache.ignored/deep/x", "x\n");
-    fs::set_permissions(at.path().join("cache.ignored/deep"), fs::Permissions::from_mode(0o555)).unwrap();
-    let kept = remove(&at, "clean").unwrap();
+    let before = scratch.users_state();
+    let (worktree, base) = scratch.create();
+    git(worktree.path(), ["checkout", "-q", "--detach"]);
+    write(worktree.path(), "committed.txt", "c\n");
+    let detached = commit(worktree.path(), "detached");
+    write(worktree.path(), "uncommitted.txt", "u\n");
+    write(worktree.path(), "cache.ignored/deep/x", "x\n");
+    fs::set_permissions(worktree.path().join("cache.ignored/deep"), fs::Permissions::from_mode(0o555)).unwrap();
+    let kept = remove_worktree(&worktree, "clean").unwrap();
     assert_eq!(kept.len(), 2, "{kept:?}");
     assert!(kept.iter().any(|name| git(&scratch.repo, ["rev-parse", name]) == detached));
     let files: Vec<_> = kept.iter().map(|name| git(&scratch.repo, ["ls-tree", "--name-only", name])).collect();
     assert!(files.iter().any(|names| names.contains("uncommitted.txt")));
-    assert!(!at.path().exists());
+    assert!(!worktree.path().exists());
     assert!(!scratch.repo.join(".git/worktrees").exists());
-    assert_eq!(fs::read_dir(at.path().parent().unwrap()).unwrap().count(), 0);
-    assert_eq!(branch_head(&scratch.repo, at.spec()).unwrap(), Some(base));
-    assert_eq!(before, scratch.users_things());
-    assert_eq!(remove(&at, "again").unwrap(), [""; 0]);
+    assert_eq!(fs::read_dir(worktree.path().parent().unwrap()).unwrap().count(), 0);
+    assert_eq!(branch_head(&scratch.repo, worktree.spec()).unwrap(), Some(base));
+    assert_eq!(before, scratch.users_state());
+    assert_eq!(remove_worktree(&worktree, "again").unwrap(), [""; 0]);
 }
 
 #[test]
-fn a_worktree_without_anything_unique_leaves_no_ref() {
+fn a_worktree_without_unique_work_leaves_no_ref() {
     let scratch = Scratch::new();
-    let (at, _) = scratch.laid();
-    write(at.path(), "x.ignored", "x\n");
-    git(at.path(), ["checkout", "-q", "-b", "theirs"]);
-    commit_on(&at);
-    assert_eq!(remove(&at, "clean").unwrap().len(), 1, "files that the branch lacks");
-    drop(at);
-    let (at, _) = scratch.laid();
-    assert_eq!(remove(&at, "clean-2").unwrap(), [""; 0]);
+    let (worktree, _) = scratch.create();
+    write(worktree.path(), "x.ignored", "x\n");
+    git(worktree.path(), ["checkout", "-q", "-b", "theirs"]);
+    commit_on(&worktree);
+    assert_eq!(remove_worktree(&worktree, "clean").unwrap().len(), 1, "the spec's branch lacks the files");
+    drop(worktree);
+    let (worktree, _) = scratch.create();
+    assert_eq!(remove_worktree(&worktree, "clean-2").unwrap(), [""; 0]);
 }
 
-fn commit_on(at: &super::WorktreeLock) {
-    write(at.path(), "t.txt", "t\n");
-    commit(at.path(), "theirs");
+fn commit_on(worktree: &LockedWorktree) {
+    write(worktree.path(), "t.txt", "t\n");
+    commit(worktree.path(), "theirs");
 }
 
 #[test]
-fn a_nested_repository_stops_the_removal() {
+fn a_nested_repository_is_refused() {
     let scratch = Scratch::new();
-    let (at, _) = scratch.laid();
-    let nested = at.path().join("nested");
+    let (worktree, _) = scratch.create();
+    let nested = worktree.path().join("nested");
     fs::create_dir(&nested).unwrap();
     git(&nested, ["init", "-q"]);
     write(&nested, "n.txt", "n\n");
-    assert!(matches!(check_removal(&at), Err(Error::NestedRepository { .. })));
-    assert!(matches!(remove(&at, "clean"), Err(Error::NestedRepository { .. })));
+    assert!(matches!(check_removal(&worktree), Err(RemoveError::Refused(RemovalRefusal::NestedRepositories { .. }))));
+    assert!(matches!(
+        remove_worktree(&worktree, "clean"),
+        Err(RemoveError::Refused(RemovalRefusal::NestedRepositories { .. }))
+    ));
     assert_eq!(read(&nested, "n.txt"), "n\n");
-    assert!(entry::of_worktree(at.path()).is_some());
-    fs::rename(&nested, at.path().join("nested.ignored")).unwrap();
-    remove(&at, "clean").unwrap();
+    assert!(entry::of_worktree(worktree.path()).is_some());
+    fs::rename(&nested, worktree.path().join("nested.ignored")).unwrap();
+    remove_worktree(&worktree, "clean").unwrap();
 }
 
 #[test]
-fn what_is_gone_already_is_fine() {
+fn a_worktree_that_was_deleted_by_hand_is_removed() {
     let scratch = Scratch::new();
-    let (at, _) = scratch.laid();
-    git(at.path(), ["checkout", "-q", "--detach"]);
-    write(at.path(), "n.txt", "n\n");
-    let lost = commit(at.path(), "detached");
-    fs::remove_dir_all(at.path()).unwrap();
-    let kept = remove(&at, "clean").unwrap();
+    let (worktree, _) = scratch.create();
+    git(worktree.path(), ["checkout", "-q", "--detach"]);
+    write(worktree.path(), "n.txt", "n\n");
+    let lost = commit(worktree.path(), "detached");
+    fs::remove_dir_all(worktree.path()).unwrap();
+    let kept = remove_worktree(&worktree, "clean").unwrap();
     assert_eq!(git(&scratch.repo, ["rev-parse", &kept[0]]), lost);
     assert!(!scratch.repo.join(".git/worktrees").exists());
-    drop(at);
+    drop(worktree);
 
-    let (at, _) = scratch.laid();
-    fs::remove_dir_all(at.path()).unwrap();
+    let (worktree, _) = scratch.create();
+    fs::remove_dir_all(worktree.path()).unwrap();
     fs::remove_dir_all(&scratch.repo).unwrap();
-    assert_eq!(remove(&at, "clean").unwrap(), [""; 0]);
+    assert_eq!(remove_worktree(&worktree, "clean").unwrap(), [""; 0]);
 }
 
 #[test]
-fn what_is_unique_stays_while_the_repository_cannot_be_reached() {
+fn unique_work_stays_while_the_repository_cannot_be_reached() {
     let scratch = Scratch::new();
-    let (at, _) = scratch.laid();
-    write(at.path(), "precious.txt", "p\n");
+    let (worktree, _) = scratch.create();
+    write(worktree.path(), "precious.txt", "p\n");
     let away = scratch.repo.with_file_name("away");
     fs::rename(&scratch.repo, &away).unwrap();
     for place in ["nothing", "an empty folder", "an empty folder within another repository"] {
@@ -96,56 +102,67 @@ fn what_is_unique_stays_while_the_repository_cannot_be_reached() {
             "an empty folder" => fs::create_dir(&scratch.repo).unwrap(),
             _ => drop(git(scratch.repo.parent().unwrap(), ["init", "-q"])),
         }
-        let refused = remove(&at, "clean").unwrap_err();
-        assert!(matches!(refused, Error::Unreachable { .. }), "{place}: {refused}");
-        assert!(matches!(check_removal(&at), Err(Error::Unreachable { .. })));
-        assert_eq!(read(at.path(), "precious.txt"), "p\n");
+        let refused = remove_worktree(&worktree, "clean").unwrap_err();
+        assert!(
+            matches!(refused, RemoveError::Refused(RemovalRefusal::RepositoryUnreachable { .. })),
+            "{place}: {refused}"
+        );
+        assert!(matches!(
+            check_removal(&worktree),
+            Err(RemoveError::Refused(RemovalRefusal::RepositoryUnreachable { .. }))
+        ));
+        assert_eq!(read(worktree.path(), "precious.txt"), "p\n");
     }
     fs::remove_dir(&scratch.repo).unwrap();
     fs::rename(&away, &scratch.repo).unwrap();
-    assert!(discard(&at).is_err(), "its repository is there");
-    assert_eq!(remove(&at, "clean").unwrap().len(), 1);
-    drop(at);
+    let discarded = discard_worktree(&worktree);
+    let expected = RemovalRefusal::RepositoryReachable { repo: scratch.repo.clone() };
+    assert!(matches!(discarded, Err(RemoveError::Refused(refusal)) if refusal == expected));
+    assert_eq!(remove_worktree(&worktree, "clean").unwrap().len(), 1);
+    drop(worktree);
 
-    let (at, _) = scratch.laid();
-    write(at.path(), "precious.txt", "p\n");
+    let (worktree, _) = scratch.create();
+    write(worktree.path(), "precious.txt", "p\n");
     fs::remove_dir_all(&scratch.repo).unwrap();
     fs::remove_dir_all(scratch.repo.with_file_name(".git")).unwrap();
-    discard(&at).unwrap();
-    assert!(!at.path().exists());
+    discard_worktree(&worktree).unwrap();
+    assert!(!worktree.path().exists());
 }
 
 #[test]
-fn a_removal_that_is_cut_off_goes_on() {
+fn a_removal_that_was_killed_is_completed() {
     let scratch = Scratch::new();
-    let (at, _) = scratch.laid();
-    fs::rename(at.path(), at.path().with_file_name("SD979.removed")).unwrap();
-    assert_eq!(remove(&at, "clean").unwrap(), [""; 0]);
+    let (worktree, _) = scratch.create();
+    fs::rename(worktree.path(), worktree.path().with_file_name("SD979.removed")).unwrap();
+    assert_eq!(remove_worktree(&worktree, "clean").unwrap(), [""; 0]);
     assert!(!scratch.repo.join(".git/worktrees").exists());
-    assert_eq!(fs::read_dir(at.path().parent().unwrap()).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(worktree.path().parent().unwrap()).unwrap().count(), 0);
 }
 
 #[test]
-fn what_is_not_the_worktree_stays() {
+fn a_foreign_folder_at_the_worktrees_path_stays() {
     let scratch = Scratch::new();
-    let at = scratch.worktree("SD979").lock().unwrap();
-    write(at.path(), "mine.txt", "mine\n");
-    assert!(matches!(remove(&at, "clean"), Err(Error::NoWorktree { .. })));
-    assert_eq!(read(at.path(), "mine.txt"), "mine\n");
+    let worktree = scratch.worktree("SD979").lock().unwrap();
+    write(worktree.path(), "mine.txt", "mine\n");
+    assert!(matches!(
+        remove_worktree(&worktree, "clean"),
+        Err(RemoveError::Refused(RemovalRefusal::NotAWorktree { .. }))
+    ));
+    assert_eq!(read(worktree.path(), "mine.txt"), "mine\n");
 }
 
 #[test]
-fn a_branch_is_deleted_only_where_it_was_left() {
+fn a_branch_is_deleted_only_if_it_is_where_expected() {
     let scratch = Scratch::new();
-    let (at, base) = scratch.laid();
-    let spec = at.spec();
+    let (worktree, base) = scratch.create();
+    let spec = worktree.spec();
     assert!(is_merged(&scratch.repo, spec, "main").unwrap());
-    assert!(matches!(delete_branch(&scratch.repo, spec, &base), Err(Error::BranchInUse { .. })));
-    write(at.path(), "n.txt", "n\n");
-    let moved = commit(at.path(), "n");
+    assert!(matches!(delete_branch(&scratch.repo, spec, &base), Err(GitError::BranchInUse { .. })));
+    write(worktree.path(), "n.txt", "n\n");
+    let moved = commit(worktree.path(), "n");
     assert!(!is_merged(&scratch.repo, spec, "main").unwrap());
-    remove(&at, "clean").unwrap();
-    assert!(matches!(delete_branch(&scratch.repo, spec, &base), Err(Error::Diverged { .. })));
+    remove_worktree(&worktree, "clean").unwrap();
+    assert!(matches!(delete_branch(&scratch.repo, spec, &base), Err(GitError::Diverged { .. })));
     delete_branch(&scratch.repo, spec, &moved).unwrap();
     delete_branch(&scratch.repo, spec, &moved).unwrap();
     assert_eq!(branch_head(&scratch.repo, spec).unwrap(), None);

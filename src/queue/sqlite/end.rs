@@ -1,167 +1,173 @@
-//! The verbs that end specs, wish that they end, and queue ended ones again, with what waits for them.
+//! The verbs that end specs, record requests to end them, and queue ended specs again, together with the specs that
+//! wait for them.
 
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
 use super::read;
-use super::write::{current, dependency_state};
-use crate::domain::attempt::{Ending, Intent, SpecStatus};
+use super::rows::{check_fence, dependency_state, encode};
+use crate::domain::cause::Cause;
 use crate::domain::id::SpecId;
+use crate::domain::life::{Intent, OnCancel, SpecStatus};
 use crate::domain::outcome::Delivery;
+use crate::domain::position::{Delivered, Ending};
 use crate::domain::time::Timestamp;
-use crate::queue::{Canceled, Fence, StoreError};
+use crate::queue::{Canceled, Fence, QueueError, Refusal};
 
-pub(super) const RELEASE_DEPENDANTS: &str =
+pub(super) const RELEASE_DEPENDENTS: &str =
     "UPDATE specs SET open_deps = open_deps - 1 WHERE id IN (SELECT spec FROM deps WHERE needs = ?)";
-pub(super) const FAIL_DEPENDANTS: &str =
-    "UPDATE specs SET status = 'failed', reason = :reason, failed_by = :cause, finished_at = :now
-      WHERE +status = 'queued' AND id IN (SELECT spec FROM deps WHERE needs = :cause) RETURNING id";
+pub(super) const FAIL_DEPENDENTS: &str =
+    "UPDATE specs SET status = 'failed', cause = :cause, failed_by = :first, finished_at = :now,
+            quarantine = NULL
+      WHERE +status = 'queued' AND id IN (SELECT spec FROM deps WHERE needs = :first) RETURNING id";
 
 pub(super) fn finish(
     c: &Connection,
     fence: &Fence,
     ending: &Ending,
     now: Timestamp,
-) -> Result<Vec<SpecId>, StoreError> {
-    current(c, fence)?;
+) -> Result<Vec<SpecId>, QueueError> {
+    check_fence(c, fence)?;
     c.prepare_cached("UPDATE attempts SET ended_at = ?, intent = NULL WHERE spec = ? AND number = ?")?
         .execute(params![now.0, fence.spec.as_str(), fence.attempt])?;
-    let id = &fence.spec;
-    let (status, reason, delivery) = match ending {
-        Ending::Completed { delivery, reason } => (SpecStatus::Completed, reason.clone(), *delivery),
-        Ending::Failed { task: Some(task), reason } => {
-            let name: String = c
-                .prepare_cached("SELECT id FROM tasks WHERE spec = ? AND idx = ?")?
-                .query_row(params![id.as_str(), task], |row| row.get(0))?;
-            (SpecStatus::Failed, Some(format!("task {name}: {reason}")), None)
+    let (status, cause, delivery) = match ending {
+        Ending::Completed(delivered) => {
+            let cause = match delivered {
+                Delivered::Unmerged(why) => Some(Cause::Unmerged { why: why.clone() }),
+                Delivered::Nothing | Delivered::Branch | Delivered::Merged => None,
+            };
+            (SpecStatus::Completed, cause, delivered.delivery())
         }
-        Ending::Failed { task: None, reason } => (SpecStatus::Failed, Some(reason.clone()), None),
-        Ending::Canceled => (SpecStatus::Canceled, Some("canceled by the user".to_owned()), None),
+        Ending::Failed(cause) => (SpecStatus::Failed, Some(cause.clone()), None),
+        Ending::Canceled => (SpecStatus::Canceled, Some(Cause::Canceled), None),
     };
+    let id = &fence.spec;
     let merges: bool = c
         .prepare_cached(
-            "UPDATE specs SET status = :status, reason = :reason, delivery = :delivery, finished_at = :now, setbacks = 0
+            "UPDATE specs SET status = :status, cause = :cause, delivery = :delivery, finished_at = :now, setbacks = 0
               WHERE id = :id RETURNING merges",
         )?
         .query_row(
             named_params! {
-                ":status": status.as_str(), ":reason": reason, ":delivery": delivery.map(delivery_name),
-                ":now": now.0, ":id": id.as_str(),
+                ":status": status.as_str(), ":cause": encode_cause(cause.as_ref())?,
+                ":delivery": delivery.map(Delivery::as_str), ":now": now.0, ":id": id.as_str(),
             },
             |row| row.get(0),
         )?;
-    c.prepare_cached("UPDATE tasks SET status = 'skipped' WHERE spec = ? AND status IN ('pending', 'running')")?
-        .execute([id.as_str()])?;
+    skip_open_tasks(c, id)?;
     if status == SpecStatus::Completed {
         if !merges || delivery == Some(Delivery::Merged) {
-            c.prepare_cached(RELEASE_DEPENDANTS)?.execute([id.as_str()])?;
+            c.prepare_cached(RELEASE_DEPENDENTS)?.execute([id.as_str()])?;
         }
         return Ok(Vec::new());
     }
-    fail_dependants(c, id, status, now)
+    fail_dependents(c, id, status, now)
 }
 
-/// Fails what waits for `root`, and what waits for that, each with its reason.
-fn fail_dependants(
+/// Fails the specs that wait for `root`, directly or not, each with its cause.
+fn fail_dependents(
     c: &Connection,
     root: &SpecId,
     status: SpecStatus,
     now: Timestamp,
-) -> Result<Vec<SpecId>, StoreError> {
+) -> Result<Vec<SpecId>, QueueError> {
     let mut failed = Vec::new();
-    let mut causes = vec![(root.clone(), status)];
-    while let Some((cause, status)) = causes.pop() {
-        let reason = match status {
-            SpecStatus::Canceled => format!("waits for {cause}, which was canceled"),
-            _ => format!("waits for {cause}, which failed"),
-        };
-        let dependants: Vec<String> = c
-            .prepare_cached(FAIL_DEPENDANTS)?
-            .query_map(named_params! {":reason": reason, ":cause": cause.as_str(), ":now": now.0}, |row| row.get(0))?
+    let mut ended = vec![(root.clone(), status)];
+    while let Some((first, status)) = ended.pop() {
+        let cause = Cause::DependencyEnded { spec: first.clone(), status };
+        let dependents: Vec<String> = c
+            .prepare_cached(FAIL_DEPENDENTS)?
+            .query_map(
+                named_params! {":cause": encode_cause(Some(&cause))?, ":first": first.as_str(), ":now": now.0},
+                |row| row.get(0),
+            )?
             .collect::<Result<_, _>>()?;
-        for id in dependants {
-            c.prepare_cached("UPDATE tasks SET status = 'skipped' WHERE spec = ? AND status = 'pending'")?
-                .execute([&id])?;
+        for id in dependents {
             let id = read::id(&id)?;
-            causes.push((id.clone(), SpecStatus::Failed));
+            skip_open_tasks(c, &id)?;
+            ended.push((id.clone(), SpecStatus::Failed));
             failed.push(id);
         }
     }
     Ok(failed)
 }
 
-pub(super) fn cancel(c: &Connection, id: &SpecId, now: Timestamp) -> Result<Canceled, StoreError> {
-    let (status, _) = dependency_state(c, id)?;
-    match status {
-        SpecStatus::Queued => {
+fn skip_open_tasks(c: &Connection, id: &SpecId) -> Result<(), QueueError> {
+    c.prepare_cached("UPDATE tasks SET status = 'skipped' WHERE spec = ? AND status NOT IN ('done', 'failed')")?
+        .execute([id.as_str()])?;
+    Ok(())
+}
+
+pub(super) fn cancel(c: &Connection, id: &SpecId, now: Timestamp) -> Result<Canceled, QueueError> {
+    let status = match dependency_state(c, id) {
+        Ok((status, _)) => status,
+        // Its status cannot be read, so a command of it may be running: it is ended as a running spec is.
+        Err(QueueError::Unreadable { .. }) => {
+            c.prepare_cached("UPDATE specs SET status = 'running' WHERE id = ?")?.execute([id.as_str()])?;
+            SpecStatus::Running
+        }
+        Err(error) => return Err(error),
+    };
+    match status.on_cancel() {
+        OnCancel::CancelNow => {
             c.prepare_cached(
-                "UPDATE specs SET status = 'canceled', reason = 'canceled by the user', finished_at = ?,
-                        not_before = NULL, resumes = 0 WHERE id = ?",
+                "UPDATE specs SET status = 'canceled', cause = ?, finished_at = ?, not_before = NULL, resumes = 0,
+                        quarantine = NULL WHERE id = ?",
             )?
-            .execute(params![now.0, id.as_str()])?;
-            c.prepare_cached(
-                "UPDATE tasks SET status = 'skipped' WHERE spec = ? AND status IN ('pending', 'running')",
-            )?
-            .execute([id.as_str()])?;
-            fail_dependants(c, id, SpecStatus::Canceled, now)?;
+            .execute(params![encode_cause(Some(&Cause::Canceled))?, now.0, id.as_str()])?;
+            skip_open_tasks(c, id)?;
+            fail_dependents(c, id, SpecStatus::Canceled, now)?;
             Ok(Canceled::Now)
         }
-        SpecStatus::Running => {
-            intend(c, id, Intent::Cancel)?;
+        OnCancel::RecordIntent => {
+            record_intent(c, id, Intent::Cancel)?;
             Ok(Canceled::Ending)
         }
-        ended => Ok(Canceled::EndedBefore(ended)),
+        OnCancel::Nothing => Ok(Canceled::EndedBefore(status)),
     }
 }
 
-pub(super) fn stop(c: &Connection, fence: &Fence) -> Result<(), StoreError> {
-    current(c, fence)?;
-    intend(c, &fence.spec, Intent::Stop)
+pub(super) fn request_stop(c: &Connection, fence: &Fence) -> Result<(), QueueError> {
+    check_fence(c, fence)?;
+    record_intent(c, &fence.spec, Intent::Stop)
 }
 
-/// A wish to cancel is never weakened to one to stop.
-fn intend(c: &Connection, id: &SpecId, intent: Intent) -> Result<(), StoreError> {
+/// Records the user's request for the current attempt. A stop never replaces a cancel.
+fn record_intent(c: &Connection, id: &SpecId, intent: Intent) -> Result<(), QueueError> {
     c.prepare_cached(
         "UPDATE attempts SET intent = :intent WHERE spec = :id AND intent IS NOT 'cancel'
             AND number = (SELECT attempt FROM specs WHERE id = :id)",
     )?
-    .execute(named_params! {":intent": read::intent_name(intent), ":id": id.as_str()})?;
+    .execute(named_params! {":intent": intent.as_str(), ":id": id.as_str()})?;
     Ok(())
 }
 
-pub(super) fn retry(c: &Connection, id: &SpecId, now: Timestamp) -> Result<Vec<SpecId>, StoreError> {
-    let (status, satisfied) = dependency_state(c, id)?;
-    match status {
-        SpecStatus::Queued | SpecStatus::Running => {
-            return Err(StoreError::Refused(format!("{id} is {}: there is nothing to retry", status.as_str())));
-        }
-        SpecStatus::Completed if satisfied => {
-            return Err(StoreError::Refused(format!("{id} is completed: there is nothing to retry")));
-        }
-        _ => {}
+pub(super) fn retry(c: &Connection, id: &SpecId, now: Timestamp) -> Result<Vec<SpecId>, QueueError> {
+    let (status, delivered) = dependency_state(c, id)?;
+    if !status.is_retryable(delivered) {
+        return Err(Refusal::NothingToRetry { spec: id.clone(), status }.into());
     }
     if let Some(blocker) = blocker(c, id)? {
-        return Err(StoreError::Refused(format!(
-            "{id} waits for {blocker}, which has not completed: `boi retry {blocker}` queues both again"
-        )));
+        return Err(Refusal::WaitsForIncomplete { spec: id.clone(), blocker }.into());
     }
     let mut queued = Vec::new();
     let mut next = vec![id.clone()];
     while let Some(id) = next.pop() {
         if let Some(blocker) = blocker(c, &id)? {
-            c.prepare_cached("UPDATE specs SET failed_by = ?, reason = ? WHERE id = ?")?.execute(params![
+            let cause = Cause::DependencyIncomplete { spec: blocker.clone() };
+            c.prepare_cached("UPDATE specs SET failed_by = ?, cause = ? WHERE id = ?")?.execute(params![
                 blocker.as_str(),
-                format!("waits for {blocker}, which has not completed"),
+                encode_cause(Some(&cause))?,
                 id.as_str()
             ])?;
             continue;
         }
         requeue(c, &id, now)?;
-        let dependants: Vec<String> = c
+        let dependents: Vec<String> = c
             .prepare_cached("SELECT id FROM specs WHERE failed_by = ? AND status = 'failed' ORDER BY seq")?
             .query_map([id.as_str()], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
-        for dependant in &dependants {
-            next.push(read::id(dependant)?);
+        for dependent in &dependents {
+            next.push(read::id(dependent)?);
         }
         queued.push(id);
     }
@@ -169,7 +175,7 @@ pub(super) fn retry(c: &Connection, id: &SpecId, now: Timestamp) -> Result<Vec<S
 }
 
 /// A spec that `id` waits for and that ended without completing.
-fn blocker(c: &Connection, id: &SpecId) -> Result<Option<SpecId>, StoreError> {
+fn blocker(c: &Connection, id: &SpecId) -> Result<Option<SpecId>, QueueError> {
     let name: Option<String> = c
         .prepare_cached(
             "SELECT d.needs FROM deps d JOIN specs s ON s.id = d.needs
@@ -180,10 +186,10 @@ fn blocker(c: &Connection, id: &SpecId) -> Result<Option<SpecId>, StoreError> {
     name.map(|name| read::id(&name)).transpose()
 }
 
-fn requeue(c: &Connection, id: &SpecId, now: Timestamp) -> Result<(), StoreError> {
+fn requeue(c: &Connection, id: &SpecId, now: Timestamp) -> Result<(), QueueError> {
     c.prepare_cached(
-        "UPDATE specs SET status = 'queued', reason = NULL, failed_by = NULL, finished_at = NULL, not_before = NULL,
-                resumes = 0, setbacks = 0, queued_at = :now,
+        "UPDATE specs SET status = 'queued', cause = NULL, failed_by = NULL, finished_at = NULL, not_before = NULL,
+                quarantine = NULL, resumes = 0, setbacks = 0, queued_at = :now,
                 open_deps = (SELECT count(*) FROM deps d JOIN specs s ON s.id = d.needs WHERE d.spec = specs.id
                     AND NOT (s.status = 'completed' AND (NOT s.merges OR coalesce(s.delivery, '') = 'merged')))
           WHERE id = :id",
@@ -194,10 +200,6 @@ fn requeue(c: &Connection, id: &SpecId, now: Timestamp) -> Result<(), StoreError
     Ok(())
 }
 
-fn delivery_name(delivery: Delivery) -> &'static str {
-    match delivery {
-        Delivery::Branch => "branch",
-        Delivery::Merged => "merged",
-        Delivery::Unmerged => "unmerged",
-    }
+fn encode_cause(cause: Option<&Cause>) -> Result<Option<String>, QueueError> {
+    cause.map(encode).transpose()
 }

@@ -1,23 +1,26 @@
-//! The database as a file: made complete or not at all, found whole or refused, and noticed when it goes.
+//! The database as a file: created whole, checked before it is opened, and watched for removal.
 //!
 //! Invariants:
-//! - A file without the tables is never taken for an empty queue: a new database gets its name when it is complete.
-//! - Where anything shows that there was a queue, none is begun in its place.
-//! - Nothing here changes a database that is refused.
+//! - A file without the tables is never taken for an empty queue: a new database is renamed into place when it is
+//!   complete.
+//! - If anything shows that there was a queue, no empty one is created in its place.
+//! - A database that is refused is not changed.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{FlockOperation, flock};
 
+use super::backup::{absent, beside, damaged, last_backup, open_error, private_file, restore, sync_folder};
+use super::error::OpenError;
 use super::schema;
-use crate::queue::StoreError;
+use crate::queue::QueueError;
 
-/// Which file a database is, whatever is at its path later.
+/// The identity of a database file, by which a removed or replaced file is noticed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Anchor {
     path: PathBuf,
@@ -32,32 +35,26 @@ impl Anchor {
         Ok(Anchor { path: path.to_owned(), device: metadata.dev(), inode: metadata.ino() })
     }
 
-    /// Whether it is still that file. What cannot be looked at is not known to be gone.
-    pub(super) fn check(&self) -> Result<(), StoreError> {
-        let away = |how: &'static str| StoreError::Away { path: self.path.clone(), how };
-        match Anchor::at(&self.path) {
-            Ok(now) if now == *self => Ok(()),
-            Ok(_) => {
-                Err(away("was replaced by another file: end the daemon, and start one on the queue that is to count"))
-            }
+    /// Fails when that file is no longer at its path. A path that cannot be inspected is no reason to fail.
+    pub(super) fn check(&self) -> Result<(), QueueError> {
+        let path = self.path.display();
+        let gone = match Anchor::at(&self.path) {
+            Ok(now) if now == *self => return Ok(()),
+            Ok(_) => format!(
+                "{path} was replaced by another file: stop the daemon, put the right file there, and start the daemon again"
+            ),
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                Err(away("is gone: put it back where it was"))
+                format!("{path} is gone: put it back where it was")
             }
-            Err(_) => Ok(()),
-        }
+            Err(_) => return Ok(()),
+        };
+        Err(QueueError::unavailable(gone))
     }
 }
 
-/// A file beside the database, whose name is the database's and more.
-pub(super) fn beside(path: &Path, more: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(more);
-    PathBuf::from(name)
-}
-
-/// Refuses a database that is gone, where something shows that there was one: its write-ahead log, a backup, or one of
-/// `signs`, each a file or a folder that holds something.
-pub(super) fn check_absence(path: &Path, signs: &[PathBuf]) -> Result<(), StoreError> {
+/// Fails if something shows that a database which is missing existed before: its write-ahead log, a backup, or one of
+/// `signs`, each a file or a folder that is not empty.
+pub(super) fn check_absence(path: &Path, signs: &[PathBuf]) -> Result<(), OpenError> {
     let is_sign = |sign: &PathBuf| match fs::read_dir(sign) {
         Ok(mut entries) => entries.next().is_some(),
         Err(error) => error.kind() == io::ErrorKind::NotADirectory,
@@ -67,7 +64,7 @@ pub(super) fn check_absence(path: &Path, signs: &[PathBuf]) -> Result<(), StoreE
     let backup = last_backup(path);
     let signs = left.into_iter().chain(backup.clone()).chain(signs.iter().filter(|sign| is_sign(sign)).cloned());
     let signs: Vec<String> = signs.map(|sign| sign.display().to_string()).collect();
-    // Looked for again: whoever made it meanwhile leaves signs too.
+    // The path is checked again, since another process may have created the database, and the signs, meanwhile.
     if signs.is_empty() || path.exists() {
         return Ok(());
     }
@@ -75,14 +72,14 @@ pub(super) fn check_absence(path: &Path, signs: &[PathBuf]) -> Result<(), StoreE
         Some(_) => restore(path, backup),
         None => "put it back where it was".to_owned(),
     };
-    let advice = format!("{back}; to begin with an empty queue, move away what shows it");
-    Err(StoreError::Lost { path: path.to_owned(), signs: signs.join(" and "), advice })
+    let advice = format!("{back}; to start with an empty queue, move these away");
+    Err(OpenError::Lost { path: path.to_owned(), signs: signs.join(" and "), advice })
 }
 
-/// Makes a new database. Its name is its own only when it is complete.
-pub(super) fn create(path: &Path) -> Result<(), StoreError> {
+/// Creates a new database, which is renamed into place when it is complete.
+pub(super) fn create(path: &Path) -> Result<(), OpenError> {
     let staged = beside(path, ".new");
-    let io_error = |source: io::Error| StoreError::Open { path: path.to_owned(), source: source.into() };
+    let io_error = |source: io::Error| OpenError::Failed { path: path.to_owned(), source: source.into() };
     for left in [staged.clone(), beside(&staged, "-journal"), beside(&staged, "-wal"), beside(&staged, "-shm")] {
         absent(fs::remove_file(left)).map_err(io_error)?;
     }
@@ -93,24 +90,24 @@ pub(super) fn create(path: &Path) -> Result<(), StoreError> {
         schema::create(&mut connection)?;
         connection.close().map_err(|(_, error)| error)
     })();
-    made.map_err(|source| StoreError::Open { path: path.to_owned(), source: source.into() })?;
+    made.map_err(|source| OpenError::Failed { path: path.to_owned(), source: source.into() })?;
     fs::rename(&staged, path).and_then(|()| sync_folder(path)).map_err(io_error)
 }
 
-/// Refuses what cannot be a whole database, before SQLite gets to open, and perhaps to change it.
-pub(super) fn examine(path: &Path) -> Result<(), StoreError> {
-    let io_error = |source: io::Error| StoreError::Open { path: path.to_owned(), source: source.into() };
+/// Refuses a file that cannot be a whole database, before SQLite opens it and perhaps changes it.
+pub(super) fn examine(path: &Path) -> Result<(), OpenError> {
+    let io_error = |source: io::Error| OpenError::Failed { path: path.to_owned(), source: source.into() };
     let mut head = [0; 100];
     let file = File::open(path).map_err(io_error)?;
     let length = file.metadata().map_err(io_error)?.len();
     if length == 0 {
-        return Err(broken(path, "the file is empty"));
+        return Err(damaged(path, "the file is empty"));
     }
     match io::Read::read_exact(&mut io::BufReader::new(file), &mut head) {
         Ok(()) if head.starts_with(b"SQLite format 3\0") => {}
-        Ok(()) => return Err(broken(path, "the file is no SQLite database")),
+        Ok(()) => return Err(damaged(path, "the file is no SQLite database")),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            return Err(broken(path, &format!("the file is cut off after {length} bytes")));
+            return Err(damaged(path, &format!("the file is cut off after {length} bytes")));
         }
         Err(error) => return Err(io_error(error)),
     }
@@ -120,108 +117,27 @@ pub(super) fn examine(path: &Path) -> Result<(), StoreError> {
         size => u64::from(size),
     };
     let whole = number(28) * page;
-    // What a write-ahead log holds need not be in the file yet.
+    // Pages in the write-ahead log may not be in the file yet.
     let has_log = fs::metadata(beside(path, "-wal")).is_ok_and(|metadata| metadata.len() > 0);
     if length < whole && number(24) == number(92) && !has_log {
-        return Err(broken(path, &format!("the file is cut off: it has {length} of {whole} bytes")));
+        return Err(damaged(path, &format!("the file is cut off: it has {length} of {whole} bytes")));
     }
     Ok(())
 }
 
-/// What SQLite has to say of the whole file, if that is not good. Reads all of it.
-pub(super) fn quick_check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+/// Checks the whole file for damage, which reads all of it.
+pub(super) fn quick_check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let said: Result<String, _> = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
     match said {
         Ok(said) if said == "ok" => Ok(()),
-        Ok(said) => Err(broken(path, &said)),
-        Err(error) => Err(judge(path, error.into())),
-    }
-}
-
-/// The same error; one by which SQLite says that the file is damaged says what to do.
-pub(super) fn judge(path: &Path, error: StoreError) -> StoreError {
-    let source = match &error {
-        StoreError::Sql(source) => Some(source),
-        StoreError::Open { source, .. } => source.downcast_ref::<rusqlite::Error>(),
-        _ => None,
-    };
-    match source.and_then(rusqlite::Error::sqlite_error_code) {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            broken(path, &source.map(ToString::to_string).unwrap_or_default())
-        }
-        Some(ErrorCode::ReadOnly) => StoreError::ReadOnly { path: path.to_owned() },
-        _ => error,
-    }
-}
-
-pub(super) fn broken(path: &Path, reason: &str) -> StoreError {
-    let reason = reason.to_owned();
-    StoreError::Broken { path: path.to_owned(), reason, advice: restore(path, last_backup(path)) }
-}
-
-/// How a queue is had again.
-fn restore(path: &Path, backup: Option<PathBuf>) -> String {
-    let (aside, path) = (beside(path, ".damaged"), path.display());
-    let aside = aside.display();
-    let put_aside = format!("mkdir -p '{aside}'; mv '{path}' '{path}-wal' '{path}-shm' '{aside}'");
-    match backup {
-        Some(backup) => format!(
-            "the last backup is {}; to go back to it: `{put_aside}; cp -p '{}' '{path}'`",
-            backup.display(),
-            backup.display()
-        ),
-        None => {
-            format!("there is no backup; to save what can be read: `sqlite3 '{path}' .recover | sqlite3 recovered.db`")
-        }
-    }
-}
-
-/// Keeps the database as it is in a file beside it, before it is brought to another version; returns that.
-pub(super) fn back_up(connection: &Connection, path: &Path, version: i64) -> Result<PathBuf, StoreError> {
-    let io_error = |path: &Path, source: io::Error| StoreError::Open { path: path.to_owned(), source: source.into() };
-    let first = beside(path, &format!(".v{version}.bak"));
-    let later = (2..).map(|n| beside(path, &format!(".v{version}.bak{n}")));
-    let target =
-        std::iter::once(first).chain(later).find(|path| !path.exists()).unwrap_or_else(|| beside(path, ".bak"));
-    let staged = beside(path, ".bak.new");
-    absent(fs::remove_file(&staged)).map_err(|error| io_error(&staged, error))?;
-    let file = private_file(&staged).map_err(|error| io_error(&staged, error))?;
-    connection
-        .execute("VACUUM INTO ?", [staged.to_string_lossy()])
-        .map_err(|source| StoreError::Open { path: staged.clone(), source: source.into() })?;
-    file.sync_all()
-        .and_then(|()| fs::rename(&staged, &target))
-        .and_then(|()| sync_folder(path))
-        .map_err(|error| io_error(&target, error))?;
-    Ok(target)
-}
-
-/// The backup that was made last.
-fn last_backup(path: &Path) -> Option<PathBuf> {
-    let prefix = format!("{}.", path.file_name()?.to_str()?);
-    let is_backup = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        name.strip_prefix(&prefix).is_some_and(|rest| rest.contains("bak") && !rest.ends_with(".new"))
-    };
-    let files = fs::read_dir(path.parent()?).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
-    let changed = |path: &PathBuf| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-    files.filter(is_backup).max_by_key(changed)
-}
-
-fn sync_folder(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-}
-
-fn absent(removed: io::Result<()>) -> io::Result<()> {
-    match removed {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+        Ok(said) => Err(damaged(path, &said)),
+        Err(error) => Err(open_error(path, error)),
     }
 }
 
 const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
-/// Opens a connection to a database that is there.
+/// Opens a connection to an existing database.
 pub(super) fn connect(path: &Path, read_only: bool, busy: Duration) -> Result<Connection, rusqlite::Error> {
     let connection = Connection::open_with_flags(path, FLAGS)?;
     connection.busy_timeout(busy)?;
@@ -232,11 +148,12 @@ pub(super) fn connect(path: &Path, read_only: bool, busy: Duration) -> Result<Co
     Ok(connection)
 }
 
-/// The writer's lock stands beside the database, so that two homes on one database exclude each other.
-pub(super) fn lock(path: &Path, patience: Duration) -> Result<File, StoreError> {
+/// Acquires the writer's lock, waiting up to `patience`. The lock is on a file beside the database, so that two homes
+/// that share a database exclude each other.
+pub(super) fn lock(path: &Path, patience: Duration) -> Result<File, OpenError> {
     let lock_path = path.with_extension("lock");
-    let file =
-        private_file(&lock_path).map_err(|error| StoreError::Open { path: lock_path.clone(), source: error.into() })?;
+    let file = private_file(&lock_path)
+        .map_err(|error| OpenError::Failed { path: lock_path.clone(), source: error.into() })?;
     let deadline = Instant::now() + patience;
     loop {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -244,27 +161,23 @@ pub(super) fn lock(path: &Path, patience: Duration) -> Result<File, StoreError> 
             Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => {
                 std::thread::sleep(Duration::from_millis(10));
             }
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(StoreError::InUse { path: path.to_owned() }),
-            Err(error) => return Err(StoreError::Open { path: lock_path, source: error.into() }),
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(OpenError::InUse { path: path.to_owned() }),
+            Err(error) => return Err(OpenError::Failed { path: lock_path, source: error.into() }),
         }
     }
 }
 
-fn private_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::{Access, SqliteStore};
+    use super::super::{Access, SqliteQueue};
     use super::*;
-    use crate::queue::Store;
+    use crate::queue::Queue;
 
-    /// A process that another test forks holds the lock of a store until it executes something else.
+    /// A process that another test forks inherits the lock of a queue until it executes its program.
     const PATIENCE: Duration = Duration::from_secs(10);
 
-    fn open(path: &Path) -> Result<SqliteStore, StoreError> {
-        SqliteStore::open(path, Access::Write(PATIENCE))
+    fn open(path: &Path) -> Result<SqliteQueue, OpenError> {
+        SqliteQueue::open(path, Access::Write(PATIENCE))
     }
 
     fn made() -> (tempfile::TempDir, PathBuf) {
@@ -275,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_database_is_refused_and_left_as_it_is() {
+    fn a_damaged_database_is_refused_and_not_changed() {
         let (_dir, path) = made();
         let whole = fs::read(&path).unwrap();
         let mut garbled = whole.clone();
@@ -289,64 +202,52 @@ mod tests {
             (&garbled, "malformed"),
         ] {
             fs::write(&path, bytes).unwrap();
-            let refused = open(&path).and_then(|store| store.verify()).unwrap_err();
-            assert!(matches!(refused, StoreError::Broken { .. }), "{refused}");
+            let refused = open(&path).and_then(|queue| queue.check_integrity()).unwrap_err();
+            assert!(matches!(refused, OpenError::Damaged { .. }), "{refused}");
             let said = refused.to_string();
             assert!(said.contains(part) && said.contains(".recover"), "{said}");
             assert_eq!(fs::read(&path).unwrap(), bytes, "untouched");
             fs::write(beside(&path, ".v1.bak"), "").unwrap();
-            let said = open(&path).and_then(|store| store.verify()).unwrap_err().to_string();
+            let said = open(&path).and_then(|queue| queue.check_integrity()).unwrap_err().to_string();
             assert!(said.contains("boi.db.v1.bak'"), "{said}");
             fs::remove_file(beside(&path, ".v1.bak")).unwrap();
         }
     }
 
     #[test]
-    fn no_queue_is_begun_where_one_was() {
+    fn no_queue_is_created_if_signs_show_that_there_was_one() {
         let (dir, path) = made();
         fs::remove_file(&path).unwrap();
         let backup = beside(&path, ".v1.bak");
         fs::write(&backup, "").unwrap();
         for access in [Access::Read, Access::Write(PATIENCE)] {
-            let refused = SqliteStore::open(&path, access).map(drop).unwrap_err();
-            assert!(matches!(&refused, StoreError::Lost { signs, .. } if signs.ends_with(".v1.bak")), "{refused}");
+            let refused = SqliteQueue::open(&path, access).map(drop).unwrap_err();
+            assert!(matches!(&refused, OpenError::Lost { signs, .. } if signs.ends_with(".v1.bak")), "{refused}");
         }
         fs::remove_file(&backup).unwrap();
         let attempts = dir.path().join("attempts");
         fs::create_dir_all(attempts.join("SD979")).unwrap();
         let signs = [attempts];
-        let refused = SqliteStore::open_unless(&path, Access::Write(PATIENCE), &signs).map(drop).unwrap_err();
-        assert!(matches!(refused, StoreError::Lost { .. }));
+        let refused = SqliteQueue::open_unless(&path, Access::Write(PATIENCE), &signs).map(drop).unwrap_err();
+        assert!(matches!(refused, OpenError::Lost { .. }));
         assert!(!path.exists());
         open(&path).unwrap();
     }
 
     #[test]
-    fn a_database_that_goes_is_noticed_and_comes_back() {
+    fn a_removed_database_is_noticed_and_works_again_when_it_is_back() {
         let (_dir, path) = made();
-        let store = open(&path).unwrap();
+        let queue = open(&path).unwrap();
         let aside = beside(&path, ".aside");
         fs::rename(&path, &aside).unwrap();
-        assert!(matches!(store.look(), Err(StoreError::Away { .. })));
-        let refused = store.set_paused(false).unwrap_err();
-        assert!(refused.is_of_database() && refused.to_string().contains("is gone"), "{refused}");
-        assert!(store.paused().unwrap(), "nothing was written to what is left of it");
+        assert!(matches!(queue.renew_lease(), Err(QueueError::Unavailable(_))));
+        let refused = queue.set_paused(false).unwrap_err();
+        assert!(refused.is_outage() && refused.to_string().contains("is gone"), "{refused}");
+        assert!(queue.is_paused().unwrap(), "nothing was written to the moved file");
         fs::write(&path, "another").unwrap();
-        assert!(store.set_paused(false).unwrap_err().to_string().contains("replaced"));
+        assert!(queue.set_paused(false).unwrap_err().to_string().contains("replaced"));
         fs::rename(&aside, &path).unwrap();
-        store.set_paused(false).unwrap();
-        store.look().unwrap();
-    }
-
-    #[test]
-    fn a_backup_is_private_whole_and_never_written_over() {
-        let (_dir, path) = made();
-        let connection = connect(&path, false, Duration::ZERO).unwrap();
-        let backups: Vec<PathBuf> = (0..2).map(|_| back_up(&connection, &path, 1).unwrap()).collect();
-        assert_eq!(backups, [beside(&path, ".v1.bak"), beside(&path, ".v1.bak2")]);
-        for backup in &backups {
-            assert_eq!(fs::metadata(backup).unwrap().mode() & 0o777, 0o600);
-            assert!(open(backup).unwrap().paused().unwrap());
-        }
+        queue.set_paused(false).unwrap();
+        queue.renew_lease().unwrap();
     }
 }

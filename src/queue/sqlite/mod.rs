@@ -1,110 +1,92 @@
 //! The queue on SQLite: one writer thread with group commit, and connections for reading.
 //!
-//! What the daemon's loop asks has a connection of its own, so that no long listing makes the loop wait.
+//! There is one owner. Its lease is the writer's lock, on a file beside the database: it holds the lock while the queue
+//! is open. The daemon's loop reads over a connection of its own, so that no long listing delays it.
 
+mod backup;
 mod end;
+mod error;
 mod file;
 mod read;
+mod rows;
 mod schema;
-mod usable;
 mod write;
 mod writer;
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::fs::File;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+use self::backup::open_error;
+pub use self::error::OpenError;
 use self::file::{Anchor, connect, lock};
 use self::writer::Writer;
-use super::pending::Pending;
-use super::{Canceled, Claimed, CommandRow, Fence, Filter, GiveBack, Listing, Place, Store, StoreError};
+use super::{
+    Canceled, Claimed, Cleaned, CommandRow, Fence, Filter, GiveBack, Lease, Listing, Owner, Quarantined, Queue,
+    QueueError, RunningSpecs, WorktreePlace,
+};
 use crate::config::WorkerConfig;
-use crate::decide::step::Change;
-use crate::domain::attempt::{Ending, Position};
+use crate::decide::step::RecordChange;
 use crate::domain::id::SpecId;
+use crate::domain::position::{Ending, Position};
 use crate::domain::spec::Spec;
 use crate::domain::time::Timestamp;
 use crate::domain::view::Counts;
-use crate::git;
-use crate::system::paths::Home;
-use crate::system::{failpoint, files};
+use crate::system::failpoint;
 
-/// How long another process may hold the database's own lock.
+/// How long a verb waits for another process that has locked the database.
 const BUSY: Duration = Duration::from_secs(5);
+/// The one machine that works on an SQLite queue.
+const OWNER: &str = "local";
 
 /// How a database is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// For reading; a database that is not there is not made.
+pub(crate) enum Access {
+    /// For reading; a missing database is not created.
     Read,
-    /// For writing too, under the writer's lock, which is waited for this long.
+    /// For reading and writing, under the writer's lock. The duration is the longest wait for the lock.
     Write(Duration),
 }
 
 /// The queue in an SQLite database.
-pub struct SqliteStore {
+pub(crate) struct SqliteQueue {
     path: PathBuf,
+    owner: Owner,
     anchor: Arc<Anchor>,
-    /// For listings, which may be long.
+    /// For listings, which may take long.
     reader: Arc<Mutex<Connection>>,
     /// For the daemon's loop.
     scheduler: Arc<Mutex<Connection>>,
-    /// `Err`: why there is none.
+    /// `Err`: why this queue cannot write.
     writer: Result<Writer, String>,
-    pending: Pending,
-    /// The writer's lock of a store that cannot write.
+    /// The writer's lock, if the database cannot be written.
     _stuck: Option<File>,
 }
 
-impl SqliteStore {
-    /// Opens the queue of `home`. One that is gone is not begun anew where the home shows that there was one; but the
-    /// configuration may name another place, and then there was none there.
-    pub fn open_home(home: &Home, access: Access) -> Result<SqliteStore, StoreError> {
-        let (record, path) = (home.queue_record(), home.db().as_os_str().as_bytes());
-        let recorded = std::fs::read(&record).is_ok_and(|bytes| bytes == path);
-        let mut signs = if recorded { vec![record.clone()] } else { Vec::new() };
-        if home.has_usual_db() {
-            signs.extend([home.attempts(), home.worktrees().to_owned()]);
-        }
-        let store = SqliteStore::open_unless(home.db(), access, &signs)?;
-        let open_elsewhere = || SqliteStore::left_behind(home).is_some_and(|(_, counts)| counts.open() > 0);
-        // Who looks for specs that nobody goes on with finds the queue that holds them.
-        if !recorded && access != Access::Read && !open_elsewhere() {
-            // Without room for it there is one sign less.
-            drop(files::replace(&record, path, files::Durability::Power));
-        }
-        Ok(store)
-    }
-
+impl SqliteQueue {
     /// Opens the database at `path`.
-    pub fn open(path: &Path, access: Access) -> Result<SqliteStore, StoreError> {
-        SqliteStore::open_unless(path, access, &[])
+    pub(crate) fn open(path: &Path, access: Access) -> Result<SqliteQueue, OpenError> {
+        SqliteQueue::open_unless(path, access, &[])
     }
 
-    /// As `open`; one that is not there is not made where one of the folders `signs` holds anything.
-    pub(super) fn open_unless(path: &Path, access: Access, signs: &[PathBuf]) -> Result<SqliteStore, StoreError> {
+    /// As `open`, but fails instead of creating a missing database if one of `signs`, files or folders, shows that
+    /// there was one.
+    pub(super) fn open_unless(path: &Path, access: Access, signs: &[PathBuf]) -> Result<SqliteQueue, OpenError> {
         if !path.exists() {
             file::check_absence(path, signs)?;
         }
-        SqliteStore::open_within(path, access, BUSY)
+        SqliteQueue::open_within(path, access, BUSY)
     }
 
-    /// As `open`, waiting so long for a database that another process has locked.
-    pub(crate) fn open_within(path: &Path, access: Access, busy: Duration) -> Result<SqliteStore, StoreError> {
-        SqliteStore::open_whole(path, access, busy).map_err(|error| file::judge(path, error))
-    }
-
-    fn open_whole(path: &Path, access: Access, busy: Duration) -> Result<SqliteStore, StoreError> {
-        let open_error =
-            |source: Box<dyn std::error::Error + Send + Sync>| StoreError::Open { path: path.to_owned(), source };
-        let connect = |read_only| connect(path, read_only, busy).map_err(|error| open_error(error.into()));
+    /// As `open`, waiting at most `busy` for a database that another process has locked.
+    pub(crate) fn open_within(path: &Path, access: Access, busy: Duration) -> Result<SqliteQueue, OpenError> {
+        let connect = |read_only| connect(path, read_only, busy).map_err(|error| open_error(path, error));
         let lock = match access {
-            Access::Read if !path.exists() => return Err(StoreError::Missing { path: path.to_owned() }),
+            Access::Read if !path.exists() => return Err(OpenError::Missing { path: path.to_owned() }),
             Access::Read => None,
             Access::Write(patience) => {
                 let lock = lock(path, patience)?;
@@ -115,96 +97,114 @@ impl SqliteStore {
             }
         };
         file::examine(path)?;
-        let anchor = Arc::new(Anchor::at(path).map_err(|error| open_error(error.into()))?);
+        let anchor = Arc::new(anchor(path)?);
         let writer = match lock {
             None => Err("it was opened for reading only".to_owned()),
             Some(lock) => {
                 let mut connection = connect(false)?;
                 schema::migrate(&mut connection, path)?;
+                // This version may be able to read records that another one could not.
+                write::release_quarantined(&connection).map_err(|error| open_error(path, error))?;
                 Ok(Writer::spawn(connection, lock, Arc::clone(&anchor)))
             }
         };
         let (reader, scheduler) = (connect(true)?, connect(true)?);
         match schema::check(&reader, path) {
-            Err(StoreError::TooOld { .. }) => {
-                // Only whoever writes brings it up to date: for a moment, that is this one.
+            Err(too_old @ OpenError::TooOld { .. }) => {
+                // Only a writer upgrades the schema, so this process becomes the writer for a moment.
                 drop((reader, scheduler));
-                drop(SqliteStore::open_within(path, Access::Write(Duration::ZERO), busy)?);
-                return SqliteStore::open_within(path, access, busy);
+                match SqliteQueue::open_within(path, Access::Write(Duration::ZERO), busy) {
+                    Ok(upgraded) => drop(upgraded),
+                    Err(OpenError::InUse { .. }) => return Err(too_old),
+                    Err(error) => return Err(error),
+                }
+                return SqliteQueue::open_within(path, access, busy);
             }
             checked => checked?,
         }
         let [reader, scheduler] = [reader, scheduler].map(|connection| Arc::new(Mutex::new(connection)));
-        let pending = Pending::new(path);
-        Ok(SqliteStore { path: path.to_owned(), anchor, reader, scheduler, writer, pending, _stuck: None })
+        let (path, owner) = (path.to_owned(), Owner(OWNER.to_owned()));
+        Ok(SqliteQueue { path, owner, anchor, reader, scheduler, writer, _stuck: None })
     }
 
-    /// Reads the whole database, and refuses a damaged one.
-    pub fn verify(&self) -> Result<(), StoreError> {
+    /// Checks the whole database for damage, which reads all of it.
+    pub(crate) fn check_integrity(&self) -> Result<(), OpenError> {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         file::quick_check(&reader, &self.path)
     }
 
-    /// Opens the database at `path` for a writer that cannot write, for `reason`: all verbs that write fail with that.
-    /// Reading needs no room beside the database then, since the writer's lock keeps others away.
-    pub fn open_stuck(path: &Path, patience: Duration, reason: &str) -> Result<SqliteStore, StoreError> {
-        let open_error = |source: rusqlite::Error| StoreError::Open { path: path.to_owned(), source: source.into() };
+    /// Opens the database at `path` under the writer's lock when it cannot be written. All verbs that write then fail
+    /// with `reason`. Since the lock keeps other writers away, SQLite reads without creating files beside the database.
+    pub(crate) fn open_stuck(path: &Path, patience: Duration, reason: &str) -> Result<SqliteQueue, OpenError> {
+        let failed = |error| open_error(path, error);
         let lock = lock(path, patience)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(open_error)?;
-        connection.busy_timeout(BUSY).map_err(open_error)?;
-        // Before anything is read: then the index of the write-ahead log is in memory and no file.
-        connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(open_error)?;
-        connection.pragma_update(None, "query_only", true).map_err(open_error)?;
+        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+        connection.busy_timeout(BUSY).map_err(failed)?;
+        // Set before the first read, so that SQLite keeps the index of the write-ahead log in memory.
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(failed)?;
+        connection.pragma_update(None, "query_only", true).map_err(failed)?;
         schema::check(&connection, path)?;
-        let anchor =
-            Anchor::at(path).map_err(|error| StoreError::Open { path: path.to_owned(), source: error.into() })?;
-        let reader = Arc::new(Mutex::new(connection));
-        let writer = Err(format!("it cannot be written: {reason}"));
-        let (anchor, scheduler, pending) = (Arc::new(anchor), Arc::clone(&reader), Pending::new(path));
-        Ok(SqliteStore { path: path.to_owned(), anchor, scheduler, reader, writer, pending, _stuck: Some(lock) })
+        let (anchor, reader) = (Arc::new(anchor(path)?), Arc::new(Mutex::new(connection)));
+        Ok(SqliteQueue {
+            path: path.to_owned(),
+            owner: Owner(OWNER.to_owned()),
+            anchor,
+            scheduler: Arc::clone(&reader),
+            reader,
+            writer: Err(format!("it cannot be written: {reason}")),
+            _stuck: Some(lock),
+        })
     }
 
-    fn read<T>(&self, verb: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        look(&self.reader, |connection| {
+    fn read<T>(&self, verb: impl FnOnce(&Connection) -> Result<T, QueueError>) -> Result<T, QueueError> {
+        in_snapshot(&self.reader, |connection| {
             failpoint::hold("store.read");
             verb(connection)
         })
     }
 
-    fn schedule<T>(&self, verb: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        look(&self.scheduler, verb)
+    fn schedule<T>(&self, verb: impl FnOnce(&Connection) -> Result<T, QueueError>) -> Result<T, QueueError> {
+        in_snapshot(&self.scheduler, verb)
     }
 
     fn write<T: Send + 'static>(
         &self,
-        verb: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let writer = self.writer.as_ref();
-        let writer = writer.map_err(|why| StoreError::Open { path: self.path.clone(), source: why.clone().into() })?;
-        writer.carry_out(verb)
+        verb: impl FnOnce(&Connection) -> Result<T, QueueError> + Send + 'static,
+    ) -> Result<T, QueueError> {
+        match &self.writer {
+            Ok(writer) => writer.carry_out(verb),
+            Err(why) => Err(QueueError::unavailable(why.clone())),
+        }
     }
 }
 
-fn look<T>(
+fn anchor(path: &Path) -> Result<Anchor, OpenError> {
+    Anchor::at(path).map_err(|error| OpenError::Failed { path: path.to_owned(), source: error.into() })
+}
+
+fn in_snapshot<T>(
     connection: &Mutex<Connection>,
-    verb: impl FnOnce(&Connection) -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
+    verb: impl FnOnce(&Connection) -> Result<T, QueueError>,
+) -> Result<T, QueueError> {
     let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
     let snapshot = connection.unchecked_transaction()?;
     verb(&snapshot)
 }
 
-impl Store for SqliteStore {
-    fn enqueue(&self, specs: Vec<Spec>, now: Timestamp) -> Result<Vec<SpecId>, StoreError> {
-        let repos: BTreeSet<&Path> = specs.iter().filter_map(|spec| Some(spec.repo.as_ref()?.path.as_path())).collect();
-        // Of another home, or of a queue that is gone. What cannot be read now is looked at again before the first try.
-        let taken = repos.into_iter().flat_map(|repo| git::ids_in(repo).unwrap_or_default()).collect();
+impl Queue for SqliteQueue {
+    fn renew_lease(&self) -> Result<Lease, QueueError> {
+        self.anchor.check()?;
+        Ok(Lease { owner: self.owner.clone(), expires_in: None })
+    }
+
+    fn enqueue(&self, specs: Vec<Spec>, taken: HashSet<SpecId>, now: Timestamp) -> Result<Vec<SpecId>, QueueError> {
         self.write(move |connection| write::enqueue(connection, &specs, &taken, now))
     }
 
-    fn eligible(&self, limit: u32, scope: Option<&[SpecId]>) -> Result<u32, StoreError> {
-        self.schedule(|connection| read::eligible(connection, limit, scope))
+    fn count_eligible(&self, limit: u32, scope: Option<&[SpecId]>) -> Result<u32, QueueError> {
+        let eligible = self.schedule(|connection| read::eligible(connection, limit, scope))?;
+        Ok(u32::try_from(eligible.len()).unwrap_or(u32::MAX))
     }
 
     fn claim(
@@ -213,129 +213,115 @@ impl Store for SqliteStore {
         scope: Option<&[SpecId]>,
         config: &WorkerConfig,
         now: Timestamp,
-    ) -> Result<Vec<Claimed>, StoreError> {
-        let (scope, config) = (scope.map(<[SpecId]>::to_vec), config.clone());
-        self.write(move |connection| write::claim(connection, count, scope.as_deref(), &config, now))
+    ) -> Result<Vec<Claimed>, QueueError> {
+        let (scope, config, owner) = (scope.map(<[SpecId]>::to_vec), config.clone(), self.owner.clone());
+        self.write(move |connection| write::claim(connection, count, scope.as_deref(), &config, &owner, now))
     }
 
-    fn started(&self, fence: &Fence, now: Timestamp) -> Result<(), StoreError> {
+    fn record_start(&self, fence: &Fence, now: Timestamp) -> Result<(), QueueError> {
         let fence = fence.clone();
-        self.write(move |connection| write::started(connection, &fence, now))
+        self.write(move |connection| write::record_start(connection, &fence, now))
     }
 
     fn record(
         &self,
         fence: &Fence,
         position: &Position,
-        changes: Vec<Change>,
+        changes: Vec<RecordChange>,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), QueueError> {
         let (fence, position) = (fence.clone(), position.clone());
         self.write(move |connection| write::record(connection, &fence, &position, &changes, now))
     }
 
-    fn give_back(&self, fence: &Fence, back: GiveBack, now: Timestamp) -> Result<(), StoreError> {
+    fn give_back(&self, fence: &Fence, back: GiveBack, now: Timestamp) -> Result<(), QueueError> {
         let fence = fence.clone();
         self.write(move |connection| write::give_back(connection, &fence, &back, now))
     }
 
-    fn finish(&self, fence: &Fence, ending: &Ending, now: Timestamp) -> Result<Vec<SpecId>, StoreError> {
+    fn finish(&self, fence: &Fence, ending: &Ending, now: Timestamp) -> Result<Vec<SpecId>, QueueError> {
         let (fence, ending) = (fence.clone(), ending.clone());
         self.write(move |connection| end::finish(connection, &fence, &ending, now))
     }
 
-    fn cancel(&self, spec: &SpecId, now: Timestamp) -> Result<Canceled, StoreError> {
+    fn cancel(&self, spec: &SpecId, now: Timestamp) -> Result<Canceled, QueueError> {
         let spec = spec.clone();
         self.write(move |connection| end::cancel(connection, &spec, now))
     }
 
-    fn stop(&self, fence: &Fence) -> Result<(), StoreError> {
+    fn request_stop(&self, fence: &Fence) -> Result<(), QueueError> {
         let fence = fence.clone();
-        self.write(move |connection| end::stop(connection, &fence))
+        self.write(move |connection| end::request_stop(connection, &fence))
     }
 
-    fn retry(&self, spec: &SpecId, now: Timestamp) -> Result<Vec<SpecId>, StoreError> {
+    fn retry(&self, spec: &SpecId, now: Timestamp) -> Result<Vec<SpecId>, QueueError> {
         let spec = spec.clone();
         self.write(move |connection| end::retry(connection, &spec, now))
     }
 
-    fn promote(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    fn promote(&self, now: Timestamp) -> Result<Option<Timestamp>, QueueError> {
         match self.schedule(read::next_due)? {
             Some(due) if due <= now => self.write(move |connection| write::promote(connection, now)),
             next => Ok(next),
         }
     }
 
-    fn running(&self) -> Result<Vec<Claimed>, StoreError> {
-        self.schedule(read::running)
+    fn running(&self) -> Result<RunningSpecs, QueueError> {
+        self.schedule(|connection| read::running(connection, &self.owner))
     }
 
-    fn scope(&self, ids: &[SpecId]) -> Result<Vec<SpecId>, StoreError> {
+    fn quarantined(&self) -> Result<Vec<Quarantined>, QueueError> {
+        self.read(|connection| read::quarantined(connection, &self.owner))
+    }
+
+    fn scope(&self, ids: &[SpecId]) -> Result<Vec<SpecId>, QueueError> {
         self.schedule(|connection| read::scope(connection, ids))
     }
 
-    fn starts_since(&self, since: Timestamp) -> Result<Vec<Timestamp>, StoreError> {
+    fn starts_since(&self, since: Timestamp) -> Result<Vec<Timestamp>, QueueError> {
         self.schedule(|connection| read::starts_since(connection, since))
     }
 
-    fn paused(&self) -> Result<bool, StoreError> {
-        self.schedule(read::paused)
+    fn is_paused(&self) -> Result<bool, QueueError> {
+        self.schedule(read::is_paused)
     }
 
-    fn set_paused(&self, paused: bool) -> Result<(), StoreError> {
+    fn set_paused(&self, paused: bool) -> Result<(), QueueError> {
         self.write(move |connection| write::set_paused(connection, paused))
     }
 
-    fn note(&self, fence: &Fence, kept: Vec<String>, worktree: Option<Place>) -> Result<(), StoreError> {
+    fn record_kept(&self, fence: &Fence, kept: Vec<String>, place: Option<WorktreePlace>) -> Result<(), QueueError> {
         let fence = fence.clone();
-        self.write(move |connection| write::note(connection, &fence, &kept, worktree.as_ref()))
+        self.write(move |connection| write::record_kept(connection, &fence, &kept, place.as_ref()))
     }
 
-    fn keep(&self, spec: &SpecId, refs: Vec<String>) -> Result<(), StoreError> {
-        let spec = spec.clone();
-        self.write(move |connection| write::keep(connection, &spec, &refs))
+    fn record_cleaned(&self, cleaned: &Cleaned) -> Result<(), QueueError> {
+        let cleaned = cleaned.clone();
+        self.write(move |connection| write::record_cleaned(connection, &cleaned))
     }
 
-    fn set_worktree(&self, spec: &SpecId, path: Option<String>) -> Result<(), StoreError> {
-        let spec = spec.clone();
-        self.write(move |connection| write::set_worktree(connection, &spec, path.as_deref()))
-    }
-
-    fn forget_branch(&self, spec: &SpecId) -> Result<(), StoreError> {
-        let spec = spec.clone();
-        self.write(move |connection| write::forget_branch(connection, &spec))
-    }
-
-    fn spec(&self, spec: &SpecId) -> Result<Spec, StoreError> {
+    fn spec(&self, spec: &SpecId) -> Result<Spec, QueueError> {
         self.read(|connection| read::spec(connection, spec))
     }
 
-    fn commands(&self, spec: &SpecId) -> Result<Vec<CommandRow>, StoreError> {
+    fn commands(&self, spec: &SpecId) -> Result<Vec<CommandRow>, QueueError> {
         self.read(|connection| read::commands(connection, spec))
     }
 
-    fn specs(&self, filter: &Filter) -> Result<Listing, StoreError> {
-        self.read(|connection| read::specs(connection, filter))
+    fn list(&self, filter: &Filter) -> Result<Listing, QueueError> {
+        self.read(|connection| read::list(connection, filter))
     }
 
-    fn counts(&self) -> Result<Counts, StoreError> {
+    fn counts(&self) -> Result<Counts, QueueError> {
         self.read(read::counts)
     }
 
-    fn look(&self) -> Result<(), StoreError> {
-        self.anchor.check()
-    }
-
-    fn pending(&self) -> &Pending {
-        &self.pending
-    }
-
-    fn probe(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.write(move |connection| write::probe(connection, now))
+    fn probe_write(&self, now: Timestamp) -> Result<(), QueueError> {
+        self.write(move |connection| write::probe_write(connection, now))
     }
 }
 
-/// Keeps every other connection from writing to the database at `path` until it is dropped.
+/// Locks a database against writes of every other connection, until it is dropped.
 #[cfg(test)]
 pub(crate) struct Occupied(Connection);
 
@@ -355,21 +341,84 @@ impl Drop for Occupied {
     }
 }
 
+/// Replaces the position of a spec by one that no version can read.
+#[cfg(test)]
+pub(crate) fn damage_position(path: &Path, spec: &SpecId) {
+    let sql = "UPDATE attempts SET position = json_set(position, '$.step', 'later') WHERE spec = ?";
+    assert_eq!(Connection::open(path).unwrap().execute(sql, [spec.as_str()]).unwrap(), 1);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::queue::conformance::{Factory, Record, conformance_suite};
 
-    fn paused(store: &SqliteStore) -> bool {
-        store.paused().unwrap()
+    struct Scratch;
+
+    impl Factory for Scratch {
+        type Storage = tempfile::TempDir;
+
+        fn queue() -> (tempfile::TempDir, Box<dyn Queue>) {
+            let dir = tempfile::TempDir::new().unwrap();
+            let queue = SqliteQueue::open(&dir.path().join("boi.db"), Access::Write(Duration::ZERO)).unwrap();
+            (dir, Box::new(queue))
+        }
+
+        fn damage(storage: &tempfile::TempDir, spec: &SpecId, record: Record) {
+            let sql = match record {
+                Record::Spec => "UPDATE specs SET body = 'garbage' WHERE id = ?",
+                Record::Config => "UPDATE attempts SET config = json_set(config, '$.later', 1) WHERE spec = ?",
+                Record::Position => "UPDATE attempts SET position = json_remove(position, '$.step') WHERE spec = ?",
+                Record::Task => "DELETE FROM tasks WHERE idx = 1 AND spec = ?",
+                Record::Intent => "UPDATE attempts SET intent = 'later' WHERE spec = ?",
+                Record::Status => "UPDATE specs SET status = 'later' WHERE id = ?",
+                Record::Attempt => "DELETE FROM attempts WHERE spec = ?",
+            };
+            let connection = Connection::open(storage.path().join("boi.db")).unwrap();
+            assert_eq!(connection.execute(sql, [spec.as_str()]).unwrap(), 1);
+        }
+    }
+
+    conformance_suite!(Scratch);
+
+    #[test]
+    fn one_process_writes_at_a_time_and_readers_see_committed_changes() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("boi.db");
+        let writer = SqliteQueue::open(&path, Access::Write(Duration::ZERO)).unwrap();
+        let second = SqliteQueue::open(&path, Access::Write(Duration::ZERO));
+        assert!(matches!(second, Err(OpenError::InUse { .. })));
+        let reader = SqliteQueue::open(&path, Access::Read).unwrap();
+        writer.set_paused(true).unwrap();
+        assert!(reader.is_paused().unwrap());
+        assert!(matches!(reader.set_paused(false), Err(QueueError::Unavailable(_))));
+        let missing = SqliteQueue::open(&dir.path().join("none.db"), Access::Read);
+        assert!(matches!(missing, Err(OpenError::Missing { .. })));
     }
 
     #[test]
-    fn nothing_is_done_while_another_process_holds_the_database() {
+    fn opening_a_queue_for_writing_makes_quarantined_specs_eligible_again() {
         let dir = tempfile::TempDir::new().unwrap();
         let path = dir.path().join("boi.db");
-        let store = SqliteStore::open_within(&path, Access::Write(Duration::ZERO), Duration::from_millis(10)).unwrap();
+        drop(SqliteQueue::open(&path, Access::Write(Duration::ZERO)).unwrap());
+        let row = "INSERT INTO specs (id, title, body, merges, priority, status, quarantine, open_deps, queued_at)
+                   VALUES ('S0001', 't', '{}', 0, 1, 'queued', 'why', 0, 1)";
+        Connection::open(&path).unwrap().execute_batch(row).unwrap();
+        let queue = SqliteQueue::open(&path, Access::Write(Duration::from_secs(10))).unwrap();
+        assert_eq!(queue.count_eligible(9, None).unwrap(), 1);
+    }
+
+    fn paused(store: &SqliteQueue) -> bool {
+        store.is_paused().unwrap()
+    }
+
+    #[test]
+    fn a_verb_fails_and_changes_nothing_while_another_process_locks_the_database() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("boi.db");
+        let store = SqliteQueue::open_within(&path, Access::Write(Duration::ZERO), Duration::from_millis(10)).unwrap();
         let occupied = Occupied::new(&path);
-        assert!(matches!(store.set_paused(true), Err(StoreError::Sql(_))));
+        assert!(matches!(store.set_paused(true), Err(QueueError::Unavailable(_))));
         drop(occupied);
         assert!(!paused(&store), "a verb that failed has changed nothing");
         store.set_paused(true).unwrap();
@@ -377,18 +426,18 @@ mod tests {
     }
 
     #[test]
-    fn a_stuck_store_reads_what_is_committed_without_files_beside_it() {
+    fn a_queue_that_cannot_be_written_is_read_without_files_beside_it() {
         let dir = tempfile::TempDir::new().unwrap();
         let path = dir.path().join("boi.db");
-        SqliteStore::open(&path, Access::Write(Duration::ZERO)).unwrap().set_paused(true).unwrap();
-        // In the place of a file for which there is no room.
+        SqliteQueue::open(&path, Access::Write(Duration::ZERO)).unwrap().set_paused(true).unwrap();
+        // A folder at this path keeps SQLite from creating the file, as a full disk does.
         std::fs::create_dir(dir.path().join("boi.db-shm")).unwrap();
-        // A process that another test forks holds the lock until it executes something else.
-        let store = SqliteStore::open_stuck(&path, Duration::from_secs(10), "no room").unwrap();
+        // A process that another test forks inherits the lock until it executes its program.
+        let store = SqliteQueue::open_stuck(&path, Duration::from_secs(10), "no room").unwrap();
         assert!(paused(&store));
-        assert!(store.running().unwrap().is_empty());
+        assert!(store.running().unwrap().claimed.is_empty());
         assert!(store.set_paused(false).unwrap_err().to_string().ends_with("it cannot be written: no room"));
-        let second = SqliteStore::open_stuck(&path, Duration::ZERO, "no room");
-        assert!(matches!(second, Err(StoreError::InUse { .. })));
+        let second = SqliteQueue::open_stuck(&path, Duration::ZERO, "no room");
+        assert!(matches!(second, Err(OpenError::InUse { .. })));
     }
 }

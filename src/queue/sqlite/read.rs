@@ -1,4 +1,4 @@
-//! The verbs that only look. Nothing here reads a spec's text unless that spec is asked for.
+//! The verbs that only read. Listings and counts never read the stored text of specs, which may be long.
 
 use std::collections::HashMap;
 
@@ -6,27 +6,36 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde::de::DeserializeOwned;
 
-use crate::decide::step;
-use crate::domain::attempt::{Intent, SpecStatus, TaskStatus};
+use crate::domain::cause::{Awaited, Cause};
+use crate::domain::failure::Failure;
 use crate::domain::id::SpecId;
-use crate::domain::outcome::{Delivery, Failure, TryOutcome, Usage};
+use crate::domain::life::{Intent, SpecStatus, TaskStatus};
+use crate::domain::outcome::{Delivery, TryOutcome, Usage};
+use crate::domain::position::Position;
+use crate::domain::position_record::read_stage;
 use crate::domain::spec::Spec;
 use crate::domain::time::Timestamp;
 use crate::domain::view::{Counts, SpecView, TaskView, TryView};
-use crate::queue::{Claimed, CommandRow, Fence, Filter, Listing, StoreError};
+use crate::queue::{Claimed, CommandRow, Fence, Filter, Listing, Owner, Quarantined, QueueError, RunningSpecs};
 
-/// How many specs a listing shows when nobody says: the queue's beginning, and the last that ended.
-const USUAL: u32 = 50;
-const USUAL_ENDED: u32 = 10;
+/// How many queued specs the default listing shows, and how many specs a page has by default.
+const DEFAULT_LIMIT: u32 = 50;
+/// How many ended specs the default listing shows.
+const DEFAULT_ENDED: u32 = 10;
+/// The most specs that the cause `WaitsFor` names.
+const AWAITED_SHOWN: u32 = 8;
 
-/// The indexes are named because the planner, which knows no numbers, would rather walk the whole queue in its order.
-pub(super) const READY: &str = "SELECT id FROM specs INDEXED BY specs_ready
-     WHERE status = 'queued' AND open_deps = 0 AND not_before IS NULL ORDER BY priority, seq LIMIT ?1";
-/// As `READY`, out of a scope alone, which is small: looked up by id.
-pub(super) const READY_IN_SCOPE: &str = "WITH RECURSIVE scope(id) AS
+/// Shown in the place of a record of a try that this version cannot read.
+const UNREADABLE: &str = "not readable by this version";
+
+// The queries name their indexes: without statistics, SQLite's planner would scan the whole queue.
+pub(super) const ELIGIBLE: &str = "SELECT id FROM specs INDEXED BY specs_eligible
+     WHERE status = 'queued' AND open_deps = 0 AND not_before IS NULL AND quarantine IS NULL ORDER BY priority, seq LIMIT ?1";
+/// As `ELIGIBLE`, within a scope. A scope is small, so its specs are looked up by id.
+pub(super) const ELIGIBLE_IN_SCOPE: &str = "WITH RECURSIVE scope(id) AS
          (SELECT value FROM json_each(?1) UNION SELECT deps.needs FROM deps JOIN scope ON deps.spec = scope.id)
      SELECT specs.id FROM scope CROSS JOIN specs ON specs.id = scope.id
-      WHERE +status = 'queued' AND open_deps = 0 AND not_before IS NULL ORDER BY priority, seq LIMIT ?2";
+      WHERE +status = 'queued' AND open_deps = 0 AND not_before IS NULL AND quarantine IS NULL ORDER BY priority, seq LIMIT ?2";
 const SCOPE: &str = "WITH RECURSIVE scope(id) AS
          (SELECT value FROM json_each(?1) UNION SELECT deps.needs FROM deps JOIN scope ON deps.spec = scope.id)
      SELECT id FROM scope";
@@ -34,6 +43,8 @@ pub(super) const DUE: &str =
     "SELECT min(not_before) FROM specs INDEXED BY specs_due WHERE status = 'queued' AND not_before IS NOT NULL";
 pub(super) const STARTS: &str = "SELECT started_at FROM attempts WHERE started_at >= ? ORDER BY 1";
 pub(super) const RUNNING: &str = "SELECT id FROM specs WHERE status = 'running' ORDER BY seq";
+pub(super) const QUARANTINED: &str =
+    "SELECT id, quarantine FROM specs WHERE quarantine IS NOT NULL AND status = 'queued' ORDER BY seq";
 pub(super) const QUEUED: &str = "SELECT id FROM specs WHERE status = 'queued' ORDER BY priority, seq LIMIT ? OFFSET ?";
 pub(super) const LAST_ENDED: &str = "SELECT id FROM specs INDEXED BY specs_ended
      WHERE status IN ('completed', 'failed', 'canceled') ORDER BY finished_at DESC, seq DESC LIMIT ?";
@@ -41,23 +52,19 @@ pub(super) const ENDED_AS: &str = "SELECT id FROM specs INDEXED BY specs_ended_a
      WHERE status = ? AND status IN ('completed', 'failed', 'canceled')
      ORDER BY finished_at DESC, seq DESC LIMIT ? OFFSET ?";
 
-pub(super) fn eligible(c: &Connection, limit: u32, scope: Option<&[SpecId]>) -> Result<u32, StoreError> {
-    Ok(u32::try_from(ready(c, limit, scope)?.len()).unwrap_or(u32::MAX))
-}
-
-/// The first `limit` specs that could be claimed, in the order of the queue.
-pub(super) fn ready(c: &Connection, limit: u32, scope: Option<&[SpecId]>) -> Result<Vec<SpecId>, StoreError> {
+/// The first `limit` eligible specs, in queue order.
+pub(super) fn eligible(c: &Connection, limit: u32, scope: Option<&[SpecId]>) -> Result<Vec<SpecId>, QueueError> {
     let names: Vec<String> = match scope {
-        None => c.prepare_cached(READY)?.query_map([limit], |row| row.get(0))?.collect::<Result<_, _>>()?,
+        None => c.prepare_cached(ELIGIBLE)?.query_map([limit], |row| row.get(0))?.collect::<Result<_, _>>()?,
         Some(ids) => c
-            .prepare_cached(READY_IN_SCOPE)?
+            .prepare_cached(ELIGIBLE_IN_SCOPE)?
             .query_map(params![ids_json(ids), limit], |row| row.get(0))?
             .collect::<Result<_, _>>()?,
     };
     names.iter().map(|name| id(name)).collect()
 }
 
-pub(super) fn scope(c: &Connection, ids: &[SpecId]) -> Result<Vec<SpecId>, StoreError> {
+pub(super) fn scope(c: &Connection, ids: &[SpecId]) -> Result<Vec<SpecId>, QueueError> {
     let names: Vec<String> =
         c.prepare_cached(SCOPE)?.query_map([ids_json(ids)], |row| row.get(0))?.collect::<Result<_, _>>()?;
     names.iter().map(|name| id(name)).collect()
@@ -67,8 +74,8 @@ fn ids_json(ids: &[SpecId]) -> String {
     serde_json::Value::from(ids.iter().map(SpecId::as_str).collect::<Vec<_>>()).to_string()
 }
 
-pub(super) fn claimed(c: &Connection, spec: &SpecId) -> Result<Claimed, StoreError> {
-    let (attempt, body, config, position, intent, setbacks, started, worktree) = c
+pub(super) fn claimed(c: &Connection, spec: &SpecId, owner: &Owner) -> Result<Claimed, QueueError> {
+    let row = c
         .prepare_cached(
             "SELECT s.attempt, s.body, a.config, a.position, a.intent, s.setbacks, a.started_at IS NOT NULL,
                     s.worktree
@@ -85,43 +92,97 @@ pub(super) fn claimed(c: &Connection, spec: &SpecId) -> Result<Claimed, StoreErr
                 row.get::<_, bool>(6)?,
                 row.get::<_, Option<String>>(7)?,
             ))
-        })?;
-    let tasks = c
-        .prepare_cached("SELECT status, tries FROM tasks WHERE spec = ? ORDER BY idx")?
-        .query_map([spec.as_str()], |row| Ok((task_status(row, 0)?, row.get(1)?)))?
-        .collect::<Result<_, _>>()?;
+        })
+        .optional()
+        .map_err(|error| unreadable_column(spec, error))?;
+    let Some((attempt, body, config, position, intent, setbacks, started, worktree)) = row else {
+        return Err(unreadable(spec, "the record of its attempt is missing"));
+    };
+    let body: Spec = decode(spec, "spec", &body)?;
+    let tasks = tasks(c, spec)?;
+    if tasks.len() != body.tasks.len() {
+        return Err(unreadable(
+            spec,
+            format!("the spec has {} tasks, but there are records of {}", body.tasks.len(), tasks.len()),
+        ));
+    }
+    let position: Position = decode(spec, "position", &position)?;
+    position.check_against(&body).map_err(|error| unreadable(spec, format!("position: {error}")))?;
+    let intent = intent
+        .map(|name| Intent::from_name(&name).ok_or_else(|| unreadable(spec, format!("intent: `{name}` is not known"))));
     Ok(Claimed {
         fence: Fence { spec: spec.clone(), attempt },
-        spec: decode(spec, &body)?,
-        config: decode(spec, &config)?,
-        position: decode(spec, &position)?,
+        owner: owner.clone(),
+        spec: body,
+        config: decode(spec, "worker configuration", &config)?,
+        position,
         tasks,
-        intent: intent.and_then(|name| match name.as_str() {
-            "cancel" => Some(Intent::Cancel),
-            "stop" => Some(Intent::Stop),
-            _ => None,
-        }),
+        intent: intent.transpose()?,
         setbacks,
         started,
         worktree,
     })
 }
 
-pub(super) fn running(c: &Connection) -> Result<Vec<Claimed>, StoreError> {
-    let names: Vec<String> = c.prepare_cached(RUNNING)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    names.iter().map(|name| claimed(c, &id(name)?)).collect()
+fn tasks(c: &Connection, spec: &SpecId) -> Result<Vec<(TaskStatus, u32)>, QueueError> {
+    c.prepare_cached("SELECT status, tries FROM tasks WHERE spec = ? ORDER BY idx")?
+        .query_map([spec.as_str()], |row| Ok((task_status(row, 0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()
+        .map_err(|error| unreadable_column(spec, error))
 }
 
-pub(super) fn starts_since(c: &Connection, since: Timestamp) -> Result<Vec<Timestamp>, StoreError> {
+pub(super) fn running(c: &Connection, owner: &Owner) -> Result<RunningSpecs, QueueError> {
+    let names: Vec<String> = c.prepare_cached(RUNNING)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let mut running = RunningSpecs::default();
+    for name in names {
+        let spec = id(&name)?;
+        match claimed(c, &spec, owner) {
+            Ok(claimed) => running.claimed.push(claimed),
+            Err(QueueError::Unreadable { detail, .. }) => {
+                running.quarantined.push(quarantined_spec(c, &spec, true, detail)?);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(running)
+}
+
+/// The quarantined specs: running ones that no worker can be built from, and queued ones that a claim found unreadable.
+pub(super) fn quarantined(c: &Connection, owner: &Owner) -> Result<Vec<Quarantined>, QueueError> {
+    let mut all = running(c, owner)?.quarantined;
+    let queued: Vec<(String, String)> = c
+        .prepare_cached(QUARANTINED)?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    for (name, detail) in queued {
+        all.push(quarantined_spec(c, &id(&name)?, false, detail)?);
+    }
+    Ok(all)
+}
+
+/// Reads only numbers and names of a quarantined spec, none of the records that may be unreadable.
+fn quarantined_spec(c: &Connection, spec: &SpecId, running: bool, detail: String) -> Result<Quarantined, QueueError> {
+    let (attempt, intent) = c
+        .prepare_cached(
+            "SELECT s.attempt, a.intent FROM specs s LEFT JOIN attempts a ON a.spec = s.id AND a.number = s.attempt
+              WHERE s.id = ?",
+        )?
+        .query_row([spec.as_str()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?)))?;
+    let attempt = u32::try_from(attempt).unwrap_or(0);
+    let intent = intent.as_deref().and_then(Intent::from_name);
+    Ok(Quarantined { fence: Fence { spec: spec.clone(), attempt }, running, intent, detail })
+}
+
+pub(super) fn starts_since(c: &Connection, since: Timestamp) -> Result<Vec<Timestamp>, QueueError> {
     Ok(c.prepare_cached(STARTS)?.query_map([since.0], |row| Ok(Timestamp(row.get(0)?)))?.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn next_due(c: &Connection) -> Result<Option<Timestamp>, StoreError> {
+pub(super) fn next_due(c: &Connection) -> Result<Option<Timestamp>, QueueError> {
     let due: Option<i64> = c.prepare_cached(DUE)?.query_row([], |row| row.get(0))?;
     Ok(due.map(Timestamp))
 }
 
-pub(super) fn paused(c: &Connection) -> Result<bool, StoreError> {
+pub(super) fn is_paused(c: &Connection) -> Result<bool, QueueError> {
     let value: Option<String> = c
         .prepare_cached("SELECT value FROM settings WHERE name = 'paused'")?
         .query_row([], |row| row.get(0))
@@ -129,27 +190,27 @@ pub(super) fn paused(c: &Connection) -> Result<bool, StoreError> {
     Ok(value.as_deref() == Some("true"))
 }
 
-pub(super) fn spec(c: &Connection, spec: &SpecId) -> Result<Spec, StoreError> {
+pub(super) fn spec(c: &Connection, spec: &SpecId) -> Result<Spec, QueueError> {
     let body: Option<String> = c
         .prepare_cached("SELECT body FROM specs WHERE id = ?")?
         .query_row([spec.as_str()], |row| row.get(0))
         .optional()?;
-    decode(spec, &body.ok_or_else(|| StoreError::Unknown(spec.clone()))?)
+    decode(spec, "spec", &body.ok_or_else(|| QueueError::NotFound(spec.clone()))?)
 }
 
-pub(super) fn commands(c: &Connection, spec: &SpecId) -> Result<Vec<CommandRow>, StoreError> {
+pub(super) fn commands(c: &Connection, spec: &SpecId) -> Result<Vec<CommandRow>, QueueError> {
     let mut statement =
         c.prepare_cached("SELECT attempt, number, step FROM commands WHERE spec = ? ORDER BY attempt, number")?;
     let mut rows = statement.query([spec.as_str()])?;
     let mut commands = Vec::new();
     while let Some(row) = rows.next()? {
-        let step = decode(spec, &row.get::<_, String>(2)?)?;
-        commands.push(CommandRow { attempt: row.get(0)?, number: row.get(1)?, step });
+        let stage = read_stage(&row.get::<_, String>(2)?).ok();
+        commands.push(CommandRow { attempt: row.get(0)?, number: row.get(1)?, stage });
     }
     Ok(commands)
 }
 
-pub(super) fn counts(c: &Connection) -> Result<Counts, StoreError> {
+pub(super) fn counts(c: &Connection) -> Result<Counts, QueueError> {
     let rows: HashMap<String, u64> = c
         .prepare_cached("SELECT status, n FROM counts")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
@@ -164,9 +225,9 @@ pub(super) fn counts(c: &Connection) -> Result<Counts, StoreError> {
     })
 }
 
-pub(super) fn specs(c: &Connection, filter: &Filter) -> Result<Listing, StoreError> {
-    let names = chosen(c, filter)?;
-    let limit = if filter.limit == 0 { USUAL } else { filter.limit } as usize;
+pub(super) fn list(c: &Connection, filter: &Filter) -> Result<Listing, QueueError> {
+    let names = select(c, filter)?;
+    let limit = if filter.limit == 0 { DEFAULT_LIMIT } else { filter.limit } as usize;
     let (shown, more) = if filter.ids.is_empty() && (filter.all || filter.status.is_some()) {
         (&names[..names.len().min(limit)], names.len() > limit)
     } else {
@@ -178,19 +239,19 @@ pub(super) fn specs(c: &Connection, filter: &Filter) -> Result<Listing, StoreErr
     Ok(Listing { specs, more })
 }
 
-/// The ids that a filter selects; one more than the limit where there are more.
-fn chosen(c: &Connection, filter: &Filter) -> Result<Vec<String>, StoreError> {
+/// The ids that a filter selects; one more than the limit if there are more.
+fn select(c: &Connection, filter: &Filter) -> Result<Vec<String>, QueueError> {
     if !filter.ids.is_empty() {
         for spec in &filter.ids {
             if !c.prepare_cached("SELECT 1 FROM specs WHERE id = ?")?.exists([spec.as_str()])? {
-                return Err(StoreError::Unknown(spec.clone()));
+                return Err(QueueError::NotFound(spec.clone()));
             }
         }
         return Ok(filter.ids.iter().map(|spec| spec.as_str().to_owned()).collect());
     }
-    let limit = if filter.limit == 0 { USUAL } else { filter.limit };
+    let limit = if filter.limit == 0 { DEFAULT_LIMIT } else { filter.limit };
     let page = (i64::from(limit) + 1, i64::from(filter.offset));
-    let list = |sql: &str, values: Vec<rusqlite::types::Value>| -> Result<Vec<String>, StoreError> {
+    let list = |sql: &str, values: Vec<rusqlite::types::Value>| -> Result<Vec<String>, QueueError> {
         Ok(c.prepare_cached(sql)?.query_map(params_from_iter(values), |row| row.get(0))?.collect::<Result<_, _>>()?)
     };
     match filter.status {
@@ -203,35 +264,44 @@ fn chosen(c: &Connection, filter: &Filter) -> Result<Vec<String>, StoreError> {
         None => {
             let mut names = list(RUNNING, vec![])?;
             names.extend(list(QUEUED, vec![i64::from(limit).into(), 0.into()])?);
-            names.extend(list(LAST_ENDED, vec![i64::from(USUAL_ENDED).into()])?);
+            names.extend(list(LAST_ENDED, vec![i64::from(DEFAULT_ENDED).into()])?);
             Ok(names)
         }
     }
 }
 
-fn view(c: &Connection, spec: &SpecId, history: bool) -> Result<SpecView, StoreError> {
-    let mut view = c
+fn view(c: &Connection, spec: &SpecId, history: bool) -> Result<SpecView, QueueError> {
+    let (mut view, waits) = c
         .prepare_cached(
-            "SELECT s.title, s.status, s.reason, s.priority, s.attempt, a.generation, s.has_branch, s.repo, s.origin,
+            "SELECT s.title, s.status, s.cause, s.priority, s.attempt, a.generation, s.has_branch, s.repo, s.origin,
                     s.worktree, s.delivery, s.queued_at, s.started_at, s.finished_at, s.turns, s.input_tokens,
-                    s.output_tokens, s.cost_usd, s.open_deps, a.intent
+                    s.output_tokens, s.cost_usd, s.open_deps, a.intent, s.quarantine
                FROM specs s LEFT JOIN attempts a ON a.spec = s.id AND a.number = s.attempt WHERE s.id = ?",
         )?
         .query_row([spec.as_str()], |row| {
-            let status = spec_status(row, 1)?;
+            let name: String = row.get(1)?;
+            let known = SpecStatus::from_name(&name);
+            // With an unknown status, a command of the spec may be running, so it is shown as running; `boi cancel`
+            // treats it likewise.
+            let status = known.unwrap_or(SpecStatus::Running);
+            let quarantine = match known {
+                Some(_) => row.get(20)?,
+                None => Some(format!("status: `{name}` is not known")),
+            };
             let waits = status == SpecStatus::Queued && row.get::<_, i64>(18)? > 0;
             let ending = status == SpecStatus::Running && row.get::<_, Option<String>>(19)?.is_some();
-            let reason = match row.get::<_, Option<String>>(2)? {
-                Some(reason) => Some(reason),
-                None if waits => Some(String::new()),
-                None if ending => Some("its worker is being ended".to_owned()),
-                None => None,
+            let cause = match (quarantine, row.get::<_, Option<String>>(2)?) {
+                (Some(detail), _) => Some(Cause::Quarantined { detail }),
+                (None, Some(text)) => Some(serde_json::from_str(&text).unwrap_or(Cause::Recorded { words: text })),
+                (None, None) => ending.then_some(Cause::Ending),
             };
-            Ok(SpecView {
+            let waits = waits && cause.is_none();
+            let view = SpecView {
                 id: spec.clone(),
                 title: row.get(0)?,
                 status,
-                reason,
+                reason: None,
+                cause,
                 priority: row.get(3)?,
                 attempt: row.get(4)?,
                 config_generation: row.get(5)?,
@@ -239,17 +309,18 @@ fn view(c: &Connection, spec: &SpecId, history: bool) -> Result<SpecView, StoreE
                 repo: row.get(7)?,
                 base_commit: row.get(8)?,
                 worktree: row.get(9)?,
-                delivery: row.get::<_, Option<String>>(10)?.and_then(|name| delivery(&name)),
+                delivery: row.get::<_, Option<String>>(10)?.and_then(|name| Delivery::from_name(&name)),
                 queued_at: Timestamp(row.get(11)?),
                 started_at: row.get::<_, Option<i64>>(12)?.map(Timestamp),
                 finished_at: row.get::<_, Option<i64>>(13)?.map(Timestamp),
                 tasks: Vec::new(),
                 usage: usage(row, 14)?,
                 kept: Vec::new(),
-            })
+            };
+            Ok((view, waits))
         })?;
-    if view.reason.as_deref() == Some("") {
-        view.reason = Some(waits_for(c, spec)?);
+    if waits {
+        view.cause = Some(Cause::WaitsFor { specs: awaited(c, spec)? });
     }
     view.tasks = c
         .prepare_cached("SELECT id, title, status, tries, commit_id FROM tasks WHERE spec = ? ORDER BY idx")?
@@ -257,7 +328,8 @@ fn view(c: &Connection, spec: &SpecId, history: bool) -> Result<SpecView, StoreE
             Ok(TaskView {
                 id: row.get(0)?,
                 title: row.get(1)?,
-                status: task_status(row, 2)?,
+                // An unknown status, such as one of a newer version, is shown as pending.
+                status: TaskStatus::from_name(&row.get::<_, String>(2)?).unwrap_or(TaskStatus::Pending),
                 tries: row.get(3)?,
                 commit: row.get(4)?,
                 history: Vec::new(),
@@ -274,16 +346,20 @@ fn view(c: &Connection, spec: &SpecId, history: bool) -> Result<SpecView, StoreE
     Ok(view)
 }
 
-fn tries(c: &Connection, spec: &SpecId, tasks: &mut [TaskView]) -> Result<(), StoreError> {
+fn tries(c: &Connection, spec: &SpecId, tasks: &mut [TaskView]) -> Result<(), QueueError> {
     let mut statement = c.prepare_cached(
         "SELECT idx, number, attempt, started_at, ended_at, outcome, rejected, session_id, turns, input_tokens,
                 output_tokens, cost_usd FROM tries WHERE spec = ? ORDER BY idx, number",
     )?;
     let mut rows = statement.query([spec.as_str()])?;
     while let Some(row) = rows.next()? {
-        let outcome: Option<TryOutcome> =
-            row.get::<_, Option<String>>(5)?.map(|text| decode(spec, &text)).transpose()?;
-        let rejected: Option<Failure> = row.get::<_, Option<String>>(6)?.map(|text| decode(spec, &text)).transpose()?;
+        let outcome = row.get::<_, Option<String>>(5)?.map(|text| {
+            serde_json::from_str::<TryOutcome>(&text)
+                .map_or_else(|_| UNREADABLE.to_owned(), |outcome| outcome.describe())
+        });
+        let rejected = row.get::<_, Option<String>>(6)?.map(|text| {
+            serde_json::from_str::<Failure>(&text).map_or_else(|_| UNREADABLE.to_owned(), |failure| failure.sentence())
+        });
         let index: usize = row.get(0)?;
         if let Some(task) = tasks.get_mut(index) {
             task.history.push(TryView {
@@ -291,10 +367,7 @@ fn tries(c: &Connection, spec: &SpecId, tasks: &mut [TaskView]) -> Result<(), St
                 attempt: row.get(2)?,
                 started_at: Timestamp(row.get(3)?),
                 finished_at: row.get::<_, Option<i64>>(4)?.map(Timestamp),
-                outcome: match (rejected, outcome) {
-                    (Some(failure), _) => Some(step::sentence(&failure)),
-                    (None, outcome) => outcome.map(|outcome| outcome.describe()),
-                },
+                outcome: rejected.or(outcome),
                 session_id: row.get(7)?,
                 usage: usage(row, 8)?,
             });
@@ -303,17 +376,17 @@ fn tries(c: &Connection, spec: &SpecId, tasks: &mut [TaskView]) -> Result<(), St
     Ok(())
 }
 
-fn waits_for(c: &Connection, spec: &SpecId) -> Result<String, StoreError> {
-    let open: Vec<String> = c
+/// The first few of the specs that a spec still waits for.
+fn awaited(c: &Connection, spec: &SpecId) -> Result<Vec<Awaited>, QueueError> {
+    let open: Vec<(String, bool)> = c
         .prepare_cached(
-            "SELECT d.needs || CASE WHEN s.status = 'completed' THEN ' to be merged' ELSE '' END
-               FROM deps d JOIN specs s ON s.id = d.needs WHERE d.spec = ?
+            "SELECT d.needs, s.status = 'completed' FROM deps d JOIN specs s ON s.id = d.needs WHERE d.spec = ?
                 AND NOT (s.status = 'completed' AND (NOT s.merges OR coalesce(s.delivery, '') = 'merged'))
-              ORDER BY s.seq LIMIT 8",
+              ORDER BY s.seq LIMIT ?",
         )?
-        .query_map([spec.as_str()], |row| row.get(0))?
+        .query_map(params![spec.as_str(), AWAITED_SHOWN], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
-    Ok(format!("waits for {}", open.join(", ")))
+    open.into_iter().map(|(name, merge)| Ok(Awaited { id: id(&name)?, merge })).collect()
 }
 
 fn usage(row: &Row<'_>, first: usize) -> rusqlite::Result<Usage> {
@@ -325,44 +398,37 @@ fn usage(row: &Row<'_>, first: usize) -> rusqlite::Result<Usage> {
     })
 }
 
-fn delivery(name: &str) -> Option<Delivery> {
-    match name {
-        "branch" => Some(Delivery::Branch),
-        "merged" => Some(Delivery::Merged),
-        "unmerged" => Some(Delivery::Unmerged),
-        _ => None,
-    }
+pub(super) fn status(spec: &SpecId, name: &str) -> Result<SpecStatus, QueueError> {
+    SpecStatus::from_name(name).ok_or_else(|| unreadable(spec, format!("status: `{name}` is not known")))
 }
 
-pub(super) fn intent_name(intent: Intent) -> &'static str {
-    match intent {
-        Intent::Cancel => "cancel",
-        Intent::Stop => "stop",
-    }
-}
-
-pub(super) fn status(name: &str) -> Result<SpecStatus, StoreError> {
-    SpecStatus::from_name(name).ok_or_else(|| StoreError::Sql(wrong(0, name)))
-}
-
-pub(super) fn id(name: &str) -> Result<SpecId, StoreError> {
-    name.parse().map_err(|_| StoreError::Sql(wrong(0, name)))
-}
-
-fn spec_status(row: &Row<'_>, column: usize) -> rusqlite::Result<SpecStatus> {
-    let name: String = row.get(column)?;
-    SpecStatus::from_name(&name).ok_or_else(|| wrong(column, &name))
+/// Parses a stored id. Only boi writes ids, so a malformed one is a fault of the database as a whole.
+pub(super) fn id(name: &str) -> Result<SpecId, QueueError> {
+    name.parse().map_err(QueueError::internal)
 }
 
 fn task_status(row: &Row<'_>, column: usize) -> rusqlite::Result<TaskStatus> {
     let name: String = row.get(column)?;
-    TaskStatus::from_name(&name).ok_or_else(|| wrong(column, &name))
+    TaskStatus::from_name(&name).ok_or_else(|| {
+        let why = format!("the task status `{name}` is not known");
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, why.into())
+    })
 }
 
-fn wrong(column: usize, text: &str) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, format!("`{text}` is none of the known").into())
+/// Maps an error about the content of a spec's column to `Unreadable`; any other error is one of the database.
+pub(super) fn unreadable_column(spec: &SpecId, error: rusqlite::Error) -> QueueError {
+    match error {
+        rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..)
+        | rusqlite::Error::InvalidColumnType(..) => unreadable(spec, error.to_string()),
+        error => error.into(),
+    }
 }
 
-fn decode<T: DeserializeOwned>(spec: &SpecId, text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|source| StoreError::Damaged { what: spec.to_string(), source })
+fn unreadable(spec: &SpecId, detail: impl Into<String>) -> QueueError {
+    QueueError::Unreadable { spec: spec.clone(), detail: detail.into() }
+}
+
+fn decode<T: DeserializeOwned>(spec: &SpecId, what: &str, text: &str) -> Result<T, QueueError> {
+    serde_json::from_str(text).map_err(|error| unreadable(spec, format!("{what}: {error}")))
 }

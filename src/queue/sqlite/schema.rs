@@ -1,18 +1,18 @@
-//! The tables, and how an older database becomes a current one.
+//! The tables, and the upgrade of older databases.
 //!
-//! `specs.open_deps` counts what a spec still waits for; the claim's index holds only specs that could run now, so that
-//! neither a long queue nor a long history slows a claim. `counts` is kept by triggers for the same reason.
+//! `specs.open_deps` counts the specs that a spec still waits for. The index for claims has only eligible specs, so
+//! that neither a long queue nor a long history slows a claim. Triggers keep `counts` for the same reason.
 
 use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 use tracing::info;
 
-use super::file;
-use crate::queue::StoreError;
+use super::backup;
+use super::error::OpenError;
 
 /// The schema that this program writes.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 const TABLES: &str = "
 CREATE TABLE specs (
@@ -135,7 +135,7 @@ CREATE TRIGGER specs_recounted AFTER UPDATE OF status ON specs WHEN OLD.status <
 END;
 ";
 
-/// What version 2 has and version 1 has not.
+/// From version 1 to 2: indexes of ended specs by status, and of starts.
 const SECOND: &str = "
 CREATE INDEX specs_ended_as ON specs (status, finished_at DESC, seq DESC)
     WHERE status IN ('completed', 'failed', 'canceled');
@@ -143,55 +143,78 @@ CREATE INDEX attempts_started ON attempts (started_at) WHERE started_at IS NOT N
 DROP INDEX IF EXISTS attempts_claimed;
 ";
 
-/// Gives a new database all of the current schema.
+/// From version 2 to 3: causes as data instead of reasons in words, and quarantine.
+const THIRD: &str = "
+ALTER TABLE specs RENAME COLUMN reason TO cause;
+UPDATE specs SET cause = json_object('kind', 'recorded', 'words', cause) WHERE cause IS NOT NULL;
+ALTER TABLE specs ADD COLUMN quarantine TEXT;
+DROP INDEX specs_ready;
+CREATE INDEX specs_eligible ON specs (priority, seq)
+    WHERE status = 'queued' AND open_deps = 0 AND not_before IS NULL AND quarantine IS NULL;
+CREATE INDEX specs_quarantined ON specs (seq) WHERE quarantine IS NOT NULL;
+";
+
+/// The steps from each version to the next, the first from an empty database.
+const STEPS: [&str; VERSION as usize] = [TABLES, SECOND, THIRD];
+
+/// Creates the current schema in a new database.
 pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+    upgrade(connection, 0)
+}
+
+/// Upgrades a database to the current schema, after a backup of it is written beside it.
+pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let from = version(connection, path)?;
+    match usize::try_from(from) {
+        Ok(0) => Err(backup::damaged(path, "it has none of the tables")),
+        Ok(done) if done < STEPS.len() => {
+            let backup = backup::back_up(connection, path, from)?;
+            info!(backup = %backup.display(), from, to = VERSION, "upgrading the queue's schema; the backup keeps it as it was");
+            upgrade(connection, done).map_err(|error| {
+                // The upgrade changed nothing. Without this, each further try would leave one more backup.
+                drop(std::fs::remove_file(&backup));
+                backup::open_error(path, error)
+            })
+        }
+        Ok(done) if done == STEPS.len() => Ok(()),
+        _ => Err(OpenError::TooNew { path: path.to_owned(), found: from, known: VERSION }),
+    }
+}
+
+/// Carries out the steps after the first `done`, in one transaction.
+fn upgrade(connection: &mut Connection, done: usize) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction.execute_batch(TABLES)?;
-    transaction.execute_batch(SECOND)?;
+    for step in &STEPS[done..] {
+        transaction.execute_batch(step)?;
+    }
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()
 }
 
-/// Brings a database to the current schema; as it was it is kept in a file beside it.
-pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    match version(connection)? {
+/// Refuses a database of another schema version.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    match version(connection, path)? {
         VERSION => Ok(()),
-        0 => Err(file::broken(path, "it has none of the tables")),
-        from @ 1 => {
-            let backup = file::back_up(connection, path, from)?;
-            info!(backup = %backup.display(), "the queue goes from schema version {from} to {VERSION}; as it was it is kept");
-            Ok(second(connection)?)
-        }
-        found => Err(StoreError::TooNew { path: path.to_owned(), found, known: VERSION }),
+        0 => Err(backup::damaged(path, "it has none of the tables")),
+        found if found < VERSION => Err(OpenError::TooOld { path: path.to_owned(), found, known: VERSION }),
+        found => Err(OpenError::TooNew { path: path.to_owned(), found, known: VERSION }),
     }
 }
 
-/// From the first version to the second.
-fn second(connection: &mut Connection) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction.execute_batch(SECOND)?;
-    transaction.pragma_update(None, "user_version", 2)?;
-    transaction.commit()
-}
-
-/// Refuses a database that this program cannot read.
-pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    match version(connection)? {
-        VERSION => Ok(()),
-        0 => Err(file::broken(path, "it has none of the tables")),
-        found if found < VERSION => Err(StoreError::TooOld { path: path.to_owned(), found, known: VERSION }),
-        found => Err(StoreError::TooNew { path: path.to_owned(), found, known: VERSION }),
-    }
-}
-
-fn version(connection: &Connection) -> Result<i64, StoreError> {
-    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+fn version(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
+    connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(|error| backup::open_error(path, error))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{end, read, write};
+    use std::time::Duration;
+
+    use super::super::{Access, SqliteQueue, end, file, read, write};
     use super::*;
+    use crate::domain::cause::Cause;
+    use crate::queue::Queue;
 
     fn plan(connection: &Connection, sql: &str) -> String {
         let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
@@ -208,21 +231,22 @@ mod tests {
     }
 
     #[test]
-    fn nothing_walks_the_whole_queue_or_its_history() {
+    fn no_query_scans_the_whole_queue_or_its_history() {
         let mut connection = Connection::open_in_memory().unwrap();
         create(&mut connection).unwrap();
         for (sql, index) in [
-            (read::READY, "specs_ready"),
-            (read::READY_IN_SCOPE, "specs_1"),
+            (read::ELIGIBLE, "specs_eligible"),
+            (read::ELIGIBLE_IN_SCOPE, "specs_1"),
             (read::DUE, "specs_due"),
             (read::STARTS, "attempts_started"),
             (read::RUNNING, "specs_running"),
             (read::QUEUED, "specs_queued"),
+            (read::QUARANTINED, "specs_quarantined"),
             (read::LAST_ENDED, "specs_ended"),
             (read::ENDED_AS, "specs_ended_as"),
             (write::PROMOTE, "specs_due"),
-            (end::RELEASE_DEPENDANTS, "specs_1"),
-            (end::FAIL_DEPENDANTS, "specs_1"),
+            (end::RELEASE_DEPENDENTS, "specs_1"),
+            (end::FAIL_DEPENDENTS, "specs_1"),
         ] {
             let plan = plan(&connection, sql);
             assert!(
@@ -231,23 +255,63 @@ mod tests {
             );
             assert!(!plan.contains("SCAN specs\n") && !plan.contains("SCAN attempts\n"), "{sql}\n{plan}");
             let sorts = plan.contains("TEMP B-TREE FOR ORDER BY");
-            assert!(!sorts || sql == read::READY_IN_SCOPE, "sorts what an index has in order: {sql}\n{plan}");
+            assert!(!sorts || sql == read::ELIGIBLE_IN_SCOPE, "sorts what an index has in order: {sql}\n{plan}");
         }
     }
 
     #[test]
-    fn a_database_of_the_first_version_is_kept_and_gets_what_it_lacks() {
+    fn an_older_database_is_upgraded_and_a_backup_keeps_it_as_it_was() {
+        for from in 1..VERSION {
+            let dir = tempfile::TempDir::new().unwrap();
+            let path = dir.path().join("boi.db");
+            let mut connection = Connection::open(&path).unwrap();
+            for step in &STEPS[..usize::try_from(from).unwrap()] {
+                connection.execute_batch(step).unwrap();
+            }
+            let row = "INSERT INTO specs (id, title, body, merges, priority, status, reason, open_deps, queued_at)
+                       VALUES ('S0001', 't', '{}', 0, 1, 'failed', 'it \"failed\"', 0, 1)";
+            connection.execute_batch(row).unwrap();
+            connection.pragma_update(None, "user_version", from).unwrap();
+            let too_old = check(&connection, &path);
+            assert!(matches!(too_old, Err(OpenError::TooOld { found, known: VERSION, .. }) if found == from));
+            migrate(&mut connection, &path).unwrap();
+            check(&connection, &path).unwrap();
+            migrate(&mut connection, &path).unwrap();
+            let cause: String = connection.query_row("SELECT cause FROM specs", [], |row| row.get(0)).unwrap();
+            let words = "it \"failed\"".to_owned();
+            assert_eq!(serde_json::from_str::<Cause>(&cause).unwrap(), Cause::Recorded { words });
+            let backup = Connection::open(dir.path().join(format!("boi.db.v{from}.bak"))).unwrap();
+            assert!(matches!(check(&backup, &path), Err(OpenError::TooOld { found, .. }) if found == from));
+        }
+    }
+
+    #[test]
+    fn a_reader_upgrades_an_older_database_unless_an_earlier_version_is_using_it() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("boi.db");
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch(&[TABLES, SECOND].concat()).unwrap();
+        connection.pragma_update(None, "user_version", 2).unwrap();
+        drop(connection);
+        let in_use = file::lock(&path, Duration::ZERO).unwrap();
+        let refused = SqliteQueue::open(&path, Access::Read).map(drop).unwrap_err();
+        assert!(matches!(refused, OpenError::TooOld { found: 2, known: VERSION, .. }), "{refused}");
+        drop(in_use);
+        // A process that another test forks inherits the lock until it executes its program.
+        drop(file::lock(&path, Duration::from_secs(10)).unwrap());
+        assert!(!SqliteQueue::open(&path, Access::Read).unwrap().is_paused().unwrap());
+    }
+
+    #[test]
+    fn a_database_without_tables_or_of_a_later_version_is_refused() {
         let dir = tempfile::TempDir::new().unwrap();
         let path = dir.path().join("boi.db");
         let mut connection = Connection::open(&path).unwrap();
-        connection.execute_batch(TABLES).unwrap();
-        connection.execute_batch("CREATE INDEX attempts_claimed ON attempts (claimed_at)").unwrap();
-        connection.pragma_update(None, "user_version", 1).unwrap();
-        assert!(matches!(check(&connection, &path), Err(StoreError::TooOld { found: 1, .. })));
-        migrate(&mut connection, &path).unwrap();
-        check(&connection, &path).unwrap();
-        assert!(plan(&connection, read::ENDED_AS).contains("specs_ended_as"));
-        let backup = Connection::open(dir.path().join("boi.db.v1.bak")).unwrap();
-        assert!(matches!(check(&backup, &path), Err(StoreError::TooOld { found: 1, .. })));
+        assert!(matches!(migrate(&mut connection, &path), Err(OpenError::Damaged { .. })));
+        assert!(matches!(check(&connection, &path), Err(OpenError::Damaged { .. })));
+        for later in [VERSION + 1, -1] {
+            connection.pragma_update(None, "user_version", later).unwrap();
+            assert!(matches!(migrate(&mut connection, &path), Err(OpenError::TooNew { found, .. }) if found == later));
+        }
     }
 }

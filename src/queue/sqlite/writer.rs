@@ -1,40 +1,67 @@
 //! The one thread that writes, with group commit.
 //!
-//! Verbs that arrive while a commit is under way share the next one: each runs in a savepoint of its own, so that one
-//! that fails takes none of the others with it, and all are answered after the one commit. A verb never runs outside a
-//! transaction: there it would be durable by itself, whatever its caller is told. Nothing is committed to a file that is
-//! not at its path any more.
+//! Verbs that arrive during a commit share the next one. Each runs in a savepoint of its own, so that a failing or
+//! panicking verb undoes none of the others, and all are answered after the one commit. A verb never runs outside a
+//! transaction, where its change would be durable even if its caller got an error. Nothing is committed to a file that
+//! is no longer at its path.
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use super::file::Anchor;
-use crate::queue::StoreError;
+use crate::queue::QueueError;
 use crate::system::failpoint;
 
 /// The most verbs that share a commit.
 const GROUP: usize = 64;
 
-/// The writer; its thread ends with it.
+/// The writer. Dropping it ends its thread.
 pub(super) struct Writer {
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
     _lock: File,
 }
 
-/// A verb on its way to the writer. With a connection it runs, inside a savepoint; without one it is refused, for that
-/// reason, and answers at once.
-type Job = Box<dyn FnOnce(Result<&Connection, &str>) -> Answer + Send>;
-/// Whether to keep what the verb did, and what answers its caller once the commit's fate is known.
-type Answer = (bool, Tell);
-/// `Ok`: committed. `Err`: the commit failed, for this reason.
-type Tell = Box<dyn FnOnce(Result<(), &str>) + Send>;
+/// A verb on its way to the writer.
+type Job = Box<dyn FnOnce(Attempt<'_>) -> Done + Send>;
+/// What a job gets: a connection on which it runs its verb, inside a savepoint; or the failure that keeps it from
+/// running.
+type Attempt<'a> = Result<&'a Connection, Failure>;
+
+type AnswerCaller = Box<dyn FnOnce(Result<(), Failure>) + Send>;
+
+/// A verb that was carried out.
+struct Done {
+    /// Whether its changes are kept.
+    keep: bool,
+    /// Answers its caller, once the commit has succeeded or failed.
+    answer: AnswerCaller,
+}
+
+/// Why no change of a group is durable.
+#[derive(Debug, Clone)]
+struct Failure {
+    why: String,
+    /// Whether it is unknown if the changes were made.
+    unknown: bool,
+}
+
+impl Failure {
+    fn nothing_changed(why: impl ToString) -> Failure {
+        Failure { why: why.to_string(), unknown: false }
+    }
+
+    fn error(self) -> QueueError {
+        if self.unknown { QueueError::Unknown(self.why.into()) } else { QueueError::Unavailable(self.why.into()) }
+    }
+}
 
 impl Writer {
-    /// A writer over `connection`, which holds the writer's lock for as long as it lives.
+    /// Starts the writer's thread over `connection`. The writer holds the lock for as long as it lives.
     pub(super) fn spawn(connection: Connection, lock: File, anchor: Arc<Anchor>) -> Writer {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let thread = std::thread::Builder::new()
@@ -42,38 +69,42 @@ impl Writer {
             .spawn(move || {
                 while let Ok(first) = inbox.recv() {
                     let batch = std::iter::once(first).chain(inbox.try_iter().take(GROUP - 1)).collect();
-                    commit(&connection, batch, anchor.check().err().map(|error| error.to_string()));
+                    commit(&connection, batch, anchor.check().err().map(Failure::nothing_changed));
                 }
             })
             .ok();
         Writer { jobs: thread.is_some().then_some(jobs), thread, _lock: lock }
     }
 
-    /// Carries out a verb; it is on disk, or undone, when this returns.
+    /// Runs a verb. When this returns, its change is on the disk or undone, unless the error is
+    /// [`QueueError::Unknown`].
     pub(super) fn carry_out<T: Send + 'static>(
         &self,
-        verb: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let jobs = self.jobs.as_ref().ok_or(StoreError::Closed)?;
+        verb: impl FnOnce(&Connection) -> Result<T, QueueError> + Send + 'static,
+    ) -> Result<T, QueueError> {
+        let no_thread = || QueueError::unavailable("its writer's thread could not be started");
+        let jobs = self.jobs.as_ref().ok_or_else(no_thread)?;
         let (reply, answer) = mpsc::sync_channel(1);
-        let job: Job = Box::new(move |connection| {
-            let result = match connection {
-                Ok(connection) => verb(connection),
-                Err(why) => Err(StoreError::Sql(failure(why))),
+        let job: Job = Box::new(move |attempt| {
+            let result = match attempt {
+                Ok(connection) => catch_unwind(AssertUnwindSafe(|| verb(connection)))
+                    .unwrap_or_else(|_| Err(QueueError::internal("a verb panicked"))),
+                Err(failure) => Err(failure.error()),
             };
             let keep = result.is_ok();
-            let tell = move |committed: Result<(), &str>| {
+            let answer = move |committed: Result<(), Failure>| {
                 let result = match committed {
-                    Err(why) if result.is_ok() => Err(StoreError::Sql(failure(why))),
+                    Err(failure) if result.is_ok() => Err(failure.error()),
                     _ => result,
                 };
-                // The caller may be gone: it was dropped with its runtime.
+                // A caller that was dropped with its runtime needs no answer.
                 drop(reply.send(result));
             };
-            (keep, Box::new(tell))
+            Done { keep, answer: Box::new(answer) }
         });
-        jobs.send(job).map_err(|_| StoreError::Closed)?;
-        answer.recv().map_err(|_| StoreError::Closed)?
+        let gone = || QueueError::Unknown("its writer's thread ended".into());
+        jobs.send(job).map_err(|_| gone())?;
+        answer.recv().map_err(|_| gone())?
     }
 }
 
@@ -81,89 +112,115 @@ impl Drop for Writer {
     fn drop(&mut self) {
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
-            // A writer that panicked has answered nobody; there is nothing left to say here.
+            // A thread that panicked has answered its callers by dropping their channels.
             drop(thread.join());
         }
     }
 }
 
-/// `void`: why nothing of this batch can be committed.
-fn commit(connection: &Connection, batch: Vec<Job>, mut void: Option<String>) {
+/// Runs a group of verbs in one transaction. `void`: why none of them can be committed.
+fn commit(connection: &Connection, batch: Vec<Job>, mut void: Option<Failure>) {
     if void.is_none() {
-        void = connection.execute_batch("BEGIN IMMEDIATE").err().map(|error| error.to_string());
+        void = connection.execute_batch("BEGIN IMMEDIATE").err().map(Failure::nothing_changed);
     }
     let mut answers = Vec::with_capacity(batch.len());
     for job in batch {
-        if let Some(why) = &void {
-            refuse(job, why);
+        if let Some(failure) = &void {
+            refuse(job, failure);
             continue;
         }
         match in_savepoint(connection, job) {
-            Ok(tell) => answers.push(tell),
-            Err(why) => void = Some(why),
+            Ok(answer) => answers.push(answer),
+            Err(failure) => void = Some(failure),
         }
-        // SQLite undoes a whole transaction by itself when the disk is full or broken.
+        // SQLite itself rolls a whole transaction back when the disk is full or fails.
         if void.is_none() && connection.is_autocommit() {
-            void = Some("another change that was to be committed with it failed and undid both".to_owned());
+            let why = "another change in the same commit failed, and both were undone";
+            void = Some(Failure::nothing_changed(why));
         }
     }
     failpoint::hold("store.commit");
     let committed = match void {
-        Some(why) => Err(why),
-        None => connection.execute_batch("COMMIT").map_err(|error| error.to_string()),
+        Some(failure) => Err(failure),
+        None => connection.execute_batch("COMMIT").map_err(|error| {
+            // The pages may have reached the disk although their sync failed.
+            let unknown = error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure);
+            Failure { why: error.to_string(), unknown }
+        }),
     };
     if committed.is_err() && !connection.is_autocommit() {
-        // The transaction is void either way; a failed rollback is repeated by SQLite when the file is next opened.
+        // If this fails too, SQLite rolls back when the file is next opened.
         drop(connection.execute_batch("ROLLBACK"));
     }
-    for tell in answers {
-        tell(committed.as_ref().copied().map_err(String::as_str));
+    for answer in answers {
+        answer(committed.clone());
     }
 }
 
-/// Runs a verb. `Err`: what it did can be neither kept nor undone by itself, and its caller knows that it failed.
-fn in_savepoint(connection: &Connection, job: Job) -> Result<Tell, String> {
+/// Runs a verb in a savepoint. `Err`: its changes can be neither kept nor undone alone, and its caller was answered.
+fn in_savepoint(connection: &Connection, job: Job) -> Result<AnswerCaller, Failure> {
     if let Err(error) = connection.execute_batch("SAVEPOINT verb") {
-        let why = error.to_string();
-        refuse(job, &why);
-        return Err(why);
+        let failure = Failure::nothing_changed(error);
+        refuse(job, &failure);
+        return Err(failure);
     }
-    let (keep, tell) = job(Ok(connection));
+    let Done { keep, answer } = job(Ok(connection));
     let ending = if keep { "RELEASE verb" } else { "ROLLBACK TO verb; RELEASE verb" };
     match connection.execute_batch(ending) {
-        Ok(()) => Ok(tell),
+        Ok(()) => Ok(answer),
         Err(error) => {
-            let why = error.to_string();
-            tell(Err(&why));
-            Err(why)
+            let failure = Failure::nothing_changed(error);
+            answer(Err(failure.clone()));
+            Err(failure)
         }
     }
 }
 
-fn refuse(job: Job, why: &str) {
-    let (_, tell) = job(Err(why));
-    tell(Err(why));
-}
-
-fn failure(why: &str) -> rusqlite::Error {
-    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR), Some(why.to_owned()))
+fn refuse(job: Job, failure: &Failure) {
+    let Done { answer, .. } = job(Err(failure.clone()));
+    answer(Err(failure.clone()));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn writer() -> (tempfile::TempDir, Writer) {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("t.db");
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch("CREATE TABLE t (n INTEGER)").unwrap();
+        let anchor = Arc::new(Anchor::at(&path).unwrap());
+        (dir, Writer::spawn(connection, tempfile::tempfile().unwrap(), anchor))
+    }
+
+    fn count(writer: &Writer) -> i64 {
+        writer.carry_out(|c| Ok(c.query_row("SELECT count(*) FROM t", [], |row| row.get(0))?)).unwrap()
+    }
+
     #[test]
-    fn a_transaction_that_is_undone_midway_takes_all_of_its_verbs_with_it() {
+    fn a_panicking_verb_is_undone_and_the_next_one_works() {
+        let (_dir, writer) = writer();
+        let panicked: Result<(), _> = writer.carry_out(|c| {
+            c.execute_batch("INSERT INTO t VALUES (1)")?;
+            panic!("planted")
+        });
+        assert!(matches!(panicked, Err(QueueError::Internal(_))), "{panicked:?}");
+        writer.carry_out(|c| Ok(c.execute_batch("INSERT INTO t VALUES (2)")?)).unwrap();
+        assert_eq!(count(&writer), 1);
+    }
+
+    #[test]
+    fn all_verbs_of_a_transaction_fail_when_it_is_rolled_back_midway() {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch("CREATE TABLE t (n INTEGER)").unwrap();
         let (answer, answers) = mpsc::channel();
         let job = |sql: &'static str| -> Job {
             let answer = answer.clone();
-            Box::new(move |connection| {
-                let done = connection.is_ok_and(|connection| connection.execute_batch(sql).is_ok());
-                let tell = move |committed: Result<(), &str>| answer.send((sql, committed.is_ok())).unwrap();
-                (done, Box::new(tell))
+            Box::new(move |attempt| {
+                let keep = attempt.is_ok_and(|connection| connection.execute_batch(sql).is_ok());
+                let tell = move |committed: Result<(), Failure>| answer.send((sql, committed.is_ok())).unwrap();
+                Done { keep, answer: Box::new(tell) }
             })
         };
         commit(

@@ -1,11 +1,11 @@
-//! Specs: the whole file and the fields beside the tasks.
+//! Specs: the whole file, and the fields above the tasks.
 
 mod tasks;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::spec::Action;
+use crate::domain::spec::{Action, Base, Deliver};
 
 const FULL: &str = r#"
 title    = "Add rate limiting to the API"
@@ -42,27 +42,27 @@ fn draft(text: &str) -> Draft {
 }
 
 fn refused(text: &str) -> String {
-    parse("spec.toml", text.as_bytes()).expect_err("taken").to_string()
+    parse("spec.toml", text.as_bytes()).expect_err("accepted").to_string()
 }
 
 fn messages(text: &str) -> Vec<String> {
-    parse("spec.toml", text.as_bytes()).expect_err("taken").iter().map(|problem| problem.message.clone()).collect()
+    parse("spec.toml", text.as_bytes()).expect_err("accepted").iter().map(|problem| problem.message.clone()).collect()
 }
 
-/// A spec with these lines of its own and these tasks.
+/// A spec with the lines `top` and these tasks.
 fn spec(top: &str, tasks: &[&str]) -> String {
     let tasks: String = tasks.iter().map(|task| format!("[[tasks]]\n{task}\n")).collect();
     format!("title = \"T\"\n{top}\n{tasks}")
 }
 
 fn ids(draft: &Draft) -> Vec<&str> {
-    draft.tasks().iter().map(|task| task.id.as_str()).collect()
+    draft.tasks.iter().map(|task| task.id.as_str()).collect()
 }
 
 #[test]
 fn a_full_spec_is_read_and_ordered() {
     let draft = draft(FULL);
-    assert_eq!(draft.title(), "Add rate limiting to the API");
+    assert_eq!(draft.title, "Add rate limiting to the API");
     assert_eq!(ids(&draft), ["generate", "middleware", "t-3"]);
     assert_eq!(draft.repo.as_ref().unwrap().value, "~/src/api");
     assert_eq!(draft.base.as_ref().unwrap().value, Base::Revision("main".to_owned()));
@@ -76,7 +76,7 @@ fn a_full_spec_is_read_and_ordered() {
 }
 
 #[test]
-fn what_is_left_out_has_its_default() {
+fn a_missing_field_has_its_default() {
     let spec = draft("title = ' T '\n[[tasks]]\nrun = '''\n\n  make all\nmore'''").into_spec(None);
     assert_eq!((spec.title.as_str(), spec.agent.as_str(), spec.priority), ("T", "claude", 100));
     assert_eq!((spec.deliver, spec.repo, spec.context), (Deliver::Branch, None, None));
@@ -84,11 +84,11 @@ fn what_is_left_out_has_its_default() {
 }
 
 #[test]
-fn all_errors_come_at_once() {
+fn all_errors_are_reported_at_once() {
     let text =
         "titel = 'x'\nprioritty = 1\ndeliver = 'marge'\n[[tasks]]\npromt = 'x'\n[[tasks]]\nprompt = 'a'\nrun = 'b'\n";
     insta::assert_snapshot!(refused(text), @r#"
-    error: there is no `titel`
+    error: unknown key `titel`
      --> spec.toml:1:1
       |
     1 | titel = 'x'
@@ -96,7 +96,7 @@ fn all_errors_come_at_once() {
       |
       = help: did you mean `title`?
 
-    error: there is no `prioritty`
+    error: unknown key `prioritty`
      --> spec.toml:2:1
       |
     2 | prioritty = 1
@@ -112,7 +112,7 @@ fn all_errors_come_at_once() {
       |
       = help: did you mean "merge"?
 
-    error: there is no `promt`
+    error: unknown key `promt`
      --> spec.toml:5:1
       |
     5 | promt = 'x'
@@ -120,7 +120,7 @@ fn all_errors_come_at_once() {
       |
       = help: did you mean `prompt`?
 
-    error: a task has either a `prompt` or a `run`, this one has both
+    error: this task has both a `prompt` and a `run`
      --> spec.toml:8:1
       |
     8 | run = 'b'
@@ -131,7 +131,7 @@ fn all_errors_come_at_once() {
 }
 
 #[test]
-fn an_empty_file_says_what_a_spec_needs() {
+fn an_empty_file_gets_a_hint_with_the_required_fields() {
     for text in ["", "\n\n", "# nothing yet\n", "\u{feff}"] {
         assert_eq!(messages(text), ["the file is empty"], "{text:?}");
     }
@@ -147,7 +147,7 @@ fn an_empty_file_says_what_a_spec_needs() {
 }
 
 #[test]
-fn what_is_required_is_missed() {
+fn a_missing_required_field_is_reported() {
     insta::assert_snapshot!(refused("context = 'x'\n"), @r#"
     error: the spec has no `title`
      --> spec.toml:1:1
@@ -155,7 +155,7 @@ fn what_is_required_is_missed() {
     1 | context = 'x'
       | ^
       |
-      = help: say in one line what it is for: title = "..."
+      = help: describe it in one line: title = "..."
 
     error: the spec has no tasks
      --> spec.toml:1:1
@@ -179,7 +179,7 @@ fn what_is_required_is_missed() {
 }
 
 #[test]
-fn a_syntax_error_is_not_blamed_for_what_it_swallowed() {
+fn a_syntax_error_hides_the_problems_that_it_may_cause() {
     insta::assert_snapshot!(refused("title = My spec\n[[tasks]]\nid = 'a\nrun = 'x'\n[[tasks]]\nneeds = ['a']\nrun = 7\n"), @r#"
     error: `My spec` is not a value
      --> spec.toml:1:9
@@ -189,13 +189,13 @@ fn a_syntax_error_is_not_blamed_for_what_it_swallowed() {
       |
       = help: text needs quotes: "My spec"
 
-    error: this text is not closed at the end of its line
+    error: this text is not closed before the end of its line
      --> spec.toml:3:8
       |
     3 | id = 'a
       |        ^
       |
-      = help: text of several lines stands between """ and """
+      = help: put a text of several lines between """ and """
 
     error: `run` must be text, but is the number 7
      --> spec.toml:7:7
@@ -209,13 +209,13 @@ fn a_syntax_error_is_not_blamed_for_what_it_swallowed() {
 
 #[test]
 fn a_typo_is_not_reported_as_missing_too() {
-    assert_eq!(messages("titl = 'x'\n[[task]]\nrun = 'x'"), ["there is no `titl`", "there is no `task`"]);
+    assert_eq!(messages("titl = 'x'\n[[task]]\nrun = 'x'"), ["unknown key `titl`", "unknown key `task`"]);
 }
 
 #[test]
-fn a_field_in_the_wrong_table_is_told_its_place() {
+fn a_field_in_the_wrong_table_gets_a_hint_with_its_place() {
     insta::assert_snapshot!(refused(&spec("prompt = 'x'", &["run = 'x'\nmodel = 'opus'"])), @r"
-    error: there is no `prompt`
+    error: unknown key `prompt`
      --> spec.toml:2:1
       |
     2 | prompt = 'x'
@@ -223,7 +223,7 @@ fn a_field_in_the_wrong_table_is_told_its_place() {
       |
       = help: `prompt` belongs to a task: put it below its `[[tasks]]`
 
-    error: there is no `model`
+    error: unknown key `model`
      --> spec.toml:5:1
       |
     5 | model = 'opus'
@@ -257,9 +257,9 @@ fn numbers_stay_in_their_ranges() {
 }
 
 #[test]
-fn after_takes_ids_of_specs_once_each() {
+fn after_takes_each_spec_id_once() {
     insta::assert_snapshot!(refused(&spec("after = ['SD979', 'main', 'sd979', 5]", &["run = 'x'"])), @r"
-    error: `main` in `after` is not a spec's id
+    error: `main` in `after` is not the id of a spec
      --> spec.toml:2:19
       |
     2 | after = ['SD979', 'main', 'sd979', 5]
@@ -298,13 +298,16 @@ fn a_spec_as_base_implies_after() {
         assert_eq!(draft.base.as_ref().unwrap().value, Base::Revision(branch.to_owned()));
         assert_eq!(after(&draft), ["S0001"]);
     }
-    assert_eq!(messages(&text("--upload-pack=x")), ["`base` is `--upload-pack=x`, which cannot name a revision"]);
+    assert_eq!(
+        messages(&text("--upload-pack=x")),
+        ["`base` is `--upload-pack=x`, which is not the name of a revision"]
+    );
 }
 
 #[test]
 fn base_and_merge_need_a_repo() {
     insta::assert_snapshot!(refused(&spec("base = 'main'\ndeliver = 'merge'", &["run = 'x'"])), @r"
-    error: `base` needs a `repo` that it is a revision of
+    error: `base` needs a `repo`
      --> spec.toml:2:8
       |
     2 | base = 'main'
@@ -320,41 +323,41 @@ fn base_and_merge_need_a_repo() {
         messages(&spec("repo = '.'\nbase = 'SD979'\ndeliver = 'merge'", &["run = 'x'"])),
         ["nothing can be merged into the branch of spec SD979"]
     );
-    assert_eq!(messages(&spec("rpo = '.'\nbase = 'main'", &["run = 'x'"])), ["there is no `rpo`"]);
+    assert_eq!(messages(&spec("rpo = '.'\nbase = 'main'", &["run = 'x'"])), ["unknown key `rpo`"]);
 }
 
 #[test]
 fn agents_and_models_are_checked() {
     insta::assert_snapshot!(refused(&spec("agent = 'codex'\nmodel = '--yolo'", &["run = 'x'"])), @r#"
-    error: there is no agent `codex`
+    error: unknown agent `codex`
      --> spec.toml:2:9
       |
     2 | agent = 'codex'
       |         ^^^^^^^
       |
-      = help: known so far: `claude`
+      = help: known agents: `claude`
 
-    error: `model` is `--yolo`, which cannot name a model
+    error: `model` is `--yolo`, which is not the name of a model
      --> spec.toml:3:9
       |
     3 | model = '--yolo'
       |         ^^^^^^^^
       |
-      = help: it is one word, as in model = "sonnet"
+      = help: write one word, as in model = "sonnet"
     "#);
     assert!(refused(&spec("agent = 'cluade'", &["run = 'x'"])).contains("did you mean `claude`?"));
 }
 
 #[test]
-fn a_large_prompt_is_fine_and_a_huge_file_is_not() {
+fn a_large_prompt_is_accepted_and_a_file_above_the_limit_is_refused() {
     let prompt = "word ".repeat(200_000);
-    assert_eq!(draft(&spec("", &[&format!("prompt = \"{prompt}\"")])).tasks().len(), 1);
+    assert_eq!(draft(&spec("", &[&format!("prompt = \"{prompt}\"")])).tasks.len(), 1);
     let problems = parse("spec.toml", &vec![b' '; 10_000_000]).unwrap_err();
-    assert_eq!(problems.iter().next().unwrap().message, "the file is too large: 9.5 MiB, where at most 8 MiB are read");
+    assert_eq!(problems.iter().next().unwrap().message, "the file is too large: 9.5 MiB; the limit is 8 MiB");
 }
 
 #[test]
-fn the_host_can_point_into_the_text() {
+fn a_problem_found_after_parsing_points_into_the_text() {
     let draft = draft(FULL);
     let repo = draft.repo.clone().unwrap();
     let problem = draft.problem_at(&repo, "`~/src/api` does not exist", Some("name a git repository".to_owned()));
@@ -370,16 +373,64 @@ fn the_host_can_point_into_the_text() {
     assert_eq!(draft.problems(Vec::new()), None);
 }
 
+#[test]
+fn names_for_git_and_the_agent_are_checked() {
+    for (field, bad, good) in [
+        ("repo = '.'\nbase", &["-x", "a b", "a\u{7f}"][..], &["a-b", "v1.0^{commit}"][..]),
+        ("model", &["-x", "a b", "a\tb", "a\u{7f}"], &["claude-opus-4", "a/b:c"]),
+    ] {
+        let text = |value: &str| spec(&format!("{field} = {}", toml::Value::from(value)), &["run = 'x'"]);
+        for value in bad {
+            assert_eq!(messages(&text(value)).len(), 1, "{field} = {value:?}");
+        }
+        for value in good {
+            draft(&text(value));
+        }
+    }
+}
+
+#[test]
+fn deliver_and_agent_get_a_suggestion_only_when_one_is_close() {
+    for (field, has_hint, hint) in [
+        ("deliver = 'brunch'", true, "did you mean \"branch\"?"),
+        ("deliver = 'push'", false, "did you mean"),
+        ("agent = 'x'", true, "known agents: `claude`"),
+    ] {
+        assert_eq!(refused(&spec(field, &["run = 'x'"])).contains(hint), has_hint, "{field}");
+    }
+    for (way, deliver) in [("branch", Deliver::Branch), ("merge", Deliver::Merge)] {
+        let draft = draft(&spec(&format!("repo = '.'\ndeliver = '{way}'"), &["run = 'x'"]));
+        assert_eq!(draft.deliver(), deliver);
+    }
+}
+
+#[test]
+fn a_blank_context_counts_as_none() {
+    for (context, kept) in [(" \\n", None), (" x ", Some(" x "))] {
+        let spec = draft(&spec(&format!("context = \"{context}\""), &["run = 'x'"])).into_spec(None);
+        assert_eq!(spec.context.as_deref(), kept);
+    }
+}
+
+#[test]
+fn the_size_limit_is_eight_mib() {
+    let padded = |length: usize| format!("{}#{}", spec("", &["run = 'x'"]), " ".repeat(length));
+    let fitting = MAX_BYTES - padded(0).len();
+    draft(&padded(fitting));
+    assert_eq!(messages(&padded(fitting + 1)), ["the file is too large: more than 8 MiB; the limit is 8 MiB"]);
+    assert!(too_large("spec.toml", 9 << 20).to_string().contains("9 MiB; the limit is 8 MiB"));
+}
+
 proptest! {
     #[test]
-    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn no_bytes_cause_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         if let Err(problems) = parse("spec.toml", &bytes) {
             prop_assert!(!problems.render(true).is_empty());
         }
     }
 
     #[test]
-    fn no_mutation_of_a_spec_makes_it_panic(
+    fn no_mutation_of_a_spec_causes_a_panic(
         cuts in prop::collection::vec((0..FULL.len(), 0..12_usize, "[\\[\\]{}=\",.'a-z0-9\n \\\\é]{0,4}"), 1..6),
     ) {
         let mut text: Vec<char> = FULL.chars().collect();
@@ -392,7 +443,7 @@ proptest! {
         match parse("spec.toml", text.as_bytes()) {
             Ok(draft) => {
                 let ids = ids(&draft);
-                for (position, task) in draft.tasks().iter().enumerate() {
+                for (position, task) in draft.tasks.iter().enumerate() {
                     prop_assert!(task.needs.iter().all(|need| ids[..position].contains(&need.as_str())));
                 }
             }

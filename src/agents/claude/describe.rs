@@ -1,0 +1,235 @@
+//! A line of Claude Code's output for people, for `boi log`.
+
+use serde_json::Value;
+
+use crate::domain::text::{one_line, plain};
+
+/// The longest text of a line, in characters.
+const WIDTH: usize = 400;
+
+/// The text for `line`: what the model said, a tool call with its command or file, the result with its cost. `None` for
+/// a line that holds nothing for people. A line that is not JSON is shown as it is. The text has no control characters
+/// except newlines between the parts of a message.
+pub(super) fn describe(line: &[u8]) -> Option<String> {
+    let lossy = String::from_utf8_lossy(line);
+    let text = lossy.trim();
+    let Some(json) = serde_json::from_str::<Value>(text).ok().filter(Value::is_object) else {
+        return Some(plain(text)).map(|text| text.trim_end().to_owned()).filter(|text| !text.is_empty());
+    };
+    let parts = match (word(&json["type"]), word(&json["subtype"])) {
+        ("system", "init") => vec![format!("session {} with {}", short(&json["session_id"]), short(&json["model"]))],
+        ("system", "api_retry") => vec![api_retry(&json)],
+        ("assistant", _) => blocks(&json).iter().filter_map(message_block).collect(),
+        ("user", _) => blocks(&json).iter().filter_map(failed_tool).collect(),
+        ("rate_limit_event", _) => usage_limit(&json["rate_limit_info"]).into_iter().collect(),
+        ("result", _) => vec![result(&json)],
+        _ => Vec::new(),
+    };
+    Some(parts.join("\n")).filter(|text| !text.is_empty())
+}
+
+fn word(value: &Value) -> &str {
+    value.as_str().unwrap_or("")
+}
+
+fn short(value: &Value) -> String {
+    one_line(value.as_str().unwrap_or("?"), WIDTH)
+}
+
+fn blocks(json: &Value) -> &[Value] {
+    json["message"]["content"].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+fn message_block(block: &Value) -> Option<String> {
+    match word(&block["type"]) {
+        "text" => Some(one_line(word(&block["text"]), WIDTH)).filter(|text| !text.is_empty()),
+        "tool_use" => Some(tool_call(&short(&block["name"]), &block["input"])),
+        _ => None,
+    }
+}
+
+/// The tool with the argument that says most, or with all arguments if none of them is known to.
+fn tool_call(tool: &str, input: &Value) -> String {
+    const TELLING: [&str; 8] =
+        ["command", "file_path", "notebook_path", "pattern", "url", "query", "skill", "description"];
+    let argument = match TELLING.iter().find_map(|key| input[key].as_str()) {
+        Some(argument) => one_line(argument, WIDTH),
+        None if input.as_object().is_none_or(serde_json::Map::is_empty) => return format!("> {tool}"),
+        None => one_line(&input.to_string(), WIDTH),
+    };
+    format!("> {tool}: {argument}")
+}
+
+/// A tool's result if the tool failed. Other results are left out: they would fill the screen.
+fn failed_tool(block: &Value) -> Option<String> {
+    if word(&block["type"]) != "tool_result" || block["is_error"] != Value::Bool(true) {
+        return None;
+    }
+    let text = match &block["content"] {
+        Value::String(text) => one_line(text, WIDTH),
+        Value::Array(parts) => {
+            one_line(&parts.iter().map(|part| word(&part["text"])).collect::<Vec<_>>().join(" "), WIDTH)
+        }
+        _ => String::new(),
+    };
+    Some(format!("  failed: {text}"))
+}
+
+fn api_retry(json: &Value) -> String {
+    let status = json["error_status"].as_u64().map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+    let seconds = json["retry_delay_ms"].as_f64().unwrap_or(0.0) / 1000.0;
+    let count = |key: &str| json[key].as_u64().unwrap_or(0);
+    let (attempt, most) = (count("attempt"), count("max_retries"));
+    format!("! API: {status} ({}), retry {attempt} of {most} in {seconds:.1} s", short(&json["error"]))
+}
+
+fn usage_limit(info: &Value) -> Option<String> {
+    let kind = info["rateLimitType"].as_str().map_or_else(|| "usage".to_owned(), |kind| one_line(kind, WIDTH));
+    let state = match word(&info["status"]) {
+        "rejected" => "used up",
+        "allowed_warning" => "nearly used up",
+        _ => return None,
+    };
+    let reset = info["resetsAt"].as_i64().and_then(|at| jiff::Timestamp::from_second(at).ok());
+    Some(format!("! {kind} limit {state}{}", reset.map(|at| format!(", resets {at}")).unwrap_or_default()))
+}
+
+fn result(json: &Value) -> String {
+    let failed = json["is_error"].as_bool() != Some(false);
+    let turns = json["num_turns"].as_u64().unwrap_or(0);
+    let seconds = json["duration_ms"].as_f64().unwrap_or(0.0) / 1000.0;
+    let cost = json["total_cost_usd"].as_f64().unwrap_or(0.0);
+    let end = if failed { "= failed" } else { "= done" };
+    let unit = if turns == 1 { "turn" } else { "turns" };
+    let mut line = format!("{end}: {turns} {unit}, {seconds:.1} s, ${cost:.4}");
+    if failed {
+        let errors = json["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let text = json["result"].as_str().or_else(|| errors.iter().find_map(Value::as_str));
+        line.push_str(": ");
+        line.push_str(&one_line(text.unwrap_or(word(&json["subtype"])), WIDTH));
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::agents::claude::recorded;
+
+    fn log(output: &str) -> String {
+        output.lines().filter_map(|line| describe(line.as_bytes())).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn a_session_with_tools() {
+        insta::assert_snapshot!(log(recorded::TOOLS), @r#"
+        session 3f221111-1111-4111-8111-111111111111 with claude-opus-4-8[1m]
+        > Bash: echo hi > hi.txt
+        > Bash: false
+          failed: Exit code 1
+        wrote "429" usage limit
+        = done: 3 turns, 0.2 s, $0.0210
+        "#);
+    }
+
+    #[test]
+    fn limits_and_failures() {
+        insta::assert_snapshot!(log(&[recorded::THROTTLED, recorded::LIMITED, recorded::MAX_TURNS].concat()), @r"
+        session a3d6ea31-5754-42c6-85e5-023d86e3ab5f with claude-opus-4-8[1m]
+        ! API: 429 (rate_limit), retry 1 of 1 in 1.0 s
+        API Error: Request rejected (429) · scripted failure 429
+        = failed: 1 turn, 1.1 s, $0.0000: API Error: Request rejected (429) · scripted failure 429
+        session 45d69c95-8a8a-4f60-9c6a-fe482231a332 with claude-sonnet-5
+        ! five_hour limit used up, resets 2026-11-24T00:53:59Z
+        You've hit your limit · resets 12:53am (UTC)
+        = failed: 1 turn, 0.1 s, $0.0000: You've hit your limit · resets 12:53am (UTC)
+        = failed: 2 turns, 0.1 s, $0.0070: Reached maximum number of turns (1)
+        ");
+    }
+
+    #[test]
+    fn text_is_shown_without_escape_sequences() {
+        assert_eq!(describe(b"\x1b[31mboom\x1b[0m\x07\r\n").as_deref(), Some("boom"));
+        assert_eq!(describe(b"  \r\n"), None);
+        assert_eq!(describe(b"[1]").as_deref(), Some("[1]"));
+        let hostile = r#"{"type":"assistant","message":{"content":[{"type":"text","text":"a\u001b]0;x\u0007b\u001b[2J\u202e"}]}}"#;
+        assert_eq!(describe(hostile.as_bytes()).as_deref(), Some("ab"));
+    }
+
+    #[test]
+    fn a_tool_call_shows_the_argument_that_says_most() {
+        let call = |input: &str| {
+            let line = format!(
+                r#"{{"type":"assistant","message":{{"content":[{{"type":"tool_use","name":"T","input":{input}}}]}}}}"#
+            );
+            describe(line.as_bytes()).unwrap()
+        };
+        for (input, expected) in [
+            (r#"{"file_path":"/a/b.rs","old_string":"x"}"#, "> T: /a/b.rs"),
+            (r#"{"description":"why","command":"ls"}"#, "> T: ls"),
+            (r#"{"todos":[1]}"#, r#"> T: {"todos":[1]}"#),
+            ("{}", "> T"),
+            ("null", "> T"),
+        ] {
+            assert_eq!(call(input), expected);
+        }
+    }
+
+    #[test]
+    fn each_kind_of_line_has_its_form() {
+        for (line, expected) in [
+            (r#"{"type":"system","subtype":"init"}"#, Some("session ? with ?")),
+            (r#"{"type":"system","subtype":"status"}"#, None),
+            (r#"{"type":"system","subtype":"api_retry"}"#, Some("! API: no answer (?), retry 0 of 0 in 0.0 s")),
+            (
+                r#"{"type":"system","subtype":"api_retry","error_status":529,"error":"overloaded","attempt":2,"max_retries":9,"retry_delay_ms":1500}"#,
+                Some("! API: 529 (overloaded), retry 2 of 9 in 1.5 s"),
+            ),
+            (r#"{"type":"rate_limit_event","rate_limit_info":{"status":"allowed"}}"#, None),
+            (
+                r#"{"type":"rate_limit_event","rate_limit_info":{"status":"allowed_warning"}}"#,
+                Some("! usage limit nearly used up"),
+            ),
+            (
+                r#"{"type":"assistant","message":{"content":[{"type":"thinking","text":"x"},{"type":"text","text":" "}]}}"#,
+                None,
+            ),
+            (
+                r#"{"type":"assistant","message":{"content":[{"type":"text","text":"a"},{"type":"tool_use","name":"T"}]}}"#,
+                Some("a\n> T"),
+            ),
+            (
+                r#"{"type":"user","message":{"content":[{"type":"tool_result","is_error":true,"content":[{"text":"a"},{"text":"b"}]}]}}"#,
+                Some("  failed: a b"),
+            ),
+            (r#"{"type":"user","message":{"content":[{"type":"tool_result","is_error":true}]}}"#, Some("  failed: ")),
+            (r#"{"type":"user","message":{"content":[{"type":"tool_result","content":"fine"}]}}"#, None),
+            (r#"{"type":"user","message":{"content":[{"type":"text","is_error":true,"content":"x"}]}}"#, None),
+            (
+                r#"{"type":"result","is_error":false,"num_turns":1,"duration_ms":1500,"total_cost_usd":0.5,"result":"x"}"#,
+                Some("= done: 1 turn, 1.5 s, $0.5000"),
+            ),
+            (
+                r#"{"type":"result","subtype":"error_during_execution"}"#,
+                Some("= failed: 0 turns, 0.0 s, $0.0000: error_during_execution"),
+            ),
+            (
+                r#"{"type":"result","result":"first","errors":["second"]}"#,
+                Some("= failed: 0 turns, 0.0 s, $0.0000: first"),
+            ),
+            (r#"{"type":"novel"}"#, None),
+        ] {
+            assert_eq!(describe(line.as_bytes()).as_deref(), expected, "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_line_is_harmless(line: Vec<u8>) {
+            let text = describe(&line).unwrap_or_default();
+            prop_assert!(text.chars().all(|c| c == '\n' || c == '\t' || !c.is_control()));
+        }
+    }
+}

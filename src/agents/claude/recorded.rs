@@ -1,0 +1,128 @@
+//! What Claude Code 2.1.197 really printed, without fields that boi does not read, for the tests of this room.
+
+use super::Claude;
+use crate::agents::dialect::Dialect;
+use crate::agents::reading::Reading;
+use crate::agents::transcript::Transcript;
+
+/// Reads `output` as a whole.
+pub(super) fn read(output: impl AsRef<[u8]>) -> Reading {
+    let mut transcript = Transcript::new(Claude.line_reader());
+    transcript.push(output.as_ref());
+    transcript.finish()
+}
+
+/// stderr of a run as root without `IS_SANDBOX=1`; it prints nothing else, and exits with 1.
+pub(super) const REFUSES_ROOT: &str =
+    "--dangerously-skip-permissions cannot be used with root/sudo privileges for security reasons\n";
+
+/// Two tool calls, of which the second fails, and a text that mentions limits.
+pub(super) const TOOLS: &str = r#"{"type":"system","subtype":"init","session_id":"3f221111-1111-4111-8111-111111111111","tools":["Bash","Edit"],"model":"claude-opus-4-8[1m]","permissionMode":"bypassPermissions","apiKeySource":"ANTHROPIC_API_KEY","claude_code_version":"2.1.197"}
+{"type":"assistant","parent_tool_use_id":null,"session_id":"3f221111-1111-4111-8111-111111111111","message":{"id":"msg_1795478031518584972","type":"message","role":"assistant","model":"claude-opus-4-8","content":[{"type":"tool_use","id":"toolu_0000","name":"Bash","input":{"command":"echo hi > hi.txt","description":"scripted step"}}],"usage":{"input_tokens":1200,"output_tokens":1}}}
+{"type":"user","message":{"role":"user","content":[{"tool_use_id":"toolu_0000","type":"tool_result","content":"(Bash completed with no output)","is_error":false}]},"parent_tool_use_id":null,"session_id":"3f221111-1111-4111-8111-111111111111"}
+{"type":"assistant","parent_tool_use_id":null,"session_id":"3f221111-1111-4111-8111-111111111111","message":{"id":"msg_1795478031568462563","type":"message","role":"assistant","model":"claude-opus-4-8","content":[{"type":"tool_use","id":"toolu_0001","name":"Bash","input":{"command":"false","description":"scripted step"}}],"usage":{"input_tokens":1200,"output_tokens":1}}}
+{"type":"user","message":{"role":"user","content":[{"type":"tool_result","content":"Exit code 1","is_error":true,"tool_use_id":"toolu_0001"}]},"parent_tool_use_id":null,"session_id":"3f221111-1111-4111-8111-111111111111"}
+{"type":"assistant","parent_tool_use_id":null,"session_id":"3f221111-1111-4111-8111-111111111111","message":{"id":"msg_1795478031589355535","type":"message","role":"assistant","model":"claude-opus-4-8","content":[{"type":"text","text":"wrote \"429\" usage limit"}],"usage":{"input_tokens":1200,"output_tokens":1}}}
+{"type":"result","subtype":"success","is_error":false,"api_error_status":null,"duration_ms":184,"num_turns":3,"result":"wrote \"429\" usage limit","stop_reason":"end_turn","session_id":"3f221111-1111-4111-8111-111111111111","total_cost_usd":0.020999999999999998,"usage":{"input_tokens":3600,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":120},"modelUsage":{"claude-opus-4-8[1m]":{"inputTokens":3600,"outputTokens":120,"cacheReadInputTokens":0,"cacheCreationInputTokens":0,"webSearchRequests":0,"costUSD":0.020999999999999998,"contextWindow":1000000,"maxOutputTokens":64000}},"terminal_reason":"completed"}
+"#;
+
+/// A plain success.
+pub(super) const SUCCESS: &str = r#"{"type":"result","subtype":"success","is_error":false,"api_error_status":null,"duration_ms":184,"num_turns":1,"result":"All done.","stop_reason":"end_turn","session_id":"3f221111-1111-4111-8111-111111111111","total_cost_usd":0.020999999999999998,"usage":{"input_tokens":3600,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":120},"modelUsage":{"claude-opus-4-8[1m]":{"inputTokens":3600,"outputTokens":120,"cacheReadInputTokens":0,"cacheCreationInputTokens":0,"webSearchRequests":0,"costUSD":0.020999999999999998,"contextWindow":1000000,"maxOutputTokens":64000}},"terminal_reason":"completed"}
+"#;
+
+/// The API answers 401.
+pub(super) const REFUSED_LOGIN: &str = r#"{"type":"system","subtype":"init","session_id":"566e6eef-5a8d-40a8-af6c-d2802e43c90c","tools":["Bash","Edit"],"model":"claude-opus-4-8[1m]","permissionMode":"bypassPermissions","apiKeySource":"ANTHROPIC_API_KEY","claude_code_version":"2.1.197"}
+{"type":"system","subtype":"api_retry","attempt":1,"max_retries":1,"retry_delay_ms":1000,"error_status":401,"error":"authentication_failed","session_id":"566e6eef-5a8d-40a8-af6c-d2802e43c90c"}
+{"type":"assistant","parent_tool_use_id":null,"session_id":"566e6eef-5a8d-40a8-af6c-d2802e43c90c","error":"authentication_failed","message":{"id":"4ecffeb8-ba9d-44c7-b8bd-cbbedaf41dad","type":"message","role":"assistant","model":"<synthetic>","content":[{"type":"text","text":"Failed to authenticate. API Error: 401 scripted failure 401"}],"usage":{"input_tokens":0,"output_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0}}}
+{"type":"result","subtype":"success","is_error":true,"api_error_status":401,"duration_ms":1080,"num_turns":1,"result":"Failed to authenticate. API Error: 401 scripted failure 401","stop_reason":"stop_sequence","session_id":"566e6eef-5a8d-40a8-af6c-d2802e43c90c","total_cost_usd":0,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0},"modelUsage":{},"terminal_reason":"completed"}
+"#;
+
+/// No key and no login on this machine.
+pub(super) const NOT_LOGGED_IN: &str = r#"{"type":"result","subtype":"success","is_error":true,"api_error_status":null,"duration_ms":61,"num_turns":1,"result":"Not logged in · Please run /login","stop_reason":"stop_sequence","session_id":"b4ce7810-b874-42b9-a631-a52349243cc9","total_cost_usd":0,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0},"modelUsage":{},"terminal_reason":"completed"}
+"#;
+
+/// The API answers 403.
+pub(super) const FORBIDDEN: &str = r#"{"type":"result","subtype":"success","is_error":true,"api_error_status":403,"duration_ms":74,"num_turns":1,"result":"Failed to authenticate. API Error: 403 scripted failure 403","stop_reason":"stop_sequence","session_id":"ea95b8f1-d9d1-475f-bdaf-9d37c59c3226","total_cost_usd":0,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0},"modelUsage":{},"terminal_reason":"completed"}
+"#;
+
+/// The API answers 429 to an API key.
+pub(super) const THROTTLED: &str = r#"{"type":"system","subtype":"init","session_id":"a3d6ea31-5754-42c6-85e5-023d86e3ab5f","tools":["Bash","Edit"],"model":"claude-opus-4-8[1m]","permissionMode":"bypassPermissions","apiKeySource":"ANTHROPIC_API_KEY","claude_code_version":"2.1.197"}
+{"type":"system","subtype":"api_retry","attempt":1,"max_retries":1,"retry_delay_ms":1000,"error_status":429,"error":"rate_limit","session_id":"a3d6ea31-5754-42c6-85e5-023d86e3ab5f"}
+{"type":"assistant","parent_tool_use_id":null,"session_id":"a3d6ea31-5754-42c6-85e5-023d86e3ab5f","error":"rate_limit","message":{"id":"3f32c2ec-9324-472c-9342-88f60827411c","type":"message","role":"assistant","model":"<synthetic>","content":[{"type":"text","text":"API Error: Request rejected (429) · scripted failure 429"}],"usage":{"input_tokens":0,"output_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0}}}
+{"type":"result","subtype":"success","is_error":true,"api_error_status":429,"duration_ms":1076,"num_turns":1,"result":"API Error: Request rejected (429) · scripted failure 429","stop_reason":"stop_sequence","session_id":"a3d6ea31-5754-42c6-85e5-023d86e3ab5f","total_cost_usd":0,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0},"modelUsage":{},"terminal_reason":"completed"}
+"#;
+
+/// The API answers 429 with a text of its own.
+pub(super) const ORGANIZATION_RATE: &str = r#"{"type":"result","subtype":"success","is_error":true,"api_error_status":429,"duration_ms":1117,"num_turns":1,"result":"API Error: Request rejected (429) · This request would exceed your organization's rate limit of 50,000 input tokens per minute","stop_reason":"stop_sequence","session_id":"d2fcf7f2-e9ea-4f4f-8052-64270131db5f","total_cost_usd":0,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0},"modelUsage":{},"terminal_reason":"completed"}
+"#;
+
+/// The API answers 429 without a time of reset to a login: the event is `rejected`, but there is no usage limit.
+pub(super) const THROTTLED_LOGIN: &str = r#"{"type":"system","subtype":"init","session_id":"9a2b2322-3210-48c7-aa68-c21ab1f94273","tools":["Bash","Edit"],"model":"claude-sonnet-5","permissionMode":"bypassPermissions","apiKeySource":"none","claude_code_version":"2.1.197"}
+{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","isUsingOverage":false},"session_id":"9a2b2322-3210-48c7-aa68-c21ab1f94273"}
+{"type":"assistant","parent_tool_use_id":null,"session_id":"9a2b2322-3210-48c7-aa68-c21ab1f94273","error":"rate_limit","message":{"id":"b5b8606a-2e54-43a8-8e4d-af5d7640714b","type":"message","role":"assistant","model":"<synthetic>","content":[{"type":"text","text":"API Error: Server is temporarily limiting requests (not your usage limit) · x"}],"usage":{"input_tokens":0,"output_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0}}}
+{"type":"result","subtype":"success","is_error":true,"api_error_status":429,"duration_ms":88,"num_turns":1,"result":"API Error: Server is temporarily limiting requests (not your usage limit) · x","stop_reason":"stop_sequence","session_id":"9a2b2322-3210-48c7-aa68-c21ab1f94273","total_cost_usd":0,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0},"modelUsage":{},"terminal_reason":"completed"}
+"#;
+
+/// The usage limit of a login.
+pub(super) const LIMITED: &str = r#"{"type":"system","subtype":"init","session_id":"45d69c95-8a8a-4f60-9c6a-fe482231a332","tools":["Bash","Edit"],"model":"claude-sonnet-5","permissionMode":"bypassPermissions","apiKeySource":"none","claude_code_version":"2.1.197"}
+{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":1795481639,"rateLimitType":"five_hour","overageStatus":"rejected","isUsingOverage":false},"session_id":"45d69c95-8a8a-4f60-9c6a-fe482231a332"}
+{"type":"assistant","parent_tool_use_id":null,"session_id":"45d69c95-8a8a-4f60-9c6a-fe482231a332","error":"rate_limit","message":{"id":"c0a8be05-ca29-488d-b4fb-acf585d71846","type":"message","role":"assistant","model":"<synthetic>","content":[{"type":"text","text":"You've hit your limit · resets 12:53am (UTC)"}],"usage":{"input_tokens":0,"output_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0}}}
+{"type":"result","subtype":"success","is_error":true,"api_error_status":429,"duration_ms":68,"num_turns":1,"result":"You've hit your limit · resets 12:53am (UTC)","stop_reason":"stop_sequence","session_id":"45d69c95-8a8a-4f60-9c6a-fe482231a332","total_cost_usd":0,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0},"modelUsage":{},"terminal_reason":"completed"}
+"#;
+
+/// The answer of a usage limit to an API key.
+pub(super) const LIMITED_KEY: &str = r#"{"type":"result","subtype":"success","is_error":true,"api_error_status":429,"duration_ms":83,"num_turns":1,"result":"API Error: Request rejected (429) · usage limit reached","stop_reason":"stop_sequence","session_id":"ef45e00d-6a6d-4059-ba2f-dcb89d3034fa","total_cost_usd":0,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0},"modelUsage":{},"terminal_reason":"completed"}
+"#;
+
+/// The API answers 500.
+pub(super) const BROKEN: &str = r#"{"type":"result","subtype":"success","is_error":true,"api_error_status":500,"duration_ms":1086,"num_turns":1,"result":"API Error: 500 scripted failure 500. This is a server-side issue, usually temporary — try again in a moment. If it persists, check your inference gateway (127.0.0.1:37101).","stop_reason":"stop_sequence","session_id":"aadbb606-d301-455e-9509-9a3a0f7af403","total_cost_usd":0,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0},"modelUsage":{},"terminal_reason":"completed"}
+"#;
+
+/// The API answers 529.
+pub(super) const OVERLOADED: &str = r#"{"type":"result","subtype":"success","is_error":true,"api_error_status":529,"duration_ms":1079,"num_turns":1,"result":"API Error: 529 scripted failure 529. This is a server-side issue, usually temporary — try again in a moment. If it persists, check your inference gateway (127.0.0.1:40215).","stop_reason":"stop_sequence","session_id":"ab64959f-d00e-47e9-b9b3-01b3cff3e947","total_cost_usd":0,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0},"modelUsage":{},"terminal_reason":"completed"}
+"#;
+
+/// Nothing listens at the API's address.
+pub(super) const UNREACHABLE: &str = r#"{"type":"system","subtype":"api_retry","attempt":1,"max_retries":1,"retry_delay_ms":510.379025205599,"error_status":null,"error":"unknown"}
+{"type":"result","subtype":"success","is_error":true,"api_error_status":null,"duration_ms":606,"num_turns":1,"result":"API Error: Unable to connect to API (ConnectionRefused)","total_cost_usd":0,"modelUsage":{},"terminal_reason":"completed"}
+"#;
+
+/// The prompt does not fit.
+pub(super) const TOO_LONG: &str = r#"{"type":"result","subtype":"success","is_error":true,"api_error_status":400,"duration_ms":108,"num_turns":1,"result":"Prompt is too long · the request is ~213462 tokens (limit 200000) but this conversation is only ~1534 tokens — the rest is system prompt, tool definitions, and attachment content. A single-exchange conversation cannot be compacted; reduce attached files/tools or start with less context.","stop_reason":"stop_sequence","session_id":"429fb14f-d90f-4b8a-a90e-1107dab431ba","total_cost_usd":0,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0},"modelUsage":{},"terminal_reason":"prompt_too_long"}
+"#;
+
+/// The account has no credit.
+pub(super) const NO_CREDIT: &str = r#"{"type":"result","subtype":"success","is_error":true,"api_error_status":400,"duration_ms":94,"num_turns":1,"result":"Credit balance is too low","stop_reason":"stop_sequence","session_id":"0c1fc4ff-9568-47e9-be15-5b68c7e0d73b","total_cost_usd":0,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0},"modelUsage":{},"terminal_reason":"completed"}
+"#;
+
+/// The account reached the spending cap that its owner set.
+pub(super) const SPENDING_CAP: &str = r#"{"type":"result","subtype":"success","is_error":true,"api_error_status":400,"duration_ms":67,"num_turns":1,"result":"API Error: 400 You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC.","stop_reason":"stop_sequence","session_id":"bbadce48-482a-407b-8b46-ec0e204e8f9b","total_cost_usd":0,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0},"modelUsage":{},"terminal_reason":"completed"}
+"#;
+
+/// The organization is disabled.
+pub(super) const DISABLED: &str = r#"{"type":"result","subtype":"success","is_error":true,"api_error_status":400,"duration_ms":103,"num_turns":1,"result":"Your ANTHROPIC_API_KEY belongs to a disabled organization · Update or unset the environment variable","stop_reason":"stop_sequence","session_id":"85c27419-0d8f-4b2a-bf9f-a2e1ae8b81f1","total_cost_usd":0,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0},"modelUsage":{},"terminal_reason":"completed"}
+"#;
+
+/// The model does not exist.
+pub(super) const UNKNOWN_MODEL: &str = r#"{"type":"result","subtype":"success","is_error":true,"api_error_status":404,"duration_ms":131,"num_turns":1,"result":"There's an issue with the selected model (claude-nope). It may not exist or you may not have access to it. Run --model to pick a different model.","stop_reason":"stop_sequence","session_id":"63d68cc2-3a94-455c-a6b3-0d63abd3c7fd","total_cost_usd":0,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0},"modelUsage":{},"terminal_reason":"completed"}
+"#;
+
+/// `--max-turns 1`.
+pub(super) const MAX_TURNS: &str = r#"{"type":"result","subtype":"error_max_turns","duration_ms":98,"is_error":true,"num_turns":2,"stop_reason":"tool_use","session_id":"b4bfd2e9-aa0b-40c6-94a3-bff0c5d9a4cb","total_cost_usd":0.006999999999999999,"usage":{"input_tokens":1200,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":40},"modelUsage":{"claude-opus-4-8[1m]":{"inputTokens":1200,"outputTokens":40,"cacheReadInputTokens":0,"cacheCreationInputTokens":0,"webSearchRequests":0,"costUSD":0.006999999999999999,"contextWindow":1000000,"maxOutputTokens":64000}},"terminal_reason":"max_turns","errors":["Reached maximum number of turns (1)"]}
+"#;
+
+/// `--max-budget-usd 0.0001`: `usage` is zero, `modelUsage` is not.
+pub(super) const MAX_BUDGET: &str = r#"{"type":"result","subtype":"error_max_budget_usd","duration_ms":72,"is_error":true,"num_turns":1,"stop_reason":"tool_use","session_id":"832ad155-7315-4b03-b9f2-4cf6b8a812f2","total_cost_usd":0.006999999999999999,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0},"modelUsage":{"claude-opus-4-8[1m]":{"inputTokens":1200,"outputTokens":40,"cacheReadInputTokens":0,"cacheCreationInputTokens":0,"webSearchRequests":0,"costUSD":0.006999999999999999,"contextWindow":1000000,"maxOutputTokens":64000}},"errors":["Reached maximum budget ($0.0001)"]}
+"#;
+
+/// `--resume` with a session that does not exist.
+pub(super) const UNKNOWN_SESSION: &str = r#"{"type":"result","subtype":"error_during_execution","duration_ms":0,"is_error":true,"num_turns":0,"stop_reason":null,"session_id":"8f221111-1111-4111-8111-111111111111","total_cost_usd":0,"usage":{"input_tokens":0,"output_tokens":0},"modelUsage":{},"errors":["No conversation found with session ID: 8f221111-1111-4111-8111-111111111111"]}
+"#;
+
+/// The API reports an error in the middle of its answer.
+pub(super) const BROKEN_ANSWER: &str = r#"{"type":"result","subtype":"success","is_error":true,"api_error_status":null,"duration_ms":160,"num_turns":1,"result":"API Error: API returned an empty or malformed response (HTTP 200) — check for a proxy or gateway intercepting the request","session_id":"94169f19-f905-4483-aad1-42f8aaf6b7d8","total_cost_usd":0,"terminal_reason":"completed"}
+"#;
+
+/// The connection breaks in the middle of an answer.
+pub(super) const LOST_CONNECTION: &str = r#"{"type":"result","subtype":"success","is_error":true,"api_error_status":null,"duration_ms":197,"num_turns":1,"result":"API Error: Connection to the API was lost (ECONNRESET). This is usually temporary — try again.","session_id":"6c07a80e-ad5c-452e-8a14-101fff82224c","total_cost_usd":0,"terminal_reason":"completed"}
+"#;

@@ -1,0 +1,110 @@
+//! What an agent's output says, in terms that all agents share.
+
+use crate::domain::outcome::{AgentReport, Usage};
+use crate::domain::text;
+
+/// How much is kept of a text that the agent wrote, in bytes from its end.
+pub(super) const LONGEST_TEXT: usize = 4 * 1024;
+
+/// The longest message of a report, in characters.
+const MESSAGE: usize = 600;
+
+/// Reads the lines of one run's output, in order.
+pub trait LineReader: Send {
+    /// Adds what `line` says to `reading`. Lines that say nothing that boi knows are ignored.
+    fn read_line(&mut self, line: &[u8], reading: &mut Reading);
+}
+
+/// What a run's output says, so far or as a whole.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Reading {
+    /// The agent's session.
+    pub session_id: Option<String>,
+    /// What the agent reported at the end of its run. After it, the agent should exit soon.
+    pub result: Option<RunResult>,
+    /// What the agent last said of the account's usage limits.
+    pub limit: Option<LimitEvent>,
+    /// What the messages add up to, for a run without a result. It counts too few output tokens and knows no cost.
+    pub usage_so_far: Usage,
+    /// The last text of the model, for people only.
+    pub last_text: Option<String>,
+    /// The agent reported its result, did not exit, and was then ended by boi. The caller sets this, because only it
+    /// knows the order: an agent that gets SIGTERM during its work can still report a success.
+    pub ended_after_result: bool,
+}
+
+/// How the agent says that its run went.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RunResult {
+    /// The agent's own word for it.
+    pub kind: String,
+    /// Whether the run failed. Unless the agent clearly says that it succeeded, it failed.
+    pub is_error: bool,
+    /// The HTTP status of the API's last answer, if that was the failure.
+    pub api_status: Option<u16>,
+    /// The final text, or the errors.
+    pub text: String,
+    /// What the whole run cost, subagents included.
+    pub usage: Usage,
+}
+
+/// What the model's service says of the account's usage limits.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LimitEvent {
+    /// The limit is used up, and the account does not pay for more.
+    pub rejected: bool,
+    /// The account pays for more than the limit.
+    pub overage: bool,
+    /// When the limit is reset, in seconds since the epoch.
+    pub resets_at: Option<i64>,
+    /// Which limit: `five_hour`, `seven_day`, ...
+    pub kind: Option<String>,
+}
+
+impl Reading {
+    /// What is recorded of the run, whatever it came to.
+    pub fn report(&self) -> AgentReport {
+        let text = self.result.as_ref().map(|result| result.text.as_str()).or(self.last_text.as_deref());
+        let mut message = text.map(|text| text::one_line(text, MESSAGE)).filter(|text| !text.is_empty());
+        if self.ended_after_result {
+            let note = "(the agent did not exit after its result, so boi ended it)";
+            message = Some(message.map_or_else(|| note.to_owned(), |text| format!("{text} {note}")));
+        }
+        AgentReport {
+            session_id: self.session_id.clone(),
+            usage: self.result.as_ref().map_or(self.usage_so_far, |result| result.usage),
+            message,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_prefers_the_result_to_what_was_seen_before() {
+        let turns = |turns| Usage { turns, ..Usage::default() };
+        let mut reading = Reading {
+            session_id: Some("3f22".into()),
+            usage_so_far: turns(2),
+            last_text: Some("working\non it".into()),
+            ..Reading::default()
+        };
+        let report = |usage, message: Option<&str>| AgentReport {
+            session_id: Some("3f22".into()),
+            usage,
+            message: message.map(str::to_owned),
+        };
+        assert_eq!(reading.report(), report(turns(2), Some("working on it")));
+        reading.result = Some(RunResult { text: "done".into(), usage: turns(3), ..RunResult::default() });
+        assert_eq!(reading.report(), report(turns(3), Some("done")));
+        reading.ended_after_result = true;
+        let note = "(the agent did not exit after its result, so boi ended it)";
+        assert_eq!(reading.report().message.unwrap(), format!("done {note}"));
+        reading.result = Some(RunResult::default());
+        assert_eq!(reading.report().message.unwrap(), note);
+        reading.ended_after_result = false;
+        assert_eq!(reading.report(), report(turns(0), None));
+    }
+}

@@ -1,0 +1,145 @@
+//! `boi cancel` and `boi retry`. An error at one spec does not stop the others; it is reported after them.
+
+use serde_json::json;
+
+use super::args::Ids;
+use super::backend::Backend;
+use super::printing::{print_json, print_line};
+use super::{CliError, ExitCode, FAILED, block_on, dispatch, report_error};
+use crate::domain::id::SpecId;
+use crate::domain::life::SpecStatus;
+use crate::domain::view::SpecView;
+use crate::queue::{Canceled, Filter};
+use crate::system::paths::Home;
+
+/// `boi cancel`.
+pub(super) fn cancel(home: &Home, Ids { ids, json }: Ids) -> Result<ExitCode, CliError> {
+    block_on(async {
+        let mut backend = Backend::find(home).await?;
+        let mut outcomes = Vec::new();
+        let mut errors = Vec::new();
+        for id in without_duplicates(ids) {
+            match backend.cancel(home, &id).await {
+                Ok(outcome) => outcomes.push((id, outcome)),
+                Err(error) => errors.push(error),
+            }
+        }
+        let ending =
+            outcomes.iter().filter(|(_, outcome)| *outcome == Canceled::Ending).map(|(id, _)| id.clone()).collect();
+        for spec in wait_until_ended(&mut backend, home, ending).await? {
+            // The spec may have ended by itself before the cancel reached its worker.
+            if spec.status != SpecStatus::Canceled
+                && let Some((_, outcome)) = outcomes.iter_mut().find(|(id, _)| *id == spec.id)
+            {
+                *outcome = Canceled::EndedBefore(spec.status);
+            }
+        }
+        let code = if json { print_outcomes_as_json(&outcomes)? } else { print_outcomes(&outcomes)? };
+        Ok(report_each(&errors, json).unwrap_or(code))
+    })
+}
+
+fn print_outcomes_as_json(outcomes: &[(SpecId, Canceled)]) -> Result<ExitCode, CliError> {
+    let objects = outcomes.iter().map(|(id, outcome)| match outcome {
+        Canceled::Now | Canceled::Ending => json!({"id": id, "canceled": true}),
+        Canceled::EndedBefore(status) => json!({"id": id, "canceled": false, "status": status}),
+    });
+    print_json(&json!({"specs": objects.collect::<Vec<_>>()}))?;
+    Ok(report_too_late(outcomes))
+}
+
+fn print_outcomes(outcomes: &[(SpecId, Canceled)]) -> Result<ExitCode, CliError> {
+    for (id, outcome) in outcomes {
+        match outcome {
+            Canceled::Now | Canceled::Ending => print_line(&format!("{id} canceled"))?,
+            Canceled::EndedBefore(SpecStatus::Canceled) => print_line(&format!("{id} was canceled before"))?,
+            Canceled::EndedBefore(_) => {}
+        }
+    }
+    Ok(report_too_late(outcomes))
+}
+
+/// Reports on stderr the specs that had ended otherwise; returns the exit code.
+fn report_too_late(outcomes: &[(SpecId, Canceled)]) -> ExitCode {
+    let mut code = 0;
+    for (id, outcome) in outcomes {
+        if let Canceled::EndedBefore(status) = outcome
+            && *status != SpecStatus::Canceled
+        {
+            let verb = if status.is_ended() { "has" } else { "is" };
+            eprintln!("{id} {verb} already {}, so it was not canceled", status.as_str());
+            code = FAILED;
+        }
+    }
+    code
+}
+
+/// Reports errors; returns the exit code of the first one.
+fn report_each(errors: &[CliError], json: bool) -> Option<ExitCode> {
+    let codes: Vec<ExitCode> = errors.iter().map(|error| report_error(error, json)).collect();
+    codes.first().copied()
+}
+
+fn without_duplicates(ids: Vec<SpecId>) -> Vec<SpecId> {
+    let mut distinct = Vec::new();
+    for id in ids {
+        if !distinct.contains(&id) {
+            distinct.push(id);
+        }
+    }
+    distinct
+}
+
+/// Waits until none of the specs runs: a canceled spec ends when its last process has ended. If the daemon dies meanwhile,
+/// the next one ends them, or this process does.
+async fn wait_until_ended(backend: &mut Backend, home: &Home, ids: Vec<SpecId>) -> Result<Vec<SpecView>, CliError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let filter = Filter { ids, ..Filter::default() };
+    let mut newer_than = None;
+    loop {
+        let told = backend.status_now(home, &filter, newer_than).await?;
+        let mut running = told.status.specs.iter().filter(|spec| spec.status == SpecStatus::Running).peekable();
+        if running.peek().is_none() {
+            return Ok(told.status.specs);
+        }
+        newer_than = Some(told.revision);
+        if !backend.is_daemon() {
+            newer_than = None;
+            for spec in running {
+                backend.cancel(home, &spec.id).await?;
+            }
+        }
+    }
+}
+
+/// `boi retry`.
+pub(super) fn retry(home: &Home, Ids { ids, json }: Ids) -> Result<ExitCode, CliError> {
+    block_on(async {
+        let mut backend = Backend::find(home).await?;
+        let mut queued: Vec<SpecId> = Vec::new();
+        let mut errors = Vec::new();
+        for id in without_duplicates(ids) {
+            if queued.contains(&id) {
+                // An earlier one queued it too, because it waited for that.
+                continue;
+            }
+            match backend.retry(home, id).await {
+                Ok(ids) => queued.extend(ids),
+                Err(error) => errors.push(error),
+            }
+        }
+        if json {
+            print_json(&json!({"specs": queued.iter().map(|id| json!({"id": id})).collect::<Vec<_>>()}))?;
+        } else {
+            for id in &queued {
+                print_line(&format!("{id} queued again"))?;
+            }
+        }
+        if !queued.is_empty() {
+            dispatch::warn_unless_drained(backend, home).await;
+        }
+        Ok(report_each(&errors, json).unwrap_or(0))
+    })
+}

@@ -1,0 +1,286 @@
+//! Removes what one ended spec left: its worktree or scratch directory, its attempt folders, its merged branch.
+
+use std::path::{Path, PathBuf};
+
+use super::CliError;
+use super::args::Clean;
+use crate::domain::id::SpecId;
+use crate::domain::life::SpecStatus;
+use crate::domain::spec::Base;
+use crate::domain::view::SpecView;
+use crate::git::{self, LockedWorktree, RemovalRefusal, RemoveError, Worktree};
+use crate::process::command_dir::CommandDir;
+use crate::queue::{Filter, Queue, QueueError};
+use crate::system::files;
+use crate::system::paths::Home;
+
+/// Specs read from the queue at a time.
+pub(super) const PAGE: u32 = 500;
+
+/// The result for one spec.
+pub(super) enum Outcome {
+    /// There was nothing to remove.
+    Nothing,
+    /// This was removed, or would be in a dry run.
+    Removed(Removed),
+    /// It was retried, and has not ended any more.
+    Revived(SpecStatus),
+    /// It was left as it is, for this reason.
+    Refused(String),
+}
+
+/// What was removed.
+pub(super) struct Removed {
+    pub(super) worktree: bool,
+    /// Whether the queue names a worktree that does not exist.
+    pub(super) worktree_was_missing: bool,
+    pub(super) attempts: bool,
+    pub(super) branch: bool,
+    /// Refs that hold unique work of the worktree.
+    pub(super) kept: Vec<String>,
+    /// The spec that starts from the branch, which therefore stays.
+    pub(super) branch_needed_by: Option<SpecId>,
+}
+
+/// Removes what a spec left. Its state is read again here: it may have been retried since it was chosen.
+pub(super) fn clean(home: &Home, queue: &dyn Queue, id: &SpecId, args: &Clean) -> Result<Outcome, CliError> {
+    let leftovers = Leftovers::find(home, queue, id)?;
+    if leftovers.is_nothing() {
+        return Ok(Outcome::Nothing);
+    }
+    // While this lock is held, no worker runs git in the worktree or creates it again.
+    let lock = match &leftovers.worktree {
+        Some(worktree) if leftovers.folder_exists || leftovers.attempts_exist => match worktree.lock() {
+            Ok(lock) => Some(lock),
+            Err(error) => return Ok(Outcome::Refused(error.to_string())),
+        },
+        _ => None,
+    };
+    let result = leftovers.remove_under(lock.as_ref(), home, queue, id, args);
+    if !leftovers.attempts_exist {
+        // Taking the lock created these folders.
+        drop(lock);
+        drop(std::fs::remove_dir_all(home.spec_attempts(id).join("git")));
+        drop(std::fs::remove_dir(home.spec_attempts(id)));
+    }
+    result
+}
+
+/// What an ended spec left.
+struct Leftovers {
+    /// `None`: the spec has no repository.
+    worktree: Option<Worktree>,
+    /// The worktree or the scratch directory.
+    folder: PathBuf,
+    folder_exists: bool,
+    attempts_exist: bool,
+    /// The head of the branch, if it is merged into its base.
+    merged_head: Option<String>,
+}
+
+impl Leftovers {
+    fn find(home: &Home, queue: &dyn Queue, id: &SpecId) -> Result<Leftovers, CliError> {
+        let view = read_spec(queue, id)?;
+        let folder = home.worktree(id, view.worktree.as_deref());
+        let repo = match queue.spec(id) {
+            Ok(spec) => spec.repo.map(|repo| (repo.path, Some(repo.base))),
+            // The base of its branch is not known, so the branch stays.
+            Err(QueueError::Unreadable { .. }) => view.repo.map(|path| (PathBuf::from(path), None)),
+            Err(error) => return Err(error.into()),
+        };
+        let (worktree, merged_head) = match repo {
+            None => (None, None),
+            Some((repo, base)) => {
+                let base = base.map(|base| match base {
+                    Base::Revision(name) => name,
+                    Base::Spec(id) => id.branch(),
+                });
+                let is_merged = |base: String| git::is_merged(&repo, id, &base).unwrap_or(false);
+                let merged_head = git::branch_head(&repo, id).ok().flatten().filter(|_| base.is_some_and(is_merged));
+                let scratch = home.spec_attempts(id).join("git");
+                let worktree = Worktree { repo, path: folder.clone(), spec: id.clone(), scratch };
+                (Some(worktree), merged_head)
+            }
+        };
+        let (folder_exists, attempts_exist) = (folder.exists(), home.spec_attempts(id).exists());
+        Ok(Leftovers { worktree, folder, folder_exists, attempts_exist, merged_head })
+    }
+
+    fn is_nothing(&self) -> bool {
+        !self.folder_exists && !self.attempts_exist && self.merged_head.is_none()
+    }
+
+    fn remove_under(
+        &self,
+        lock: Option<&LockedWorktree>,
+        home: &Home,
+        queue: &dyn Queue,
+        id: &SpecId,
+        args: &Clean,
+    ) -> Result<Outcome, CliError> {
+        let view = read_spec(queue, id)?;
+        if !view.status.is_ended() {
+            return Ok(Outcome::Revived(view.status));
+        }
+        if let Some(command) = running_command(home, id)? {
+            let reason = format!("one of its commands still runs (the lock in {} is held)", command.display());
+            return Ok(Outcome::Refused(reason));
+        }
+        // boi deletes only branches that it created: the queue names a worktree before the branch is created.
+        let merged_head = self.merged_head.as_ref().filter(|_| view.branch.is_some() || view.worktree.is_some());
+        let branch_needed_by = if merged_head.is_some() { open_spec_based_on(queue, id)? } else { None };
+        let merged_head = merged_head.filter(|_| branch_needed_by.is_none());
+        let removed = Removed {
+            worktree: self.folder_exists,
+            worktree_was_missing: view.worktree.is_some() && !self.folder_exists,
+            attempts: self.attempts_exist,
+            branch: merged_head.is_some(),
+            kept: Vec::new(),
+            branch_needed_by,
+        };
+        if !removed.worktree && !removed.attempts && !removed.branch && removed.branch_needed_by.is_none() {
+            return Ok(Outcome::Nothing);
+        }
+        if self.folder_exists
+            && let Err(reason) = self.check_removal(lock, id, args)
+        {
+            return Ok(Outcome::Refused(reason));
+        }
+        if args.dry_run {
+            return Ok(Outcome::Removed(removed));
+        }
+        let kept = match self.remove_folder_and_branch(lock, merged_head, id, args) {
+            Ok(kept) => kept,
+            Err(reason) => return Ok(Outcome::Refused(reason)),
+        };
+        if self.attempts_exist {
+            let view = read_spec(queue, id)?;
+            if !view.status.is_ended() {
+                return Ok(Outcome::Removed(Removed { attempts: false, kept, ..removed }));
+            }
+            if let Err(reason) = remove_attempts(home, id, view.attempt) {
+                return Ok(Outcome::Refused(reason));
+            }
+        }
+        Ok(Outcome::Removed(Removed { kept, ..removed }))
+    }
+
+    /// Checks that removing the folder is safe.
+    fn check_removal(&self, lock: Option<&LockedWorktree>, id: &SpecId, args: &Clean) -> Result<(), String> {
+        match lock {
+            Some(lock) => match git::check_removal(lock) {
+                Err(RemoveError::Refused(RemovalRefusal::RepositoryUnreachable { .. })) if args.unreachable => Ok(()),
+                checked => checked.map_err(|error| with_advice(&error, id)),
+            },
+            None if args.scratch || is_empty(&self.folder) => Ok(()),
+            None => Err(format!(
+                "{} contains files that exist nowhere else; `boi clean --scratch {id}` deletes them",
+                self.folder.display()
+            )),
+        }
+    }
+
+    /// Removes the folder and the branch; returns the refs that hold unique work.
+    fn remove_folder_and_branch(
+        &self,
+        lock: Option<&LockedWorktree>,
+        merged_head: Option<&String>,
+        id: &SpecId,
+        args: &Clean,
+    ) -> Result<Vec<String>, String> {
+        let path = &self.folder;
+        let cannot_remove = |error: std::io::Error| format!("cannot remove {}: {error}", path.display());
+        let mut kept = Vec::new();
+        match lock {
+            Some(lock) => match git::remove_worktree(lock, "leftover") {
+                Ok(refs) => kept = refs,
+                Err(RemoveError::Refused(RemovalRefusal::RepositoryUnreachable { .. })) if args.unreachable => {
+                    git::discard_worktree(lock).map_err(|error| error.to_string())?;
+                }
+                Err(error) => return Err(with_advice(&error, id)),
+            },
+            None if self.folder_exists && args.scratch => std::fs::remove_dir_all(path).map_err(cannot_remove)?,
+            None if self.folder_exists => std::fs::remove_dir(path).map_err(cannot_remove)?,
+            None => {}
+        }
+        if let (Some(head), Some(worktree)) = (merged_head, &self.worktree) {
+            git::delete_branch(&worktree.repo, id, head).map_err(|error| error.to_string())?;
+        }
+        Ok(kept)
+    }
+}
+
+fn is_empty(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+fn read_spec(queue: &dyn Queue, id: &SpecId) -> Result<SpecView, CliError> {
+    let listing = queue.list(&Filter { ids: vec![id.clone()], ..Filter::default() })?;
+    listing.specs.into_iter().next().ok_or_else(|| QueueError::NotFound(id.clone()).into())
+}
+
+fn with_advice(error: &RemoveError, id: &SpecId) -> String {
+    match error {
+        RemoveError::Refused(RemovalRefusal::RepositoryUnreachable { .. }) => format!(
+            "{error}, and the worktree may contain work that exists nowhere else; move the repository back to its path, or \
+             delete the worktree with `boi clean --unreachable {id}`"
+        ),
+        RemoveError::Refused(RemovalRefusal::NotAWorktree { .. }) => {
+            format!("{error}; `boi retry {id}` repairs a worktree that lost its .git; or remove the folder by hand")
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// The folder of a command that still runs: its supervisor holds the lock there until the end.
+fn running_command(home: &Home, id: &SpecId) -> Result<Option<PathBuf>, CliError> {
+    for attempt in files::list_folder(&home.spec_attempts(id))? {
+        for command in files::list_folder(&attempt)? {
+            if files::is_locked(&CommandDir::at(command.clone()).lock_file())? {
+                return Ok(Some(command));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Removes the folders of attempts up to number `last`: a later one belongs to a worker that has begun meanwhile.
+fn remove_attempts(home: &Home, id: &SpecId, last: u32) -> Result<(), String> {
+    let folder = home.spec_attempts(id);
+    let cannot_remove = |error: std::io::Error| format!("cannot remove {}: {error}", folder.display());
+    for path in files::list_folder(&folder).map_err(cannot_remove)? {
+        let number = path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
+        if number.is_none_or(|number| number <= last) {
+            std::fs::remove_dir_all(&path).map_err(cannot_remove)?;
+        }
+    }
+    match std::fs::remove_dir(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::DirectoryNotEmpty => Err(cannot_remove(error)),
+        _ => Ok(()),
+    }
+}
+
+/// A spec that has not ended and starts from the branch of `id`, or may do so because it cannot be read.
+fn open_spec_based_on(queue: &dyn Queue, id: &SpecId) -> Result<Option<SpecId>, CliError> {
+    for status in [SpecStatus::Queued, SpecStatus::Running] {
+        let mut offset = 0;
+        loop {
+            let page = queue.list(&Filter { status: Some(status), limit: PAGE, offset, ..Filter::default() })?;
+            for spec in &page.specs {
+                let needs_branch = match queue.spec(&spec.id) {
+                    Ok(spec) => spec.repo.is_some_and(|repo| repo.base == Base::Spec(id.clone())),
+                    Err(QueueError::Unreadable { .. }) => true,
+                    Err(error) => return Err(error.into()),
+                };
+                if needs_branch {
+                    return Ok(Some(spec.id.clone()));
+                }
+            }
+            if !page.more {
+                break;
+            }
+            offset += PAGE;
+        }
+    }
+    Ok(None)
+}

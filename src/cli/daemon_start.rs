@@ -1,0 +1,116 @@
+//! `boi daemon start` and `boi daemon restart`.
+
+use serde_json::json;
+
+use super::args::ConfigFlags;
+use super::launch::{self, launch_and_wait};
+use super::predecessor::{Predecessor, main_pid_of_service};
+use super::printing::{print_json, print_line};
+use super::running_daemon::{self, log_place};
+use super::{CliError, ExitCode, FAILED, USAGE, preflight};
+use crate::domain::view::DaemonView;
+use crate::service::manager;
+use crate::service::user_service::{self, UNIT, systemctl};
+use crate::system::paths::Home;
+
+/// `boi daemon start`.
+pub(super) async fn start(home: &Home, flags: &ConfigFlags, json: bool) -> Result<ExitCode, CliError> {
+    loop {
+        if let Some((_, daemon)) = running_daemon::find(home).await? {
+            running_daemon::refuse_run(&daemon)?;
+            return print_daemon(&daemon, "runs already", json);
+        }
+        if may_start(home, flags).await? {
+            break;
+        }
+    }
+    if flags.config.is_empty() && user_service::installed(home.root()).is_some() {
+        return through_service(home, "start", "started as a service", json).await;
+    }
+    let (daemon, own) = launch_and_wait(home, flags).await?;
+    print_daemon(&daemon, if own { "started" } else { "runs already" }, json)?;
+    warn_if_degraded(home).await;
+    Ok(0)
+}
+
+/// `boi daemon restart`.
+pub(super) async fn restart(home: &Home, flags: &ConfigFlags, json: bool) -> Result<ExitCode, CliError> {
+    let old = loop {
+        match Predecessor::find(home).await? {
+            Some(old) => break old,
+            None if may_start(home, flags).await? => {
+                let (daemon, own) = launch_and_wait(home, flags).await?;
+                let what = if own { "started (none ran before)" } else { "was just started by another `boi`" };
+                return print_daemon(&daemon, what, json);
+            }
+            None => {}
+        }
+    };
+    let pid = old.view.pid;
+    if main_pid_of_service(home) == Some(pid) {
+        if !flags.config.is_empty() {
+            let message = format!("the daemon (pid {pid}) runs as a service, which takes no `-c`");
+            return Err(CliError::new(USAGE, message)
+                .hint("set the key in config.toml instead: `boi config set KEY VALUE`; or stop the service first"));
+        }
+        preflight::check(home, &flags.read()?, Some(&old.view))?;
+        let done = "restarted by its service manager; running workers continue";
+        return through_service(home, "restart", done, json).await;
+    }
+    // The new daemon starts first and waits for the old one's place, so there is hardly a moment without a daemon.
+    let old_flags = ConfigFlags { config: old.flags.clone() };
+    let flags = if flags.config.is_empty() { &old_flags } else { flags };
+    preflight::check(home, &flags.read()?, Some(&old.view))?;
+    let launched = launch::launch(home, flags)?;
+    old.terminate()?;
+    let daemon = launch::wait_until_listening(home, launched, Some(pid)).await?;
+    print_daemon(&daemon, "restarted; running workers continue", json)?;
+    warn_if_degraded(home).await;
+    Ok(0)
+}
+
+/// Whether a daemon may start, where none ran: `false` if one has been started meanwhile, which now holds the queue.
+async fn may_start(home: &Home, flags: &ConfigFlags) -> Result<bool, CliError> {
+    match preflight::check(home, &flags.read()?, None) {
+        Ok(()) => Ok(true),
+        Err(error) if error.is_invalid_config() => Err(error),
+        Err(_) if running_daemon::find(home).await?.is_some() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes the service manager start or restart the daemon.
+async fn through_service(home: &Home, verb: &str, done: &str, json: bool) -> Result<ExitCode, CliError> {
+    if !manager::run(&systemctl(verb)) {
+        let message = format!("`systemctl --user {verb} {UNIT}` failed: see its message above");
+        return Err(CliError::new(FAILED, message).hint(format!("its log: journalctl --user -u {UNIT}")));
+    }
+    match running_daemon::find(home).await? {
+        Some((_, daemon)) => print_daemon(&daemon, done, json),
+        None => {
+            let message = format!("`systemctl --user {verb} {UNIT}` succeeded, but no daemon listens in this home");
+            Err(CliError::new(FAILED, message).hint(format!("inspect the service: systemctl --user status {UNIT}")))
+        }
+    }
+}
+
+/// Warns on stderr when the new daemon does not use the file.
+async fn warn_if_degraded(home: &Home) {
+    if let Ok(Some((client, _))) = running_daemon::find_listening(home).await
+        && running_daemon::status(&client).await.is_ok_and(|status| status.config.degraded)
+    {
+        eprintln!(
+            "warning: {} is invalid, so the daemon uses the last good configuration: `boi config check` shows the errors",
+            home.config_file().display()
+        );
+    }
+}
+
+fn print_daemon(daemon: &DaemonView, what: &str, json: bool) -> Result<ExitCode, CliError> {
+    if json {
+        print_json(&json!({"daemon": daemon, "log": daemon.log}))?;
+    } else {
+        print_line(&format!("daemon {what}: pid {}\n  log: {}", daemon.pid, log_place(Some(daemon))))?;
+    }
+    Ok(0)
+}

@@ -1,0 +1,185 @@
+//! `boi daemon stop`: ends the daemon and its workers, or what an earlier daemon left running.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::sleep;
+
+use super::backend::{self, Backend};
+use super::printing::{plural, print_json, print_line};
+use super::running_daemon;
+use super::{BAD_CONFIG, CliError, ExitCode, FAILED, GAVE_UP, block_on_daemon};
+use crate::config::flags::Flags;
+use crate::control::calls::{GIVE_UP, Leave};
+use crate::control::client::Client;
+use crate::daemon::lifecycle::seat::Seat;
+use crate::daemon::{Event, Leaving};
+use crate::domain::id::SpecId;
+use crate::domain::life::SpecStatus;
+use crate::domain::view::{SpecView, StatusView};
+use crate::queue::{Filter, open};
+use crate::reload;
+use crate::system::logs::{self, LogOutput};
+use crate::system::paths::Home;
+
+/// How often a daemon that stops its workers is polled.
+const POLL: Duration = Duration::from_millis(50);
+/// How often the daemon's queue is checked meanwhile.
+const POLL_QUEUE: Duration = Duration::from_secs(1);
+
+/// `boi daemon stop`.
+pub(super) fn stop(home: &Home, drain: bool, json: bool) -> Result<ExitCode, CliError> {
+    block_on_daemon(async {
+        let Some((client, daemon)) = running_daemon::find(home).await? else {
+            return stop_leftovers(home, drain, json).await;
+        };
+        let before = running_specs(&client).await?;
+        let target =
+            running_daemon::process_handle(&daemon)?.ok_or_else(|| running_daemon::ended_meanwhile(&daemon))?;
+        let how = if drain { Leave::Drain } else { Leave::Stop };
+        client.call(&how).await?;
+        if !json && !before.is_empty() {
+            let what = if drain { "waiting for" } else { "stopping" };
+            eprintln!("{what} {} worker{}: {}", before.len(), plural(before.len()), joined_ids(&before));
+        }
+        let ended = async {
+            while target.lives() {
+                sleep(POLL).await;
+            }
+        };
+        tokio::select! {
+            () = ended => {}
+            hung = client.hung() => return Err(hung.into()),
+            reason = queue_given_up(&client) => {
+                let hint = format!(
+                    "it stops when the queue answers; `kill -TERM {}` ends it now, and leaves its workers running",
+                    daemon.pid
+                );
+                return Err(CliError::new(GAVE_UP, reason).hint(hint));
+            }
+        }
+        report(home, Some(daemon.pid), &before, json).await
+    })
+}
+
+/// Waits until the daemon's queue has not answered for [`GIVE_UP`]; returns the reason.
+async fn queue_given_up(client: &Client) -> String {
+    loop {
+        sleep(POLL_QUEUE).await;
+        let Ok(StatusView { store, .. }) = running_daemon::status(client).await else { continue };
+        if let (Some(reason), true) = (store.reason, store.unanswered_seconds >= Some(GIVE_UP.as_secs())) {
+            return reason;
+        }
+    }
+}
+
+/// While no daemon runs: this process becomes one for long enough to stop what an earlier one left running.
+async fn stop_leftovers(home: &Home, drain: bool, json: bool) -> Result<ExitCode, CliError> {
+    let configured = backend::configured(home);
+    if let Some((queue, counts)) = open::left_behind(&configured)
+        && counts.running > 0
+    {
+        let (count, queue) = (counts.running, queue.display());
+        let message = format!("no daemon runs, and another queue, {queue}, has {count} running specs");
+        return Err(
+            CliError::new(FAILED, message).hint("put `paths.db` back as it was, then `boi daemon stop` stops them")
+        );
+    }
+    let Some(queue) = backend::read(&configured)? else { return nothing_to_stop(json) };
+    let filter = Filter { status: Some(SpecStatus::Running), limit: 10_000, ..Filter::default() };
+    let before = queue.list(&filter)?.specs;
+    drop(queue);
+    if before.is_empty() {
+        return nothing_to_stop(json);
+    }
+    let booted = reload::boot(home, &Flags::default())?;
+    configured.prepare()?;
+    let log = logs::start(LogOutput::File(configured.log_file()), &booted.config.log)
+        .map_err(|message| CliError::new(BAD_CONFIG, message))?;
+    if !json {
+        eprintln!("no daemon runs; stopping what an earlier one left: {}", joined_ids(&before));
+    }
+    let scope = before.iter().map(|spec| spec.id.clone()).collect();
+    let running = Seat::take_to_stop(&configured).await?.start(booted, log, Some(scope))?;
+    let how = if drain { Leaving::Drain } else { Leaving::Stop };
+    running.handle.send(Event::Leave(how));
+    running.ended().await?;
+    report(home, None, &before, json).await
+}
+
+fn nothing_to_stop(json: bool) -> Result<ExitCode, CliError> {
+    if json {
+        print_json(&json!({"daemon": null, "stopped": [], "running": []}))?;
+    } else {
+        print_line("no daemon runs, and none left anything running")?;
+    }
+    Ok(0)
+}
+
+/// Reports how the specs that ran before are now. `pid`: the daemon that was stopped, if one ran.
+async fn report(home: &Home, pid: Option<u32>, before: &[SpecView], json: bool) -> Result<ExitCode, CliError> {
+    let now = read_again(home, pid, before)?;
+    let with = |predicate: fn(SpecStatus) -> bool| -> Vec<&SpecId> {
+        now.iter().filter(|spec| predicate(spec.status)).map(|spec| &spec.id).collect()
+    };
+    let queued = with(|status| status == SpecStatus::Queued);
+    let ended = with(SpecStatus::is_ended);
+    let running = with(|status| status == SpecStatus::Running);
+    // A SIGTERM or a restart reached the daemon before it had stopped them.
+    let next = match running.is_empty() {
+        true => None,
+        false => running_daemon::find(home).await?.map(|(_, daemon)| daemon.pid),
+    };
+    if json {
+        print_json(
+            &json!({"daemon": pid, "stopped": queued, "ended": ended, "running": running, "next_daemon": next}),
+        )?;
+    } else {
+        let what =
+            if running.is_empty() { "no worker runs any more" } else { "it was told to leave its workers running" };
+        match pid {
+            Some(pid) => print_line(&format!("daemon (pid {pid}) ended; {what}"))?,
+            None => print_line(&format!("done; {what}"))?,
+        }
+        print_ids("stopped and queued again", &queued)?;
+        print_ids("ended by themselves", &ended)?;
+        print_ids("still running", &running)?;
+    }
+    if running.is_empty() {
+        return Ok(0);
+    }
+    match next {
+        Some(pid) => eprintln!("another daemon (pid {pid}) took them over; `boi daemon stop` stops that one"),
+        None => eprintln!("`boi daemon start` continues with them, `boi daemon stop` stops them"),
+    }
+    Ok(FAILED)
+}
+
+fn read_again(home: &Home, pid: Option<u32>, before: &[SpecView]) -> Result<Vec<SpecView>, CliError> {
+    if before.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids = before.iter().map(|spec| spec.id.clone()).collect();
+    // The configuration may name another queue by now than the one of the daemon that ended.
+    let path = pid.and_then(|_| open::last_used(home));
+    let path = path.unwrap_or_else(|| backend::configured(home).db().to_owned());
+    Ok(open::open_file(&path)?.list(&Filter { ids, ..Filter::default() })?.specs)
+}
+
+fn print_ids(what: &str, ids: &[&SpecId]) -> Result<(), CliError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
+    print_line(&format!("  {what}: {}", ids.join(" ")))
+}
+
+fn joined_ids(specs: &[SpecView]) -> String {
+    specs.iter().map(|spec| spec.id.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+async fn running_specs(client: &Client) -> Result<Vec<SpecView>, CliError> {
+    let backend = Backend::Daemon(client.clone());
+    let filter = Filter { status: Some(SpecStatus::Running), limit: 10_000, ..Filter::default() };
+    Ok(backend.status(filter, None).await?.status.specs)
+}

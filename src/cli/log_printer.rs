@@ -1,0 +1,144 @@
+//! Prints the output of a command, each time from where the last print ended.
+
+use std::io::Write;
+use std::path::Path;
+
+use super::CliError;
+use super::printing::print;
+use crate::agents::Agent;
+use crate::domain::text;
+use crate::process::command_dir::CommandDir;
+use crate::system::files;
+
+/// An unfinished line is printed when it is this long, in bytes.
+const LONG_LINE: usize = 1 << 20;
+
+/// The output of one command.
+pub(super) struct Section {
+    /// `None`: it was printed.
+    heading: Option<String>,
+    dir: CommandDir,
+    /// The agent whose output is printed as readable text; `None`: output is printed as it is.
+    agent: Option<Agent>,
+    /// Bytes of standard output and of standard error that were printed.
+    printed: (u64, u64),
+}
+
+impl Section {
+    pub(super) fn new(heading: String, dir: CommandDir, agent: Option<Agent>) -> Section {
+        Section { heading: Some(heading), dir, agent, printed: (0, 0) }
+    }
+
+    /// Prints what is new. `complete`: nothing more is waited for. `is_current`: the command is the last one of a spec that
+    /// has not ended. Returns `false` if the output was removed.
+    pub(super) fn print_new(&mut self, complete: bool, is_current: bool) -> Result<bool, CliError> {
+        let heading = self.heading.take();
+        if let Some(heading) = &heading {
+            print(format!("{heading}\n").as_bytes())?;
+        }
+        // The folder of a command that is about to begin does not exist yet.
+        if !self.dir.path().exists() && !is_current {
+            if heading.is_some() {
+                print(b"(removed by `boi clean`)\n")?;
+            }
+            return Ok(false);
+        }
+        let (output, errors) = self.printed;
+        self.printed = (
+            print_from(&self.dir.output_file(), output, self.agent, complete)?,
+            print_from(&self.dir.errors_file(), errors, None, complete)?,
+        );
+        match self.printed {
+            (0, 0) if complete && is_current => print(b"(no output yet)\n")?,
+            (0, 0) if complete => print(b"(no output)\n")?,
+            _ => {}
+        }
+        Ok(true)
+    }
+}
+
+/// Prints a file from `offset` on; returns the offset up to which it was printed. An unfinished line is held back unless
+/// `complete`.
+fn print_from(path: &Path, offset: u64, agent: Option<Agent>, complete: bool) -> Result<u64, CliError> {
+    let mut printer = LinePrinter { rest: Vec::new(), agent, within_line: false };
+    let mut result = Ok(());
+    let end = files::read_from(path, offset, |chunk| {
+        if result.is_ok() {
+            result = printer.push(chunk);
+        }
+    })?;
+    result?;
+    if complete {
+        printer.finish()?;
+        return Ok(end);
+    }
+    Ok(end - printer.rest.len() as u64)
+}
+
+/// Prints line by line, so that never more than one line is in memory.
+struct LinePrinter {
+    /// What was not printed yet: an unfinished line.
+    rest: Vec<u8>,
+    agent: Option<Agent>,
+    /// Whether the last character printed did not end a line.
+    within_line: bool,
+}
+
+impl LinePrinter {
+    fn push(&mut self, chunk: &[u8]) -> Result<(), CliError> {
+        let searched = self.rest.len();
+        self.rest.extend_from_slice(chunk);
+        let printable = match self.rest[searched..].iter().rposition(|&byte| byte == b'\n') {
+            Some(last) => searched + last + 1,
+            // A description needs the whole line; other text may be cut, but not within a character.
+            None if self.agent.is_some() || self.rest.len() < LONG_LINE => return Ok(()),
+            None => self.rest.len() - unfinished_character(&self.rest),
+        };
+        self.print(printable)
+    }
+
+    fn finish(&mut self) -> Result<(), CliError> {
+        self.print(self.rest.len())?;
+        if self.within_line { print(b"\n") } else { Ok(()) }
+    }
+
+    fn print(&mut self, count: usize) -> Result<(), CliError> {
+        let mut out = Vec::new();
+        for line in self.rest[..count].split_inclusive(|&byte| byte == b'\n') {
+            match self.agent.map(|agent| agent.dialect().describe(line.trim_ascii_end())) {
+                Some(Some(described)) => writeln!(out, "{described}")?,
+                Some(None) => {}
+                None => out.write_all(text::plain(&String::from_utf8_lossy(line)).as_bytes())?,
+            }
+        }
+        self.rest.drain(..count);
+        if let Some(&last) = out.last() {
+            self.within_line = last != b'\n';
+        }
+        print(&out)
+    }
+}
+
+/// How many bytes at the end are an unfinished UTF-8 character.
+fn unfinished_character(bytes: &[u8]) -> usize {
+    let starts_character = |back: &usize| bytes[bytes.len() - back] >= 0xC0;
+    let Some(back) = (1..=3.min(bytes.len())).find(starts_character) else { return 0 };
+    let cut = std::str::from_utf8(&bytes[bytes.len() - back..]).is_err_and(|error| error.error_len().is_none());
+    if cut { back } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_of_an_unfinished_character_are_counted() {
+        for (text, cut) in [("ab", 0), ("aä", 0), ("a€", 0), ("a\u{1f600}", 0)] {
+            assert_eq!(unfinished_character(text.as_bytes()), cut, "{text}");
+        }
+        assert_eq!(unfinished_character(&"aä".as_bytes()[..2]), 1);
+        assert_eq!(unfinished_character(&"€€".as_bytes()[..5]), 2);
+        assert_eq!(unfinished_character(&"a\u{1f600}".as_bytes()[..4]), 3);
+        assert_eq!(unfinished_character(b"\x80\x80\x80"), 0);
+    }
+}

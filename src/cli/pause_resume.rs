@@ -1,0 +1,27 @@
+//! `boi pause` and `boi resume`.
+
+use serde_json::json;
+
+use super::backend::Backend;
+use super::printing::{print_json, print_line};
+use super::{CliError, ExitCode, block_on};
+use crate::system::paths::Home;
+
+/// `boi pause` and `boi resume`.
+pub(super) fn set_paused(home: &Home, paused: bool, json: bool) -> Result<ExitCode, CliError> {
+    block_on(async {
+        let mut backend = Backend::find(home).await?;
+        backend.set_paused(home, paused).await?;
+        if json {
+            print_json(&json!({"paused": paused}))?;
+        } else if paused {
+            print_line("paused: no more specs are started, running ones continue; `boi resume` starts specs again")?;
+        } else {
+            print_line("resumed")?;
+        }
+        if !backend.is_daemon() {
+            eprintln!("no daemon runs: this is recorded for the next one");
+        }
+        Ok(0)
+    })
+}

@@ -1,0 +1,48 @@
+//! The checks before a daemon starts: one that could not start must not end the daemon that it is to replace.
+
+use super::{BAD_CONFIG, CliError, FAILED};
+use crate::config::flags::Flags;
+use crate::daemon::lifecycle::seat;
+use crate::domain::view::DaemonView;
+use crate::process::command_dir::CommandDir;
+use crate::queue::open;
+use crate::reload;
+use crate::system::paths::Home;
+
+/// Fails if a daemon could not start, or would abandon the specs of another queue. `old`: the daemon that it replaces.
+pub(super) fn check(home: &Home, flags: &Flags, old: Option<&DaemonView>) -> Result<(), CliError> {
+    refuse_within_own_task(home)?;
+    let keeps_running = |old: &DaemonView| format!("the daemon (pid {}) keeps running", old.pid);
+    let booted = reload::boot(home, flags).map_err(|error| {
+        let error = CliError::from(error).with_code(BAD_CONFIG);
+        match old {
+            Some(old) => error.hint(keeps_running(old)),
+            None => error,
+        }
+    })?;
+    let home = home.clone().with_paths(&booted.config.paths);
+    seat::refuse_other_queue(&home, old.map(|old| old.pid))?;
+    // The old daemon holds the queue that the new one is to open.
+    let own = old.is_some() && open::is_last_used(&home);
+    let usable = home.prepare().map_err(CliError::from);
+    usable.and_then(|()| open::check_usable(&home, own).map_err(CliError::from)).map_err(|error| match old {
+        Some(old) => CliError::new(error.code(), format!("a new daemon could not start: {}", error.message()))
+            .hint(keeps_running(old)),
+        None => error,
+    })
+}
+
+/// Refuses to start a daemon from a command that a daemon of this home runs: the daemon would be in that command's process
+/// tree, and end with it.
+pub(super) fn refuse_within_own_task(home: &Home) -> Result<(), CliError> {
+    match CommandDir::around(&home.attempts()) {
+        None => Ok(()),
+        Some(dir) => {
+            let message = format!(
+                "this command runs inside a task of the same home ({}): a daemon started here would end with the task",
+                dir.path().display()
+            );
+            Err(CliError::new(FAILED, message).hint("run it outside of the task, such as in a terminal"))
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Printing to standard output.
+
+use std::io::{self, Write};
+
+use super::{CliError, FAILED};
+
+/// Prints bytes as they are.
+pub(super) fn print(bytes: &[u8]) -> Result<(), CliError> {
+    print_to(io::stdout().lock(), bytes)
+}
+
+/// Prints text; its styles are removed where standard output is not a terminal, or the user asked for none.
+pub(super) fn print_styled(text: &str) -> Result<(), CliError> {
+    print_to(anstream::AutoStream::auto(io::stdout().lock()), text.as_bytes())
+}
+
+pub(super) fn print_line(text: &str) -> Result<(), CliError> {
+    print(format!("{text}\n").as_bytes())
+}
+
+pub(super) fn print_json(value: &impl serde::Serialize) -> Result<(), CliError> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| CliError::new(FAILED, error.to_string()))?;
+    print_line(&text)
+}
+
+fn print_to(mut out: impl Write, bytes: &[u8]) -> Result<(), CliError> {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        // A reader that closed the pipe needs no more.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(CliError::new(FAILED, format!("cannot write to standard output: {error}"))),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// The ending of a noun that is counted.
+pub(super) fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}

@@ -1,0 +1,76 @@
+//! The daemon that runs: how it is found, and what it says about itself.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::backend::{self, Backend};
+use super::{CliError, FAILED};
+use crate::control::client::Client;
+use crate::domain::view::{DaemonView, StatusView};
+use crate::process::identity::{self, ProcessHandle};
+use crate::queue::Filter;
+use crate::system::paths::Home;
+
+/// How long the socket of a daemon that has ended may still accept connections.
+const SOCKET_LINGERS: Duration = Duration::from_secs(2);
+/// How often a daemon that starts or ends is polled.
+pub(super) const POLL: Duration = Duration::from_millis(5);
+
+/// The daemon of a home, if one runs. Waits for one that has its seat and does not listen yet.
+pub(super) async fn find(home: &Home) -> Result<Option<(Client, DaemonView)>, CliError> {
+    let until = Instant::now() + SOCKET_LINGERS;
+    loop {
+        let found = match backend::daemon(home).await? {
+            Some(client) => with_view(client).await,
+            None => return Ok(None),
+        };
+        match found {
+            Err(error) if error.is_away() && Instant::now() < until => sleep(POLL).await,
+            found => return found,
+        }
+    }
+}
+
+/// The daemon that listens right now, if any.
+pub(super) async fn find_listening(home: &Home) -> Result<Option<(Client, DaemonView)>, CliError> {
+    match Client::connect(&home.socket()).await? {
+        Some(client) => with_view(client).await,
+        None => Ok(None),
+    }
+}
+
+async fn with_view(client: Client) -> Result<Option<(Client, DaemonView)>, CliError> {
+    Ok(status(&client).await?.daemon.map(|daemon| (client, daemon)))
+}
+
+/// The daemon's status, with at most one spec.
+pub(super) async fn status(client: &Client) -> Result<StatusView, CliError> {
+    let filter = Filter { limit: 1, ..Filter::default() };
+    Ok(Backend::Daemon(client.clone()).status(filter, None).await?.status)
+}
+
+/// A handle on the daemon's process; `None`: it has ended.
+pub(super) fn process_handle(daemon: &DaemonView) -> Result<Option<ProcessHandle>, CliError> {
+    let identity = i32::try_from(daemon.pid).ok().and_then(identity::identify);
+    Ok(identity.map(|identity| ProcessHandle::open(&identity)).transpose()?.flatten())
+}
+
+pub(super) fn ended_meanwhile(daemon: &DaemonView) -> CliError {
+    CliError::new(FAILED, format!("the daemon (pid {}) has just ended", daemon.pid)).hint("run this command again")
+}
+
+/// Refuses to treat a `boi run` as a daemon that can be started or restarted.
+pub(super) fn refuse_run(daemon: &DaemonView) -> Result<(), CliError> {
+    if !daemon.scoped {
+        return Ok(());
+    }
+    let message =
+        format!("a `boi run` (pid {}) is running: it runs only its own specs, and ends with them", daemon.pid);
+    Err(CliError::new(FAILED, message).hint("wait for its end, or end it with Ctrl-C, then `boi daemon start`"))
+}
+
+/// Where the daemon's log is.
+pub(super) fn log_place(daemon: Option<&DaemonView>) -> &str {
+    daemon.and_then(|daemon| daemon.log.as_deref()).unwrap_or("its standard error")
+}

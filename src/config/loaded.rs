@@ -1,0 +1,139 @@
+//! A configuration with where its values come from: `config.toml`, the environment, the command line.
+
+use serde::{Deserialize, Serialize};
+
+use super::flags::Flags;
+use super::from_toml::{self, KeysSet};
+use super::keys::{KEYS, Key, find};
+use super::values::{CLAUDE, Config};
+use crate::document::problem::{Problem, Problems};
+use crate::document::{self, Document};
+
+/// The largest accepted `config.toml`, in bytes.
+pub const MAX_BYTES: usize = 1 << 20;
+
+/// The key of the program that is checked against the machine.
+const PROGRAM: &str = "agents.claude.program";
+
+/// The settings of the process: they do not come from the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProcessSettings {
+    /// The environment variable `CLAUDE_BIN`: replaces a default. Empty counts as unset.
+    pub claude_bin_env: Option<String>,
+    /// Values from the command line: replace those of the file.
+    pub flags: Flags,
+}
+
+/// A valid configuration that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// The effective values.
+    pub config: Config,
+    /// The keys that the file sets, each with the byte range of its value.
+    pub(super) set: KeysSet,
+    has_env: bool,
+    flags: Flags,
+    document: Document,
+}
+
+/// Where an effective value comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The key's default.
+    Default,
+    /// `config.toml`.
+    File,
+    /// An environment variable of the daemon.
+    Environment,
+    /// The command line.
+    Flag,
+}
+
+/// What the machine says about values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostFacts {
+    /// Whether the daemon can execute the program of the agent `claude`. `Err`: why not, to follow the program's name.
+    pub program_found: Result<(), String>,
+    /// Whether the log takes the filter. `Err`: why not.
+    pub log_filter: Result<(), String>,
+}
+
+/// Reads a configuration; an empty file means all defaults. `name` is the file's name in messages.
+pub fn parse(name: &str, bytes: &[u8], settings: &ProcessSettings) -> Result<Loaded, Problems> {
+    document::read(name, bytes, MAX_BYTES, |document, root, faults| {
+        let mut config = Config::default();
+        let env = settings.claude_bin_env.as_ref().filter(|program| !program.trim().is_empty());
+        if let (Some(program), Some(claude)) = (env, config.agents.get_mut(CLAUDE)) {
+            claude.program.clone_from(program);
+        }
+        let set = from_toml::read(document, root, faults, &mut config);
+        settings.flags.apply(&mut config);
+        from_toml::check_order(&config, &set, faults);
+        let (flags, document) = (settings.flags.clone(), document.clone());
+        Some(Loaded { config, set, has_env: env.is_some(), flags, document })
+    })
+}
+
+/// Checks a valid configuration against the machine. `in_force`: the configuration that it would replace.
+///
+/// Returns warnings: values that are valid and will not work. A program that cannot be executed rejects only a
+/// configuration that changes it. Otherwise a program that was uninstalled would block the change of every other key.
+pub fn check_host(loaded: &Loaded, in_force: Option<&Config>, facts: &HostFacts) -> Result<Vec<String>, Problems> {
+    let (mut problems, mut warnings) = (Vec::new(), Vec::new());
+    if let Err(why) = &facts.program_found {
+        let program = &loaded.config.claude().program;
+        let changed = in_force.is_some_and(|in_force| in_force.claude().program != *program);
+        if changed {
+            let message = format!("`{program}` {why}");
+            let hint = "write its absolute path, or install it first".to_owned();
+            problems.push(loaded.problem_at(PROGRAM, message, Some(hint)));
+        } else {
+            let name = loaded.used_name(PROGRAM);
+            warnings.push(format!("{name}: `{program}` {why}; only tasks with `run` will work"));
+        }
+    }
+    if let Err(message) = &facts.log_filter {
+        problems.push(loaded.problem_at("log", message, None));
+    }
+    match Problems::collect(&loaded.document, problems) {
+        Some(problems) => Err(problems),
+        None => Ok(warnings),
+    }
+}
+
+impl Loaded {
+    /// Where the value of `key` comes from.
+    pub fn origin(&self, key: &Key) -> Origin {
+        let names = [Some(key), key.other_name()];
+        let any = |sets: &dyn Fn(&str) -> bool| names.iter().flatten().any(|key| sets(&key.name));
+        if any(&|name| self.flags.sets(name)) {
+            Origin::Flag
+        } else if any(&|name| self.set.contains_key(name)) {
+            Origin::File
+        } else if self.has_env && any(&|name| name == PROGRAM) {
+            Origin::Environment
+        } else {
+            Origin::Default
+        }
+    }
+
+    /// Every value's key, once: of two names for one value the used one.
+    pub fn keys(&self) -> impl Iterator<Item = &'static Key> {
+        KEYS.iter().filter(|key| self.used_name(&key.name) == key.name)
+    }
+
+    /// Of the names of the value of `name`, the one that the command line or the file sets; else the older one, which
+    /// most files use.
+    fn used_name<'a>(&self, name: &'a str) -> &'a str {
+        let Ok(key) = find(name) else { return name };
+        let Some(other) = key.other_name() else { return name };
+        let rank = |key: &Key| (self.flags.sets(&key.name), self.set.contains_key(key.name.as_str()), key.is_alias());
+        [key, other].into_iter().max_by_key(|key| rank(key)).map_or(name, |key| &key.name)
+    }
+
+    /// A problem found after parsing. It points at the value of the key `name` if the file sets it.
+    fn problem_at(&self, name: &str, message: impl Into<String>, hint: Option<String>) -> Problem {
+        Problem { message: message.into(), span: self.set.get(self.used_name(name)).cloned(), hint }
+    }
+}

@@ -1,0 +1,52 @@
+//! The key table for people: `config.example.toml`, and the table in `docs/configuration.md`.
+
+use std::fmt::Write;
+
+use super::keys::{KEYS, NAME, ROWS, Row};
+
+const HEAD: &str = "\
+# The configuration of boi: ~/.boi/config.toml, or $BOI_HOME/config.toml.
+#
+# This file lists every key with its default. To change one, remove the `#` in front of it and
+# save. The daemon puts a valid file in force at once. It rejects an invalid one as a whole and
+# keeps the old configuration; `boi config check` and `boi status` show the errors.
+#
+# Each key says when a change takes effect. `restart` means the next start of the daemon; a restart
+# does not stop running workers.
+";
+
+/// The text of `config.example.toml`: every key with its documentation, commented out at its default.
+pub(super) fn example() -> String {
+    let mut text = HEAD.to_owned();
+    for key in KEYS.iter() {
+        let row = key.row;
+        text.push('\n');
+        for line in key.docs() {
+            text += &format!("# {line}\n");
+        }
+        let range = row.range().map(|range| format!("Range: {range}. ")).unwrap_or_default();
+        text += &format!("# {range}Takes effect: {}.\n", row.takes_effect);
+        text += &format!("#{} = {}\n", key.name, key.default());
+    }
+    text
+}
+
+/// The key table in Markdown. A row with `NAME` is one line.
+pub(super) fn markdown() -> String {
+    let mut text = "| key | default | range | takes effect | meaning |\n| --- | --- | --- | --- | --- |\n".to_owned();
+    for row in ROWS {
+        let docs = row.docs.join(" ").replace('|', "\\|");
+        let (default, range) = (default(row), row.range().unwrap_or_default());
+        writeln!(text, "| `{}` | {default} | {range} | {} | {docs} |", row.name, row.takes_effect)
+            .expect("writing to a string cannot fail");
+    }
+    text
+}
+
+/// The default; of a row with `NAME` that of each key, when they differ.
+fn default(row: &'static Row) -> String {
+    let mut defaults: Vec<String> = row.keys().map(|key| format!("`{}`", key.default())).collect();
+    defaults.dedup();
+    debug_assert!(defaults.len() == 1 || row.name.contains(NAME));
+    defaults.join(", ")
+}

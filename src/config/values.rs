@@ -1,0 +1,237 @@
+//! The values of a configuration, the snapshot that the daemon has in force, and the part that a worker keeps.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::agents;
+
+/// The agent that `claude_bin` and `claude_args` belong to.
+pub(crate) const CLAUDE: &str = "claude";
+
+/// An effective configuration: every key has a value, from the file, the environment, the command line or its default.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Config {
+    /// How many workers run at the same time, at most; 0: no spec is claimed.
+    pub max_workers: u32,
+    /// How many workers start within one `tick_interval_ms`, at most.
+    pub spawns_per_tick: u32,
+    /// Milliseconds between two ticks of an idle daemon.
+    pub tick_interval_ms: u64,
+    /// Shortest and longest pause, in milliseconds, between two starts of a batch; `[0, 0]`: no pause.
+    pub spawn_jitter_ms: [u64; 2],
+    /// What is logged: a tracing filter directive.
+    pub log: String,
+    /// Time limit, in minutes, of one try of a task that sets none.
+    pub task_timeout_minutes: u32,
+    /// How many more times a failed task is tried.
+    pub retry_count: u32,
+    /// Whether the worktree of a failed or canceled spec is removed.
+    pub cleanup_on_failure: bool,
+    /// Seconds between SIGTERM and SIGKILL when a command is stopped.
+    pub stop_grace_seconds: u32,
+    /// Output limit of one try, in MiB.
+    pub max_output_mb: u64,
+    /// `[agents.NAME]`: the settings of each agent.
+    pub agents: Agents,
+    /// `[paths]`: where files are kept.
+    pub paths: Paths,
+}
+
+/// The settings of every agent that boi knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Agents(BTreeMap<&'static str, AgentConfig>);
+
+/// The settings of one agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AgentConfig {
+    /// The agent's program: a path, or a name to look up on the PATH.
+    pub program: String,
+    /// Arguments added to boi's own.
+    pub args: Vec<String>,
+}
+
+/// Where files are kept; `None`: the usual place below `BOI_HOME`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Paths {
+    /// The queue's database file.
+    pub db: Option<PathBuf>,
+    /// The folder of the worktrees.
+    pub worktrees: Option<PathBuf>,
+    /// The folder of the logs.
+    pub logs: Option<PathBuf>,
+}
+
+impl Agents {
+    /// The settings of the agent `name`; `None`: boi does not know it.
+    pub fn get(&self, name: &str) -> Option<&AgentConfig> {
+        self.0.get(name)
+    }
+
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut AgentConfig> {
+        self.0.get_mut(name)
+    }
+}
+
+impl Default for Agents {
+    /// The program of each agent is found by the agent's name.
+    fn default() -> Agents {
+        let settings = |name: &&'static str| (*name, AgentConfig { program: (*name).to_owned(), args: Vec::new() });
+        Agents(agents::names().iter().map(settings).collect())
+    }
+}
+
+impl Config {
+    /// The settings of Claude Code.
+    pub fn claude(&self) -> &AgentConfig {
+        self.agents.get(CLAUDE).expect("every known agent has settings")
+    }
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            max_workers: 5,
+            spawns_per_tick: 4,
+            tick_interval_ms: 1000,
+            spawn_jitter_ms: [50, 150],
+            log: "info".to_owned(),
+            task_timeout_minutes: 30,
+            retry_count: 3,
+            cleanup_on_failure: false,
+            stop_grace_seconds: 10,
+            max_output_mb: 512,
+            agents: Agents::default(),
+            paths: Paths::default(),
+        }
+    }
+}
+
+/// The configuration in force: the content of the daemon's `ArcSwap`. It never changes; a reload stores a new one with
+/// the next generation.
+///
+/// A tick takes **one** snapshot at its start and passes it down. Nothing in a tick loads a second one, so no decision
+/// mixes two generations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HotConfig {
+    /// Number of this configuration; every swap adds one.
+    pub generation: u64,
+    /// Its values.
+    pub config: Config,
+}
+
+impl HotConfig {
+    /// The part that a worker gets at its start and keeps to its end, whatever is swapped in later.
+    pub fn worker_config(&self) -> WorkerConfig {
+        let config = &self.config;
+        let claude = config.claude();
+        WorkerConfig {
+            generation: self.generation,
+            claude_bin: claude.program.clone(),
+            claude_args: claude.args.clone(),
+            task_timeout_minutes: config.task_timeout_minutes,
+            retry_count: config.retry_count,
+            cleanup_on_failure: config.cleanup_on_failure,
+            stop_grace_seconds: config.stop_grace_seconds,
+            max_output_mb: config.max_output_mb,
+        }
+    }
+}
+
+/// The configuration of one worker, frozen at its start and stored as JSON with its attempt.
+///
+/// Field names are stable. A record of an older version may lack a field: it decodes with the default. A record with an
+/// unknown field is refused: a newer version wrote it, and this version cannot carry out what the field asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WorkerConfig {
+    /// The generation that the values were taken from.
+    pub generation: u64,
+    /// See [`AgentConfig::program`], of the agent `claude`.
+    pub claude_bin: String,
+    /// See [`AgentConfig::args`], of the agent `claude`.
+    pub claude_args: Vec<String>,
+    /// See [`Config::task_timeout_minutes`].
+    pub task_timeout_minutes: u32,
+    /// See [`Config::retry_count`].
+    pub retry_count: u32,
+    /// See [`Config::cleanup_on_failure`].
+    pub cleanup_on_failure: bool,
+    /// See [`Config::stop_grace_seconds`].
+    pub stop_grace_seconds: u32,
+    /// See [`Config::max_output_mb`].
+    pub max_output_mb: u64,
+}
+
+impl Default for WorkerConfig {
+    /// Generation 0 was never in force: the first one is 1.
+    fn default() -> WorkerConfig {
+        HotConfig { generation: 0, config: Config::default() }.worker_config()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// As version 0.1.0 stores it.
+    fn stored() -> Value {
+        json!({
+            "generation": 7, "claude_bin": "/opt/claude", "claude_args": ["-v"], "task_timeout_minutes": 1,
+            "retry_count": 2, "cleanup_on_failure": true, "stop_grace_seconds": 4, "max_output_mb": 5,
+        })
+    }
+
+    #[test]
+    fn a_worker_config_is_the_frozen_part_of_the_configuration_in_force() {
+        let mut config = Config {
+            task_timeout_minutes: 1,
+            retry_count: 2,
+            cleanup_on_failure: true,
+            stop_grace_seconds: 4,
+            max_output_mb: 5,
+            ..Config::default()
+        };
+        *config.agents.get_mut(CLAUDE).unwrap() =
+            AgentConfig { program: "/opt/claude".to_owned(), args: vec!["-v".to_owned()] };
+        let worker = HotConfig { generation: 7, config }.worker_config();
+        assert_eq!(serde_json::to_value(&worker).unwrap(), stored());
+        assert_eq!(serde_json::from_value::<WorkerConfig>(stored()).unwrap(), worker);
+    }
+
+    #[test]
+    fn a_stored_worker_config_without_one_key_decodes_with_the_default_of_that_key() {
+        let defaults = json!({
+            "generation": 0, "claude_bin": "claude", "claude_args": [], "task_timeout_minutes": 30, "retry_count": 3,
+            "cleanup_on_failure": false, "stop_grace_seconds": 10, "max_output_mb": 512,
+        });
+        for key in stored().as_object().unwrap().keys() {
+            let mut without = stored();
+            without.as_object_mut().unwrap().remove(key);
+            let decoded: WorkerConfig = serde_json::from_value(without.clone()).unwrap();
+            without[key] = defaults[key].clone();
+            assert_eq!(serde_json::to_value(&decoded).unwrap(), without, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_stored_worker_config_with_an_unknown_key_is_refused() {
+        let mut newer = stored();
+        newer["stall_timeout_minutes"] = json!(15);
+        let refused = serde_json::from_value::<WorkerConfig>(newer).unwrap_err().to_string();
+        assert!(refused.contains("stall_timeout_minutes"), "{refused}");
+    }
+
+    #[test]
+    fn every_known_agent_has_settings_and_no_other() {
+        let agents = Agents::default();
+        for name in agents::names() {
+            assert_eq!(agents.get(name).unwrap().program, *name);
+        }
+        assert_eq!(agents.get("nobody"), None);
+    }
+}

@@ -1,0 +1,182 @@
+//! The calls that a client can make over the control socket. Each is a type that names its path and its answer, so that
+//! client and server cannot disagree about them. Paths and field names are stable: clients of other versions use them
+//! too.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::id::SpecId;
+use crate::domain::spec::Spec;
+use crate::domain::view::StatusView;
+use crate::queue::{Canceled, Cleaned, Filter};
+
+/// How long a client waits for a daemon that answers nothing, and a daemon for a queue that answers nothing.
+pub const GIVE_UP: Duration = Duration::from_secs(30);
+
+/// The header that carries the version of boi, in requests and in answers.
+pub const VERSION_HEADER: &str = "boi-version";
+
+/// A call: the body of its request, its path, and the type of its answer.
+pub trait Call: Serialize + DeserializeOwned + Send + 'static {
+    /// The path of the request.
+    const PATH: &'static str;
+    /// The body of the answer.
+    type Answer: Serialize + DeserializeOwned + Send;
+}
+
+/// Queue these specs, all or none.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Dispatch {
+    /// The specs.
+    pub specs: Vec<Spec>,
+}
+
+impl Call for Dispatch {
+    const PATH: &'static str = "/v1/dispatch";
+    type Answer = Ids;
+}
+
+/// Ids of specs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Ids {
+    /// The ids.
+    pub ids: Vec<SpecId>,
+}
+
+/// Return the state of the daemon and its queue.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct StatusRequest {
+    /// Which specs to return.
+    pub filter: Filter,
+    /// Answer as soon as the state is newer than this revision, or after 30 s.
+    pub newer_than: Option<u64>,
+}
+
+impl Call for StatusRequest {
+    const PATH: &'static str = "/v1/status";
+    type Answer = StatusResponse;
+}
+
+/// The state of the daemon and its queue.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StatusResponse {
+    /// The revision of the state; each change that `boi status` shows adds one.
+    pub revision: u64,
+    /// The state.
+    pub status: StatusView,
+}
+
+/// End these specs and their processes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Cancel {
+    /// The ids of the specs.
+    pub ids: Vec<SpecId>,
+}
+
+impl Call for Cancel {
+    const PATH: &'static str = "/v1/cancel";
+    type Answer = Vec<CancelResult>;
+}
+
+/// The result of canceling one spec.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CancelResult {
+    /// The spec.
+    pub id: SpecId,
+    /// The effect of the cancel.
+    pub outcome: Canceled,
+}
+
+/// Queue these specs again, and the specs that failed because of them. The answer has the ids of all of them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Retry {
+    /// The ids of the specs.
+    pub ids: Vec<SpecId>,
+}
+
+impl Call for Retry {
+    const PATH: &'static str = "/v1/retry";
+    type Answer = Ids;
+}
+
+/// Pause or resume claiming.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct SetPaused {
+    /// Whether claiming is to be paused.
+    pub paused: bool,
+}
+
+impl Call for SetPaused {
+    const PATH: &'static str = "/v1/pause";
+    type Answer = SetPaused;
+}
+
+/// Return the configuration in force. This needs no queue, so clients also use it to check that the daemon answers at
+/// all.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct GetConfig;
+
+impl Call for GetConfig {
+    const PATH: &'static str = "/v1/config";
+    type Answer = ConfigInForce;
+}
+
+/// The configuration in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigInForce {
+    /// The number of the configuration.
+    pub generation: u64,
+    /// Each key's value, as `config.toml` writes it.
+    pub values: BTreeMap<String, String>,
+    /// Values that the daemon's command line sets: `KEY = VALUE`.
+    #[serde(default)]
+    pub flags: Vec<String>,
+}
+
+/// End the daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Leave {
+    /// Stop the workers first, and queue their specs again.
+    Stop,
+    /// Let running workers finish first.
+    Drain,
+}
+
+impl Call for Leave {
+    const PATH: &'static str = "/v1/leave";
+    type Answer = Leave;
+}
+
+impl Call for Cleaned {
+    const PATH: &'static str = "/v1/cleaned";
+    type Answer = ();
+}
+
+/// The answer to a call that failed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CallFailure {
+    /// Why the call failed, in words.
+    pub error: String,
+    /// The kind of the failure.
+    #[serde(default)]
+    pub code: FailureCode,
+}
+
+/// The kind of a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureCode {
+    /// There is no such spec.
+    Unknown,
+    /// A rule of the queue forbids the change.
+    Refused,
+    /// The queue does not answer.
+    Silent,
+    /// Any other failure in the daemon.
+    #[default]
+    Internal,
+}

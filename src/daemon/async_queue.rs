@@ -1,0 +1,101 @@
+//! The queue for async callers: each verb runs on a thread that may block. The start of each verb in flight is kept, so
+//! that a queue that does not answer, such as on a disk that blocks, is noticed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::queue::{Queue, QueueError};
+
+/// A queue, and its verbs in flight. Cheap to clone.
+#[derive(Clone)]
+pub struct AsyncQueue {
+    queue: Arc<dyn Queue>,
+    in_flight: Arc<InFlight>,
+}
+
+#[derive(Debug, Default)]
+struct InFlight(Mutex<Verbs>);
+
+#[derive(Debug, Default)]
+struct Verbs {
+    next: u64,
+    since: BTreeMap<u64, Instant>,
+}
+
+/// A verb in flight, until it is dropped.
+struct Verb<'a> {
+    in_flight: &'a InFlight,
+    number: u64,
+}
+
+impl AsyncQueue {
+    /// Calls `queue` for async callers.
+    pub fn new(queue: Arc<dyn Queue>) -> AsyncQueue {
+        AsyncQueue { queue, in_flight: Arc::default() }
+    }
+
+    /// Runs a verb on a thread that may block.
+    pub async fn call<T: Send + 'static>(
+        &self,
+        verb: impl FnOnce(&dyn Queue) -> Result<T, QueueError> + Send + 'static,
+    ) -> Result<T, QueueError> {
+        let AsyncQueue { queue, in_flight } = self.clone();
+        let verb = move || {
+            let _in_flight = in_flight.begin();
+            verb(queue.as_ref())
+        };
+        // A verb may have changed the queue before it panicked.
+        tokio::task::spawn_blocking(verb).await.unwrap_or_else(|error| Err(QueueError::Unknown(error.into())))
+    }
+
+    /// The queue itself, for callers that may block.
+    pub fn blocking(&self) -> &dyn Queue {
+        self.queue.as_ref()
+    }
+
+    /// How long the oldest verb in flight has had no answer; `None` while none is in flight.
+    pub fn unanswered_for(&self) -> Option<Duration> {
+        self.in_flight.verbs().since.values().next().map(Instant::elapsed)
+    }
+}
+
+impl InFlight {
+    fn begin(&self) -> Verb<'_> {
+        let mut verbs = self.verbs();
+        let number = verbs.next;
+        verbs.next += 1;
+        verbs.since.insert(number, Instant::now());
+        Verb { in_flight: self, number }
+    }
+
+    fn verbs(&self) -> MutexGuard<'_, Verbs> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Verb<'_> {
+    fn drop(&mut self) {
+        self.in_flight.verbs().since.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_verb_in_flight_is_the_first_of_those_that_have_not_ended() {
+        let in_flight = InFlight::default();
+        let oldest = || in_flight.verbs().since.values().next().copied();
+        assert_eq!(oldest(), None);
+        let first = in_flight.begin();
+        let began = oldest().unwrap();
+        let second = in_flight.begin();
+        assert_eq!(oldest(), Some(began));
+        drop(first);
+        assert!(oldest().is_some_and(|oldest| oldest >= began));
+        drop(second);
+        assert_eq!(oldest(), None);
+    }
+}

@@ -1,0 +1,84 @@
+//! Why the daemon's loop, or a call to it, failed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::control::calls::{CallFailure, FailureCode};
+use crate::domain::id::SpecId;
+use crate::queue::QueueError;
+
+/// Why the loop failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LoopError {
+    /// The queue failed.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The daemon's home was removed or replaced.
+    #[error("{} is no longer this daemon's home: it was removed or replaced", home.display())]
+    HomeGone {
+        /// The home.
+        home: PathBuf,
+    },
+    /// Specs ended while the daemon was leaving, and the queue could not record that.
+    #[error(
+        "the queue could not record the result of {}: {reason}; the next daemon resumes from the last record",
+        list(specs)
+    )]
+    Unrecorded {
+        /// The specs.
+        specs: Vec<SpecId>,
+        /// Why.
+        reason: String,
+    },
+    /// The loop panicked.
+    #[error("internal fault: the daemon's loop panicked; please report it")]
+    Panicked,
+}
+
+/// Why a call to the daemon failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The queue failed.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The queue has not answered any call for `silent_for`.
+    #[error(
+        "the daemon answers, but its queue has not answered for {} s: {place}; check the disk of the queue: the daemon \
+         continues by itself when the queue answers", silent_for.as_secs()
+    )]
+    QueueSilent {
+        /// Where the queue is.
+        place: String,
+        /// How long the queue has not answered.
+        silent_for: Duration,
+    },
+    /// The processes of a canceled spec have ended, and the queue could not record that.
+    #[error(
+        "{spec} has ended, but it could not be recorded: {reason}; run `boi cancel {spec}` again once there is room"
+    )]
+    CanceledUnrecorded {
+        /// The spec.
+        spec: SpecId,
+        /// Why.
+        reason: String,
+    },
+    /// The call panicked.
+    #[error("internal fault: the call panicked; please report it")]
+    Panicked,
+}
+
+impl From<CallError> for CallFailure {
+    fn from(error: CallError) -> CallFailure {
+        let code = match &error {
+            CallError::Queue(QueueError::NotFound(_)) => FailureCode::Unknown,
+            CallError::Queue(QueueError::Refused(_)) => FailureCode::Refused,
+            CallError::QueueSilent { .. } => FailureCode::Silent,
+            _ => FailureCode::Internal,
+        };
+        CallFailure { error: error.to_string(), code }
+    }
+}
+
+fn list(specs: &[SpecId]) -> String {
+    specs.iter().map(SpecId::as_str).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,156 @@
+//! Whether the daemon's home and queue can be used, checked with each tick. While either cannot, no worker is started,
+//! running workers continue, and the reason is shown by `boi status` and logged once for each cause.
+//!
+//! ```text
+//!            a tick or a write fails                    a tick succeeds, a probing write included
+//!  healthy ─────────────────────────▶ troubled: backs off ─────────────────────────▶ healthy
+//!                                        │ the home is gone or replaced, for `HOME_GONE_FOR_GOOD`
+//!                                        ▼
+//!                                     the daemon detaches, and ends
+//! ```
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{error, info};
+
+use crate::daemon::error::LoopError;
+use crate::daemon::{Daemon, Leaving, Spawn};
+use crate::queue::{Queue, QueueError};
+use crate::system::clock;
+use crate::system::paths::Home;
+
+/// The daemon gives up on its home after the home was missing for this long. One that is back earlier is used again.
+const HOME_GONE_FOR_GOOD: Duration = Duration::from_secs(10);
+
+/// The identity of a running daemon's home. The folder at its path is this home if the daemon's pid file is in it.
+#[derive(Debug)]
+pub(super) struct HomeIdentity {
+    root: PathBuf,
+    pid_path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl HomeIdentity {
+    /// The home of the daemon that holds `pid_file`.
+    pub(super) fn of(home: &Home, pid_file: &File) -> io::Result<HomeIdentity> {
+        let metadata = pid_file.metadata()?;
+        let (root, pid_path) = (home.root().to_owned(), home.pid_file());
+        Ok(HomeIdentity { root, pid_path, device: metadata.dev(), inode: metadata.ino() })
+    }
+
+    /// Fails when the home was removed or replaced. A path that cannot be inspected is no reason to fail.
+    fn check(&self) -> Result<(), LoopError> {
+        let gone = match std::fs::metadata(&self.pid_path) {
+            Ok(now) => (now.dev(), now.ino()) != (self.device, self.inode),
+            Err(error) => matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+        };
+        if gone { Err(LoopError::HomeGone { home: self.root.clone() }) } else { Ok(()) }
+    }
+}
+
+/// Why the home or the queue cannot be used, if so, and since when the home is gone.
+#[derive(Debug, Default)]
+pub(in crate::daemon) struct Health {
+    home: OnceLock<HomeIdentity>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    trouble: Option<String>,
+    home_gone_since: Option<Instant>,
+}
+
+impl Health {
+    /// Sets the daemon's home, once, at its start.
+    pub(super) fn set_home(&self, home: HomeIdentity) {
+        // Only the first call counts.
+        drop(self.home.set(home));
+    }
+
+    /// Fails when the home is no longer the daemon's.
+    pub(in crate::daemon) fn check_home(&self) -> Result<(), LoopError> {
+        self.home.get().map_or(Ok(()), HomeIdentity::check)
+    }
+
+    /// Why no worker is started; `None`: home and queue can be used.
+    pub(in crate::daemon) fn trouble(&self) -> Option<String> {
+        self.state().trouble.clone()
+    }
+
+    /// Records why no worker can be started, and logs it if the reason is new. Returns whether it is new.
+    pub(in crate::daemon) fn record_trouble(&self, reason: &str) -> bool {
+        let mut state = self.state();
+        let is_new = state.trouble.as_deref() != Some(reason);
+        if is_new {
+            error!(%reason, "nothing new is started until this is fixed; running commands continue");
+            state.trouble = Some(reason.to_owned());
+        }
+        is_new
+    }
+
+    /// Records that home and queue can be used; returns whether that is new.
+    fn clear(&self) -> bool {
+        std::mem::take(&mut *self.state()).trouble.is_some()
+    }
+
+    /// Records whether the home is gone; returns how long it has been gone.
+    fn record_home(&self, is_gone: bool) -> Duration {
+        let mut state = self.state();
+        state.home_gone_since = is_gone.then(|| state.home_gone_since.unwrap_or_else(Instant::now));
+        state.home_gone_since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: Spawn> Daemon<S> {
+    /// Checks the home and the lease, and after a failure also that the queue takes writes.
+    pub(in crate::daemon) async fn check_prerequisites(&self) -> Result<(), LoopError> {
+        if self.leaving.is_some() {
+            return Ok(());
+        }
+        let shared = Arc::clone(&self.shared);
+        let check = move |queue: &dyn Queue| -> Result<Result<(), LoopError>, QueueError> {
+            if let Err(gone) = shared.health.check_home() {
+                return Ok(Err(gone));
+            }
+            queue.renew_lease()?;
+            if shared.health.trouble().is_some() {
+                queue.probe_write(clock::now())?;
+            }
+            Ok(Ok(()))
+        };
+        self.queue.call(check).await?
+    }
+
+    /// Backs off after a tick or an event that failed, and logs a new cause. Leaves if the home is gone for good.
+    pub(in crate::daemon) async fn on_failure(&mut self, failure: &LoopError) {
+        self.back_off();
+        if self.shared.health.record_trouble(&failure.to_string()) {
+            self.shared.changed();
+        }
+        let gone_for = self.shared.health.record_home(matches!(failure, LoopError::HomeGone { .. }));
+        if gone_for >= HOME_GONE_FOR_GOOD && self.leaving.is_none() {
+            error!("the home has not come back: the daemon ends, running commands live on");
+            self.leave(Leaving::Detach).await;
+        }
+    }
+
+    /// Clears the recorded failure after a tick that succeeded.
+    pub(in crate::daemon) fn on_success(&self) {
+        if self.leaving.is_none() && self.shared.health.clear() {
+            info!("home and queue can be used again: specs are started again");
+            self.shared.changed();
+        }
+    }
+}

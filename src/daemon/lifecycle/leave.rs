@@ -1,0 +1,174 @@
+//! Ends running specs: one when the user cancels it, all when the daemon leaves.
+//!
+//! The intent is recorded before any process is signalled. If the queue cannot be written, such as on a full disk, the
+//! processes are ended all the same.
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tracing::{error, info};
+
+use crate::daemon::error::LoopError;
+use crate::daemon::registry::{SlotState, Waiting};
+use crate::daemon::{Daemon, Ended, Leaving, Order, Spawn};
+use crate::domain::id::SpecId;
+use crate::domain::life::Intent;
+use crate::domain::position::Ending;
+use crate::queue::{Fence, GiveBack, Queue, QueueError};
+use crate::system::clock;
+
+impl<S: Spawn> Daemon<S> {
+    /// Ends a spec whose intent to cancel is recorded.
+    pub(in crate::daemon) async fn cancel(&mut self, spec: &SpecId) -> Result<(), QueueError> {
+        if self.leaving.is_none() && !self.registry.contains(spec) {
+            // The spec is running in the queue but has no slot: a claim that was reported as failed was made after all.
+            self.adopt().await?;
+        }
+        if let Some(slot) = self.registry.get(spec)
+            && let SlotState::Waiting(_) = slot.state
+        {
+            let fence = slot.fence.clone();
+            match self.queue.call(move |queue| queue.finish(&fence, &Ending::Canceled, clock::now())).await {
+                Ok(_) | Err(QueueError::Superseded(_)) => {
+                    self.registry.remove(spec);
+                    self.pace.given_back();
+                }
+                Err(error) => {
+                    if let Some(slot) = self.registry.get_mut(spec) {
+                        slot.unrecorded_intent = Some(Intent::Cancel);
+                    }
+                    return Err(error);
+                }
+            }
+        } else {
+            self.end_worker(spec);
+        }
+        self.shared.changed();
+        Ok(())
+    }
+
+    /// Ends a spec whose intent to cancel could not be recorded. `caller` gets the result when its worker has ended.
+    pub(in crate::daemon) fn cancel_unrecorded(&mut self, spec: &SpecId, caller: oneshot::Sender<Ended>) {
+        let runs = self.end_worker(spec);
+        match self.registry.get_mut(spec) {
+            Some(slot) => {
+                slot.unrecorded_intent = Some(Intent::Cancel);
+                if runs {
+                    slot.waiters.push(caller);
+                    return;
+                }
+            }
+            None => debug_assert!(!runs, "without a slot nothing runs"),
+        }
+        // A caller that went away needs no answer.
+        drop(caller.send(Ended::Idle));
+    }
+
+    /// Orders the worker of a spec to cancel it. A spec whose worker failed, or that has none, gets a worker for that.
+    /// Returns whether anything of the spec may be running.
+    fn end_worker(&mut self, spec: &SpecId) -> bool {
+        let Some(slot) = self.registry.get_mut(spec) else { return false };
+        match &slot.state {
+            SlotState::Waiting(_) => return false,
+            SlotState::Working(orders) => drop(orders.send_replace(Order::Cancel)),
+            SlotState::Restarting(_) | SlotState::Foreign => slot.state = SlotState::Restarting(Instant::now()),
+            SlotState::Quarantined => {
+                let fence = slot.fence.clone();
+                self.end_quarantined(&fence);
+            }
+        }
+        true
+    }
+
+    /// Gives back the claimed specs whose worker has not started yet.
+    pub(in crate::daemon) async fn give_back_waiting(&mut self) -> Result<(), QueueError> {
+        while let Some(Waiting { claimed, .. }) = self.registry.next_waiting() {
+            let fence = claimed.fence.clone();
+            let back = GiveBack {
+                position: claimed.position.clone(),
+                changes: Vec::new(),
+                cause: None,
+                not_before: None,
+                setback: false,
+            };
+            let given = fence.clone();
+            match self.queue.call(move |queue| queue.give_back(&given, back, clock::now())).await {
+                Ok(()) | Err(QueueError::Superseded(_)) => {
+                    self.registry.remove(&fence.spec);
+                    self.pace.given_back();
+                }
+                Err(error) => return Err(error),
+            }
+            self.shared.changed();
+        }
+        Ok(())
+    }
+
+    /// Begins to end the daemon. The strongest request so far counts: a detach before a stop, a stop before a drain.
+    pub(in crate::daemon) async fn leave(&mut self, how: Leaving) {
+        let how = self.leaving.map_or(how, |before| before.max(how));
+        self.leaving = Some(how);
+        if let Err(error) = self.give_back_waiting().await {
+            // The next daemon adopts them before their start.
+            error!(%error, "claimed specs could not be given back to the queue: the next daemon starts them");
+            for spec in self.registry.remove_all(|state| matches!(state, SlotState::Waiting(_))) {
+                self.unrecorded.push((spec, error.to_string()));
+            }
+        }
+        match how {
+            Leaving::Drain => {
+                self.shared.set_draining();
+                info!(workers = self.registry.len(), "draining: running workers finish, nothing new is claimed");
+            }
+            Leaving::Detach => drop(self.registry.remove_all(|state| matches!(state, SlotState::Restarting(_)))),
+            Leaving::Stop => self.record_stop().await,
+        }
+        for slot in self.registry.iter() {
+            let SlotState::Working(orders) = &slot.state else { continue };
+            orders.send_if_modified(|order| {
+                let next = match how {
+                    Leaving::Drain => *order,
+                    Leaving::Detach => Order::Detach,
+                    Leaving::Stop if *order == Order::Work => Order::Stop,
+                    Leaving::Stop => *order,
+                };
+                std::mem::replace(order, next) != next
+            });
+        }
+    }
+
+    /// Records the intent to stop all attempts that have a worker or whose worker is to be restarted.
+    async fn record_stop(&mut self) {
+        let mut fences = Vec::new();
+        for slot in self.registry.iter_mut() {
+            match &mut slot.state {
+                SlotState::Working(_) => fences.push(slot.fence.clone()),
+                SlotState::Restarting(at) => {
+                    *at = Instant::now();
+                    fences.push(slot.fence.clone());
+                }
+                SlotState::Waiting(_) | SlotState::Foreign | SlotState::Quarantined => {}
+            }
+        }
+        if let Err(error) = self.queue.call(move |queue| request_stops(queue, &fences)).await {
+            error!(%error, "the intent to stop the workers could not be recorded: they are stopped all the same");
+        }
+    }
+
+    /// The result of the loop: an error if the end of a spec could not be recorded.
+    pub(in crate::daemon) fn final_result(self) -> Result<(), LoopError> {
+        let Some((_, reason)) = self.unrecorded.first() else { return Ok(()) };
+        let reason = reason.clone();
+        Err(LoopError::Unrecorded { specs: self.unrecorded.into_iter().map(|(spec, _)| spec).collect(), reason })
+    }
+}
+
+/// Records the intent to stop these attempts, except for those that have ended meanwhile.
+fn request_stops(queue: &dyn Queue, fences: &[Fence]) -> Result<(), QueueError> {
+    for fence in fences {
+        match queue.request_stop(fence) {
+            Ok(()) | Err(QueueError::Superseded(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

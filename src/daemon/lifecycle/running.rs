@@ -1,0 +1,184 @@
+//! Starts the daemon that holds a home's seat, and ends it.
+//!
+//! ```text
+//! seat taken ─▶ configuration booted ─▶ socket bound ─▶ reload thread ─▶ loop (adopts, then ticks)
+//!     ─▶ told to leave ─▶ accepted calls answered ─▶ pid file emptied
+//! ```
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tracing::{error, info, warn};
+
+use super::health::HomeIdentity;
+use super::seat::{BootError, Seat};
+use super::signals;
+use crate::config::HotConfig;
+use crate::control::server;
+use crate::daemon::async_queue::AsyncQueue;
+use crate::daemon::error::{CallError, LoopError};
+use crate::daemon::handle::{Handle, SILENT};
+use crate::daemon::shared::Shared;
+use crate::daemon::worker::Workers;
+use crate::daemon::{Daemon, Event};
+use crate::domain::id::SpecId;
+use crate::domain::view::ConfigView;
+use crate::process::cgroup;
+use crate::reload::{BootConfig, Callbacks, Judge, Reloader};
+use crate::service;
+use crate::system::logs::LogFilter;
+use crate::system::paths::Home;
+
+/// How often a daemon that detaches checks whether its queue answers.
+const CHECK_EVERY: Duration = Duration::from_millis(200);
+/// How long a stopping daemon keeps answering accepted requests.
+const ANSWERS_WITHIN: Duration = Duration::from_millis(250);
+
+/// A running daemon.
+pub struct Running {
+    /// Access to the daemon's queue, state and loop.
+    pub handle: Handle,
+    work: JoinHandle<Result<(), LoopError>>,
+    server: JoinHandle<()>,
+    close: watch::Sender<bool>,
+    listener: JoinHandle<()>,
+    detaching: watch::Receiver<bool>,
+    reloader: Reloader,
+    home: Home,
+    pid_file: File,
+}
+
+impl Seat {
+    /// Starts the daemon with the booted configuration. `scope`: it claims only these specs and those that they wait
+    /// for.
+    pub fn start(self, booted: BootConfig, log: LogFilter, scope: Option<Vec<SpecId>>) -> Result<Running, BootError> {
+        let Seat { home, pid_file, signals, queue } = self;
+        if let Some(refusal) = &booted.degraded {
+            error!(
+                "configuration rejected; the daemon runs on the last good one, kept in {}:\n{refusal}",
+                home.last_good_config().display()
+            );
+        }
+        if booted.was_lost {
+            warn!(
+                "configuration {} is missing or empty: every key has its default; the last good one is kept in {}",
+                home.config_file().display(),
+                home.last_good_config().display()
+            );
+        }
+        for warning in booted.warnings() {
+            warn!("configuration: {warning}");
+        }
+        let hot = Arc::new(ArcSwap::from_pointee(HotConfig { generation: 1, config: booted.config.clone() }));
+        let shared = Arc::new(Shared::new(booted.view(), scope.is_some()).logging_to(log.file()));
+        let identity = HomeIdentity::of(&home, &pid_file);
+        shared.health.set_home(identity.map_err(|source| BootError::Io { path: home.pid_file(), source })?);
+        let queue = AsyncQueue::new(queue);
+        let (events, inbox) = mpsc::unbounded_channel();
+        let handle = Handle {
+            queue: queue.clone(),
+            place: home.db().display().to_string().into(),
+            hot: Arc::clone(&hot),
+            shared: Arc::clone(&shared),
+            events: events.clone(),
+        };
+        let socket = home.socket();
+        let health = Arc::clone(&shared);
+        let is_ours = move || health.health.check_home().is_ok();
+        let listener = server::bind(&socket, is_ours).map_err(|source| BootError::Io { path: socket, source })?;
+        let (close, closing) = watch::channel(false);
+        let server = tokio::spawn(server::serve(listener, handle.clone(), closing));
+        let workers = Workers::new(home.clone(), queue.clone(), Arc::clone(&shared));
+        let daemon = Daemon::new(queue, hot, shared, workers, scope, (events, inbox));
+        let reloader = {
+            let set_log_filter = Box::new(move |filter: &str| log.set(filter));
+            let callbacks = Callbacks { publish: publish_verdicts(handle.clone()), set_log_filter };
+            Reloader::start(Judge::new(home.clone(), &booted, Arc::clone(&handle.hot), callbacks))
+                .map_err(|source| BootError::Io { path: home.config_file(), source })?
+        };
+        let (detach, detaching) = watch::channel(false);
+        let listener = tokio::spawn(signals::listen(signals, handle.clone(), reloader.handle(), detach));
+        info!(pid = std::process::id(), home = %home.root().display(), "daemon started");
+        match cgroup::find_usable_base() {
+            Ok(base) => info!(base = %base.display(), "cgroups can be used: each command gets its own"),
+            Err(why) => info!(why, "cgroups cannot be used: the processes of commands are found by parent and marker"),
+        }
+        service::ready(&describe(&booted.view()));
+        let work = tokio::spawn(daemon.run());
+        Ok(Running { handle, work, server, close, listener, detaching, reloader, home, pid_file })
+    }
+}
+
+impl Running {
+    /// Waits until the daemon has left, and releases its seat.
+    pub async fn ended(mut self) -> Result<(), BootError> {
+        let result = tokio::select! {
+            result = self.work => result.unwrap_or_else(|error| {
+                error!(%error, "the daemon's loop panicked");
+                Err(LoopError::Panicked)
+            }),
+            silent = silent_queue(&self.handle, self.detaching) => {
+                error!(error = %silent, "the daemon ends without its queue; running commands live on");
+                service::stopping();
+                self.close.send_replace(true);
+                return Err(silent);
+            }
+        };
+        service::stopping();
+        self.listener.abort();
+        self.close.send_replace(true);
+        if tokio::time::timeout(ANSWERS_WITHIN, &mut self.server).await.is_err() {
+            self.server.abort();
+        }
+        drop(self.reloader);
+        if self.handle.shared.health.check_home().is_err() {
+            // The files at its paths now are not this daemon's.
+            return Err(BootError::HomeGone { home: self.home.root().to_owned() });
+        }
+        // Emptied, never unlinked: another daemon may hold the same file open and wait for its lock.
+        self.pid_file.set_len(0).map_err(|source| BootError::Io { path: self.home.pid_file(), source })?;
+        info!("daemon ended");
+        Ok(result?)
+    }
+}
+
+/// Returns when the daemon was told to detach and its queue, which it needs for its last records, does not answer.
+async fn silent_queue(handle: &Handle, mut detaching: watch::Receiver<bool>) -> BootError {
+    if detaching.wait_for(|told| *told).await.is_err() {
+        return std::future::pending().await;
+    }
+    loop {
+        if let Err(CallError::QueueSilent { place, silent_for }) = handle.check_silence(SILENT) {
+            return BootError::QueueSilent { place, silent_for };
+        }
+        tokio::time::sleep(CHECK_EVERY).await;
+    }
+}
+
+/// Makes the callback that publishes each verdict on the configuration: to `boi status`, to the service manager, and,
+/// if there is a new generation, to the loop.
+fn publish_verdicts(handle: Handle) -> Box<dyn Fn(&ConfigView) + Send> {
+    let generation = AtomicU64::new(1);
+    Box::new(move |view| {
+        if generation.swap(view.generation, Ordering::Relaxed) != view.generation {
+            handle.send(Event::Reloaded);
+        }
+        handle.shared.set_config(view.clone());
+        service::ready(&describe(view));
+    })
+}
+
+/// The state of the configuration, in one line.
+fn describe(view: &ConfigView) -> String {
+    let errors = match view.errors.len() {
+        0 => String::new(),
+        1 => format!(": {}", view.errors[0]),
+        count => format!(": {count} errors, the first: {}", view.errors[0]),
+    };
+    format!("configuration generation {} in force; on disk: {}{errors}", view.generation, view.outcome.as_str())
+}

@@ -1,0 +1,69 @@
+//! Signals to a daemon: HUP reloads the configuration; INT stops the workers and ends the daemon; TERM ends the daemon
+//! and leaves the workers' commands running.
+
+use std::fs::File;
+use std::time::Duration;
+
+use futures::StreamExt;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook_tokio::Signals;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::daemon::handle::Handle;
+use crate::daemon::{Event, Leaving};
+use crate::reload::ReloadHandle;
+use crate::service;
+
+/// How long the daemon waits for the service manager to say whether it is stopping.
+const MANAGER_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+
+/// Turns signals into events. TERM stops the workers if the service manager is stopping too, since it would kill them.
+pub(super) async fn listen(mut signals: Signals, handle: Handle, reload: ReloadHandle, detach: watch::Sender<bool>) {
+    let leave = || {
+        handle.send(Event::Leave(Leaving::Detach));
+        detach.send_replace(true);
+    };
+    let had_terminal = has_terminal();
+    let mut is_stopping = false;
+    while let Some(signal) = signals.next().await {
+        match signal {
+            SIGHUP if had_terminal && !has_terminal() => {
+                warn!("the terminal was closed: the daemon ends, running commands live on");
+                leave();
+            }
+            SIGHUP => {
+                service::reloading();
+                reload.request();
+            }
+            SIGINT if !is_stopping => {
+                info!(
+                    "interrupted: workers are stopped and their specs queued again; a second interrupt leaves them running"
+                );
+                handle.send(Event::Leave(Leaving::Stop));
+                is_stopping = true;
+            }
+            SIGTERM if !is_stopping && is_manager_stopping().await => {
+                info!(
+                    "the service manager is stopping and would kill the workers: they are stopped and their specs queued again"
+                );
+                handle.send(Event::Leave(Leaving::Stop));
+                is_stopping = true;
+            }
+            _ => {
+                info!("terminated: the daemon ends, running commands live on");
+                leave();
+            }
+        }
+    }
+}
+
+/// Whether the service manager is stopping too; false if it does not answer in time.
+async fn is_manager_stopping() -> bool {
+    let answer = tokio::task::spawn_blocking(service::manager_is_stopping);
+    matches!(tokio::time::timeout(MANAGER_ANSWERS_WITHIN, answer).await, Ok(Ok(true)))
+}
+
+fn has_terminal() -> bool {
+    File::open("/dev/tty").is_ok()
+}

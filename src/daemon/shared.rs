@@ -1,0 +1,133 @@
+//! The state of the daemon that its loop, its workers, the reload and the control socket share.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::lifecycle::health::Health;
+use crate::domain::cause::Cause;
+use crate::domain::id::SpecId;
+use crate::domain::time::Timestamp;
+use crate::domain::view::{ConfigView, DaemonView};
+use crate::system::clock;
+
+/// The part of the state in `boi status` that is not in the queue.
+#[derive(Debug)]
+pub struct Shared {
+    running: AtomicU32,
+    revision: watch::Sender<u64>,
+    config: Mutex<ConfigView>,
+    since: Timestamp,
+    scoped: bool,
+    draining: AtomicBool,
+    log: Option<String>,
+    /// Causes of running specs, such as a quarantine, that are not in the queue.
+    causes: Mutex<HashMap<SpecId, Cause>>,
+    /// Whether the home and the queue can be used.
+    pub(super) health: Health,
+}
+
+impl Shared {
+    /// The state of a daemon that has just started under `config`. `scoped`: it claims only the specs of one `boi run`.
+    pub fn new(config: ConfigView, scoped: bool) -> Shared {
+        Shared {
+            running: AtomicU32::new(0),
+            revision: watch::Sender::new(1),
+            config: Mutex::new(config),
+            since: clock::now(),
+            scoped,
+            draining: AtomicBool::new(false),
+            log: None,
+            causes: Mutex::default(),
+            health: Health::default(),
+        }
+    }
+
+    /// The same state, of a daemon that logs to `file`; `None`: to standard error.
+    #[must_use]
+    pub fn logging_to(self, file: Option<&Path>) -> Shared {
+        Shared { log: file.map(|path| path.to_string_lossy().into_owned()), ..self }
+    }
+
+    /// Adds one to the revision, since something that `boi status` shows has changed. Waiting clients get the new
+    /// state.
+    pub fn changed(&self) {
+        self.revision.send_modify(|revision| *revision += 1);
+    }
+
+    /// The revision of the state; each change adds one.
+    pub fn revision(&self) -> u64 {
+        *self.revision.borrow()
+    }
+
+    /// Waits until the state is newer than `revision`; returns its revision.
+    pub(super) async fn newer_than(&self, revision: u64) -> u64 {
+        let mut revisions = self.revision.subscribe();
+        match revisions.wait_for(|now| *now > revision).await {
+            Ok(now) => *now,
+            Err(_) => revision,
+        }
+    }
+
+    /// Sets how many slots are taken.
+    pub(super) fn set_running(&self, running: u32) {
+        if self.running.swap(running, Ordering::Relaxed) != running {
+            self.changed();
+        }
+    }
+
+    /// How many slots are taken.
+    pub(super) fn running(&self) -> u32 {
+        self.running.load(Ordering::Relaxed)
+    }
+
+    /// Records that the daemon drains: it ends when its workers have finished.
+    pub(super) fn set_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+        self.changed();
+    }
+
+    /// Sets the cause why a running spec has no worker; `None`: it has one again, or has ended.
+    pub(super) fn set_cause(&self, spec: &SpecId, cause: Option<Cause>) {
+        let mut causes = self.causes();
+        match cause {
+            Some(cause) => causes.insert(spec.clone(), cause),
+            None => causes.remove(spec),
+        };
+    }
+
+    /// The cause why a running spec has no worker.
+    pub(super) fn cause(&self, spec: &SpecId) -> Option<Cause> {
+        self.causes().get(spec).cloned()
+    }
+
+    /// Sets the state of the configuration.
+    pub fn set_config(&self, view: ConfigView) {
+        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = view;
+        self.changed();
+    }
+
+    /// The configuration in force, and what is on disk.
+    pub(super) fn config(&self) -> ConfigView {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The daemon as `boi status` shows it.
+    pub(super) fn daemon_view(&self) -> DaemonView {
+        DaemonView {
+            pid: std::process::id(),
+            since: self.since,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            scoped: self.scoped,
+            draining: self.draining.load(Ordering::Relaxed),
+            log: self.log.clone(),
+        }
+    }
+
+    fn causes(&self) -> MutexGuard<'_, HashMap<SpecId, Cause>> {
+        self.causes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

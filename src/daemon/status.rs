@@ -1,0 +1,105 @@
+//! The state that `boi status` shows, with and without a daemon.
+
+use super::error::CallError;
+use super::handle::{Handle, SILENT};
+use crate::decide::reason;
+use crate::domain::cause::Cause;
+use crate::domain::life::SpecStatus;
+use crate::domain::view::{ConfigView, Counts, DaemonView, SlotsView, StatusView, StoreView};
+use crate::queue::{Filter, Queue, QueueError};
+
+impl Handle {
+    /// The whole state, with the specs that `filter` selects.
+    pub async fn status(&self, filter: Filter) -> Result<StatusView, CallError> {
+        let (daemon, config) = (self.shared.daemon_view(), self.shared.config());
+        let slots = SlotsView { max_workers: self.hot.load().config.max_workers, running: self.shared.running() };
+        let trouble = self.shared.health.trouble();
+        let everything = filter.ids.is_empty();
+        let (known_daemon, known_config) = (daemon.clone(), config.clone());
+        let verb = move |queue: &dyn Queue| read(queue, &filter, Some(daemon), config, slots);
+        let mut status = if everything {
+            // If the queue does not answer, a request for all specs gets what the daemon itself knows, and the reason.
+            let status = self.unless_silent(SILENT, |handle| async move { Ok(handle.queue(verb).await?) }).await;
+            status.unwrap_or_else(|error| StatusView {
+                store: broken_queue(&error),
+                ..empty(Some(known_daemon), known_config, slots)
+            })
+        } else {
+            self.queue(verb).await?
+        };
+        for spec in status.specs.iter_mut().filter(|spec| spec.status == SpecStatus::Running) {
+            spec.cause = self.shared.cause(&spec.id).or(spec.cause.take());
+        }
+        if let Err(error) = self.check_silence(SILENT) {
+            status.store = broken_queue(&error);
+        } else if let Some(reason) = trouble {
+            status.store = StoreView { ok: false, reason: Some(reason), unanswered_seconds: None };
+        }
+        Ok(with_reasons(status))
+    }
+}
+
+/// The state while no daemon runs.
+pub fn without_daemon(
+    queue: &dyn Queue,
+    filter: &Filter,
+    config: ConfigView,
+    max_workers: u32,
+) -> Result<StatusView, QueueError> {
+    let running = u32::try_from(queue.counts()?.running).unwrap_or(u32::MAX);
+    let mut status = read(queue, filter, None, config, SlotsView { max_workers, running })?;
+    for quarantined in queue.quarantined()? {
+        if let Some(spec) = status.specs.iter_mut().find(|spec| spec.id == quarantined.fence.spec) {
+            spec.cause = Some(Cause::Quarantined { detail: quarantined.detail });
+        }
+    }
+    Ok(with_reasons(status))
+}
+
+/// The state of a home whose queue has no specs, does not exist yet, or cannot be read.
+pub fn empty(daemon: Option<DaemonView>, config: ConfigView, slots: SlotsView) -> StatusView {
+    StatusView {
+        daemon,
+        config,
+        slots,
+        paused: false,
+        holds: Vec::new(),
+        counts: Counts::default(),
+        specs: Vec::new(),
+        more: false,
+        store: StoreView::default(),
+    }
+}
+
+fn read(
+    queue: &dyn Queue,
+    filter: &Filter,
+    daemon: Option<DaemonView>,
+    config: ConfigView,
+    slots: SlotsView,
+) -> Result<StatusView, QueueError> {
+    let listing = queue.list(filter)?;
+    Ok(StatusView {
+        paused: queue.is_paused()?,
+        counts: queue.counts()?,
+        specs: listing.specs,
+        more: listing.more,
+        ..empty(daemon, config, slots)
+    })
+}
+
+/// The same state, with the words of each cause as `reason`.
+fn with_reasons(mut status: StatusView) -> StatusView {
+    for spec in &mut status.specs {
+        spec.reason = spec.cause.as_ref().map(|cause| reason::reason(cause, &spec.id));
+    }
+    status
+}
+
+fn broken_queue(error: &CallError) -> StoreView {
+    let unanswered_seconds = match error {
+        CallError::QueueSilent { silent_for, .. } => Some(silent_for.as_secs()),
+        _ => None,
+    };
+    StoreView { ok: false, reason: Some(error.to_string()), unanswered_seconds }
+}

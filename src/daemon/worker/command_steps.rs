@@ -1,0 +1,218 @@
+//! The steps of a worker that run a command: builds the command, and interprets its end.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tracing::warn;
+
+use super::supervise::{self, Job, Ran};
+use super::{StepEnd, Worker, WorkerError};
+use crate::agents::{self, Agent, EndedRun, Run, exit};
+use crate::daemon::Order;
+use crate::decide::step::Acted;
+use crate::decide::{prompt, step};
+use crate::domain::cause::Cause;
+use crate::domain::command::{CommandEnd, EndCause, RECORD_VERSION, Request};
+use crate::domain::outcome::{AgentReport, TryOutcome};
+use crate::domain::position::{CommandStage, RunningCommand, Try, Verify};
+use crate::domain::spec::Action;
+use crate::domain::text;
+use crate::process::command_dir::CommandDir;
+use crate::process::limits;
+use crate::system::{clock, files, paths};
+
+/// How many bytes of a failed command's output are read for the next prompt.
+const OUTPUT_TAIL: u64 = 64 * 1024;
+
+/// The command of a step.
+struct ToRun {
+    argv: Vec<String>,
+    /// The prompt, if the command is an agent.
+    prompt: Option<String>,
+    /// The time limit; `None`: the configuration's.
+    minutes: Option<u32>,
+    /// The try that the command belongs to.
+    of: Option<Try>,
+    /// Whether the files that the command writes are synced to the disk before its end is recorded.
+    keeps_work: bool,
+}
+
+impl Worker {
+    /// Makes a try: runs the agent or the `run` command.
+    pub(super) async fn act(
+        &mut self,
+        of: Try,
+        command: RunningCommand,
+        orders: &mut watch::Receiver<Order>,
+    ) -> Result<StepEnd, WorkerError> {
+        let task = self.task(of).clone();
+        let (argv, for_agent) = match &task.action {
+            Action::Run(command) => (shell(command), None),
+            Action::Prompt(text) => {
+                let Some(agent) = agents::find(&self.claimed.spec.agent) else {
+                    let cause = Cause::UnknownAgent { agent: self.claimed.spec.agent.clone() };
+                    return Ok(StepEnd::Move(Box::new(step::after_obstacle(self.position.clone(), cause))));
+                };
+                (self.agent_argv(agent).await?, Some((agent, self.prompt(text, of))))
+            }
+        };
+        let (agent, prompt) = for_agent.unzip();
+        let to_run = ToRun { argv, prompt, minutes: task.timeout_minutes, of: Some(of), keeps_work: true };
+        let job = self.job(to_run, command).await?;
+        let (end, reading) = match self.run(&job, orders, agent).await? {
+            Ran::Ended(end, reading) => (end, reading),
+            Ran::Detached => return Ok(StepEnd::Detached),
+            Ran::NotStarted(error) => return Ok(StepEnd::NotStarted(error.to_string())),
+        };
+        if is_ended_by_order(&end, *orders.borrow()) {
+            return Ok(StepEnd::Interrupted);
+        }
+        let (outcome, report) = match agent {
+            Some(agent) => {
+                let stderr = tail_of(job.dir.errors_file()).await?;
+                let zone = |name: &str| jiff::tz::TimeZone::get(name).ok();
+                let run = EndedRun { end: &end, reading: &reading, stderr: &stderr, now: clock::now(), zone };
+                (agent.dialect().outcome(&run), reading.report())
+            }
+            None => (exit::command_outcome(&end), AgentReport::default()),
+        };
+        // An agent that gave its result and did not exit was ended by boi, so that is no cut-off.
+        if step::is_cut_off(&self.position.progress, &end) && !reading.ended_after_result {
+            return Ok(self.cut_off(CommandStage::Act(of), Some((outcome, report))));
+        }
+        let output = match (&report.message, agent) {
+            (Some(message), Some(_)) => message.clone(),
+            (None, Some(_)) => tail_of(job.dir.errors_file()).await?,
+            (_, None) => tail_of(job.dir.output_file()).await?,
+        };
+        let acted = Acted { outcome, report, output };
+        Ok(self.follow(|plan, progress| step::after_act(plan, progress, of, acted)))
+    }
+
+    /// Runs a verify command.
+    pub(super) async fn verify(
+        &mut self,
+        verify: Verify,
+        command: RunningCommand,
+        orders: &mut watch::Receiver<Order>,
+    ) -> Result<StepEnd, WorkerError> {
+        let of = match &verify {
+            Verify::Task { of, .. } => Some(*of),
+            Verify::Spec { .. } | Verify::Merge { .. } => None,
+        };
+        let minutes = of.and_then(|of| self.task(of).timeout_minutes);
+        let argv = shell(&self.verify_command(&verify));
+        let job = self.job(ToRun { argv, prompt: None, minutes, of, keeps_work: false }, command).await?;
+        let end = match self.run(&job, orders, None).await? {
+            Ran::Ended(end, _) => end,
+            Ran::Detached => return Ok(StepEnd::Detached),
+            Ran::NotStarted(error) => return Ok(StepEnd::NotStarted(error.to_string())),
+        };
+        if is_ended_by_order(&end, *orders.borrow()) {
+            return Ok(StepEnd::Interrupted);
+        }
+        if step::is_cut_off(&self.position.progress, &end) {
+            return Ok(self.cut_off(CommandStage::Verify(verify), None));
+        }
+        let output = tail_of(job.dir.output_file()).await?;
+        Ok(self.follow(|plan, progress| step::after_verify(plan, progress, verify, &end, output)))
+    }
+
+    fn cut_off(&self, stage: CommandStage, ended: Option<(TryOutcome, AgentReport)>) -> StepEnd {
+        warn!(spec = %self.claimed.fence.spec, "somebody other than boi ended a command: it is run again");
+        self.follow(|plan, progress| step::after_cut_off(plan, progress, stage, ended))
+    }
+
+    /// The agent's command line.
+    async fn agent_argv(&self, agent: Agent) -> Result<Vec<String>, WorkerError> {
+        let (config, spec) = (&self.claimed.config, &self.claimed.spec);
+        let session = uuid::Uuid::new_v4().to_string();
+        let name = config.claude_bin.clone();
+        // If the program is missing, the supervisor reports it. A command that is running already needs no program.
+        let find = move || paths::find_program(&name).map_or(name, |path| path.to_string_lossy().into_owned());
+        let program =
+            tokio::task::spawn_blocking(find).await.map_err(|error| fault("cannot look up the agent", error))?;
+        let (arguments, model) = (&config.claude_args, spec.model.as_deref());
+        Ok(agent.dialect().command_line(&Run { program: &program, arguments, model, session: &session }))
+    }
+
+    fn prompt(&self, text: &str, of: Try) -> String {
+        let progress = &self.position.progress;
+        // The failure is that of this attempt's last try, so the prompt counts the tries of this attempt.
+        let number = of.number - progress.first_try + 1;
+        prompt::compose(self.claimed.spec.context.as_deref(), text, progress.failure.as_ref(), number)
+    }
+
+    async fn run(
+        &self,
+        job: &Job,
+        orders: &mut watch::Receiver<Order>,
+        agent: Option<Agent>,
+    ) -> Result<Ran, WorkerError> {
+        supervise::run(job, orders, agent).await.map_err(|source| WorkerError::Io {
+            what: format!("cannot watch the command of {}", job.dir.path().display()),
+            source,
+        })
+    }
+
+    async fn job(&self, to_run: ToRun, command: RunningCommand) -> Result<Job, WorkerError> {
+        let (fence, config) = (&self.claimed.fence, &self.claimed.config);
+        let folder = self.home.command(&fence.spec, fence.attempt, self.position.progress.commands);
+        let what = format!("cannot create {}", folder.display());
+        let dir = tokio::task::spawn_blocking(move || CommandDir::create(folder))
+            .await
+            .map_err(|error| fault(&what, error))?
+            .map_err(|source| WorkerError::Io { what, source })?;
+        let minutes = u64::from(to_run.minutes.unwrap_or(config.task_timeout_minutes));
+        let begun = self.claimed.position.running_command() == Some(&command);
+        let mut variables = vec![("BOI_SPEC", fence.spec.to_string()), ("BOI_ATTEMPT", fence.attempt.to_string())];
+        if let Some(of) = to_run.of {
+            variables.extend([("BOI_TASK", self.task(of).id.clone()), ("BOI_TRY", of.number.to_string())]);
+        }
+        Ok(Job {
+            dir,
+            request: Request {
+                version: RECORD_VERSION,
+                argv: to_run.argv,
+                cwd: self.tree.path().to_owned(),
+                prompt: to_run.prompt.is_some(),
+                separate_errors: to_run.prompt.is_some(),
+                timeout_millis: minutes * 60_000,
+                grace_millis: u64::from(config.stop_grace_seconds) * 1000,
+                max_output_bytes: config.max_output_mb << 20,
+                open_files: limits::original_open_files(),
+                keeps_work: to_run.keeps_work,
+            },
+            prompt: to_run.prompt,
+            variables,
+            command,
+            begun,
+            shared: Arc::clone(&self.shared),
+        })
+    }
+}
+
+/// The end of a file that a command wrote.
+async fn tail_of(file: PathBuf) -> Result<String, WorkerError> {
+    let what = format!("cannot read {}", file.display());
+    let bytes = tokio::task::spawn_blocking(move || files::tail(&file, OUTPUT_TAIL))
+        .await
+        .map_err(|error| fault(&what, error))?
+        .map_err(|source| WorkerError::Io { what, source })?;
+    Ok(text::tail(&bytes, prompt::OUTPUT_IN_PROMPT))
+}
+
+fn fault(what: &str, error: tokio::task::JoinError) -> WorkerError {
+    WorkerError::Io { what: what.to_owned(), source: error.into() }
+}
+
+/// Whether an order ended the command. A command that is lost under such an order counts as ended by it, since its
+/// supervisor may have ended it and had no disk space for the record.
+fn is_ended_by_order(end: &CommandEnd, order: Order) -> bool {
+    matches!(order, Order::Cancel | Order::Stop) && matches!(end.cause, EndCause::Terminated | EndCause::Lost)
+}
+
+fn shell(command: &str) -> Vec<String> {
+    ["sh", "-c", command].map(str::to_owned).to_vec()
+}

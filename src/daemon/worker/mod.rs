@@ -1,0 +1,560 @@
+//! A worker: carries out one attempt of one spec, step by step.
+//!
+//! It carries out the step of its position, passes the result to `decide::step`, and records the move that follows
+//! before it does anything else. A later daemon rebuilds a worker from its record, so every step may be carried out
+//! twice; a running command is found by its folder.
+//!
+//! Orders (cancel, stop, detach) act between steps and while a command runs. A step of git is never interrupted. A
+//! daemon that leaves does not wait for it, since the next daemon waits for the lock that git holds.
+//!
+//! Invariant: nothing here blocks a thread of the runtime; files and git are used on threads that may block.
+
+mod command_steps;
+mod follow_output;
+pub(super) mod supervise;
+pub(super) mod sweep;
+mod worktree;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc, watch};
+use tracing::{info, warn};
+
+use self::supervise::detached;
+use self::worktree::{Blocked, WorkerTree};
+use super::async_queue::AsyncQueue;
+use super::shared::Shared;
+use super::{Event, Order, Spawn, WorkerEnd, quarantine};
+use crate::decide::retry;
+use crate::decide::step::{self, AttemptPlan, Move, Prepared, RecordChange};
+use crate::domain::cause::Cause;
+use crate::domain::failure::Failure;
+use crate::domain::life::TaskStatus;
+use crate::domain::outcome::TryOutcome;
+use crate::domain::position::{
+    CommandStage, Delivered, Ending, GitStage, Position, Progress, RunningCommand, Step, Try, Verify,
+};
+use crate::domain::spec::Task;
+use crate::process::marker;
+use crate::process::record::RecordError;
+use crate::queue::{Claimed, Fence, GiveBack, QueueError, WorktreePlace};
+use crate::system::paths::Home;
+use crate::system::{clock, failpoint, files};
+
+/// How many steps of git run at once. Each occupies a thread of the blocking pool while git runs, and verbs of the
+/// queue must always find a free thread there.
+const GIT_STEPS: usize = 64;
+/// The time between SIGTERM and SIGKILL for processes of a quarantined spec, whose configuration may be unreadable.
+const QUARANTINE_GRACE: Duration = Duration::from_secs(10);
+
+/// Starts the workers of a daemon, each as a task of the runtime.
+pub struct Workers {
+    /// The home with the workers' files.
+    pub home: Home,
+    /// The queue that they record in.
+    pub queue: AsyncQueue,
+    /// The state of the daemon, which they change.
+    pub shared: Arc<Shared>,
+    git: Arc<Semaphore>,
+}
+
+impl Workers {
+    /// Makes the workers' common parts; no worker is started yet.
+    pub fn new(home: Home, queue: AsyncQueue, shared: Arc<Shared>) -> Workers {
+        Workers { home, queue, shared, git: Arc::new(Semaphore::new(GIT_STEPS)) }
+    }
+}
+
+impl Spawn for Workers {
+    fn spawn(&mut self, claimed: Claimed, orders: watch::Receiver<Order>, events: mpsc::UnboundedSender<Event>) {
+        let fence = claimed.fence.clone();
+        let folder = self.home.attempt(&fence.spec, fence.attempt);
+        let worker = Worker::new(self, claimed, folder);
+        report_end(tokio::spawn(worker.work(orders)), fence, events);
+    }
+
+    fn end_quarantined(&mut self, fence: Fence, orders: watch::Receiver<Order>, events: mpsc::UnboundedSender<Event>) {
+        let folder = self.home.attempt(&fence.spec, fence.attempt);
+        let end = quarantine::end(self.queue.clone(), fence.clone(), folder, QUARANTINE_GRACE, orders);
+        report_end(tokio::spawn(end), fence, events);
+    }
+}
+
+/// Sends the end of a worker's task to the loop. A panic ends only the worker that panicked.
+fn report_end(task: tokio::task::JoinHandle<WorkerEnd>, fence: Fence, events: mpsc::UnboundedSender<Event>) {
+    tokio::spawn(async move {
+        let end = task.await.unwrap_or_else(|error| WorkerEnd::Failed(format!("internal fault: {error}")));
+        drop(events.send(Event::Ended(fence, end)));
+    });
+}
+
+struct Worker {
+    claimed: Claimed,
+    position: Position,
+    folder: PathBuf,
+    done: Vec<bool>,
+    tries: Vec<u32>,
+    home: Home,
+    queue: AsyncQueue,
+    shared: Arc<Shared>,
+    git: Arc<Semaphore>,
+    tree: WorkerTree,
+}
+
+/// Why a worker failed.
+#[derive(Debug, thiserror::Error)]
+enum WorkerError {
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error("{what}: {source}")]
+    Io { what: String, source: io::Error },
+    #[error("{0}")]
+    Transient(String),
+}
+
+/// How a step ended.
+enum StepEnd {
+    /// It had a result, from which this move follows.
+    Move(Box<Move>),
+    /// An order to cancel or stop ended its command.
+    Interrupted,
+    /// The daemon is leaving; a command of the step lives on.
+    Detached,
+    /// Its command could not be started, and nothing was executed, for this reason.
+    NotStarted(String),
+}
+
+impl Worker {
+    fn new(workers: &Workers, claimed: Claimed, folder: PathBuf) -> Worker {
+        let path = workers.home.worktree(&claimed.fence.spec, claimed.worktree.as_deref());
+        let tree = WorkerTree::new(&claimed, path, &folder);
+        Worker {
+            position: claimed.position.clone(),
+            folder,
+            done: claimed.tasks.iter().map(|(status, _)| *status == TaskStatus::Done).collect(),
+            tries: claimed.tasks.iter().map(|(_, tries)| *tries).collect(),
+            home: workers.home.clone(),
+            queue: workers.queue.clone(),
+            shared: Arc::clone(&workers.shared),
+            git: Arc::clone(&workers.git),
+            claimed,
+            tree,
+        }
+    }
+
+    async fn work(mut self, mut orders: watch::Receiver<Order>) -> WorkerEnd {
+        if let Err(reason) = self.create_folder().await {
+            return WorkerEnd::NotStarted(reason);
+        }
+        match self.steps(&mut orders).await {
+            Ok(end) => end,
+            // The spec has ended, or a newer attempt has a worker of its own: this one has nothing to record any more.
+            Err(WorkerError::Queue(QueueError::Superseded(fence))) => {
+                warn!(spec = %fence.spec, attempt = fence.attempt, "the attempt is superseded: its worker ends");
+                WorkerEnd::Recorded
+            }
+            // The worker uses the queue only between steps, when no command is running.
+            Err(WorkerError::Queue(error)) => WorkerEnd::Unrecorded(error.to_string()),
+            Err(WorkerError::Io { source, .. }) if is_of_newer_version(&source) => {
+                WorkerEnd::Quarantined(source.to_string())
+            }
+            Err(error) => WorkerEnd::Failed(error.to_string()),
+        }
+    }
+
+    /// Creates the attempt's folder.
+    async fn create_folder(&self) -> Result<(), String> {
+        let (shared, folder) = (Arc::clone(&self.shared), self.folder.clone());
+        let (attempts, of_spec) = (self.home.attempts(), self.home.spec_attempts(&self.claimed.fence.spec));
+        let create = move || {
+            shared.health.check_home().map_err(|error| error.to_string())?;
+            files::restore_permissions(&[&attempts, &of_spec, &folder])
+                .and_then(|_| files::private_dir(&folder))
+                .map_err(|error| format!("cannot create {}: {error}", folder.display()))
+        };
+        tokio::task::spawn_blocking(create).await.unwrap_or_else(|error| Err(format!("internal fault: {error}")))
+    }
+
+    async fn steps(&mut self, orders: &mut watch::Receiver<Order>) -> Result<WorkerEnd, WorkerError> {
+        loop {
+            // A running command is ended by its own step, which gets the order too; `Close` is carried out under any
+            // order.
+            let order = *orders.borrow();
+            if matches!(self.position.step, Step::Prepare { .. } | Step::Git(_))
+                && let Some(end) = self.obey(order).await?
+            {
+                // The worker ends. After a cancel it does not: it continues with `Close`.
+                return Ok(end);
+            }
+            match self.perform(orders).await? {
+                StepEnd::Move(next) => match *next {
+                    Move::Go(position, changes) => self.record(position, changes).await?,
+                    Move::Refused(position, changes, outcome) => return self.refused(position, changes, outcome).await,
+                    Move::Died(position, changes, failure) => return self.died(position, changes, failure).await,
+                    Move::End(ending) => return self.finish(ending).await,
+                },
+                StepEnd::Detached => return Ok(WorkerEnd::Detached),
+                StepEnd::NotStarted(reason) => return self.not_started(reason).await,
+                StepEnd::Interrupted => {
+                    let order = *orders.borrow();
+                    if let Some(end) = self.obey(order).await? {
+                        return Ok(end);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Carries out an order between two steps; returns how the worker ends, if the order ends it.
+    async fn obey(&mut self, order: Order) -> Result<Option<WorkerEnd>, WorkerError> {
+        match order {
+            Order::Work => Ok(None),
+            Order::Detach => Ok(Some(WorkerEnd::Detached)),
+            Order::Cancel => {
+                self.record(step::canceled(self.position.progress.clone()), vec![]).await?;
+                Ok(None)
+            }
+            Order::Stop => self.stopped().await.map(Some),
+        }
+    }
+
+    /// What `decide::step` decides from. `next_command` is new for each step.
+    fn plan<'a>(&'a self, next_command: &'a RunningCommand) -> AttemptPlan<'a> {
+        AttemptPlan {
+            spec: &self.claimed.spec,
+            done: &self.done,
+            tries: &self.tries,
+            retry_count: self.claimed.config.retry_count,
+            timeout_minutes: self.claimed.config.task_timeout_minutes,
+            next_command,
+        }
+    }
+
+    /// Records a move in the queue, then makes it the worker's position.
+    async fn record(&mut self, position: Position, changes: Vec<RecordChange>) -> Result<(), WorkerError> {
+        for change in &changes {
+            match change {
+                RecordChange::TaskDone { task, .. } => self.done[*task] = true,
+                RecordChange::TryBegan { of } => {
+                    info!(spec = %self.claimed.fence.spec, task = self.task(*of).id, number = of.number, "try started");
+                }
+                RecordChange::TryRejected { of, failure } => {
+                    let (task, what, how) = (&self.task(*of).id, failure.part.to_string(), failure.how.to_string());
+                    info!(spec = %self.claimed.fence.spec, task, number = of.number, what, how, "try rejected");
+                }
+                RecordChange::TryEnded { .. } | RecordChange::Task { .. } => {}
+            }
+        }
+        let (fence, recorded) = (self.claimed.fence.clone(), position.clone());
+        let now = clock::now();
+        self.queue.call(move |queue| queue.record(&fence, &recorded, changes, now)).await?;
+        self.position = position;
+        self.shared.changed();
+        if self.position.running_command().is_some() {
+            failpoint::hit("command.recorded");
+        }
+        Ok(())
+    }
+
+    async fn give_back(&mut self, back: GiveBack) -> Result<WorkerEnd, WorkerError> {
+        let fence = self.claimed.fence.clone();
+        self.queue.call(move |queue| queue.give_back(&fence, back, clock::now())).await?;
+        Ok(WorkerEnd::Recorded)
+    }
+
+    async fn stopped(&mut self) -> Result<WorkerEnd, WorkerError> {
+        let (position, cause) = (self.position.clone().resumed(), Some(Cause::Stopped));
+        let back = GiveBack { position, changes: vec![], cause, not_before: None, setback: false };
+        let end = self.give_back(back).await?;
+        info!(spec = %self.claimed.fence.spec, attempt = self.claimed.fence.attempt, "spec stopped and queued again");
+        Ok(end)
+    }
+
+    /// Gives the spec back to the queue, since the step's command could not be started: it is started later.
+    async fn not_started(&mut self, detail: String) -> Result<WorkerEnd, WorkerError> {
+        warn!(spec = %self.claimed.fence.spec, detail, "a command could not be started: the spec is queued again, and the command is started later");
+        let wait = retry::start_backoff_millis(self.claimed.setbacks + 1);
+        self.give_back(GiveBack {
+            position: self.position.clone().resumed(),
+            changes: vec![],
+            cause: Some(Cause::CommandNotStarted { detail }),
+            not_before: Some(clock::now().plus_millis(wait)),
+            setback: true,
+        })
+        .await
+    }
+
+    /// Gives the spec back to the queue, since the model's service refused: the same try is repeated later.
+    async fn refused(
+        &mut self,
+        position: Position,
+        changes: Vec<RecordChange>,
+        outcome: TryOutcome,
+    ) -> Result<WorkerEnd, WorkerError> {
+        let not_before = retry::service_wait(&outcome, self.claimed.setbacks + 1, clock::now(), rand::random());
+        let cause = Cause::Refused { outcome, until: not_before };
+        warn!(spec = %self.claimed.fence.spec, cause = %cause, "the model's service refused: the spec is queued again, and the try is repeated later");
+        self.give_back(GiveBack { position, changes, cause: Some(cause), not_before, setback: true }).await
+    }
+
+    /// Gives the spec back to the queue, since the step's command died: it is run again after a wait.
+    async fn died(
+        &mut self,
+        position: Position,
+        changes: Vec<RecordChange>,
+        failure: Failure,
+    ) -> Result<WorkerEnd, WorkerError> {
+        let deaths = position.progress.deaths;
+        let until = clock::now().plus_millis(retry::death_backoff_millis(deaths));
+        let cause = Cause::CommandDied { failure: failure.without_output(), deaths, until };
+        warn!(spec = %self.claimed.fence.spec, cause = %cause, deaths, "a command died: the spec is queued again, and the command is run again after a wait");
+        let not_before = Some(until);
+        self.give_back(GiveBack { position, changes, cause: Some(cause), not_before, setback: false }).await
+    }
+
+    async fn finish(&mut self, ending: Ending) -> Result<WorkerEnd, WorkerError> {
+        let (fence, spec) = (self.claimed.fence.clone(), self.claimed.fence.spec.clone());
+        match &ending {
+            Ending::Completed(Delivered::Unmerged(why)) => warn!(%spec, why = %why, "spec completed, but not merged"),
+            Ending::Completed(_) => info!(%spec, "spec completed"),
+            Ending::Failed(cause) => warn!(%spec, cause = %cause, "spec failed"),
+            Ending::Canceled => info!(%spec, "spec canceled"),
+        }
+        let failed = self.queue.call(move |queue| queue.finish(&fence, &ending, clock::now())).await?;
+        failpoint::hit("spec.finished");
+        for dependent in failed {
+            warn!(spec = %dependent, "spec failed: it waits for {spec}");
+        }
+        Ok(WorkerEnd::Recorded)
+    }
+
+    /// Carries out the current step.
+    async fn perform(&mut self, orders: &mut watch::Receiver<Order>) -> Result<StepEnd, WorkerError> {
+        match self.position.step.clone() {
+            Step::Prepare { checkout, then } => {
+                let is_unresolved = self.claimed.spec.repo.is_some() && self.position.progress.origin.is_none();
+                if is_unresolved {
+                    let origin = match self.git(orders, |tree| tree.resolve_origin()).await? {
+                        Some(Ok(origin)) => origin,
+                        Some(Err(blocked)) => return self.blocked(blocked),
+                        None => return Ok(StepEnd::Detached),
+                    };
+                    let progress = Progress { origin, ..self.position.progress.clone() };
+                    self.record(Position { step: self.position.step.clone(), progress }, vec![]).await?;
+                }
+                let is_new = self.record_place().await?;
+                let progress = self.position.progress.clone();
+                let create = move |tree: &WorkerTree| tree.create(&progress, checkout);
+                match self.git(orders, create).await? {
+                    Some(Ok(created)) => {
+                        failpoint::hit("worktree.laid");
+                        self.record_kept(created.kept, None).await?;
+                        let prepared = Prepared { origin: created.origin, head: created.head };
+                        Ok(self.follow(|plan, progress| step::after_prepare(plan, progress, then, prepared)))
+                    }
+                    Some(Err(blocked)) => {
+                        // A path that was recorded before is kept: its disk may only be unmounted.
+                        if is_new && !self.has_folder().await {
+                            self.record_kept(vec![], Some(WorktreePlace::Removed)).await?;
+                        }
+                        self.blocked(blocked)
+                    }
+                    None => Ok(StepEnd::Detached),
+                }
+            }
+            Step::Command { stage: CommandStage::Act(of), command } => self.act(of, command, orders).await,
+            Step::Command { stage: CommandStage::Verify(verify), command } => {
+                self.verify(verify, command, orders).await
+            }
+            Step::Git(stage) => self.git_step(stage, orders).await,
+            Step::Close(ending) => self.close(ending, orders).await,
+        }
+    }
+
+    async fn git_step(&mut self, stage: GitStage, orders: &mut watch::Receiver<Order>) -> Result<StepEnd, WorkerError> {
+        let progress = self.position.progress.clone();
+        match stage {
+            GitStage::Capture(of) => {
+                let (message, label) = (self.commit_message(of), self.label(of));
+                let capture = move |tree: &WorkerTree| tree.capture(&progress, &message, &label);
+                match self.git(orders, capture).await? {
+                    Some(Ok(captured)) => {
+                        failpoint::hit("try.captured");
+                        self.record_kept(captured.kept, None).await?;
+                        Ok(self.follow(|plan, progress| step::after_capture(plan, progress, of, captured.result)))
+                    }
+                    Some(Err(blocked)) => self.blocked(blocked),
+                    None => Ok(StepEnd::Detached),
+                }
+            }
+            GitStage::Advance { of, candidate } => {
+                let (label, to) = (self.label(of), candidate.clone());
+                let advance = move |tree: &WorkerTree| tree.advance(&progress, to.as_deref(), &label);
+                match self.git(orders, advance).await? {
+                    Some(Ok(kept)) => {
+                        failpoint::hit("task.advanced");
+                        self.record_kept(kept, None).await?;
+                        Ok(self.follow(|plan, progress| step::after_advance(plan, progress, of, candidate)))
+                    }
+                    Some(Err(blocked)) => self.blocked(blocked),
+                    None => Ok(StepEnd::Detached),
+                }
+            }
+            GitStage::Deliver { round } => {
+                let message = self.merge_message();
+                match self.git(orders, move |tree| tree.deliver(&message)).await? {
+                    Some(Ok(ready)) => {
+                        Ok(self.follow(|plan, progress| step::after_deliver(plan, progress, round, ready)))
+                    }
+                    Some(Err(blocked)) => self.blocked(blocked),
+                    None => Ok(StepEnd::Detached),
+                }
+            }
+            GitStage::Land(merge) => {
+                let (from, head) = (merge.from.clone(), merge.head.clone());
+                match self.git(orders, move |tree| tree.land(&from, &head)).await? {
+                    Some(Ok(landed)) => {
+                        Ok(self.follow(|plan, progress| step::after_land(plan, progress, &merge, landed)))
+                    }
+                    Some(Err(blocked)) => self.blocked(blocked),
+                    None => Ok(StepEnd::Detached),
+                }
+            }
+        }
+    }
+
+    /// Removes the worktree if the ending asks for that, and ends the spec.
+    async fn close(&mut self, ending: Ending, orders: &mut watch::Receiver<Order>) -> Result<StepEnd, WorkerError> {
+        let remove = matches!(ending, Ending::Completed(_))
+            || self.claimed.config.cleanup_on_failure && self.claimed.spec.repo.is_some();
+        if remove {
+            match self.git(orders, |tree| tree.remove()).await? {
+                Some(Ok(removed)) => {
+                    failpoint::hit("worktree.removed");
+                    self.record_kept(removed.kept, removed.gone.then_some(WorktreePlace::Removed)).await?;
+                }
+                Some(Err(blocked)) => {
+                    warn!(spec = %self.claimed.fence.spec, reason = blocked.reason(), "the worktree could not be removed: it stays until `boi clean`");
+                }
+                None => return Ok(StepEnd::Detached),
+            }
+        }
+        Ok(StepEnd::Move(Box::new(Move::End(ending))))
+    }
+
+    /// Decides the move after a step of this position, with a new marker for the command that may begin.
+    fn follow(&self, after: impl FnOnce(&AttemptPlan<'_>, Progress) -> Move) -> StepEnd {
+        let next_command = RunningCommand { boot: clock::boot_id().to_owned(), marker: marker::new_marker() };
+        StepEnd::Move(Box::new(after(&self.plan(&next_command), self.position.progress.clone())))
+    }
+
+    /// Runs a step of git on a thread that may block; `None` when the daemon leaves before it is done.
+    async fn git<T: Send + 'static>(
+        &self,
+        orders: &mut watch::Receiver<Order>,
+        step: impl FnOnce(&WorkerTree) -> T + Send + 'static,
+    ) -> Result<Option<T>, WorkerError> {
+        let fault = |error| WorkerError::Io { what: "internal fault in a step of git".into(), source: error };
+        let (turns, tree) = (Arc::clone(&self.git), self.tree.clone());
+        let done = async move {
+            let turn = turns.acquire_owned().await.map_err(io::Error::other)?;
+            let step = move || {
+                let done = step(&tree);
+                drop(turn);
+                done
+            };
+            tokio::task::spawn_blocking(step).await.map_err(io::Error::other)
+        };
+        tokio::select! {
+            done = done => done.map(Some).map_err(fault),
+            // Git continues, and a later worker waits for the lock that it holds.
+            () = detached(orders) => Ok(None),
+        }
+    }
+
+    /// Handles a step that git could not do. `decide::step` decides what follows a permanent obstacle; a transient one
+    /// fails the worker, so that the loop gives the spec back to the queue for a while.
+    fn blocked(&self, blocked: Blocked) -> Result<StepEnd, WorkerError> {
+        match blocked {
+            Blocked::Permanent(detail) => {
+                let cause = Cause::Repository { detail };
+                Ok(StepEnd::Move(Box::new(step::after_obstacle(self.position.clone(), cause))))
+            }
+            Blocked::Transient(reason) => Err(WorkerError::Transient(reason)),
+        }
+    }
+
+    /// Records the path of the worktree before it is created, so that a later daemon finds it even if its configuration
+    /// names another folder for worktrees. Returns whether the path is new.
+    async fn record_place(&mut self) -> Result<bool, WorkerError> {
+        let path = self.tree.path().to_string_lossy().into_owned();
+        if self.claimed.worktree.as_ref() == Some(&path) {
+            return Ok(false);
+        }
+        self.record_kept(vec![], Some(WorktreePlace::At(path))).await?;
+        Ok(true)
+    }
+
+    /// Whether the worktree's folder exists. A path that cannot be inspected counts as existing.
+    async fn has_folder(&self) -> bool {
+        let path = self.tree.path().to_owned();
+        let exists = tokio::task::spawn_blocking(move || path.try_exists()).await;
+        !matches!(exists, Ok(Ok(false)))
+    }
+
+    async fn record_kept(&mut self, kept: Vec<String>, place: Option<WorktreePlace>) -> Result<(), WorkerError> {
+        if kept.is_empty() && place.is_none() {
+            return Ok(());
+        }
+        for reference in &kept {
+            info!(spec = %self.claimed.fence.spec, reference, "work that no branch contains was kept under a ref");
+        }
+        let (fence, recorded) = (self.claimed.fence.clone(), place.clone());
+        self.queue.call(move |queue| queue.record_kept(&fence, kept, recorded)).await?;
+        match place {
+            Some(WorktreePlace::At(path)) => self.claimed.worktree = Some(path),
+            Some(WorktreePlace::Removed) => self.claimed.worktree = None,
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn task(&self, of: Try) -> &Task {
+        &self.claimed.spec.tasks[of.task]
+    }
+
+    /// The name of a try in the refs that keep its work.
+    fn label(&self, of: Try) -> String {
+        format!("{}-try-{}", self.task(of).id, of.number)
+    }
+
+    fn commit_message(&self, of: Try) -> String {
+        let (task, spec) = (self.task(of), &self.claimed.fence.spec);
+        let trailers = format!("Boi-Spec: {spec}\nBoi-Task: {}\nBoi-Try: {}", task.id, of.number);
+        format!("{}\n\n{}\n\n{trailers}\n", task.title, self.claimed.spec.title)
+    }
+
+    fn merge_message(&self) -> String {
+        let spec = &self.claimed.fence.spec;
+        format!("Merge the base into {}\n\n{}\n\nBoi-Spec: {spec}\n", spec.branch(), self.claimed.spec.title)
+    }
+
+    /// The text of a verify command.
+    fn verify_command(&self, verify: &Verify) -> String {
+        match verify {
+            Verify::Task { of, index, .. } => self.task(*of).verify[*index].clone(),
+            Verify::Spec { index } | Verify::Merge { index, .. } => self.claimed.spec.verify[*index].clone(),
+        }
+    }
+}
+
+/// Whether an error means that a record was written by a newer version of boi.
+fn is_of_newer_version(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref())
+        .is_some_and(|inner| matches!(inner, RecordError::Newer { .. }))
+}

@@ -1,0 +1,458 @@
+//! Runs one command of a worker under its supervisor: starts it or finds it again, waits for its end, and ends it on an
+//! order. `decide::recover` decides what to do with a command that is found.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::follow_output::OutputFollower;
+use super::sweep::{SWEEP_EVERY, sweep};
+use crate::agents::{Agent, Reading};
+use crate::daemon::Order;
+use crate::daemon::shared::Shared;
+use crate::decide::recover::{self, Evidence, Recovery};
+use crate::domain::command::{CommandEnd, EndCause, Request};
+use crate::domain::position::RunningCommand;
+use crate::process::command_dir::{CommandDir, CommandLock};
+use crate::process::supervisor_process::{self, Supervisor};
+use crate::system::{clock, failpoint};
+
+/// How soon to inspect a supervisor again that holds its lock and has not written its record yet.
+const INSPECT_AGAIN: Duration = Duration::from_millis(20);
+/// After this many inspections the supervisor is searched for by its marker, since its record may have been deleted.
+const INSPECTIONS_BEFORE_MARKER: u32 = 50;
+/// How many supervisors are started that end without executing anything, before the spec is given back to the queue.
+const STARTS: u32 = 3;
+/// How often an agent's output is read while it runs.
+const FOLLOW_EVERY: Duration = Duration::from_secs(2);
+
+/// A command to run, and the folder of its records.
+pub(super) struct Job {
+    pub(super) dir: CommandDir,
+    pub(super) request: Request,
+    pub(super) prompt: Option<String>,
+    pub(super) variables: Vec<(&'static str, String)>,
+    /// The boot id when the command was recorded, and the marker that its supervisor and all descendants carry.
+    pub(super) command: RunningCommand,
+    /// Whether an earlier worker recorded the command, so that a supervisor may be running it.
+    pub(super) begun: bool,
+    /// The state of the daemon, to check that the home is still the daemon's.
+    pub(super) shared: Arc<Shared>,
+}
+
+/// How the watch over a command ended.
+pub(super) enum Ran {
+    /// The command ended, by itself or because of an order. The reading is of the output, if it is an agent's.
+    Ended(CommandEnd, Box<Reading>),
+    /// The daemon is leaving; the command lives on.
+    Detached,
+    /// The command could not be started; nothing was executed.
+    NotStarted(io::Error),
+}
+
+/// Runs `job` to its end, or adopts it if an earlier daemon started it. If it is run by an `agent`, the output is read.
+pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: Option<Agent>) -> io::Result<Ran> {
+    let other_boot = job.command.boot != clock::boot_id();
+    let mut follower = agent.map(OutputFollower::new);
+    let mut starts = 0;
+    let mut inspections = 0_u32;
+    // If another supervisor may be running it, its lock or records may have been deleted.
+    let (mut begun, mut removed) = (job.begun, false);
+    loop {
+        let dir = job.dir.clone();
+        let (mut evidence, lock) = blocking(move || Ok(dir.inspect(other_boot)?)).await?;
+        let mut runner = Runner::Nobody;
+        if begun && !evidence.lock_held && evidence.exit.is_none() {
+            runner = find_runner(job).await?;
+            removed |= !matches!(runner, Runner::Nobody);
+            // A supervisor that was not found may have recorded the end meanwhile.
+            let dir = job.dir.clone();
+            evidence = blocking(move || Ok(dir.read_evidence(other_boot)?)).await?;
+        }
+        let recovery = recover::recovery(Evidence { removed, ..evidence });
+        let mut supervisor = match (recovery, lock, runner) {
+            (_, lock, Runner::Supervisor(supervisor)) => {
+                drop(lock);
+                supervisor
+            }
+            (Recovery::Record(end), ..) => {
+                failpoint::hit("exit.seen");
+                if let EndCause::NotExecutedYet(why) = end.cause {
+                    return Ok(Ran::NotStarted(io::Error::other(why)));
+                }
+                return finished(job, end, follower).await;
+            }
+            (Recovery::Lost, ..) => return finished(job, lost(), follower).await,
+            (Recovery::SweepThenLost, lock, _) => {
+                warn!(dir = %job.dir.path().display(), "the supervisor died: ending the processes of its command");
+                tokio::select! {
+                    swept = sweep_remaining(job) => swept?,
+                    // Cancel-safe: the next daemon finds the remaining processes, and sweeps again.
+                    () = detached(orders) => return Ok(Ran::Detached),
+                }
+                failpoint::hit("loss.seen");
+                drop(lock);
+                return finished(job, lost(), follower).await;
+            }
+            (Recovery::Spawn, Some(lock), _) => {
+                // A supervisor that died before it executed anything may have left a cgroup.
+                remove_cgroup(job).await?;
+                match *orders.borrow() {
+                    Order::Work => {}
+                    Order::Detach => return Ok(Ran::Detached),
+                    // Nothing was executed, and nothing will be.
+                    Order::Cancel | Order::Stop => return Ok(Ran::Ended(ended_unexecuted(), Box::default())),
+                }
+                starts += 1;
+                if starts > STARTS {
+                    let dir = job.dir.clone();
+                    let message = blocking(move || Ok(dir.last_supervisor_message())).await?;
+                    let message = message.map(|message| format!(": {message}")).unwrap_or_default();
+                    let why = format!("its supervisor ended {STARTS} times without executing anything{message}");
+                    return Ok(Ran::NotStarted(io::Error::other(why)));
+                }
+                match spawn(job, lock).await {
+                    Ok(supervisor) => {
+                        failpoint::hit("command.spawned");
+                        supervisor
+                    }
+                    Err(error) => return Ok(Ran::NotStarted(error)),
+                }
+            }
+            (Recovery::Adopt | Recovery::Spawn, ..) => {
+                let dir = job.dir.clone();
+                match blocking(move || Ok(Supervisor::adopt(&dir)?)).await? {
+                    Some(supervisor) => supervisor,
+                    None => {
+                        inspections += 1;
+                        if inspections.is_multiple_of(INSPECTIONS_BEFORE_MARKER)
+                            && let Runner::Supervisor(supervisor) = find_runner(job).await?
+                        {
+                            removed = true;
+                            supervisor
+                        } else if wait_for_record(job, orders).await?.is_some() {
+                            continue;
+                        } else {
+                            return Ok(Ran::Detached);
+                        }
+                    }
+                }
+            }
+        };
+        if wait(job, &mut supervisor, orders, follower.as_mut()).await?.is_none() {
+            return Ok(Ran::Detached);
+        }
+        begun = true;
+        if let Some(marker) = supervisor.marker() {
+            removed |= restore(job, marker).await?;
+        }
+    }
+}
+
+/// Runs something that may block, such as on a hung disk, outside the runtime's own threads.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+async fn spawn(job: &Job, lock: CommandLock) -> io::Result<Supervisor> {
+    let (dir, request, prompt) = (job.dir.clone(), job.request.clone(), job.prompt.clone());
+    let (marker, variables) = (job.command.marker.clone(), job.variables.clone());
+    blocking(move || Supervisor::spawn(&dir, lock, &request, prompt.as_deref(), &marker, &variables)).await
+}
+
+/// The processes of a command that were found by its marker, when its records may have been deleted.
+enum Runner {
+    Nobody,
+    Supervisor(Supervisor),
+    /// The supervisor is gone; processes of the command remain.
+    Remains,
+}
+
+async fn find_runner(job: &Job) -> io::Result<Runner> {
+    let marker = job.command.marker.clone();
+    let find = move || {
+        let supervisor = supervisor_process::find_supervisor(&marker);
+        let has_processes = supervisor.is_some() || supervisor_process::has_processes(&marker);
+        Ok((supervisor, has_processes))
+    };
+    let (supervisor, has_processes) = blocking(find).await?;
+    if !has_processes {
+        return Ok(Runner::Nobody);
+    }
+    restore(job, &job.command.marker).await?;
+    if let Some(identity) = supervisor
+        && let Some(supervisor) = Supervisor::open(&identity, Some(job.command.marker.clone()))?
+    {
+        warn!(
+            dir = %job.dir.path().display(), supervisor = identity.pid,
+            "files of a running command were deleted: the command goes on, and its end is awaited",
+        );
+        return Ok(Runner::Supervisor(supervisor));
+    }
+    Ok(Runner::Remains)
+}
+
+/// Creates the folder of a command again that was deleted while its supervisor lived; returns whether it was.
+async fn restore(job: &Job, marker: &str) -> io::Result<bool> {
+    let (shared, dir, marker) = (Arc::clone(&job.shared), job.dir.clone(), marker.to_owned());
+    let restore = move || {
+        shared.health.check_home().map_err(io::Error::other)?;
+        dir.restore(&marker)
+    };
+    let removed = blocking(restore).await?;
+    if removed {
+        warn!(
+            dir = %job.dir.path().display(),
+            "the folder of a running command was deleted: its output is lost, how it ended counts",
+        );
+    }
+    Ok(removed)
+}
+
+/// Waits a moment for a supervisor that has not written its record; `None` when the daemon leaves. The supervisor's pid
+/// is unknown, but it and its descendants carry the command's marker, by which an order to end the command finds them.
+async fn wait_for_record(job: &Job, orders: &mut watch::Receiver<Order>) -> io::Result<Option<()>> {
+    let order = *orders.borrow_and_update();
+    let wait = match order {
+        Order::Work => INSPECT_AGAIN,
+        Order::Detach => return Ok(None),
+        Order::Cancel | Order::Stop => {
+            tokio::select! {
+                swept = sweep_remaining(job) => swept?,
+                // Cancel-safe: the next daemon finds the intent in the queue.
+                () = detached(orders) => return Ok(None),
+            }
+            SWEEP_EVERY
+        }
+    };
+    tokio::select! {
+        // Cancel-safe: the order stays in the channel.
+        changed = orders.changed() => Ok(changed.ok()),
+        () = tokio::time::sleep(wait) => Ok(Some(())),
+    }
+}
+
+/// Returns when the daemon leaves and lets running commands live on.
+pub(crate) async fn detached(orders: &mut watch::Receiver<Order>) {
+    // If the daemon's loop has ended, no order comes any more, which counts as a detach.
+    drop(orders.wait_for(|order| *order == Order::Detach).await);
+}
+
+/// Waits for a supervisor's end; `None` when the daemon leaves first.
+async fn wait(
+    job: &Job,
+    supervisor: &mut Supervisor,
+    orders: &mut watch::Receiver<Order>,
+    mut follower: Option<&mut OutputFollower>,
+) -> io::Result<Option<()>> {
+    let mut is_terminated = false;
+    let mut read_at = Instant::now() + FOLLOW_EVERY;
+    loop {
+        match *orders.borrow_and_update() {
+            Order::Work => {}
+            Order::Detach => return Ok(None),
+            Order::Cancel | Order::Stop if is_terminated => {}
+            Order::Cancel | Order::Stop => {
+                is_terminated = true;
+                supervisor.terminate()?;
+            }
+        }
+        tokio::select! {
+            // Cancel-safe: the handle stays readable once the process has ended.
+            ended = supervisor.ended() => return ended.map(Some),
+            // Cancel-safe: the order stays in the channel.
+            changed = orders.changed() => if changed.is_err() {
+                return Ok(None);
+            },
+            // Cancel-safe: the time is kept in `read_at`.
+            () = tokio::time::sleep_until(read_at), if follower.is_some() => {
+                read_at = Instant::now() + FOLLOW_EVERY;
+                let dir = job.dir.clone();
+                blocking(move || dir.restore_permissions()).await?;
+                if let Some(follower) = follower.as_deref_mut()
+                    && follower.is_hanging(&job.dir.output_file()).await?
+                {
+                    let dir = job.dir.path().display();
+                    info!(%dir, "the agent has given its result and does not exit: ending it");
+                    supervisor.terminate()?;
+                }
+            }
+        }
+    }
+}
+
+async fn finished(job: &Job, end: CommandEnd, follower: Option<OutputFollower>) -> io::Result<Ran> {
+    let reading = match follower {
+        Some(follower) => follower.finish(&job.dir.output_file()).await?,
+        None => Reading::default(),
+    };
+    Ok(Ran::Ended(end, Box::new(reading)))
+}
+
+/// Ends the remaining processes of a command whose supervisor died.
+async fn sweep_remaining(job: &Job) -> io::Result<()> {
+    let list = || {
+        let dir = job.dir.clone();
+        blocking(move || Ok(dir.remaining_processes()?))
+    };
+    let signal = |signal| {
+        let dir = job.dir.clone();
+        blocking(move || Ok(dir.signal_remaining(signal)?))
+    };
+    sweep(list, signal, Duration::from_millis(job.request.grace_millis)).await?;
+    remove_cgroup(job).await
+}
+
+/// Removes the cgroup of a command. A cgroup that cannot be removed is logged, since it does no harm.
+async fn remove_cgroup(job: &Job) -> io::Result<()> {
+    let dir = job.dir.clone();
+    if let Err(error) = blocking(move || Ok(dir.remove_cgroup())).await? {
+        warn!(dir = %job.dir.path().display(), %error, "the cgroup of an ended command could not be removed");
+    }
+    Ok(())
+}
+
+fn lost() -> CommandEnd {
+    CommandEnd::new(EndCause::Lost, None, clock::now())
+}
+
+fn ended_unexecuted() -> CommandEnd {
+    CommandEnd::new(EndCause::Terminated, None, clock::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use rustix::process::Signal;
+
+    use super::*;
+    use crate::domain::command::{Identity, RECORD_VERSION, Started};
+    use crate::domain::verdict::ReloadOutcome;
+    use crate::domain::view::ConfigView;
+    use crate::process::cgroup::{self, Cgroup};
+    use crate::process::{identity, marker};
+    use crate::system::files;
+
+    fn job(folder: &Path) -> Job {
+        job_with(folder, "0".repeat(32))
+    }
+
+    fn job_with(folder: &Path, marker: String) -> Job {
+        let request = Request {
+            version: RECORD_VERSION,
+            argv: vec!["true".into()],
+            cwd: folder.to_owned(),
+            prompt: false,
+            separate_errors: false,
+            timeout_millis: 1000,
+            grace_millis: 100,
+            max_output_bytes: 1000,
+            open_files: None,
+            keeps_work: false,
+        };
+        let dir = CommandDir::create(folder.to_owned()).unwrap();
+        let shared = Arc::new(Shared::new(ConfigView::without_daemon(ReloadOutcome::Applied, vec![]), false));
+        let command = RunningCommand { boot: clock::boot_id().to_owned(), marker };
+        Job { dir, request, prompt: None, variables: vec![], command, begun: false, shared }
+    }
+
+    #[tokio::test]
+    async fn orders_act_while_the_process_that_holds_the_lock_is_unknown() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let job = job(folder.path());
+        let (_, lock) = job.dir.inspect(false).unwrap();
+        let (orders, mut received) = watch::channel(Order::Work);
+        let ran = async {
+            let detach = async {
+                orders.send(Order::Cancel).unwrap();
+                tokio::task::yield_now().await;
+                orders.send(Order::Detach).unwrap();
+            };
+            tokio::join!(run(&job, &mut received, None), detach).0
+        };
+        assert!(matches!(ran.await.unwrap(), Ran::Detached));
+        // Canceled while the holder of the lock has written no record: once the lock is free, nothing is executed.
+        let (orders, mut received) = watch::channel(Order::Cancel);
+        let free = async {
+            tokio::task::yield_now().await;
+            drop(lock);
+        };
+        let (ran, ()) = tokio::join!(run(&job, &mut received, None), free);
+        let Ran::Ended(end, _) = ran.unwrap() else { panic!("it has not ended") };
+        assert_eq!(end.cause, EndCause::Terminated);
+        assert!(!job.dir.output_file().exists());
+        drop(orders);
+    }
+
+    #[tokio::test]
+    async fn the_cgroup_of_a_supervisor_that_died_before_it_executed_anything_is_removed() {
+        let Ok(base) = cgroup::find_usable_base() else { return };
+        let folder = tempfile::TempDir::new().unwrap();
+        let job = job_with(folder.path(), marker::new_marker());
+        std::fs::write(folder.path().join("marker"), &job.command.marker).unwrap();
+        let left = Cgroup::create(&base, &job.command.marker).unwrap();
+        let (orders, mut received) = watch::channel(Order::Cancel);
+        assert!(matches!(run(&job, &mut received, None).await.unwrap(), Ran::Ended(..)));
+        assert!(!left.path().exists());
+        drop(orders);
+    }
+
+    /// A process that boi did not start, with the pid of a process that boi started before.
+    struct Bystander(std::process::Child);
+
+    impl Bystander {
+        fn start() -> Bystander {
+            Bystander(std::process::Command::new("sleep").arg("1000").spawn().unwrap())
+        }
+
+        fn identity(&self) -> Identity {
+            identity::identify(i32::try_from(self.0.id()).unwrap()).unwrap()
+        }
+    }
+
+    impl Drop for Bystander {
+        fn drop(&mut self) {
+            let lived = self.0.try_wait().unwrap().is_none();
+            self.0.kill().ok();
+            self.0.wait().ok();
+            assert!(lived || std::thread::panicking(), "the bystander was ended");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_process_with_a_recycled_pid_is_never_signalled() {
+        let bystander = Bystander::start();
+        let now = bystander.identity();
+        let earlier = Identity { start_time: now.start_time - 1, ..now.clone() };
+        let of_another_boot = Identity { boot_id: "another".into(), ..now };
+        for then in [earlier, of_another_boot] {
+            assert!(!identity::lives(&then) && !identity::signal(&then, Signal::KILL).unwrap());
+            for order in [Order::Work, Order::Cancel, Order::Stop] {
+                let folder = tempfile::TempDir::new().unwrap();
+                let job = job(folder.path());
+                let started =
+                    Started { version: RECORD_VERSION, supervisor: then.clone(), command: then.clone(), cgroup: None };
+                files::write_record(&job.dir.started_file(), &started, files::Durability::Process).unwrap();
+                files::write_private(&folder.path().join("marker"), b"nobody carries this").unwrap();
+                assert!(Supervisor::adopt(&job.dir).unwrap().is_none(), "it is no supervisor");
+                assert!(job.dir.remaining_processes().unwrap().is_empty(), "nothing is left");
+                // While the lock is held, the command counts as adopted; once the lock is free, it is swept.
+                let (_, lock) = job.dir.inspect(false).unwrap();
+                let (orders, mut received) = watch::channel(order);
+                let free = async {
+                    tokio::time::sleep(INSPECT_AGAIN * 3).await;
+                    drop(lock);
+                };
+                let (ran, ()) = tokio::join!(run(&job, &mut received, None), free);
+                let Ran::Ended(end, _) = ran.unwrap() else { panic!("it has not ended") };
+                assert_eq!(end.cause, EndCause::Lost);
+                drop(orders);
+            }
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! A worker's worktree: a git worktree on the spec's branch, or an empty scratch directory for a spec without a
+//! repository. Everything here may block. Each function may be called again after a crash at any point in it.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tracing::warn;
+
+use crate::decide::step::{Captured, DeliveryReady, Landed};
+use crate::domain::cause::Unmerged;
+use crate::domain::position::{Checkout, Progress};
+use crate::domain::spec::{Base, Repo};
+use crate::git::{
+    self, DeliveryError, DeliveryPlan, FastForward, GitError, LockedWorktree, RemoveError, Repairs, Severity, Worktree,
+};
+use crate::queue::Claimed;
+use crate::system::{clock, failpoint, files};
+
+/// From this many setbacks in a row on, a failure of git with an unknown cause counts as permanent.
+const UNKNOWN_IS_PERMANENT_AFTER: u32 = 6;
+
+/// The worktree of a worker.
+#[derive(Debug, Clone)]
+pub(super) struct WorkerTree {
+    path: PathBuf,
+    git: Option<(Worktree, Repo)>,
+    setbacks: u32,
+    /// After a restart of the machine: the commit that the branch was on, until the damage of a power cut is repaired.
+    damaged: Arc<Mutex<Option<String>>>,
+}
+
+/// Why git could not do a step.
+#[derive(Debug)]
+pub(super) enum Blocked {
+    /// Only the user can fix this problem.
+    Permanent(String),
+    /// The step may succeed later.
+    Transient(String),
+}
+
+/// A worktree that is ready.
+pub(super) struct Created {
+    pub(super) origin: Option<String>,
+    pub(super) head: Option<String>,
+    pub(super) kept: Vec<String>,
+}
+
+/// The captured changes of a try.
+pub(super) struct CapturedWork {
+    pub(super) result: Captured,
+    pub(super) kept: Vec<String>,
+}
+
+/// The result of removing a worktree.
+pub(super) struct Removed {
+    pub(super) kept: Vec<String>,
+    pub(super) gone: bool,
+}
+
+impl Blocked {
+    pub(super) fn reason(&self) -> &str {
+        match self {
+            Blocked::Permanent(reason) | Blocked::Transient(reason) => reason,
+        }
+    }
+}
+
+impl WorkerTree {
+    /// The worktree of a claimed spec at `path`. `folder` is the attempt's folder.
+    pub(super) fn new(claimed: &Claimed, path: PathBuf, folder: &Path) -> WorkerTree {
+        // The lock is one of the spec, not of the attempt: git may still be running for an earlier attempt.
+        let scratch = folder.parent().unwrap_or(folder).join("git");
+        let git = claimed.spec.repo.clone().map(|repo| {
+            let spec = claimed.fence.spec.clone();
+            (Worktree { repo: repo.path.clone(), path: path.clone(), spec, scratch }, repo)
+        });
+        let Progress { last_boot, head, origin, .. } = &claimed.position.progress;
+        let rebooted = last_boot.as_deref().is_some_and(|boot| boot != clock::boot_id());
+        let damaged = head.as_ref().or(origin.as_ref()).filter(|_| rebooted).cloned();
+        WorkerTree { path, git, setbacks: claimed.setbacks, damaged: Arc::new(Mutex::new(damaged)) }
+    }
+
+    /// The directory in which commands run.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The commit that the branch starts from; `None` without a repository. The caller records it before the worktree
+    /// is created: once the branch exists its base may move, and only the record shows that this spec created the
+    /// branch.
+    pub(super) fn resolve_origin(&self) -> Result<Option<String>, Blocked> {
+        self.git.as_ref().map(|(worktree, repo)| self.resolve_base(worktree, repo)).transpose()
+    }
+
+    /// Creates the worktree, or makes an existing one ready for the next step.
+    pub(super) fn create(&self, progress: &Progress, checkout: Checkout) -> Result<Created, Blocked> {
+        let Some((worktree, repo)) = &self.git else {
+            files::private_dir(&self.path)
+                .map_err(|error| Blocked::Transient(format!("cannot create {}: {error}", self.path.display())))?;
+            return Ok(Created { origin: None, head: None, kept: vec![] });
+        };
+        let at = self.lock(worktree)?;
+        let origin = match &progress.origin {
+            Some(origin) => origin.clone(),
+            None => self.resolve_base(worktree, repo)?,
+        };
+        let label = "leftover";
+        let mut kept = Vec::new();
+        match (&progress.head, checkout) {
+            (Some(head), Checkout::Clean) => {
+                kept = git::reset_branch(&at, head, label).map_err(|error| self.blocked(error))?;
+            }
+            (Some(_), Checkout::AsItIs) => {}
+            (None, _) => self.refuse_foreign_branch(worktree, &origin)?,
+        }
+        let base = progress.head.as_ref().unwrap_or(&origin);
+        let created = git::create_worktree(&at, base, checkout, label).map_err(|error| self.blocked(error))?;
+        kept.extend(created.kept);
+        // After a stop, the branch may already be at the commit to which the repeated step will move it.
+        let head = match checkout {
+            Checkout::AsItIs => progress.head.clone().unwrap_or(created.head),
+            Checkout::Clean => created.head,
+        };
+        Ok(Created { origin: Some(origin), head: Some(head), kept })
+    }
+
+    fn resolve_base(&self, worktree: &Worktree, repo: &Repo) -> Result<String, Blocked> {
+        match &repo.base {
+            Base::Revision(name) => {
+                git::resolve_base(&worktree.repo, name).map_err(|error| Blocked::Permanent(error.to_string()))
+            }
+            Base::Spec(id) => match git::branch_head(&worktree.repo, id).map_err(|error| self.blocked(error))? {
+                Some(head) => Ok(head),
+                None => Err(Blocked::Permanent(format!("its base, branch {}, is not in the repository", id.branch()))),
+            },
+        }
+    }
+
+    /// Fails if the repository has a branch of the spec's name that this spec did not create: it is the user's.
+    fn refuse_foreign_branch(&self, worktree: &Worktree, origin: &str) -> Result<(), Blocked> {
+        match git::branch_head(&worktree.repo, &worktree.spec).map_err(|error| self.blocked(error))? {
+            Some(head) if head != origin => Err(Blocked::Permanent(format!(
+                "the repository already has a branch {} that this spec did not create: rename that branch",
+                worktree.spec.branch(),
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes a candidate commit of the changes of a try.
+    pub(super) fn capture(&self, progress: &Progress, message: &str, label: &str) -> Result<CapturedWork, Blocked> {
+        let (Some((worktree, _)), Some(head)) = (&self.git, &progress.head) else {
+            return Ok(CapturedWork { result: Captured::Candidate(None), kept: vec![] });
+        };
+        let at = self.lock(worktree)?;
+        let not_committed =
+            |why: &str| Ok(CapturedWork { result: Captured::NotCommitted(why.to_owned()), kept: vec![] });
+        match git::capture(&at, head, message, label) {
+            Ok(captured) => Ok(CapturedWork { result: Captured::Candidate(captured.commit), kept: captured.kept }),
+            Err(error @ GitError::NestedRepositories { .. }) => not_committed(&error.to_string()),
+            Err(GitError::NoWorktree { .. }) => match git::create_worktree(&at, head, Checkout::AsItIs, label) {
+                Ok(_) => not_committed(
+                    "the worktree lost its .git, which boi needs to commit the files; boi put it back and changed no file: \
+                     do not remove .git",
+                ),
+                Err(GitError::Occupied { .. }) => not_committed(
+                    "the worktree's .git was replaced, so that boi cannot commit the files: remove the new .git",
+                ),
+                Err(error) => Err(self.blocked(error)),
+            },
+            Err(error) => Err(self.blocked(error)),
+        }
+    }
+
+    /// Moves the branch to the verified candidate, and makes the worktree equal to it.
+    pub(super) fn advance(
+        &self,
+        progress: &Progress,
+        candidate: Option<&str>,
+        label: &str,
+    ) -> Result<Vec<String>, Blocked> {
+        let (Some((worktree, _)), Some(head)) = (&self.git, &progress.head) else { return Ok(vec![]) };
+        let at = self.lock(worktree)?;
+        if let Some(candidate) = candidate {
+            git::advance_branch(&at, head, candidate).map_err(|error| self.blocked(error))?;
+            failpoint::hit("branch.moved");
+        }
+        let label = format!("{label}-after-verify");
+        let to = candidate.unwrap_or(head);
+        let kept = match git::reset_to_commit(&at, to, &label) {
+            // A verify command removed the worktree's .git.
+            Err(GitError::NoWorktree { .. }) => git::create_worktree(&at, to, Checkout::AsItIs, &label)
+                .and_then(|_| git::reset_to_commit(&at, to, &label)),
+            kept => kept,
+        };
+        kept.map_err(|error| self.blocked(error))
+    }
+
+    /// Merges the base into the branch if the base has moved.
+    pub(super) fn deliver(&self, message: &str) -> Result<DeliveryReady, Blocked> {
+        let Some((worktree, base)) = self.merging() else { return Ok(DeliveryReady::AlreadyMerged) };
+        let at = self.lock(worktree)?;
+        let ready = match git::plan_delivery(&at, base) {
+            Ok(DeliveryPlan::AlreadyMerged) => Ok(DeliveryReady::AlreadyMerged),
+            Ok(DeliveryPlan::FastForward { from, head }) => Ok(DeliveryReady::FastForward { from, head }),
+            Ok(DeliveryPlan::NeedsMerge { from }) => {
+                git::merge_base_into_branch(&at, base, &from, message).map(|head| {
+                    failpoint::hit("base.merged");
+                    DeliveryReady::FastForward { from, head }
+                })
+            }
+            Err(error) => Err(error),
+        };
+        ready.or_else(|error| self.unmerged(error).map(DeliveryReady::Unmerged))
+    }
+
+    /// Fast-forwards the base.
+    pub(super) fn land(&self, from: &str, head: &str) -> Result<Landed, Blocked> {
+        let Some((worktree, base)) = self.merging() else { return Ok(Landed::Done) };
+        let at = self.lock(worktree)?;
+        match git::fast_forward_base(&at, base, from, head) {
+            Ok(FastForward::Done) => {
+                failpoint::hit("base.moved");
+                Ok(Landed::Done)
+            }
+            Ok(FastForward::BaseMoved) => Ok(Landed::BaseMoved),
+            Err(error) => self.unmerged(error).map(Landed::Unmerged),
+        }
+    }
+
+    /// Removes the worktree; a scratch directory is removed only when it is empty.
+    pub(super) fn remove(&self) -> Result<Removed, Blocked> {
+        match &self.git {
+            Some((worktree, _)) => {
+                let at = self.lock(worktree)?;
+                let kept = git::remove_worktree(&at, "leftover").map_err(|error| match error {
+                    RemoveError::Refused(refusal) => Blocked::Permanent(refusal.to_string()),
+                    RemoveError::Git(error) => self.blocked(error),
+                })?;
+                Ok(Removed { kept, gone: true })
+            }
+            None => Ok(Removed { kept: vec![], gone: std::fs::remove_dir(&self.path).is_ok() }),
+        }
+    }
+
+    /// The worktree and the name of its base; `None` for a spec that cannot be merged into a named base.
+    fn merging(&self) -> Option<(&Worktree, &str)> {
+        match &self.git {
+            Some((worktree, Repo { base: Base::Revision(base), .. })) => Some((worktree, base)),
+            _ => None,
+        }
+    }
+
+    /// Locks the worktree. After a restart of the machine, this also repairs what a power cut may have damaged.
+    fn lock(&self, worktree: &Worktree) -> Result<LockedWorktree, Blocked> {
+        let at = worktree.lock().map_err(|error| self.blocked(error))?;
+        let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(base) = damaged.as_deref() {
+            let repairs = git::repair_after_power_loss(&at, base, "leftover").map_err(|error| self.blocked(error))?;
+            if repairs != Repairs::default() {
+                warn!(path = %self.path.display(), ?repairs, "repaired files that git was writing when the machine went down");
+            }
+            *damaged = None;
+        }
+        Ok(at)
+    }
+
+    fn unmerged(&self, error: DeliveryError) -> Result<Unmerged, Blocked> {
+        match error {
+            DeliveryError::Refused(refusal) => Ok(Unmerged::Refused { refusal }),
+            DeliveryError::Git(error) => Err(self.blocked(error)),
+        }
+    }
+
+    fn blocked(&self, error: GitError) -> Blocked {
+        match error.severity() {
+            Severity::Transient => Blocked::Transient(error.to_string()),
+            Severity::Unknown if self.setbacks < UNKNOWN_IS_PERMANENT_AFTER => Blocked::Transient(error.to_string()),
+            Severity::Unknown | Severity::Permanent => Blocked::Permanent(error.to_string()),
+        }
+    }
+}

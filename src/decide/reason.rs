@@ -1,0 +1,257 @@
+//! Reasons: the words of a cause, and what the user can do about it. This is what `boi status` shows as `reason`.
+
+use crate::agents;
+use crate::domain::cause::{Cause, Unmerged};
+use crate::domain::delivery::MergeRefusal;
+use crate::domain::id::SpecId;
+use crate::domain::outcome::TryOutcome;
+
+/// The cause of a spec's status in words, with the next step where the user has to act.
+pub fn reason(cause: &Cause, spec: &SpecId) -> String {
+    // Version 0.1.0 recorded the literal `ID` in the place of the spec's id.
+    if let Cause::Recorded { words } | Cause::Unmerged { why: Unmerged::Recorded { words } } = cause {
+        return words.replace("`boi retry ID`", &format!("`boi retry {spec}`"));
+    }
+    match next_step(cause, spec) {
+        Some(step) => format!("{}. {step}", cause.to_string().trim_end_matches('.')),
+        None => cause.to_string(),
+    }
+}
+
+fn next_step(cause: &Cause, spec: &SpecId) -> Option<String> {
+    match cause {
+        Cause::TryFailed { outcome, agent, .. } => advice(outcome, agent.as_deref(), spec),
+        Cause::OutOfTries { failure, .. } => {
+            failure.try_outcome().and_then(|(outcome, agent)| advice(&outcome, agent, spec))
+        }
+        Cause::Repository { .. } => Some(format!("Once that is fixed, `boi retry {spec}` continues.")),
+        Cause::UnknownAgent { .. } => Some("Correct `agent` in the spec, then dispatch it again.".to_owned()),
+        Cause::Quarantined { .. } => {
+            Some(format!("Run a version of boi that can read it, or end the spec: `boi cancel {spec}`."))
+        }
+        Cause::DependencyEnded { spec: first, .. } | Cause::DependencyIncomplete { spec: first } => {
+            Some(format!("`boi retry {first}` queues both again."))
+        }
+        Cause::Unmerged { why: Unmerged::Refused { refusal: MergeRefusal::Conflicts { .. } } } => {
+            Some(format!("Merge by hand, or run `boi retry {spec}` once the conflicts are gone."))
+        }
+        Cause::Unmerged { why: Unmerged::Refused { .. } | Unmerged::Obstacle { .. } | Unmerged::Verify { .. } } => {
+            Some(format!("Once that is fixed, `boi retry {spec}` merges without doing any task again."))
+        }
+        // The recorded words contain the next step.
+        Cause::Recorded { .. } | Cause::Unmerged { why: Unmerged::Recorded { .. } } => None,
+        Cause::WaitsFor { .. }
+        | Cause::Stopped
+        | Cause::Refused { .. }
+        | Cause::CommandDied { .. }
+        | Cause::CommandNotStarted { .. }
+        | Cause::WorkerNotStarted { .. }
+        | Cause::WorkerFailed { .. }
+        | Cause::Ending
+        | Cause::RepeatedDeaths { .. }
+        | Cause::SpecVerify { .. }
+        | Cause::Canceled
+        | Cause::Unmerged { why: Unmerged::BaseMoved { .. } } => None,
+    }
+}
+
+/// What the user can do about an outcome. `agent`: the name of the task's agent; `None`: the task is a `run` command.
+fn advice(outcome: &TryOutcome, agent: Option<&str>, spec: &SpecId) -> Option<String> {
+    agents::advice(outcome, agent.and_then(agents::find), spec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::cause::Awaited;
+    use crate::domain::command::ExitStatus;
+    use crate::domain::failure::{FailedHow, FailedPart, Failure};
+    use crate::domain::life::SpecStatus;
+    use crate::domain::time::Timestamp;
+
+    const UNTIL: Timestamp = Timestamp(0);
+
+    fn id(text: &str) -> SpecId {
+        text.parse().unwrap()
+    }
+
+    fn failure(part: FailedPart, how: FailedHow) -> Failure {
+        Failure { part, how, output: "the end".into() }
+    }
+
+    fn verify_failure() -> Failure {
+        let part = FailedPart::Verify { command: "cargo test".into(), number: 1, count: 1 };
+        failure(part, FailedHow::Exited { status: Some(ExitStatus::Code(1)) })
+    }
+
+    /// Asserts what the user reads of each cause of the spec SD979.
+    fn assert_reasons(table: impl IntoIterator<Item = (Cause, &'static str)>) {
+        for (cause, expected) in table {
+            assert_eq!(reason(&cause, &id("SD979")), expected, "{cause:?}");
+        }
+    }
+
+    #[test]
+    fn a_cause_that_passes_by_itself_has_no_next_step() {
+        let detail = || "no space left".to_owned();
+        let awaited = |spec, merge| Awaited { id: id(spec), merge };
+        let limited = TryOutcome::Limited { until: None, detail: "5 h".into() };
+        let lost = || failure(FailedPart::Run, FailedHow::Lost);
+        assert_reasons([
+            (
+                Cause::WaitsFor { specs: vec![awaited("SD97A", false), awaited("SD97B", true)] },
+                "waits for SD97A, SD97B to be merged",
+            ),
+            (Cause::Stopped, "stopped; resumes at the same step"),
+            (Cause::Refused { outcome: limited, until: None }, "usage limit: 5 h"),
+            (
+                Cause::Refused { outcome: TryOutcome::Throttled("429".into()), until: Some(UNTIL) },
+                "throttled: 429; retries at 1970-01-01T00:00:00.000Z",
+            ),
+            (
+                Cause::CommandDied { failure: lost(), deaths: 2, until: UNTIL },
+                "the run command failed: killed together with its supervisor (kill -9, out of memory, or a power cut); \
+                 retries at 1970-01-01T00:00:00.000Z",
+            ),
+            (Cause::CommandNotStarted { detail: detail() }, "a command could not be started: no space left"),
+            (Cause::WorkerNotStarted { detail: detail() }, "its worker could not be started: no space left"),
+            (Cause::WorkerFailed { detail: detail(), until: None }, "no space left"),
+            (
+                Cause::WorkerFailed { detail: detail(), until: Some(UNTIL) },
+                "no space left; its worker restarts at 1970-01-01T00:00:00.000Z",
+            ),
+            (Cause::Ending, "its worker is ending it"),
+            (Cause::Canceled, "canceled by the user"),
+        ]);
+    }
+
+    #[test]
+    fn a_failed_try_has_the_advice_for_its_outcome_and_its_agent() {
+        let task = || "t-1".to_owned();
+        let agent = || FailedPart::Agent { agent: "claude".into() };
+        let tried =
+            |outcome, agent: Option<&str>| Cause::TryFailed { task: task(), outcome, agent: agent.map(str::to_owned) };
+        let out_of_tries = |part, how| Cause::OutOfTries { task: task(), failure: failure(part, how), tries: 4 };
+        let missing = || TryOutcome::NotExecuted("cannot execute `x`".into());
+        let for_a_command = "task t-1: not executed: cannot execute `x`. Fix the problem that the reason names. If a \
+                             program is missing, install it where the PATH of the daemon finds it. Then run `boi retry \
+                             SD979`.";
+        assert_reasons([
+            (
+                tried(missing(), Some("claude")),
+                "task t-1: not executed: cannot execute `x`. Fix the problem that the reason names. If `claude` is \
+                 missing, install Claude Code with `npm install -g @anthropic-ai/claude-code`, or run `boi config set \
+                 claude_bin /path/to/claude`. Then run `boi retry SD979`.",
+            ),
+            (tried(missing(), None), for_a_command),
+            (tried(missing(), Some("an agent of a newer version")), for_a_command),
+            (
+                tried(TryOutcome::UnknownModel("no `gpt`.".into()), Some("claude")),
+                "task t-1: unknown model: no `gpt`. Correct `model` in the spec file, or leave it out to use the \
+                 default of Claude Code. Then queue the changed spec file with `boi dispatch FILE`.",
+            ),
+            (tried(TryOutcome::Auth("401".into()), None), "task t-1: login refused: 401"),
+            (
+                out_of_tries(agent(), FailedHow::TimedOut { minutes: 30 }),
+                "task t-1: the agent's run failed: timed out after 30 min, on try 4 of 4. See with `boi log SD979` what \
+                 took so long. If the task needs more time, raise its `timeout_minutes` in the spec file, or split it. \
+                 Then queue the changed spec file with `boi dispatch FILE`.",
+            ),
+            (
+                out_of_tries(agent(), FailedHow::Outcome { outcome: TryOutcome::TaskBudget("200 turns".into()) }),
+                "task t-1: the agent's run failed: used up the agent's own limit: 200 turns, on try 4 of 4. Raise \
+                 `--max-turns` or `--max-budget-usd` in `claude_args`, as in `boi config set claude_args \
+                 \"['--max-turns', '200']\"`. Then run `boi retry SD979`.",
+            ),
+            (
+                out_of_tries(FailedPart::Run, FailedHow::TooMuchOutput),
+                "task t-1: the run command failed: ended because it printed more than max_output_mb, on try 4 of 4. \
+                 Make the command print less, or raise the limit with `boi config set max_output_mb MB` and `boi daemon \
+                 restart`. Then run `boi retry SD979`.",
+            ),
+            (
+                Cause::OutOfTries { task: task(), failure: verify_failure(), tries: 1 },
+                "task t-1: the verify command failed (`cargo test`): exit code 1, on try 1 of 1",
+            ),
+            (
+                Cause::RepeatedDeaths { task: task(), failure: verify_failure(), deaths: 4 },
+                "task t-1: the verify command failed (`cargo test`): exit code 1, 4 times in a row",
+            ),
+            (
+                Cause::SpecVerify { failure: verify_failure() },
+                "the spec's own verify: the verify command failed (`cargo test`): exit code 1",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn a_cause_outside_the_spec_names_the_command_that_continues() {
+        let detail = || "`/r` is not a git repository.".to_owned();
+        assert_reasons([
+            (
+                Cause::Repository { detail: detail() },
+                "`/r` is not a git repository. Once that is fixed, `boi retry SD979` continues.",
+            ),
+            (
+                Cause::UnknownAgent { agent: "x".into() },
+                "boi knows no agent `x`. Correct `agent` in the spec, then dispatch it again.",
+            ),
+            (
+                Cause::Quarantined { detail: "its position is of format 3".into() },
+                "quarantined: its position is of format 3. Run a version of boi that can read it, or end the spec: `boi \
+                 cancel SD979`.",
+            ),
+            (
+                Cause::DependencyEnded { spec: id("SD97A"), status: SpecStatus::Failed },
+                "waits for SD97A, which failed. `boi retry SD97A` queues both again.",
+            ),
+            (
+                Cause::DependencyEnded { spec: id("SD97A"), status: SpecStatus::Canceled },
+                "waits for SD97A, which was canceled. `boi retry SD97A` queues both again.",
+            ),
+            (
+                Cause::DependencyIncomplete { spec: id("SD97A") },
+                "waits for SD97A, which has not completed. `boi retry SD97A` queues both again.",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn an_unmerged_spec_names_the_command_that_merges_it() {
+        let because = |why| Cause::Unmerged { why };
+        let refused = |refusal| because(Unmerged::Refused { refusal });
+        let (base, checkout) = (|| "main".to_owned(), || "/r".to_owned());
+        assert_reasons([
+            (
+                refused(MergeRefusal::Conflicts { base: base(), files: vec!["a".into(), "b".into()] }),
+                "merge conflicts with main in a, b. Merge by hand, or run `boi retry SD979` once the conflicts are gone.",
+            ),
+            (
+                refused(MergeRefusal::CheckoutDirty { base: base(), checkout: checkout() }),
+                "main is checked out in \"/r\", where tracked files have changes; commit or stash them. Once that is \
+                 fixed, `boi retry SD979` merges without doing any task again.",
+            ),
+            (
+                because(Unmerged::Obstacle { detail: "no space left".into() }),
+                "no space left. Once that is fixed, `boi retry SD979` merges without doing any task again.",
+            ),
+            (
+                because(Unmerged::Verify { failure: verify_failure() }),
+                "after the merge with its base, the verify command failed (`cargo test`): exit code 1. Once that is \
+                 fixed, `boi retry SD979` merges without doing any task again.",
+            ),
+            (because(Unmerged::BaseMoved { times: 100 }), "its base moved 100 times while the merge was verified"),
+        ]);
+    }
+
+    #[test]
+    fn words_of_version_0_1_0_get_the_id_of_the_spec() {
+        let words = || "the base is dirty; fix it, then `boi retry ID`.".to_owned();
+        let read = "the base is dirty; fix it, then `boi retry SD979`.";
+        assert_reasons([
+            (Cause::Recorded { words: words() }, read),
+            (Cause::Unmerged { why: Unmerged::Recorded { words: words() } }, read),
+            (Cause::Recorded { words: "as it was".into() }, "as it was"),
+        ]);
+    }
+}

@@ -1,0 +1,49 @@
+//! Whether a daemon runs, and whether it and its queue work.
+
+use super::{Finding, Subject, Text};
+
+/// What is known of the home's daemon.
+pub(crate) enum DaemonState {
+    /// None runs.
+    Absent,
+    /// One runs, and its queue works.
+    Working,
+    /// One runs, and its queue does not work.
+    QueueFailed {
+        reason: String,
+        /// Whether the queue does not answer at all, rather than with an error.
+        unanswered: bool,
+    },
+    /// One runs, and cannot be reached.
+    Unreachable { reason: String, advice: String },
+}
+
+impl DaemonState {
+    pub(crate) fn runs(&self) -> bool {
+        !matches!(self, DaemonState::Absent)
+    }
+
+    /// Whether reading the queue would block.
+    pub(super) fn blocks_queue(&self) -> bool {
+        matches!(self, DaemonState::QueueFailed { unanswered: true, .. })
+    }
+}
+
+pub(super) fn check(subject: &Subject) -> Vec<Finding> {
+    let text = match &subject.daemon {
+        DaemonState::Absent | DaemonState::Working => return Vec::new(),
+        DaemonState::QueueFailed { reason, .. } => Text {
+            what: reason.clone(),
+            place: subject.home.db().display().to_string(),
+            why: "the daemon starts no specs until this is fixed; running commands continue".into(),
+            advice: "fix the cause above: the daemon then continues by itself".into(),
+        },
+        DaemonState::Unreachable { reason, advice } => Text {
+            what: reason.clone(),
+            place: subject.home.socket().display().to_string(),
+            why: "no command reaches the daemon, and it may start no specs; running commands continue".into(),
+            advice: advice.clone(),
+        },
+    };
+    vec![Finding::problem("daemon", text)]
+}

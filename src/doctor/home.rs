@@ -1,0 +1,160 @@
+//! The home: its owner, its modes, free disk space, and what a crashed daemon left in it.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::{Finding, Subject, Text};
+use crate::daemon::lifecycle::seat;
+use crate::system::files;
+use crate::system::paths::Home;
+
+/// With less free than this, in bytes and in files, the result of a command may not get recorded.
+const MIN_FREE: (u64, u64) = (64 << 20, 1000);
+
+pub(super) fn check(subject: &Subject) -> Vec<Finding> {
+    let home = &subject.home;
+    let mut findings: Vec<Finding> = check_owner(home).into_iter().collect();
+    findings.extend(private_paths(home).iter().filter_map(|path| check_mode(path)));
+    findings.extend(check_free_space(home));
+    if !subject.daemon.runs() {
+        findings.extend(check_pid_file(home));
+    }
+    findings
+}
+
+/// Checks that nobody else can change the home or its configuration.
+fn check_owner(home: &Home) -> Option<Finding> {
+    let error = home.check().err()?;
+    let config = home.config_file();
+    let config_is_open = files::is_writable_by_others(&config);
+    if files::is_writable_by_others(home.root()) && !config_is_open {
+        // The check of modes reports and fixes this.
+        return None;
+    }
+    let finding = Finding::problem(
+        "home",
+        Text {
+            what: error.to_string(),
+            place: home.root().display().to_string(),
+            why: "boi refuses a home that others can change, because they could make it run anything".into(),
+            advice: "run the command above".into(),
+        },
+    );
+    Some(match config_is_open {
+        true => finding.with_remedy(move || {
+            let closed = files::revoke_write_by_others(&config).map_err(|error| error.to_string());
+            closed.map(|()| "removed write access for others".to_owned())
+        }),
+        false => finding,
+    })
+}
+
+fn check_mode(path: &Path) -> Option<Finding> {
+    let (mode, wanted) = files::wrong_mode(path)?;
+    let text = Text {
+        what: format!("the mode is {mode:03o}, but should be {wanted:03o}"),
+        place: path.display().to_string(),
+        why: "others may be able to read prompts, output and the queue".into(),
+        advice: format!("chmod {wanted:03o} {}", super::quote(path)),
+    };
+    let path = path.to_owned();
+    Some(Finding::problem("mode", text).with_remedy(move || {
+        files::make_private(&path).map(|()| format!("set the mode to {wanted:03o}")).map_err(|error| error.to_string())
+    }))
+}
+
+/// Checks each file system once: the queue, the worktrees and the output of commands may be on different ones.
+fn check_free_space(home: &Home) -> Vec<Finding> {
+    let queue = home.db().parent().map(Path::to_owned);
+    let folders = [Some(home.root().to_owned()), queue, Some(home.worktrees().to_owned())];
+    let mut seen = Vec::new();
+    let mut findings = Vec::new();
+    for folder in folders.into_iter().flatten() {
+        let Ok(device) = std::fs::metadata(&folder).map(|data| data.dev()) else { continue };
+        if seen.contains(&device) {
+            continue;
+        }
+        seen.push(device);
+        let shortage = files::free_space(&folder).ok().and_then(|(bytes, files)| shortage(bytes, files));
+        findings.extend(shortage.map(|what| {
+            Finding::problem(
+                "disk",
+                Text {
+                    what,
+                    place: folder.display().to_string(),
+                    why: "on a full disk no spec is started, and the results of commands cannot be recorded".into(),
+                    advice: "free disk space: `boi clean` removes worktrees that are no longer needed".into(),
+                },
+            )
+        }));
+    }
+    findings
+}
+
+/// What there is too little of, if anything.
+fn shortage(bytes: u64, files: Option<u64>) -> Option<String> {
+    if bytes < MIN_FREE.0 {
+        return Some(format!("only {} MiB are free on this disk", bytes >> 20));
+    }
+    files
+        .filter(|files| *files < MIN_FREE.1)
+        .map(|files| format!("only {files} more files can be created on this disk"))
+}
+
+/// Everything that must be private to the user: all of boi's files, but not the contents of worktrees, git's scratch files
+/// or the user's configuration.
+fn private_paths(home: &Home) -> Vec<PathBuf> {
+    let mut paths = vec![home.root().to_owned(), home.socket(), home.worktrees().to_owned(), home.logs().to_owned()];
+    for folder in [home.root().join("state"), home.root().join("pids"), home.logs().to_owned()] {
+        paths.extend(files::list_folder(&folder).unwrap_or_default());
+        paths.push(folder);
+    }
+    paths.push(home.db().to_owned());
+    paths.push(home.attempts());
+    for spec in files::list_folder(&home.attempts()).unwrap_or_default() {
+        for attempt in files::list_folder(&spec).unwrap_or_default() {
+            if attempt.file_name().is_some_and(|name| name != "git") {
+                for command in files::list_folder(&attempt).unwrap_or_default() {
+                    paths.extend(files::list_folder(&command).unwrap_or_default());
+                    paths.push(command);
+                }
+            }
+            paths.push(attempt);
+        }
+        paths.push(spec);
+    }
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+/// Checks for a pid file that a crashed daemon left. Call it only while no daemon runs.
+fn check_pid_file(home: &Home) -> Option<Finding> {
+    let (path, socket) = (home.pid_file(), home.socket());
+    let pid = seat::pid_in(&path)?;
+    let exists = Path::new(&format!("/proc/{pid}")).exists();
+    let who = if exists { "a process that is not this home's daemon" } else { "a process that no longer exists" };
+    let text = Text {
+        what: format!("the pid file names {who} (pid {pid})"),
+        place: path.display().to_string(),
+        why: "a daemon crashed; boi relies on the file's lock, but other tools may believe the pid".into(),
+        advice: "none needed: the next daemon overwrites it".into(),
+    };
+    Some(Finding::problem("pid-file", text).with_remedy(move || {
+        seat::tidy_seat(&path, &socket).map(|()| "emptied the file".to_owned()).map_err(|error| error.to_string())
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_runs_out_of_bytes_or_of_files() {
+        let shortage = |bytes, files| shortage(bytes, files).unwrap_or_default();
+        assert_eq!(shortage(MIN_FREE.0, None), "");
+        assert_eq!(shortage(MIN_FREE.0, Some(MIN_FREE.1)), "");
+        assert_eq!(shortage((3 << 20) + 5, Some(0)), "only 3 MiB are free on this disk");
+        assert_eq!(shortage(u64::MAX, Some(2)), "only 2 more files can be created on this disk");
+    }
+}

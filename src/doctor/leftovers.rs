@@ -1,0 +1,228 @@
+//! Processes and folders that the queue does not account for.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::recorded_specs::RecordedSpecs;
+use super::{Finding, Subject, Text};
+use crate::domain::cause::Cause;
+use crate::domain::command::Identity;
+use crate::domain::id::SpecId;
+use crate::domain::life::SpecStatus;
+use crate::domain::position::Step;
+use crate::process::command_dir::CommandDir;
+use crate::process::record::RecordError;
+use crate::process::{identity, marker, signal_tree, supervisor_process};
+use crate::system::files;
+use crate::system::paths::Home;
+
+/// How long a process gets between TERM and KILL.
+const GRACE: Duration = Duration::from_secs(10);
+/// How often processes that were signalled are polled.
+const POLL: Duration = Duration::from_millis(50);
+
+/// Finds specs that are running while no daemon runs.
+pub(super) fn check_running(subject: &Subject, specs: &RecordedSpecs) -> Vec<Finding> {
+    if subject.daemon.runs() {
+        return Vec::new();
+    }
+    let running = specs.queue.running().unwrap_or_default().claimed.into_iter();
+    let findings = running.map(|claimed| {
+        let spec = claimed.fence.spec;
+        let supervisor = match &claimed.position.step {
+            Step::Command { command, .. } => supervisor_process::find_supervisor(&command.marker),
+            _ => None,
+        };
+        let (what, why) = match supervisor {
+            Some(who) => (
+                format!("{spec} runs without a daemon (supervisor pid {})", who.pid),
+                "the next daemon takes it over without restarting it",
+            ),
+            None => (
+                format!("{spec} is recorded as running, but no process of it exists"),
+                "the next daemon records how its command ended, or runs that step again, in the same attempt",
+            ),
+        };
+        Finding::note(
+            "running-without-daemon",
+            Text {
+                what,
+                place: subject.home.spec_attempts(&spec).display().to_string(),
+                why: why.into(),
+                advice: format!("`boi daemon start` continues it, `boi cancel {spec}` ends it"),
+            },
+        )
+    });
+    findings.collect()
+}
+
+/// Finds specs with a record that this version cannot read.
+pub(super) fn check_quarantined(subject: &Subject, specs: &RecordedSpecs) -> Vec<Finding> {
+    let mut quarantined: BTreeMap<String, (String, String)> = BTreeMap::new();
+    let db = subject.home.db().display().to_string();
+    for (spec, view) in &specs.specs {
+        if let Some(Cause::Quarantined { detail }) = &view.cause {
+            quarantined.insert(spec.clone(), (detail.clone(), db.clone()));
+        }
+    }
+    for found in specs.queue.quarantined().unwrap_or_default() {
+        quarantined.insert(found.fence.spec.to_string(), (found.detail, db.clone()));
+    }
+    for claimed in specs.queue.running().unwrap_or_default().claimed {
+        let (fence, number) = (&claimed.fence, claimed.position.progress.commands);
+        let dir = CommandDir::at(subject.home.command(&fence.spec, fence.attempt, number));
+        if let Err(error @ RecordError::Newer { .. }) = dir.read_evidence(false) {
+            let place = dir.path().display().to_string();
+            quarantined.insert(fence.spec.to_string(), (error.to_string(), place));
+        }
+    }
+    let findings = quarantined.into_iter().map(|(spec, (detail, place))| {
+        Finding::problem(
+            "quarantined",
+            Text {
+                what: format!("a record of {spec} cannot be read: {detail}"),
+                place,
+                why: "this version of boi neither starts nor continues the spec; other specs are not affected".into(),
+                advice: format!("use the version of boi that wrote it; or end the spec: `boi cancel {spec}`"),
+            },
+        )
+    });
+    findings.collect()
+}
+
+/// Finds processes that carry the marker of a command of this home whose spec has ended or is unknown.
+pub(super) fn check_processes(subject: &Subject, specs: &RecordedSpecs) -> Vec<Finding> {
+    let marked = marker::all_marked();
+    if marked.is_empty() {
+        return Vec::new();
+    }
+    let specs_by_marker = specs_by_marker(&subject.home);
+    let mut orphans: BTreeMap<&str, Vec<Identity>> = BTreeMap::new();
+    for (process, marker) in &marked {
+        let Some(spec) = specs_by_marker.get(marker.as_str()) else { continue };
+        if specs.status(spec).is_none_or(SpecStatus::is_ended) {
+            orphans.entry(spec).or_default().push(process.clone());
+        }
+    }
+    let findings = orphans.into_iter().map(|(spec, processes)| {
+        let pids: Vec<String> = processes.iter().map(|process| process.pid.to_string()).collect();
+        let text = Text {
+            what: format!("{spec} has ended, but processes of its commands still run"),
+            place: format!("pid {}", pids.join(", ")),
+            why: "they use CPU time and memory, and may still change files".into(),
+            advice: format!("kill {}", pids.join(" ")),
+        };
+        Finding::problem("orphans", text)
+            .with_remedy(move || end_processes(&processes).map(|()| "ended the processes".to_owned()))
+    });
+    findings.collect()
+}
+
+/// The spec of each command of this home, by the command's marker.
+fn specs_by_marker(home: &Home) -> HashMap<String, String> {
+    let mut specs = HashMap::new();
+    for spec in files::list_folder(&home.attempts()).unwrap_or_default() {
+        let attempts = files::list_folder(&spec).unwrap_or_default();
+        for command in attempts.iter().flat_map(|attempt| files::list_folder(attempt).unwrap_or_default()) {
+            if let Ok(marker) = std::fs::read_to_string(command.join("marker")) {
+                specs.insert(marker, super::folder_name(&spec));
+            }
+        }
+    }
+    specs
+}
+
+/// Finds worktrees and attempt folders that no spec needs.
+pub(super) fn check_folders(subject: &Subject, specs: &RecordedSpecs) -> Vec<Finding> {
+    let home = &subject.home;
+    let mut findings = Vec::new();
+    for parent in specs.worktree_folders(home) {
+        for path in files::list_folder(&parent).unwrap_or_default() {
+            let id = super::folder_name(&path);
+            let recorded = specs.specs.get(&id).and_then(|spec| spec.worktree.as_ref());
+            if parent != home.worktrees() && recorded.is_none_or(|recorded| Path::new(recorded) != path) {
+                // A folder that is no longer configured may hold files that are not boi's.
+                continue;
+            }
+            match status_of_folder(specs, &id) {
+                None => findings.push(unknown_folder("stale-worktree", &path)),
+                Some(SpecStatus::Completed) => findings.push(with_removal_if_empty(
+                    Finding::problem(
+                        "stale-worktree",
+                        Text {
+                            what: format!("{id} is completed, but its worktree still exists"),
+                            place: path.display().to_string(),
+                            why: "it uses disk space".into(),
+                            advice: format!("`boi clean {id}` removes it and keeps unique work under a ref"),
+                        },
+                    ),
+                    &path,
+                )),
+                Some(_) => {}
+            }
+        }
+    }
+    for path in files::list_folder(&home.attempts()).unwrap_or_default() {
+        if status_of_folder(specs, &super::folder_name(&path)).is_none() {
+            findings.push(unknown_folder("stale-attempts", &path));
+        }
+    }
+    findings
+}
+
+fn status_of_folder(specs: &RecordedSpecs, name: &str) -> Option<SpecStatus> {
+    name.parse::<SpecId>().ok().and_then(|_| specs.status(name))
+}
+
+fn unknown_folder(kind: &'static str, path: &Path) -> Finding {
+    let text = Text {
+        what: format!("`{}` belongs to no spec in the queue", super::folder_name(path)),
+        place: path.display().to_string(),
+        why: "it uses disk space, and boi never removes it by itself".into(),
+        advice: format!("inspect it, and remove it if you do not need it: rm -r {}", super::quote(path)),
+    };
+    with_removal_if_empty(Finding::problem(kind, text), path)
+}
+
+fn with_removal_if_empty(finding: Finding, path: &Path) -> Finding {
+    if !path.is_dir() || !files::list_folder(path).is_ok_and(|entries| entries.is_empty()) {
+        return finding;
+    }
+    let path = path.to_owned();
+    finding.with_remedy(move || {
+        let removed = std::fs::remove_dir(&path).map_err(|error| error.to_string());
+        removed.map(|()| "removed the empty folder".to_owned())
+    })
+}
+
+/// Ends exactly these processes: TERM, the grace, KILL.
+fn end_processes(processes: &[Identity]) -> Result<(), String> {
+    let in_words = |error: std::io::Error| error.to_string();
+    let kill_at = Instant::now() + GRACE;
+    let living = || processes.iter().filter(|process| identity::lives(process)).cloned().collect::<Vec<Identity>>();
+    let signal_all = |signal| {
+        let refused = signal_tree::signal_all(signal, || Ok(living())).map_err(in_words)?.refused;
+        refused.into_iter().next().map_or(Ok(()), |(_, error)| Err(in_words(error)))
+    };
+    signal_all(Signal::TERM)?;
+    let mut killed = false;
+    loop {
+        let left = living();
+        if left.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() >= kill_at {
+            if killed {
+                let pids: Vec<String> = left.iter().map(|process| process.pid.to_string()).collect();
+                return Err(format!("pid {} did not end after KILL", pids.join(", ")));
+            }
+            signal_all(Signal::KILL)?;
+            killed = true;
+            std::thread::sleep(POLL * 4);
+        }
+        std::thread::sleep(POLL);
+    }
+}

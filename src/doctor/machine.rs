@@ -1,0 +1,122 @@
+//! The machine: the configuration, the programs that specs need, and the limits of the system.
+
+use std::path::Path;
+
+use super::{Finding, Subject, Text};
+use crate::config::Config;
+use crate::config::flags::Flags;
+use crate::git;
+use crate::process::limits;
+use crate::reload::{self, ConfigError};
+use crate::service::manager;
+use crate::system::paths;
+
+/// The oldest git, as (major, minor), whose `git worktree` does what boi needs.
+const OLDEST_GIT: (u32, u32) = (2, 31);
+/// Files that a daemon has open: for itself, and for each worker.
+const OPEN_FILES: (u64, u64) = (64, 8);
+
+pub(super) fn check(subject: &Subject) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let file = subject.home.config_file();
+    let config = match reload::load_file(&file, &Flags::default()) {
+        Ok((loaded, _)) => loaded.config,
+        Err(error) => {
+            findings.push(invalid_config(&file, &error));
+            Config::default()
+        }
+    };
+    findings.extend(check_agent(&config));
+    findings.extend(check_git());
+    findings.extend(check_open_files(&config));
+    if !subject.daemon.runs() {
+        findings.extend(check_inotify());
+    }
+    findings.extend(subject.service.and_then(check_lingering));
+    findings
+}
+
+fn invalid_config(file: &Path, error: &ConfigError) -> Finding {
+    Finding::problem(
+        "config",
+        Text {
+            what: format!("the configuration is invalid: {}", error.lines().join("; ")),
+            place: file.display().to_string(),
+            why: "a running daemon keeps the configuration in force; a new one starts with the last good one".into(),
+            advice: "correct the file: `boi config check` shows each error in its place".into(),
+        },
+    )
+}
+
+fn check_agent(config: &Config) -> Option<Finding> {
+    let program = &config.claude().program;
+    let reason = paths::find_program(program).err()?;
+    Some(Finding::problem(
+        "claude-missing",
+        Text {
+            what: format!("the agent's program `{program}` {reason}"),
+            place: "claude_bin".into(),
+            why: "tasks with a prompt cannot run".into(),
+            advice: "install Claude Code, or set `claude_bin` (or CLAUDE_BIN) to its full path".into(),
+        },
+    ))
+}
+
+fn check_git() -> Option<Finding> {
+    let (kind, what, advice) = match git::git_version() {
+        Err(error) => ("git-missing", error.to_string(), "install git, and make sure that it is on the PATH"),
+        Ok(Some(version)) if version < OLDEST_GIT => {
+            let what = format!(
+                "git {}.{} is too old: boi needs {}.{} or newer",
+                version.0, version.1, OLDEST_GIT.0, OLDEST_GIT.1
+            );
+            ("git-old", what, "install a newer git")
+        }
+        Ok(_) => return None,
+    };
+    let why = "every spec with a `repo` needs it".into();
+    Some(Finding::problem(kind, Text { what, place: "PATH".into(), why, advice: advice.into() }))
+}
+
+fn check_open_files(config: &Config) -> Option<Finding> {
+    let needed = OPEN_FILES.0 + OPEN_FILES.1 * u64::from(config.max_workers);
+    let limit = limits::max_open_files().filter(|limit| *limit < needed)?;
+    Some(Finding::problem(
+        "nofile",
+        Text {
+            what: format!("a process may open {limit} files, but the daemon needs {needed}"),
+            place: "RLIMIT_NOFILE".into(),
+            why: format!("`max_workers` is {}: workers fail to start when files run out", config.max_workers),
+            advice: "raise the hard limit (`ulimit -Hn`), or lower `max_workers`".into(),
+        },
+    ))
+}
+
+/// Call it only while no daemon runs: a daemon holds one of the instances itself.
+fn check_inotify() -> Option<Finding> {
+    limits::inotify_is_exhausted().then(|| {
+        Finding::problem(
+            "inotify",
+            Text {
+                what: "no more inotify instances can be created".into(),
+                place: "/proc/sys/fs/inotify/max_user_instances".into(),
+                why: "the daemon will poll config.toml every 2 s instead of noticing a change at once".into(),
+                advice: "raise the limit: `sudo sysctl fs.inotify.max_user_instances=512`".into(),
+            },
+        )
+    })
+}
+
+fn check_lingering(service: &'static str) -> Option<Finding> {
+    (!manager::lingers()).then(|| {
+        Finding::note(
+            "linger",
+            Text {
+                what: "the service, and everything that it runs, stops when your last login session ends".into(),
+                place: service.into(),
+                why: "running specs are then queued again, and continue at your next login".into(),
+                advice: "to keep it running after logout: `loginctl enable-linger`".into(),
+            },
+        )
+    })
+}

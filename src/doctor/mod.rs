@@ -1,0 +1,158 @@
+//! The checks of `boi doctor`: what is wrong with a home and the machine under it, why that matters, how to fix it.
+//!
+//! Invariants:
+//! - A check changes nothing; it returns findings as data. The command line prints them.
+//! - A finding may carry a remedy, which runs only with `--fix`, right after its check, and loses nothing: it corrects modes,
+//!   removes empty folders and stale worktree entries (commits that only the entry holds are kept under refs), and ends
+//!   processes that demonstrably belong to a command of an ended spec.
+//! - Only problems count for the exit code; a note describes something that is in order.
+
+mod daemon_state;
+mod home;
+mod leftovers;
+mod machine;
+mod recorded_specs;
+mod repositories;
+
+use std::path::Path;
+
+use serde::Serialize;
+
+pub(crate) use self::daemon_state::DaemonState;
+use self::recorded_specs::RecordedSpecs;
+use crate::system::paths::Home;
+use crate::ui::shell;
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Level {
+    /// Something is wrong.
+    Problem,
+    /// Nothing is wrong; the user may want to know or to act.
+    Note,
+}
+
+/// One result of a check. The names in JSON are stable.
+#[derive(Serialize)]
+pub(crate) struct Finding {
+    /// A stable name for this kind of finding.
+    pub(crate) kind: &'static str,
+    pub(crate) level: Level,
+    pub(crate) what: String,
+    /// The path, variable or limit that it is about.
+    #[serde(rename = "where")]
+    pub(crate) place: String,
+    pub(crate) why: String,
+    /// How the user fixes it.
+    #[serde(rename = "mend")]
+    pub(crate) advice: String,
+    /// What `--fix` did; `None`: nothing.
+    #[serde(rename = "mended")]
+    pub(crate) fixed: Option<String>,
+    #[serde(skip)]
+    remedy: Option<Remedy>,
+}
+
+/// Fixes a finding: `Ok` says what was done, `Err` why it failed.
+type Remedy = Box<dyn FnOnce() -> Result<String, String>>;
+
+/// The text of a finding.
+struct Text {
+    what: String,
+    place: String,
+    why: String,
+    advice: String,
+}
+
+impl Finding {
+    fn problem(kind: &'static str, text: Text) -> Finding {
+        Finding::new(kind, Level::Problem, text)
+    }
+
+    fn note(kind: &'static str, text: Text) -> Finding {
+        Finding::new(kind, Level::Note, text)
+    }
+
+    fn new(kind: &'static str, level: Level, Text { what, place, why, advice }: Text) -> Finding {
+        Finding { kind, level, what, place, why, advice, fixed: None, remedy: None }
+    }
+
+    fn with_remedy(mut self, remedy: impl FnOnce() -> Result<String, String> + 'static) -> Finding {
+        self.remedy = Some(Box::new(remedy));
+        self
+    }
+
+    fn apply_remedy(&mut self) {
+        match self.remedy.take().map(|remedy| remedy()) {
+            Some(Ok(done)) => self.fixed = Some(done),
+            Some(Err(reason)) => self.advice = format!("{} (--fix failed: {reason})", self.advice),
+            None => {}
+        }
+    }
+
+    /// Whether it is a problem that was not fixed.
+    pub(crate) fn is_open_problem(&self) -> bool {
+        self.level == Level::Problem && self.fixed.is_none()
+    }
+}
+
+/// What is examined.
+pub(crate) struct Subject {
+    /// The home, with the paths of its configuration.
+    pub(crate) home: Home,
+    pub(crate) daemon: DaemonState,
+    /// The name of the installed service that runs the home's daemon.
+    pub(crate) service: Option<&'static str>,
+}
+
+/// Runs every check. `fix`: also applies the remedies.
+pub(crate) fn examine(subject: &Subject, fix: bool) -> Vec<Finding> {
+    let mut examination = Examination { fix, findings: Vec::new() };
+    examination.add(machine::check(subject));
+    if !subject.home.root().exists() {
+        return examination.findings;
+    }
+    examination.add(daemon_state::check(subject));
+    examination.add(home::check(subject));
+    if subject.daemon.blocks_queue() {
+        // Reading the queue would block this process too.
+        return examination.findings;
+    }
+    match RecordedSpecs::read(&subject.home) {
+        Ok(None) => {}
+        Err(error) => examination.add(vec![recorded_specs::unreadable(&subject.home, &error)]),
+        Ok(Some(specs)) => {
+            examination.add(leftovers::check_quarantined(subject, &specs));
+            examination.add(leftovers::check_running(subject, &specs));
+            examination.add(leftovers::check_processes(subject, &specs));
+            examination.add(leftovers::check_folders(subject, &specs));
+            examination.add(repositories::check(subject, &specs));
+        }
+    }
+    examination.findings
+}
+
+struct Examination {
+    fix: bool,
+    findings: Vec<Finding>,
+}
+
+impl Examination {
+    fn add(&mut self, mut found: Vec<Finding>) {
+        if self.fix {
+            found.iter_mut().for_each(Finding::apply_remedy);
+        }
+        self.findings.append(&mut found);
+    }
+}
+
+/// The last part of a path: a folder of a spec is named by its id.
+fn folder_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// A path, quoted for a shell.
+fn quote(path: &Path) -> String {
+    shell::quote(&path.display().to_string()).into_owned()
+}

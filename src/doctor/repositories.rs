@@ -1,0 +1,181 @@
+//! What boi has in the users' repositories: worktree entries, branches, kept refs, and lock files of git.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::recorded_specs::RecordedSpecs;
+use super::{Finding, Subject, Text};
+use crate::domain::id::SpecId;
+use crate::domain::life::SpecStatus;
+use crate::domain::spec::Base;
+use crate::git::{self, Worktree};
+use crate::queue::sqlite::Access;
+use crate::queue::{Cleaned, open};
+use crate::system::paths::Home;
+
+pub(super) fn check(subject: &Subject, specs: &RecordedSpecs) -> Vec<Finding> {
+    let repos: BTreeSet<&String> = specs.specs.values().filter_map(|spec| spec.repo.as_ref()).collect();
+    let mut findings = Vec::new();
+    for repo in repos {
+        let path = Path::new(repo);
+        match git::own_refs(path) {
+            Ok(refs) => {
+                findings.extend(check_branches(specs, path, &refs));
+                findings.extend(check_kept_refs(path, &refs));
+                findings.extend(check_entries(subject, specs, path));
+                findings.extend(check_lock_files(subject, specs, path));
+            }
+            Err(error) => findings.push(Finding::note(
+                "repository",
+                Text {
+                    what: format!("the repository cannot be used: {error}"),
+                    place: repo.clone(),
+                    why: "its specs cannot be delivered, retried or cleaned".into(),
+                    advice: "move the repository back to this path; or delete the worktrees of its specs: \
+                             `boi clean --unreachable ID`"
+                        .into(),
+                },
+            )),
+        }
+    }
+    findings
+}
+
+fn check_branches(specs: &RecordedSpecs, repo: &Path, refs: &[String]) -> Vec<Finding> {
+    let ids = refs.iter().filter_map(|name| name.strip_prefix("refs/heads/boi/"));
+    let merged = ids.filter(|id| specs.status(id) == Some(SpecStatus::Completed)).filter_map(|id| {
+        let id = id.parse::<SpecId>().ok()?;
+        is_merged(specs, repo, &id).then_some(id)
+    });
+    let finding = |id: SpecId| {
+        Finding::note(
+            "merged-branch",
+            Text {
+                what: format!("branch boi/{id} is merged, but still exists"),
+                place: repo.display().to_string(),
+                why: "its base contains all of it".into(),
+                advice: format!("`boi clean {id}` deletes it"),
+            },
+        )
+    };
+    merged.map(finding).collect()
+}
+
+fn is_merged(specs: &RecordedSpecs, repo: &Path, id: &SpecId) -> bool {
+    let Ok(spec) = specs.queue.spec(id) else { return false };
+    let base = spec.repo.map(|repo| match repo.base {
+        Base::Revision(name) => name,
+        Base::Spec(other) => other.branch(),
+    });
+    base.is_some_and(|base| git::is_merged(repo, id, &base).unwrap_or(false))
+}
+
+fn check_kept_refs(repo: &Path, refs: &[String]) -> Vec<Finding> {
+    let mut kept: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for name in refs {
+        if let Some(rest) = name.strip_prefix("refs/boi/kept/") {
+            kept.entry(rest.split('/').next().unwrap_or_default()).or_default().push(name);
+        }
+    }
+    let finding = |(spec, names): (&str, Vec<&str>)| {
+        Finding::note(
+            "kept-refs",
+            Text {
+                what: format!("work of {spec} that is on no branch is kept under refs: {}", names.join(", ")),
+                place: repo.display().to_string(),
+                why: "boi never deletes work; whether you need it is for you to decide".into(),
+                advice: format!("inspect it: `git show {0}`; delete it: `git update-ref -d {0}`", names[0]),
+            },
+        )
+    };
+    kept.into_iter().map(finding).collect()
+}
+
+/// Finds worktree entries of this home whose folder is gone.
+fn check_entries(subject: &Subject, specs: &RecordedSpecs, repo: &Path) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for folder in specs.worktree_folders(&subject.home) {
+        for path in git::entries_without_folder(repo, &folder).unwrap_or_default() {
+            let Ok(id) = super::folder_name(&path).parse::<SpecId>() else { continue };
+            let status = specs.status(id.as_str());
+            if status.is_some_and(|status| !status.is_ended()) {
+                // The spec's worker creates the worktree again.
+                continue;
+            }
+            let text = Text {
+                what: format!("git has an entry for the worktree of {id}, whose folder is gone"),
+                place: repo.display().to_string(),
+                why: "git refuses to check out or delete its branch, and every worktree operation gets slower".into(),
+                advice: "git worktree prune".into(),
+            };
+            let stale = StaleEntry {
+                home: subject.home.clone(),
+                worktree: Worktree {
+                    repo: repo.to_owned(),
+                    path,
+                    spec: id.clone(),
+                    scratch: subject.home.spec_attempts(&id).join("git"),
+                },
+                // A daemon is the queue's only writer.
+                record: status.is_some() && !subject.daemon.runs(),
+            };
+            findings.push(Finding::problem("worktree-entry", text).with_remedy(move || stale.remove()));
+        }
+    }
+    findings
+}
+
+/// A worktree entry whose folder is gone.
+struct StaleEntry {
+    home: Home,
+    worktree: Worktree,
+    /// Whether refs that keep work are recorded in the queue.
+    record: bool,
+}
+
+impl StaleEntry {
+    /// Removes the entry; commits that only it holds are kept under refs.
+    fn remove(self) -> Result<String, String> {
+        let Worktree { spec, scratch, .. } = &self.worktree;
+        let attempts = self.home.spec_attempts(spec);
+        let had_attempts = attempts.exists();
+        let lock = self.worktree.lock().map_err(|error| error.to_string())?;
+        let removed = git::remove_worktree(&lock, "leftover").map_err(|error| error.to_string());
+        drop(lock);
+        if !had_attempts {
+            // Taking the lock created these folders.
+            drop(std::fs::remove_dir_all(scratch));
+            drop(std::fs::remove_dir(attempts));
+        }
+        let kept = removed?;
+        if kept.is_empty() {
+            return Ok("removed the entry".to_owned());
+        }
+        if self.record {
+            // The refs exist even when the queue cannot record them.
+            let cleaned = Cleaned { id: spec.clone(), kept: kept.clone(), worktree: false, branch: false };
+            let queue = open::open(&self.home, Access::Write(Duration::ZERO));
+            drop(queue.and_then(|queue| Ok(queue.record_cleaned(&cleaned)?)));
+        }
+        Ok(format!("removed the entry; kept its commits under {}", kept.join(", ")))
+    }
+}
+
+fn check_lock_files(subject: &Subject, specs: &RecordedSpecs, repo: &Path) -> Vec<Finding> {
+    let folders = specs.worktree_folders(&subject.home);
+    let locks = folders.iter().flat_map(|folder| git::lock_files(repo, folder).unwrap_or_default());
+    let finding = |lock: PathBuf| {
+        Finding::note(
+            "git-lock",
+            Text {
+                what: "a git process that was killed left a lock file".into(),
+                place: lock.display().to_string(),
+                why: "git refuses to write while it exists; boi removes those of a worktree before it next works there"
+                    .into(),
+                advice: format!("if no git runs in this repository: rm {}", super::quote(&lock)),
+            },
+        )
+    };
+    locks.collect::<BTreeSet<PathBuf>>().into_iter().map(finding).collect()
+}

@@ -1,0 +1,82 @@
+//! Names in messages: quoting, and the suggestion for a misspelled one.
+
+/// Longest quotation, in characters.
+const MAX_QUOTED: usize = 60;
+
+/// Longest name, in bytes, for which a suggestion is looked for: the comparison costs the square of the length, and a
+/// longer name resembles no known one.
+const MAX_COMPARED: usize = 128;
+
+/// Quotes `text` for a message: in backticks, without control characters, at most [`MAX_QUOTED`] characters of it.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut shown: String = text.chars().take(MAX_QUOTED).flat_map(escaped).collect();
+    if text.chars().nth(MAX_QUOTED).is_some() {
+        shown.push_str("...");
+    }
+    format!("`{shown}`")
+}
+
+/// The name in `known` that `name` was probably meant to be: at most a third of it misspelled.
+pub(crate) fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > MAX_COMPARED {
+        return None;
+    }
+    let normal = |text: &str| text.replace('-', "_").to_ascii_lowercase();
+    let name = normal(name);
+    known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&name, &normal(candidate)), candidate))
+        .filter(|(distance, candidate)| *distance <= (candidate.len().max(name.len()) / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+fn escaped(c: char) -> impl Iterator<Item = char> {
+    let escaped = c.is_control().then(|| c.escape_default());
+    let plain = (!c.is_control()).then_some(c);
+    escaped.into_iter().flatten().chain(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelled_name_gets_the_closest_known_one() {
+        let known = ["max_workers", "log", "retry_count"];
+        for (name, meant) in [
+            ("max_worker", Some("max_workers")),
+            ("max-workers", Some("max_workers")),
+            ("MAX_WORKERS", Some("max_workers")),
+            ("mxa_wrkres", Some("max_workers")),
+            ("lgo", Some("log")),
+            ("lo", Some("log")),
+            ("la", None),
+            ("retrycount", Some("retry_count")),
+            ("retrycou", Some("retry_count")),
+            ("retryco", None),
+            ("colour", None),
+            ("", None),
+        ] {
+            assert_eq!(closest(name, known), meant, "{name}");
+        }
+        assert_eq!(closest("ab", ["ac", "ab"]), Some("ab"), "the closest, not the first");
+        assert_eq!(closest("ac", ["ab"]), Some("ab"), "one mistake is always allowed");
+    }
+
+    #[test]
+    fn a_suggestion_is_looked_for_up_to_the_longest_name() {
+        let long = "x".repeat(MAX_COMPARED);
+        let longer = format!("{long}x");
+        assert_eq!(closest(&long, [long.as_str()]), Some(long.as_str()));
+        assert_eq!(closest(&longer, [longer.as_str()]), None);
+    }
+
+    #[test]
+    fn a_quotation_is_cut_and_has_no_control_characters() {
+        assert_eq!(quoted("a\u{1b}[31m\n"), "`a\\u{1b}[31m\\n`");
+        let long = "é".repeat(MAX_QUOTED);
+        assert_eq!(quoted(&long), format!("`{long}`"));
+        assert_eq!(quoted(&format!("{long}é")), format!("`{long}...`"));
+    }
+}

@@ -1,0 +1,328 @@
+//! Causes: typed reasons why a spec waits, failed or is unmerged. The queue stores them as data. They become words only
+//! when they are shown: `Display` gives the cause, `decide::reason` adds what the user can do next.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::delivery::MergeRefusal;
+use super::failure::Failure;
+use super::id::SpecId;
+use super::life::SpecStatus;
+use super::outcome::TryOutcome;
+use super::time::Timestamp;
+
+/// Why a spec is in its status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Cause {
+    /// Queued: it waits for other specs.
+    WaitsFor {
+        /// The first few of the specs that it still waits for.
+        specs: Vec<Awaited>,
+    },
+    /// Queued: the daemon was stopped.
+    Stopped,
+    /// Queued: the model's service refused the agent.
+    Refused {
+        /// The refusal.
+        outcome: TryOutcome,
+        /// When the try may be repeated; `None`: as soon as there is a slot.
+        until: Option<Timestamp>,
+    },
+    /// Queued: a command died, and is run again after a wait.
+    CommandDied {
+        /// How the command died.
+        failure: Failure,
+        /// How many times in a row commands of the attempt died.
+        deaths: u32,
+        /// When the command may be run again.
+        until: Timestamp,
+    },
+    /// Queued: a command could not be started, and nothing was executed.
+    CommandNotStarted {
+        /// Why.
+        detail: String,
+    },
+    /// Queued: the worker could not be started.
+    WorkerNotStarted {
+        /// Why.
+        detail: String,
+    },
+    /// Queued or running: the worker failed.
+    WorkerFailed {
+        /// Why.
+        detail: String,
+        /// When the worker of a running spec is restarted; `None`: the spec is back in the queue.
+        until: Option<Timestamp>,
+    },
+    /// Queued or running: a stored record cannot be read by this version of boi. Nothing is done with the spec until a
+    /// version that reads it runs, or the user cancels it.
+    Quarantined {
+        /// Which record, and why it cannot be read.
+        detail: String,
+    },
+    /// Running: the user requested to cancel or stop it, and its worker is ending its command.
+    Ending,
+    /// Failed: a task is out of tries.
+    OutOfTries {
+        /// The task's id.
+        task: String,
+        /// The last failure.
+        failure: Failure,
+        /// How many tries the attempt made.
+        tries: u32,
+    },
+    /// Failed: a command of a task died each time.
+    RepeatedDeaths {
+        /// The task's id.
+        task: String,
+        /// The last failure.
+        failure: Failure,
+        /// How many times in a row commands of the attempt died.
+        deaths: u32,
+    },
+    /// Failed: a task's try ended in a way that another try would not change.
+    TryFailed {
+        /// The task's id.
+        task: String,
+        /// How the try ended.
+        outcome: TryOutcome,
+        /// The agent; `None`: a `run` command.
+        agent: Option<String>,
+    },
+    /// Failed: a verify command of the spec itself failed.
+    SpecVerify {
+        /// The failure.
+        failure: Failure,
+    },
+    /// Failed: the repository or the worktree has a problem that only the user can fix.
+    Repository {
+        /// The problem in words, with the path.
+        detail: String,
+    },
+    /// Failed: this version of boi does not know the spec's agent.
+    UnknownAgent {
+        /// Its name.
+        agent: String,
+    },
+    /// Failed: a spec that it waits for ended without completing.
+    DependencyEnded {
+        /// The spec that it waits for.
+        spec: SpecId,
+        /// The status of that spec.
+        status: SpecStatus,
+    },
+    /// Failed, and not queued again by the retry of one dependency, because another one has not completed.
+    DependencyIncomplete {
+        /// The dependency that has not completed.
+        spec: SpecId,
+    },
+    /// Canceled by the user.
+    Canceled,
+    /// Completed and not merged into its base.
+    Unmerged {
+        /// Why.
+        why: Unmerged,
+    },
+    /// Words that version 0.1.0 recorded in the place of a cause.
+    Recorded {
+        /// The words.
+        words: String,
+    },
+}
+
+/// A spec that another one waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Awaited {
+    /// Its id.
+    pub id: SpecId,
+    /// Whether it has completed, and only its merge into its base is missing.
+    pub merge: bool,
+}
+
+/// Why a completed spec is not merged into its base.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Unmerged {
+    /// A verify command failed on the merge with the base.
+    Verify {
+        /// The failure.
+        failure: Failure,
+    },
+    /// The base moved each time while the merge was verified.
+    BaseMoved {
+        /// How many times.
+        times: u32,
+    },
+    /// The base, or the checkout that it is in, cannot be fast-forwarded.
+    Refused {
+        /// Why.
+        refusal: MergeRefusal,
+    },
+    /// A problem that only the user can fix kept git from delivering.
+    Obstacle {
+        /// The problem in words, with the path.
+        detail: String,
+    },
+    /// Words that version 0.1.0 recorded in the place of a reason.
+    Recorded {
+        /// The words.
+        words: String,
+    },
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::WaitsFor { specs } => {
+                let specs: Vec<String> = specs.iter().map(Awaited::to_string).collect();
+                write!(f, "waits for {}", specs.join(", "))
+            }
+            Cause::Stopped => f.write_str("stopped; resumes at the same step"),
+            Cause::Refused { outcome, until } => {
+                f.write_str(&outcome.describe())?;
+                until.map_or(Ok(()), |until| write!(f, "; retries at {until}"))
+            }
+            Cause::CommandDied { failure, until, .. } => write!(f, "{}; retries at {until}", failure.sentence()),
+            Cause::CommandNotStarted { detail } => write!(f, "a command could not be started: {detail}"),
+            Cause::WorkerNotStarted { detail } => write!(f, "its worker could not be started: {detail}"),
+            Cause::WorkerFailed { detail, until: None } => f.write_str(detail),
+            Cause::WorkerFailed { detail, until: Some(until) } => {
+                write!(f, "{detail}; its worker restarts at {until}")
+            }
+            Cause::Quarantined { detail } => write!(f, "quarantined: {detail}"),
+            Cause::Ending => f.write_str("its worker is ending it"),
+            Cause::OutOfTries { task, failure, tries } => {
+                write!(f, "task {task}: {}, on try {tries} of {tries}", failure.sentence())
+            }
+            Cause::RepeatedDeaths { task, failure, deaths } => {
+                write!(f, "task {task}: {}, {deaths} times in a row", failure.sentence())
+            }
+            Cause::TryFailed { task, outcome, .. } => write!(f, "task {task}: {}", outcome.describe()),
+            Cause::SpecVerify { failure } => write!(f, "the spec's own verify: {}", failure.sentence()),
+            Cause::Repository { detail } => f.write_str(detail),
+            Cause::UnknownAgent { agent } => write!(f, "boi knows no agent `{agent}`"),
+            Cause::DependencyEnded { spec, status: SpecStatus::Canceled } => {
+                write!(f, "waits for {spec}, which was canceled")
+            }
+            Cause::DependencyEnded { spec, .. } => write!(f, "waits for {spec}, which failed"),
+            Cause::DependencyIncomplete { spec } => write!(f, "waits for {spec}, which has not completed"),
+            Cause::Canceled => f.write_str("canceled by the user"),
+            Cause::Unmerged { why } => why.fmt(f),
+            Cause::Recorded { words } => f.write_str(words),
+        }
+    }
+}
+
+impl fmt::Display for Awaited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.id, if self.merge { " to be merged" } else { "" })
+    }
+}
+
+impl fmt::Display for Unmerged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unmerged::Verify { failure } => write!(f, "after the merge with its base, {}", failure.sentence()),
+            Unmerged::BaseMoved { times } => write!(f, "its base moved {times} times while the merge was verified"),
+            Unmerged::Refused { refusal } => refusal.fmt(f),
+            Unmerged::Obstacle { detail } => f.write_str(detail),
+            Unmerged::Recorded { words } => f.write_str(words),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::failure::{FailedHow, FailedPart};
+
+    fn failure() -> Failure {
+        Failure { part: FailedPart::Run, how: FailedHow::Lost, output: String::new() }
+    }
+
+    fn id() -> SpecId {
+        "SD979".parse().unwrap()
+    }
+
+    fn causes() -> Vec<(Cause, &'static str)> {
+        let (failure, task, detail) = (failure(), "t-1".to_owned(), "no space left".to_owned());
+        let lost =
+            "the run command failed: killed together with its supervisor (kill -9, out of memory, or a power cut)";
+        let limited = TryOutcome::Limited { until: None, detail: "5 h".into() };
+        let awaited = vec![Awaited { id: id(), merge: false }, Awaited { id: "SD97A".parse().unwrap(), merge: true }];
+        let long = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
+        vec![
+            (Cause::WaitsFor { specs: awaited }, "waits for SD979, SD97A to be merged"),
+            (Cause::Stopped, "stopped; resumes at the same step"),
+            (Cause::Refused { outcome: limited.clone(), until: None }, long(limited.describe())),
+            (
+                Cause::Refused { outcome: limited.clone(), until: Some(Timestamp(0)) },
+                long(format!("{}; retries at 1970-01-01T00:00:00.000Z", limited.describe())),
+            ),
+            (
+                Cause::CommandDied { failure: failure.clone(), deaths: 2, until: Timestamp(0) },
+                long(format!("{lost}; retries at 1970-01-01T00:00:00.000Z")),
+            ),
+            (Cause::CommandNotStarted { detail: detail.clone() }, "a command could not be started: no space left"),
+            (Cause::WorkerNotStarted { detail: detail.clone() }, "its worker could not be started: no space left"),
+            (Cause::WorkerFailed { detail: detail.clone(), until: None }, "no space left"),
+            (
+                Cause::WorkerFailed { detail: detail.clone(), until: Some(Timestamp(0)) },
+                "no space left; its worker restarts at 1970-01-01T00:00:00.000Z",
+            ),
+            (Cause::Quarantined { detail: detail.clone() }, "quarantined: no space left"),
+            (Cause::Ending, "its worker is ending it"),
+            (
+                Cause::OutOfTries { task: task.clone(), failure: failure.clone(), tries: 4 },
+                long(format!("task t-1: {lost}, on try 4 of 4")),
+            ),
+            (
+                Cause::RepeatedDeaths { task: task.clone(), failure: failure.clone(), deaths: 4 },
+                long(format!("task t-1: {lost}, 4 times in a row")),
+            ),
+            (
+                Cause::TryFailed { task, outcome: TryOutcome::Auth("401".into()), agent: None },
+                "task t-1: login refused: 401",
+            ),
+            (Cause::SpecVerify { failure: failure.clone() }, long(format!("the spec's own verify: {lost}"))),
+            (Cause::Repository { detail: detail.clone() }, "no space left"),
+            (Cause::UnknownAgent { agent: "x".into() }, "boi knows no agent `x`"),
+            (
+                Cause::DependencyEnded { spec: id(), status: SpecStatus::Canceled },
+                "waits for SD979, which was canceled",
+            ),
+            (Cause::DependencyEnded { spec: id(), status: SpecStatus::Failed }, "waits for SD979, which failed"),
+            (Cause::DependencyIncomplete { spec: id() }, "waits for SD979, which has not completed"),
+            (Cause::Canceled, "canceled by the user"),
+            (
+                Cause::Unmerged { why: Unmerged::Verify { failure } },
+                long(format!("after the merge with its base, {lost}")),
+            ),
+            (
+                Cause::Unmerged { why: Unmerged::BaseMoved { times: 3 } },
+                "its base moved 3 times while the merge was verified",
+            ),
+            (Cause::Unmerged { why: Unmerged::Obstacle { detail } }, "no space left"),
+            (
+                Cause::Unmerged {
+                    why: Unmerged::Refused { refusal: MergeRefusal::BaseNotLocalBranch { base: "v1".into() } },
+                },
+                "`v1` is not a local branch, and only a local branch can be merged into",
+            ),
+            (Cause::Unmerged { why: Unmerged::Recorded { words: "old".into() } }, "old"),
+            (Cause::Recorded { words: "as it was".into() }, "as it was"),
+        ]
+    }
+
+    #[test]
+    fn each_cause_has_its_words_and_reads_back() {
+        for (cause, words) in causes() {
+            assert_eq!(cause.to_string(), words);
+            let text = serde_json::to_string(&cause).unwrap();
+            assert_eq!(serde_json::from_str::<Cause>(&text).unwrap(), cause, "{text}");
+            assert!(text.starts_with(r#"{"kind":""#), "{text}");
+        }
+    }
+}

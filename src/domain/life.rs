@@ -1,0 +1,193 @@
+//! The life of a spec: its statuses, what a task's status is within it, and what each request does in each status.
+//!
+//! ```text
+//!                 claim                    finish
+//! dispatch ─▶ queued ─────▶ running ─────────────▶ completed, failed or canceled
+//!              ▲ ▲  │          │                            │
+//!              │ └──┼──────────┘ give back                  │
+//!              │    └───── cancel ──▶ canceled              │
+//!              └────────────────────────────────────────────┘ retry (except a spec that was delivered as it asks)
+//! ```
+//!
+//! - A claim takes only **eligible** specs: queued, waiting neither for other specs nor for a time, with readable
+//!   records.
+//! - A running spec is canceled in two steps: the intent is recorded, then its worker ends it.
+//! - A spec that ends without completing fails every spec that waits for it.
+
+use serde::{Deserialize, Serialize};
+
+/// The status of a spec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SpecStatus {
+    /// Waits for a slot, for other specs or for a time.
+    Queued,
+    /// Has a worker.
+    Running,
+    /// Every task is done and verified.
+    Completed,
+    /// Ended without completing; `boi retry` queues it again.
+    Failed,
+    /// Ended by the user; `boi retry` queues it again.
+    Canceled,
+}
+
+impl SpecStatus {
+    /// All of them, in the order of a spec's life.
+    pub const ALL: [SpecStatus; 5] =
+        [SpecStatus::Queued, SpecStatus::Running, SpecStatus::Completed, SpecStatus::Failed, SpecStatus::Canceled];
+
+    /// The name in the database, in JSON and in text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SpecStatus::Queued => "queued",
+            SpecStatus::Running => "running",
+            SpecStatus::Completed => "completed",
+            SpecStatus::Failed => "failed",
+            SpecStatus::Canceled => "canceled",
+        }
+    }
+
+    /// The status of that name.
+    pub fn from_name(name: &str) -> Option<SpecStatus> {
+        SpecStatus::ALL.into_iter().find(|status| status.as_str() == name)
+    }
+
+    /// Whether the spec has ended: from then on only a request of the user changes it.
+    pub fn is_ended(self) -> bool {
+        !matches!(self, SpecStatus::Queued | SpecStatus::Running)
+    }
+
+    /// What `boi cancel` does to a spec in this status.
+    pub fn on_cancel(self) -> OnCancel {
+        match self {
+            SpecStatus::Queued => OnCancel::CancelNow,
+            SpecStatus::Running => OnCancel::RecordIntent,
+            SpecStatus::Completed | SpecStatus::Failed | SpecStatus::Canceled => OnCancel::Nothing,
+        }
+    }
+
+    /// Whether `boi retry` queues a spec in this status again. `delivered`: whether its result was delivered as it
+    /// asks.
+    pub fn is_retryable(self, delivered: bool) -> bool {
+        match self {
+            SpecStatus::Queued | SpecStatus::Running => false,
+            SpecStatus::Completed => !delivered,
+            SpecStatus::Failed | SpecStatus::Canceled => true,
+        }
+    }
+}
+
+/// What a request to cancel does to a spec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnCancel {
+    /// The spec is canceled at once, since it has no worker.
+    CancelNow,
+    /// The intent is recorded; the spec is canceled when its worker has ended it.
+    RecordIntent,
+    /// Nothing: the spec has already ended.
+    Nothing,
+}
+
+/// The status of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskStatus {
+    /// Not begun.
+    Pending,
+    /// Its current try runs or is being verified.
+    Running,
+    /// Verified, and committed if it changed anything.
+    Done,
+    /// Out of tries.
+    Failed,
+    /// Not done, and its spec has ended.
+    Skipped,
+}
+
+impl TaskStatus {
+    /// All of them, in the order of a task's life.
+    pub const ALL: [TaskStatus; 5] =
+        [TaskStatus::Pending, TaskStatus::Running, TaskStatus::Done, TaskStatus::Failed, TaskStatus::Skipped];
+
+    /// The name in the database, in JSON and in text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TaskStatus::Pending => "pending",
+            TaskStatus::Running => "running",
+            TaskStatus::Done => "done",
+            TaskStatus::Failed => "failed",
+            TaskStatus::Skipped => "skipped",
+        }
+    }
+
+    /// The status of that name.
+    pub fn from_name(name: &str) -> Option<TaskStatus> {
+        TaskStatus::ALL.into_iter().find(|status| status.as_str() == name)
+    }
+}
+
+/// What the user requested for a running attempt. It is recorded before any process is signalled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Intent {
+    /// End its command; the spec is canceled.
+    Cancel,
+    /// End its command; the spec is queued again, to resume at the same step.
+    Stop,
+}
+
+impl Intent {
+    /// The name in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Intent::Cancel => "cancel",
+            Intent::Stop => "stop",
+        }
+    }
+
+    /// The intent of that name.
+    pub fn from_name(name: &str) -> Option<Intent> {
+        [Intent::Cancel, Intent::Stop].into_iter().find(|intent| intent.as_str() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_read_back_and_unknown_names_are_refused() {
+        for status in SpecStatus::ALL {
+            assert_eq!(SpecStatus::from_name(status.as_str()), Some(status));
+        }
+        for status in TaskStatus::ALL {
+            assert_eq!(TaskStatus::from_name(status.as_str()), Some(status));
+        }
+        for intent in [Intent::Cancel, Intent::Stop] {
+            assert_eq!(Intent::from_name(intent.as_str()), Some(intent));
+        }
+        assert_eq!(
+            (SpecStatus::from_name("dropped"), TaskStatus::from_name(""), Intent::from_name("x")),
+            (None, None, None)
+        );
+    }
+
+    #[test]
+    fn cancel_and_retry_in_each_status() {
+        use SpecStatus::{Canceled, Completed, Failed, Queued, Running};
+        let table = [
+            (Queued, OnCancel::CancelNow, [false, false]),
+            (Running, OnCancel::RecordIntent, [false, false]),
+            (Completed, OnCancel::Nothing, [true, false]),
+            (Failed, OnCancel::Nothing, [true, true]),
+            (Canceled, OnCancel::Nothing, [true, true]),
+        ];
+        for (status, on_cancel, [undelivered, delivered]) in table {
+            assert_eq!(status.on_cancel(), on_cancel, "{status:?}");
+            assert_eq!(status.is_ended(), on_cancel == OnCancel::Nothing, "{status:?}");
+            assert_eq!(status.is_retryable(false), undelivered, "{status:?}");
+            assert_eq!(status.is_retryable(true), delivered, "{status:?}");
+        }
+    }
+}

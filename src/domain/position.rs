@@ -1,0 +1,400 @@
+//! The position of an attempt: the step that its worker carries out now, and its progress so far. The queue stores it,
+//! and a later daemon rebuilds the worker from it.
+//!
+//! ```text
+//! Prepare ─▶ Act ─▶ Capture ─▶ Verify* ─▶ Advance ─┬─▶ Act of the next task
+//!             ▲        │          │                └─▶ Verify* of the spec ─▶ Deliver ⇄ Verify* of the merge ─▶ Land ─▶ Close
+//!             └────────┴──────────┘ next try, else Close (failed)
+//! ```
+//!
+//! `Verify*` stands for one step for each verify command. `decide::step` decides what follows each step. A step that
+//! runs a command carries its [`RunningCommand`]: a command is awaited exactly when the position has one.
+
+use serde::{Deserialize, Serialize};
+
+use super::cause::{Cause, Unmerged};
+use super::failure::Failure;
+use super::outcome::Delivery;
+use super::spec::Spec;
+
+/// The position of an attempt. `position_record` has its stored form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The current step.
+    pub step: Step,
+    /// What the attempt has done so far.
+    pub progress: Progress,
+}
+
+/// One step of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Step {
+    /// Prepare the worktree.
+    Prepare {
+        /// What to do with files that are in the worktree already.
+        checkout: Checkout,
+        /// The stage to continue with; `None`: the first task that is not done.
+        then: Option<Stage>,
+    },
+    /// Run a command under a supervisor. The position is recorded before the supervisor is started.
+    Command {
+        /// What the command is for.
+        stage: CommandStage,
+        /// What identifies the command.
+        command: RunningCommand,
+    },
+    /// Change the repository or its worktree.
+    Git(GitStage),
+    /// Remove or keep the worktree, and end the spec.
+    Close(Ending),
+}
+
+/// A step between `Prepare` and `Close` at which an attempt can continue. Unlike a [`Step`], it has no running command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Stage {
+    /// Run a command.
+    Command(CommandStage),
+    /// Change the repository or its worktree.
+    Git(GitStage),
+}
+
+/// What a command is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum CommandStage {
+    /// It makes a try: the agent or the `run` command.
+    Act(Try),
+    /// It verifies the result.
+    Verify(Verify),
+}
+
+/// A verify command of a task or of the spec.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Verify {
+    /// A verify command of a task, on the changes of a try.
+    Task {
+        /// The try whose changes are verified.
+        of: Try,
+        /// The commit with the try's changes; `None`: it changed nothing.
+        candidate: Option<String>,
+        /// The command's index in the task, from 0.
+        index: usize,
+    },
+    /// A verify command of the spec, on the committed tree.
+    Spec {
+        /// The command's index in the spec, from 0.
+        index: usize,
+    },
+    /// A verify command of the spec, on the merge of the branch with its base.
+    Merge {
+        /// The merge.
+        merge: Merge,
+        /// The command's index in the spec, from 0.
+        index: usize,
+    },
+}
+
+/// A change of the repository or its worktree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum GitStage {
+    /// Makes a candidate commit of the changes of a try.
+    Capture(Try),
+    /// Moves the branch to the verified candidate, and makes the worktree equal to it.
+    Advance {
+        /// The try that made the changes.
+        of: Try,
+        /// The commit to move to; `None`: the branch stays.
+        candidate: Option<String>,
+    },
+    /// Merges the base into the branch, so that the base can be fast-forwarded to it.
+    Deliver {
+        /// How many times the base was merged, this one included.
+        round: u32,
+    },
+    /// Fast-forwards the base.
+    Land(Merge),
+}
+
+/// One try of one task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Try {
+    /// The task's index in its spec, from 0.
+    pub task: usize,
+    /// The try's number in its task, from 1.
+    pub number: u32,
+}
+
+/// A merge of the base into the branch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Merge {
+    /// How many times the base was merged, this one included.
+    pub round: u32,
+    /// The commit that the base is on.
+    pub from: String,
+    /// The commit that the base is fast-forwarded to.
+    pub head: String,
+}
+
+/// A command that has begun; its number in the attempt is [`Progress::commands`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunningCommand {
+    /// The machine's boot id when the command was recorded.
+    pub boot: String,
+    /// The random text that the command and its descendants carry in their environment.
+    pub marker: String,
+}
+
+/// What `Prepare` does with files that are in the worktree already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Checkout {
+    /// It checks out the last finished task. Changes that an earlier attempt left are kept under a ref.
+    Clean,
+    /// It leaves them as they are: the attempt continues after a stop.
+    AsItIs,
+}
+
+/// What an attempt has done so far.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Progress {
+    /// How many commands have begun, numbered from 1. Each has a folder `command-<NUMBER>`.
+    pub commands: u32,
+    /// The machine's boot id when the last command was recorded. If the machine was restarted since, a power cut may
+    /// have damaged files that git wrote.
+    pub last_boot: Option<String>,
+    /// The commit that the branch started from; `None` without a repository, or before `Prepare`.
+    pub origin: Option<String>,
+    /// The commit that the branch is on: the base of the current task.
+    pub head: Option<String>,
+    /// The number of the first try that this attempt made for the current task.
+    pub first_try: u32,
+    /// The failure of the last try, which the next prompt includes.
+    pub failure: Option<Failure>,
+    /// The commit on which the spec's own verify commands passed.
+    pub verified: Option<String>,
+    /// How many times in a row the command was ended by somebody other than boi.
+    pub cut_offs: u32,
+    /// How many times in a row the command died: with its supervisor, with the machine, or of a signal.
+    pub deaths: u32,
+}
+
+/// How an attempt ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Ending {
+    /// Every task is done and verified.
+    Completed(Delivered),
+    /// It failed for this cause.
+    Failed(Cause),
+    /// The user canceled it.
+    Canceled,
+}
+
+/// Where the result of a completed spec is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Delivered {
+    /// Nowhere, since the spec has no repository.
+    Nothing,
+    /// On `boi/<SPEC>`, as the spec asks.
+    Branch,
+    /// In its base.
+    Merged,
+    /// On `boi/<SPEC>`, although the spec asks for a merge.
+    Unmerged(Unmerged),
+}
+
+impl Delivered {
+    /// The delivery that `boi status` shows.
+    pub fn delivery(&self) -> Option<Delivery> {
+        match self {
+            Delivered::Nothing => None,
+            Delivered::Branch => Some(Delivery::Branch),
+            Delivered::Merged => Some(Delivery::Merged),
+            Delivered::Unmerged(_) => Some(Delivery::Unmerged),
+        }
+    }
+}
+
+impl Position {
+    /// The position of a new attempt. `origin` and `head`: where the spec's branch started and where it is, if an
+    /// earlier attempt created it. `then`: the stage to continue with; `None`: the first task that is not done.
+    pub fn start(origin: Option<String>, head: Option<String>, then: Option<Stage>) -> Position {
+        let progress = Progress { origin, head, first_try: 1, ..Progress::default() };
+        Position { step: Step::Prepare { checkout: Checkout::Clean, then }, progress }
+    }
+
+    /// Checks that the position refers only to tasks and verify commands of `spec`; an error names what is missing.
+    pub fn check_against(&self, spec: &Spec) -> Result<(), String> {
+        let command = match &self.step {
+            Step::Command { stage, .. } | Step::Prepare { then: Some(Stage::Command(stage)), .. } => Some(stage),
+            _ => None,
+        };
+        let change = match &self.step {
+            Step::Git(stage) | Step::Prepare { then: Some(Stage::Git(stage)), .. } => Some(stage),
+            _ => None,
+        };
+        let of = match (command, change) {
+            (Some(CommandStage::Act(of) | CommandStage::Verify(Verify::Task { of, .. })), _)
+            | (_, Some(GitStage::Capture(of) | GitStage::Advance { of, .. })) => Some(of),
+            _ => None,
+        };
+        let task = match of {
+            Some(of) => Some(spec.tasks.get(of.task).ok_or_else(|| {
+                format!("it refers to task {}, but the spec has {} tasks", of.task + 1, spec.tasks.len())
+            })?),
+            None => None,
+        };
+        if let Some(of) = of
+            && of.number < self.progress.first_try
+        {
+            return Err(format!("it refers to try {}, but its first try is {}", of.number, self.progress.first_try));
+        }
+        let Some(CommandStage::Verify(verify)) = command else { return Ok(()) };
+        let (index, commands) = match verify {
+            Verify::Task { index, .. } => (index, task.map_or(0, |task| task.verify.len())),
+            Verify::Spec { index } | Verify::Merge { index, .. } => (index, spec.verify.len()),
+        };
+        if *index < commands {
+            return Ok(());
+        }
+        Err(format!("it refers to verify command {}, but there are {commands}", index + 1))
+    }
+
+    /// The command whose end is not recorded yet, if there is one.
+    pub fn running_command(&self) -> Option<&RunningCommand> {
+        match &self.step {
+            Step::Command { command, .. } => Some(command),
+            Step::Prepare { .. } | Step::Git(_) | Step::Close(_) => None,
+        }
+    }
+
+    /// The position at which the attempt continues after its spec was given back to the queue: the same step, with the
+    /// files in the worktree as they are. A command of that step is started again, under a new number.
+    #[must_use]
+    pub fn resumed(self) -> Position {
+        let then = match self.step {
+            Step::Command { stage, .. } => Stage::Command(stage),
+            Step::Git(stage) => Stage::Git(stage),
+            // `Prepare` and `Close` have no work in progress: they are repeated.
+            Step::Prepare { .. } | Step::Close(_) => return self,
+        };
+        self.progress.resume_at(then)
+    }
+}
+
+impl Progress {
+    /// The position that prepares the worktree, leaves its files as they are, and continues with `stage`.
+    pub fn resume_at(self, stage: Stage) -> Position {
+        Position { step: Step::Prepare { checkout: Checkout::AsItIs, then: Some(stage) }, progress: self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::position_record::read_stage;
+
+    fn running() -> Position {
+        let command = RunningCommand { boot: "b".into(), marker: "m".into() };
+        let stage = CommandStage::Act(Try { task: 1, number: 2 });
+        let mut position = Position::start(Some("o".into()), Some("h".into()), None);
+        position.step = Step::Command { stage, command };
+        position.progress.commands = 4;
+        position
+    }
+
+    #[test]
+    fn a_resumed_position_has_no_command_and_continues_at_its_stage() {
+        let before = running();
+        assert_eq!(before.running_command().map(|command| command.marker.as_str()), Some("m"));
+        let after = before.clone().resumed();
+        assert_eq!(after.running_command(), None);
+        assert_eq!(after.progress, before.progress);
+        let stage = Stage::Command(CommandStage::Act(Try { task: 1, number: 2 }));
+        assert_eq!(after.step, Step::Prepare { checkout: Checkout::AsItIs, then: Some(stage) });
+        assert_eq!(after.clone().resumed(), after, "resuming a resumed position changes nothing");
+        let closing = Position { step: Step::Close(Ending::Canceled), ..before };
+        assert_eq!(closing.clone().resumed(), closing);
+    }
+
+    #[test]
+    fn a_new_attempt_prepares_a_clean_worktree_and_counts_from_its_first_try() {
+        let then = Some(Stage::Git(GitStage::Deliver { round: 1 }));
+        let start = Position::start(Some("o".into()), Some("h".into()), then.clone());
+        assert_eq!(start.step, Step::Prepare { checkout: Checkout::Clean, then });
+        let progress =
+            Progress { origin: Some("o".into()), head: Some("h".into()), first_try: 1, ..Progress::default() };
+        assert_eq!(start.progress, progress);
+    }
+
+    #[test]
+    fn a_delivered_result_has_its_name_in_the_status() {
+        let unmerged = Delivered::Unmerged(Unmerged::BaseMoved { times: 1 });
+        for (delivered, shown) in [
+            (Delivered::Nothing, None),
+            (Delivered::Branch, Some(Delivery::Branch)),
+            (Delivered::Merged, Some(Delivery::Merged)),
+            (unmerged, Some(Delivery::Unmerged)),
+        ] {
+            assert_eq!(delivered.delivery(), shown, "{delivered:?}");
+        }
+    }
+
+    #[test]
+    fn a_position_that_names_what_its_spec_does_not_have_does_not_fit() {
+        let task = |id, verify: &[&str]| json!({"id": id, "title": id, "action": {"run": "true"}, "verify": verify});
+        let tasks = [task("a", &["x"]), task("b", &["x", "y"])];
+        let spec =
+            serde_json::from_value(json!({"title": "t", "repo": null, "verify": ["x"], "tasks": tasks})).unwrap();
+        let check =
+            |stage: Stage| Progress { first_try: 2, ..Progress::default() }.resume_at(stage).check_against(&spec);
+        let of = |task, number| Try { task, number };
+        let verify = |of, index| Stage::Command(CommandStage::Verify(Verify::Task { of, candidate: None, index }));
+        for stage in [
+            Stage::Command(CommandStage::Act(of(1, 2))),
+            Stage::Git(GitStage::Capture(of(1, 3))),
+            Stage::Git(GitStage::Deliver { round: 1 }),
+            Stage::Command(CommandStage::Verify(Verify::Spec { index: 0 })),
+            verify(of(1, 2), 1),
+        ] {
+            assert_eq!(check(stage.clone()), Ok(()), "{stage:?}");
+        }
+        for (stage, error) in [
+            (Stage::Command(CommandStage::Act(of(2, 2))), "it refers to task 3, but the spec has 2 tasks"),
+            (
+                Stage::Git(GitStage::Advance { of: of(9, 2), candidate: None }),
+                "it refers to task 10, but the spec has 2 tasks",
+            ),
+            (Stage::Git(GitStage::Capture(of(0, 1))), "it refers to try 1, but its first try is 2"),
+            (
+                Stage::Command(CommandStage::Verify(Verify::Spec { index: 1 })),
+                "it refers to verify command 2, but there are 1",
+            ),
+            (verify(of(0, 2), 1), "it refers to verify command 2, but there are 1"),
+        ] {
+            assert_eq!(check(stage.clone()), Err(error.to_owned()), "{stage:?}");
+        }
+    }
+
+    #[test]
+    fn a_stored_stage_is_read_in_both_formats() {
+        let stage = Stage::Command(CommandStage::Act(Try { task: 1, number: 2 }));
+        for text in [serde_json::to_string(&stage).unwrap(), r#"{"at":"act","task":1,"try_number":2}"#.to_owned()] {
+            assert_eq!(read_stage(&text).as_ref(), Ok(&stage), "{text}");
+        }
+        for (text, error) in [("{", "EOF"), ("{\"plan\":1}", "plan"), (r#"{"at":"plan"}"#, "plan")] {
+            assert!(read_stage(text).unwrap_err().contains(error), "{text}");
+        }
+    }
+}

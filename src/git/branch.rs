@@ -1,0 +1,60 @@
+//! Moves the spec's branch, and the worktree's HEAD back to it. Commits that a move would lose are kept under refs
+//! first.
+
+use std::path::Path;
+
+use super::git_error::GitError;
+use super::program::{self, Git};
+use super::worktree::LockedWorktree;
+use super::{operation, refs, revision};
+
+/// Moves the branch from `base` to `candidate`. If it is at `candidate` already, nothing happens; if it is anywhere
+/// else, the result is [`GitError::Diverged`].
+pub(crate) fn advance_branch(worktree: &LockedWorktree, base: &str, candidate: &str) -> Result<(), GitError> {
+    worktree.remove_stale_locks()?;
+    let head = || refs::branch_head(worktree.git_location(), worktree.spec());
+    let found = head()?;
+    match found.as_deref() {
+        Some(found) if found == candidate => Ok(()),
+        Some(found) if found == base => match refs::move_branch(worktree, candidate, Some(base)) {
+            // The branch moved between the comparison and the update.
+            Err(GitError::Failed { .. }) if head()?.as_deref() != Some(base) => {
+                advance_branch(worktree, base, candidate)
+            }
+            moved => moved,
+        },
+        _ => Err(GitError::Diverged { branch: worktree.spec().branch(), expected: base.to_owned(), found }),
+    }
+}
+
+/// Moves the branch to `commit` from wherever it is, or creates it. Returns the kept refs with `label`, among them the
+/// one for commits that only the branch contained. No file changes.
+pub(crate) fn reset_branch(worktree: &LockedWorktree, commit: &str, label: &str) -> Result<Vec<String>, GitError> {
+    worktree.remove_stale_locks()?;
+    let head = refs::branch_head(worktree.git_location(), worktree.spec())?;
+    if head.as_deref() != Some(commit) {
+        if let Some(head) = &head {
+            refs::keep_unless_in(worktree, head, commit, label)?;
+        }
+        refs::move_branch(worktree, commit, head.as_deref())?;
+    }
+    refs::kept_refs_with_label(worktree.git_location(), worktree.spec(), label)
+}
+
+/// Puts HEAD back on the branch, which is at `commit`, and ends any operation in progress. Commits that only HEAD or
+/// the operation contains are kept under refs. No file changes.
+pub(super) fn attach_head(worktree: &LockedWorktree, entry: &Path, commit: &str, label: &str) -> Result<(), GitError> {
+    for held in operation::held_commits(entry) {
+        if let Some(held) = revision::commit_of(worktree.path(), &held)? {
+            refs::keep_unless_in(worktree, &held, commit, label)?;
+        }
+    }
+    let symbolic = Git::reading(worktree.path()).args(["symbolic-ref", "--quiet", "HEAD"]).output()?;
+    if program::line(&symbolic.stdout) != worktree.branch_ref() {
+        if let Some(head) = revision::commit_of(worktree.path(), "HEAD")? {
+            refs::keep_unless_in(worktree, &head, commit, label)?;
+        }
+        worktree.git()?.args(["symbolic-ref", "-m", "boi", "HEAD", &worktree.branch_ref()]).run()?;
+    }
+    operation::abandon(entry)
+}

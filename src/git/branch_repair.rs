@@ -1,0 +1,64 @@
+//! Repairs a spec's branch that a power loss damaged: its file is empty, or it names a commit that is not on the disk.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::git_error::GitError;
+use super::program::Git;
+use super::worktree::LockedWorktree;
+use super::{refs, revision};
+use crate::system::files;
+
+/// Moves a damaged branch to the last commit in its reflog that exists, else to `base`. Returns that commit; `None`:
+/// the branch is intact or does not exist.
+pub(super) fn repair_branch(
+    worktree: &LockedWorktree,
+    common_dir: &Path,
+    base: &str,
+) -> Result<Option<String>, GitError> {
+    let name = worktree.branch_ref();
+    let file = common_dir.join(&name);
+    if !files::is_torn(&file) && !names_missing_commit(worktree, common_dir)? {
+        return Ok(None);
+    }
+    let last = prune_reflog(&common_dir.join("logs").join(&name), common_dir)?.unwrap_or_else(|| base.to_owned());
+    // If the file existed, git would write its old value, the missing commit, into the reflog again.
+    match fs::remove_file(&file) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(GitError::io("cannot remove", &file)(e)),
+        _ => {}
+    }
+    Git::writing(common_dir, worktree.lock_file())?.args(["update-ref", "-m", "boi", &name, &last]).run()?;
+    Ok(Some(last))
+}
+
+fn names_missing_commit(worktree: &LockedWorktree, common_dir: &Path) -> Result<bool, GitError> {
+    let args = ["rev-parse", "--quiet", "--verify", &worktree.branch_ref()];
+    let exists = Git::reading(common_dir).args(args).output()?.yes_or_no()?;
+    Ok(exists && refs::branch_head(common_dir, worktree.spec())?.is_none())
+}
+
+/// Removes lines that name missing commits from a branch's reflog, and returns the last commit that is left.
+fn prune_reflog(file: &Path, common_dir: &Path) -> Result<Option<String>, GitError> {
+    let Ok(reflog) = fs::read(file) else { return Ok(None) };
+    let is_zero = |commit: &[u8]| commit.iter().all(|digit| *digit == b'0');
+    let exists = |commit: &[u8]| match str::from_utf8(commit) {
+        Ok(_) if is_zero(commit) => Ok(true),
+        Ok(commit) => revision::commit_of(common_dir, commit).map(|found| found.is_some()),
+        Err(_) => Ok(false),
+    };
+    let (mut last, mut intact) = (None, Vec::new());
+    // Each line is `OLD NEW WHO, WHEN AND WHY`.
+    for line in reflog.split_inclusive(|byte| *byte == b'\n') {
+        let mut words = line.splitn(3, |byte| *byte == b' ');
+        let (Some(old), Some(new), Some(_)) = (words.next(), words.next(), words.next()) else { continue };
+        if exists(old)? && exists(new)? {
+            last = (!is_zero(new)).then(|| String::from_utf8_lossy(new).into_owned());
+            intact.extend_from_slice(line);
+        }
+    }
+    if intact.len() < reflog.len() {
+        fs::write(file, intact).map_err(GitError::io("cannot write", file))?;
+    }
+    Ok(last)
+}

@@ -1,0 +1,128 @@
+//! The checkout of a branch: the user's working tree that is on it. Says why a delivery must not change that checkout.
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use super::git_error::GitError;
+use super::program::{self, Git};
+use super::{entry, operation};
+use crate::domain::delivery::MergeRefusal;
+
+/// A working tree that is on a branch, or will return to it when the operation in progress ends.
+pub(super) struct Checkout {
+    pub(super) path: PathBuf,
+    git_dir: PathBuf,
+}
+
+/// Finds the working tree that is on `branch` (its short name). One whose folder is missing counts only if the user
+/// locked it with `git worktree lock`, as for a disk that is not mounted.
+pub(super) fn find(repo: &Path, branch: &str) -> Result<Option<Checkout>, GitError> {
+    let common_dir = entry::common_dir(repo)?;
+    let listed = Git::reading(repo).args(["worktree", "list", "--porcelain"]).run()?;
+    let folder = common_dir.join("worktrees");
+    let entries: Vec<PathBuf> = fs::read_dir(folder).into_iter().flatten().flatten().map(|file| file.path()).collect();
+    for (index, (path, on)) in parse_worktree_list(&listed).into_iter().enumerate() {
+        // Git lists the main working tree first.
+        let is_main = index == 0;
+        let link = entry::real_path(&path).join(".git");
+        let git_dir =
+            if is_main { Some(&common_dir) } else { entries.iter().find(|entry| entry::names_link(entry, &link)) };
+        let Some(git_dir) = git_dir else { continue };
+        if on.as_deref() != Some(branch.as_bytes()) && !operation::returns_to(git_dir, branch) {
+            continue;
+        }
+        if path.exists() {
+            let path = if is_main { main_working_tree(repo, path)? } else { path };
+            return Ok(Some(Checkout { path, git_dir: git_dir.clone() }));
+        }
+        if git_dir.join("locked").exists() {
+            return Ok(Some(Checkout { path, git_dir: git_dir.clone() }));
+        }
+    }
+    Ok(None)
+}
+
+/// The path of the main working tree. Git lists the git directory instead if that is not in the working tree.
+fn main_working_tree(repo: &Path, listed: PathBuf) -> Result<PathBuf, GitError> {
+    if listed.join(".git").exists() {
+        return Ok(listed);
+    }
+    Ok(program::path(&Git::reading(repo).args(["rev-parse", "--show-toplevel"]).run()?))
+}
+
+/// Parses `git worktree list --porcelain`: each path, and the short name of the branch that is checked out there. A
+/// path may contain newlines.
+fn parse_worktree_list(listed: &[u8]) -> Vec<(PathBuf, Option<Vec<u8>>)> {
+    let mut found: Vec<(Vec<u8>, Option<Vec<u8>>)> = Vec::new();
+    let mut in_path = false;
+    for line in listed.split(|byte| *byte == b'\n') {
+        if !in_path && let Some(path) = line.strip_prefix(b"worktree ") {
+            found.push((path.to_vec(), None));
+            in_path = true;
+        } else if let Some((path, branch)) = found.last_mut() {
+            if line == b"bare" || line.starts_with(b"HEAD ") {
+                in_path = false;
+            } else if in_path {
+                path.push(b'\n');
+                path.extend(line);
+            } else if let Some(name) = line.strip_prefix(b"branch refs/heads/") {
+                *branch = Some(name.to_vec());
+            }
+        }
+    }
+    found.into_iter().map(|(path, branch)| (program::path(&path), branch)).collect()
+}
+
+impl Checkout {
+    /// Why a fast-forward of `base` must not change this checkout; `None`: it may.
+    pub(super) fn merge_refusal(&self, base: &str) -> Result<Option<MergeRefusal>, GitError> {
+        let base = base.to_owned();
+        let checkout = self.path.display().to_string();
+        if self.git_dir.join("index.lock").exists() {
+            return Ok(Some(MergeRefusal::CheckoutLocked { base, checkout }));
+        }
+        if let Some(operation) = operation::in_progress(&self.git_dir) {
+            return Ok(Some(MergeRefusal::OperationInProgress { base, checkout, operation }));
+        }
+        let args = ["status", "--porcelain=v2", "--untracked-files=no", "-z"];
+        let status = Git::reading(&self.path).args(args).output()?;
+        if status.code != Some(0) {
+            return Ok(Some(MergeRefusal::CheckoutUnreadable { base, checkout, message: status.stderr }));
+        }
+        Ok((!status.stdout.is_empty()).then_some(MergeRefusal::CheckoutDirty { base, checkout }))
+    }
+}
+
+/// The content of a checkout's ORIG_HEAD, to which the user can return with `git reset ORIG_HEAD`. Git overwrites it
+/// before it knows whether it can merge.
+pub(super) struct OrigHead {
+    path: PathBuf,
+    content: Option<Vec<u8>>,
+}
+
+impl OrigHead {
+    pub(super) fn read(checkout: &Checkout) -> Result<OrigHead, GitError> {
+        let path = checkout.git_dir.join("ORIG_HEAD");
+        let content = read_if_exists(&path)?;
+        Ok(OrigHead { path, content })
+    }
+
+    pub(super) fn restore(self) -> Result<(), GitError> {
+        if read_if_exists(&self.path)? == self.content {
+            return Ok(());
+        }
+        let restored = match &self.content {
+            Some(content) => fs::write(&self.path, content),
+            None => fs::remove_file(&self.path),
+        };
+        restored.map_err(GitError::io("cannot restore", &self.path))
+    }
+}
+
+fn read_if_exists(path: &Path) -> Result<Option<Vec<u8>>, GitError> {
+    match fs::read(path) {
+        Ok(content) => Ok(Some(content)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(GitError::io("cannot read", path)(e)),
+    }
+}

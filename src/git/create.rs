@@ -1,0 +1,200 @@
+//! Creates a worktree: its branch, its entry in the repository, its files.
+//!
+//! ```text
+//! branch ─▶ `worktree add --no-checkout` (under the repository's lock) ─▶ files ─▶ the worktree's index
+//! ```
+//!
+//! The repository's lock is not held while files are written, so worktrees are checked out in parallel. A worktree
+//! without an index is one whose checkout was killed; the checkout is repeated.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::git_error::GitError;
+use super::program::Git;
+use super::worktree::LockedWorktree;
+use super::{branch_repair, checkout, entry, index, locks, refs, reset_files, sync};
+use crate::domain::position::Checkout;
+use crate::system::{failpoint, files};
+
+/// A complete worktree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CreatedWorktree {
+    /// The branch's commit.
+    pub(crate) head: String,
+    /// Refs that keep what was removed from the worktree.
+    pub(crate) kept: Vec<String>,
+}
+
+/// Creates the worktree, and the branch at `base`, as far as they are missing, and completes what a killed call left.
+/// With [`Checkout::Clean`], the files are then made equal to the branch as by [`reset_files::reset_to_commit`]; with
+/// [`Checkout::AsItIs`], files of a complete worktree are not changed.
+pub(crate) fn create_worktree(
+    worktree: &LockedWorktree,
+    base: &str,
+    mode: Checkout,
+    label: &str,
+) -> Result<CreatedWorktree, GitError> {
+    let (entry, head) = match entry::of_worktree(worktree.path()) {
+        Some(entry) => {
+            worktree.remove_stale_locks()?;
+            (entry, ensure_branch(worktree, base)?)
+        }
+        None => {
+            let Attached { entry, head, is_new } = attach(worktree, base, label)?;
+            if is_new {
+                failpoint::hit("worktree.added");
+                reset_files::populate(worktree, &entry, &head)?;
+                sync::sync_worktree(worktree)?;
+                let kept = refs::kept_refs_with_label(worktree.path(), worktree.spec(), label)?;
+                return Ok(CreatedWorktree { head, kept });
+            }
+            (entry, head)
+        }
+    };
+    if mode == Checkout::AsItIs && entry.join("index").exists() {
+        index::repair(worktree)?;
+        return Ok(CreatedWorktree { head, kept: Vec::new() });
+    }
+    let kept = reset_files::reset_to_commit(worktree, &head, label)?;
+    Ok(CreatedWorktree { head, kept })
+}
+
+/// Returns the branch's commit, after repairing the branch or creating it at `base` where necessary.
+fn ensure_branch(worktree: &LockedWorktree, base: &str) -> Result<String, GitError> {
+    if let Some(head) = refs::branch_head(worktree.git_location(), worktree.spec())? {
+        return Ok(head);
+    }
+    let common_dir = entry::common_dir(worktree.git_location())?;
+    if let Some(head) = branch_repair::repair_branch(worktree, &common_dir, base)? {
+        return Ok(head);
+    }
+    refs::move_branch(worktree, base, None)?;
+    Ok(base.to_owned())
+}
+
+/// A worktree that has an entry in the repository.
+pub(super) struct Attached {
+    entry: PathBuf,
+    /// The branch's commit.
+    head: String,
+    /// Whether git just created the worktree, without files.
+    is_new: bool,
+}
+
+/// Attaches the worktree to the repository: writes a broken link and entry again where files exist, else has git create
+/// both.
+pub(super) fn attach(worktree: &LockedWorktree, base: &str, label: &str) -> Result<Attached, GitError> {
+    let path = worktree.path();
+    let common_dir = entry::common_dir(worktree.users_repo())?;
+    worktree.remove_stale_locks()?;
+    let head = ensure_branch(worktree, base)?;
+    failpoint::hit("branch.made");
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(GitError::io("cannot create", parent))?;
+    }
+    let repository_lock = locks::lock_repository(&common_dir)?;
+    let is_new = match find_entry_to_relink(worktree, &common_dir, &head, label)? {
+        Some(entry) => {
+            entry::relink(&entry, path, &worktree.branch_ref())?;
+            false
+        }
+        None if matches!(read_content(path)?, Content::Nothing) => {
+            add_with_git(worktree, &repository_lock)?;
+            true
+        }
+        None => return Err(GitError::Occupied { path: path.to_owned() }),
+    };
+    let entry = worktree.entry()?;
+    worktree.remove_stale_locks()?;
+    Ok(Attached { entry, head, is_new })
+}
+
+/// The entry to which the files at the worktree's path belong; `None`: there are no files, or they are not the
+/// worktree's. Removes what is left of an entry without files.
+fn find_entry_to_relink(
+    worktree: &LockedWorktree,
+    common_dir: &Path,
+    head: &str,
+    label: &str,
+) -> Result<Option<PathBuf>, GitError> {
+    let path = worktree.path();
+    let known = entry::find(common_dir, path)?;
+    Ok(match read_content(path)? {
+        Content::Nothing => {
+            if let Some(entry) = known {
+                if let Some(held) = entry::detached_head(&entry) {
+                    refs::keep_unless_in(worktree, &held, head, label)?;
+                }
+                entry::delete(&entry)?;
+            }
+            None
+        }
+        // Git was killed while it added the worktree: there are no files yet.
+        Content::OnlyLink if known.as_deref().is_some_and(entry::is_initializing) => {
+            entry::delete(known.as_deref().unwrap_or(path))?;
+            let link = path.join(".git");
+            fs::remove_file(&link).map_err(GitError::io("cannot remove", &link))?;
+            None
+        }
+        // The entry may be missing; then it is created again under the name in the link.
+        Content::OnlyLink | Content::Linked => known.or_else(|| {
+            let named = entry::named_by_link(path).filter(|named| !named.exists())?;
+            let is_of_repository = fs::canonicalize(named.parent()?.parent()?).ok()? == common_dir;
+            is_of_repository.then(|| common_dir.join("worktrees").join(named.file_name().unwrap_or_default()))
+        }),
+        Content::DamagedLink => known.or_else(|| {
+            let entry = common_dir.join("worktrees").join(path.file_name()?);
+            (!entry.exists()).then_some(entry)
+        }),
+        Content::Unlinked => known,
+        Content::Foreign => return Err(GitError::Occupied { path: path.to_owned() }),
+    })
+}
+
+fn add_with_git(worktree: &LockedWorktree, repository_lock: &fs::File) -> Result<(), GitError> {
+    let (repo, branch) = (worktree.users_repo(), worktree.spec().branch());
+    let git = Git::writing(repo, repository_lock)?.own_tree();
+    let git = git.args(["worktree", "add", "--no-checkout"]).arg("--").arg(worktree.path()).arg(&branch);
+    let Err(error) = git.run() else { return Ok(()) };
+    match checkout::find(repo, &branch)? {
+        Some(checkout) => Err(GitError::BranchInUse { branch, path: checkout.path }),
+        None => Err(error),
+    }
+}
+
+/// What the worktree's path contains.
+enum Content {
+    /// Nothing, or an empty directory.
+    Nothing,
+    /// The link `.git` alone.
+    OnlyLink,
+    /// The link and other files.
+    Linked,
+    /// A link whose content a power loss destroyed, possibly with other files.
+    DamagedLink,
+    /// Files without a link.
+    Unlinked,
+    /// A repository of its own, or something that is not a directory.
+    Foreign,
+}
+
+fn read_content(path: &Path) -> Result<Content, GitError> {
+    // Two names are enough to tell the link alone from the link and other files.
+    let mut names = match fs::read_dir(path) {
+        Ok(entries) => entries.take(2).collect::<Result<Vec<_>, _>>().map_err(GitError::io("cannot read", path))?,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Content::Nothing),
+        Err(e) if e.kind() == io::ErrorKind::NotADirectory => return Ok(Content::Foreign),
+        Err(e) => return Err(GitError::io("cannot read", path)(e)),
+    };
+    let link = fs::symlink_metadata(path.join(".git")).ok();
+    Ok(match (names.pop().is_some(), link) {
+        (false, _) => Content::Nothing,
+        (true, None) => Content::Unlinked,
+        (true, Some(link)) if !link.is_file() => Content::Foreign,
+        (true, Some(_)) if files::is_torn(&path.join(".git")) => Content::DamagedLink,
+        (true, Some(_)) if names.is_empty() => Content::OnlyLink,
+        (true, Some(_)) => Content::Linked,
+    })
+}

@@ -1,0 +1,164 @@
+//! Reads the files of a worktree into a git tree, and checks out a commit, both through an index of boi's own.
+//!
+//! Invariants:
+//! - Boi's own index is in the scratch directory. Agents do not write it, so no flag that an agent sets in the
+//!   worktree's index can hide a change. It also caches what was read, so that reading again is cheap.
+//! - Files that git ignores are not read. Neither are nested repositories: git repositories inside the worktree that
+//!   are not part of its commit.
+//! - The worktree's own index exists only once the checkout is complete.
+
+use std::ffi::OsString;
+use std::fs::{self, File, FileTimes};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::git_error::GitError;
+use super::program::{self, Git, GitOutput};
+use super::worktree::LockedWorktree;
+use super::{entry, refs};
+use crate::system::files;
+
+/// Sets boi's own index to a commit (`None`: to no files) without changing the worktree. What the index has cached of
+/// unchanged files stays valid.
+pub(super) fn load(worktree: &LockedWorktree, commit: Option<&str>) -> Result<(), GitError> {
+    let read = || {
+        let git = own_index_git(worktree)?.arg("read-tree");
+        match commit {
+            Some(commit) => git.args(["--reset", commit]).run(),
+            None => git.arg("--empty").run(),
+        }
+    };
+    if read().is_err() {
+        // The index is damaged or of another repository. It is only a cache.
+        let _ = fs::remove_file(worktree.own_index());
+        read()?;
+    }
+    Ok(())
+}
+
+/// Finds nested repositories, relative to the worktree, after [`load`]. Those that git ignores, and those that are part
+/// of the loaded commit, are not listed.
+pub(super) fn nested_repositories(worktree: &LockedWorktree) -> Result<Vec<PathBuf>, GitError> {
+    let args = ["ls-files", "--others", "--exclude-standard", "-z"];
+    let others = run_readable(worktree, || Ok(own_index_git(worktree)?.args(args)))?;
+    if others.code != Some(0) {
+        return Err(others.into_error());
+    }
+    // Git lists a repository as a folder, everything else as single files.
+    let repositories = others.stdout.split(|byte| *byte == 0).filter_map(|path| path.strip_suffix(b"/"));
+    Ok(repositories.map(program::path).collect())
+}
+
+/// Reads all files except the nested repositories `excluded` into boi's own index, after [`load`] of the same `commit`,
+/// and returns their tree. A nested repository in place of a file of `commit` is an error: the tree would contain only
+/// a link to it.
+pub(super) fn write_tree(
+    worktree: &LockedWorktree,
+    excluded: &[PathBuf],
+    commit: Option<&str>,
+) -> Result<String, GitError> {
+    let list = worktree.scratch().join("pathspec");
+    if !excluded.is_empty() {
+        let mut specs = b":(top)\0".to_vec();
+        for path in excluded {
+            specs.extend([b":(top,exclude,literal)", path.as_os_str().as_bytes(), b"\0"].concat());
+        }
+        fs::write(&list, specs).map_err(GitError::io("cannot write", &list))?;
+    }
+    let added = run_readable(worktree, || {
+        let add = own_index_git(worktree)?.args(["add", "--all"]);
+        if excluded.is_empty() {
+            return Ok(add);
+        }
+        let mut from = OsString::from("--pathspec-from-file=");
+        from.push(&list);
+        Ok(add.arg(from).arg("--pathspec-file-nul"))
+    })?;
+    if added.code != Some(0) {
+        let paths = repositories_without_commit(&added.stderr);
+        return Err(if paths.is_empty() { added.into_error() } else { GitError::NestedRepositories { paths } });
+    }
+    let tree = own_index_git(worktree)?.arg("write-tree").line()?;
+    let Some(commit) = commit else { return Ok(tree) };
+    let paths = changed_gitlinks(worktree.path(), commit, &tree)?;
+    if paths.is_empty() { Ok(tree) } else { Err(GitError::NestedRepositories { paths }) }
+}
+
+/// Writes the files of `commit`, overwriting what differs, and sets boi's own index to it. Untracked files stay.
+pub(super) fn check_out(worktree: &LockedWorktree, commit: &str) -> Result<(), GitError> {
+    own_index_git(worktree)?.args(["read-tree", "--reset", "-u", commit]).run()?;
+    Ok(())
+}
+
+/// Replaces the worktree's own index by a copy of boi's.
+pub(super) fn install(worktree: &LockedWorktree, entry: &Path) -> Result<(), GitError> {
+    let (from, to) = (worktree.own_index(), entry.join("index"));
+    let temporary = entry.join("index.boi");
+    let copy = || {
+        fs::copy(&from, &temporary)?;
+        // Git trusts a cached file only if it is older than the index, so the copy must not look newer than the
+        // original.
+        let times = FileTimes::new().set_modified(fs::metadata(&from)?.modified()?);
+        File::options().write(true).open(&temporary)?.set_times(times)?;
+        fs::rename(&temporary, &to)
+    };
+    copy().map_err(GitError::io("cannot write", &to))
+}
+
+/// Whether boi's own index contains no file.
+pub(super) fn is_empty(worktree: &LockedWorktree) -> Result<bool, GitError> {
+    Ok(own_index_git(worktree)?.arg("ls-files").run()?.is_empty())
+}
+
+/// Rebuilds the worktree's own index from the branch if git cannot read it; returns whether that was necessary. Files
+/// that were staged no longer are; no file changes.
+pub(super) fn repair(worktree: &LockedWorktree) -> Result<bool, GitError> {
+    let Some(entry) = entry::of_worktree(worktree.path()).filter(|entry| entry.join("index").exists()) else {
+        return Ok(false);
+    };
+    if Git::reading(worktree.path()).args(["ls-files", "--", ".git"]).output()?.code == Some(0) {
+        return Ok(false);
+    }
+    let head = refs::branch_head(worktree.path(), worktree.spec())?;
+    load(worktree, head.as_deref())?;
+    install(worktree, &entry)?;
+    Ok(true)
+}
+
+fn own_index_git(worktree: &LockedWorktree) -> Result<Git, GitError> {
+    Ok(worktree.git()?.index(&worktree.own_index()))
+}
+
+/// Runs a git command that reads the whole worktree. Git skips folders that it may not read, and their files would be
+/// missing from the commit and be deleted with the worktree: so if git was denied access, the access rights of this
+/// user's files are restored and git runs again.
+fn run_readable(worktree: &LockedWorktree, git: impl Fn() -> Result<Git, GitError>) -> Result<GitOutput, GitError> {
+    let output = git()?.output()?;
+    if !output.permission_denied {
+        return Ok(output);
+    }
+    files::make_tree_readable(worktree.path());
+    git()?.output()
+}
+
+/// Paths where `tree` has a link to a repository that `commit` does not have.
+fn changed_gitlinks(dir: &Path, commit: &str, tree: &str) -> Result<Vec<PathBuf>, GitError> {
+    let args = ["diff-tree", "-r", "-z", "--raw", "--no-renames", commit, tree];
+    let changes = Git::reading(dir).args(args).run()?;
+    let mut fields = changes.split(|byte| *byte == 0);
+    let mut paths = Vec::new();
+    // Each change is `:OLD_MODE NEW_MODE ...`, then its path.
+    while let (Some(change), Some(path)) = (fields.next(), fields.next()) {
+        if change.split(|byte| *byte == b' ').nth(1) == Some(b"160000") {
+            paths.push(program::path(path));
+        }
+    }
+    Ok(paths)
+}
+
+/// Parses the repositories that `git add` rejects: `error: 'path/' does not have a commit checked out`.
+fn repositories_without_commit(stderr: &str) -> Vec<PathBuf> {
+    let path =
+        |line: &str| Some(line.split_once('\'')?.1.split_once("/' does not have a commit checked out")?.0.into());
+    stderr.lines().filter_map(path).collect()
+}

@@ -1,0 +1,81 @@
+//! Git operations in progress (merge, rebase, cherry-pick, revert, bisect), read from the files that git keeps for them
+//! in a checkout's git directory: the entry of a worktree, or the repository's own git directory.
+
+use std::fs;
+use std::path::Path;
+
+use super::entry;
+use super::git_error::GitError;
+use crate::domain::delivery::GitOperation;
+
+/// Files and folders that git keeps while an operation is in progress.
+const STATE_FILES: &[&str] = &[
+    "AUTO_MERGE",
+    "BISECT_ANCESTORS_OK",
+    "BISECT_EXPECTED_REV",
+    "BISECT_FIRST_PARENT",
+    "BISECT_LOG",
+    "BISECT_NAMES",
+    "BISECT_RUN",
+    "BISECT_START",
+    "BISECT_TERMS",
+    "CHERRY_PICK_HEAD",
+    "MERGE_AUTOSTASH",
+    "MERGE_HEAD",
+    "MERGE_MODE",
+    "MERGE_MSG",
+    "MERGE_RR",
+    "REBASE_HEAD",
+    "REVERT_HEAD",
+    "SQUASH_MSG",
+    "rebase-apply",
+    "rebase-merge",
+    "refs/bisect",
+    "sequencer",
+];
+
+/// Those of them that name a commit which no branch may contain.
+const COMMIT_FILES: &[&str] = &[
+    "MERGE_AUTOSTASH",
+    "rebase-apply/autostash",
+    "rebase-apply/orig-head",
+    "rebase-merge/autostash",
+    "rebase-merge/orig-head",
+];
+
+/// The file or folder that shows that an operation is in progress.
+const MARKERS: &[(&str, GitOperation)] = &[
+    ("MERGE_HEAD", GitOperation::Merge),
+    ("rebase-merge", GitOperation::Rebase),
+    ("rebase-apply", GitOperation::Rebase),
+    ("CHERRY_PICK_HEAD", GitOperation::CherryPick),
+    ("REVERT_HEAD", GitOperation::Revert),
+    ("sequencer", GitOperation::CherryPickOrRevert),
+    ("BISECT_START", GitOperation::Bisect),
+];
+
+/// The operation in progress in the checkout with this git directory.
+pub(super) fn in_progress(git_dir: &Path) -> Option<GitOperation> {
+    MARKERS.iter().find(|(file, _)| git_dir.join(file).exists()).map(|(_, operation)| *operation)
+}
+
+/// Whether an operation in progress started on this branch and will return to it. Meanwhile HEAD is detached.
+pub(super) fn returns_to(git_dir: &Path, branch: &str) -> bool {
+    let contains =
+        |file: &str, wanted: &str| fs::read_to_string(git_dir.join(file)).is_ok_and(|text| text.trim() == wanted);
+    let full = format!("refs/heads/{branch}");
+    contains("rebase-merge/head-name", &full)
+        || contains("rebase-apply/head-name", &full)
+        || contains("BISECT_START", branch)
+}
+
+/// Hashes of commits that only the operation in progress refers to.
+pub(super) fn held_commits(git_dir: &Path) -> Vec<String> {
+    let read = |name: &&str| fs::read_to_string(git_dir.join(name)).ok();
+    COMMIT_FILES.iter().filter_map(read).filter_map(|text| entry::parse_hash(&text)).collect()
+}
+
+/// Ends any operation in progress without changing files of the checkout.
+pub(super) fn abandon(git_dir: &Path) -> Result<(), GitError> {
+    STATE_FILES.iter().try_for_each(|name| entry::remove_any(&git_dir.join(name)))
+}

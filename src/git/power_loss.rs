@@ -1,0 +1,62 @@
+//! Repairs a worktree and its repository after a power loss, before any other git process reads them.
+//!
+//! What boi itself recorded is intact, because it was synced first (see `sync`). Files that others wrote shortly
+//! before, and files of an operation that did not complete, may be empty. An empty object must be removed: git would
+//! take it for the content that it is about to commit, and not write that content.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
+
+use super::git_error::GitError;
+use super::worktree::LockedWorktree;
+use super::{branch_repair, create, entry, index};
+use crate::system::files;
+
+/// What was repaired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Repairs {
+    /// How many empty objects were removed from the repository.
+    pub(crate) empty_objects: usize,
+    /// Whether the branch named no existing commit and was moved to one.
+    pub(crate) branch: bool,
+    /// Whether the link between the worktree and its entry was broken and was written again.
+    pub(crate) link: bool,
+    /// Whether the worktree's index was unreadable and was rebuilt.
+    pub(crate) index: bool,
+}
+
+/// Repairs what a power loss damaged. `base` is a commit at which the branch was known to be; it is used if the
+/// branch's reflog is lost too. No file of the worktree changes. If the repository cannot be reached, nothing happens:
+/// whatever needs it next reports that.
+pub(crate) fn repair_after_power_loss(worktree: &LockedWorktree, base: &str, label: &str) -> Result<Repairs, GitError> {
+    let Ok(common_dir) = entry::common_dir(worktree.git_location()) else { return Ok(Repairs::default()) };
+    worktree.remove_stale_locks()?;
+    let empty_objects = remove_empty_objects(&common_dir)?;
+    let branch = branch_repair::repair_branch(worktree, &common_dir, base)?.is_some();
+    let has_files = files::list_folder(worktree.path()).is_ok_and(|names| !names.is_empty());
+    let link = has_files && entry::of_worktree(worktree.path()).is_none();
+    if link {
+        create::attach(worktree, base, label)?;
+    }
+    let index = index::repair(worktree)?;
+    Ok(Repairs { empty_objects, branch, link, index })
+}
+
+fn remove_empty_objects(common_dir: &Path) -> Result<usize, GitError> {
+    let list = |folder: &Path| files::list_folder(folder).map_err(GitError::io("cannot read", folder));
+    // Objects that a running git has not finished writing do not have a hash as their name.
+    let is_hash = |path: &Path, lengths: &[usize]| {
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        lengths.contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    let is_empty = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.len() == 0);
+    let mut removed = 0;
+    for folder in list(&common_dir.join("objects"))?.iter().filter(|path| is_hash(path, &[2])) {
+        for object in list(folder)?.iter().filter(|path| is_hash(path, &[38, 62]) && is_empty(path)) {
+            fs::remove_file(object).map_err(GitError::io("cannot remove", object))?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}

@@ -1,0 +1,267 @@
+//! Runs the git program. Environment variables and settings that could make git act on another repository, run a hook,
+//! prompt, or sign a commit are cleared or overridden.
+//!
+//! Invariants:
+//! - A git process that writes has a locked file as its standard input. The lock belongs to the open file, so it is
+//!   held for as long as that git process or the daemon lives: once the lock is acquired, no earlier git process is
+//!   running.
+//! - Text from the user (prompts, titles) is never an argument: commit messages go through files.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use super::git_error::GitError;
+use crate::process::inherited;
+use crate::system::paths::variable;
+
+/// Environment variables that change how git reads paths, names refs or finds attributes. They are removed together
+/// with those that select a repository.
+const CLEARED: &[&str] = &[
+    "GIT_ATTR_SOURCE",
+    "GIT_GLOB_PATHSPECS",
+    "GIT_ICASE_PATHSPECS",
+    "GIT_LITERAL_PATHSPECS",
+    "GIT_NAMESPACE",
+    "GIT_NOGLOB_PATHSPECS",
+    "GIT_QUARANTINE_PATH",
+    "GIT_REFLOG_ACTION",
+];
+
+/// Settings for every git process: no hooks, signatures or background jobs of the user's, and commits that survive a
+/// power loss.
+const ALWAYS: &[&str] = &[
+    "core.hooksPath=/dev/null",
+    "commit.gpgSign=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "core.fsmonitor=false",
+    "rerere.enabled=false",
+    "merge.autoStash=false",
+    "merge.verifySignatures=false",
+    "worktree.useRelativePaths=false",
+    // By default git syncs only refs, so after a power loss a branch could name a commit that is not on the disk.
+    "core.fsync=committed",
+    "core.fsyncMethod=batch",
+];
+
+/// Settings for git in boi's worktrees: the whole tree is checked out, and every change of a file is detected.
+const OWN_TREE: &[&str] = &[
+    "core.sparseCheckout=false",
+    "core.splitIndex=false",
+    "core.untrackedCache=false",
+    "core.checkStat=default",
+    "core.trustctime=true",
+    "core.safecrlf=false",
+];
+
+/// How many bytes of git's standard error are put into an error, counted from its end.
+const STDERR_TAIL: usize = 2_000;
+
+/// Name and email in commits when the user has configured none.
+const IDENTITY: (&str, &str) = ("boi", "boi@localhost");
+
+/// A git command line that has not been run yet.
+pub(super) struct Git {
+    command: Command,
+    dir: PathBuf,
+    subcommand: Option<String>,
+}
+
+impl Git {
+    /// A git command that only reads: it takes no locks, not even to refresh an index.
+    pub(super) fn reading(dir: &Path) -> Git {
+        let mut git = Git::new(dir);
+        git.command.arg("--no-optional-locks").stdin(Stdio::null());
+        git
+    }
+
+    /// A git command that writes, with the locked file `lock` as its standard input.
+    pub(super) fn writing(dir: &Path, lock: &File) -> Result<Git, GitError> {
+        let lock = lock.try_clone().map_err(GitError::io("cannot duplicate the lock for", dir))?;
+        let mut git = Git::new(dir);
+        git.command.stdin(Stdio::from(lock));
+        Ok(git)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "`git` starts git")]
+    fn new(dir: &Path) -> Git {
+        let mut command = Command::new("git");
+        for name in inherited::GIT_LOCAL.iter().chain(CLEARED) {
+            command.env_remove(name);
+        }
+        command.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").env("GIT_EDITOR", "true");
+        command.arg("-C").arg(dir);
+        let mut git = Git { command, dir: dir.to_owned(), subcommand: None };
+        git.configure(ALWAYS);
+        git
+    }
+
+    fn configure(&mut self, settings: &[&str]) {
+        for setting in settings {
+            self.command.arg("-c").arg(setting);
+        }
+    }
+
+    /// Adds the settings for boi's worktrees. Must be called before the first argument is added.
+    pub(super) fn own_tree(mut self) -> Git {
+        self.configure(OWN_TREE);
+        self
+    }
+
+    /// Uses `file` as the index.
+    pub(super) fn index(mut self, file: &Path) -> Git {
+        self.command.env("GIT_INDEX_FILE", file);
+        self
+    }
+
+    /// Sets an environment variable.
+    pub(super) fn env(mut self, name: &str, value: &str) -> Git {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Uses boi's identity for authors and committers that the user has not configured.
+    pub(super) fn identity(self) -> Result<Git, GitError> {
+        let output = Git::reading(&self.dir)
+            .args(["config", "--name-only", "--get-regexp", r"^(user|author|committer)\.(name|email)$"])
+            .output()?;
+        let configured = String::from_utf8_lossy(&output.stdout).into_owned();
+        let missing = missing_identity(&configured, variable);
+        Ok(missing.into_iter().fold(self, |git, (name, value)| git.env(name, value)))
+    }
+
+    /// Adds an argument; the first one is the subcommand.
+    pub(super) fn arg(mut self, arg: impl AsRef<OsStr>) -> Git {
+        let arg = arg.as_ref();
+        self.subcommand.get_or_insert_with(|| arg.to_string_lossy().into_owned());
+        self.command.arg(arg);
+        self
+    }
+
+    /// Adds arguments.
+    pub(super) fn args<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(self, args: I) -> Git {
+        args.into_iter().fold(self, Git::arg)
+    }
+
+    /// Runs git and returns how it ended. Only a git that cannot run, or refuses the repository's owner, is an error.
+    pub(super) fn output(mut self) -> Result<GitOutput, GitError> {
+        let Output { status, stdout, stderr } = self.command.output().map_err(GitError::CannotRun)?;
+        let stderr = String::from_utf8_lossy(&stderr);
+        let permission_denied = stderr.contains("Permission denied");
+        let stderr = tail(&stderr);
+        if stderr.contains("dubious ownership") || stderr.contains("unsafe repository") {
+            return Err(GitError::DubiousOwnership { dir: self.dir });
+        }
+        let subcommand = self.subcommand.unwrap_or_default();
+        Ok(GitOutput { code: status.code(), stdout, stderr, permission_denied, dir: self.dir, subcommand })
+    }
+
+    /// Runs git and returns its standard output; any exit code but 0 is an error.
+    pub(super) fn run(self) -> Result<Vec<u8>, GitError> {
+        let output = self.output()?;
+        if output.code == Some(0) { Ok(output.stdout) } else { Err(output.into_error()) }
+    }
+
+    /// Runs git and returns the one line that it printed; any exit code but 0 is an error.
+    pub(super) fn line(self) -> Result<String, GitError> {
+        Ok(line(&self.run()?))
+    }
+}
+
+/// How a git process ended, and what it printed.
+pub(super) struct GitOutput {
+    /// The exit code; `None`: a signal ended git.
+    pub(super) code: Option<i32>,
+    pub(super) stdout: Vec<u8>,
+    /// The end of the standard error.
+    pub(super) stderr: String,
+    /// Whether git reported `Permission denied` for a file.
+    pub(super) permission_denied: bool,
+    dir: PathBuf,
+    subcommand: String,
+}
+
+impl GitOutput {
+    /// Turns this output into the error that git failed.
+    pub(super) fn into_error(self) -> GitError {
+        GitError::Failed { subcommand: self.subcommand, dir: self.dir, code: self.code, stderr: self.stderr }
+    }
+
+    /// The answer of a command that answers with its exit code: 0 is yes, 1 is no, all else is an error.
+    pub(super) fn yes_or_no(self) -> Result<bool, GitError> {
+        match self.code {
+            Some(0) => Ok(true),
+            Some(1) => Ok(false),
+            _ => Err(self.into_error()),
+        }
+    }
+}
+
+/// Output of git as text, without its line end.
+pub(super) fn line(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes.strip_suffix(b"\n").unwrap_or(bytes)).into_owned()
+}
+
+/// A path printed by git, without its line end; it need not be UTF-8.
+pub(super) fn path(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(bytes.strip_suffix(b"\n").unwrap_or(bytes)))
+}
+
+/// Paths printed by git with `-z`.
+pub(super) fn paths(bytes: &[u8]) -> Vec<PathBuf> {
+    bytes.split(|b| *b == 0).filter(|p| !p.is_empty()).map(|p| PathBuf::from(OsStr::from_bytes(p))).collect()
+}
+
+/// Environment variables that set boi's identity for each role (author, committer) whose name or email the user has not
+/// configured.
+fn missing_identity(configured: &str, env: impl Fn(&str) -> Option<OsString>) -> Vec<(&'static str, &'static str)> {
+    let set = |name: &str| env(name).is_some_and(|value| !value.is_empty());
+    let has = |key: &str| configured.lines().any(|line| line.eq_ignore_ascii_case(key));
+    let mut missing = Vec::new();
+    for (role, name, email) in
+        [("author", "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL"), ("committer", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")]
+    {
+        let has_name = set(name) || has(&format!("{role}.name")) || has("user.name");
+        let has_email = set(email) || has(&format!("{role}.email")) || has("user.email") || set("EMAIL");
+        if !(has_name && has_email) {
+            missing.extend([(name, IDENTITY.0), (email, IDENTITY.1)]);
+        }
+    }
+    missing
+}
+
+fn tail(text: &str) -> String {
+    let text = text.trim();
+    let start = text.len().saturating_sub(STDERR_TAIL);
+    let start = (start..=text.len()).find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+    text[start..].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_users_identity_is_used_and_an_incomplete_one_is_replaced_as_a_whole() {
+        let nothing = |_: &str| None;
+        assert_eq!(missing_identity("user.name\nuser.email\n", nothing), []);
+        assert_eq!(missing_identity("author.name\nauthor.email\n", nothing).len(), 2);
+        assert_eq!(missing_identity("user.name\n", nothing).len(), 4);
+        assert_eq!(missing_identity("", nothing)[0], ("GIT_AUTHOR_NAME", "boi"));
+        let email = |name: &str| (name == "EMAIL").then(|| OsString::from("u@example.org"));
+        assert_eq!(missing_identity("user.name\n", email), []);
+        let author = |name: &str| name.starts_with("GIT_AUTHOR").then(|| OsString::from("u"));
+        let committer = [("GIT_COMMITTER_NAME", "boi"), ("GIT_COMMITTER_EMAIL", "boi@localhost")];
+        assert_eq!(missing_identity("", author), committer);
+    }
+
+    #[test]
+    fn a_long_error_is_cut_to_its_end() {
+        let text = format!("{}ä the end", "ä".repeat(5_000));
+        assert!(tail(&text).len() <= STDERR_TAIL);
+        assert!(tail(&text).ends_with("the end"));
+    }
+}

@@ -1,0 +1,66 @@
+//! Names of the refs that boi creates in a repository.
+
+use crate::domain::id::SpecId;
+
+/// How many digits of a commit's hash the name of a kept ref has.
+const HASH_DIGITS: usize = 12;
+
+/// `refs/heads/boi/<SPEC>`.
+pub(super) fn branch_ref(spec: &SpecId) -> String {
+    format!("refs/heads/{}", spec.branch())
+}
+
+/// `refs/boi/kept/<SPEC>/`, the folder of the spec's kept refs.
+pub(super) fn kept_dir(spec: &SpecId) -> String {
+    format!("refs/boi/kept/{spec}/")
+}
+
+/// The ref that protects a candidate commit from garbage collection while it is being verified.
+pub(super) fn candidate_ref(spec: &SpecId) -> String {
+    format!("refs/boi/candidate/{spec}")
+}
+
+/// The ref that keeps `commit`: `refs/boi/kept/<SPEC>/<label>-<hash>`.
+pub(super) fn kept_ref(spec: &SpecId, label: &str, commit: &str) -> String {
+    let short = &commit[..HASH_DIGITS.min(commit.len())];
+    format!("{}{}-{short}", kept_dir(spec), component(label))
+}
+
+/// Whether `name` is a kept ref of the spec with exactly this label.
+pub(super) fn is_kept_with_label(name: &str, spec: &SpecId, label: &str) -> bool {
+    let prefix = format!("{}{}-", kept_dir(spec), component(label));
+    name.strip_prefix(&prefix)
+        .is_some_and(|hash| hash.len() == HASH_DIGITS && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// `refs/heads/<BRANCH>`, from the short or the full name of a branch.
+pub(super) fn full_branch_name(branch: &str) -> String {
+    format!("refs/heads/{}", short_branch_name(branch))
+}
+
+/// A branch's name without `refs/heads/`.
+pub(super) fn short_branch_name(branch: &str) -> &str {
+    branch.strip_prefix("refs/heads/").unwrap_or(branch)
+}
+
+/// Turns `label` into a valid component of a ref's name: git allows no dot at the start and no two dots in a row.
+fn component(label: &str) -> String {
+    let mut last = '.';
+    let safe = |c: char| {
+        let is_valid = c.is_ascii_alphanumeric() || c == '-' || c == '_' || (c == '.' && last != '.');
+        last = if is_valid { c } else { '-' };
+        last
+    };
+    label.chars().map(safe).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_label_becomes_a_valid_component_of_a_ref() {
+        assert_eq!(component("t-1.2"), "t-1.2");
+        assert_eq!(component(".a..b c/ä~^"), "-a.-b-c----");
+    }
+}

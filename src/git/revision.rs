@@ -1,0 +1,87 @@
+//! Resolves names to commits, and compares commits. Nothing here writes.
+
+use std::path::{Path, PathBuf};
+
+use super::git_error::GitError;
+use super::program::{self, Git};
+use super::ref_names;
+
+/// A branch is suggested for a name that does not exist if it is at least this similar to it, out of 1000.
+const LEAST_SIMILARITY: u32 = 800;
+
+/// Why a name cannot be used as a base.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BaseError {
+    /// It is an option, a range or another expression that does not name one commit.
+    #[error("`{0}` is not the name of a branch, tag or commit")]
+    Malformed(String),
+    #[error("{repo:?} has no branch, tag or commit `{name}`{}", did_you_mean(.suggestion.as_deref()))]
+    NotFound {
+        name: String,
+        repo: PathBuf,
+        /// A branch with a similar name.
+        suggestion: Option<String>,
+    },
+    #[error(transparent)]
+    Git(#[from] GitError),
+}
+
+/// Resolves the name of a base to a commit. A branch takes precedence over a tag of the same name, and both over
+/// anything else that git resolves to a commit.
+pub(crate) fn resolve_base(repo: &Path, name: &str) -> Result<String, BaseError> {
+    let is_special = |c: char| c.is_control() || c.is_whitespace() || matches!(c, ':' | '?' | '*' | '[' | '\\');
+    if name.is_empty() || name.starts_with(['-', '^']) || name.contains("..") || name.contains(is_special) {
+        return Err(BaseError::Malformed(name.to_owned()));
+    }
+    for revision in [format!("refs/heads/{name}"), format!("refs/tags/{name}"), name.to_owned()] {
+        match commit_of(repo, &revision) {
+            Ok(Some(commit)) => return Ok(commit),
+            // Git also fails on an ambiguous hash or one of another kind of object. If it cannot read the repository at
+            // all, the listing of branches below fails too.
+            Ok(None) | Err(GitError::Failed { .. }) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    let branches = Git::reading(repo).args(["for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads"]).run()?;
+    let branches = String::from_utf8_lossy(&branches).into_owned();
+    let similarity = |branch: &&str| (strsim::jaro_winkler(name, branch) * 1000.0) as u32;
+    let suggestion = branches.lines().max_by_key(similarity).filter(|branch| similarity(branch) >= LEAST_SIMILARITY);
+    Err(BaseError::NotFound { name: name.to_owned(), repo: repo.to_owned(), suggestion: suggestion.map(str::to_owned) })
+}
+
+/// Whether `name` is a local branch.
+pub(crate) fn is_local_branch(repo: &Path, name: &str) -> bool {
+    commit_of(repo, &ref_names::full_branch_name(name)).is_ok_and(|commit| commit.is_some())
+}
+
+/// The commit that a ref or hash names; `None`: there is none.
+pub(super) fn commit_of(dir: &Path, revision: &str) -> Result<Option<String>, GitError> {
+    let revision = format!("{revision}^{{commit}}");
+    let output = Git::reading(dir).args(["rev-parse", "--quiet", "--verify", &revision]).output()?;
+    match output.code {
+        Some(0) => Ok(Some(program::line(&output.stdout))),
+        Some(1) => Ok(None),
+        _ => Err(output.into_error()),
+    }
+}
+
+/// The tree of a commit.
+pub(super) fn tree_of(dir: &Path, commit: &str) -> Result<String, GitError> {
+    Git::reading(dir).args(["rev-parse", "--verify", &format!("{commit}^{{tree}}")]).line()
+}
+
+/// Whether `commit` is `other` or one of its ancestors.
+pub(super) fn is_ancestor(dir: &Path, commit: &str, other: &str) -> Result<bool, GitError> {
+    let args = ["merge-base", "--is-ancestor", commit, other];
+    Ok(commit == other || Git::reading(dir).args(args).output()?.yes_or_no()?)
+}
+
+/// Whether all that `tree` contains is the same in `commit`: the files of a checkout that did not complete.
+pub(super) fn is_part_of_commit(dir: &Path, tree: &str, commit: &str) -> Result<bool, GitError> {
+    let args = ["diff-tree", "-r", "--no-renames", "--name-only", "--diff-filter=d", commit, tree];
+    Ok(Git::reading(dir).args(args).run()?.is_empty())
+}
+
+fn did_you_mean(suggestion: Option<&str>) -> String {
+    suggestion.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+}

@@ -1,0 +1,275 @@
+//! Finds and signals every process of one attempt by the attempt's folder and the markers in it alone.
+//!
+//! This ends an attempt whose records cannot be read, because they are damaged or of a newer version. The processes of a
+//! command carry the marker that its folder holds, descend from such a process, or are in the cgroup named by the marker.
+//!
+//! Invariants: no pid comes from a file, so a reused pid is never signalled; this process is never signalled, also when it
+//! runs under one of the attempt's commands.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::process::Signal;
+
+use super::cgroup::Cgroup;
+use super::command_dir::CommandDir;
+use super::descendants::living_with_descendants;
+use super::marker::{self, is_marker};
+use super::signal_tree::{Signalled, signal_tree};
+use crate::domain::command::Identity;
+use crate::system::files;
+
+/// The processes and locks of an attempt at the moment of [`find`].
+#[derive(Debug, Default)]
+pub struct AttemptProcesses {
+    markers: Vec<String>,
+    cgroups: Vec<Cgroup>,
+    processes: Vec<Identity>,
+    /// Whether a cgroup has members, of which some may have no pid here: those of an outer pid namespace.
+    is_cgroup_populated: bool,
+    held_locks: Vec<PathBuf>,
+}
+
+/// Finds the processes and held locks of the attempt whose folder is `attempt`. A missing folder has none. Blocks: it reads
+/// all of `/proc`.
+pub fn find(attempt: &Path) -> io::Result<AttemptProcesses> {
+    let mut found = AttemptProcesses::default();
+    // A command may have removed this user's permissions. If they cannot be restored, reading fails below.
+    files::restore_permissions(&[attempt]).ok();
+    for folder in command_folders(attempt)? {
+        let dir = CommandDir::at(folder);
+        dir.restore_permissions().ok();
+        if files::is_locked(&dir.lock_file())? {
+            found.held_locks.push(dir.lock_file());
+        }
+        if let Some(marker) = read_marker(&dir)?.filter(|marker| is_marker(marker)) {
+            found.cgroups.extend(recorded_cgroup(&dir, &marker).or_else(|| Cgroup::with_marker(&marker)));
+            found.markers.push(marker);
+        }
+    }
+    found.processes = found.list();
+    found.is_cgroup_populated = found.cgroups.iter().any(Cgroup::is_populated);
+    Ok(found)
+}
+
+impl AttemptProcesses {
+    /// Whether nothing of the attempt runs: no process was found, and no supervisor holds a lock.
+    ///
+    /// A lock may be held although no process was found, by a supervisor of another user, for example. Such a supervisor
+    /// can only be waited for.
+    pub fn is_empty(&self) -> bool {
+        self.processes.is_empty() && !self.is_cgroup_populated && self.held_locks.is_empty()
+    }
+
+    /// The processes that were found.
+    pub fn processes(&self) -> &[Identity] {
+        &self.processes
+    }
+
+    /// The lock files that supervisors held.
+    pub fn held_locks(&self) -> &[PathBuf] {
+        &self.held_locks
+    }
+
+    /// Sends `signal` to every process of the attempt, supervisors included, as if at one moment. Searches for them again,
+    /// so processes that were started since [`find`] get it too. Repeating it does no harm. Blocks for up to half a second.
+    pub fn signal(&self, signal: Signal) -> io::Result<Signalled> {
+        let own = own_pid();
+        // The kernel kills a whole cgroup. If this process is in it, the others are killed one by one.
+        let is_foreign = |cgroup: &&Cgroup| cgroup.processes().iter().all(|process| process.pid != own);
+        let cgroups: Vec<Cgroup> = self.cgroups.iter().filter(is_foreign).cloned().collect();
+        signal_tree(signal, &cgroups, || Ok(self.list()))
+    }
+
+    /// Removes the cgroups of the attempt's commands. Fails while a process is in one.
+    pub fn remove_cgroups(&self) -> io::Result<()> {
+        self.cgroups.iter().try_for_each(Cgroup::remove)
+    }
+
+    fn list(&self) -> Vec<Identity> {
+        let markers: Vec<&str> = self.markers.iter().map(String::as_str).collect();
+        let mut all = if markers.is_empty() { vec![] } else { marker::processes_with(&markers) };
+        all = living_with_descendants(all);
+        all.extend(self.cgroups.iter().flat_map(Cgroup::processes));
+        let own = own_pid();
+        all.retain(|process| process.pid != own);
+        all.sort_by_key(|process| (process.pid, process.start_time));
+        all.dedup();
+        all
+    }
+}
+
+fn own_pid() -> i32 {
+    rustix::process::getpid().as_raw_nonzero().get()
+}
+
+/// The folders of an attempt's commands. Links are left out: boi makes none there.
+fn command_folders(attempt: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut folders = files::list_folder(attempt)?;
+    folders.retain(|path| path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()));
+    folders.sort();
+    Ok(folders)
+}
+
+/// Reads the marker; `None` also when there is no file in its place.
+fn read_marker(dir: &CommandDir) -> io::Result<Option<String>> {
+    match dir.read_marker() {
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(None),
+        read => read,
+    }
+}
+
+/// The cgroup that `started` names, whatever version that record has. It is used only if it has the command's marker in its
+/// name, so the record need not be trusted.
+fn recorded_cgroup(dir: &CommandDir, marker: &str) -> Option<Cgroup> {
+    let bytes = files::read_optional(&dir.started_file()).ok()??;
+    let record: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+    let path = record.get("cgroup")?.as_str()?;
+    Cgroup::at(Path::new(path)).filter(|cgroup| cgroup.is_of(marker))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::process::{Child, Command};
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use rustix::fs::{FlockOperation, flock};
+
+    use super::super::identity::identify;
+    use super::super::marker::{MARKER, new_marker};
+    use super::*;
+
+    /// A process that a test started; it is killed at the end of the test.
+    struct Process(Child);
+
+    impl Process {
+        fn start(script: &str, marker: Option<&str>) -> Process {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]).env_remove(MARKER).envs(marker.map(|marker| (MARKER, marker)));
+            Process(command.spawn().unwrap())
+        }
+
+        fn identity(&self) -> Identity {
+            identify(i32::try_from(self.0.id()).unwrap()).unwrap()
+        }
+
+        fn has_ended(&mut self) -> bool {
+            self.0.try_wait().unwrap().is_some()
+        }
+    }
+
+    impl Drop for Process {
+        fn drop(&mut self) {
+            self.0.kill().ok();
+            self.0.wait().ok();
+        }
+    }
+
+    /// An attempt's folder with one command, whose marker is `marker`.
+    fn attempt(marker: &[u8]) -> (tempfile::TempDir, PathBuf) {
+        let attempt = tempfile::TempDir::new().unwrap();
+        let command = attempt.path().join("command-1");
+        fs::create_dir(&command).unwrap();
+        fs::write(command.join("marker"), marker).unwrap();
+        (attempt, command)
+    }
+
+    fn wait_until(mut condition: impl FnMut() -> bool) {
+        let until = Instant::now() + Duration::from_secs(60);
+        while !condition() {
+            assert!(Instant::now() < until, "the condition did not become true");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn processes_are_found_and_ended_by_their_marker_whatever_the_records_hold() {
+        let bystander = Process::start("exec sleep 1000", Some(&new_marker()));
+        let of_bystander = serde_json::to_value(bystander.identity()).unwrap();
+        for record in [
+            b"garbage".to_vec(),
+            vec![0; 328],
+            serde_json::to_vec(&serde_json::json!({"version": 99, "supervisor": of_bystander, "command": of_bystander,
+                "cgroup": "/sys/fs/cgroup"}))
+            .unwrap(),
+        ] {
+            let marker = new_marker();
+            let (attempt, command) = attempt(marker.as_bytes());
+            for file in ["request", "started", "exit"] {
+                fs::write(command.join(file), &record).unwrap();
+            }
+            assert!(find(attempt.path()).unwrap().is_empty());
+            // Its child has no marker, and is found because it descends from it.
+            let mut process = Process::start("env -u BOI_MARKER sleep 1000; true", Some(&marker));
+            wait_until(|| find(attempt.path()).unwrap().processes().len() == 2);
+            let found = find(attempt.path()).unwrap();
+            assert!(!found.is_empty() && found.processes().contains(&process.identity()));
+            assert_eq!(found.signal(Signal::TERM).unwrap().sent.len(), 2);
+            wait_until(|| process.has_ended());
+            wait_until(|| find(attempt.path()).unwrap().is_empty());
+            assert!(found.signal(Signal::KILL).unwrap().sent.is_empty(), "signalling again does nothing");
+        }
+        let mut bystander = bystander;
+        assert!(!bystander.has_ended(), "a process that only a record names was ended");
+    }
+
+    #[test]
+    fn a_marker_of_another_form_finds_no_process() {
+        let _process = Process::start("exec sleep 1000", Some(""));
+        for marker in [&b""[..], b"\n", b"\xff\0", b"short", &[b'g'; 32]] {
+            let (attempt, _) = attempt(marker);
+            let found = find(attempt.path()).unwrap();
+            assert!(found.is_empty() && found.signal(Signal::KILL).unwrap().sent.is_empty(), "{marker:?}");
+        }
+    }
+
+    #[test]
+    fn a_held_lock_means_that_something_runs() {
+        let (attempt, command) = attempt(new_marker().as_bytes());
+        let lock = files::private_file(&command.join("lock")).unwrap();
+        assert!(find(attempt.path()).unwrap().is_empty());
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).unwrap();
+        let found = find(attempt.path()).unwrap();
+        assert!(!found.is_empty() && found.processes().is_empty());
+        assert_eq!(found.held_locks(), [command.join("lock")]);
+        drop(lock);
+        assert!(find(attempt.path()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn members_of_the_cgroup_are_found_without_a_marker() {
+        let Ok(base) = super::super::cgroup::find_usable_base() else {
+            eprintln!("skipped: no cgroup can be made here");
+            return;
+        };
+        let marker = new_marker();
+        let (attempt, command) = attempt(marker.as_bytes());
+        let cgroup = Cgroup::create(&base, &marker).unwrap();
+        fs::write(command.join("started"), serde_json::json!({"version": 99, "cgroup": cgroup.path()}).to_string())
+            .unwrap();
+        let mut process = Process::start("exec sleep 1000", None);
+        fs::write(cgroup.path().join("cgroup.procs"), process.0.id().to_string()).unwrap();
+        let found = find(attempt.path()).unwrap();
+        assert_eq!(found.processes(), [process.identity()]);
+        found.signal(Signal::KILL).unwrap();
+        wait_until(|| process.has_ended());
+        assert!(find(attempt.path()).unwrap().is_empty());
+        found.remove_cgroups().unwrap();
+        found.remove_cgroups().unwrap();
+        assert!(!cgroup.path().exists());
+    }
+
+    #[test]
+    fn links_and_absent_folders_have_no_processes() {
+        let marker = new_marker();
+        let _process = Process::start("exec sleep 1000", Some(&marker));
+        let (elsewhere, _) = attempt(marker.as_bytes());
+        let attempt = tempfile::TempDir::new().unwrap();
+        assert!(find(&attempt.path().join("absent")).unwrap().is_empty());
+        fs::create_dir_all(attempt.path().join("command-2/marker")).unwrap();
+        std::os::unix::fs::symlink(elsewhere.path().join("command-1"), attempt.path().join("command-1")).unwrap();
+        assert!(find(attempt.path()).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,266 @@
+//! One command's folder: its lock, its records, and the processes left of a command whose supervisor died.
+//!
+//! The daemon locks `lock` and hands the locked file to the supervisor as standard input; the kernel keeps the lock for as
+//! long as the supervisor lives. A reader takes the lock first and reads the records then. Files of the folder:
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `lock` | nothing; locked while the supervisor lives |
+//! | `request` | what the supervisor is to run |
+//! | `prompt` | the command's standard input |
+//! | `marker` | the marker in the environment of the supervisor and all its descendants |
+//! | `started` | that the command was started, and by which process |
+//! | `exit` | how it ended |
+//! | `output`, `errors` | what it printed |
+//! | `supervisor` | error messages of the supervisor itself |
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::process::Signal;
+use tracing::warn;
+
+use super::cgroup::Cgroup;
+use super::descendants;
+use super::identity;
+use super::marker::{self, MARKER};
+use super::record::{RecordError, read_undamaged_record};
+use super::signal_tree::{Signalled, signal_tree};
+use crate::decide::recover::{Evidence, Remains};
+use crate::domain::command::{CommandEnd, Identity, Started};
+use crate::system::{files, paths};
+
+/// The folder of one command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CommandDir(PathBuf);
+
+/// A command's lock, held by this process.
+#[derive(Debug)]
+pub(crate) struct CommandLock(pub(super) File);
+
+impl CommandDir {
+    /// Creates the folder at `path`, or takes the one that is there.
+    pub(crate) fn create(path: PathBuf) -> io::Result<CommandDir> {
+        let dir = CommandDir(path);
+        dir.restore_permissions()?;
+        files::private_dir(&dir.0)?;
+        Ok(dir)
+    }
+
+    /// The folder at `path`, which need not exist.
+    pub(crate) fn at(path: PathBuf) -> CommandDir {
+        CommandDir(path)
+    }
+
+    /// The command, in a folder below `attempts`, in whose process tree this process runs; `None` where there is none.
+    pub(crate) fn around(attempts: &Path) -> Option<CommandDir> {
+        let own = paths::variable(MARKER)?.into_string().ok()?;
+        let below = |folder: PathBuf| files::list_folder(&folder).unwrap_or_default();
+        let mut commands = below(attempts.to_owned()).into_iter().flat_map(below).flat_map(below).map(CommandDir);
+        commands.find(|dir| dir.read_marker().is_ok_and(|marker| marker.as_ref() == Some(&own)))
+    }
+
+    /// Gives this user access again to the folder, the folders above it that boi made, and its records, in case the command
+    /// took it away.
+    pub(crate) fn restore_permissions(&self) -> io::Result<()> {
+        if let Some(path) = files::restore_permissions(&paths::folders_of_command(&self.0))? {
+            warn!(path = %path.display(), "restored this user's permissions, which a command had removed");
+        }
+        Ok(())
+    }
+
+    /// The folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The file that is locked while the supervisor lives.
+    pub(crate) fn lock_file(&self) -> PathBuf {
+        self.0.join("lock")
+    }
+
+    /// The record of what to run.
+    pub(crate) fn request_file(&self) -> PathBuf {
+        self.0.join("request")
+    }
+
+    /// The command's standard input.
+    pub(crate) fn prompt_file(&self) -> PathBuf {
+        self.0.join("prompt")
+    }
+
+    /// The record that the command was started.
+    pub(crate) fn started_file(&self) -> PathBuf {
+        self.0.join("started")
+    }
+
+    /// The record of how the command ended.
+    pub(crate) fn exit_file(&self) -> PathBuf {
+        self.0.join("exit")
+    }
+
+    /// The marker of the command's processes.
+    pub(super) fn marker_file(&self) -> PathBuf {
+        self.0.join("marker")
+    }
+
+    /// What the command printed.
+    pub(crate) fn output_file(&self) -> PathBuf {
+        self.0.join("output")
+    }
+
+    /// What the command printed on standard error, where that is kept apart.
+    pub(crate) fn errors_file(&self) -> PathBuf {
+        self.0.join("errors")
+    }
+
+    /// Error messages of the supervisor itself.
+    pub(super) fn supervisor_file(&self) -> PathBuf {
+        self.0.join("supervisor")
+    }
+
+    /// Takes the lock if no supervisor holds it, and reads the records if so. `other_boot`: whether the machine was
+    /// rebooted since the command was recorded as begun.
+    pub(crate) fn inspect(&self, other_boot: bool) -> Result<(Evidence, Option<CommandLock>), RecordError> {
+        self.restore_permissions()?;
+        let file = files::private_file(&self.lock_file())?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok((self.read_evidence(other_boot)?, Some(CommandLock(file)))),
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                Ok((Evidence { lock_held: true, exit: None, other_boot, started: None, removed: false }, None))
+            }
+            Err(error) => Err(io::Error::from(error).into()),
+        }
+    }
+
+    /// Reads the records, while no supervisor holds the lock.
+    pub(crate) fn read_evidence(&self, other_boot: bool) -> Result<Evidence, RecordError> {
+        let exit: Option<CommandEnd> = read_undamaged_record(&self.exit_file())?;
+        let started = match self.read_started()? {
+            Some(started) if identity::lives(&started.command) => Some(Remains::Alive),
+            Some(_) => Some(Remains::Gone),
+            // A damaged record still tells that something was executed.
+            None => (self.started_file().exists() || self.exit_file().exists()).then_some(Remains::Gone),
+        };
+        Ok(Evidence { lock_held: false, exit, other_boot, started, removed: false })
+    }
+
+    /// Reads which processes the supervisor and the command are; `None` when the record is absent or damaged.
+    pub(super) fn read_started(&self) -> Result<Option<Started>, RecordError> {
+        read_undamaged_record(&self.started_file())
+    }
+
+    /// Reads the marker; `None` when there is none.
+    pub(super) fn read_marker(&self) -> io::Result<Option<String>> {
+        let marker = files::read_optional(&self.marker_file())?;
+        Ok(marker.map(|marker| String::from_utf8_lossy(&marker).into_owned()))
+    }
+
+    /// The last line that the supervisor printed about itself.
+    pub(crate) fn last_supervisor_message(&self) -> Option<String> {
+        let text = files::tail(&self.supervisor_file(), 1000).ok()?;
+        String::from_utf8_lossy(&text).trim_end().lines().next_back().map(str::to_owned)
+    }
+
+    /// Creates the folder again with its `marker`, if it was removed while the command ran. Returns whether it was removed;
+    /// records that the supervisor wrote since are kept.
+    pub(crate) fn restore(&self, marker: &str) -> io::Result<bool> {
+        self.restore_permissions()?;
+        if self.read_marker()?.as_deref() == Some(marker) {
+            return Ok(false);
+        }
+        files::private_dir(&self.0)?;
+        files::write_private(&self.marker_file(), marker.as_bytes())?;
+        Ok(true)
+    }
+
+    /// Finds the processes that are left of a command whose supervisor died: those that carry its marker, are in its
+    /// cgroup, or descend from the command.
+    pub(crate) fn remaining_processes(&self) -> Result<Vec<Identity>, RecordError> {
+        let mut left = self.read_marker()?.map(|marker| marker::processes_with(&[&marker])).unwrap_or_default();
+        left.extend(self.cgroup()?.map(|cgroup| cgroup.processes()).unwrap_or_default());
+        if let Some(started) = self.read_started()? {
+            left.extend(descendants::living_with_descendants(vec![started.command]));
+        }
+        left.sort_by_key(|process| (process.pid, process.start_time));
+        left.dedup();
+        Ok(left)
+    }
+
+    /// Sends `signal` to the processes that are left of a command whose supervisor died.
+    pub(crate) fn signal_remaining(&self, signal: Signal) -> Result<Signalled, RecordError> {
+        let cgroup = self.cgroup()?;
+        Ok(signal_tree(signal, cgroup.as_slice(), || Ok(self.remaining_processes()?))?)
+    }
+
+    /// Removes the command's cgroup, when none of its processes is left.
+    pub(crate) fn remove_cgroup(&self) -> Result<(), RecordError> {
+        Ok(self.cgroup()?.map_or(Ok(()), |cgroup| cgroup.remove())?)
+    }
+
+    /// The command's cgroup as `started` records it; without that record, where this process would make it.
+    fn cgroup(&self) -> Result<Option<Cgroup>, RecordError> {
+        if let Some(cgroup) = self.read_started()?.and_then(|started| started.cgroup) {
+            return Ok(Cgroup::at(&cgroup));
+        }
+        Ok(self.read_marker()?.and_then(|marker| Cgroup::with_marker(&marker)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command() -> (tempfile::TempDir, CommandDir) {
+        let folder = tempfile::TempDir::new().unwrap();
+        let dir = CommandDir::at(folder.path().to_owned());
+        (folder, dir)
+    }
+
+    #[test]
+    fn a_damaged_record_tells_only_that_something_was_executed() {
+        let (_folder, dir) = command();
+        let found = || {
+            let (evidence, _) = dir.inspect(false).unwrap();
+            (evidence.exit.is_some(), evidence.started)
+        };
+        assert_eq!(found(), (false, None));
+        for file in [dir.started_file(), dir.exit_file()] {
+            for damaged in [&b""[..], &[0; 328], b"{\"version\": 1, \"super"] {
+                std::fs::write(&file, damaged).unwrap();
+                assert_eq!(found(), (false, Some(Remains::Gone)), "{}", file.display());
+            }
+            assert!(dir.read_started().unwrap().is_none());
+            assert!(dir.remaining_processes().unwrap().is_empty());
+            std::fs::remove_file(file).unwrap();
+        }
+        std::fs::write(dir.marker_file(), b"\xff\0").unwrap();
+        assert!(dir.restore("a marker").unwrap() && !dir.restore("a marker").unwrap());
+    }
+
+    #[test]
+    fn a_newer_record_is_an_error_of_its_own_and_nothing_is_guessed() {
+        let (_folder, dir) = command();
+        let is_newer =
+            |error: RecordError, file: &Path| matches!(error, RecordError::Newer { path, version: 2 } if path == file);
+        for file in [dir.started_file(), dir.exit_file()] {
+            std::fs::write(&file, br#"{"version": 2, "supervisor": 4711}"#).unwrap();
+            assert!(is_newer(dir.inspect(false).unwrap_err(), &file));
+            assert!(is_newer(dir.read_evidence(true).unwrap_err(), &file));
+            if file == dir.started_file() {
+                assert!(is_newer(dir.read_started().unwrap_err(), &file));
+                assert!(is_newer(dir.remaining_processes().unwrap_err(), &file));
+                assert!(is_newer(dir.signal_remaining(Signal::KILL).unwrap_err(), &file));
+                assert!(is_newer(dir.remove_cgroup().unwrap_err(), &file));
+            }
+            std::fs::remove_file(file).unwrap();
+        }
+        // The records of a living supervisor are not read.
+        std::fs::write(dir.exit_file(), br#"{"version": 2}"#).unwrap();
+        let lock = files::private_file(&dir.lock_file()).unwrap();
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).unwrap();
+        assert!(dir.inspect(false).unwrap().0.lock_held);
+    }
+}

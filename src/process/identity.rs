@@ -1,0 +1,82 @@
+//! Identifying and signalling single processes, safely against reused pids.
+//!
+//! Invariant: a signal goes only to a process whose identity (pid, start time, boot) was checked **after** a pidfd to it
+//! was opened. From then on the pidfd cannot come to mean another process.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::procfs::{self, Stat};
+use crate::domain::command::Identity;
+use crate::system::clock;
+
+/// A pidfd: it means one process, also after that process has ended and its pid is reused.
+#[derive(Debug)]
+pub(crate) struct ProcessHandle(OwnedFd);
+
+impl ProcessHandle {
+    /// Opens the process that `identity` names; `None` when it is gone.
+    pub(crate) fn open(identity: &Identity) -> io::Result<Option<ProcessHandle>> {
+        if identity.boot_id != clock::boot_id() {
+            return Ok(None);
+        }
+        let Some(pid) = Pid::from_raw(identity.pid) else { return Ok(None) };
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(handle) => Ok(has_its_pid(identity).then_some(ProcessHandle(handle))),
+            Err(rustix::io::Errno::SRCH) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether the process has not ended.
+    pub(crate) fn lives(&self) -> bool {
+        let mut ends = [PollFd::new(&self.0, PollFlags::IN)];
+        !matches!(poll(&mut ends, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(1))
+    }
+
+    /// Sends `signal` to the process. Returns `false` when the process is gone.
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<bool> {
+        match pidfd_send_signal(self.0.as_fd(), signal) {
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::SRCH) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The pidfd itself; it becomes readable when the process ends.
+    pub(super) fn into_fd(self) -> OwnedFd {
+        self.0
+    }
+}
+
+/// Identifies the process that has `pid` now, a zombie included.
+pub(crate) fn identify(pid: i32) -> Option<Identity> {
+    procfs::stat(pid).map(|stat| with_stat(pid, &stat))
+}
+
+/// Identifies the process that has `pid` now; `None` for a zombie.
+pub(super) fn identify_living(pid: i32) -> Option<Identity> {
+    procfs::stat(pid).filter(Stat::lives).map(|stat| with_stat(pid, &stat))
+}
+
+/// The identity of the process of which `stat` was read.
+pub(super) fn with_stat(pid: i32, stat: &Stat) -> Identity {
+    Identity { pid, start_time: stat.start_time, boot_id: clock::boot_id().to_owned() }
+}
+
+/// Whether the process that `identity` names lives; a zombie does not.
+pub(crate) fn lives(identity: &Identity) -> bool {
+    identity.boot_id == clock::boot_id() && has_its_pid(identity)
+}
+
+/// Sends `signal` to exactly the process that `identity` names. Returns `false` when it is gone.
+pub(crate) fn signal(identity: &Identity, signal: Signal) -> io::Result<bool> {
+    ProcessHandle::open(identity)?.map_or(Ok(false), |process| process.signal(signal))
+}
+
+fn has_its_pid(identity: &Identity) -> bool {
+    procfs::stat(identity.pid).is_some_and(|stat| stat.start_time == identity.start_time && stat.lives())
+}

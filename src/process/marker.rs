@@ -1,0 +1,55 @@
+//! Markers: each command has a random value in its environment, which all of its descendants inherit. The marker finds
+//! them when their supervisor is dead and the command's records are gone.
+
+use super::identity::identify_living;
+use super::procfs;
+use crate::domain::command::Identity;
+
+/// The environment variable that holds a command's marker.
+pub(crate) const MARKER: &str = "BOI_MARKER";
+
+/// The number of hexadecimal digits of a marker.
+const LENGTH: usize = 32;
+
+/// Makes a marker that no process carries yet: 128 random bits, in hexadecimal.
+pub(crate) fn new_marker() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
+/// Whether `text` has the form of a marker.
+pub(super) fn is_marker(text: &str) -> bool {
+    text.len() == LENGTH && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Finds every living process that carries one of `markers`, as far as this user may read environments.
+pub(super) fn processes_with(markers: &[&str]) -> Vec<Identity> {
+    let wanted: Vec<String> = markers.iter().map(|marker| format!("{MARKER}={marker}")).collect();
+    let carries_one = |pid: i32| {
+        let environment = procfs::environment(pid)?;
+        let mut variables = environment.split(|&byte| byte == 0);
+        variables.any(|variable| wanted.iter().any(|wanted| variable == wanted.as_bytes())).then_some(())
+    };
+    living_processes(carries_one).map(|(identity, ())| identity).collect()
+}
+
+/// Finds every living process that carries any marker, and that marker, as far as this user may read environments.
+pub(crate) fn all_marked() -> Vec<(Identity, String)> {
+    let prefix = format!("{MARKER}=");
+    let marker_of = |pid: i32| {
+        let environment = procfs::environment(pid)?;
+        let mut variables = environment.split(|&byte| byte == 0);
+        let marker = variables.find_map(|variable| variable.strip_prefix(prefix.as_bytes()))?;
+        String::from_utf8(marker.to_vec()).ok()
+    };
+    living_processes(marker_of).collect()
+}
+
+/// The living processes for which `read` returns something, with what it returned.
+fn living_processes<T>(read: impl Fn(i32) -> Option<T>) -> impl Iterator<Item = (Identity, T)> {
+    procfs::pids().filter_map(move |pid| {
+        let before = identify_living(pid)?;
+        let found = read(pid)?;
+        // Checked again: what was read must be of the process that is identified.
+        (identify_living(pid).as_ref() == Some(&before)).then_some((before, found))
+    })
+}

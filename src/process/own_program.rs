@@ -1,0 +1,21 @@
+//! Starting this program again, as a supervisor or as a daemon in the background.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::system::paths;
+
+/// A command that runs this very program, with the same home.
+#[expect(clippy::disallowed_methods, reason = "`process` starts processes")]
+pub(super) fn command() -> io::Result<Command> {
+    let mut command = Command::new(path()?);
+    // The child may have another working directory, so a relative home is made absolute.
+    command.envs(paths::named_home().map(|home| (paths::HOME, home)));
+    Ok(command)
+}
+
+/// On Linux the running program's own file, also after an upgrade replaced it.
+fn path() -> io::Result<PathBuf> {
+    if cfg!(target_os = "linux") { Ok(PathBuf::from("/proc/self/exe")) } else { std::env::current_exe() }
+}

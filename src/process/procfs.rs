@@ -1,0 +1,120 @@
+//! What `/proc` says about a process. Nothing here checks that two answers about a pid are about the same process: see
+//! `identity`.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// The part of `/proc/PID/stat` that boi uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stat {
+    /// The state: `R`, `S`, `Z`, ...
+    pub(super) state: u8,
+    /// The parent's pid.
+    pub(super) parent: i32,
+    /// When the process started, in clock ticks since boot.
+    pub(super) start_time: u64,
+    /// The number of threads, including a first thread that has exited and is not reaped.
+    threads: u32,
+}
+
+impl Stat {
+    /// Whether the process has not ended. After its first thread has exited, `/proc` shows a process as a zombie although
+    /// its other threads run.
+    pub(super) fn lives(&self) -> bool {
+        !matches!(self.state, b'Z' | b'X') || self.threads > 1
+    }
+}
+
+/// Reads `/proc/PID/stat`; `None` when there is no such process.
+pub(super) fn stat(pid: i32) -> Option<Stat> {
+    parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// Parses a line of `stat`. The program's name stands in parentheses and may hold any byte, so fields are counted from the
+/// last `)`.
+fn parse(line: &[u8]) -> Option<Stat> {
+    let after_name = line.iter().rposition(|&byte| byte == b')')? + 2;
+    let rest = std::str::from_utf8(line.get(after_name..)?).ok()?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    Some(Stat {
+        state: *fields.first()?.as_bytes().first()?,
+        parent: fields.get(1)?.parse().ok()?,
+        start_time: fields.get(19)?.parse().ok()?,
+        threads: fields.get(17)?.parse().ok()?,
+    })
+}
+
+/// The states of all threads of a process.
+pub(super) fn thread_states(pid: i32) -> Vec<u8> {
+    let state = |thread: i32| Some(parse(&fs::read(format!("/proc/{pid}/task/{thread}/stat")).ok()?)?.state);
+    threads(pid).filter_map(state).collect()
+}
+
+/// The environment with which a process was executed, as NUL-terminated `NAME=VALUE` strings. After the first thread has
+/// exited, only the other threads' files still have it.
+pub(super) fn environment(pid: i32) -> Option<Vec<u8>> {
+    let bytes = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    if !bytes.is_empty() || stat(pid)?.threads < 2 {
+        return Some(bytes);
+    }
+    let read = |thread: i32| fs::read(format!("/proc/{pid}/task/{thread}/environ")).ok();
+    threads(pid).filter_map(read).find(|bytes| !bytes.is_empty())
+}
+
+/// The first argument of a process after its program's name.
+pub(super) fn first_argument(pid: i32) -> Option<Vec<u8>> {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    line.split(|&byte| byte == 0).nth(1).map(<[u8]>::to_vec)
+}
+
+/// The user that a process runs as.
+pub(super) fn owner(pid: i32) -> Option<u32> {
+    fs::metadata(format!("/proc/{pid}")).ok().map(|folder| folder.uid())
+}
+
+/// The pids of all processes.
+pub(super) fn pids() -> impl Iterator<Item = i32> {
+    numbered_entries("/proc")
+}
+
+/// Whether a signal has stopped the process that has `pid` now.
+pub(crate) fn is_stopped(pid: i32) -> bool {
+    stat(pid).is_some_and(|stat| matches!(stat.state, b'T' | b't'))
+}
+
+/// Whether the process that has `pid` now has `file` open; `false` also when this user may not see its open files.
+pub(crate) fn has_open(pid: u32, file: &Path) -> bool {
+    let Ok(file) = file.canonicalize() else { return false };
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    descriptors.flat_map(|entry| fs::read_link(entry.path())).any(|open| open == file)
+}
+
+fn threads(pid: i32) -> impl Iterator<Item = i32> {
+    numbered_entries(&format!("/proc/{pid}/task"))
+}
+
+fn numbered_entries(folder: &str) -> impl Iterator<Item = i32> + use<> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_name_with_parentheses_and_spaces_does_not_shift_the_fields_of_stat() {
+        let line = b"17 (a) R 1 (b) S 42 17 17 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 3 0 9876 1 1";
+        assert_eq!(parse(line), Some(Stat { state: b'S', parent: 42, start_time: 9876, threads: 3 }));
+        assert_eq!(parse(b""), None);
+        assert_eq!(parse(b"17 (a"), None);
+    }
+
+    #[test]
+    fn a_zombie_with_running_threads_counts_as_living() {
+        let stat = |state, threads| Stat { state, parent: 1, start_time: 1, threads };
+        assert!(stat(b'S', 1).lives() && stat(b'Z', 2).lives());
+        assert!(!stat(b'Z', 1).lives() && !stat(b'X', 0).lives());
+    }
+}

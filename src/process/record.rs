@@ -1,0 +1,104 @@
+//! Reads the versioned records of commands. A record is complete or absent, but a power loss or a person can damage it, and
+//! a newer version of boi may have written it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tracing::warn;
+
+use crate::domain::command::RECORD_VERSION;
+use crate::system::files;
+
+/// Why a record was not read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RecordError {
+    /// A newer version of boi wrote the record. Its meaning is unknown: do nothing to the command that a guess could make
+    /// wrong, such as starting it a second time.
+    #[error(
+        "{} is a record of version {version}, and this boi reads up to version {RECORD_VERSION}: run the newer boi that \
+         wrote it",
+        path.display()
+    )]
+    Newer {
+        /// The record's file.
+        path: PathBuf,
+        /// The record's version.
+        version: u32,
+    },
+    /// The file could not be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl From<RecordError> for io::Error {
+    /// The [`RecordError`] stays available as the inner error: `error.get_ref()` and `downcast_ref`.
+    fn from(error: RecordError) -> io::Error {
+        match error {
+            RecordError::Io(error) => error,
+            newer @ RecordError::Newer { .. } => io::Error::other(newer),
+        }
+    }
+}
+
+/// The field that records of every version have; the first exit records had none.
+#[derive(Deserialize)]
+struct Version {
+    #[serde(default)]
+    version: u32,
+}
+
+/// Reads a record; `None` when there is none. A damaged one is an [`io::ErrorKind::InvalidData`].
+pub(crate) fn read_record<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RecordError> {
+    let Some(bytes) = files::read_optional(path)? else { return Ok(None) };
+    let damaged = |error| io::Error::new(io::ErrorKind::InvalidData, format!("{} is damaged: {error}", path.display()));
+    // The version comes first: the rest of a newer record may not be readable.
+    let Version { version } = serde_json::from_slice(&bytes).map_err(damaged)?;
+    if version > RECORD_VERSION {
+        return Err(RecordError::Newer { path: path.to_owned(), version });
+    }
+    Ok(Some(serde_json::from_slice(&bytes).map_err(damaged)?))
+}
+
+/// Reads a record; `None` also when it is damaged. The existence of a damaged record still tells that it was written.
+pub(super) fn read_undamaged_record<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RecordError> {
+    match read_record(path) {
+        Err(RecordError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+            warn!(%error, "ignoring a damaged record");
+            Ok(None)
+        }
+        read => read,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::command::{CommandEnd, EndCause};
+
+    #[test]
+    fn newer_damaged_old_and_absent_records_are_told_apart() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("exit");
+        let read = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            read_record::<CommandEnd>(&path)
+        };
+        assert!(read_record::<CommandEnd>(&path).unwrap().is_none());
+        let old = r#"{"cause":"lost","status":null,"swept":1,"ended_at":"2026-11-23T14:02:11.123Z"}"#;
+        assert_eq!(read(old).unwrap().unwrap().cause, EndCause::Lost);
+        for newer in [r#"{"version":2}"#, r#"{"version":7,"cause":{"unheard_of":1},"ended_at":3}"#] {
+            let error = read(newer).unwrap_err();
+            assert!(matches!(&error, RecordError::Newer { path: found, version: 2 | 7 } if *found == path), "{error}");
+            let error = io::Error::from(error);
+            assert!(error.get_ref().is_some_and(|inner| inner.is::<RecordError>()), "{error}");
+            assert!(read_undamaged_record::<CommandEnd>(&path).is_err(), "newer is not damaged");
+        }
+        for damaged in ["", "\0\0\0\0", r#"{"version":1,"caus"#, r#"{"version":1}"#, r#"{"version":"two"}"#, "7"] {
+            let error = io::Error::from(read(damaged).unwrap_err());
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{damaged:?}");
+            assert!(read_undamaged_record::<CommandEnd>(&path).unwrap().is_none());
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Sends a signal to a whole tree of processes as if at one moment.
+//!
+//! If processes are signalled one after the other, a shell whose child ends first starts its next command before its own
+//! turn comes. Therefore all of them are stopped (SIGSTOP) before any gets the signal. A SIGTERM stays pending in a stopped
+//! process and is handled first when the process is continued.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::iter;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::cgroup::Cgroup;
+use super::{identity, procfs};
+use crate::domain::command::Identity;
+
+/// How long to wait until every process has stopped. A process that has not stopped by then is blocked in the kernel, and
+/// stops before it runs again.
+const STOP_TIMEOUT: Duration = Duration::from_millis(500);
+/// The pause between two checks whether every process has stopped.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
+
+/// The result of signalling several processes. Processes that were gone already are in neither list.
+#[derive(Debug, Default)]
+pub struct Signalled {
+    /// The processes that got the signal.
+    pub sent: Vec<Identity>,
+    /// The processes that this one may not signal, each with the error.
+    pub refused: Vec<(Identity, io::Error)>,
+}
+
+/// Sends `signal` to every process that `list` returns. Calls `list` until it returns no new process, so that processes
+/// forked meanwhile get the signal too. Takes up to half a second.
+pub(crate) fn signal_all(signal: Signal, list: impl FnMut() -> io::Result<Vec<Identity>>) -> io::Result<Signalled> {
+    let Signalled { sent: mut stopped, refused } = stop_all(list)?;
+    // Stopped processes do not change parents. Pids do not tell which process is older: they wrap around.
+    let parents: HashMap<i32, i32> =
+        stopped.iter().filter_map(|process| Some((process.pid, procfs::stat(process.pid)?.parent))).collect();
+    let ancestors = |pid: i32| iter::successors(Some(pid), |pid| parents.get(pid).copied());
+    stopped.sort_by_cached_key(|process| ancestors(process.pid).take(parents.len() + 1).count());
+    // Children first: then no parent notices that a child of its own is stopped; and when the last parent outside a
+    // process group ends, the kernel continues the group's stopped processes with a SIGHUP.
+    let is_sent = |process: &&Identity| identity::signal(process, signal).unwrap_or(false);
+    let sent = stopped.iter().rev().filter(is_sent).cloned().collect();
+    if signal != Signal::KILL {
+        for process in stopped.iter().rev() {
+            identity::signal(process, Signal::CONT).ok();
+        }
+    }
+    Ok(Signalled { sent, refused })
+}
+
+/// Does the same for commands' trees. For SIGKILL the kernel first kills everything in `cgroups` at one moment, so that
+/// nothing can fork faster than it is found.
+pub(crate) fn signal_tree(
+    signal: Signal,
+    cgroups: &[Cgroup],
+    list: impl FnMut() -> io::Result<Vec<Identity>>,
+) -> io::Result<Signalled> {
+    if signal == Signal::KILL {
+        for cgroup in cgroups {
+            // A kernel before 5.14 cannot do this; each process is killed by itself below.
+            cgroup.kill().ok();
+        }
+    }
+    signal_all(signal, list)
+}
+
+/// Stops all processes, parents first, until `list` returns no new one and none runs. A stopped process does not fork, so
+/// this ends.
+fn stop_all(mut list: impl FnMut() -> io::Result<Vec<Identity>>) -> io::Result<Signalled> {
+    let until = Instant::now() + STOP_TIMEOUT;
+    let (mut all, mut seen) = (Signalled::default(), HashSet::new());
+    loop {
+        let mut found = match list() {
+            Ok(found) => found,
+            Err(error) if all.sent.is_empty() => return Err(error),
+            // Some are stopped: they must get the signal and be continued.
+            Err(_) => return Ok(all),
+        };
+        found.retain(|process| seen.insert((process.pid, process.start_time)));
+        found.sort_by_key(|process| (process.start_time, process.pid));
+        let none_new = found.is_empty();
+        for process in found {
+            match identity::signal(&process, Signal::STOP) {
+                Ok(true) => all.sent.push(process),
+                Ok(false) => {}
+                Err(error) => all.refused.push((process, error)),
+            }
+        }
+        let none_runs = !all.sent.iter().any(may_fork);
+        if (none_new && none_runs) || until <= Instant::now() {
+            return Ok(all);
+        }
+        if !none_runs {
+            thread::sleep(POLL_INTERVAL);
+        }
+    }
+}
+
+/// Whether a process may still return from a fork whose child `list` has not seen. One in uninterruptible sleep (`D`) has
+/// no such child: it is, for example, the parent of a `vfork` whose child is stopped.
+fn may_fork(process: &Identity) -> bool {
+    procfs::stat(process.pid).is_some_and(|stat| stat.start_time == process.start_time)
+        && procfs::thread_states(process.pid).iter().any(|state| matches!(state, b'R' | b'S'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::CommandExt;
+    use std::path::Path;
+    use std::process::{Child, Command, Stdio};
+
+    use super::super::descendants::descendants;
+    use super::*;
+
+    /// A shell that continues its script when its current command has ended.
+    struct Shell(Child);
+
+    impl Shell {
+        fn start(folder: &Path, script: &str) -> Shell {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]).current_dir(folder).process_group(0).stderr(Stdio::null());
+            Shell(command.spawn().unwrap())
+        }
+
+        fn tree(&self) -> Vec<Identity> {
+            let pid = i32::try_from(self.0.id()).unwrap();
+            identity::identify(pid).into_iter().chain(descendants(pid)).collect()
+        }
+    }
+
+    impl Drop for Shell {
+        fn drop(&mut self) {
+            signal_all(Signal::KILL, || Ok(self.tree())).ok();
+            self.0.wait().ok();
+        }
+    }
+
+    fn wait_until(mut condition: impl FnMut() -> bool) {
+        let until = Instant::now() + Duration::from_secs(60);
+        while !condition() {
+            assert!(Instant::now() < until, "the condition did not become true");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Signals many shells at once, each of them a tree of `size` processes, and waits for their end. Returns what their
+    /// scripts wrote to `written`.
+    fn signal_shells(script: &str, size: usize, signal: Signal) -> String {
+        let folder = tempfile::TempDir::new().unwrap();
+        let mut shells: Vec<Shell> = (0..20).map(|_| Shell::start(folder.path(), script)).collect();
+        wait_until(|| shells.iter().all(|shell| shell.tree().len() == size));
+        let sent = signal_all(signal, || Ok(shells.iter().flat_map(Shell::tree).collect())).unwrap().sent;
+        assert_eq!(sent.len(), shells.len() * size);
+        wait_until(|| shells.iter_mut().all(|shell| shell.0.try_wait().unwrap().is_some()));
+        std::fs::read_to_string(folder.path().join("written")).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_shell_does_not_start_its_next_command_when_its_tree_is_signalled() {
+        for size in 2..=3 {
+            let inner = if size == 2 { "sleep 1000" } else { "sh -c 'sleep 1000; echo inner >> written'" };
+            assert_eq!(signal_shells(&format!("{inner}; echo end >> written"), size, Signal::TERM), "");
+            assert_eq!(signal_shells(&format!("trap '' TERM; {inner}; echo end >> written"), size, Signal::KILL), "");
+        }
+    }
+
+    #[test]
+    fn a_handler_of_the_signal_runs() {
+        let script = "trap 'echo handled >> written; exit' TERM; sleep 1000; echo end >> written";
+        assert_eq!(signal_shells(script, 2, Signal::TERM), "handled\n".repeat(20));
+    }
+}

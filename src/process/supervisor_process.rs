@@ -1,0 +1,179 @@
+//! A supervisor as the daemon sees it: started or found, waited for, asked to end.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, PidfdFlags, Signal, getuid, kill_process, pidfd_open, pidfd_send_signal};
+use tokio::io::unix::AsyncFd;
+
+use super::cgroup::Cgroup;
+use super::command_dir::{CommandDir, CommandLock};
+use super::identity::{self, ProcessHandle};
+use super::marker::{self, MARKER};
+use super::record::RecordError;
+use super::{inherited, own_program, procfs};
+use crate::domain::command::{Identity, Request};
+use crate::system::files;
+
+/// The first argument that makes this program a supervisor.
+pub(crate) const SUPERVISE: &str = "__supervise";
+
+/// The pause between two checks whether a supervisor without a pidfd has ended.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// A running supervisor.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    handle: Handle,
+    marker: Option<String>,
+}
+
+#[derive(Debug)]
+enum Handle {
+    /// Found: another process started it.
+    Found(AsyncFd<OwnedFd>),
+    /// A child of this process.
+    Child(AsyncFd<OwnedFd>, Child),
+    /// A child of this process, for which no pidfd could be opened.
+    ChildWithoutPidfd(Child),
+}
+
+impl Supervisor {
+    /// Starts a supervisor on `request`, with `variables` added to the environment that the command inherits. On an error
+    /// none was started.
+    pub(crate) fn spawn(
+        dir: &CommandDir,
+        lock: CommandLock,
+        request: &Request,
+        prompt: Option<&str>,
+        marker: &str,
+        variables: &[(&str, String)],
+    ) -> io::Result<Supervisor> {
+        if let Some(prompt) = prompt {
+            files::write_private(&dir.prompt_file(), prompt.as_bytes())?;
+        }
+        files::write_private(&dir.marker_file(), marker.as_bytes())?;
+        files::write_record(&dir.request_file(), request, files::Durability::Process)?;
+        let mut command = own_program::command()?;
+        // The supervisor works without a file for its own messages too: they only help to find faults.
+        let messages = files::private_log(&dir.supervisor_file()).map_or_else(|_| Stdio::null(), Stdio::from);
+        command.arg(SUPERVISE).arg(dir.path()).stdin(Stdio::from(lock.0)).stdout(Stdio::null()).stderr(messages);
+        for variable in inherited::GIT_LOCAL.iter().chain(inherited::NOT_FOR_COMMANDS) {
+            command.env_remove(variable);
+        }
+        command.env(MARKER, marker).envs(variables.iter().map(|(name, value)| (name, value)));
+        let child = command.spawn()?;
+        let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).map_err(io::Error::from);
+        let handle = match pidfd.and_then(register) {
+            Ok(pidfd) => Handle::Child(pidfd, child),
+            Err(_) => Handle::ChildWithoutPidfd(child),
+        };
+        Ok(Supervisor { handle, marker: Some(marker.to_owned()) })
+    }
+
+    /// Opens the living supervisor that `started` names; `None` while it has not written that record, and when it is gone.
+    pub(crate) fn adopt(dir: &CommandDir) -> Result<Option<Supervisor>, RecordError> {
+        let Some(started) = dir.read_started()? else { return Ok(None) };
+        Ok(Supervisor::open(&started.supervisor, dir.read_marker()?)?)
+    }
+
+    /// Opens the living supervisor that `identity` names and that carries `marker`; `None` when it is gone.
+    pub(crate) fn open(identity: &Identity, marker: Option<String>) -> io::Result<Option<Supervisor>> {
+        let pidfd = ProcessHandle::open(identity)?.map(ProcessHandle::into_fd).map(register).transpose()?;
+        Ok(pidfd.map(|pidfd| Supervisor { handle: Handle::Found(pidfd), marker }))
+    }
+
+    /// The marker that the supervisor and all its descendants carry.
+    pub(crate) fn marker(&self) -> Option<&str> {
+        self.marker.as_deref()
+    }
+
+    /// Waits for the supervisor's end. Cancel-safe: a dropped wait loses nothing, and waiting again after the end returns
+    /// at once.
+    pub(crate) async fn ended(&mut self) -> io::Result<()> {
+        match &mut self.handle {
+            Handle::Found(pidfd) => {
+                let _ready = pidfd.readable().await?;
+            }
+            Handle::Child(pidfd, child) => {
+                let _ready = pidfd.readable().await?;
+                child.wait()?;
+            }
+            Handle::ChildWithoutPidfd(child) => {
+                while child.try_wait()?.is_none() {
+                    tokio::time::sleep(POLL_INTERVAL).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the supervisor to end its command's tree and to record that. A stopped supervisor is continued for it.
+    pub(crate) fn terminate(&mut self) -> io::Result<()> {
+        let mut send = |signal| match &mut self.handle {
+            Handle::Found(pidfd) | Handle::Child(pidfd, _) => Ok(pidfd_send_signal(pidfd.as_fd(), signal)),
+            // A child's pid is not reused before the child was waited for.
+            Handle::ChildWithoutPidfd(child) => child.try_wait().map(|ended| match ended {
+                None => kill_process(Pid::from_child(child), signal),
+                Some(_) => Ok(()),
+            }),
+        };
+        let sent = match send(Signal::TERM)? {
+            Ok(()) => send(Signal::CONT)?,
+            refused => refused,
+        };
+        match sent {
+            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Finds this user's living supervisor that carries `marker`, without reading any record.
+pub(crate) fn find_supervisor(marker: &str) -> Option<Identity> {
+    marker::processes_with(&[marker]).into_iter().find(|process| {
+        let is_supervisor = procfs::first_argument(process.pid).is_some_and(|word| word == SUPERVISE.as_bytes());
+        let is_own = procfs::owner(process.pid) == Some(getuid().as_raw());
+        // Checked last: the process that has the pid now must be the one that carries the marker.
+        is_supervisor && is_own && identity::identify(process.pid).as_ref() == Some(process)
+    })
+}
+
+/// Whether any process carries `marker` or is in the cgroup named by it.
+pub(crate) fn has_processes(marker: &str) -> bool {
+    !marker::processes_with(&[marker]).is_empty()
+        || Cgroup::with_marker(marker).is_some_and(|cgroup| cgroup.is_populated())
+}
+
+fn register(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: the returned value owns the descriptor, so it stays open for as long as it is registered.
+    Ok(unsafe { AsyncFd::register(pidfd) }?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_supervisor_without_a_pidfd_is_ended_and_waited_for() {
+        let child = Command::new("sleep").arg("1000").spawn().unwrap();
+        let mut supervisor = Supervisor { handle: Handle::ChildWithoutPidfd(child), marker: None };
+        supervisor.terminate().unwrap();
+        supervisor.ended().await.unwrap();
+        supervisor.ended().await.unwrap();
+        supervisor.terminate().unwrap();
+    }
+
+    #[test]
+    fn a_newer_started_record_is_no_supervisor_to_adopt() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let dir = CommandDir::at(folder.path().to_owned());
+        assert!(Supervisor::adopt(&dir).unwrap().is_none());
+        std::fs::write(dir.started_file(), br#"{"version": 2}"#).unwrap();
+        assert!(matches!(Supervisor::adopt(&dir), Err(RecordError::Newer { version: 2, .. })));
+    }
+}

@@ -1,0 +1,147 @@
+//! The errors of the queue's verbs. Each variant has the same meaning for every implementation.
+
+use std::error::Error;
+use std::fmt;
+
+use super::Fence;
+use crate::domain::id::SpecId;
+use crate::domain::life::SpecStatus;
+
+type Source = Box<dyn Error + Send + Sync>;
+
+/// Why a verb of the queue failed.
+#[derive(Debug)]
+pub enum QueueError {
+    /// There is no such spec.
+    NotFound(SpecId),
+    /// The write belongs to an attempt that is not the current one.
+    Superseded(Fence),
+    /// A rule of the queue forbids the change.
+    Refused(Refusal),
+    /// This version cannot read a record of the spec.
+    Unreadable {
+        /// The spec.
+        spec: SpecId,
+        /// Which record, and why.
+        detail: String,
+    },
+    /// The queue cannot be used for now, such as on a full disk, under another process's lock, or without its file.
+    /// Nothing was changed, and the same call may work later.
+    Unavailable(Source),
+    /// It is unknown whether the change was made, since its commit failed midway. The caller has to read the queue
+    /// again.
+    Unknown(Source),
+    /// A fault inside boi. Nothing was changed.
+    Internal(Source),
+}
+
+/// A rule of the queue that forbids a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// A new spec waits for one that ended without completing.
+    DependencyEnded {
+        /// The title of the new spec.
+        title: String,
+        /// The spec that it waits for.
+        dependency: SpecId,
+        /// How that spec ended.
+        status: SpecStatus,
+    },
+    /// The spec has not ended, or it completed and was delivered as it asks.
+    NothingToRetry {
+        /// The spec.
+        spec: SpecId,
+        /// Its status.
+        status: SpecStatus,
+    },
+    /// The spec waits for one that ended without completing.
+    WaitsForIncomplete {
+        /// The spec.
+        spec: SpecId,
+        /// The spec that it waits for.
+        blocker: SpecId,
+    },
+    /// A command of the spec may be running.
+    CommandMayRun {
+        /// The spec.
+        spec: SpecId,
+    },
+    /// No free id was found.
+    NoFreeId,
+}
+
+impl QueueError {
+    /// Whether the queue as a whole cannot be used, rather than that this one call failed.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, QueueError::Unavailable(_) | QueueError::Unknown(_))
+    }
+
+    pub(super) fn internal(error: impl Into<Source>) -> QueueError {
+        QueueError::Internal(error.into())
+    }
+
+    pub(super) fn unavailable(error: impl Into<Source>) -> QueueError {
+        QueueError::Unavailable(error.into())
+    }
+}
+
+impl fmt::Display for QueueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            QueueError::NotFound(spec) => write!(f, "there is no spec {spec} in the queue"),
+            QueueError::Superseded(Fence { spec, attempt }) => write!(f, "attempt {attempt} of {spec} is superseded"),
+            QueueError::Refused(refusal) => refusal.fmt(f),
+            QueueError::Unreadable { spec, detail } => write!(f, "a record of {spec} cannot be read: {detail}"),
+            QueueError::Unavailable(source) => write!(f, "the queue cannot be used: {source}"),
+            QueueError::Unknown(source) => {
+                write!(f, "the queue failed during a change, and it is unknown whether the change was made: {source}")
+            }
+            QueueError::Internal(source) => write!(f, "internal fault in the queue: {source}; please report it"),
+        }
+    }
+}
+
+impl Error for QueueError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            QueueError::Unavailable(source) | QueueError::Unknown(source) | QueueError::Internal(source) => {
+                Some(source.as_ref())
+            }
+            _ => None,
+        }
+    }
+}
+
+impl From<Refusal> for QueueError {
+    fn from(refusal: Refusal) -> QueueError {
+        QueueError::Refused(refusal)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::DependencyEnded { title, dependency, status } => write!(
+                f,
+                "`{title}` waits for {dependency}, which {}: run `boi retry {dependency}` first",
+                match status {
+                    SpecStatus::Canceled => "was canceled",
+                    _ => "failed",
+                }
+            ),
+            Refusal::NothingToRetry { spec, status } => {
+                write!(f, "{spec} is {}: there is nothing to retry", status.as_str())
+            }
+            Refusal::WaitsForIncomplete { spec, blocker } => {
+                write!(
+                    f,
+                    "{spec} waits for {blocker}, which has not completed: `boi retry {blocker}` queues both again"
+                )
+            }
+            Refusal::CommandMayRun { spec } => {
+                write!(f, "{spec} cannot be queued again while a command of it may be running")
+            }
+            Refusal::NoFreeId => f.write_str("no free id was found for the spec: the queue has too many specs"),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Opens the queue of a home, checks it before a daemon starts on it, and knows which queue the home used before.
+//!
+//! Outside of tests, only this file opens the implementation, `SqliteQueue`.
+
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Access as Permission, access};
+
+use super::Queue;
+use super::sqlite::{Access, OpenError, SqliteQueue};
+use crate::domain::view::Counts;
+use crate::system::files;
+use crate::system::paths::Home;
+
+/// How long a check waits for a command that is writing to the queue. A starting daemon waits as long.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Opens the queue of `home`. A missing database is created only if nothing shows that there was one at its path.
+pub(crate) fn open(home: &Home, access: Access) -> Result<Arc<dyn Queue>, OpenError> {
+    Ok(Arc::new(open_home(home, access)?))
+}
+
+/// Opens the queue of `home` for writing, waiting up to `patience` for another writer. A file of at most `checked`
+/// bytes is checked for damage as a whole.
+pub(crate) fn open_checked(home: &Home, patience: Duration, checked: u64) -> Result<Arc<dyn Queue>, OpenError> {
+    let queue = open_home(home, Access::Write(patience))?;
+    if files::size(home.db()).is_ok_and(|size| size <= checked) {
+        queue.check_integrity()?;
+    }
+    Ok(Arc::new(queue))
+}
+
+/// Opens the queue of `home` when it cannot be written. Verbs that write then fail with `reason`.
+pub(crate) fn open_stuck(home: &Home, patience: Duration, reason: &str) -> Result<Arc<dyn Queue>, OpenError> {
+    Ok(Arc::new(SqliteQueue::open_stuck(home.db(), patience, reason)?))
+}
+
+/// Opens the queue in the file `path` for reading.
+pub(crate) fn open_file(path: &Path) -> Result<Arc<dyn Queue>, OpenError> {
+    Ok(Arc::new(SqliteQueue::open(path, Access::Read)?))
+}
+
+/// Checks the whole queue of `home` for damage, which reads all of it.
+pub(crate) fn check_integrity(home: &Home) -> Result<(), OpenError> {
+    open_home(home, Access::Read)?.check_integrity()
+}
+
+fn open_home(home: &Home, access: Access) -> Result<SqliteQueue, OpenError> {
+    let (record, path) = (home.queue_record(), home.db().as_os_str().as_bytes());
+    let recorded = std::fs::read(&record).is_ok_and(|bytes| bytes == path);
+    let mut signs = if recorded { vec![record.clone()] } else { Vec::new() };
+    if home.has_default_db() {
+        signs.extend([home.attempts(), home.worktrees().to_owned()]);
+    }
+    let queue = SqliteQueue::open_unless(home.db(), access, &signs)?;
+    let open_elsewhere = || left_behind(home).is_some_and(|(_, counts)| counts.open() > 0);
+    // While the queue that the home used before has specs that have not ended, the record keeps naming that one.
+    if !recorded && access != Access::Read && !open_elsewhere() {
+        // If this fails, such as on a full disk, only one sign of the queue is missing.
+        drop(files::write_atomically(&record, path, files::Durability::Power));
+    }
+    Ok(queue)
+}
+
+/// Fails if no daemon could start on the queue. `own`: the process that has the queue open for writing is this home's
+/// daemon, which is about to end.
+pub(crate) fn check_usable(home: &Home, own: bool) -> Result<(), OpenError> {
+    let path = home.db();
+    let error = |source: io::Error| OpenError::Failed { path: path.to_owned(), source: source.into() };
+    let exists = path.exists();
+    match access(path.parent().unwrap_or(Path::new("/")), Permission::WRITE_OK | Permission::EXEC_OK) {
+        Err(_) if exists => return Err(OpenError::ReadOnly { path: path.to_owned() }),
+        Err(refused) => return Err(error(refused.into())),
+        Ok(()) => {}
+    }
+    if exists && access(path, Permission::WRITE_OK).is_err() {
+        return Err(OpenError::ReadOnly { path: path.to_owned() });
+    }
+    let until = Instant::now() + PATIENCE;
+    while !own && files::is_locked(&path.with_extension("lock")).map_err(error)? {
+        if Instant::now() >= until {
+            return Err(OpenError::InUse { path: path.to_owned() });
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    match open_home(home, Access::Read) {
+        Err(OpenError::Missing { .. }) => Ok(()),
+        // The schema needs an upgrade, which only the process with the writer's lock can make.
+        Err(OpenError::TooOld { .. }) if own => Ok(()),
+        opened => opened.map(drop),
+    }
+}
+
+/// The path of the queue that `home` last opened for writing.
+pub(crate) fn last_used(home: &Home) -> Option<PathBuf> {
+    Some(PathBuf::from(std::ffi::OsString::from_vec(std::fs::read(home.queue_record()).ok()?)))
+}
+
+/// Whether the queue of `home` is the one that it last opened for writing.
+pub(crate) fn is_last_used(home: &Home) -> bool {
+    last_used(home).is_some_and(|path| is_same_file(&path, home.db()))
+}
+
+/// The queue that `home` used before, if that is not the current one, and how many specs it has.
+pub(crate) fn left_behind(home: &Home) -> Option<(PathBuf, Counts)> {
+    let before = last_used(home).filter(|path| !is_same_file(path, home.db()))?;
+    let counts = open_file(&before).ok()?.counts().ok()?;
+    Some((before, counts))
+}
+
+/// Whether two paths lead to the same file, also through symbolic links.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let file = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    file(one) == file(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unusable_queue_is_refused_and_none_is_created() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path().join("boi"));
+        home.prepare().unwrap();
+        check_usable(&home, false).unwrap();
+        assert!(!home.db().exists() && last_used(&home).is_none());
+        let writer = open(&home, Access::Write(Duration::ZERO)).unwrap();
+        check_usable(&home, true).unwrap();
+        assert!(matches!(check_usable(&home, false), Err(OpenError::InUse { .. })));
+        drop(writer);
+        assert_eq!(left_behind(&home), None);
+        std::fs::write(home.db(), "no database").unwrap();
+        assert!(matches!(check_usable(&home, true), Err(OpenError::Damaged { .. })));
+    }
+}

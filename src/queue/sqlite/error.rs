@@ -1,0 +1,118 @@
+//! Errors of opening the database file, and the mapping of SQLite's errors to errors of verbs.
+
+use std::path::PathBuf;
+
+use rusqlite::ErrorCode;
+
+use crate::queue::QueueError;
+
+/// Why the queue's database could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// SQLite or the file system failed.
+    #[error("cannot open the queue {}: {source}", path.display())]
+    Failed {
+        /// Its file.
+        path: PathBuf,
+        /// What SQLite or the file system reports.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The database is damaged.
+    #[error("the queue {} is damaged ({reason}) and is left as it is: {advice}", path.display())]
+    Damaged {
+        /// Its file.
+        path: PathBuf,
+        /// What the check found.
+        reason: String,
+        /// What the user can do.
+        advice: String,
+    },
+    /// The database file is gone, and something shows that there was one.
+    #[error("the queue {} is gone, but there was one, as {signs} shows: {advice}", path.display())]
+    Lost {
+        /// Its file.
+        path: PathBuf,
+        /// What shows it.
+        signs: String,
+        /// What the user can do.
+        advice: String,
+    },
+    /// The database cannot be written.
+    #[error("the queue {} is read-only: make it and its folder writable (`chmod u+w`, or mount its disk for writing)", path.display())]
+    ReadOnly {
+        /// Its file.
+        path: PathBuf,
+    },
+    /// Another process writes to the database.
+    #[error("the queue {} is in use by another boi process", path.display())]
+    InUse {
+        /// Its file.
+        path: PathBuf,
+    },
+    /// There is no database, and opening it for reading does not create one.
+    #[error("there is no queue at {} yet", path.display())]
+    Missing {
+        /// Its file.
+        path: PathBuf,
+    },
+    /// The database was written by a later boi.
+    #[error("the queue {} has schema version {found}, and this boi knows only {known}: use the newer boi", path.display())]
+    TooNew {
+        /// Its file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The version that this program writes.
+        known: i64,
+    },
+    /// The database has the schema of an earlier boi, which is still using it.
+    #[error(
+        "the queue {} has schema version {found}, and an earlier boi is using it; this boi reads version {known}: \
+         `boi daemon restart` upgrades it, and running commands live on",
+        path.display()
+    )]
+    TooOld {
+        /// Its file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The version that this program writes.
+        known: i64,
+    },
+    /// The database was opened, and a verb failed.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+impl OpenError {
+    /// Whether the database exists and cannot be used for now, such as on a full or read-only disk.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            OpenError::Failed { .. } | OpenError::ReadOnly { .. } => true,
+            OpenError::Queue(error) => error.is_outage(),
+            _ => false,
+        }
+    }
+}
+
+impl From<rusqlite::Error> for QueueError {
+    fn from(error: rusqlite::Error) -> QueueError {
+        match error.sqlite_error_code() {
+            Some(
+                ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::ReadOnly
+                | ErrorCode::CannotOpen
+                | ErrorCode::PermissionDenied
+                | ErrorCode::OutOfMemory
+                | ErrorCode::DatabaseCorrupt
+                | ErrorCode::NotADatabase
+                | ErrorCode::FileLockingProtocolFailed
+                | ErrorCode::NoLargeFileSupport,
+            ) => QueueError::Unavailable(error.into()),
+            _ => QueueError::Internal(error.into()),
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Checks and conversions that several verbs share.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::Serialize;
+
+use super::read;
+use crate::domain::id::SpecId;
+use crate::domain::life::SpecStatus;
+use crate::queue::{Fence, QueueError};
+
+/// Fails unless `fence` is the running attempt of its spec.
+pub(super) fn check_fence(c: &Connection, fence: &Fence) -> Result<(), QueueError> {
+    let holds = c
+        .prepare_cached("SELECT 1 FROM specs WHERE id = ? AND attempt = ? AND status = 'running'")?
+        .exists(params![fence.spec.as_str(), fence.attempt])?;
+    if holds { Ok(()) } else { Err(QueueError::Superseded(fence.clone())) }
+}
+
+/// The status of a spec, and whether it was delivered as it asks: completed, and merged if it asks for a merge.
+pub(super) fn dependency_state(c: &Connection, id: &SpecId) -> Result<(SpecStatus, bool), QueueError> {
+    let row = c
+        .prepare_cached("SELECT status, merges, delivery FROM specs WHERE id = ?")?
+        .query_row([id.as_str()], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?, row.get::<_, Option<String>>(2)?))
+        })
+        .optional()?;
+    let (status, merges, delivery) = row.ok_or_else(|| QueueError::NotFound(id.clone()))?;
+    let status = read::status(id, &status)?;
+    let satisfied = status == SpecStatus::Completed && (!merges || delivery.as_deref() == Some("merged"));
+    Ok((status, satisfied))
+}
+
+pub(super) fn encode<T: Serialize>(value: &T) -> Result<String, QueueError> {
+    serde_json::to_string(value).map_err(QueueError::internal)
+}

@@ -1,0 +1,292 @@
+//! Decides when to read the configuration file, and whether what was read counts. Pure: times are durations on one
+//! monotonic clock, and the caller passes in the current one.
+//!
+//! The purpose: a half-written file is never put in force. Validity does not help: most prefixes of a TOML file are valid,
+//! and an empty file means "all defaults". These rules do:
+//!
+//! | event | the file is read |
+//! | --- | --- |
+//! | a program closed it after writing; it was renamed, linked or created in its place | after 20 ms without an event |
+//! | a program wrote data and has the file open | when the program closes it; after 5 s the outcome is `waiting` |
+//! | it was created, and nothing else happened (a hard link) | after 150 ms |
+//! | it is missing or empty | again after 1 s; then the outcome is `missing` |
+//! | events keep coming, no program has it open | 1 s after the first one |
+//! | unknown (the poll found a difference, events were lost), SIGHUP | at once |
+//!
+//! ```text
+//!           event                        content, not open for writing
+//!   idle ──────────▶ due ──▶ read ──┬──────────────────────────────────▶ Judge ──▶ idle
+//!                     ▲             ├─ open for writing ──▶ wait ─ 5 s ─▶ Report(OpenForWriting), go on waiting
+//!                     └─────────────┼─ changed during the read
+//!                                   └─ missing or empty ──▶ wait ─ 1 s ─┬▶ Report(Missing) ──▶ idle
+//!                                                                       └▶ UseDefaults, after a SIGHUP ──▶ idle
+//! ```
+//!
+//! SIGHUP skips the 20 ms and keeps both waits. A SIGHUP after `Report(OpenForWriting)` forces the read: the file is judged
+//! although a program has it open.
+
+use std::time::Duration;
+
+use super::content_hash::ContentHash;
+
+/// Time without events after which a complete file is read.
+const QUIET: Duration = Duration::from_millis(20);
+/// The same on platforms that do not report when a program closes the file.
+const QUIET_WITHOUT_CLOSE: Duration = Duration::from_millis(150);
+/// The same after the file was created and nothing else happened.
+const QUIET_AFTER_CREATE: Duration = Duration::from_millis(150);
+/// Longest delay of a read by events that keep coming without a writer.
+const MAX_DELAY: Duration = Duration::from_secs(1);
+/// How long a program may have the file open before the outcome is `waiting`.
+const WRITER_PATIENCE: Duration = Duration::from_secs(5);
+/// Pause between two reads while a program has the file open.
+const WRITER_RETRY: Duration = Duration::from_millis(250);
+/// The same after the outcome `waiting`.
+const WAITING_RETRY: Duration = Duration::from_secs(1);
+/// How long the file may be missing or empty during an ordinary save.
+const MISSING_PATIENCE: Duration = Duration::from_secs(1);
+/// Pause between two reads that must agree, where nothing else proves that the file is complete.
+const CONFIRM: Duration = Duration::from_millis(50);
+
+/// What happened to the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FileEvent {
+    /// A program closed it after writing.
+    Closed,
+    /// The file, or a link on the way to it, was put in place as a whole.
+    Replaced,
+    /// Its mode, owner or times changed.
+    MetadataChanged,
+    /// Data was written.
+    Written,
+    /// It was created.
+    Created,
+    /// It was removed or renamed away.
+    Removed,
+    /// Something may have happened: events were lost, or the poll found a difference.
+    Unknown,
+    /// Nothing; SIGHUP requests a reload.
+    Requested,
+}
+
+/// Whether a program has the file open for writing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OpenForWriting {
+    /// No program has.
+    No,
+    /// A program has.
+    Yes,
+    /// The file system cannot tell.
+    Unknown,
+}
+
+/// What a read found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Observation {
+    /// No file.
+    Missing,
+    /// A file of 0 bytes.
+    Empty(OpenForWriting),
+    /// A file with content.
+    Content(ContentHash, OpenForWriting),
+    /// The file changed during the read.
+    Changing,
+    /// The file cannot be read.
+    Unreadable,
+}
+
+/// Why the content is not judged yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WaitReason {
+    /// A program has the file open for writing.
+    OpenForWriting,
+    /// The file is missing or empty.
+    Missing,
+}
+
+/// What to do after a read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Decision {
+    /// Nothing until [`Settle::due`].
+    Wait,
+    /// The content counts: validate it.
+    Judge,
+    /// The file is missing or empty, and the user requested a reload: use all defaults.
+    UseDefaults,
+    /// Keep the configuration in force, and tell the user why.
+    Report(WaitReason),
+}
+
+/// The state of one reload, from the first event to the decision.
+#[derive(Debug, Clone)]
+pub(super) struct Settle {
+    reports_close: bool,
+    quiet: Duration,
+    /// When the first event came.
+    first_event_at: Option<Duration>,
+    /// When the file is to be read.
+    due: Option<Duration>,
+    /// Since when a program is known to have the file open for writing.
+    writing_since: Option<Duration>,
+    /// Since when the file is missing or empty.
+    missing_since: Option<Duration>,
+    /// What the last read found, where two reads must agree.
+    unconfirmed: Option<ContentHash>,
+    /// Whether no event of the file system says what happened.
+    unexplained: bool,
+    /// Whether a SIGHUP came.
+    requested: bool,
+    /// Whether a SIGHUP came after the outcome `waiting`.
+    forced: bool,
+    /// What was reported last.
+    reported: Option<WaitReason>,
+}
+
+impl Settle {
+    /// Idle. `reports_close`: whether the platform reports that a program closed the file.
+    pub(super) fn new(reports_close: bool) -> Settle {
+        Settle {
+            reports_close,
+            quiet: if reports_close { QUIET } else { QUIET_WITHOUT_CLOSE },
+            first_event_at: None,
+            due: None,
+            writing_since: None,
+            missing_since: None,
+            unconfirmed: None,
+            unexplained: false,
+            requested: false,
+            forced: false,
+            reported: None,
+        }
+    }
+
+    /// When to read the file; `None`: idle.
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.due
+    }
+
+    /// When the first event of this reload came.
+    pub(super) fn first_event_at(&self) -> Option<Duration> {
+        self.first_event_at
+    }
+
+    /// Takes in an event.
+    pub(super) fn on_event(&mut self, now: Duration, event: FileEvent) {
+        let first = *self.first_event_at.get_or_insert(now);
+        match event {
+            FileEvent::Closed => {
+                // The delay counts from the end of a long write, not from its first byte.
+                let long = self.writing_since.is_some_and(|since| now.saturating_sub(since) > MAX_DELAY);
+                if long || self.reported == Some(WaitReason::OpenForWriting) {
+                    self.first_event_at = Some(now);
+                }
+                self.writing_since = None;
+                self.read_after(now, self.quiet);
+            }
+            FileEvent::Replaced | FileEvent::Removed => {
+                self.writing_since = None;
+                self.read_after(now, self.quiet);
+            }
+            FileEvent::MetadataChanged if self.writing_since.is_some() && self.reports_close => {}
+            FileEvent::MetadataChanged => self.read_after(now, self.quiet),
+            FileEvent::Written if !self.reports_close => self.read_after(now, self.quiet),
+            FileEvent::Written => {
+                let since = *self.writing_since.get_or_insert(now);
+                self.due = Some((since + WRITER_PATIENCE).max(now + WRITER_RETRY));
+            }
+            FileEvent::Created => self.read_after(now, QUIET_AFTER_CREATE),
+            FileEvent::Unknown => {
+                self.unexplained = true;
+                self.due = Some(now);
+            }
+            FileEvent::Requested => {
+                self.forced |= self.reported == Some(WaitReason::OpenForWriting);
+                self.requested = true;
+                self.unexplained = true;
+                self.due = Some(now);
+            }
+        }
+        debug_assert!(first <= now, "the clock went back");
+    }
+
+    /// Takes in what the read found that was due.
+    pub(super) fn on_read(&mut self, now: Duration, found: Observation) -> Decision {
+        self.due = None;
+        let (hash, writer) = match found {
+            Observation::Changing => {
+                self.due = Some(now + self.quiet);
+                return Decision::Wait;
+            }
+            Observation::Unreadable => return self.judge(),
+            Observation::Missing => {
+                self.writing_since = None;
+                return self.missing(now);
+            }
+            Observation::Empty(writer) => (None, writer),
+            Observation::Content(hash, writer) => (Some(hash), writer),
+        };
+        let is_open = match writer {
+            OpenForWriting::Yes => true,
+            OpenForWriting::No => false,
+            OpenForWriting::Unknown => self.writing_since.is_some(),
+        };
+        if is_open && !self.forced {
+            return self.open_for_writing(now);
+        }
+        let Some(hash) = hash else { return self.missing(now) };
+        self.missing_since = None;
+        let is_complete = writer == OpenForWriting::No || (self.reports_close && !self.unexplained) || self.forced;
+        if !is_complete && self.unconfirmed != Some(hash) {
+            self.unconfirmed = Some(hash);
+            self.due = Some(now + CONFIRM);
+            return Decision::Wait;
+        }
+        self.judge()
+    }
+
+    fn read_after(&mut self, now: Duration, quiet: Duration) {
+        let first = *self.first_event_at.get_or_insert(now);
+        self.due = Some((now + quiet).min(first + MAX_DELAY).max(now));
+    }
+
+    fn judge(&mut self) -> Decision {
+        *self = Settle::new(self.reports_close);
+        Decision::Judge
+    }
+
+    fn open_for_writing(&mut self, now: Duration) -> Decision {
+        let since = *self.writing_since.get_or_insert(now);
+        let report_at = since + WRITER_PATIENCE;
+        if now < report_at {
+            self.due = Some((now + WRITER_RETRY).min(report_at));
+            return Decision::Wait;
+        }
+        self.due = Some(now + WAITING_RETRY);
+        if self.reported == Some(WaitReason::OpenForWriting) && !self.requested {
+            return Decision::Wait;
+        }
+        self.reported = Some(WaitReason::OpenForWriting);
+        self.requested = false;
+        Decision::Report(WaitReason::OpenForWriting)
+    }
+
+    fn missing(&mut self, now: Duration) -> Decision {
+        let since = *self.missing_since.get_or_insert(now);
+        if now < since + MISSING_PATIENCE {
+            self.due = Some(since + MISSING_PATIENCE);
+            return Decision::Wait;
+        }
+        self.first_event_at = None;
+        let already_reported = self.reported == Some(WaitReason::Missing);
+        self.reported = Some(WaitReason::Missing);
+        match (std::mem::take(&mut self.requested), already_reported) {
+            (true, _) => Decision::UseDefaults,
+            (false, false) => Decision::Report(WaitReason::Missing),
+            (false, true) => Decision::Wait,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

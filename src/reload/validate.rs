@@ -1,0 +1,89 @@
+//! Loads a configuration: reads the file, parses it, and checks it against this machine. The daemon and every command
+//! use the same function, [`validate`].
+
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use super::read_file::{FileContent, read_once};
+use super::settle::OpenForWriting;
+use crate::config::flags::Flags;
+use crate::config::{self, Config, HostFacts, Loaded, MAX_BYTES, ProcessSettings};
+use crate::document::problem::Problems;
+use crate::system::logs;
+use crate::system::paths::{self, Home, HomeError};
+
+/// Pause before a command reads a file again that changed while it read it.
+const READ_AGAIN: Duration = Duration::from_millis(5);
+
+/// Maximum number of reads of a file that keeps changing.
+const MAX_READS: u32 = 100;
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("{why}")]
+    Unreadable {
+        /// Why, with the path.
+        why: String,
+    },
+    /// It is not safe to use.
+    #[error(transparent)]
+    Unsafe(#[from] HomeError),
+    /// It is not valid.
+    #[error("{0}")]
+    Invalid(Box<Problems>),
+}
+
+impl ConfigError {
+    /// The errors, one line each, with their places.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        match self {
+            ConfigError::Invalid(problems) => problems.lines(),
+            other => vec![other.to_string()],
+        }
+    }
+}
+
+/// Loads the configuration of `home`. A missing file means all defaults.
+pub(crate) fn load(home: &Home, flags: &Flags) -> Result<Loaded, ConfigError> {
+    load_file(&home.config_file(), flags).map(|(loaded, _)| loaded)
+}
+
+/// Loads the configuration in `path`, with warnings: values that are valid and will not work.
+pub(crate) fn load_file(path: &Path, flags: &Flags) -> Result<(Loaded, Vec<String>), ConfigError> {
+    validate(path, &read(path)?.0, None, flags)
+}
+
+/// Reads the bytes of a configuration (none where there is no file), and whether a program has it open for writing.
+pub(crate) fn read(path: &Path) -> Result<(Vec<u8>, OpenForWriting), ConfigError> {
+    for _ in 0..MAX_READS {
+        match read_once(path, MAX_BYTES) {
+            FileContent::Missing => return Ok((Vec::new(), OpenForWriting::No)),
+            FileContent::Bytes(bytes, writer) => return Ok((bytes, writer)),
+            FileContent::Unreadable(why) => return Err(ConfigError::Unreadable { why }),
+            FileContent::Changing => thread::sleep(READ_AGAIN),
+        }
+    }
+    Err(ConfigError::Unreadable { why: format!("cannot read {}: it keeps changing", path.display()) })
+}
+
+/// Validates the bytes of a configuration, and checks the values against this machine. `in_force`: the configuration that
+/// it would replace. Returns warnings too.
+pub(crate) fn validate(
+    path: &Path,
+    bytes: &[u8],
+    in_force: Option<&Config>,
+    flags: &Flags,
+) -> Result<(Loaded, Vec<String>), ConfigError> {
+    let invalid = |problems: Problems| ConfigError::Invalid(problems.into());
+    let settings = ProcessSettings { claude_bin_env: paths::claude_bin(), flags: flags.clone() };
+    let loaded = config::parse(&path.display().to_string(), bytes, &settings).map_err(invalid)?;
+    let facts = HostFacts {
+        program_found: paths::find_program(&loaded.config.claude().program).map(drop),
+        log_filter: logs::check(&loaded.config.log),
+    };
+    let warnings = config::check_host(&loaded, in_force, &facts).map_err(invalid)?;
+    Ok((loaded, warnings))
+}

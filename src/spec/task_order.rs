@@ -1,0 +1,159 @@
+//! The execution order of tasks: resolves `needs`, refuses unknown references and cycles, and sorts.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+
+use crate::document::problem::Problem;
+use crate::document::{Faults, Located, closest, quoted};
+
+/// Maximum number of cycles that are reported.
+const MAX_CYCLES: usize = 10;
+/// Maximum number of tasks of a cycle that are named.
+const MAX_NAMED: usize = 12;
+
+/// Maximum number of ids that a misspelled one is compared with.
+const MAX_COMPARED: usize = 500;
+
+/// The positions of the tasks in execution order: file order, as far as `needs` allows. Invalid references and cycles
+/// are reported to `faults`, and a document with faults is refused.
+///
+/// `ids` and `needs` have one item per task, in file order. A task without an id is invalid, and no task needs it.
+pub(super) fn order(ids: &[Option<String>], needs: &[Vec<Located<String>>], faults: &mut Faults) -> Vec<usize> {
+    let edges = edges(ids, needs, faults);
+    let mut waiting_for: Vec<usize> = edges.iter().map(Vec::len).collect();
+    let mut needed_by: Vec<Vec<usize>> = vec![Vec::new(); ids.len()];
+    for (task, targets) in edges.iter().enumerate() {
+        for edge in targets {
+            needed_by[edge.target].push(task);
+        }
+    }
+
+    let mut ready: BinaryHeap<Reverse<usize>> =
+        (0..ids.len()).filter(|task| waiting_for[*task] == 0).map(Reverse).collect();
+    let mut placed = vec![false; ids.len()];
+    let mut order = Vec::with_capacity(ids.len());
+    let mut cycles = 0;
+    loop {
+        while let Some(Reverse(task)) = ready.pop() {
+            if std::mem::replace(&mut placed[task], true) {
+                continue;
+            }
+            order.push(task);
+            for &next in &needed_by[task] {
+                waiting_for[next] -= 1;
+                if waiting_for[next] == 0 {
+                    ready.push(Reverse(next));
+                }
+            }
+        }
+        let Some(first) = placed.iter().position(|placed| !placed) else { break };
+        // Each remaining task needs another remaining one, so following `needs` leads into a cycle.
+        let cycle = cycle_from(first, &edges, &placed);
+        report_cycle(&cycle, ids, needs, &edges, faults);
+        cycles += 1;
+        if cycles == MAX_CYCLES {
+            break;
+        }
+        ready.extend(cycle.into_iter().map(Reverse));
+    }
+    order
+}
+
+/// A valid reference of a task.
+struct Edge {
+    /// Position of the needed task.
+    target: usize,
+    /// Index in the task's `needs`.
+    index: usize,
+}
+
+/// The valid references of each task. The others are reported.
+fn edges(ids: &[Option<String>], needs: &[Vec<Located<String>>], faults: &mut Faults) -> Vec<Vec<Edge>> {
+    let mut position_of: HashMap<&str, usize> = HashMap::new();
+    for (position, id) in ids.iter().enumerate() {
+        if let Some(id) = id {
+            position_of.entry(id).or_insert(position);
+        }
+    }
+    // An invalid id was reported already. It may be the one that an unknown reference means.
+    let all_known = ids.iter().all(Option::is_some);
+    let mut edges = Vec::with_capacity(ids.len());
+    for (task, needs) in needs.iter().enumerate() {
+        let mut targets = Vec::with_capacity(needs.len());
+        let mut seen = HashSet::new();
+        for (index, need) in needs.iter().enumerate() {
+            let name = quoted(&need.value);
+            let problem = match position_of.get(need.value.as_str()) {
+                _ if !seen.insert(&need.value) => {
+                    Problem::new(format!("`needs` names {name} twice"), need.span.clone()).hint("remove one of the two")
+                }
+                Some(target) if *target == task => {
+                    Problem::new(format!("the task {name} needs itself"), need.span.clone())
+                        .hint("remove it from `needs`")
+                }
+                Some(target) => {
+                    targets.push(Edge { target: *target, index });
+                    continue;
+                }
+                None => {
+                    if all_known && !faults.is_full() {
+                        faults.push_absent(unknown_task(need, &position_of));
+                    }
+                    continue;
+                }
+            };
+            faults.push(problem);
+        }
+        edges.push(targets);
+    }
+    edges
+}
+
+fn unknown_task(need: &Located<String>, known: &HashMap<&str, usize>) -> Problem {
+    let problem = Problem::new(format!("unknown task {}", quoted(&need.value)), need.span.clone());
+    let mut ids: Vec<(&str, usize)> = known.iter().map(|(id, position)| (*id, *position)).collect();
+    ids.sort_by_key(|(_, position)| *position);
+    match closest(&need.value, ids.into_iter().take(MAX_COMPARED).map(|(id, _)| id)) {
+        Some(close) => problem.hint(format!("did you mean `{close}`?")),
+        None => problem.hint("`needs` takes ids of tasks of this spec; use `after` for other specs"),
+    }
+}
+
+/// A cycle among the tasks that are not placed, beginning with its first task in file order.
+fn cycle_from(start: usize, edges: &[Vec<Edge>], placed: &[bool]) -> Vec<usize> {
+    let mut step_of: HashMap<usize, usize> = HashMap::new();
+    let mut path = Vec::new();
+    let mut task = start;
+    while let Some(next) = edges[task].iter().find(|edge| !placed[edge.target]) {
+        if let Some(&step) = step_of.get(&task) {
+            let mut cycle = path.split_off(step);
+            let first = cycle.iter().enumerate().min_by_key(|(_, task)| **task).map_or(0, |(at, _)| at);
+            cycle.rotate_left(first);
+            return cycle;
+        }
+        step_of.insert(task, path.len());
+        path.push(task);
+        task = next.target;
+    }
+    vec![start]
+}
+
+fn report_cycle(
+    cycle: &[usize],
+    ids: &[Option<String>],
+    needs: &[Vec<Located<String>>],
+    edges: &[Vec<Edge>],
+    faults: &mut Faults,
+) {
+    let id = |task: usize| ids[task].as_deref().unwrap_or("?");
+    let mut names: Vec<&str> = cycle.iter().take(MAX_NAMED).map(|task| id(*task)).collect();
+    if cycle.len() > MAX_NAMED {
+        names.push("...");
+    }
+    names.push(id(cycle[0]));
+    let next = cycle.get(1).copied().unwrap_or(cycle[0]);
+    let span =
+        edges[cycle[0]].iter().find(|edge| edge.target == next).map(|edge| needs[cycle[0]][edge.index].span.clone());
+    let problem = Problem::new(format!("these tasks need each other in a cycle: {}", names.join(" -> ")), span);
+    faults.push(problem.hint("remove one of them from a `needs`"));
+}

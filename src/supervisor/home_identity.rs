@@ -1,0 +1,37 @@
+//! Which home a command belongs to.
+
+use std::io;
+use std::os::unix::fs::MetadataExt;
+
+use crate::process::command_dir::CommandDir;
+use crate::system::{files, paths};
+
+/// The device and inode of the home in which the supervisor began.
+///
+/// A command's folder that was removed is created again, so that the command's end is recorded. It is created in this home
+/// only: a home that was removed or replaced may be put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct HomeIdentity {
+    device: u64,
+    inode: u64,
+}
+
+impl HomeIdentity {
+    /// Identifies the home around `dir`.
+    pub(super) fn of(dir: &CommandDir) -> io::Result<HomeIdentity> {
+        let metadata = std::fs::metadata(paths::home_of_command(dir.path()))?;
+        Ok(HomeIdentity { device: metadata.dev(), inode: metadata.ino() })
+    }
+
+    /// Makes sure that `dir` exists and can be written to.
+    pub(super) fn ensure_folder(self, dir: &CommandDir) -> io::Result<()> {
+        dir.restore_permissions()?;
+        if dir.path().exists() {
+            return Ok(());
+        }
+        if HomeIdentity::of(dir)? != self {
+            return Err(io::Error::other("the home was removed or replaced while the command ran"));
+        }
+        files::private_dir(dir.path())
+    }
+}

@@ -1,0 +1,153 @@
+//! Starts the command that the request describes, and waits for its end.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::home_identity::HomeIdentity;
+use super::{ending, file_pages, wake};
+use crate::domain::command::{CommandEnd, EndCause, RECORD_VERSION, Request, Started};
+use crate::process::cgroup::{self, Cgroup};
+use crate::process::command_dir::CommandDir;
+use crate::process::marker::MARKER;
+use crate::process::record::read_record;
+use crate::process::{identity, limits};
+use crate::system::{clock, failpoint, files, paths};
+
+/// Reads the request and opens the command's files. The error says why nothing can be executed.
+#[expect(clippy::disallowed_methods, reason = "the supervisor starts the command")]
+pub(super) fn prepare(dir: &CommandDir) -> Result<(Request, Command), EndCause> {
+    let permanent = |why: &str| EndCause::NotExecuted(why.to_owned());
+    let request: Request = read_record(&dir.request_file())
+        .map_err(|error| not_executed("cannot read the request", &error.into()))?
+        .ok_or_else(|| permanent("the request is missing"))?;
+    let stdin = if request.prompt { dir.prompt_file() } else { "/dev/null".into() };
+    let stdin = File::open(&stdin).map_err(cannot_open(&stdin))?;
+    let open_output = |path: &Path| files::private_log(path).map_err(cannot_open(path));
+    let output = open_output(&dir.output_file())?;
+    let errors = match request.separate_errors {
+        true => open_output(&dir.errors_file())?,
+        false => output.try_clone().map_err(cannot_open(&dir.output_file()))?,
+    };
+    let (program, arguments) = request.argv.split_first().ok_or_else(|| permanent("the request names no program"))?;
+    if program.contains('/') && Path::new(program).is_relative() {
+        return Err(EndCause::NotExecuted(format!(
+            "cannot execute `{program}`: it is a relative path, and would be looked for in the worktree"
+        )));
+    }
+    // A link could lead to a folder that is not boi's.
+    let fault = match &request.cwd {
+        cwd if cwd.is_symlink() => Some("is a link"),
+        cwd if !cwd.is_dir() => Some("does not exist"),
+        _ => None,
+    };
+    if let Some(fault) = fault {
+        return Err(EndCause::NotExecuted(format!("the working directory {} {fault}", request.cwd.display())));
+    }
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(&request.cwd).stdin(Stdio::from(stdin));
+    command.stdout(Stdio::from(output)).stderr(Stdio::from(errors)).process_group(0);
+    Ok((request, command))
+}
+
+/// Executes `command` and waits until nothing of its tree is left.
+pub(super) fn run(
+    dir: &CommandDir,
+    home: HomeIdentity,
+    request: &Request,
+    mut command: Command,
+) -> io::Result<CommandEnd> {
+    let supervisor = identify_self()?;
+    let mut sources = wake::WakeSources::new(dir, request)?;
+    let folder = dir.clone();
+    let cgroup = create_cgroup();
+    let joined = cgroup.clone();
+    let open_files = request.open_files;
+    let record_start = move || {
+        failpoint::hit_with_parent("supervisor.forked");
+        failpoint::hit_parent("supervisor.orphaned");
+        let command = identify_self()?;
+        let cgroup = joined.as_ref().filter(|cgroup| cgroup.join().is_ok()).map(|cgroup| cgroup.path().to_owned());
+        let started = Started { version: RECORD_VERSION, supervisor: supervisor.clone(), command, cgroup };
+        home.ensure_folder(&folder)?;
+        files::write_record(&folder.started_file(), &started, files::Durability::Process)?;
+        failpoint::hit_with_parent("supervisor.started");
+        // Only now: with a low limit the record could not be written.
+        open_files.map_or(Ok(()), limits::set_open_files).map_err(io::Error::from)
+    };
+    // SAFETY: between fork and exec, a process with several threads may only make async-signal-safe calls. This process
+    // has one thread, so no lock (the allocator's included) is held by a thread that the child lacks.
+    unsafe { command.pre_exec(record_start) };
+    let program = request.argv.first().map(String::as_str).unwrap_or_default();
+    let end = match command.spawn() {
+        Ok(child) => {
+            file_pages::release_file_pages();
+            let main = i32::try_from(child.id()).map_err(io::Error::other)?;
+            ending::wait(&mut sources, request, main, cgroup.as_ref())?
+        }
+        Err(error) => not_executed_end(not_executed(&format!("cannot execute `{program}`"), &error)),
+    };
+    if let Some(cgroup) = cgroup
+        && let Err(error) = cgroup.remove()
+    {
+        eprintln!("boi: cannot remove the cgroup {}: {error}", cgroup.path().display());
+    }
+    Ok(end)
+}
+
+/// The exit record of a command that was not executed.
+pub(super) fn not_executed_end(cause: EndCause) -> CommandEnd {
+    CommandEnd::new(cause, None, clock::now())
+}
+
+fn identify_self() -> io::Result<crate::domain::command::Identity> {
+    let pid = rustix::process::getpid().as_raw_nonzero().get();
+    identity::identify(pid).ok_or_else(|| io::Error::other("this process cannot read its own entry in /proc"))
+}
+
+/// Makes the command's cgroup, named by its marker. Without one, its tree is found by parent links and the marker.
+fn create_cgroup() -> Option<Cgroup> {
+    if failpoint::is_without_cgroups() {
+        return None;
+    }
+    let marker = paths::variable(MARKER)?.into_string().ok()?;
+    Cgroup::create(&cgroup::find_base().ok()?, &marker).ok()
+}
+
+/// The cause for a failed step before the execution: transient if a resource is missing that may become available.
+fn not_executed(what: &str, error: &io::Error) -> EndCause {
+    use io::ErrorKind::{ExecutableFileBusy, Interrupted, OutOfMemory, QuotaExceeded, StorageFull, WouldBlock};
+    let is_out_of_files = [libc::EMFILE, libc::ENFILE].map(Some).contains(&error.raw_os_error());
+    let why = format!("{what}: {error}");
+    match error.kind() {
+        ExecutableFileBusy | Interrupted | OutOfMemory | QuotaExceeded | StorageFull | WouldBlock => {
+            EndCause::NotExecutedYet(why)
+        }
+        _ if is_out_of_files => EndCause::NotExecutedYet(why),
+        _ => EndCause::NotExecuted(why),
+    }
+}
+
+fn cannot_open(path: &Path) -> impl FnOnce(io::Error) -> EndCause {
+    move |error| not_executed(&format!("cannot open {}", path.display()), &error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_of_a_newer_version_is_not_executed_and_the_record_says_why() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let dir = CommandDir::at(folder.path().to_owned());
+        std::fs::write(dir.request_file(), br#"{"version": 2, "argv": ["true"], "cwd": "/"}"#).unwrap();
+        let Err(EndCause::NotExecuted(why)) = prepare(&dir) else { panic!("it would be executed") };
+        assert!(why.starts_with("cannot read the request") && why.contains("version 2"), "{why}");
+        assert!(!dir.output_file().exists());
+        std::fs::write(dir.request_file(), b"garbage").unwrap();
+        let Err(EndCause::NotExecuted(why)) = prepare(&dir) else { panic!("it would be executed") };
+        assert!(why.contains("is damaged"), "{why}");
+    }
+}

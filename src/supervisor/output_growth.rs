@@ -1,0 +1,92 @@
+//! Notices that output files grow: by inotify, so that a command that prints nothing causes no wake-up. Without an inotify
+//! instance (the kernel allows 128 for each user by default) or on another system, the sizes are polled.
+
+#[cfg(target_os = "linux")]
+mod inotify {
+    use std::io;
+    use std::mem::MaybeUninit;
+    use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+    use std::path::PathBuf;
+
+    use rustix::fs::inotify;
+
+    pub(crate) struct OutputGrowth {
+        /// `None`: poll.
+        events: Option<OwnedFd>,
+        pending: bool,
+    }
+
+    impl OutputGrowth {
+        /// Watches `files`.
+        pub(crate) fn watch(files: &[PathBuf]) -> io::Result<OutputGrowth> {
+            let polling = OutputGrowth { events: None, pending: true };
+            let events = match inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK) {
+                Ok(events) => events,
+                Err(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => return Ok(polling),
+                Err(error) => return Err(error.into()),
+            };
+            for file in files {
+                match inotify::add_watch(&events, file, inotify::WatchFlags::MODIFY) {
+                    Ok(_) => {}
+                    Err(rustix::io::Errno::NOSPC) => return Ok(polling),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Ok(OutputGrowth { events: Some(events), pending: false })
+        }
+
+        /// Becomes readable when a file grows; `None`: poll.
+        pub(crate) fn source(&self) -> Option<BorrowedFd<'_>> {
+            self.events.as_ref().map(AsFd::as_fd)
+        }
+
+        /// Whether the files grew lately, so that their sizes must be checked once more.
+        pub(crate) fn is_pending(&self) -> bool {
+            self.pending
+        }
+
+        /// Takes the events that came. Returns whether the sizes must be checked now.
+        pub(crate) fn take_events(&mut self) -> bool {
+            let Some(events) = &self.events else { return true };
+            let before = std::mem::take(&mut self.pending);
+            let mut buffer = [MaybeUninit::uninit(); 4096];
+            let mut reader = inotify::Reader::new(events, &mut buffer);
+            while reader.next().is_ok() {
+                self.pending = true;
+            }
+            before || self.pending
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod polling {
+    use std::io;
+    use std::os::fd::BorrowedFd;
+    use std::path::PathBuf;
+
+    pub(crate) struct OutputGrowth;
+
+    impl OutputGrowth {
+        pub(crate) fn watch(_files: &[PathBuf]) -> io::Result<OutputGrowth> {
+            Ok(OutputGrowth)
+        }
+
+        pub(crate) fn source(&self) -> Option<BorrowedFd<'_>> {
+            None
+        }
+
+        pub(crate) fn is_pending(&self) -> bool {
+            true
+        }
+
+        pub(crate) fn take_events(&mut self) -> bool {
+            true
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+pub(super) use inotify::OutputGrowth;
+#[cfg(not(target_os = "linux"))]
+pub(super) use polling::OutputGrowth;

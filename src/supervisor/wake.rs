@@ -1,0 +1,108 @@
+//! What wakes a supervisor: signals, the deadline, and growing output. It sleeps until one of them comes.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
+
+use super::output_growth::OutputGrowth;
+use crate::domain::command::Request;
+use crate::process::command_dir::CommandDir;
+
+/// The size of growing output is checked at most this often.
+const CHECK_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Everything that wakes a supervisor.
+pub(super) struct WakeSources {
+    terminate: UnixStream,
+    child: UnixStream,
+    growth: OutputGrowth,
+    /// The output files. They are kept open, so that their size is known even if their folder is removed.
+    files: Vec<File>,
+    max_output_bytes: u64,
+    /// Until then growth is not checked again.
+    quiet_until: Instant,
+}
+
+/// What woke the supervisor.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Woken {
+    /// A SIGTERM or SIGINT.
+    pub(super) terminate: bool,
+    /// The output is larger than allowed.
+    pub(super) too_much_output: bool,
+}
+
+impl WakeSources {
+    pub(super) fn new(dir: &CommandDir, request: &Request) -> io::Result<WakeSources> {
+        let (terminate, on_terminate) = UnixStream::pair()?;
+        let (child, on_child) = UnixStream::pair()?;
+        signal_hook::low_level::pipe::register(SIGTERM, on_terminate.try_clone()?)?;
+        signal_hook::low_level::pipe::register(SIGINT, on_terminate)?;
+        signal_hook::low_level::pipe::register(SIGCHLD, on_child)?;
+        terminate.set_nonblocking(true)?;
+        child.set_nonblocking(true)?;
+        let mut paths = vec![dir.output_file(), dir.errors_file()];
+        paths.retain(|path| path.exists());
+        let growth = OutputGrowth::watch(&paths)?;
+        let files = paths.iter().map(File::open).collect::<io::Result<_>>()?;
+        let max_output_bytes = request.max_output_bytes;
+        Ok(WakeSources { terminate, child, growth, files, max_output_bytes, quiet_until: Instant::now() })
+    }
+
+    /// Sleeps until something happens, at most until `deadline`.
+    pub(super) fn wait(&mut self, deadline: Option<Instant>) -> io::Result<Woken> {
+        let now = Instant::now();
+        let is_quiet = self.quiet_until > now;
+        let check_at = match (is_quiet, self.growth.source().is_some()) {
+            (true, _) if self.growth.is_pending() => Some(self.quiet_until),
+            (false, false) => Some(now + CHECK_INTERVAL),
+            _ => None,
+        };
+        let until = [deadline, check_at].into_iter().flatten().min();
+        {
+            let mut sources =
+                vec![PollFd::new(&self.terminate, PollFlags::IN), PollFd::new(&self.child, PollFlags::IN)];
+            if let (false, Some(source)) = (is_quiet, self.growth.source()) {
+                sources.push(PollFd::from_borrowed_fd(source, PollFlags::IN));
+            }
+            let timeout = until.map(|until| until.saturating_duration_since(now) + Duration::from_millis(1));
+            let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+            match poll(&mut sources, timeout.as_ref()) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        drain(&self.child);
+        let mut woken = Woken { terminate: drain(&self.terminate), too_much_output: false };
+        if self.quiet_until <= Instant::now() && self.growth.take_events() {
+            // During the quiet time no event wakes this process, so its end must.
+            if self.growth.is_pending() {
+                self.quiet_until = Instant::now() + CHECK_INTERVAL;
+            }
+            let size: u64 = self.files.iter().filter_map(|file| file.metadata().ok()).map(|data| data.len()).sum();
+            woken.too_much_output = size > self.max_output_bytes;
+        }
+        Ok(woken)
+    }
+}
+
+/// Empties the pipe of a signal. Returns whether the signal came.
+fn drain(mut pipe: &UnixStream) -> bool {
+    let mut bytes = [0; 64];
+    let mut any = false;
+    while let Ok(1..) = pipe.read(&mut bytes) {
+        any = true;
+    }
+    any
+}
+
+/// Ignores SIGHUP. An ignored signal, unlike a handled one, stays ignored in the command, so a closed terminal does not end
+/// an agent.
+pub(super) fn ignore_hangup() {
+    // SAFETY: SIG_IGN installs no handler, and this process has one thread.
+    unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
+}

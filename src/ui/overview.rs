@@ -1,0 +1,121 @@
+//! The overview of `boi status`: the daemon, the configuration, the workers and a table of specs.
+
+use super::units::{ago, duration};
+use super::{config_report, style};
+use crate::domain::life::{SpecStatus, TaskStatus};
+use crate::domain::outcome::Delivery;
+use crate::domain::text;
+use crate::domain::time::Timestamp;
+use crate::domain::view::{DaemonView, SlotsView, SpecView, StatusView};
+use style::{ATTENTION, BAD, paint};
+
+/// Terminal columns of a title in the table.
+const TITLE: usize = 60;
+/// Terminal columns of a reason in the table.
+const REASON: usize = 160;
+
+/// The whole state.
+pub(crate) fn overview(status: &StatusView, now: Timestamp) -> String {
+    let mut lines = Vec::new();
+    lines.push(match &status.daemon {
+        Some(daemon) => {
+            let age = duration(now.millis_since(daemon.since));
+            format!("daemon: pid {}, up for {age}{}", daemon.pid, daemon_role(daemon))
+        }
+        None => "daemon: not running; start one: `boi daemon start`".to_owned(),
+    });
+    lines.extend(config_report::status_lines(&status.config, status.daemon.is_some()));
+    if let Some(reason) = &status.store.reason {
+        lines.push(paint(&format!("queue: {reason}; nothing new is started, running commands continue"), BAD));
+    }
+    let mut workers = workers(&status.slots);
+    if status.slots.max_workers == 0 {
+        workers += &paint(", no specs are started: `max_workers` is 0 in config.toml", ATTENTION);
+    }
+    if status.paused {
+        workers += &paint(", paused: `boi resume` continues", ATTENTION);
+    }
+    lines.push(workers);
+    let counts = &status.counts;
+    lines.push(format!(
+        "specs: {} queued, {} running, {} completed, {} failed, {} canceled",
+        counts.queued, counts.running, counts.completed, counts.failed, counts.canceled
+    ));
+    if !status.specs.is_empty() {
+        lines.push(String::new());
+    }
+    for spec in &status.specs {
+        lines.push(spec_row(spec, now));
+        lines.extend(spec.reason.as_ref().map(|reason| format!("           {}", text::fit(reason, REASON))));
+    }
+    if status.more {
+        lines.push("... more: `boi status --all` lists every spec, a page at a time".to_owned());
+    }
+    lines.iter().fold(String::new(), |text, line| text + line.trim_end() + "\n")
+}
+
+/// How a daemon differs from one that drains the whole queue; empty when it does not.
+pub(crate) fn daemon_role(daemon: &DaemonView) -> &'static str {
+    match daemon {
+        DaemonView { draining: true, .. } => {
+            ", draining: it starts no specs, and ends when the running ones have ended"
+        }
+        DaemonView { scoped: true, .. } => ", part of a `boi run`",
+        _ => "",
+    }
+}
+
+/// How many worker slots are taken.
+pub(crate) fn workers(slots: &SlotsView) -> String {
+    let draining = if slots.running > slots.max_workers { " draining" } else { "" };
+    format!("workers: {}/{}{draining}", slots.running, slots.max_workers)
+}
+
+/// One spec as a row of the table.
+pub(super) fn spec_row(spec: &SpecView, now: Timestamp) -> String {
+    let done = spec.tasks.iter().filter(|task| task.status == TaskStatus::Done).count();
+    let status = paint(&format!("{:<9}", spec.status.as_str()), style::of_spec(spec.status));
+    let when = match spec.status {
+        SpecStatus::Queued => ago(spec.queued_at, now),
+        SpecStatus::Running => {
+            spec.started_at.map_or_else(String::new, |at| format!("for {}", duration(now.millis_since(at))))
+        }
+        _ => spec.finished_at.map_or_else(String::new, |at| ago(at, now)),
+    };
+    let title = match spec.delivery {
+        Some(Delivery::Unmerged) => format!("{}  unmerged", text::pad(&spec.title, TITLE)),
+        _ => text::fit(&spec.title, TITLE),
+    };
+    format!("{:<8} {status} {done}/{:<3} {when:>10}  {title}", spec.id, spec.tasks.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::sample;
+
+    #[test]
+    fn wide_titles_do_not_break_the_columns() {
+        let titles = ["plain", "日本語のタイトル", "🚀 ship 👩‍🚀 it", &"長".repeat(100), "a\u{301}ccents\tand\nlines"];
+        let rows = titles.map(|title| {
+            let mut spec = sample::spec(1, SpecStatus::Completed, title);
+            spec.finished_at = Some(Timestamp(0));
+            spec.delivery = Some(Delivery::Unmerged);
+            anstream::adapter::strip_str(&spec_row(&spec, Timestamp(600_000))).to_string()
+        });
+        for row in &rows {
+            assert_eq!(row.lines().count(), 1, "{row}");
+            let title = row.split_once("10 min ago  ").expect("the column before the title").1;
+            let (title, mark) = title.split_at(title.rfind("  unmerged").expect("the column after the title"));
+            assert_eq!((text::width(title), mark), (TITLE, "  unmerged"), "{row}");
+        }
+        assert!(rows[3].contains('…'), "{}", rows[3]);
+    }
+
+    #[test]
+    fn styles_can_be_removed() {
+        let row = spec_row(&sample::spec(1, SpecStatus::Failed, "t"), Timestamp(0));
+        assert!(row.contains("\u{1b}[31m"), "{row:?}");
+        assert_eq!(anstream::adapter::strip_str(&row).to_string(), "S0001    failed    0/0               t");
+    }
+}

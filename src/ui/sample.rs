@@ -1,0 +1,30 @@
+//! A spec for tests.
+
+use crate::domain::life::SpecStatus;
+use crate::domain::outcome::Usage;
+use crate::domain::time::Timestamp;
+use crate::domain::view::SpecView;
+
+pub(super) fn spec(number: u32, status: SpecStatus, title: &str) -> SpecView {
+    SpecView {
+        id: format!("S{number:04X}").parse().expect("an id"),
+        title: title.into(),
+        status,
+        reason: None,
+        cause: None,
+        priority: 100,
+        attempt: 0,
+        config_generation: None,
+        branch: None,
+        repo: None,
+        base_commit: None,
+        worktree: None,
+        delivery: None,
+        queued_at: Timestamp(0),
+        started_at: None,
+        finished_at: None,
+        tasks: vec![],
+        usage: Usage::default(),
+        kept: vec![],
+    }
+}

@@ -1,0 +1,44 @@
+//! Fits text to the size of a terminal.
+
+use crate::domain::text;
+use crate::system::terminal::Size;
+
+/// As many lines from the beginning of `text` as the terminal shows at once, then how many were left out.
+pub(crate) fn fit_rows(text: &str, size: Size) -> String {
+    let rows = |line: &str| text::width(&text::plain(line)).div_ceil(size.columns).max(1);
+    let lines: Vec<&str> = text.lines().collect();
+    // The cursor takes the row below the last line.
+    let room = size.rows.saturating_sub(1);
+    if lines.iter().map(|line| rows(line)).sum::<usize>() <= room {
+        return text.to_owned();
+    }
+    let mut used = 1;
+    let shown = lines.iter().take_while(|line| {
+        used += rows(line);
+        used <= room
+    });
+    let shown: Vec<&str> = shown.copied().collect();
+    let more = lines.len() - shown.len();
+    shown.iter().chain([&&*format!("... {more} more")]).fold(String::new(), |out, line| out + line + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_to_the_terminal_and_keeps_its_beginning() {
+        let text: String = (1..=9).map(|n| format!("line {n}\n")).collect();
+        assert_eq!(fit_rows(&text, Size { rows: 10, columns: 80 }), text);
+        assert_eq!(fit_rows(&text, Size { rows: 4, columns: 80 }), "line 1\nline 2\n... 7 more\n");
+        assert_eq!(fit_rows("\x1b[31mred\x1b[0m\n", Size { rows: 2, columns: 3 }), "\x1b[31mred\x1b[0m\n");
+    }
+
+    #[test]
+    fn a_line_takes_as_many_rows_as_the_terminal_wraps_it_to() {
+        for wide in ["a".repeat(100), "日".repeat(50)] {
+            let text = format!("{wide}\nb\nc\nd\n");
+            assert_eq!(fit_rows(&text, Size { rows: 5, columns: 80 }), format!("{wide}\nb\n... 2 more\n"));
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Words of commands that a user copies into a shell.
+
+use std::borrow::Cow;
+
+/// `word`, quoted where a shell needs it.
+pub(crate) fn quote(word: &str) -> Cow<'_, str> {
+    // Only a NUL byte cannot be quoted; no path holds one.
+    shlex::try_quote(word).unwrap_or(Cow::Borrowed(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_splits_quoted_words_back_into_the_same_words() {
+        assert_eq!(quote("/a/b-c"), "/a/b-c");
+        let words = ["/it's here", "/a b/$HOME", "/`x`", "/\"quoted\"", ""];
+        let line = words.map(quote).join(" ");
+        assert_eq!(shlex::split(&line).expect("a valid line"), words);
+    }
+}

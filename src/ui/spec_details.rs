@@ -1,0 +1,71 @@
+//! The details of one spec: `boi status ID`.
+
+use super::overview::spec_row;
+use super::style::{of_task, paint};
+use super::units::{duration, usage};
+use crate::domain::life::SpecStatus;
+use crate::domain::outcome::{Delivery, Usage};
+use crate::domain::text;
+use crate::domain::time::Timestamp;
+use crate::domain::view::{SpecView, TaskView, TryView};
+
+/// Characters of a reason: the output of git can be long.
+const REASON: usize = 2_000;
+
+/// One spec, with each task and each try.
+pub(crate) fn spec_details(spec: &SpecView, now: Timestamp) -> String {
+    let mut lines = vec![spec_row(spec, now)];
+    let mut field = |name: &str, value: &str| lines.push(format!("  {name:<9} {value}"));
+    if let Some(reason) = &spec.reason {
+        field("reason", &text::one_line(reason, REASON));
+    }
+    if let (Some(branch), Some(repo)) = (&spec.branch, &spec.repo) {
+        field("branch", &format!("{branch} in {repo}"));
+    }
+    if let Some(delivery) = spec.delivery {
+        field("delivery", delivery_name(delivery));
+    }
+    if let Some(worktree) = &spec.worktree {
+        field("worktree", worktree);
+    }
+    if let Some(generation) = spec.config_generation {
+        field("attempt", &format!("{}, started with configuration generation {generation}", spec.attempt));
+    }
+    if spec.usage != Usage::default() {
+        field("usage", &usage(&spec.usage));
+    }
+    for kept in &spec.kept {
+        field("kept", kept);
+    }
+    lines.push(String::new());
+    for task in &spec.tasks {
+        lines.push(task_row(task));
+        lines.extend(task.history.iter().map(|one| try_row(one, spec.status)));
+    }
+    lines.iter().fold(String::new(), |text, line| text + line.trim_end() + "\n")
+}
+
+fn task_row(task: &TaskView) -> String {
+    let status = paint(&format!("{:<8}", task.status.as_str()), of_task(task.status));
+    let title = match &task.commit {
+        Some(commit) => format!("{}  {}", text::pad(&task.title, 60), &commit[..commit.len().min(10)]),
+        None => text::fit(&task.title, 60),
+    };
+    format!("  {status} {:<16} {title}", task.id)
+}
+
+fn try_row(one: &TryView, spec: SpecStatus) -> String {
+    let took = one.finished_at.map(|end| format!(" after {}", duration(end.millis_since(one.started_at))));
+    let unfinished = if spec == SpecStatus::Running { "running" } else { "stopped by boi before it ended" };
+    let outcome = text::fit(one.outcome.as_deref().unwrap_or(unfinished), 120);
+    let cost = if one.usage == Usage::default() { String::new() } else { format!("  ({})", usage(&one.usage)) };
+    format!("             try {}: {outcome}{}{cost}", one.number, took.unwrap_or_default())
+}
+
+fn delivery_name(delivery: Delivery) -> &'static str {
+    match delivery {
+        Delivery::Branch => "branch",
+        Delivery::Merged => "merged",
+        Delivery::Unmerged => "unmerged",
+    }
+}
