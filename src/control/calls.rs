@@ -14,13 +14,13 @@ use crate::domain::view::StatusView;
 use crate::queue::{Canceled, Cleaned, Filter};
 
 /// How long a client waits for a daemon that answers nothing, and a daemon for a queue that answers nothing.
-pub const GIVE_UP: Duration = Duration::from_secs(30);
+pub(crate) const GIVE_UP: Duration = Duration::from_secs(30);
 
 /// The header that carries the version of boi, in requests and in answers.
-pub const VERSION_HEADER: &str = "boi-version";
+pub(crate) const VERSION_HEADER: &str = "boi-version";
 
 /// A call: the body of its request, its path, and the type of its answer.
-pub trait Call: Serialize + DeserializeOwned + Send + 'static {
+pub(crate) trait Call: Serialize + DeserializeOwned + Send + 'static {
     /// The path of the request.
     const PATH: &'static str;
     /// The body of the answer.
@@ -29,7 +29,7 @@ pub trait Call: Serialize + DeserializeOwned + Send + 'static {
 
 /// Queue these specs, all or none.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Dispatch {
+pub(crate) struct Dispatch {
     /// The specs.
     pub specs: Vec<Spec>,
 }
@@ -41,14 +41,14 @@ impl Call for Dispatch {
 
 /// Ids of specs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Ids {
+pub(crate) struct Ids {
     /// The ids.
     pub ids: Vec<SpecId>,
 }
 
 /// Return the state of the daemon and its queue.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct StatusRequest {
+pub(crate) struct StatusRequest {
     /// Which specs to return.
     pub filter: Filter,
     /// Answer as soon as the state is newer than this revision, or after 30 s.
@@ -62,7 +62,7 @@ impl Call for StatusRequest {
 
 /// The state of the daemon and its queue.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct StatusResponse {
+pub(crate) struct StatusResponse {
     /// The revision of the state; each change that `boi status` shows adds one.
     pub revision: u64,
     /// The state.
@@ -71,7 +71,7 @@ pub struct StatusResponse {
 
 /// End these specs and their processes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Cancel {
+pub(crate) struct Cancel {
     /// The ids of the specs.
     pub ids: Vec<SpecId>,
 }
@@ -83,7 +83,7 @@ impl Call for Cancel {
 
 /// The result of canceling one spec.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct CancelResult {
+pub(crate) struct CancelResult {
     /// The spec.
     pub id: SpecId,
     /// The effect of the cancel.
@@ -92,7 +92,7 @@ pub struct CancelResult {
 
 /// Queue these specs again, and the specs that failed because of them. The answer has the ids of all of them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Retry {
+pub(crate) struct Retry {
     /// The ids of the specs.
     pub ids: Vec<SpecId>,
 }
@@ -104,7 +104,7 @@ impl Call for Retry {
 
 /// Pause or resume claiming.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct SetPaused {
+pub(crate) struct SetPaused {
     /// Whether claiming is to be paused.
     pub paused: bool,
 }
@@ -117,7 +117,7 @@ impl Call for SetPaused {
 /// Return the configuration in force. This needs no queue, so clients also use it to check that the daemon answers at
 /// all.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct GetConfig;
+pub(crate) struct GetConfig;
 
 impl Call for GetConfig {
     const PATH: &'static str = "/v1/config";
@@ -126,7 +126,7 @@ impl Call for GetConfig {
 
 /// The configuration in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConfigInForce {
+pub(crate) struct ConfigInForce {
     /// The number of the configuration.
     pub generation: u64,
     /// Each key's value, as `config.toml` writes it.
@@ -139,7 +139,7 @@ pub struct ConfigInForce {
 /// End the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Leave {
+pub(crate) enum Leave {
     /// Stop the workers first, and queue their specs again.
     Stop,
     /// Let running workers finish first.
@@ -158,7 +158,7 @@ impl Call for Cleaned {
 
 /// The answer to a call that failed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct CallFailure {
+pub(crate) struct CallFailure {
     /// Why the call failed, in words.
     pub error: String,
     /// The kind of the failure.
@@ -169,7 +169,7 @@ pub struct CallFailure {
 /// The kind of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum FailureCode {
+pub(crate) enum FailureCode {
     /// There is no such spec.
     Unknown,
     /// A rule of the queue forbids the change.

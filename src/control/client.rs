@@ -27,7 +27,7 @@ const PROBE: Duration = Duration::from_secs(2);
 
 /// A client of the daemon that listens at a socket.
 #[derive(Debug, Clone)]
-pub struct Client {
+pub(crate) struct Client {
     socket: PathBuf,
     pid: Arc<AtomicI32>,
     /// The daemon's version, once it has answered.
@@ -38,7 +38,7 @@ pub struct Client {
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
+pub(crate) enum ClientError {
     /// No daemon listens on the socket.
     #[error("no daemon runs")]
     NoDaemon,
@@ -73,7 +73,7 @@ pub enum ClientError {
 
 impl Client {
     /// Connects to the daemon that listens at `socket`; `None` when none does.
-    pub async fn connect(socket: &Path) -> Result<Option<Client>, ClientError> {
+    pub(crate) async fn connect(socket: &Path) -> Result<Option<Client>, ClientError> {
         let socket = socket.to_owned();
         let client = Client { socket, pid: Arc::default(), version: Arc::default(), warned: Arc::default() };
         match client.stream().await {
@@ -84,7 +84,7 @@ impl Client {
     }
 
     /// Makes a call.
-    pub async fn call<C: Call>(&self, call: &C) -> Result<C::Answer, ClientError> {
+    pub(crate) async fn call<C: Call>(&self, call: &C) -> Result<C::Answer, ClientError> {
         tokio::select! {
             biased;
             answer = self.call_once(call) => answer,
@@ -94,18 +94,18 @@ impl Client {
     }
 
     /// The version of the daemon, once it has answered a call. A daemon that sends none is of version 0.1.0.
-    pub fn daemon_version(&self) -> Option<&str> {
+    pub(crate) fn daemon_version(&self) -> Option<&str> {
         self.version.get().map(String::as_str)
     }
 
     /// The daemon's pid, if the kernel reports it.
-    pub fn pid(&self) -> Option<i32> {
+    pub(crate) fn pid(&self) -> Option<i32> {
         Some(self.pid.load(Ordering::Relaxed)).filter(|pid| *pid > 0)
     }
 
     /// Returns when the daemon has answered nothing for [`GIVE_UP`]. Before that, tells the user once that it does not
     /// answer.
-    pub async fn hung(&self) -> ClientError {
+    pub(crate) async fn hung(&self) -> ClientError {
         let mut alive = Instant::now();
         loop {
             sleep(QUIET).await;

@@ -2,6 +2,6 @@
 //!
 //! Invariant: only processes of the user who runs the daemon are answered.
 
-pub mod calls;
-pub mod client;
-pub mod server;
+pub(crate) mod calls;
+pub(crate) mod client;
+pub(crate) mod server;

@@ -36,7 +36,7 @@ const LARGEST_REQUEST: usize = 256 << 20;
 const CHECK_EVERY: Duration = Duration::from_secs(2);
 
 /// Answers calls of one type.
-pub trait Serve<C: Call>: Clone + Send + Sync + 'static {
+pub(crate) trait Serve<C: Call>: Clone + Send + Sync + 'static {
     /// Carries out `call`. A call that waits for a newer state returns early when `closing` turns true.
     fn serve(
         &self,
@@ -46,7 +46,7 @@ pub trait Serve<C: Call>: Clone + Send + Sync + 'static {
 }
 
 /// Answers every call.
-pub trait Service:
+pub(crate) trait Service:
     Serve<Dispatch>
     + Serve<StatusRequest>
     + Serve<Cancel>
@@ -59,7 +59,7 @@ pub trait Service:
 }
 
 /// The bound control socket.
-pub struct Socket {
+pub(crate) struct Socket {
     listener: UnixListener,
     path: PathBuf,
     file: Option<(u64, u64)>,
@@ -68,7 +68,7 @@ pub struct Socket {
 
 /// Binds the socket. A file that is at its path is left from a daemon that died, since the caller holds the lock of the
 /// home's one daemon. `is_ours` returns whether the path still belongs to this daemon.
-pub fn bind(path: &Path, is_ours: impl Fn() -> bool + Send + 'static) -> io::Result<Socket> {
+pub(crate) fn bind(path: &Path, is_ours: impl Fn() -> bool + Send + 'static) -> io::Result<Socket> {
     Ok(Socket { listener: listen(path)?, path: path.to_owned(), file: file_identity(path), is_ours: Box::new(is_ours) })
 }
 
@@ -138,7 +138,7 @@ fn is_own(stream: &UnixStream) -> bool {
 
 /// Serves the socket until `closing` turns true. Then no client can connect any more, and each one that has connected
 /// is answered before this returns.
-pub async fn serve<S: Service>(mut socket: Socket, service: S, mut closing: watch::Receiver<bool>) {
+pub(crate) async fn serve<S: Service>(mut socket: Socket, service: S, mut closing: watch::Receiver<bool>) {
     let routes = Router::new();
     let routes = route::<Dispatch, S>(routes, &closing);
     let routes = route::<StatusRequest, S>(routes, &closing);
@@ -182,7 +182,7 @@ pub async fn serve<S: Service>(mut socket: Socket, service: S, mut closing: watc
 }
 
 /// Waits until the socket is closed.
-pub async fn closed(closing: &mut watch::Receiver<bool>) {
+pub(crate) async fn closed(closing: &mut watch::Receiver<bool>) {
     // A dropped sender means closed, too.
     drop(closing.wait_for(|closing| *closing).await);
 }

@@ -9,7 +9,7 @@ use crate::queue::{Queue, QueueError};
 
 /// A queue, and its verbs in flight. Cheap to clone.
 #[derive(Clone)]
-pub struct AsyncQueue {
+pub(crate) struct AsyncQueue {
     queue: Arc<dyn Queue>,
     in_flight: Arc<InFlight>,
 }
@@ -31,12 +31,12 @@ struct Verb<'a> {
 
 impl AsyncQueue {
     /// Calls `queue` for async callers.
-    pub fn new(queue: Arc<dyn Queue>) -> AsyncQueue {
+    pub(crate) fn new(queue: Arc<dyn Queue>) -> AsyncQueue {
         AsyncQueue { queue, in_flight: Arc::default() }
     }
 
     /// Runs a verb on a thread that may block.
-    pub async fn call<T: Send + 'static>(
+    pub(crate) async fn call<T: Send + 'static>(
         &self,
         verb: impl FnOnce(&dyn Queue) -> Result<T, QueueError> + Send + 'static,
     ) -> Result<T, QueueError> {
@@ -50,12 +50,12 @@ impl AsyncQueue {
     }
 
     /// The queue itself, for callers that may block.
-    pub fn blocking(&self) -> &dyn Queue {
+    pub(crate) fn blocking(&self) -> &dyn Queue {
         self.queue.as_ref()
     }
 
     /// How long the oldest verb in flight has had no answer; `None` while none is in flight.
-    pub fn unanswered_for(&self) -> Option<Duration> {
+    pub(crate) fn unanswered_for(&self) -> Option<Duration> {
         self.in_flight.verbs().since.values().next().map(Instant::elapsed)
     }
 }

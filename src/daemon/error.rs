@@ -9,7 +9,7 @@ use crate::queue::QueueError;
 
 /// Why the loop failed.
 #[derive(Debug, thiserror::Error)]
-pub enum LoopError {
+pub(crate) enum LoopError {
     /// The queue failed.
     #[error(transparent)]
     Queue(#[from] QueueError),
@@ -37,7 +37,7 @@ pub enum LoopError {
 
 /// Why a call to the daemon failed.
 #[derive(Debug, thiserror::Error)]
-pub enum CallError {
+pub(crate) enum CallError {
     /// The queue failed.
     #[error(transparent)]
     Queue(#[from] QueueError),

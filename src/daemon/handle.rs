@@ -35,7 +35,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// The parts of a daemon that calls use: its queue, its configuration, its state and its loop. Cheap to clone.
 #[derive(Clone)]
-pub struct Handle {
+pub(crate) struct Handle {
     pub(super) queue: AsyncQueue,
     /// The path of the queue, for messages.
     pub(super) place: Arc<str>,
@@ -46,17 +46,17 @@ pub struct Handle {
 
 impl Handle {
     /// Sends an event to the loop. An event for a loop that has ended is dropped.
-    pub fn send(&self, event: Event) {
+    pub(crate) fn send(&self, event: Event) {
         drop(self.events.send(event));
     }
 
     /// Waits until the state is newer than `revision`; returns its revision.
-    pub async fn newer_than(&self, revision: u64) -> u64 {
+    pub(crate) async fn newer_than(&self, revision: u64) -> u64 {
         self.shared.newer_than(revision).await
     }
 
     /// Runs a verb of the queue. An outage of the queue is recorded and shown by `boi status`.
-    pub async fn queue<T: Send + 'static>(
+    pub(crate) async fn queue<T: Send + 'static>(
         &self,
         verb: impl FnOnce(&dyn Queue) -> Result<T, QueueError> + Send + 'static,
     ) -> Result<T, QueueError> {
@@ -103,7 +103,7 @@ impl Handle {
     /// Cancels a spec: a queued one at once, a running one as soon as its worker has ended it. If the queue cannot
     /// record the intent, the spec's processes are ended all the same, and this returns when they have ended, with an
     /// error if their end could not be recorded either.
-    pub async fn cancel(&self, spec: SpecId) -> Result<Canceled, CallError> {
+    pub(crate) async fn cancel(&self, spec: SpecId) -> Result<Canceled, CallError> {
         let id = spec.clone();
         let failure = match self.queue(move |queue| queue.cancel(&id, clock::now())).await {
             Ok(canceled) => {
@@ -129,7 +129,7 @@ impl Handle {
 
 /// The ids whose branches already exist in the repositories of `specs`, such as those of another home or of a lost
 /// queue. A repository that cannot be read now is skipped; it is checked again before the first try.
-pub fn taken_ids(specs: &[Spec]) -> HashSet<SpecId> {
+pub(crate) fn taken_ids(specs: &[Spec]) -> HashSet<SpecId> {
     let repos: BTreeSet<PathBuf> = specs.iter().filter_map(|spec| Some(spec.repo.as_ref()?.path.clone())).collect();
     repos.iter().flat_map(|repo| git::spec_ids_in_refs(repo).unwrap_or_default()).collect()
 }

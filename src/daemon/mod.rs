@@ -20,15 +20,15 @@
 //! - Every spec that is running in the queue has one slot in the registry.
 
 mod adopt;
-pub mod async_queue;
-pub mod error;
-pub mod handle;
-pub mod lifecycle;
+pub(crate) mod async_queue;
+pub(crate) mod error;
+pub(crate) mod handle;
+pub(crate) mod lifecycle;
 mod quarantine;
 mod registry;
-pub mod shared;
-pub mod status;
-pub mod worker;
+pub(crate) mod shared;
+pub(crate) mod status;
+pub(crate) mod worker;
 
 #[cfg(test)]
 mod adopt_tests;
@@ -61,7 +61,7 @@ const BACK_OFF: Duration = Duration::from_secs(1);
 
 /// Everything that can wake the loop.
 #[derive(Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// The queue changed: a dispatch, a retry.
     Queued,
     /// The user canceled a running spec; the intent is recorded.
@@ -80,7 +80,7 @@ pub enum Event {
 
 /// How the daemon ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Leaving {
+pub(crate) enum Leaving {
     /// Running workers finish first; nothing new is claimed.
     Drain,
     /// Workers are stopped, and their specs are queued again, to resume at the same step.
@@ -91,7 +91,7 @@ pub enum Leaving {
 
 /// An order to a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub(crate) enum Order {
     /// Carry out the spec.
     Work,
     /// End the command and the spec.
@@ -104,7 +104,7 @@ pub enum Order {
 
 /// The result of a cancel whose intent the queue could not record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ended {
+pub(crate) enum Ended {
     /// The spec had no worker, so there was nothing to end.
     Idle,
     /// The worker has ended, and its result is recorded.
@@ -115,7 +115,7 @@ pub enum Ended {
 
 /// How a worker's task ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WorkerEnd {
+pub(crate) enum WorkerEnd {
     /// The queue has recorded that its spec ended, or is back in the queue.
     Recorded,
     /// It ended because the daemon leaves. Its command, if any, lives on.
@@ -131,7 +131,7 @@ pub enum WorkerEnd {
 }
 
 /// Starts workers.
-pub trait Spawn: Send {
+pub(crate) trait Spawn: Send {
     /// Starts the worker of `claimed`. When the worker ends, [`Event::Ended`] is sent exactly once.
     fn spawn(&mut self, claimed: Claimed, orders: watch::Receiver<Order>, events: mpsc::UnboundedSender<Event>);
 
@@ -141,7 +141,7 @@ pub trait Spawn: Send {
 }
 
 /// The loop's state.
-pub struct Daemon<S> {
+pub(crate) struct Daemon<S> {
     queue: AsyncQueue,
     hot: Arc<ArcSwap<HotConfig>>,
     shared: Arc<Shared>,
@@ -164,7 +164,7 @@ pub struct Daemon<S> {
 
 impl<S: Spawn> Daemon<S> {
     /// A daemon over `queue`. `scope`: it claims only these specs and those that they wait for.
-    pub fn new(
+    pub(crate) fn new(
         queue: AsyncQueue,
         hot: Arc<ArcSwap<HotConfig>>,
         shared: Arc<Shared>,
@@ -194,7 +194,7 @@ impl<S: Spawn> Daemon<S> {
     }
 
     /// Adopts the running specs of an earlier daemon, then drains the queue until the daemon is told to leave.
-    pub async fn run(mut self) -> Result<(), LoopError> {
+    pub(crate) async fn run(mut self) -> Result<(), LoopError> {
         self.recover().await?;
         while !self.is_done() {
             match self.tick().await {

@@ -16,7 +16,7 @@ use crate::system::clock;
 
 /// The part of the state in `boi status` that is not in the queue.
 #[derive(Debug)]
-pub struct Shared {
+pub(crate) struct Shared {
     running: AtomicU32,
     revision: watch::Sender<u64>,
     config: Mutex<ConfigView>,
@@ -32,7 +32,7 @@ pub struct Shared {
 
 impl Shared {
     /// The state of a daemon that has just started under `config`. `scoped`: it claims only the specs of one `boi run`.
-    pub fn new(config: ConfigView, scoped: bool) -> Shared {
+    pub(crate) fn new(config: ConfigView, scoped: bool) -> Shared {
         Shared {
             running: AtomicU32::new(0),
             revision: watch::Sender::new(1),
@@ -48,18 +48,18 @@ impl Shared {
 
     /// The same state, of a daemon that logs to `file`; `None`: to standard error.
     #[must_use]
-    pub fn logging_to(self, file: Option<&Path>) -> Shared {
+    pub(crate) fn logging_to(self, file: Option<&Path>) -> Shared {
         Shared { log: file.map(|path| path.to_string_lossy().into_owned()), ..self }
     }
 
     /// Adds one to the revision, since something that `boi status` shows has changed. Waiting clients get the new
     /// state.
-    pub fn changed(&self) {
+    pub(crate) fn changed(&self) {
         self.revision.send_modify(|revision| *revision += 1);
     }
 
     /// The revision of the state; each change adds one.
-    pub fn revision(&self) -> u64 {
+    pub(crate) fn revision(&self) -> u64 {
         *self.revision.borrow()
     }
 
@@ -105,7 +105,7 @@ impl Shared {
     }
 
     /// Sets the state of the configuration.
-    pub fn set_config(&self, view: ConfigView) {
+    pub(crate) fn set_config(&self, view: ConfigView) {
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = view;
         self.changed();
     }

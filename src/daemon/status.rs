@@ -10,7 +10,7 @@ use crate::queue::{Filter, Queue, QueueError};
 
 impl Handle {
     /// The whole state, with the specs that `filter` selects.
-    pub async fn status(&self, filter: Filter) -> Result<StatusView, CallError> {
+    pub(crate) async fn status(&self, filter: Filter) -> Result<StatusView, CallError> {
         let (daemon, config) = (self.shared.daemon_view(), self.shared.config());
         let slots = SlotsView { max_workers: self.hot.load().config.max_workers, running: self.shared.running() };
         let trouble = self.shared.health.trouble();
@@ -40,7 +40,7 @@ impl Handle {
 }
 
 /// The state while no daemon runs.
-pub fn without_daemon(
+pub(crate) fn without_daemon(
     queue: &dyn Queue,
     filter: &Filter,
     config: ConfigView,
@@ -57,7 +57,7 @@ pub fn without_daemon(
 }
 
 /// The state of a home whose queue has no specs, does not exist yet, or cannot be read.
-pub fn empty(daemon: Option<DaemonView>, config: ConfigView, slots: SlotsView) -> StatusView {
+pub(crate) fn empty(daemon: Option<DaemonView>, config: ConfigView, slots: SlotsView) -> StatusView {
     StatusView {
         daemon,
         config,

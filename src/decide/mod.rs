@@ -4,10 +4,10 @@
 //! Invariant: nothing here is async, reads a clock, draws a random number, or uses files or processes; callers pass in
 //! what a decision needs. Decisions are values; carrying one out twice has the effect of carrying it out once.
 
-pub mod pace;
-pub mod prompt;
-pub mod reason;
-pub mod recover;
-pub mod retry;
-pub mod step;
-pub mod tick;
+pub(crate) mod pace;
+pub(crate) mod prompt;
+pub(crate) mod reason;
+pub(crate) mod recover;
+pub(crate) mod retry;
+pub(crate) mod step;
+pub(crate) mod tick;

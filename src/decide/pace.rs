@@ -15,24 +15,24 @@ const REMEMBERED: usize = 1024;
 
 /// The claims and starts that count for the window.
 #[derive(Debug, Clone, Default)]
-pub struct Pace {
+pub(crate) struct Pace {
     pending: u32,
     starts: VecDeque<Duration>,
 }
 
 impl Pace {
     /// Records that `count` specs were claimed.
-    pub fn claimed(&mut self, count: u32) {
+    pub(crate) fn claimed(&mut self, count: u32) {
         self.pending += count;
     }
 
     /// Records that a claimed spec went back to the queue, or ended, without a start.
-    pub fn given_back(&mut self) {
+    pub(crate) fn given_back(&mut self) {
         self.pending = self.pending.saturating_sub(1);
     }
 
     /// Records that a claimed spec was started.
-    pub fn started(&mut self, at: Duration) {
+    pub(crate) fn started(&mut self, at: Duration) {
         self.pending = self.pending.saturating_sub(1);
         self.starts.push_back(at);
         if self.starts.len() > REMEMBERED {
@@ -41,19 +41,19 @@ impl Pace {
     }
 
     /// Adds a start that an earlier daemon made.
-    pub fn remember(&mut self, at: Duration) {
+    pub(crate) fn remember(&mut self, at: Duration) {
         let place = self.starts.partition_point(|&start| start <= at);
         self.starts.insert(place, at);
     }
 
     /// How many starts count now: those within the last `interval`, and those of claimed specs that are still to come.
-    pub fn recent(&self, now: Duration, interval: Duration) -> u32 {
+    pub(crate) fn recent(&self, now: Duration, interval: Duration) -> u32 {
         let in_window = self.starts.iter().rev().take_while(|&&start| start + interval > now).count();
         self.pending + u32::try_from(in_window).unwrap_or(u32::MAX)
     }
 
     /// When the oldest start leaves the window; `None` when no start is in it.
-    pub fn next_room(&self, now: Duration, interval: Duration) -> Option<Duration> {
+    pub(crate) fn next_room(&self, now: Duration, interval: Duration) -> Option<Duration> {
         self.starts.iter().map(|&start| start + interval).find(|&end| end > now)
     }
 }

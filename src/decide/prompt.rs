@@ -5,11 +5,11 @@ use crate::domain::failure::Failure;
 use crate::domain::text;
 
 /// How much of the end of a failed command's output a prompt includes, in bytes.
-pub const OUTPUT_IN_PROMPT: usize = 16 * 1024;
+pub(crate) const OUTPUT_IN_PROMPT: usize = 16 * 1024;
 
 /// Composes the prompt of try number `try_` of a task. `failure` is that of the try before; the first try leaves it
 /// out.
-pub fn compose(context: Option<&str>, prompt: &str, failure: Option<&Failure>, try_: u32) -> String {
+pub(crate) fn compose(context: Option<&str>, prompt: &str, failure: Option<&Failure>, try_: u32) -> String {
     let mut parts = Vec::new();
     parts.extend(context.map(|context| context.trim_end().to_owned()).filter(|context| !context.is_empty()));
     parts.push(prompt.trim_end().to_owned());

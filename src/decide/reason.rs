@@ -7,7 +7,7 @@ use crate::domain::id::SpecId;
 use crate::domain::outcome::TryOutcome;
 
 /// The cause of a spec's status in words, with the next step where the user has to act.
-pub fn reason(cause: &Cause, spec: &SpecId) -> String {
+pub(crate) fn reason(cause: &Cause, spec: &SpecId) -> String {
     // Version 0.1.0 recorded the literal `ID` in the place of the spec's id.
     if let Cause::Recorded { words } | Cause::Unmerged { why: Unmerged::Recorded { words } } = cause {
         return words.replace("`boi retry ID`", &format!("`boi retry {spec}`"));

@@ -25,7 +25,7 @@ use crate::domain::command::CommandEnd;
 /// What the daemon found of a command. It inspects the lock first, and reads records only if no supervisor holds the
 /// lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Evidence {
+pub(crate) struct Evidence {
     /// Whether a supervisor holds the lock.
     pub lock_held: bool,
     /// The exit record.
@@ -40,7 +40,7 @@ pub struct Evidence {
 
 /// What remains of a command that was started and has no exit record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Remains {
+pub(crate) enum Remains {
     /// The command itself is alive: pid and start time match.
     Alive,
     /// The command itself is gone; other processes of its tree may be alive.
@@ -49,7 +49,7 @@ pub enum Remains {
 
 /// What to do with the command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Recovery {
+pub(crate) enum Recovery {
     /// Wait for the supervisor, which is alive.
     Adopt,
     /// The command ended: use its exit record.
@@ -63,7 +63,7 @@ pub enum Recovery {
 }
 
 /// Decides what to do with a command from the evidence.
-pub fn recovery(evidence: Evidence) -> Recovery {
+pub(crate) fn recovery(evidence: Evidence) -> Recovery {
     match evidence {
         Evidence { lock_held: true, .. } => Recovery::Adopt,
         Evidence { exit: Some(end), .. } => Recovery::Record(end),

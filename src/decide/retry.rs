@@ -26,18 +26,18 @@ const SPREAD_OVER_MILLIS: i64 = 300_000;
 
 /// Milliseconds until a spec whose start failed `failures` times in a row is eligible again: 1 s, doubling, at most
 /// 5 min.
-pub fn start_backoff_millis(failures: u32) -> i64 {
+pub(crate) fn start_backoff_millis(failures: u32) -> i64 {
     doubled(1_000, failures, 300_000)
 }
 
 /// Milliseconds until a command that died `deaths` times in a row is run again: 0.5 s, doubling, at most 1 min.
-pub fn death_backoff_millis(deaths: u32) -> i64 {
+pub(crate) fn death_backoff_millis(deaths: u32) -> i64 {
     doubled(500, deaths, 60_000)
 }
 
 /// When a try that the model's service refused `refusals` times in a row is repeated; `None` for any other outcome.
 /// `spread` is a random number in `0.0..1.0`, which keeps the specs of a fleet from retrying all at once.
-pub fn service_wait(outcome: &TryOutcome, refusals: u32, now: Timestamp, spread: f64) -> Option<Timestamp> {
+pub(crate) fn service_wait(outcome: &TryOutcome, refusals: u32, now: Timestamp, spread: f64) -> Option<Timestamp> {
     let millis = match outcome {
         TryOutcome::Limited { until: Some(until), .. } => {
             until.millis_since(now).clamp(SHORTEST_LIMIT_MILLIS, LONGEST_LIMIT_MILLIS)

@@ -26,7 +26,7 @@ const CUT_OFFS: u32 = 3;
 
 /// What decisions need beside the attempt's progress.
 #[derive(Debug, Clone, Copy)]
-pub struct AttemptPlan<'a> {
+pub(crate) struct AttemptPlan<'a> {
     /// The spec.
     pub spec: &'a Spec,
     /// For each task, whether it is done.
@@ -44,7 +44,7 @@ pub struct AttemptPlan<'a> {
 /// What follows a step.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
-pub enum Move {
+pub(crate) enum Move {
     /// The worker continues at this position.
     Go(Position, Vec<RecordChange>),
     /// The model's service refused: the spec goes back to the queue, and continues at this position when it is claimed
@@ -59,7 +59,7 @@ pub enum Move {
 
 /// A change of a spec's records that is made in the same transaction as a move.
 #[derive(Debug, Clone, PartialEq)]
-pub enum RecordChange {
+pub(crate) enum RecordChange {
     /// A try began: its task is running.
     TryBegan {
         /// The try.
@@ -99,7 +99,7 @@ pub enum RecordChange {
 
 /// The result of preparing the worktree: where the branch started and where it is; `None` without a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Prepared {
+pub(crate) struct Prepared {
     /// The commit that the branch started from.
     pub origin: Option<String>,
     /// The commit that the branch is on.
@@ -108,7 +108,7 @@ pub struct Prepared {
 
 /// The result of a try's command.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Acted {
+pub(crate) struct Acted {
     /// How the try ended.
     pub outcome: TryOutcome,
     /// What the agent reported.
@@ -119,7 +119,7 @@ pub struct Acted {
 
 /// The result of capturing the changes of a try.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Captured {
+pub(crate) enum Captured {
     /// The changes are in this commit; `None`: the try changed nothing.
     Candidate(Option<String>),
     /// The files cannot be committed, for this reason, which the next try can remove.
@@ -128,7 +128,7 @@ pub enum Captured {
 
 /// The result of merging the base into the branch.
 #[derive(Debug, Clone, PartialEq)]
-pub enum DeliveryReady {
+pub(crate) enum DeliveryReady {
     /// The base contains the branch already.
     AlreadyMerged,
     /// The base is on `from` and can be fast-forwarded to `head`.
@@ -144,7 +144,7 @@ pub enum DeliveryReady {
 
 /// The result of fast-forwarding the base.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Landed {
+pub(crate) enum Landed {
     /// The base contains the branch.
     Done,
     /// The base has moved since it was merged into the branch.
@@ -154,7 +154,7 @@ pub enum Landed {
 }
 
 /// Decides what follows `Prepare`.
-pub fn after_prepare(plan: &AttemptPlan<'_>, progress: Progress, then: Option<Stage>, result: Prepared) -> Move {
+pub(crate) fn after_prepare(plan: &AttemptPlan<'_>, progress: Progress, then: Option<Stage>, result: Prepared) -> Move {
     let progress = Progress { origin: result.origin, head: result.head, ..progress };
     match then {
         Some(Stage::Command(CommandStage::Act(of))) => act(plan, progress, of),
@@ -164,7 +164,7 @@ pub fn after_prepare(plan: &AttemptPlan<'_>, progress: Progress, then: Option<St
 }
 
 /// Decides what follows the command of a try.
-pub fn after_act(plan: &AttemptPlan<'_>, progress: Progress, of: Try, result: Acted) -> Move {
+pub(crate) fn after_act(plan: &AttemptPlan<'_>, progress: Progress, of: Try, result: Acted) -> Move {
     let Acted { outcome, report, output } = result;
     let deaths = if outcome.is_death() { progress.deaths + 1 } else { 0 };
     let progress = Progress { cut_offs: 0, deaths, ..progress };
@@ -204,7 +204,7 @@ pub fn after_act(plan: &AttemptPlan<'_>, progress: Progress, of: Try, result: Ac
 
 /// Decides what follows a command that somebody other than boi ended, such as a logout: it is run again. `ended`: how
 /// the try ended, if the command is that of a try.
-pub fn after_cut_off(
+pub(crate) fn after_cut_off(
     plan: &AttemptPlan<'_>,
     progress: Progress,
     stage: CommandStage,
@@ -219,7 +219,7 @@ pub fn after_cut_off(
 }
 
 /// Decides what follows `Capture`.
-pub fn after_capture(plan: &AttemptPlan<'_>, progress: Progress, of: Try, result: Captured) -> Move {
+pub(crate) fn after_capture(plan: &AttemptPlan<'_>, progress: Progress, of: Try, result: Captured) -> Move {
     match result {
         Captured::Candidate(candidate) => verify_task(plan, progress, of, candidate, 0),
         Captured::NotCommitted(words) => {
@@ -230,7 +230,7 @@ pub fn after_capture(plan: &AttemptPlan<'_>, progress: Progress, of: Try, result
 }
 
 /// Decides what follows a verify command. `output`: the end of its output.
-pub fn after_verify(
+pub(crate) fn after_verify(
     plan: &AttemptPlan<'_>,
     progress: Progress,
     verify: Verify,
@@ -265,7 +265,7 @@ pub fn after_verify(
 }
 
 /// Decides what follows `Advance`: the task is done.
-pub fn after_advance(plan: &AttemptPlan<'_>, progress: Progress, of: Try, candidate: Option<String>) -> Move {
+pub(crate) fn after_advance(plan: &AttemptPlan<'_>, progress: Progress, of: Try, candidate: Option<String>) -> Move {
     let head = candidate.clone().or(progress.head.clone());
     let mut done = plan.done.to_vec();
     done[of.task] = true;
@@ -274,7 +274,7 @@ pub fn after_advance(plan: &AttemptPlan<'_>, progress: Progress, of: Try, candid
 }
 
 /// Decides what follows `Deliver`.
-pub fn after_deliver(plan: &AttemptPlan<'_>, progress: Progress, round: u32, result: DeliveryReady) -> Move {
+pub(crate) fn after_deliver(plan: &AttemptPlan<'_>, progress: Progress, round: u32, result: DeliveryReady) -> Move {
     match result {
         DeliveryReady::AlreadyMerged => close(progress, Ending::Completed(Delivered::Merged)),
         DeliveryReady::Unmerged(why) => unmerged(progress, why),
@@ -292,7 +292,7 @@ pub fn after_deliver(plan: &AttemptPlan<'_>, progress: Progress, round: u32, res
 }
 
 /// Decides what follows `Land`.
-pub fn after_land(plan: &AttemptPlan<'_>, progress: Progress, merge: &Merge, result: Landed) -> Move {
+pub(crate) fn after_land(plan: &AttemptPlan<'_>, progress: Progress, merge: &Merge, result: Landed) -> Move {
     match result {
         Landed::Done => close(progress, Ending::Completed(Delivered::Merged)),
         Landed::Unmerged(why) => unmerged(progress, why),
@@ -305,7 +305,7 @@ pub fn after_land(plan: &AttemptPlan<'_>, progress: Progress, merge: &Merge, res
 
 /// Decides what follows a step with a problem that only the user can fix. A delivery is given up, so that the result
 /// stays on the spec's branch; a spec that is closing ends; any other step fails the spec.
-pub fn after_obstacle(position: Position, cause: Cause) -> Move {
+pub(crate) fn after_obstacle(position: Position, cause: Cause) -> Move {
     let Position { step, progress } = position;
     match step {
         Step::Git(GitStage::Deliver { .. } | GitStage::Land(_))
@@ -319,12 +319,12 @@ pub fn after_obstacle(position: Position, cause: Cause) -> Move {
 
 /// Whether somebody other than boi ended the command, so that `end` says nothing about it. After `CUT_OFFS` times in a
 /// row the end counts as the command's own.
-pub fn is_cut_off(progress: &Progress, end: &CommandEnd) -> bool {
+pub(crate) fn is_cut_off(progress: &Progress, end: &CommandEnd) -> bool {
     end.cause == EndCause::Terminated && progress.cut_offs < CUT_OFFS
 }
 
 /// The position of an attempt that the user cancels.
-pub fn canceled(progress: Progress) -> Position {
+pub(crate) fn canceled(progress: Progress) -> Position {
     Position { step: Step::Close(Ending::Canceled), progress }
 }
 

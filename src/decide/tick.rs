@@ -6,7 +6,7 @@
 
 /// The inputs of the decision: one configuration snapshot, and counts taken at the same moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Inputs {
+pub(crate) struct Inputs {
     /// The configuration's `max_workers`.
     pub max_workers: u32,
     /// The configuration's `spawns_per_tick`.
@@ -21,7 +21,7 @@ pub struct Inputs {
 
 /// How many specs to claim, and what limited the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Decision {
+pub(crate) struct Decision {
     /// How many specs to claim.
     pub spawn: u32,
     /// What limited the number.
@@ -30,7 +30,7 @@ pub struct Decision {
 
 /// What kept a tick from claiming more specs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bound {
+pub(crate) enum Bound {
     /// No other spec is eligible.
     Queue,
     /// Every slot is taken. The next worker that ends makes room.
@@ -40,7 +40,7 @@ pub enum Bound {
 }
 
 /// How many specs this tick claims.
-pub fn decide(inputs: &Inputs) -> Decision {
+pub(crate) fn decide(inputs: &Inputs) -> Decision {
     let slots = inputs.max_workers.saturating_sub(inputs.running);
     let pace = inputs.spawns_per_tick.saturating_sub(inputs.recent_starts);
     let spawn = slots.min(pace).min(inputs.eligible);
@@ -55,7 +55,7 @@ pub fn decide(inputs: &Inputs) -> Decision {
 }
 
 /// The most specs that a tick could claim: to count more eligible specs would not change the decision.
-pub fn room(max_workers: u32, spawns_per_tick: u32, running: u32, recent_starts: u32) -> u32 {
+pub(crate) fn room(max_workers: u32, spawns_per_tick: u32, running: u32, recent_starts: u32) -> u32 {
     max_workers.saturating_sub(running).min(spawns_per_tick.saturating_sub(recent_starts))
 }
 

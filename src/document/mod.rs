@@ -16,7 +16,7 @@ mod decode;
 mod faults;
 mod located;
 mod names;
-pub mod problem;
+pub(crate) mod problem;
 mod section;
 mod source;
 mod syntax;

@@ -11,7 +11,7 @@ type Source = Box<dyn Error + Send + Sync>;
 
 /// Why a verb of the queue failed.
 #[derive(Debug)]
-pub enum QueueError {
+pub(crate) enum QueueError {
     /// There is no such spec.
     NotFound(SpecId),
     /// The write belongs to an attempt that is not the current one.
@@ -37,7 +37,7 @@ pub enum QueueError {
 
 /// A rule of the queue that forbids a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// A new spec waits for one that ended without completing.
     DependencyEnded {
         /// The title of the new spec.
@@ -72,7 +72,7 @@ pub enum Refusal {
 
 impl QueueError {
     /// Whether the queue as a whole cannot be used, rather than that this one call failed.
-    pub fn is_outage(&self) -> bool {
+    pub(crate) fn is_outage(&self) -> bool {
         matches!(self, QueueError::Unavailable(_) | QueueError::Unknown(_))
     }
 

@@ -16,7 +16,7 @@
 
 mod error;
 pub(crate) mod open;
-pub mod sqlite;
+pub(crate) mod sqlite;
 
 #[cfg(test)]
 mod conformance;
@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::error::{QueueError, Refusal};
+pub(crate) use self::error::{QueueError, Refusal};
 use crate::config::WorkerConfig;
 use crate::decide::step::RecordChange;
 use crate::domain::cause::Cause;
@@ -39,7 +39,7 @@ use crate::domain::view::{Counts, SpecView};
 
 /// The attempt that a write belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Fence {
+pub(crate) struct Fence {
     /// The spec.
     pub spec: SpecId,
     /// The number of the attempt.
@@ -48,11 +48,11 @@ pub struct Fence {
 
 /// A machine that drains the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owner(pub String);
+pub(crate) struct Owner(pub String);
 
 /// The right of this machine to own the specs that it claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lease {
+pub(crate) struct Lease {
     /// This machine.
     pub owner: Owner,
     /// How long the lease lasts unless it is renewed; `None`: until the queue is closed.
@@ -61,7 +61,7 @@ pub struct Lease {
 
 /// A claimed spec: everything that its first worker, and the workers of later daemons, are built from.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Claimed {
+pub(crate) struct Claimed {
     /// The spec and its current attempt.
     pub fence: Fence,
     /// The machine that it runs on.
@@ -86,7 +86,7 @@ pub struct Claimed {
 
 /// A spec with a stored record that this version cannot read: damaged, or written by a newer version.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Quarantined {
+pub(crate) struct Quarantined {
     /// The spec and its current attempt.
     pub fence: Fence,
     /// Whether the spec is running: then it takes a slot, and a command of it may be alive.
@@ -99,7 +99,7 @@ pub struct Quarantined {
 
 /// The running specs of this machine.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct RunningSpecs {
+pub(crate) struct RunningSpecs {
     /// The specs that a worker can be built from.
     pub claimed: Vec<Claimed>,
     /// The specs with a record that cannot be read.
@@ -108,7 +108,7 @@ pub struct RunningSpecs {
 
 /// A change of the recorded path of a spec's worktree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WorktreePlace {
+pub(crate) enum WorktreePlace {
     /// The worktree is at this path.
     At(String),
     /// The worktree was removed.
@@ -117,7 +117,7 @@ pub enum WorktreePlace {
 
 /// How a claimed spec goes back to the queue.
 #[derive(Debug, Clone, PartialEq)]
-pub struct GiveBack {
+pub(crate) struct GiveBack {
     /// The position at which the attempt continues.
     pub position: Position,
     /// The changes to record with it.
@@ -132,7 +132,7 @@ pub struct GiveBack {
 
 /// A command that was recorded as begun.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CommandRow {
+pub(crate) struct CommandRow {
     /// The attempt that it belongs to.
     pub attempt: u32,
     /// Its number in the attempt.
@@ -144,7 +144,7 @@ pub struct CommandRow {
 /// The effect of a request to cancel a spec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Canceled {
+pub(crate) enum Canceled {
     /// The spec was queued, and is canceled.
     Now,
     /// The spec is running. It is canceled as soon as its worker has ended it.
@@ -155,7 +155,7 @@ pub enum Canceled {
 
 /// What a cleanup removed of an ended spec.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cleaned {
+pub(crate) struct Cleaned {
     /// The spec.
     pub id: SpecId,
     /// Refs that keep work which no branch contains.
@@ -169,7 +169,7 @@ pub struct Cleaned {
 /// Which specs [`Queue::list`] returns.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Filter {
+pub(crate) struct Filter {
     /// Only these specs; empty: any.
     pub ids: Vec<SpecId>,
     /// Only specs with this status.
@@ -186,7 +186,7 @@ pub struct Filter {
 
 /// The specs that a filter selects.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Listing {
+pub(crate) struct Listing {
     /// Running specs, then queued ones in queue order, then ended ones, the latest first.
     pub specs: Vec<SpecView>,
     /// Whether there are more specs than are listed.
@@ -194,7 +194,7 @@ pub struct Listing {
 }
 
 /// The queue. A call blocks until its changes are durable: async callers use a thread that may block.
-pub trait Queue: Send + Sync {
+pub(crate) trait Queue: Send + Sync {
     /// Renews the lease under which this machine owns its claims; fails when the lease is lost.
     fn renew_lease(&self) -> Result<Lease, QueueError>;
 

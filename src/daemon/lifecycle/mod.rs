@@ -1,7 +1,7 @@
 //! Start and end of a home's one daemon: its seat, its signals, its health, and how it leaves.
 
-pub mod health;
+pub(crate) mod health;
 mod leave;
-pub mod running;
-pub mod seat;
+pub(crate) mod running;
+pub(crate) mod seat;
 mod signals;

@@ -40,7 +40,7 @@ const CHECK_EVERY: Duration = Duration::from_millis(200);
 const ANSWERS_WITHIN: Duration = Duration::from_millis(250);
 
 /// A running daemon.
-pub struct Running {
+pub(crate) struct Running {
     /// Access to the daemon's queue, state and loop.
     pub handle: Handle,
     work: JoinHandle<Result<(), LoopError>>,
@@ -56,7 +56,12 @@ pub struct Running {
 impl Seat {
     /// Starts the daemon with the booted configuration. `scope`: it claims only these specs and those that they wait
     /// for.
-    pub fn start(self, booted: BootConfig, log: LogFilter, scope: Option<Vec<SpecId>>) -> Result<Running, BootError> {
+    pub(crate) fn start(
+        self,
+        booted: BootConfig,
+        log: LogFilter,
+        scope: Option<Vec<SpecId>>,
+    ) -> Result<Running, BootError> {
         let Seat { home, pid_file, signals, queue } = self;
         if let Some(refusal) = &booted.degraded {
             error!(
@@ -116,7 +121,7 @@ impl Seat {
 
 impl Running {
     /// Waits until the daemon has left, and releases its seat.
-    pub async fn ended(mut self) -> Result<(), BootError> {
+    pub(crate) async fn ended(mut self) -> Result<(), BootError> {
         let result = tokio::select! {
             result = self.work => result.unwrap_or_else(|error| {
                 error!(%error, "the daemon's loop panicked");

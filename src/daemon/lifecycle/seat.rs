@@ -24,7 +24,7 @@ use crate::system::paths::Home;
 /// How long a starting daemon waits for a command that is writing to the queue.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a lock on the seat may be only a command's probe for a daemon: a starting daemon waits that long for it.
-pub const PROBED: Duration = Duration::from_millis(100);
+pub(crate) const PROBED: Duration = Duration::from_millis(100);
 /// A daemon that leaves has usually left within this time: until then its lock is tried every millisecond.
 const LEAVES_AT_ONCE: Duration = Duration::from_secs(1);
 /// A queue of at most this many bytes is checked for damage before each start of a daemon: that takes milliseconds.
@@ -34,7 +34,7 @@ const CHECK_AFTER_CRASH: u64 = 256 << 20;
 
 /// Why a daemon did not start, or ended early.
 #[derive(Debug, thiserror::Error)]
-pub enum BootError {
+pub(crate) enum BootError {
     /// Another daemon runs in this home.
     #[error("a daemon is already running{}", pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
     Runs {
@@ -105,7 +105,7 @@ pub enum BootError {
 }
 
 /// The seat of a home's daemon.
-pub struct Seat {
+pub(crate) struct Seat {
     pub(super) home: Home,
     pub(super) pid_file: File,
     pub(super) signals: Signals,
@@ -115,13 +115,13 @@ pub struct Seat {
 impl Seat {
     /// Takes the seat of `home`, which [`Home::prepare`] has prepared. Waits up to `patience` for another daemon to
     /// leave it; a caller that does not want to wait passes [`PROBED`].
-    pub async fn take(home: &Home, patience: Duration) -> Result<Seat, BootError> {
+    pub(crate) async fn take(home: &Home, patience: Duration) -> Result<Seat, BootError> {
         Seat::take_if(home, patience, || refuse_other_queue(home, None)).await
     }
 
     /// Takes the seat for a caller that stops the running specs of this queue. It may do so even if another queue,
     /// which the home used before, has specs that have not ended.
-    pub async fn take_to_stop(home: &Home) -> Result<Seat, BootError> {
+    pub(crate) async fn take_to_stop(home: &Home) -> Result<Seat, BootError> {
         Seat::take_if(home, PROBED, || Ok(())).await
     }
 
@@ -169,14 +169,14 @@ impl Seat {
     }
 
     /// The queue.
-    pub fn queue(&self) -> &dyn Queue {
+    pub(crate) fn queue(&self) -> &dyn Queue {
         self.queue.as_ref()
     }
 }
 
 /// Fails if the home used another queue before and that one has specs that have not ended. `daemon`: the pid of the
 /// daemon that runs on the queue before.
-pub fn refuse_other_queue(home: &Home, daemon: Option<u32>) -> Result<(), BootError> {
+pub(crate) fn refuse_other_queue(home: &Home, daemon: Option<u32>) -> Result<(), BootError> {
     match open::left_behind(home) {
         Some((before, counts)) if counts.open() > 0 => {
             Err(BootError::OtherQueue { before, now: home.db().to_owned(), counts, daemon })
@@ -186,7 +186,7 @@ pub fn refuse_other_queue(home: &Home, daemon: Option<u32>) -> Result<(), BootEr
 }
 
 /// Whether a daemon that is running or starting holds the lock of this pid file.
-pub fn seat_is_taken(pid_file: &std::path::Path) -> io::Result<bool> {
+pub(crate) fn seat_is_taken(pid_file: &std::path::Path) -> io::Result<bool> {
     let file = match File::open(pid_file) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -200,7 +200,7 @@ pub fn seat_is_taken(pid_file: &std::path::Path) -> io::Result<bool> {
 }
 
 /// Empties the pid file and removes the socket that a crashed daemon left. Fails while a daemon holds the seat.
-pub fn tidy_seat(pid_file: &std::path::Path, socket: &std::path::Path) -> io::Result<()> {
+pub(crate) fn tidy_seat(pid_file: &std::path::Path, socket: &std::path::Path) -> io::Result<()> {
     let file = files::private_file(pid_file)?;
     flock(&file, FlockOperation::NonBlockingLockExclusive)?;
     match std::fs::remove_file(socket) {
@@ -211,7 +211,7 @@ pub fn tidy_seat(pid_file: &std::path::Path, socket: &std::path::Path) -> io::Re
 }
 
 /// The pid in a pid file, if there is one.
-pub fn pid_in(path: &std::path::Path) -> Option<u32> {
+pub(crate) fn pid_in(path: &std::path::Path) -> Option<u32> {
     std::fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 

@@ -51,7 +51,7 @@ const GIT_STEPS: usize = 64;
 const QUARANTINE_GRACE: Duration = Duration::from_secs(10);
 
 /// Starts the workers of a daemon, each as a task of the runtime.
-pub struct Workers {
+pub(crate) struct Workers {
     /// The home with the workers' files.
     pub home: Home,
     /// The queue that they record in.
@@ -63,7 +63,7 @@ pub struct Workers {
 
 impl Workers {
     /// Makes the workers' common parts; no worker is started yet.
-    pub fn new(home: Home, queue: AsyncQueue, shared: Arc<Shared>) -> Workers {
+    pub(crate) fn new(home: Home, queue: AsyncQueue, shared: Arc<Shared>) -> Workers {
         Workers { home, queue, shared, git: Arc::new(Semaphore::new(GIT_STEPS)) }
     }
 }

@@ -8,7 +8,7 @@ use crate::queue::QueueError;
 
 /// Why the queue's database could not be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub(crate) enum OpenError {
     /// SQLite or the file system failed.
     #[error("cannot open the queue {}: {source}", path.display())]
     Failed {
@@ -86,7 +86,7 @@ pub enum OpenError {
 
 impl OpenError {
     /// Whether the database exists and cannot be used for now, such as on a full or read-only disk.
-    pub fn is_outage(&self) -> bool {
+    pub(crate) fn is_outage(&self) -> bool {
         match self {
             OpenError::Failed { .. } | OpenError::ReadOnly { .. } => true,
             OpenError::Queue(error) => error.is_outage(),

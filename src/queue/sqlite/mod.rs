@@ -22,7 +22,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use self::backup::open_error;
-pub use self::error::OpenError;
+pub(crate) use self::error::OpenError;
 use self::file::{Anchor, connect, lock};
 use self::writer::Writer;
 use super::{
