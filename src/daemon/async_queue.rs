@@ -49,7 +49,8 @@ impl AsyncQueue {
         tokio::task::spawn_blocking(verb).await.unwrap_or_else(|error| Err(QueueError::Unknown(error.into())))
     }
 
-    /// The queue itself, for callers that may block.
+    /// The queue itself, for tests, which may block.
+    #[cfg(test)]
     pub(crate) fn blocking(&self) -> &dyn Queue {
         self.queue.as_ref()
     }

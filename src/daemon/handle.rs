@@ -140,11 +140,14 @@ impl Serve<Dispatch> for Handle {
     async fn serve(&self, Dispatch { specs }: Dispatch, _: watch::Receiver<bool>) -> Result<Ids, CallFailure> {
         let ids = self
             .unless_silent(GIVE_UP, |handle| async move {
-                let enqueue = move |queue: &dyn Queue| {
-                    let taken = taken_ids(&specs);
-                    queue.enqueue(specs, taken, clock::now())
+                let for_git = specs.clone();
+                let taken = tokio::task::spawn_blocking(move || taken_ids(&for_git));
+                // A repository that hangs is checked again before the first try, as one that cannot be read.
+                let taken = match tokio::time::timeout(SILENT, taken).await {
+                    Ok(taken) => taken.map_err(|_| CallError::Panicked)?,
+                    Err(_) => HashSet::new(),
                 };
-                let ids = handle.queue(enqueue).await?;
+                let ids = handle.queue(move |queue| queue.enqueue(specs, taken, clock::now())).await?;
                 handle.send(Event::Queued);
                 handle.shared.changed();
                 Ok(ids)

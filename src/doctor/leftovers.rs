@@ -90,7 +90,18 @@ pub(super) fn check_quarantined(subject: &Subject, specs: &RecordedSpecs) -> Vec
             },
         )
     });
-    findings.collect()
+    let malformed = specs.malformed_ids.iter().map(|id| {
+        Finding::problem(
+            "quarantined",
+            Text {
+                what: format!("a row of the queue has the id `{id}`, which is not the id of a spec"),
+                place: db.clone(),
+                why: "boi did not write it, and ignores it; specs are not affected".into(),
+                advice: format!("look at it: `sqlite3 '{db}' \"SELECT * FROM specs WHERE id = '{id}'\"`"),
+            },
+        )
+    });
+    findings.chain(malformed).collect()
 }
 
 /// Finds processes that carry the marker of a command of this home whose spec has ended or is unknown.

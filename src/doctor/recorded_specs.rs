@@ -18,6 +18,8 @@ const PAGE: u32 = 500;
 pub(super) struct RecordedSpecs {
     pub(super) queue: Arc<dyn Queue>,
     pub(super) specs: BTreeMap<String, SpecView>,
+    /// The stored ids that are not ids of specs.
+    pub(super) malformed_ids: Vec<String>,
 }
 
 impl RecordedSpecs {
@@ -27,9 +29,9 @@ impl RecordedSpecs {
             Err(OpenError::Missing { .. }) => return Ok(None),
             opened => opened?,
         };
-        open::check_integrity(home)?;
+        let malformed_ids = open::check_integrity(home)?;
         let specs = read_all(queue.as_ref())?;
-        Ok(Some(RecordedSpecs { queue, specs }))
+        Ok(Some(RecordedSpecs { queue, specs, malformed_ids }))
     }
 
     /// The folders that hold worktrees: the configured one, and those that specs still have their worktree in.

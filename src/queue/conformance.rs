@@ -35,7 +35,7 @@ pub(super) enum Record {
     Attempt,
 }
 
-fn spec(title: &str) -> Spec {
+pub(super) fn spec(title: &str) -> Spec {
     let task = |id: &str| Task {
         id: id.into(),
         title: id.into(),
@@ -58,7 +58,7 @@ fn spec(title: &str) -> Spec {
     }
 }
 
-fn config() -> WorkerConfig {
+pub(super) fn config() -> WorkerConfig {
     crate::config::HotConfig { generation: 7, config: crate::config::Config::default() }.worker_config()
 }
 

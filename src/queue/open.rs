@@ -44,9 +44,11 @@ pub(crate) fn open_file(path: &Path) -> Result<Arc<dyn Queue>, OpenError> {
     Ok(Arc::new(SqliteQueue::open(path, Access::Read)?))
 }
 
-/// Checks the whole queue of `home` for damage, which reads all of it.
-pub(crate) fn check_integrity(home: &Home) -> Result<(), OpenError> {
-    open_home(home, Access::Read)?.check_integrity()
+/// Checks the whole queue of `home` for damage, which reads all of it. Returns the stored ids that are not ids of specs.
+pub(crate) fn check_integrity(home: &Home) -> Result<Vec<String>, OpenError> {
+    let queue = open_home(home, Access::Read)?;
+    queue.check_integrity()?;
+    Ok(queue.malformed_ids()?)
 }
 
 fn open_home(home: &Home, access: Access) -> Result<SqliteQueue, OpenError> {

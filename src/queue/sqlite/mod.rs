@@ -133,6 +133,11 @@ impl SqliteQueue {
         file::quick_check(&reader, &self.path)
     }
 
+    /// The ids in the table of specs that are not ids of specs.
+    pub(crate) fn malformed_ids(&self) -> Result<Vec<String>, QueueError> {
+        self.read(read::malformed_ids)
+    }
+
     /// Opens the database at `path` under the writer's lock when it cannot be written. All verbs that write then fail
     /// with `reason`. Since the lock keeps other writers away, SQLite reads without creating files beside the database.
     pub(crate) fn open_stuck(path: &Path, patience: Duration, reason: &str) -> Result<SqliteQueue, OpenError> {
@@ -351,7 +356,8 @@ pub(crate) fn damage_position(path: &Path, spec: &SpecId) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::conformance::{Factory, Record, conformance_suite};
+    use crate::domain::cause::Cause;
+    use crate::queue::conformance::{self, Factory, Record, conformance_suite};
 
     struct Scratch;
 
@@ -406,6 +412,41 @@ mod tests {
         Connection::open(&path).unwrap().execute_batch(row).unwrap();
         let queue = SqliteQueue::open(&path, Access::Write(Duration::from_secs(10))).unwrap();
         assert_eq!(queue.count_eligible(9, None).unwrap(), 1);
+    }
+
+    #[test]
+    fn rows_that_boi_never_writes_keep_no_other_spec_from_being_read_or_claimed() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("boi.db");
+        let queue = SqliteQueue::open(&path, Access::Write(Duration::ZERO)).unwrap();
+        let row = |id: &str, status: &str, attempt: i64| {
+            format!(
+                "INSERT INTO specs (id, title, body, merges, priority, status, attempt, open_deps, queued_at)
+                 VALUES ('{id}', 't', '{{}}', 0, -1, '{status}', {attempt}, 0, 1);"
+            )
+        };
+        let rows = [
+            row("garbage", "queued", 0),
+            row("more garbage", "running", 1),
+            row("S0001", "queued", -7),
+            row("S0002", "running", i64::MAX),
+        ];
+        Connection::open(&path).unwrap().execute_batch(&rows.concat()).unwrap();
+        let good = queue.enqueue(vec![conformance::spec("good")], Default::default(), Timestamp(1)).unwrap().remove(0);
+        let config = conformance::config();
+        // Each of the rows before it is quarantined by a claim of its own.
+        let mut claimed = (0..3).flat_map(|_| queue.claim(1, None, &config, Timestamp(1)).unwrap());
+        assert_eq!(claimed.next().map(|claimed| claimed.fence.spec), Some(good.clone()));
+        assert_eq!(claimed.count(), 0);
+        let running = queue.running().unwrap();
+        assert_eq!((running.claimed.len(), running.quarantined.len()), (1, 1));
+        let listed = queue.list(&Filter::default()).unwrap().specs;
+        let shown: Vec<_> = listed
+            .iter()
+            .map(|spec| (spec.id.as_str(), matches!(spec.cause, Some(Cause::Quarantined { .. }))))
+            .collect();
+        assert_eq!(shown, [("S0002", true), (good.as_str(), false), ("S0001", true)]);
+        assert_eq!(queue.malformed_ids().unwrap(), ["garbage", "more garbage"]);
     }
 
     fn paused(store: &SqliteQueue) -> bool {

@@ -52,16 +52,15 @@ pub(super) const ENDED_AS: &str = "SELECT id FROM specs INDEXED BY specs_ended_a
      WHERE status = ? AND status IN ('completed', 'failed', 'canceled')
      ORDER BY finished_at DESC, seq DESC LIMIT ? OFFSET ?";
 
-/// The first `limit` eligible specs, in queue order.
-pub(super) fn eligible(c: &Connection, limit: u32, scope: Option<&[SpecId]>) -> Result<Vec<SpecId>, QueueError> {
-    let names: Vec<String> = match scope {
+/// The ids of the first `limit` eligible specs, in queue order, as they are stored.
+pub(super) fn eligible(c: &Connection, limit: u32, scope: Option<&[SpecId]>) -> Result<Vec<String>, QueueError> {
+    Ok(match scope {
         None => c.prepare_cached(ELIGIBLE)?.query_map([limit], |row| row.get(0))?.collect::<Result<_, _>>()?,
         Some(ids) => c
             .prepare_cached(ELIGIBLE_IN_SCOPE)?
             .query_map(params![ids_json(ids), limit], |row| row.get(0))?
             .collect::<Result<_, _>>()?,
-    };
-    names.iter().map(|name| id(name)).collect()
+    })
 }
 
 pub(super) fn scope(c: &Connection, ids: &[SpecId]) -> Result<Vec<SpecId>, QueueError> {
@@ -134,8 +133,7 @@ fn tasks(c: &Connection, spec: &SpecId) -> Result<Vec<(TaskStatus, u32)>, QueueE
 pub(super) fn running(c: &Connection, owner: &Owner) -> Result<RunningSpecs, QueueError> {
     let names: Vec<String> = c.prepare_cached(RUNNING)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let mut running = RunningSpecs::default();
-    for name in names {
-        let spec = id(&name)?;
+    for spec in well_formed(&names) {
         match claimed(c, &spec, owner) {
             Ok(claimed) => running.claimed.push(claimed),
             Err(QueueError::Unreadable { detail, .. }) => {
@@ -155,7 +153,9 @@ pub(super) fn quarantined(c: &Connection, owner: &Owner) -> Result<Vec<Quarantin
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
     for (name, detail) in queued {
-        all.push(quarantined_spec(c, &id(&name)?, false, detail)?);
+        if let Ok(spec) = name.parse() {
+            all.push(quarantined_spec(c, &spec, false, detail)?);
+        }
     }
     Ok(all)
 }
@@ -235,7 +235,11 @@ pub(super) fn list(c: &Connection, filter: &Filter) -> Result<Listing, QueueErro
         let all = total.queued + total.running + total.completed + total.failed + total.canceled;
         (&names[..], filter.ids.is_empty() && (names.len() as u64) < all)
     };
-    let specs = shown.iter().map(|name| view(c, &id(name)?, filter.history)).collect::<Result<_, _>>()?;
+    let view = |spec: SpecId| match view(c, &spec, filter.history) {
+        Err(QueueError::Unreadable { detail, .. }) => unreadable_view(c, &spec, detail),
+        view => view,
+    };
+    let specs = well_formed(shown).map(view).collect::<Result<_, _>>()?;
     Ok(Listing { specs, more })
 }
 
@@ -270,7 +274,45 @@ fn select(c: &Connection, filter: &Filter) -> Result<Vec<String>, QueueError> {
     }
 }
 
+/// The view of a spec whose row cannot be read: its id, status and texts.
+fn unreadable_view(c: &Connection, spec: &SpecId, detail: String) -> Result<SpecView, QueueError> {
+    let (title, status, repo, worktree) = c
+        .prepare_cached("SELECT title, status, repo, worktree FROM specs WHERE id = ?")?
+        .query_row([spec.as_str()], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?)))?;
+    Ok(SpecView {
+        id: spec.clone(),
+        title,
+        status: SpecStatus::from_name(&status).unwrap_or(SpecStatus::Running),
+        reason: None,
+        cause: Some(Cause::Quarantined { detail }),
+        priority: 0,
+        attempt: 0,
+        config_generation: None,
+        branch: None,
+        repo,
+        base_commit: None,
+        worktree,
+        delivery: None,
+        queued_at: Timestamp(0),
+        started_at: None,
+        finished_at: None,
+        tasks: Vec::new(),
+        usage: Usage::default(),
+        kept: Vec::new(),
+    })
+}
+
 fn view(c: &Connection, spec: &SpecId, history: bool) -> Result<SpecView, QueueError> {
+    read_view(c, spec, history).map_err(|error| match error {
+        QueueError::Internal(source) => match source.downcast::<rusqlite::Error>() {
+            Ok(error) => unreadable_column(spec, *error),
+            Err(source) => QueueError::Internal(source),
+        },
+        error => error,
+    })
+}
+
+fn read_view(c: &Connection, spec: &SpecId, history: bool) -> Result<SpecView, QueueError> {
     let (mut view, waits) = c
         .prepare_cached(
             "SELECT s.title, s.status, s.cause, s.priority, s.attempt, a.generation, s.has_branch, s.repo, s.origin,
@@ -402,7 +444,21 @@ pub(super) fn status(spec: &SpecId, name: &str) -> Result<SpecStatus, QueueError
     SpecStatus::from_name(name).ok_or_else(|| unreadable(spec, format!("status: `{name}` is not known")))
 }
 
-/// Parses a stored id. Only boi writes ids, so a malformed one is a fault of the database as a whole.
+/// The stored ids that are ids of specs. A row with another id belongs to no spec: `boi doctor` names it, and it does not
+/// keep other rows from being read.
+fn well_formed(names: &[String]) -> impl Iterator<Item = SpecId> {
+    names.iter().filter_map(|name| name.parse().ok())
+}
+
+/// The stored ids that are not ids of specs.
+pub(super) fn malformed_ids(c: &Connection) -> Result<Vec<String>, QueueError> {
+    let mut names: Vec<String> =
+        c.prepare("SELECT id FROM specs ORDER BY seq")?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    names.retain(|name| name.parse::<SpecId>().is_err());
+    Ok(names)
+}
+
+/// Parses a stored id that another row refers to.
 pub(super) fn id(name: &str) -> Result<SpecId, QueueError> {
     name.parse().map_err(QueueError::internal)
 }

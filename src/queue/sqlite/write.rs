@@ -91,7 +91,14 @@ pub(super) fn claim(
 ) -> Result<Vec<Claimed>, QueueError> {
     let config_text = encode(config)?;
     let mut batch = Vec::new();
-    for id in read::eligible(c, count, scope)? {
+    for name in read::eligible(c, count, scope)? {
+        let id: SpecId = match name.parse() {
+            Ok(id) => id,
+            Err(error) => {
+                quarantine(c, &name, &format!("id: {error}"))?;
+                continue;
+            }
+        };
         c.execute_batch("SAVEPOINT claim_one")?;
         let claimed = claim_one(c, &id, config, &config_text, now).and_then(|()| read::claimed(c, &id, owner));
         match claimed {
@@ -101,13 +108,19 @@ pub(super) fn claim(
             }
             Err(QueueError::Unreadable { detail, .. }) => {
                 c.execute_batch("ROLLBACK TO claim_one; RELEASE claim_one")?;
-                warn!(spec = %id, detail, "spec quarantined and not claimed: a record of it cannot be read");
-                c.prepare_cached("UPDATE specs SET quarantine = ? WHERE id = ?")?.execute([&detail, id.as_str()])?;
+                quarantine(c, id.as_str(), &detail)?;
             }
             Err(error) => return Err(error),
         }
     }
     Ok(batch)
+}
+
+/// Takes a queued spec out of the eligible ones, because its records cannot be read.
+fn quarantine(c: &Connection, id: &str, detail: &str) -> Result<(), QueueError> {
+    warn!(spec = id, detail, "spec quarantined and not claimed: a record of it cannot be read");
+    c.prepare_cached("UPDATE specs SET quarantine = ? WHERE id = ?")?.execute([detail, id])?;
+    Ok(())
 }
 
 fn claim_one(
