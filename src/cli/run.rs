@@ -223,7 +223,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::domain::spec::{Action, Deliver, Spec, Task};
+    use crate::domain::spec::Spec;
     use crate::queue::open;
     use crate::queue::sqlite::Access;
     use crate::system::clock;
@@ -233,26 +233,7 @@ mod tests {
         let dir = tempfile::TempDir::new().unwrap();
         let home = Home::at(dir.path().join("boi"));
         home.prepare().unwrap();
-        let task = Task {
-            id: "t-1".into(),
-            title: "t".into(),
-            action: Action::Run("true".into()),
-            needs: vec![],
-            verify: vec![],
-            timeout_minutes: None,
-        };
-        let spec = Spec {
-            title: "t".into(),
-            repo: None,
-            context: None,
-            agent: "claude".into(),
-            model: None,
-            priority: 100,
-            after: vec![],
-            deliver: Deliver::Branch,
-            verify: vec![],
-            tasks: vec![task],
-        };
+        let spec = Spec::for_tests("t", &["t-1"]);
         let queue = open::open(&home, Access::Write(Duration::ZERO)).unwrap();
         let ids = queue.enqueue(vec![spec], HashSet::new(), clock::now()).unwrap();
         let socket = std::os::unix::net::UnixListener::bind(home.socket()).unwrap();

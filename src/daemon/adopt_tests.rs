@@ -12,6 +12,7 @@ use crate::config::{Config, HotConfig, WorkerConfig};
 use crate::domain::id::SpecId;
 use crate::domain::life::SpecStatus;
 use crate::domain::position::{CommandStage, Delivered, Ending, Position, RunningCommand, Step, Try};
+use crate::domain::spec::Spec;
 use crate::queue::sqlite::Occupied;
 use crate::queue::{Canceled, Claimed, Filter, GiveBack, Queue};
 use crate::system::clock;
@@ -310,7 +311,7 @@ async fn a_spec_that_is_claimed_again_early_uses_no_start_of_others() {
     bench.handle.send(Event::Queued);
     end(worker, WorkerEnd::Recorded);
     settle().await;
-    let specs = vec![super::loop_tests::spec("b")];
+    let specs = vec![Spec::for_tests("b", &["t-1"])];
     bench.handle.queue(move |queue| queue.enqueue(specs, Default::default(), clock::now())).await.unwrap();
     bench.handle.send(Event::Queued);
     let next = bench.spawned_within(Duration::from_secs(60)).await;

@@ -21,7 +21,7 @@ use crate::control::server::Serve;
 use crate::domain::id::SpecId;
 use crate::domain::life::SpecStatus;
 use crate::domain::position::{Delivered, Ending};
-use crate::domain::spec::{Action, Deliver, Spec, Task};
+use crate::domain::spec::Spec;
 use crate::domain::verdict::ReloadOutcome;
 use crate::domain::view::ConfigView;
 use crate::queue::sqlite::{Access, SqliteQueue};
@@ -67,28 +67,6 @@ pub(super) struct Bench {
     live: Mutex<Vec<Spawned>>,
 }
 
-pub(super) fn spec(title: &str) -> Spec {
-    Spec {
-        title: title.into(),
-        repo: None,
-        context: None,
-        agent: "claude".into(),
-        model: None,
-        priority: 100,
-        after: vec![],
-        deliver: Deliver::Branch,
-        verify: vec![],
-        tasks: vec![Task {
-            id: "t-1".into(),
-            title: "t".into(),
-            action: Action::Run("true".into()),
-            needs: vec![],
-            verify: vec![],
-            timeout_minutes: None,
-        }],
-    }
-}
-
 impl Bench {
     /// A daemon with a queue of `titles`, started.
     pub(super) fn start(max_workers: u32, spawns_per_tick: u32, jitter: [u64; 2], titles: &[&str]) -> Bench {
@@ -108,7 +86,7 @@ impl Bench {
         let busy = Duration::from_millis(10);
         let access = Access::Write(Duration::ZERO);
         let queue: Arc<dyn Queue> = Arc::new(SqliteQueue::open_within(&path, access, busy).unwrap());
-        let specs = titles.iter().map(|title| spec(title)).collect();
+        let specs = titles.iter().map(|title| Spec::for_tests(title, &["t-1"])).collect();
         let ids = queue.enqueue(specs, HashSet::new(), clock::now()).unwrap();
         let scope = before(queue.as_ref(), ids);
         let queue = AsyncQueue::new(queue);

@@ -114,6 +114,40 @@ pub enum Action {
     Run(String),
 }
 
+#[cfg(test)]
+impl Spec {
+    /// A spec without a repository, with these tasks.
+    pub(crate) fn for_tests(title: &str, tasks: &[&str]) -> Spec {
+        Spec {
+            title: title.into(),
+            repo: None,
+            context: None,
+            agent: default_agent(),
+            model: None,
+            priority: DEFAULT_PRIORITY,
+            after: vec![],
+            deliver: Deliver::Branch,
+            verify: vec![],
+            tasks: tasks.iter().map(|id| Task::for_tests(id, &[])).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Task {
+    /// A task that runs `true`.
+    pub(crate) fn for_tests(id: &str, verify: &[&str]) -> Task {
+        Task {
+            id: id.into(),
+            title: id.into(),
+            action: Action::Run("true".into()),
+            needs: vec![],
+            verify: verify.iter().map(|&command| command.to_owned()).collect(),
+            timeout_minutes: None,
+        }
+    }
+}
+
 /// Reads a field that may be null and must be present; without this, serde takes a missing `Option` for `None`.
 fn required<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     Option::deserialize(deserializer)

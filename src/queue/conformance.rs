@@ -7,7 +7,7 @@ use crate::domain::cause::{Awaited, Unmerged};
 use crate::domain::failure::{FailedHow, FailedPart, Failure};
 use crate::domain::outcome::{AgentReport, TryOutcome, Usage};
 use crate::domain::position::{CommandStage, Delivered, GitStage, RunningCommand, Step, Try};
-use crate::domain::spec::{Action, Base, Deliver, Repo, Task};
+use crate::domain::spec::{Base, Deliver, Repo};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 
@@ -36,26 +36,7 @@ pub(super) enum Record {
 }
 
 pub(super) fn spec(title: &str) -> Spec {
-    let task = |id: &str| Task {
-        id: id.into(),
-        title: id.into(),
-        action: Action::Run("true".into()),
-        needs: vec![],
-        verify: vec![],
-        timeout_minutes: None,
-    };
-    Spec {
-        title: title.into(),
-        repo: None,
-        context: None,
-        agent: "claude".into(),
-        model: None,
-        priority: 100,
-        after: vec![],
-        deliver: Deliver::Branch,
-        verify: vec![],
-        tasks: vec![task("a"), task("b")],
-    }
+    Spec::for_tests(title, &["a", "b"])
 }
 
 pub(super) fn config() -> WorkerConfig {

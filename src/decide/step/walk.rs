@@ -11,29 +11,13 @@ use crate::domain::time::Timestamp;
 pub(super) const OUTPUT: &str = "the end";
 
 pub(super) fn task(id: &str, verify: &[&str]) -> Task {
-    Task {
-        id: id.into(),
-        title: id.into(),
-        action: Action::Run("true".into()),
-        needs: vec![],
-        verify: verify.iter().map(|&command| command.to_owned()).collect(),
-        timeout_minutes: None,
-    }
+    Task::for_tests(id, verify)
 }
 
 pub(super) fn spec(tasks: Vec<Task>, verify: &[&str], deliver: Deliver) -> Spec {
-    Spec {
-        title: "t".into(),
-        repo: Some(Repo { path: "/r".into(), base: Base::Revision("main".into()) }),
-        context: None,
-        agent: "claude".into(),
-        model: None,
-        priority: 100,
-        after: vec![],
-        deliver,
-        verify: verify.iter().map(|&command| command.to_owned()).collect(),
-        tasks,
-    }
+    let repo = Some(Repo { path: "/r".into(), base: Base::Revision("main".into()) });
+    let verify = verify.iter().map(|&command| command.to_owned()).collect();
+    Spec { repo, deliver, verify, tasks, ..Spec::for_tests("t", &[]) }
 }
 
 /// A worker whose results the test chooses. It follows the moves.
