@@ -1,6 +1,6 @@
 //! boi runs fleets of coding agents from a durable queue.
 //!
-//! The rooms, from the bottom up. **A file uses only rooms above its own in this list**; `tests/layers.rs` enforces it.
+//! The rooms, the most basic first. **A file may use only rooms that are listed before its own**; `tests/layers.rs` enforces it.
 //!
 //! | room | what it is for |
 //! | --- | --- |

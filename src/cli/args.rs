@@ -178,10 +178,10 @@ pub(super) struct Dispatch {
     /// Spec files: all of them are queued, or none if one is invalid
     #[arg(required = true, value_name = "SPEC.toml")]
     pub(super) files: Vec<PathBuf>,
-    /// Override the priority of the specs; lower runs first [default of a spec: 100]
+    /// Override the priority of the specs; a lower number runs first [without it: the spec's own, or 100]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(super) priority: Option<i64>,
-    /// Run the specs after these have completed, in addition to their own `after`; separate ids by commas
+    /// Run the specs after the specs with these ids have completed, in addition to their own `after`; separate ids with commas
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     pub(super) after: Vec<SpecId>,
     /// Validate the specs and show what would be queued, but queue nothing
@@ -382,7 +382,7 @@ pub(super) enum Daemon {
         #[arg(long)]
         json: bool,
     },
-    /// Replace the daemon by a new one; workers keep running
+    /// Replace the daemon with a new one; workers keep running
     ///
     /// Keys that the old daemon got by -c stay set, unless -c is given again.
     Restart {
@@ -409,7 +409,7 @@ pub(super) enum Daemon {
     },
     /// Stop and remove the service; workers keep running
     Uninstall(JsonFlag),
-    /// Make the daemon read config.toml again, and print its verdict
+    /// Make the daemon read config.toml again, and print whether it accepted the file
     ///
     /// The daemon also reads the file whenever it is saved; this command waits for the verdict.
     ///

@@ -133,7 +133,7 @@ fn write_service(service: &UserService, program: &Path, home: &Path) -> Result<(
     files::write_atomically(file, text.as_bytes(), files::Durability::Power).map_err(|error| cannot_write(file, &error))
 }
 
-/// Makes the service run the daemon, in the place of `old`. Returns whether the service manager does.
+/// Enables the service, so that it runs the daemon instead of `old`. Returns whether the service manager now runs it.
 async fn serve(service: &UserService, home: &Home, old: Option<&Predecessor>) -> Result<bool, CliError> {
     match service {
         UserService::Systemd(_) => Ok(service.enable() && replace_under_systemd(home, old).await?),

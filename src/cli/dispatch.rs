@@ -60,7 +60,12 @@ fn print_dry_run(specs: &[Spec], json: bool) -> Result<(), CliError> {
 pub(super) async fn warn_unless_drained(mut backend: Backend, home: &Home) {
     let status = match backend.status_now(home, &Filter { limit: 1, ..Filter::default() }, None).await {
         Ok(told) => told.status,
-        Err(error) => return eprintln!("queued, but it is unknown whether a daemon runs them: {}", error.message()),
+        Err(error) => {
+            return eprintln!(
+                "the specs are queued, but boi cannot tell whether a daemon will run them: {}",
+                error.message()
+            );
+        }
     };
     let Some(daemon) = status.daemon else {
         return eprintln!("queued, but no daemon runs: start one with `boi daemon start`");

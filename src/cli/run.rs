@@ -138,7 +138,7 @@ fn ids_where(status: &StatusView, predicate: impl Fn(&SpecView) -> bool) -> Stri
     ids.join(" ")
 }
 
-/// Reports on stderr the specs that have not ended. `interrupted`: the user pressed Ctrl-C, so their commands got SIGTERM.
+/// Lists on stderr the specs that have not ended. `interrupted`: the user pressed Ctrl-C, so their commands got SIGTERM.
 fn report_open_specs(status: &StatusView, interrupted: bool) {
     let running = ids_where(status, |spec| spec.status == SpecStatus::Running);
     let stopped = ids_where(status, |spec| spec.status == SpecStatus::Queued && spec.attempt > 0);

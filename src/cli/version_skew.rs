@@ -16,7 +16,7 @@ fn warning(daemon_version: &str, pid: u32) -> Option<String> {
     (daemon_version != OWN_VERSION).then(|| {
         format!(
             "warning: the daemon (pid {pid}) is boi {daemon_version}, this command is boi {OWN_VERSION}: \
-             `boi daemon restart` brings them together; running agents live on"
+             `boi daemon restart` brings them together; running agents continue"
         )
     })
 }

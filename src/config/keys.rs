@@ -50,7 +50,7 @@ pub struct Key {
     pub takes_effect: TakesEffect,
     /// The row that describes it.
     pub(super) row: &'static Row,
-    /// What `NAME` stands for; empty where the row has no `NAME`.
+    /// The agent's name that replaces `NAME` in the row's name and docs; empty if the row's name has no `NAME`.
     entry: &'static str,
 }
 
@@ -172,7 +172,7 @@ impl PartialEq for Key {
 impl Eq for Key {}
 
 /// Finds the key `name`. `Err`: no such key; the one that was probably meant.
-pub fn find(name: &str) -> Result<&'static Key, Option<&'static str>> {
+pub(crate) fn find(name: &str) -> Result<&'static Key, Option<&'static str>> {
     let key = KEYS.iter().find(|key| key.name == name);
     key.ok_or_else(|| closest(name, KEYS.iter().map(|key| key.name.as_str())))
 }
@@ -257,7 +257,7 @@ const fn unit(unit: &'static str, row: Row) -> Row {
 }
 
 /// Every key, in the order in which they are shown.
-pub static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| ROWS.iter().flat_map(Row::keys).collect());
+pub(crate) static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| ROWS.iter().flat_map(Row::keys).collect());
 
 /// Every row, in the order in which they are shown.
 pub(super) static ROWS: &[Row] = &[
@@ -267,8 +267,8 @@ pub(super) static ROWS: &[Row] = &[
         TakesEffect::NextTick,
         field!(One, Number, max_workers),
         &[
-            "How many workers run at the same time, at most. 0: no spec is claimed. A lower value stops no",
-            "running worker: the next one starts when fewer run.",
+            "The maximum number of workers that run at the same time. 0: no spec is started. Lowering it does",
+            "not stop running workers; a new one starts only when fewer than this number are running.",
         ],
     ),
     row(
@@ -296,8 +296,8 @@ pub(super) static ROWS: &[Row] = &[
             TakesEffect::NextTick,
             field!(One, Span, spawn_jitter_ms),
             &[
-                "The shortest and the longest pause between two worker starts of the same tick. Each pause is",
-                "random between the two. [0, 0]: no pause.",
+                "The shortest and the longest pause between two worker starts in the same tick. Each pause has a",
+                "random length in this range. [0, 0]: no pause.",
             ],
         ),
     ),
@@ -405,8 +405,8 @@ pub(super) static ROWS: &[Row] = &[
         TakesEffect::Restart,
         field!(One, Path, paths.db),
         &[
-            "The database file of the queue. Empty: state/boi.db. A relative path starts at BOI_HOME, `~/` at",
-            "the home directory; so for all paths.",
+            "The database file of the queue. Empty: state/boi.db. A relative path is relative to BOI_HOME, and",
+            "`~/` is the user's home directory. The same holds for every other path key.",
         ],
     ),
     row(

@@ -15,7 +15,7 @@ pub mod changes;
 pub(crate) mod edit;
 pub mod flags;
 mod from_toml;
-pub mod keys;
+pub(crate) mod keys;
 mod loaded;
 mod log_filter;
 #[cfg(test)]

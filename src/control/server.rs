@@ -131,7 +131,9 @@ fn is_own(stream: &UnixStream) -> bool {
     match stream.peer_cred() {
         Ok(peer) if peer.uid() == rustix::process::getuid().as_raw() => return true,
         Ok(peer) => warn!(uid = peer.uid(), "refused another user's connection to the control socket"),
-        Err(error) => warn!(%error, "refused a connection without credentials to the control socket"),
+        Err(error) => {
+            warn!(%error, "refused a connection to the control socket: cannot read the credentials of the client")
+        }
     }
     false
 }

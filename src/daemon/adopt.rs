@@ -184,7 +184,7 @@ impl<S: Spawn> Daemon<S> {
     fn quarantine(&mut self, fence: &Fence, intent: Option<Intent>, detail: String) {
         error!(
             spec = %fence.spec, attempt = fence.attempt, detail,
-            "spec quarantined: nothing is done with it until a version of boi that can read it runs, or it is canceled",
+            "spec quarantined: this version of boi cannot read its stored record, so it leaves the spec alone. Run a version that can read the record, or cancel the spec",
         );
         self.shared.set_cause(&fence.spec, Some(Cause::Quarantined { detail }));
         self.registry.set(fence, SlotState::Quarantined);

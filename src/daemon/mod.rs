@@ -85,7 +85,7 @@ pub(crate) enum Leaving {
     Drain,
     /// Workers are stopped, and their specs are queued again, to resume at the same step.
     Stop,
-    /// Running commands live on, and the next daemon adopts them.
+    /// Running commands continue, and the next daemon adopts them.
     Detach,
 }
 
@@ -359,7 +359,7 @@ impl<S: Spawn> Daemon<S> {
             match self.queue.call(move |queue| queue.record_start(&fence, now)).await {
                 Ok(()) => {}
                 Err(QueueError::Superseded(fence)) => {
-                    warn!(spec = %fence.spec, attempt = fence.attempt, "worker not started: its attempt is superseded");
+                    warn!(spec = %fence.spec, attempt = fence.attempt, "worker not started: the spec has ended or has a newer attempt");
                     self.registry.remove(&fence.spec);
                     self.pace.given_back();
                     continue;

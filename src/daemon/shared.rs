@@ -90,7 +90,7 @@ impl Shared {
         self.changed();
     }
 
-    /// Sets the cause why a running spec has no worker; `None`: it has one again, or has ended.
+    /// Records why a running spec has no worker; `None`: the spec has a worker again, or has ended.
     pub(super) fn set_cause(&self, spec: &SpecId, cause: Option<Cause>) {
         let mut causes = self.causes();
         match cause {
@@ -99,7 +99,7 @@ impl Shared {
         };
     }
 
-    /// The cause why a running spec has no worker.
+    /// Why a running spec has no worker; `None`: no cause is set.
     pub(super) fn cause(&self, spec: &SpecId) -> Option<Cause> {
         self.causes().get(spec).cloned()
     }

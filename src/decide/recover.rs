@@ -1,8 +1,9 @@
 //! Decides what a daemon does with a command that it finds: the table of the crash protocol.
 //!
-//! A command leaves evidence in this order: the claim is committed, the daemon acquires the lock, starts the supervisor
-//! with it, `started` is written, the command is executed and awaited, its process tree is ended, its files are synced
-//! to the disk, `exit` is synced to the disk, the lock is released.
+//! A command leaves evidence in this order: its position is committed to the queue, the daemon acquires the lock, writes
+//! `marker` and `request`, starts the supervisor with the lock, `started` is written, the command is executed and
+//! awaited, its process tree is ended, its files are synced to the disk, `exit` is synced to the disk, the lock is
+//! released.
 //!
 //! | lock | `exit` | `started` | meaning | action |
 //! | --- | --- | --- | --- | --- |

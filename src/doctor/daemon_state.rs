@@ -4,17 +4,17 @@ use super::{Finding, Subject, Text};
 
 /// What is known of the home's daemon.
 pub(crate) enum DaemonState {
-    /// None runs.
+    /// No daemon runs.
     Absent,
-    /// One runs, and its queue works.
+    /// A daemon runs, and its queue works.
     Working,
-    /// One runs, and its queue does not work.
+    /// A daemon runs, but its queue does not work.
     QueueFailed {
         reason: String,
         /// Whether the queue does not answer at all, rather than with an error.
         unanswered: bool,
     },
-    /// One runs, and cannot be reached.
+    /// A daemon runs, but it cannot be reached.
     Unreachable { reason: String, advice: String },
 }
 

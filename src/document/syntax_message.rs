@@ -81,7 +81,7 @@ pub(super) fn problem(found: &SyntaxError<'_>, message: &str) -> Problem {
                 Problem::new("the text that begins here is not closed", found.opening(3))
                     .hint(format!("close it with {quotes}"))
             }
-            _ => plain("a text that begins further up is not closed"),
+            _ => plain("a multi-line string that begins earlier in this file is not closed"),
         };
     }
     if begins("invalid basic string") || begins("invalid literal string") {

@@ -97,8 +97,8 @@ impl fmt::Display for MergeRefusal {
             MergeRefusal::Conflicts { base, files } => write!(f, "merge conflicts with {base} in {}", files.join(", ")),
             MergeRefusal::CheckoutLocked { base, checkout } => write!(
                 f,
-                "{base} is checked out in {checkout:?}, where another git process is writing; \
-                 if none is running, remove its index.lock"
+                "{base} is checked out in {checkout:?}, whose index.lock shows that another git process is writing there; \
+                 if none is running, remove that file"
             ),
             MergeRefusal::OperationInProgress { base, checkout, operation } => {
                 write!(f, "{base} is checked out in {checkout:?}, where {operation} is in progress; finish or abort it")
@@ -167,8 +167,8 @@ mod tests {
             ),
             (
                 MergeRefusal::CheckoutLocked { base: base(), checkout: checkout() },
-                "main is checked out in \"/r\", where another git process is writing; if none is running, remove its \
-                 index.lock",
+                "main is checked out in \"/r\", whose index.lock shows that another git process is writing there; if none is \
+                 running, remove that file",
             ),
             (
                 MergeRefusal::CheckoutUnreadable { base: base(), checkout: checkout(), message: message() },

@@ -3,7 +3,7 @@
 use super::command::{CommandEnd, EndCause, ExitStatus};
 
 /// How a command ended, in words that fit after "ended with": `exit code 1`, `signal 9 (SIGKILL)`.
-pub fn describe_end(end: &CommandEnd) -> String {
+pub(crate) fn describe_end(end: &CommandEnd) -> String {
     match &end.cause {
         EndCause::Finished => describe_status(end.status),
         EndCause::NotExecuted(error) | EndCause::NotExecutedYet(error) => format!("an error before it ran: {error}"),
@@ -15,7 +15,7 @@ pub fn describe_end(end: &CommandEnd) -> String {
 }
 
 /// An exit status in words: `exit code 1`, `signal 9 (SIGKILL)`.
-pub fn describe_status(status: Option<ExitStatus>) -> String {
+pub(crate) fn describe_status(status: Option<ExitStatus>) -> String {
     match status {
         // A shell, or a program that catches a signal, exits with 128 and the signal's number.
         Some(ExitStatus::Code(code)) => match signal_name(code.saturating_sub(128)) {

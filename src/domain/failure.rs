@@ -123,8 +123,6 @@ impl fmt::Display for FailedHow {
             FailedHow::Lost => {
                 f.write_str("killed together with its supervisor (kill -9, out of memory, or a power cut)")
             }
-            // The words of the part already say that it failed.
-            FailedHow::Outcome { outcome: TryOutcome::Failed(detail) } => f.write_str(detail),
             FailedHow::Outcome { outcome } => f.write_str(&outcome.describe()),
             FailedHow::Reported { words } => f.write_str(words),
         }

@@ -130,7 +130,7 @@ impl TaskStatus {
 /// What the user requested for a running attempt. It is recorded before any process is signalled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Intent {
+pub(crate) enum Intent {
     /// End its command; the spec is canceled.
     Cancel,
     /// End its command; the spec is queued again, to resume at the same step.
@@ -139,7 +139,7 @@ pub enum Intent {
 
 impl Intent {
     /// The name in the database.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Intent::Cancel => "cancel",
             Intent::Stop => "stop",
@@ -147,7 +147,7 @@ impl Intent {
     }
 
     /// The intent of that name.
-    pub fn from_name(name: &str) -> Option<Intent> {
+    pub(crate) fn from_name(name: &str) -> Option<Intent> {
         [Intent::Cancel, Intent::Stop].into_iter().find(|intent| intent.as_str() == name)
     }
 }

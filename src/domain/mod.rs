@@ -6,19 +6,19 @@
 //! - Times are [`time::Timestamp`]s, milliseconds since the epoch in UTC; a function that needs the time takes it as an
 //!   argument.
 
-pub mod cause;
+pub(crate) mod cause;
 pub mod command;
-pub mod delivery;
-pub mod exit;
-pub mod failure;
-pub mod id;
-pub mod life;
+pub(crate) mod delivery;
+pub(crate) mod exit;
+pub(crate) mod failure;
+pub(crate) mod id;
+pub(crate) mod life;
 pub mod outcome;
-pub mod position;
-pub mod position_record;
+pub(crate) mod position;
+pub(crate) mod position_record;
 mod position_v1;
-pub mod spec;
-pub mod text;
+pub(crate) mod spec;
+pub(crate) mod text;
 pub mod time;
 pub mod verdict;
 pub mod view;

@@ -63,8 +63,7 @@ impl TryOutcome {
     pub fn describe(&self) -> String {
         match self {
             TryOutcome::Succeeded => "succeeded".to_owned(),
-            TryOutcome::Failed(detail) => format!("failed: {detail}"),
-            TryOutcome::Crashed(detail) => format!("crashed: {detail}"),
+            TryOutcome::Failed(detail) | TryOutcome::Crashed(detail) => detail.clone(),
             TryOutcome::TimedOut => "timed out".to_owned(),
             TryOutcome::TooMuchOutput => "printed more than max_output_mb".to_owned(),
             TryOutcome::Lost => "killed together with its supervisor".to_owned(),
@@ -154,8 +153,8 @@ mod tests {
     /// One outcome of each kind, as the queue of version 0.1.0 stores it, and in words.
     const STORED: [(&str, &str); 15] = [
         (r#"{"kind":"succeeded"}"#, "succeeded"),
-        (r#"{"kind":"failed","detail":"exit code 2"}"#, "failed: exit code 2"),
-        (r#"{"kind":"crashed","detail":"signal 9 (SIGKILL)"}"#, "crashed: signal 9 (SIGKILL)"),
+        (r#"{"kind":"failed","detail":"exit code 2"}"#, "exit code 2"),
+        (r#"{"kind":"crashed","detail":"signal 9 (SIGKILL)"}"#, "signal 9 (SIGKILL)"),
         (r#"{"kind":"timed_out"}"#, "timed out"),
         (r#"{"kind":"too_much_output"}"#, "printed more than max_output_mb"),
         (r#"{"kind":"lost"}"#, "killed together with its supervisor"),

@@ -19,7 +19,7 @@ use super::spec::Spec;
 
 /// The position of an attempt. `position_record` has its stored form.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Position {
+pub(crate) struct Position {
     /// The current step.
     pub step: Step,
     /// What the attempt has done so far.
@@ -29,7 +29,7 @@ pub struct Position {
 /// One step of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Step {
+pub(crate) enum Step {
     /// Prepare the worktree.
     Prepare {
         /// What to do with files that are in the worktree already.
@@ -53,7 +53,7 @@ pub enum Step {
 /// A step between `Prepare` and `Close` at which an attempt can continue. Unlike a [`Step`], it has no running command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Stage {
+pub(crate) enum Stage {
     /// Run a command.
     Command(CommandStage),
     /// Change the repository or its worktree.
@@ -63,7 +63,7 @@ pub enum Stage {
 /// What a command is for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum CommandStage {
+pub(crate) enum CommandStage {
     /// It makes a try: the agent or the `run` command.
     Act(Try),
     /// It verifies the result.
@@ -73,7 +73,7 @@ pub enum CommandStage {
 /// A verify command of a task or of the spec.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Verify {
+pub(crate) enum Verify {
     /// A verify command of a task, on the changes of a try.
     Task {
         /// The try whose changes are verified.
@@ -100,7 +100,7 @@ pub enum Verify {
 /// A change of the repository or its worktree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum GitStage {
+pub(crate) enum GitStage {
     /// Makes a candidate commit of the changes of a try.
     Capture(Try),
     /// Moves the branch to the verified candidate, and makes the worktree equal to it.
@@ -122,7 +122,7 @@ pub enum GitStage {
 /// One try of one task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Try {
+pub(crate) struct Try {
     /// The task's index in its spec, from 0.
     pub task: usize,
     /// The try's number in its task, from 1.
@@ -132,7 +132,7 @@ pub struct Try {
 /// A merge of the base into the branch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Merge {
+pub(crate) struct Merge {
     /// How many times the base was merged, this one included.
     pub round: u32,
     /// The commit that the base is on.
@@ -144,7 +144,7 @@ pub struct Merge {
 /// A command that has begun; its number in the attempt is [`Progress::commands`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RunningCommand {
+pub(crate) struct RunningCommand {
     /// The machine's boot id when the command was recorded.
     pub boot: String,
     /// The random text that the command and its descendants carry in their environment.
@@ -154,7 +154,7 @@ pub struct RunningCommand {
 /// What `Prepare` does with files that are in the worktree already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Checkout {
+pub(crate) enum Checkout {
     /// It checks out the last finished task. Changes that an earlier attempt left are kept under a ref.
     Clean,
     /// It leaves them as they are: the attempt continues after a stop.
@@ -164,7 +164,7 @@ pub enum Checkout {
 /// What an attempt has done so far.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Progress {
+pub(crate) struct Progress {
     /// How many commands have begun, numbered from 1. Each has a folder `command-<NUMBER>`.
     pub commands: u32,
     /// The machine's boot id when the last command was recorded. If the machine was restarted since, a power cut may
@@ -189,7 +189,7 @@ pub struct Progress {
 /// How an attempt ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Ending {
+pub(crate) enum Ending {
     /// Every task is done and verified.
     Completed(Delivered),
     /// It failed for this cause.
@@ -201,7 +201,7 @@ pub enum Ending {
 /// Where the result of a completed spec is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Delivered {
+pub(crate) enum Delivered {
     /// Nowhere, since the spec has no repository.
     Nothing,
     /// On `boi/<SPEC>`, as the spec asks.
@@ -214,7 +214,7 @@ pub enum Delivered {
 
 impl Delivered {
     /// The delivery that `boi status` shows.
-    pub fn delivery(&self) -> Option<Delivery> {
+    pub(crate) fn delivery(&self) -> Option<Delivery> {
         match self {
             Delivered::Nothing => None,
             Delivered::Branch => Some(Delivery::Branch),
@@ -225,15 +225,16 @@ impl Delivered {
 }
 
 impl Position {
-    /// The position of a new attempt. `origin` and `head`: where the spec's branch started and where it is, if an
-    /// earlier attempt created it. `then`: the stage to continue with; `None`: the first task that is not done.
-    pub fn start(origin: Option<String>, head: Option<String>, then: Option<Stage>) -> Position {
+    /// The position of a new attempt. `origin`: the commit that the spec's branch started from. `head`: the commit that
+    /// the branch is on. Both are `None` if no earlier attempt created the branch. `then`: the stage to continue with;
+    /// `None`: the attempt continues with the first task that is not done.
+    pub(crate) fn start(origin: Option<String>, head: Option<String>, then: Option<Stage>) -> Position {
         let progress = Progress { origin, head, first_try: 1, ..Progress::default() };
         Position { step: Step::Prepare { checkout: Checkout::Clean, then }, progress }
     }
 
     /// Checks that the position refers only to tasks and verify commands of `spec`; an error names what is missing.
-    pub fn check_against(&self, spec: &Spec) -> Result<(), String> {
+    pub(crate) fn check_against(&self, spec: &Spec) -> Result<(), String> {
         let command = match &self.step {
             Step::Command { stage, .. } | Step::Prepare { then: Some(Stage::Command(stage)), .. } => Some(stage),
             _ => None,
@@ -270,7 +271,7 @@ impl Position {
     }
 
     /// The command whose end is not recorded yet, if there is one.
-    pub fn running_command(&self) -> Option<&RunningCommand> {
+    pub(crate) fn running_command(&self) -> Option<&RunningCommand> {
         match &self.step {
             Step::Command { command, .. } => Some(command),
             Step::Prepare { .. } | Step::Git(_) | Step::Close(_) => None,
@@ -280,7 +281,7 @@ impl Position {
     /// The position at which the attempt continues after its spec was given back to the queue: the same step, with the
     /// files in the worktree as they are. A command of that step is started again, under a new number.
     #[must_use]
-    pub fn resumed(self) -> Position {
+    pub(crate) fn resumed(self) -> Position {
         let then = match self.step {
             Step::Command { stage, .. } => Stage::Command(stage),
             Step::Git(stage) => Stage::Git(stage),
@@ -293,7 +294,7 @@ impl Position {
 
 impl Progress {
     /// The position that prepares the worktree, leaves its files as they are, and continues with `stage`.
-    pub fn resume_at(self, stage: Stage) -> Position {
+    pub(crate) fn resume_at(self, stage: Stage) -> Position {
         Position { step: Step::Prepare { checkout: Checkout::AsItIs, then: Some(stage) }, progress: self }
     }
 }

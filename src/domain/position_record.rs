@@ -43,7 +43,7 @@ impl<'de> Deserialize<'de> for Position {
 
 /// Reads the stage that is stored with a command, in the current form or in that of version 0.1.0. An error says why it
 /// cannot be read.
-pub fn read_stage(text: &str) -> Result<Stage, String> {
+pub(crate) fn read_stage(text: &str) -> Result<Stage, String> {
     let value: serde_json::Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     if value.get("at").is_some() {
         return position_v1::stage(value);

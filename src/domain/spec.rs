@@ -12,15 +12,15 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::id::SpecId;
 
 /// The priority of a spec that sets none. Lower runs first.
-pub const DEFAULT_PRIORITY: i64 = 100;
+pub(crate) const DEFAULT_PRIORITY: i64 = 100;
 
 /// The agent of a spec that names none.
-pub const DEFAULT_AGENT: &str = "claude";
+pub(crate) const DEFAULT_AGENT: &str = "claude";
 
 /// A validated spec: the snapshot in the queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Spec {
+pub(crate) struct Spec {
     /// The user's title, one line.
     pub title: String,
     /// The repository to work on; `None`: an empty scratch directory.
@@ -55,7 +55,7 @@ pub struct Spec {
 /// The repository that a spec works on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Repo {
+pub(crate) struct Repo {
     /// Absolute path of the working tree that the spec named.
     pub path: PathBuf,
     /// Where the branch `boi/<SPEC>` starts.
@@ -65,7 +65,7 @@ pub struct Repo {
 /// Where a spec's branch starts. Names are resolved when the spec starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Base {
+pub(crate) enum Base {
     /// A branch, tag or commit.
     Revision(String),
     /// The branch of another spec.
@@ -75,7 +75,7 @@ pub enum Base {
 /// What happens to the branch of a completed spec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Deliver {
+pub(crate) enum Deliver {
     /// It stays as it is.
     #[default]
     Branch,
@@ -86,7 +86,7 @@ pub enum Deliver {
 /// One step of a spec.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Task {
+pub(crate) struct Task {
     /// Unique within its spec: `[A-Za-z0-9._-]`, at most 64 characters.
     pub id: String,
     /// One line for people.
@@ -107,7 +107,7 @@ pub struct Task {
 /// What a task does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Action {
+pub(crate) enum Action {
     /// Text for the agent.
     Prompt(String),
     /// A command for `sh -c`; no agent.

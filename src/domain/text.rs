@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr;
 
 /// `text` without terminal escape sequences, control characters and direction overrides. Newlines and tabs stay. A
 /// carriage return becomes a newline. An escape sequence that is never closed ends with its line.
-pub fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
@@ -52,7 +52,7 @@ pub fn plain(text: &str) -> String {
 
 /// The end of `bytes` as plain text, at most `max` bytes long. Bytes that are not UTF-8 become U+FFFD, and no character
 /// is split.
-pub fn tail(bytes: &[u8], max: usize) -> String {
+pub(crate) fn tail(bytes: &[u8], max: usize) -> String {
     // Escape sequences are dropped, so more bytes are read than are kept.
     let from = bytes.len().saturating_sub(max.saturating_mul(4));
     let mut window = &bytes[from..];
@@ -64,7 +64,7 @@ pub fn tail(bytes: &[u8], max: usize) -> String {
 }
 
 /// The end of `text`, at most `max` bytes long; no character is split.
-pub fn last_bytes(text: &str, max: usize) -> &str {
+pub(crate) fn last_bytes(text: &str, max: usize) -> &str {
     let mut from = text.len().saturating_sub(max);
     while !text.is_char_boundary(from) {
         from += 1;
@@ -74,7 +74,7 @@ pub fn last_bytes(text: &str, max: usize) -> &str {
 
 /// `text` as one plain line of at most `max` characters; runs of white space become one space, and a cut shows as one
 /// more character, `…`. For records and log lines; [`fit`] is for columns of a terminal.
-pub fn one_line(text: &str, max: usize) -> String {
+pub(crate) fn one_line(text: &str, max: usize) -> String {
     let (mut line, mut cut) = plain_line(text, max);
     if let Some((at, _)) = line.char_indices().nth(max) {
         line.truncate(at);
@@ -88,13 +88,13 @@ pub fn one_line(text: &str, max: usize) -> String {
 
 /// How many columns of a terminal `text`, one plain line, takes: CJK characters and emoji take two, combining marks
 /// none.
-pub fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     text.width()
 }
 
 /// `text` as one plain line of at most `columns` columns of a terminal; runs of white space become one space. A cut
 /// shows as `…`, which is counted too, and never splits what the screen shows as one character.
-pub fn fit(text: &str, columns: usize) -> String {
+pub(crate) fn fit(text: &str, columns: usize) -> String {
     let (mut line, cut) = plain_line(text, columns);
     if !cut && width(&line) <= columns {
         return line;
@@ -114,7 +114,7 @@ pub fn fit(text: &str, columns: usize) -> String {
 }
 
 /// `text` fitted to exactly `columns` columns: cut as [`fit`] does, or filled with spaces on the right.
-pub fn pad(text: &str, columns: usize) -> String {
+pub(crate) fn pad(text: &str, columns: usize) -> String {
     let mut cell = fit(text, columns);
     let missing = columns.saturating_sub(width(&cell));
     cell.extend(std::iter::repeat_n(' ', missing));

@@ -7,7 +7,7 @@ use super::git_error::GitError;
 use super::worktree::LockedWorktree;
 use super::{branch, index, ref_names, refs, revision, sync};
 
-/// What a try left.
+/// The result of [`capture`]: the commit of the try's files, and the refs that keep the agent's own commits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CapturedTry {
     /// The candidate commit; `None`: no file differs from the base.

@@ -2,7 +2,7 @@
 //!
 //! All functions block. Those that write for a worktree take a [`LockedWorktree`].
 //!
-//! The files, from the bottom up. A file uses only files above it in this list:
+//! The files, the most basic first. A file may use only files that are listed before it:
 //!
 //! | file | what it is for |
 //! | --- | --- |

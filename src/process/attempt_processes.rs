@@ -21,7 +21,7 @@ use crate::system::files;
 
 /// The processes and locks of an attempt at the moment of [`find`].
 #[derive(Debug, Default)]
-pub struct AttemptProcesses {
+pub(crate) struct AttemptProcesses {
     markers: Vec<String>,
     cgroups: Vec<Cgroup>,
     processes: Vec<Identity>,
@@ -32,7 +32,7 @@ pub struct AttemptProcesses {
 
 /// Finds the processes and held locks of the attempt whose folder is `attempt`. A missing folder has none. Blocks: it reads
 /// all of `/proc`.
-pub fn find(attempt: &Path) -> io::Result<AttemptProcesses> {
+pub(crate) fn find(attempt: &Path) -> io::Result<AttemptProcesses> {
     let mut found = AttemptProcesses::default();
     // A command may have removed this user's permissions. If they cannot be restored, reading fails below.
     files::restore_permissions(&[attempt]).ok();
@@ -57,23 +57,23 @@ impl AttemptProcesses {
     ///
     /// A lock may be held although no process was found, by a supervisor of another user, for example. Such a supervisor
     /// can only be waited for.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.processes.is_empty() && !self.is_cgroup_populated && self.held_locks.is_empty()
     }
 
     /// The processes that were found.
-    pub fn processes(&self) -> &[Identity] {
+    pub(crate) fn processes(&self) -> &[Identity] {
         &self.processes
     }
 
     /// The lock files that supervisors held.
-    pub fn held_locks(&self) -> &[PathBuf] {
+    pub(crate) fn held_locks(&self) -> &[PathBuf] {
         &self.held_locks
     }
 
     /// Sends `signal` to every process of the attempt, supervisors included, as if at one moment. Searches for them again,
     /// so processes that were started since [`find`] get it too. Repeating it does no harm. Blocks for up to half a second.
-    pub fn signal(&self, signal: Signal) -> io::Result<Signalled> {
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<Signalled> {
         let own = own_pid();
         // The kernel kills a whole cgroup. If this process is in it, the others are killed one by one.
         let is_foreign = |cgroup: &&Cgroup| cgroup.processes().iter().all(|process| process.pid != own);
@@ -82,7 +82,7 @@ impl AttemptProcesses {
     }
 
     /// Removes the cgroups of the attempt's commands. Fails while a process is in one.
-    pub fn remove_cgroups(&self) -> io::Result<()> {
+    pub(crate) fn remove_cgroups(&self) -> io::Result<()> {
         self.cgroups.iter().try_for_each(Cgroup::remove)
     }
 

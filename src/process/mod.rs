@@ -15,7 +15,7 @@
 //! Invariant: a signal goes only to a process whose identity (pid, start time, boot) was checked **after** a pidfd to it
 //! was opened, so a process that got a reused pid is never signalled.
 
-pub mod attempt_processes;
+pub(crate) mod attempt_processes;
 pub(crate) mod background;
 pub(crate) mod cgroup;
 pub(crate) mod command_dir;

@@ -24,7 +24,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// The result of signalling several processes. Processes that were gone already are in neither list.
 #[derive(Debug, Default)]
-pub struct Signalled {
+pub(crate) struct Signalled {
     /// The processes that got the signal.
     pub sent: Vec<Identity>,
     /// The processes that this one may not signal, each with the error.

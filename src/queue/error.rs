@@ -89,7 +89,9 @@ impl fmt::Display for QueueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             QueueError::NotFound(spec) => write!(f, "there is no spec {spec} in the queue"),
-            QueueError::Superseded(Fence { spec, attempt }) => write!(f, "attempt {attempt} of {spec} is superseded"),
+            QueueError::Superseded(Fence { spec, attempt }) => {
+                write!(f, "attempt {attempt} of {spec} is no longer current: the spec has ended or has a newer attempt")
+            }
             QueueError::Refused(refusal) => refusal.fmt(f),
             QueueError::Unreadable { spec, detail } => write!(f, "a record of {spec} cannot be read: {detail}"),
             QueueError::Unavailable(source) => write!(f, "the queue cannot be used: {source}"),

@@ -55,7 +55,7 @@ pub(super) fn read(root: &Section<'_>, faults: &mut Faults) -> Option<Vec<Task>>
 /// The ids of the tasks: as written, or `t-1`, `t-2` by position.
 #[derive(Default)]
 struct TaskIds {
-    /// The id of each task in file order; `None`: invalid.
+    /// The id of each task in file order; `None`: the id is invalid.
     of_each: Vec<Option<String>>,
 }
 

@@ -1,5 +1,5 @@
-//! Waits for a command, and ends its tree: what descends from the supervisor, and what is in the command's cgroup. SIGTERM,
-//! grace, SIGKILL, until no process is left.
+//! Waits for a command, and ends its process tree: all descendants of the supervisor and all processes in the command's
+//! cgroup. Sends SIGTERM, waits for the grace period, then sends SIGKILL until no process is left.
 
 use std::io;
 use std::time::{Duration, Instant};

@@ -25,7 +25,7 @@ fn read_boot_id() -> Option<String> {
 
 /// The time of the boot, on systems without a boot id: it never repeats.
 #[cfg(not(target_os = "linux"))]
-#[expect(clippy::disallowed_methods, reason = "`process` is a room above this one and needs the boot id")]
+#[expect(clippy::disallowed_methods, reason = "`system` may not use `process`, and `process` needs the boot id")]
 fn read_boot_id() -> Option<String> {
     let output = std::process::Command::new("sysctl").args(["-n", "kern.boottime"]).output().ok()?;
     String::from_utf8(output.stdout).ok().map(|text| text.trim().to_owned())

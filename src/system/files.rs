@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-/// Creates a folder and the folders above it, each with mode 0700.
+/// Creates a folder and the missing folders above it. Each new folder has mode 0700.
 pub(crate) fn private_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }

@@ -16,9 +16,9 @@ use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
 use super::files;
 
-/// A running log whose filter can be changed.
+/// A handle to the program's log: it changes the filter and knows the log's file.
 #[derive(Clone)]
-pub struct LogFilter {
+pub(crate) struct LogFilter {
     handle: reload::Handle<EnvFilter, Registry>,
     file: Option<PathBuf>,
 }

@@ -12,6 +12,6 @@
 pub(crate) mod clock;
 pub(crate) mod failpoint;
 pub(crate) mod files;
-pub mod logs;
+pub(crate) mod logs;
 pub mod paths;
-pub mod terminal;
+pub(crate) mod terminal;

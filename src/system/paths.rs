@@ -280,7 +280,7 @@ pub(crate) fn find_program(program: &str) -> Result<PathBuf, String> {
         };
     }
     if program.contains('/') {
-        return Err("is a relative path, which names a different file in each folder".to_owned());
+        return Err("is a relative path, whose meaning depends on the current folder".to_owned());
     }
     let dirs: OsString = env::var_os("PATH").unwrap_or_default();
     let mut files = env::split_paths(&dirs).filter(|dir| dir.is_absolute()).map(|dir| dir.join(program));

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 
 /// The size of a terminal in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Size {
+pub(crate) struct Size {
     /// Lines.
     pub(crate) rows: usize,
     /// Characters in a line.

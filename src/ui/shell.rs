@@ -1,4 +1,4 @@
-//! Words of commands that a user copies into a shell.
+//! Quotes the arguments of commands that boi prints for the user to copy into a shell.
 
 use std::borrow::Cow;
 

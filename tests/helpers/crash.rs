@@ -28,7 +28,7 @@ const HANG: Duration = Duration::from_secs(120);
 /// What a round kills.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Victims {
-    /// The daemon; its commands live on.
+    /// The daemon; its commands continue.
     Daemon,
     /// The supervisors; the daemon lives on.
     Supervisors,

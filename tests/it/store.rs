@@ -209,7 +209,7 @@ fn a_daemon_whose_home_is_moved_ends_and_its_command_lives_on() {
     sandbox.start_daemon();
     let said = first.end();
     assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.err.contains("was removed or replaced") && said.err.contains("live on"), "{said:?}");
+    assert!(said.err.contains("was removed or replaced") && said.err.contains("continue"), "{said:?}");
     assert_eq!(said.err.matches(HELD).count(), 1, "{said:?}");
     assert!(lives(pid), "the command outlives the daemon");
     assert!(sandbox.exists("boi/boi.sock"));

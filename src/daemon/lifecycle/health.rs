@@ -141,7 +141,7 @@ impl<S: Spawn> Daemon<S> {
         }
         let gone_for = self.shared.health.record_home(matches!(failure, LoopError::HomeGone { .. }));
         if gone_for >= HOME_GONE_FOR_GOOD && self.leaving.is_none() {
-            error!("the home has not come back: the daemon ends, running commands live on");
+            error!("the home has not come back: the daemon ends, running commands continue");
             self.leave(Leaving::Detach).await;
         }
     }

@@ -65,13 +65,13 @@ impl Seat {
         let Seat { home, pid_file, signals, queue } = self;
         if let Some(refusal) = &booted.degraded {
             error!(
-                "configuration rejected; the daemon runs on the last good one, kept in {}:\n{refusal}",
+                "configuration rejected; the daemon uses the last good configuration, kept in {}:\n{refusal}",
                 home.last_good_config().display()
             );
         }
         if booted.was_lost {
             warn!(
-                "configuration {} is missing or empty: every key has its default; the last good one is kept in {}",
+                "configuration file {} is missing or empty: the daemon uses the default of every key; the last good configuration is kept in {}",
                 home.config_file().display(),
                 home.last_good_config().display()
             );
@@ -128,7 +128,7 @@ impl Running {
                 Err(LoopError::Panicked)
             }),
             silent = silent_queue(&self.handle, self.detaching) => {
-                error!(error = %silent, "the daemon ends without its queue; running commands live on");
+                error!(error = %silent, "the daemon ends without its queue; running commands continue");
                 service::stopping();
                 self.close.send_replace(true);
                 return Err(silent);

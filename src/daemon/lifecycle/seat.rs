@@ -51,7 +51,7 @@ pub(crate) enum BootError {
     },
     /// The daemon's home was removed or replaced.
     #[error(
-        "{} was removed or replaced: the daemon ended, and its running commands live on; \
+        "{} was removed or replaced: the daemon ended, and its running commands continue; \
          to adopt them, put the home back where it was and start a daemon",
         home.display()
     )]
@@ -80,7 +80,7 @@ pub(crate) enum BootError {
         daemon: Option<u32>,
     },
     /// The daemon was told to leave while its queue did not answer.
-    #[error("the queue {place} has not answered for {} s: the daemon ended without it; running commands live on", silent_for.as_secs())]
+    #[error("the queue {place} has not answered for {} s: the daemon ended without it; running commands continue", silent_for.as_secs())]
     QueueSilent {
         /// The path of the queue.
         place: String,

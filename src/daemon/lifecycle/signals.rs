@@ -29,7 +29,7 @@ pub(super) async fn listen(mut signals: Signals, handle: Handle, reload: ReloadH
     while let Some(signal) = signals.next().await {
         match signal {
             SIGHUP if had_terminal && !has_terminal() => {
-                warn!("the terminal was closed: the daemon ends, running commands live on");
+                warn!("the terminal was closed: the daemon ends, running commands continue");
                 leave();
             }
             SIGHUP => {
@@ -51,7 +51,7 @@ pub(super) async fn listen(mut signals: Signals, handle: Handle, reload: ReloadH
                 is_stopping = true;
             }
             _ => {
-                info!("terminated: the daemon ends, running commands live on");
+                info!("stop signal received: the daemon ends, running commands continue");
                 leave();
             }
         }

@@ -153,7 +153,7 @@ impl Worker {
             Ok(end) => end,
             // The spec has ended, or a newer attempt has a worker of its own: this one has nothing to record any more.
             Err(WorkerError::Queue(QueueError::Superseded(fence))) => {
-                warn!(spec = %fence.spec, attempt = fence.attempt, "the attempt is superseded: its worker ends");
+                warn!(spec = %fence.spec, attempt = fence.attempt, "the spec has ended or has a newer attempt: the worker of this attempt stops");
                 WorkerEnd::Recorded
             }
             // The worker uses the queue only between steps, when no command is running.

@@ -236,7 +236,7 @@ async fn wait_for_record(job: &Job, orders: &mut watch::Receiver<Order>) -> io::
     }
 }
 
-/// Returns when the daemon leaves and lets running commands live on.
+/// Returns when the daemon leaves and lets running commands continue.
 pub(crate) async fn detached(orders: &mut watch::Receiver<Order>) {
     // If the daemon's loop has ended, no order comes any more, which counts as a detach.
     drop(orders.wait_for(|order| *order == Order::Detach).await);

@@ -14,7 +14,7 @@ use crate::process::signal_tree::Signalled;
 /// How often the remaining processes are listed. Each listing reads all of `/proc`.
 pub(crate) const SWEEP_EVERY: Duration = Duration::from_millis(100);
 
-/// Ends the processes that `list` returns, by means of `signal`. A process that may not be signalled, because it
+/// Ends the processes that `list` returns, by means of `signal`. A process that boi has no permission to signal, because it
 /// changed its user, is logged and left alone.
 pub(crate) async fn sweep<L: Future<Output = io::Result<Vec<Identity>>>, S: Future<Output = io::Result<Signalled>>>(
     mut list: impl FnMut() -> L,
@@ -41,7 +41,7 @@ pub(crate) async fn sweep<L: Future<Output = io::Result<Vec<Identity>>>, S: Futu
                     return Err(error);
                 }
                 if beyond_reach.insert((process.pid, process.start_time)) {
-                    warn!(pid = process.pid, %error, "a process of a command may not be signalled: left alone");
+                    warn!(pid = process.pid, %error, "boi has no permission to signal a process of a command: the process is left running");
                 }
             }
         }
@@ -67,7 +67,7 @@ mod tests {
             let left = alive.borrow().clone();
             async move { Ok(left) }
         };
-        // The first ends at once, the second only when killed, the third may not be signalled.
+        // The first ends at once, the second only when killed, boi has no permission to signal the third.
         let signal = |signal: Signal| {
             sent.borrow_mut().push(signal);
             alive.borrow_mut().retain(|process| process.pid == 3 || (process.pid == 2 && signal == Signal::TERM));

@@ -12,7 +12,7 @@ pub(crate) enum OpenError {
     /// SQLite or the file system failed.
     #[error("cannot open the queue {}: {source}", path.display())]
     Failed {
-        /// Its file.
+        /// The database file.
         path: PathBuf,
         /// What SQLite or the file system reports.
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -20,7 +20,7 @@ pub(crate) enum OpenError {
     /// The database is damaged.
     #[error("the queue {} is damaged ({reason}) and is left as it is: {advice}", path.display())]
     Damaged {
-        /// Its file.
+        /// The database file.
         path: PathBuf,
         /// What the check found.
         reason: String,
@@ -30,7 +30,7 @@ pub(crate) enum OpenError {
     /// The database file is gone, and something shows that there was one.
     #[error("the queue {} is gone, but there was one, as {signs} shows: {advice}", path.display())]
     Lost {
-        /// Its file.
+        /// The database file.
         path: PathBuf,
         /// What shows it.
         signs: String,
@@ -40,25 +40,25 @@ pub(crate) enum OpenError {
     /// The database cannot be written.
     #[error("the queue {} is read-only: make it and its folder writable (`chmod u+w`, or mount its disk for writing)", path.display())]
     ReadOnly {
-        /// Its file.
+        /// The database file.
         path: PathBuf,
     },
     /// Another process writes to the database.
     #[error("the queue {} is in use by another boi process", path.display())]
     InUse {
-        /// Its file.
+        /// The database file.
         path: PathBuf,
     },
     /// There is no database, and opening it for reading does not create one.
     #[error("there is no queue at {} yet", path.display())]
     Missing {
-        /// Its file.
+        /// The database file.
         path: PathBuf,
     },
     /// The database was written by a later boi.
     #[error("the queue {} has schema version {found}, and this boi knows only {known}: use the newer boi", path.display())]
     TooNew {
-        /// Its file.
+        /// The database file.
         path: PathBuf,
         /// Its version.
         found: i64,
@@ -68,11 +68,11 @@ pub(crate) enum OpenError {
     /// The database has the schema of an earlier boi, which is still using it.
     #[error(
         "the queue {} has schema version {found}, and an earlier boi is using it; this boi reads version {known}: \
-         `boi daemon restart` upgrades it, and running commands live on",
+         `boi daemon restart` upgrades it, and running commands continue",
         path.display()
     )]
     TooOld {
-        /// Its file.
+        /// The database file.
         path: PathBuf,
         /// Its version.
         found: i64,

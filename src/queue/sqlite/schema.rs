@@ -169,7 +169,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Op
         Ok(0) => Err(backup::damaged(path, "it has none of the tables")),
         Ok(done) if done < STEPS.len() => {
             let backup = backup::back_up(connection, path, from)?;
-            info!(backup = %backup.display(), from, to = VERSION, "upgrading the queue's schema; the backup keeps it as it was");
+            info!(backup = %backup.display(), from, to = VERSION, "upgrading the queue's database schema; the backup is a copy of the database before the upgrade");
             upgrade(connection, done).map_err(|error| {
                 // The upgrade changed nothing. Without this, each further try would leave one more backup.
                 drop(std::fs::remove_file(&backup));

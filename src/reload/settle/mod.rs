@@ -65,7 +65,7 @@ pub(super) enum FileEvent {
     Removed,
     /// Something may have happened: events were lost, or the poll found a difference.
     Unknown,
-    /// Nothing; SIGHUP requests a reload.
+    /// Nothing happened to the file: SIGHUP requested a reload.
     Requested,
 }
 
