@@ -47,6 +47,9 @@ use crate::system::{clock, failpoint, files};
 /// How many steps of git run at once. Each occupies a thread of the blocking pool while git runs, and verbs of the
 /// queue must always find a free thread there.
 const GIT_STEPS: usize = 64;
+/// How many workers prepare their folders at the same time. A daemon adopts all workers at once, and more threads at the
+/// same time would only slow that down.
+const STARTS: usize = 4;
 /// The time between SIGTERM and SIGKILL for processes of a quarantined spec, whose configuration may be unreadable.
 const QUARANTINE_GRACE: Duration = Duration::from_secs(10);
 
@@ -59,12 +62,14 @@ pub(crate) struct Workers {
     /// The state of the daemon, which they change.
     pub shared: Arc<Shared>,
     git: Arc<Semaphore>,
+    starts: Arc<Semaphore>,
 }
 
 impl Workers {
     /// Makes the workers' common parts; no worker is started yet.
     pub(crate) fn new(home: Home, queue: AsyncQueue, shared: Arc<Shared>) -> Workers {
-        Workers { home, queue, shared, git: Arc::new(Semaphore::new(GIT_STEPS)) }
+        let [git, starts] = [GIT_STEPS, STARTS].map(|permits| Arc::new(Semaphore::new(permits)));
+        Workers { home, queue, shared, git, starts }
     }
 }
 
@@ -101,6 +106,7 @@ struct Worker {
     queue: AsyncQueue,
     shared: Arc<Shared>,
     git: Arc<Semaphore>,
+    starts: Arc<Semaphore>,
     tree: WorkerTree,
 }
 
@@ -140,6 +146,7 @@ impl Worker {
             queue: workers.queue.clone(),
             shared: Arc::clone(&workers.shared),
             git: Arc::clone(&workers.git),
+            starts: Arc::clone(&workers.starts),
             claimed,
             tree,
         }
@@ -175,6 +182,7 @@ impl Worker {
                 .and_then(|_| files::private_dir(&folder))
                 .map_err(|error| format!("cannot create {}: {error}", folder.display()))
         };
+        let _permit = self.starts.acquire().await.map_err(|error| format!("internal fault: {error}"))?;
         tokio::task::spawn_blocking(create).await.unwrap_or_else(|error| Err(format!("internal fault: {error}")))
     }
 

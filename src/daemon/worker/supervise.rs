@@ -64,7 +64,13 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: O
     let (mut begun, mut removed) = (job.begun, false);
     loop {
         let dir = job.dir.clone();
-        let (mut evidence, lock) = blocking(move || Ok(dir.inspect(other_boot)?)).await?;
+        let inspect = move || {
+            let (evidence, lock) = dir.inspect(other_boot)?;
+            // The supervisor that holds the lock is opened in the same step: a daemon adopts many at once.
+            let adopted = if evidence.lock_held { Supervisor::adopt(&dir)? } else { None };
+            Ok((evidence, lock, adopted))
+        };
+        let (mut evidence, lock, adopted) = blocking(inspect).await?;
         let mut runner = Runner::Nobody;
         if begun && !evidence.lock_held && evidence.exit.is_none() {
             runner = find_runner(job).await?;
@@ -123,25 +129,22 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: O
                     Err(error) => return Ok(Ran::NotStarted(error)),
                 }
             }
-            (Recovery::Adopt | Recovery::Spawn, ..) => {
-                let dir = job.dir.clone();
-                match blocking(move || Ok(Supervisor::adopt(&dir)?)).await? {
-                    Some(supervisor) => supervisor,
-                    None => {
-                        inspections += 1;
-                        if inspections.is_multiple_of(INSPECTIONS_BEFORE_MARKER)
-                            && let Runner::Supervisor(supervisor) = find_runner(job).await?
-                        {
-                            removed = true;
-                            supervisor
-                        } else if wait_for_record(job, orders).await?.is_some() {
-                            continue;
-                        } else {
-                            return Ok(Ran::Detached);
-                        }
+            (Recovery::Adopt | Recovery::Spawn, ..) => match adopted {
+                Some(supervisor) => supervisor,
+                None => {
+                    inspections += 1;
+                    if inspections.is_multiple_of(INSPECTIONS_BEFORE_MARKER)
+                        && let Runner::Supervisor(supervisor) = find_runner(job).await?
+                    {
+                        removed = true;
+                        supervisor
+                    } else if wait_for_record(job, orders).await?.is_some() {
+                        continue;
+                    } else {
+                        return Ok(Ran::Detached);
                     }
                 }
-            }
+            },
         };
         if wait(job, &mut supervisor, orders, follower.as_mut()).await?.is_none() {
             return Ok(Ran::Detached);
