@@ -57,8 +57,8 @@ mod tests {
             (EndCause::Lost, None, TryOutcome::Lost),
             (EndCause::NotExecuted("sh: no".into()), None, TryOutcome::NotExecuted("sh: no".into())),
             (EndCause::NotExecutedYet("sh: no".into()), None, TryOutcome::NotExecuted("sh: no".into())),
-            (EndCause::Terminated, ZERO, crashed("exit code 0, after boi was asked to end it")),
-            (EndCause::Terminated, code(1), crashed("exit code 1, after boi was asked to end it")),
+            (EndCause::Terminated, ZERO, crashed("exit code 0, after its supervisor was told to end it")),
+            (EndCause::Terminated, code(1), crashed("exit code 1, after its supervisor was told to end it")),
         ] {
             assert_eq!(command_outcome(&end(cause, status)), expected);
         }

@@ -335,14 +335,17 @@ impl<S: Spawn> Daemon<S> {
             // The first start of a batch waits for nothing.
             self.next_spawn = Instant::now();
         }
-        let size = batch.len();
-        for (index, claimed) in batch.into_iter().enumerate() {
+        let (reclaimed, batch): (Vec<Claimed>, Vec<Claimed>) =
+            batch.into_iter().partition(|claimed| self.registry.contains(&claimed.fence.spec));
+        for claimed in reclaimed {
             if let Some(slot) = self.registry.get_mut(&claimed.fence.spec) {
                 // The last worker of the spec gave it back, and the loop has not handled that worker's end yet.
                 slot.reclaimed = true;
                 self.pace.given_back();
-                continue;
             }
+        }
+        let size = batch.len();
+        for (index, claimed) in batch.into_iter().enumerate() {
             let fence = claimed.fence.clone();
             let waiting = Waiting { claimed, slot: index + 1, batch: size };
             self.registry.insert(fence, SlotState::Waiting(Box::new(waiting)));

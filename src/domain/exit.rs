@@ -9,7 +9,7 @@ pub(crate) fn describe_end(end: &CommandEnd) -> String {
         EndCause::NotExecuted(error) | EndCause::NotExecutedYet(error) => format!("an error before it ran: {error}"),
         EndCause::TimedOut => "a timeout".to_owned(),
         EndCause::TooMuchOutput => "too much output".to_owned(),
-        EndCause::Terminated => format!("{}, after boi was asked to end it", describe_status(end.status)),
+        EndCause::Terminated => format!("{}, after its supervisor was told to end it", describe_status(end.status)),
         EndCause::Lost => "the death of its supervisor".to_owned(),
     }
 }
@@ -61,7 +61,7 @@ mod tests {
             (EndCause::NotExecutedYet("no memory".into()), "an error before it ran: no memory"),
             (EndCause::TimedOut, "a timeout"),
             (EndCause::TooMuchOutput, "too much output"),
-            (EndCause::Terminated, "exit code 0, after boi was asked to end it"),
+            (EndCause::Terminated, "exit code 0, after its supervisor was told to end it"),
             (EndCause::Lost, "the death of its supervisor"),
         ] {
             let end = CommandEnd::new(cause, Some(ExitStatus::Code(0)), Timestamp(0));
