@@ -33,7 +33,7 @@ pub(crate) enum RecordError {
 }
 
 impl From<RecordError> for io::Error {
-    /// The [`RecordError`] stays available as the inner error: `error.get_ref()` and `downcast_ref`.
+    /// The `RecordError` stays available as the inner error: `error.get_ref()` and `downcast_ref`.
     fn from(error: RecordError) -> io::Error {
         match error {
             RecordError::Io(error) => error,

@@ -11,7 +11,7 @@
 //! | file | what it does |
 //! | --- | --- |
 //! | `path_chain` | follows a path link by link; compares states of the file without reading it |
-//! | `file_watch` | watches every folder of that chain and turns file system events into [`FileEvent`](settle::FileEvent)s |
+//! | `file_watch` | watches every folder of that chain and turns file system events into `settle::FileEvent`s |
 //! | `read_file` | reads the file once, and asks the kernel whether a program has it open for writing |
 //! | `settle` | pure: when to read, and whether what was read counts; draws the state machine |
 //! | `validate` | bytes to a valid configuration, checked against this machine |

@@ -125,7 +125,7 @@ impl Home {
     }
 
     /// Refuses a home that is not safe. A home that does not exist is safe. The configuration is not checked here but with
-    /// [`check_config`] where it is read: a command that does not need it works with a bad one too.
+    /// `check_config` where it is read: a command that does not need it works with a bad one too.
     pub fn check(&self) -> Result<(), HomeError> {
         match std::fs::metadata(&self.root) {
             Ok(metadata) => check(&self.root, &metadata, true),
