@@ -1,9 +1,10 @@
-//! The program: a supervisor or the command line. The only place where the process exits.
+//! The program's entry point: runs a supervisor or the command line. The process exits only here.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // Before the runtime and the argument parser start: each running command has a supervisor, which must be small.
+    // This check comes before the runtime and the argument parser, because a supervisor must stay small: each running
+    // command has one.
     match boi::supervisor::parse_arguments(std::env::args_os()) {
         Some(dir) => boi::supervisor::main(&dir),
         None => {

@@ -1,10 +1,9 @@
-//! What a person can do about a failure that has nothing to do with which agent ran, and about a plain command that
-//! failed.
+//! What a person can do about a failure that is the same for all agents, and about a plain command that failed.
 
 use crate::domain::id::SpecId;
 use crate::domain::outcome::TryOutcome;
 
-/// Advice for a task that is a plain command. Only the failures that such a command can have need any.
+/// Advice for a task that is a plain command; `None` for an outcome that is not a failure of such a command.
 pub(super) fn for_command(outcome: &TryOutcome, spec: &SpecId) -> Option<String> {
     match outcome {
         TryOutcome::NotExecuted(_) => Some(format!(
@@ -25,17 +24,17 @@ pub(super) fn then_retry(spec: &SpecId) -> String {
     format!("Then run `boi retry {spec}`.")
 }
 
-/// The last sentence after advice that changes the spec: the queue holds a copy of it that never changes.
+/// The last sentence after advice that changes the spec. The queue holds a copy of the spec that never changes.
 pub(super) fn then_dispatch() -> &'static str {
     "Then queue the changed spec file with `boi dispatch FILE`."
 }
 
-/// Nothing is known but what was printed.
+/// Advice for a failure about which only the output can tell more.
 pub(super) fn read_the_output(spec: &SpecId) -> String {
     format!("Read the output with `boi log {spec}` and fix the cause. {}", then_retry(spec))
 }
 
-/// The command ran longer than it may.
+/// Advice for a command that exceeded its time limit.
 pub(super) fn timed_out(spec: &SpecId) -> String {
     format!(
         "See with `boi log {spec}` what took so long. If the task needs more time, raise its `timeout_minutes` in the \
@@ -44,7 +43,7 @@ pub(super) fn timed_out(spec: &SpecId) -> String {
     )
 }
 
-/// The command printed more than it may.
+/// Advice for a command that exceeded the limit of its output.
 pub(super) fn too_much_output(spec: &SpecId) -> String {
     format!(
         "Make the command print less, or raise the limit with `boi config set max_output_mb MB` and \
@@ -53,7 +52,7 @@ pub(super) fn too_much_output(spec: &SpecId) -> String {
     )
 }
 
-/// The command was killed together with its supervisor.
+/// Advice for a command that was killed together with its supervisor.
 pub(super) fn lost(spec: &SpecId) -> String {
     format!(
         "Find out what killed the processes: `journalctl -k` says whether the machine ran out of memory. {}",

@@ -8,7 +8,7 @@ use crate::domain::id::SpecId;
 use crate::domain::outcome::TryOutcome;
 use crate::domain::time::Timestamp;
 
-/// How one agent is called and understood.
+/// How boi calls one agent and interprets its output.
 pub trait Dialect: Sync {
     /// The program and its arguments for one run. The prompt is not among them: it goes to stdin, which is then closed,
     /// because the kernel limits the length of an argument.
@@ -17,13 +17,13 @@ pub trait Dialect: Sync {
     /// A reader of the lines that one run prints.
     fn line_reader(&self) -> Box<dyn LineReader>;
 
-    /// What a run came to.
+    /// Decides the outcome of a run.
     fn outcome(&self, run: &EndedRun<'_>) -> TryOutcome;
 
-    /// What a person can do about `outcome` of a run for `spec`, in complete sentences; `None` if nobody is needed.
+    /// What a person can do about `outcome` of a run for `spec`, in complete sentences; `None` if nobody needs to act.
     fn advice(&self, outcome: &TryOutcome, spec: &SpecId) -> Option<String>;
 
-    /// A line of the output for people: one or more lines of plain text, or `None` if it holds nothing for them.
+    /// Turns a line of the output into one or more lines of plain text for people; `None` if it holds nothing for them.
     fn describe(&self, line: &[u8]) -> Option<String>;
 }
 
@@ -40,14 +40,14 @@ pub struct Run<'a> {
     pub session: &'a str,
 }
 
-/// All that is known of a run that has ended.
+/// A run that has ended, with everything that is known about it.
 #[derive(Debug, Clone, Copy)]
 pub struct EndedRun<'a> {
-    /// How its command ended.
+    /// How the command of the run ended.
     pub end: &'a CommandEnd,
-    /// What its output says.
+    /// What the agent's output says.
     pub reading: &'a Reading,
-    /// The end of what it printed to stderr.
+    /// The end of what the command printed to stderr.
     pub stderr: &'a str,
     /// The current time.
     pub now: Timestamp,

@@ -4,10 +4,10 @@ use crate::domain::command::{CommandEnd, EndCause, ExitStatus};
 use crate::domain::exit::describe_end;
 use crate::domain::outcome::TryOutcome;
 
-/// The exit code of a shell whose own command was ended by SIGKILL, as the kernel does when memory is short.
+/// The exit code of a shell whose child was killed with SIGKILL, for example by the kernel when memory is short.
 pub(crate) const CHILD_KILLED: i32 = 128 + 9;
 
-/// What a `run` command came to.
+/// Decides the outcome of a `run` command.
 pub(crate) fn command_outcome(end: &CommandEnd) -> TryOutcome {
     outcome_of_cause(end).unwrap_or_else(|| match end.status {
         Some(ExitStatus::Code(0)) if end.cause == EndCause::Finished => TryOutcome::Succeeded,

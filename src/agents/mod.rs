@@ -1,13 +1,13 @@
 //! Coding agents: how each is called, how its output is read, what the end of a try means, what a person can do about a
 //! failure, and how its output is shown to people. Pure: nothing here starts a process, opens a file or reads a clock.
 //!
-//! An agent is a [`Dialect`] in a folder of its own. A try goes through it in this order: [`Dialect::command_line`] says
-//! what to execute, with the prompt on stdin; a [`Transcript`] reads the output as it grows; when the command has ended,
-//! [`Dialect::outcome`] decides from an [`EndedRun`] what the try came to; if that is a failure, `advice` says what
-//! to do. Tasks that are plain commands have no agent: `exit` alone decides their outcome.
+//! An agent is a [`Dialect`] in a folder of its own. A try goes through it in this order: [`Dialect::command_line`]
+//! says what to execute, with the prompt on stdin; a [`Transcript`] reads the output as it grows; when the command has
+//! ended, [`Dialect::outcome`] decides from an [`EndedRun`] what the try came to; if that is a failure, `advice` says
+//! what to do. Tasks that are plain commands have no agent: `exit` alone decides their outcome.
 //!
-//! Invariant: the outcome of a try comes from how the command ended, from what the agent's CLI itself reports and, where
-//! it reports no result, from stderr. It never comes from what the model wrote or what a tool printed.
+//! Invariant: the outcome of a try comes from how the command ended, from what the agent's CLI itself reports and,
+//! where it reports no result, from stderr. It never comes from what the model wrote or what a tool printed.
 
 pub(crate) mod exit;
 
@@ -46,8 +46,8 @@ pub(crate) fn names() -> &'static [&'static str] {
 }
 
 /// What a person can do about `outcome`, in complete sentences with the command to type. `agent` is the agent of the
-/// task, `None` for a task that is a plain command. The result is `None` for an outcome that needs nobody: a success,
-/// and a refusal that boi waits out.
+/// task, `None` for a task that is a plain command. The result is `None` if nobody needs to act: after a success, and
+/// after a refusal that boi waits out.
 pub(crate) fn advice(outcome: &TryOutcome, agent: Option<Agent>, spec: &SpecId) -> Option<String> {
     match agent {
         Some(agent) => agent.dialect().advice(outcome, spec),
@@ -64,7 +64,7 @@ impl Agent {
         }
     }
 
-    /// How this agent is called and understood.
+    /// The dialect of this agent.
     pub fn dialect(self) -> &'static dyn Dialect {
         match self {
             Agent::Claude => &claude::Claude,

@@ -3,7 +3,7 @@
 use crate::domain::outcome::{AgentReport, Usage};
 use crate::domain::text;
 
-/// How much is kept of a text that the agent wrote, in bytes from its end.
+/// The longest text of an agent that is kept, in bytes. Of a longer text, only the end is kept.
 pub(super) const LONGEST_TEXT: usize = 4 * 1024;
 
 /// The longest message of a report, in characters.
@@ -20,35 +20,36 @@ pub trait LineReader: Send {
 pub struct Reading {
     /// The agent's session.
     pub session_id: Option<String>,
-    /// What the agent reported at the end of its run. After it, the agent should exit soon.
+    /// The result that the agent reported at the end of its run. The agent should exit soon after it reports a result.
     pub result: Option<RunResult>,
-    /// What the agent last said of the account's usage limits.
+    /// The agent's last report about the account's usage limits.
     pub limit: Option<LimitEvent>,
-    /// What the messages add up to, for a run without a result. It counts too few output tokens and knows no cost.
+    /// The sum of the usage of the messages, for a run without a result. It counts too few output tokens and has no
+    /// cost.
     pub usage_so_far: Usage,
-    /// The last text of the model, for people only.
+    /// The last text that the model wrote. It is shown to people, and decides nothing.
     pub last_text: Option<String>,
     /// The agent reported its result, did not exit, and was then ended by boi. The caller sets this, because only it
     /// knows the order: an agent that gets SIGTERM during its work can still report a success.
     pub ended_after_result: bool,
 }
 
-/// How the agent says that its run went.
+/// The result of a run, as the agent reports it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RunResult {
-    /// The agent's own word for it.
+    /// The kind of the result, as the agent names it, such as `success`.
     pub kind: String,
-    /// Whether the run failed. Unless the agent clearly says that it succeeded, it failed.
+    /// Whether the run failed. It is true unless the agent clearly says that the run succeeded.
     pub is_error: bool,
-    /// The HTTP status of the API's last answer, if that was the failure.
+    /// The HTTP status of the API's last answer, if the run failed because of that answer.
     pub api_status: Option<u16>,
     /// The final text, or the errors.
     pub text: String,
-    /// What the whole run cost, subagents included.
+    /// The usage of the whole run, including its subagents.
     pub usage: Usage,
 }
 
-/// What the model's service says of the account's usage limits.
+/// A report of the model's service about the account's usage limits.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LimitEvent {
     /// The limit is used up, and the account does not pay for more.
@@ -62,7 +63,7 @@ pub struct LimitEvent {
 }
 
 impl Reading {
-    /// What is recorded of the run, whatever it came to.
+    /// The report that is recorded for the run, whatever its outcome is.
     pub fn report(&self) -> AgentReport {
         let text = self.result.as_ref().map(|result| result.text.as_str()).or(self.last_text.as_deref());
         let mut message = text.map(|text| text::one_line(text, MESSAGE)).filter(|text| !text.is_empty());

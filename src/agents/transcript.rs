@@ -4,10 +4,10 @@
 
 use super::reading::{LineReader, Reading};
 
-/// Longer lines, in bytes, are skipped.
+/// The longest line that is read, in bytes. Longer lines are skipped.
 const LONGEST_LINE: usize = 16 * 1024 * 1024;
 
-/// The buffer for lines is released when it has grown above this, in bytes.
+/// The largest buffer that is kept for the next line, in bytes. A larger buffer is released.
 const KEPT_BUFFER: usize = 64 * 1024;
 
 /// Reads the output of one run as it grows.
@@ -39,7 +39,7 @@ impl Transcript {
         &self.reading
     }
 
-    /// What the whole output says, its last line included even if it lacks an end of line.
+    /// What the whole output says, including a last line without a line end.
     pub fn finish(mut self) -> Reading {
         self.end_line();
         self.reading
@@ -73,7 +73,7 @@ mod tests {
 
     use super::*;
 
-    /// Keeps the length of each line, as one text.
+    /// A reader that records the length of each line in one text.
     struct Lengths;
 
     impl LineReader for Lengths {
@@ -104,7 +104,7 @@ mod tests {
     fn a_line_that_is_too_long_is_skipped_alone() {
         let longest = vec![b'x'; LONGEST_LINE];
         assert_eq!(lengths([longest.as_slice(), b"\nab\n"]), format!("{LONGEST_LINE} 2 0 "));
-        // Of a line that is too long nothing is read, however it goes on.
+        // A line that is too long is skipped as a whole, however it continues.
         assert_eq!(lengths([longest.as_slice(), b"x", b"rest", b"\nab\n"]), "0 2 0 ");
     }
 

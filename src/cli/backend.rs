@@ -1,4 +1,4 @@
-//! Who carries out a command: the daemon, or, while none runs, this process on the queue itself.
+//! Carries out commands: through the daemon, or, while no daemon runs, directly on the queue.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,17 +32,18 @@ use crate::system::paths::Home;
 /// How long a command waits for a daemon that is about to listen, for the next daemon after one that went away, or for
 /// another command that writes to the queue.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long to wait for another process that writes to the queue. After that it may be a daemon, which is looked for.
+/// How long to wait for another process that writes to the queue. After that, the process may be a daemon, so a daemon
+/// is looked for.
 const WRITER_PATIENCE: Duration = Duration::from_millis(500);
 
-/// How often a command checks whether the next daemon listens, after one went away.
+/// The interval at which a command checks whether the next daemon listens, after a daemon went away.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// How often it checks whether a daemon that has its seat listens.
+/// The interval at which a command checks whether a daemon that holds the seat listens.
 const LISTEN_POLL: Duration = Duration::from_millis(5);
-/// The version of a daemon whose answers do not name one.
+/// The version that is assumed for a daemon whose answers contain no version.
 const UNNAMED_VERSION: &str = "0.1.0";
 
-/// Who carries out a command.
+/// What carries out a command.
 pub(super) enum Backend {
     /// The daemon.
     Daemon(Client),
@@ -51,7 +52,7 @@ pub(super) enum Backend {
 }
 
 impl Backend {
-    /// The daemon if one runs, else this process.
+    /// Returns the daemon if one runs, else this process.
     pub(super) async fn find(home: &Home) -> Result<Backend, CliError> {
         Ok(match daemon(home).await? {
             Some(client) => Backend::Daemon(client),
@@ -63,7 +64,7 @@ impl Backend {
         matches!(self, Backend::Daemon(_))
     }
 
-    /// Calls the daemon, or acts on the queue. If neither worked and nothing was done, such as while one daemon replaces
+    /// Calls the daemon, or acts on the queue. If that failed and nothing was done, such as while one daemon replaces
     /// another, finds the backend again and retries.
     async fn carry_out<T>(
         &mut self,
@@ -84,7 +85,7 @@ impl Backend {
         }
     }
 
-    /// The state. The daemon answers when it is newer than `newer_than`, or after a while.
+    /// The status. With `newer_than`, the daemon answers once the status is newer than this revision, or after a while.
     pub(super) async fn status(&self, filter: Filter, newer_than: Option<u64>) -> Result<StatusResponse, CliError> {
         match self {
             Backend::Daemon(client) => Ok(client.call(&StatusRequest { filter, newer_than }).await?),
@@ -92,7 +93,7 @@ impl Backend {
         }
     }
 
-    /// The state, from whoever has the queue by now: if the daemon went away, its successor is looked for.
+    /// The status. If the daemon went away, finds the backend again: the next daemon, or this process.
     pub(super) async fn status_now(
         &mut self,
         home: &Home,
@@ -114,7 +115,7 @@ impl Backend {
         }
     }
 
-    /// Queues specs, all or none.
+    /// Queues all of the specs, or on an error none of them.
     pub(super) async fn dispatch(&mut self, home: &Home, specs: Vec<Spec>) -> Result<Vec<SpecId>, CliError> {
         let request = Dispatch { specs: specs.clone() };
         let by_daemon = async |client: &Client| match call(client, &request).await {
@@ -125,14 +126,14 @@ impl Backend {
         self.carry_out(home, by_daemon, async |home| enqueue(write(home)?.as_ref(), specs.clone())).await
     }
 
-    /// Queues a spec again, and those that failed because of it; returns all of them.
+    /// Queues a spec again, and the specs that failed because of it; returns the ids of all of them.
     pub(super) async fn retry(&mut self, home: &Home, id: SpecId) -> Result<Vec<SpecId>, CliError> {
         let request = Retry { ids: vec![id.clone()] };
         let by_daemon = async |client: &Client| Ok(call(client, &request).await?.ids);
         self.carry_out(home, by_daemon, async |home| Ok(write(home)?.retry(&id, clock::now())?)).await
     }
 
-    /// Pauses or resumes claiming.
+    /// Pauses or resumes the claiming of specs.
     pub(super) async fn set_paused(&mut self, home: &Home, paused: bool) -> Result<(), CliError> {
         let by_daemon = async |client: &Client| {
             call(client, &SetPaused { paused }).await?;
@@ -141,7 +142,7 @@ impl Backend {
         self.carry_out(home, by_daemon, async |home| Ok(write(home)?.set_paused(paused)?)).await
     }
 
-    /// Records what a clean has removed.
+    /// Records in the queue what `boi clean` removed.
     pub(super) async fn cleaned(&mut self, home: &Home, cleaned: &Cleaned) -> Result<(), CliError> {
         let by_daemon = async |client: &Client| Ok(call(client, cleaned).await?);
         self.carry_out(home, by_daemon, async |home| Ok(write(home)?.record_cleaned(cleaned)?)).await
@@ -159,7 +160,7 @@ impl Backend {
     }
 }
 
-/// Calls the daemon, and warns if it is of another version.
+/// Calls the daemon, and warns if its version differs from that of this command.
 async fn call<C: Call>(client: &Client, request: &C) -> Result<C::Answer, ClientError> {
     let answer = client.call(request).await?;
     if let Some(pid) = client.pid().and_then(|pid| u32::try_from(pid).ok()) {
@@ -168,7 +169,7 @@ async fn call<C: Call>(client: &Client, request: &C) -> Result<C::Answer, Client
     Ok(answer)
 }
 
-/// Cancels a spec while no daemon runs, and ends what an earlier one left running of it.
+/// Cancels a spec while no daemon runs, and ends the spec's processes that an earlier daemon left running.
 async fn cancel_here(home: &Home, id: &SpecId) -> Result<Canceled, CliError> {
     home.prepare_records()?;
     let queue = match open::open(home, Access::Write(WRITER_PATIENCE)) {
@@ -188,7 +189,7 @@ async fn cancel_here(home: &Home, id: &SpecId) -> Result<Canceled, CliError> {
             Ok(Canceled::Ending)
         }
         Ok(outcome) => Ok(outcome),
-        // The intent cannot be recorded; the processes are ended all the same.
+        // The cancel cannot be recorded in the queue, but the processes are ended anyway.
         Err(error) if error.is_outage() => match end_left_behind(home, queue, id).await? {
             true => Ok(Canceled::Ending),
             false => Err(error.into()),
@@ -197,7 +198,8 @@ async fn cancel_here(home: &Home, id: &SpecId) -> Result<Canceled, CliError> {
     }
 }
 
-/// The daemon of a home, if one runs. Waits for one that has its seat and does not listen yet, or whose socket was removed.
+/// The daemon of a home, if one runs. If a daemon holds the seat but does not listen, waits for it: it may be starting,
+/// or its socket was removed.
 pub(super) async fn daemon(home: &Home) -> Result<Option<Client>, CliError> {
     let (until, pid_file) = (Instant::now() + PATIENCE, home.pid_file());
     loop {
@@ -222,7 +224,7 @@ pub(super) async fn daemon(home: &Home) -> Result<Option<Client>, CliError> {
     }
 }
 
-/// Queues specs. What the queue refuses is an error in a spec.
+/// Queues specs. A refusal by the queue is reported as an error in a spec.
 pub(super) fn enqueue(queue: &dyn Queue, specs: Vec<Spec>) -> Result<Vec<SpecId>, CliError> {
     let taken = handle::taken_ids(&specs);
     queue.enqueue(specs, taken, clock::now()).map_err(|error| match error {
@@ -231,15 +233,15 @@ pub(super) fn enqueue(queue: &dyn Queue, specs: Vec<Spec>) -> Result<Vec<SpecId>
     })
 }
 
-/// Ends what an earlier daemon left running of a spec, with a worker that has the order to cancel. Returns whether there
-/// was anything.
+/// Ends the processes of a spec that an earlier daemon left running, by a worker with the order to cancel. Returns
+/// whether the queue had the spec as running.
 async fn end_left_behind(home: &Home, queue: Arc<dyn Queue>, id: &SpecId) -> Result<bool, CliError> {
     let shared = Arc::new(Shared::new(own_config(home), true));
     let queue = AsyncQueue::new(queue);
     let mut workers = Workers::new(home.clone(), queue.clone(), shared);
     let running = queue.call(|queue| queue.running()).await?;
     let (events, mut ends) = mpsc::unbounded_channel();
-    // The sender of the order lives until the worker has ended.
+    // `_orders` keeps the channel open until the worker has ended.
     let (_orders, order) = watch::channel(Order::Cancel);
     if let Some(claimed) = running.claimed.into_iter().find(|claimed| &claimed.fence.spec == id) {
         workers.spawn(claimed, order.clone(), events.clone());
@@ -250,7 +252,7 @@ async fn end_left_behind(home: &Home, queue: Arc<dyn Queue>, id: &SpecId) -> Res
     }
     let mut end = ends.recv().await;
     if let Some(Event::Ended(fence, WorkerEnd::Quarantined(_))) = end {
-        // The worker found a record that it cannot read: its processes are ended without that record.
+        // The worker found a record that it cannot read: the spec's processes are ended without that record.
         workers.end_quarantined(fence, order, events);
         end = ends.recv().await;
     }
@@ -266,7 +268,7 @@ async fn end_left_behind(home: &Home, queue: Arc<dyn Queue>, id: &SpecId) -> Res
     }
 }
 
-/// The home with the paths that its configuration sets; with a bad configuration, the usual ones.
+/// The home with the paths that its configuration sets; if the configuration is invalid, with the default paths.
 pub(super) fn configured(home: &Home) -> Home {
     match reload::load(home, &Flags::default()) {
         Ok(loaded) => home.clone().with_paths(&loaded.config.paths),
@@ -279,7 +281,7 @@ fn write(home: &Home) -> Result<Arc<dyn Queue>, CliError> {
     Ok(open::open(home, Access::Write(WRITER_PATIENCE))?)
 }
 
-/// The queue, open for reading; `None`: there is none yet.
+/// The queue, opened for reading; `None`: the queue does not exist yet.
 pub(super) fn read(home: &Home) -> Result<Option<Arc<dyn Queue>>, CliError> {
     match open::open(home, Access::Read) {
         Ok(queue) => Ok(Some(queue)),
@@ -301,7 +303,7 @@ fn own_status(home: &Home, filter: &Filter) -> Result<StatusView, CliError> {
     Ok(status::without_daemon(queue.as_ref(), filter, config, max_workers)?)
 }
 
-/// The configuration that a daemon would start with.
+/// The state of the configuration that a daemon would start with.
 fn own_config(home: &Home) -> ConfigView {
     match reload::load(home, &Flags::default()) {
         Ok(_) => ConfigView::without_daemon(ReloadOutcome::Applied, vec![]),

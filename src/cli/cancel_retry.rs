@@ -1,4 +1,4 @@
-//! `boi cancel` and `boi retry`. An error at one spec does not stop the others; it is reported after them.
+//! `boi cancel` and `boi retry`. An error at one spec does not stop the others: errors are reported at the end.
 
 use serde_json::json;
 
@@ -59,7 +59,7 @@ fn print_outcomes(outcomes: &[(SpecId, Canceled)]) -> Result<ExitCode, CliError>
     Ok(report_too_late(outcomes))
 }
 
-/// Reports on stderr the specs that had ended otherwise; returns the exit code.
+/// Reports on stderr the specs that ended before they could be canceled; returns the exit code.
 fn report_too_late(outcomes: &[(SpecId, Canceled)]) -> ExitCode {
     let mut code = 0;
     for (id, outcome) in outcomes {
@@ -90,8 +90,8 @@ fn without_duplicates(ids: Vec<SpecId>) -> Vec<SpecId> {
     distinct
 }
 
-/// Waits until none of the specs runs: a canceled spec ends when its last process has ended. If the daemon dies meanwhile,
-/// the next one ends them, or this process does.
+/// Waits until none of the specs runs: a canceled spec ends when its last process has ended. If the daemon dies
+/// meanwhile, the next daemon ends the specs; if there is no next daemon, this process ends them.
 async fn wait_until_ended(backend: &mut Backend, home: &Home, ids: Vec<SpecId>) -> Result<Vec<SpecView>, CliError> {
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -122,7 +122,7 @@ pub(super) fn retry(home: &Home, Ids { ids, json }: Ids) -> Result<ExitCode, Cli
         let mut errors = Vec::new();
         for id in without_duplicates(ids) {
             if queued.contains(&id) {
-                // An earlier one queued it too, because it waited for that.
+                // The retry of an earlier id queued this spec too, because this spec waits for that one.
                 continue;
             }
             match backend.retry(home, id).await {

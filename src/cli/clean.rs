@@ -1,4 +1,4 @@
-//! `boi clean`: removes what ended specs left. Unique work is kept under refs.
+//! `boi clean`: removes the leftovers of ended specs. Work that exists nowhere else is kept under git refs.
 
 use jiff::{Span, SpanRelativeTo, Unit};
 use serde_json::{Value, json};
@@ -62,7 +62,7 @@ pub(super) fn clean(home: &Home, args: &Clean) -> Result<ExitCode, CliError> {
     })
 }
 
-/// The age in milliseconds, such as of `7d`.
+/// Parses an age such as `7d`; returns milliseconds.
 fn parse_age(text: &str) -> Result<i64, CliError> {
     let invalid =
         || CliError::new(USAGE, format!("--older-than: `{text}` is not an age")).hint("write it like 7d, 12h or 30m");
@@ -93,7 +93,7 @@ fn ended_specs(queue: &dyn Queue, ids: &[SpecId]) -> Result<Vec<SpecView>, CliEr
     }
 }
 
-/// Records in the queue what was removed.
+/// Records in the queue that the leftovers of a spec were removed.
 async fn record(backend: &mut Backend, home: &Home, id: &SpecId, removed: &Removed) -> Result<(), CliError> {
     let cleaned = Cleaned {
         id: id.clone(),

@@ -1,4 +1,4 @@
-//! Removes what one ended spec left: its worktree or scratch directory, its attempt folders, its merged branch.
+//! Removes the leftovers of one ended spec: its worktree or scratch directory, its attempt folders, its merged branch.
 
 use std::path::{Path, PathBuf};
 
@@ -14,18 +14,18 @@ use crate::queue::{Filter, Queue, QueueError};
 use crate::system::files;
 use crate::system::paths::Home;
 
-/// Specs read from the queue at a time.
+/// The number of specs that are read from the queue at a time.
 pub(super) const PAGE: u32 = 500;
 
 /// The result for one spec.
 pub(super) enum Outcome {
     /// There was nothing to remove.
     Nothing,
-    /// This was removed, or would be in a dry run.
+    /// These leftovers were removed; in a dry run: they would be removed.
     Removed(Removed),
-    /// It was retried, and has not ended any more.
+    /// Nothing was removed: the spec was retried meanwhile, and now has this status.
     Revived(SpecStatus),
-    /// It was left as it is, for this reason.
+    /// The leftovers were not removed, or not all of them, for this reason.
     Refused(String),
 }
 
@@ -38,11 +38,12 @@ pub(super) struct Removed {
     pub(super) branch: bool,
     /// Refs that hold unique work of the worktree.
     pub(super) kept: Vec<String>,
-    /// The spec that starts from the branch, which therefore stays.
+    /// A spec that starts from the branch, which is why the branch was not removed.
     pub(super) branch_needed_by: Option<SpecId>,
 }
 
-/// Removes what a spec left. Its state is read again here: it may have been retried since it was chosen.
+/// Removes the leftovers of a spec. Reads the spec's status again, because the spec may have been retried since it was
+/// chosen.
 pub(super) fn clean(home: &Home, queue: &dyn Queue, id: &SpecId, args: &Clean) -> Result<Outcome, CliError> {
     let leftovers = Leftovers::find(home, queue, id)?;
     if leftovers.is_nothing() {
@@ -66,15 +67,15 @@ pub(super) fn clean(home: &Home, queue: &dyn Queue, id: &SpecId, args: &Clean) -
     result
 }
 
-/// What an ended spec left.
+/// The leftovers of an ended spec.
 struct Leftovers {
-    /// `None`: the spec has no repository.
+    /// The spec's worktree, which may not exist any more; `None`: the spec has no repository.
     worktree: Option<Worktree>,
-    /// The worktree or the scratch directory.
+    /// The path of the worktree or of the scratch directory.
     folder: PathBuf,
     folder_exists: bool,
     attempts_exist: bool,
-    /// The head of the branch, if it is merged into its base.
+    /// The head of the spec's branch, if the branch is merged into its base.
     merged_head: Option<String>,
 }
 
@@ -84,7 +85,7 @@ impl Leftovers {
         let folder = home.worktree(id, view.worktree.as_deref());
         let repo = match queue.spec(id) {
             Ok(spec) => spec.repo.map(|repo| (repo.path, Some(repo.base))),
-            // The base of its branch is not known, so the branch stays.
+            // The base of the spec's branch is not known, so the branch is kept.
             Err(QueueError::Unreadable { .. }) => view.repo.map(|path| (PathBuf::from(path), None)),
             Err(error) => return Err(error.into()),
         };
@@ -232,7 +233,8 @@ fn with_advice(error: &RemoveError, id: &SpecId) -> String {
     }
 }
 
-/// The folder of a command that still runs: its supervisor holds the lock there until the end.
+/// The folder of a command of the spec that still runs: until the command ends, its supervisor holds the lock in this
+/// folder.
 fn running_command(home: &Home, id: &SpecId) -> Result<Option<PathBuf>, CliError> {
     for attempt in files::list_folder(&home.spec_attempts(id))? {
         for command in files::list_folder(&attempt)? {
@@ -244,7 +246,7 @@ fn running_command(home: &Home, id: &SpecId) -> Result<Option<PathBuf>, CliError
     Ok(None)
 }
 
-/// Removes the folders of attempts up to number `last`: a later one belongs to a worker that has begun meanwhile.
+/// Removes the attempt folders up to number `last`: a later one belongs to a worker that has started meanwhile.
 fn remove_attempts(home: &Home, id: &SpecId, last: u32) -> Result<(), String> {
     let folder = home.spec_attempts(id);
     let cannot_remove = |error: std::io::Error| format!("cannot remove {}: {error}", folder.display());
@@ -260,7 +262,7 @@ fn remove_attempts(home: &Home, id: &SpecId, last: u32) -> Result<(), String> {
     }
 }
 
-/// A spec that has not ended and starts from the branch of `id`, or may do so because it cannot be read.
+/// A spec that has not ended and starts from the branch of `id`. A spec that cannot be read counts as one that does.
 fn open_spec_based_on(queue: &dyn Queue, id: &SpecId) -> Result<Option<SpecId>, CliError> {
     for status in [SpecStatus::Queued, SpecStatus::Running] {
         let mut offset = 0;

@@ -1,4 +1,4 @@
-//! `boi config check`: the daemon's validator, on any file.
+//! `boi config check`: runs the daemon's validator on any file.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -64,7 +64,8 @@ fn print_problems(path: &Path, problems: &Problems, json: bool) -> Result<(), Cl
     Ok(())
 }
 
-/// Standard input, up to one byte more than a configuration may have: enough for the validator to refuse it.
+/// Reads standard input, up to one byte more than the longest valid configuration, so that the validator refuses longer
+/// input.
 fn read_stdin() -> Result<Vec<u8>, CliError> {
     let mut bytes = Vec::new();
     let read = io::stdin().lock().take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes);

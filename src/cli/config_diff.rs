@@ -1,4 +1,4 @@
-//! `boi config diff`: the file against the configuration in force.
+//! `boi config diff`: compares the configuration file with the configuration in force.
 
 use serde_json::json;
 
@@ -21,7 +21,7 @@ pub(super) async fn diff(home: &Home, json: bool) -> Result<ExitCode, CliError> 
     };
     let in_force = client.call(&GetConfig).await?;
     let on_disk = reload::load(home, &Flags::default()).map_err(|error| CliError::from(error).with_code(FAILED))?;
-    // Keys that the daemon's command line sets do not follow the file.
+    // The file does not affect keys that the daemon's command line sets.
     let is_set_by_flag = |key: &Key| in_force.flags.iter().any(|flag| flag.split(" = ").next() == Some(&key.name));
     let changes: Vec<Change> = on_disk
         .keys()

@@ -1,4 +1,4 @@
-//! `boi config set`: changes one key in the file, and nothing else.
+//! `boi config set`: changes one key in the configuration file, and nothing else.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -18,11 +18,11 @@ use crate::system::files;
 use crate::system::paths::Home;
 use crate::ui::config_report::change_line;
 
-/// How long to wait for another program that is writing the file.
+/// How long to wait for another program that is writing the configuration file.
 const WRITER_PATIENCE: Duration = Duration::from_secs(5);
 const WRITER_POLL: Duration = Duration::from_millis(20);
 
-/// `boi config set`. `with_reload`: also waits for the daemon's verdict and prints it.
+/// `boi config set`. `with_reload`: also waits for the daemon's verdict on the new file, and prints the verdict.
 pub(super) fn set(home: &Home, name: &str, value: &str, with_reload: bool, json: bool) -> Result<ExitCode, CliError> {
     let key = find_key(name)?;
     let path = home.config_file();
@@ -43,12 +43,12 @@ pub(super) fn set(home: &Home, name: &str, value: &str, with_reload: bool, json:
     Ok(0)
 }
 
-/// What changed in the file.
+/// The change that was made to the configuration file.
 struct FileChange {
-    /// The value before; `None`: the file was invalid.
+    /// The value before the change; `None`: the file was invalid.
     old: Option<String>,
     new: String,
-    /// Whether the file was written; otherwise it had this value already.
+    /// Whether the file was written; `false`: the key had this value already.
     written: bool,
     warnings: Vec<String>,
     /// The warnings that the change causes.
@@ -86,8 +86,8 @@ fn change_file(home: &Home, path: &Path, key: &'static Key, value: &str) -> Resu
     })
 }
 
-/// Reads the file once no other program is writing it. The stamp is older than the content, so replacing the file fails if
-/// it changes in between.
+/// Reads the file once no other program is writing it. The returned stamp is taken before the content is read, so
+/// replacing the file fails if the file changes in between.
 fn read_when_settled(path: &Path) -> Result<(FileState, Vec<u8>), CliError> {
     let until = Instant::now() + WRITER_PATIENCE;
     loop {

@@ -1,4 +1,4 @@
-//! `boi config show`, `get` and `schema`: the values of keys, and where they come from.
+//! `boi config show`, `get` and `schema`: print the values of keys, and where each value comes from.
 
 use serde_json::{Map, Value, json};
 
@@ -43,7 +43,7 @@ pub(super) fn get(home: &Home, flags: &Flags, name: &str, json: bool, origin: bo
     }
     let value = key.get(&loaded.config);
     let text = match (serde_json::to_value(&value).ok(), origin) {
-        // Scripts want text without its quotes.
+        // A string is printed without quotes, for scripts.
         (Some(Value::String(text)), false) => text,
         (_, false) => value.to_string(),
         (_, true) => format!("{value}  # {}", origin_name(loaded.origin(key))),

@@ -91,7 +91,7 @@ fn locate_service() -> Result<UserService, CliError> {
     })
 }
 
-/// Warns about a program that may go away, and refuses one that systemd does not execute.
+/// Warns if `program` may be deleted later, and fails if systemd cannot execute it.
 fn check_program(service: &UserService, program: &Path) -> Result<(), CliError> {
     if program.components().any(|part| part.as_os_str() == "target") {
         eprintln!(
@@ -108,7 +108,7 @@ fn check_program(service: &UserService, program: &Path) -> Result<(), CliError> 
     Ok(())
 }
 
-/// There is one service for all homes; that of another home is left alone.
+/// Fails if the installed service runs the daemon of another home: there is only one service for all homes.
 fn refuse_other_home(file: &Path, home: &Path) -> Result<(), CliError> {
     if !std::fs::read_to_string(file).is_ok_and(|text| unit::serves_another(&text, home)) {
         return Ok(());
@@ -133,7 +133,7 @@ fn write_service(service: &UserService, program: &Path, home: &Path) -> Result<(
     files::write_atomically(file, text.as_bytes(), files::Durability::Power).map_err(|error| cannot_write(file, &error))
 }
 
-/// Enables the service, so that it runs the daemon instead of `old`. Returns whether the service manager now runs it.
+/// Enables the service, so that its daemon replaces `old`. Returns whether the service manager now runs the daemon.
 async fn serve(service: &UserService, home: &Home, old: Option<&Predecessor>) -> Result<bool, CliError> {
     match service {
         UserService::Systemd(_) => Ok(service.enable() && replace_under_systemd(home, old).await?),

@@ -1,4 +1,4 @@
-//! `boi daemon reload`: sends SIGHUP to the daemon, verifiably to it, and waits for its verdict.
+//! `boi daemon reload`: sends SIGHUP to the daemon, after checking its pid, and waits for its verdict on the file.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::queue::Filter;
 use crate::system::paths::Home;
 use crate::ui::config_report;
 
-/// How long to wait for the verdict.
+/// How long to wait for the daemon's verdict.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// `boi daemon reload`.
@@ -35,7 +35,7 @@ pub(super) async fn reload(home: &Home, json: bool) -> Result<ExitCode, CliError
     Ok(exit_code(verdict))
 }
 
-/// Sends the signal, and waits for the verdict of a read that began after it.
+/// Sends SIGHUP, and waits for the verdict of a read of the file that began after the signal.
 async fn signal_and_wait(home: &Home) -> Result<ConfigView, CliError> {
     let Some(client) = backend::daemon(home).await? else {
         return Err(CliError::new(NO_DAEMON, "no daemon runs, so nothing was reloaded")
@@ -59,8 +59,8 @@ async fn read_status(backend: &Backend, newer_than: Option<u64>) -> Result<(u64,
     Ok((told.revision, told.status))
 }
 
-/// Sends SIGHUP to the process in the pid file. That process is opened first; only then the daemon at the socket says its
-/// pid. So the signal never reaches another process that got the same pid.
+/// Sends SIGHUP to the process that the pid file names. First opens a handle on that process, then asks the daemon at
+/// the socket for its pid, so the signal never reaches another process that got the same pid.
 async fn send_hup(home: &Home, backend: &Backend) -> Result<(), CliError> {
     let pid_file = home.pid_file();
     let mismatch = |path: &Path, why: &str| {

@@ -22,7 +22,7 @@ pub(super) fn run(home: &Home, foreground: bool, background: bool, flags: &Flags
         background::detach()?;
         let root = home.root();
         if !root.exists() {
-            // A new home here would be in the way when the old one is moved back.
+            // The home was probably moved away: a new home at this path would prevent moving it back.
             return Err(CliError::new(FAILED, format!("there is no home at {}", root.display()))
                 .hint("move it back to this path; to create a new one, run `boi daemon start`"));
         }
@@ -34,7 +34,7 @@ pub(super) fn run(home: &Home, foreground: bool, background: bool, flags: &Flags
     let output = if background { LogOutput::File(home.log_file()) } else { LogOutput::Stderr { color } };
     let log = logs::start(output, &booted.config.log).map_err(|message| CliError::new(BAD_CONFIG, message))?;
     block_on_daemon(async {
-        // In the background it may be meant to take over from another daemon, which may take long to leave.
+        // A background daemon may have been started to replace another daemon, which may take long to end.
         let patience = if background { LEAVES_WITHIN } else { seat::PROBED };
         let seat = match Seat::take(&home, patience).await {
             Err(error @ BootError::Stopped { .. }) => {

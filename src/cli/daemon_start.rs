@@ -69,7 +69,8 @@ pub(super) async fn restart(home: &Home, flags: &ConfigFlags, json: bool) -> Res
     Ok(0)
 }
 
-/// Whether a daemon may start, where none ran: `false` if one has been started meanwhile, which now holds the queue.
+/// Whether a daemon may start, after no running daemon was found. `false`: another daemon was started meanwhile and now
+/// holds the queue.
 async fn may_start(home: &Home, flags: &ConfigFlags) -> Result<bool, CliError> {
     match preflight::check(home, &flags.read()?, None) {
         Ok(()) => Ok(true),
@@ -94,7 +95,7 @@ async fn through_service(home: &Home, verb: &str, done: &str, json: bool) -> Res
     }
 }
 
-/// Warns on stderr when the new daemon does not use the file.
+/// Warns on stderr if the new daemon does not use the configuration file.
 async fn warn_if_degraded(home: &Home) {
     if let Ok(Some((client, _))) = running_daemon::find_listening(home).await
         && running_daemon::status(&client).await.is_ok_and(|status| status.config.degraded)

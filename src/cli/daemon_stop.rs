@@ -1,4 +1,4 @@
-//! `boi daemon stop`: ends the daemon and its workers, or what an earlier daemon left running.
+//! `boi daemon stop`: ends the daemon and its workers; without a daemon, ends what an earlier daemon left running.
 
 use std::time::Duration;
 
@@ -22,9 +22,9 @@ use crate::reload;
 use crate::system::logs::{self, LogOutput};
 use crate::system::paths::Home;
 
-/// How often a daemon that stops its workers is polled.
+/// The interval at which a stopping daemon is polled for its end.
 const POLL: Duration = Duration::from_millis(50);
-/// How often the daemon's queue is checked meanwhile.
+/// The interval at which the stopping daemon is asked whether its queue answers.
 const POLL_QUEUE: Duration = Duration::from_secs(1);
 
 /// `boi daemon stop`.
@@ -73,7 +73,8 @@ async fn queue_given_up(client: &Client) -> String {
     }
 }
 
-/// While no daemon runs: this process becomes one for long enough to stop what an earlier one left running.
+/// Stops the specs that an earlier daemon left running, while no daemon runs: this process becomes the daemon until
+/// they are stopped.
 async fn stop_leftovers(home: &Home, drain: bool, json: bool) -> Result<ExitCode, CliError> {
     let configured = backend::configured(home);
     if let Some((queue, counts)) = open::left_behind(&configured)
@@ -116,7 +117,8 @@ fn nothing_to_stop(json: bool) -> Result<ExitCode, CliError> {
     Ok(0)
 }
 
-/// Reports how the specs that ran before are now. `pid`: the daemon that was stopped, if one ran.
+/// Reports the current status of the specs that were running before the stop. `pid`: the daemon that was stopped, if
+/// one ran.
 async fn report(home: &Home, pid: Option<u32>, before: &[SpecView], json: bool) -> Result<ExitCode, CliError> {
     let now = read_again(home, pid, before)?;
     let with = |predicate: fn(SpecStatus) -> bool| -> Vec<&SpecId> {
@@ -125,7 +127,7 @@ async fn report(home: &Home, pid: Option<u32>, before: &[SpecView], json: bool) 
     let queued = with(|status| status == SpecStatus::Queued);
     let ended = with(SpecStatus::is_ended);
     let running = with(|status| status == SpecStatus::Running);
-    // A SIGTERM or a restart reached the daemon before it had stopped them.
+    // Specs still run if a SIGTERM or a restart reached the daemon before it had stopped all of them.
     let next = match running.is_empty() {
         true => None,
         false => running_daemon::find(home).await?.map(|(_, daemon)| daemon.pid),
@@ -160,7 +162,7 @@ fn read_again(home: &Home, pid: Option<u32>, before: &[SpecView]) -> Result<Vec<
         return Ok(Vec::new());
     }
     let ids = before.iter().map(|spec| spec.id.clone()).collect();
-    // The configuration may name another queue by now than the one of the daemon that ended.
+    // The configuration may have changed and name another queue than the one that the ended daemon used.
     let path = pid.and_then(|_| open::last_used(home));
     let path = path.unwrap_or_else(|| backend::configured(home).db().to_owned());
     Ok(open::open_file(&path)?.list(&Filter { ids, ..Filter::default() })?.specs)

@@ -55,8 +55,8 @@ fn print_dry_run(specs: &[Spec], json: bool) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Says on stderr when no daemon will run the specs that were just queued. A daemon that cannot be reached is no error:
-/// the specs are queued all the same.
+/// Warns on stderr if no daemon will run the specs that were just queued. A daemon that cannot be reached is not an
+/// error, because the specs are in the queue.
 pub(super) async fn warn_unless_drained(mut backend: Backend, home: &Home) {
     let status = match backend.status_now(home, &Filter { limit: 1, ..Filter::default() }, None).await {
         Ok(told) => told.status,

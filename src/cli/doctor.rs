@@ -29,10 +29,10 @@ pub(super) fn doctor(home: &Home, args: &Doctor) -> Result<ExitCode, CliError> {
     Ok(if open == 0 { 0 } else { FAILED })
 }
 
-/// Asks the daemon that holds the home's seat.
+/// Asks the daemon that holds the home's seat for its state.
 async fn daemon_state(home: &Home) -> DaemonState {
     let store = async {
-        // It may have ended in the meantime.
+        // The daemon may have ended in the meantime.
         let Some(client) = backend::daemon(home).await? else { return Ok(StoreView::default()) };
         let filter = Filter { limit: 1, ..Filter::default() };
         Ok::<_, CliError>(Backend::Daemon(client).status(filter, None).await?.status.store)

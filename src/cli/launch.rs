@@ -22,11 +22,11 @@ pub(super) const LEAVES_WITHIN: Duration = Duration::from_secs(30);
 pub(super) struct Launched {
     child: Child,
     log: PathBuf,
-    /// The length of the log before: what follows is the daemon's.
+    /// The length of the log before the launch: the output of the daemon follows after it.
     log_offset: u64,
 }
 
-/// Launches a daemon. If another one runs, the new one waits for its place.
+/// Launches a daemon. If another daemon runs, the new one waits until that one ends.
 pub(super) fn launch(home: &Home, flags: &ConfigFlags) -> Result<Launched, CliError> {
     let home = backend::configured(home);
     home.prepare()?;
@@ -40,8 +40,8 @@ pub(super) fn launch(home: &Home, flags: &ConfigFlags) -> Result<Launched, CliEr
     Ok(Launched { child, log, log_offset })
 }
 
-/// Launches a daemon and waits until one listens. Returns that one, and whether it is the launched one: another `boi` may
-/// have been faster.
+/// Launches a daemon and waits until a daemon listens. Returns the listening daemon, and whether it is the launched
+/// one: another `boi` may have launched a daemon faster.
 pub(super) async fn launch_and_wait(home: &Home, flags: &ConfigFlags) -> Result<(DaemonView, bool), CliError> {
     let launched = launch(home, flags)?;
     let pid = launched.child.id();
@@ -64,7 +64,7 @@ pub(super) async fn wait_until_listening(
             && Some(daemon.pid) != old
         {
             if daemon.pid != child.id() {
-                // Another daemon was faster, such as a service's: the launched one would wait for its end.
+                // Another daemon was faster, such as that of a service: the launched one would wait for that one's end.
                 child.kill().and_then(|()| child.wait())?;
             }
             return Ok(daemon);
@@ -84,7 +84,7 @@ pub(super) async fn wait_until_listening(
     }
 }
 
-/// The lines of a log that are not events: an event begins with a time, and may be of the daemon that is replaced.
+/// The lines of a log that are not events. An event begins with a time, and may come from the daemon that is replaced.
 fn without_log_events(text: &str) -> String {
     let is_event = |line: &&str| line.split(' ').next().is_some_and(|word| word.parse::<jiff::Timestamp>().is_ok());
     text.lines().filter(|line| !is_event(line)).collect::<Vec<_>>().join("\n")

@@ -18,9 +18,9 @@ use crate::queue::{CommandRow, Filter, Queue, QueueError};
 use crate::system::files;
 use crate::system::paths::Home;
 
-/// How often the output is read while it is followed.
+/// The interval at which the output is read while it is followed.
 const POLL: Duration = Duration::from_millis(150);
-/// Characters of a command in a heading.
+/// The most characters of a command that a heading shows.
 const COMMAND: usize = 80;
 
 /// `boi log`.
@@ -38,7 +38,7 @@ pub(super) fn log(home: &Home, args: &Log) -> Result<ExitCode, CliError> {
     block_on(print_or_follow(home, &configured, queue.as_ref(), &spec, args))
 }
 
-/// Attempt and number of a command: later ones are greater.
+/// A command's attempt and its number in the attempt. Later commands compare greater.
 type Place = (u32, u32);
 
 async fn print_or_follow(
@@ -52,7 +52,7 @@ async fn print_or_follow(
     let filter = Filter { ids: vec![args.id.clone()], ..Filter::default() };
     let dir_of = |(attempt, number): Place| CommandDir::at(configured.command(&args.id, attempt, number));
     let mut sections: Vec<(Place, Section)> = Vec::new();
-    // While following: the first command that was shown. Every later one is shown as it begins.
+    // While following: the first command that was shown. Every later command is shown when it begins.
     let mut follow_from = None;
     loop {
         let told = backend.status_now(home, &filter, None).await?.status;
@@ -61,7 +61,7 @@ async fn print_or_follow(
         let chosen = choose_commands(&rows, spec, args, follow_from);
         let last = rows.last().map(|row| (row.attempt, row.number));
         let runs = |place: Place| files::is_locked(&dir_of(place).lock_file()).unwrap_or(false);
-        // Without a daemon no command begins, but one that an earlier daemon left may still print.
+        // Without a daemon no new command begins, but a command that an earlier daemon started may still run and print.
         let over = view.status.is_ended() || told.daemon.is_none() && !last.is_some_and(runs);
         let follows = args.follow && !over;
         if chosen.is_empty() && !follows {
@@ -100,7 +100,7 @@ fn conclude(args: &Log, view: &SpecView, all_removed: bool) -> Result<ExitCode, 
     Ok(0)
 }
 
-/// Reports that no command matches, with those that exist.
+/// Reports that no command matches the arguments, and lists the commands that exist.
 fn report_nothing_chosen(spec: &Spec, args: &Log, rows: &[CommandRow], view: &SpecView) -> Result<ExitCode, CliError> {
     let id = &args.id;
     let mut tries: BTreeMap<usize, Vec<String>> = BTreeMap::new();
@@ -138,11 +138,11 @@ fn unknown_spec(args: &Log) -> CliError {
 struct Chosen {
     place: Place,
     heading: String,
-    /// The agent that ran as this command.
+    /// The agent that the command runs; `None`: it runs no known agent.
     agent: Option<Agent>,
 }
 
-/// The commands to show: those that the arguments name, by default those of the current try.
+/// The commands to show: the commands that the arguments name; by default the commands of the current try.
 fn choose_commands(rows: &[CommandRow], spec: &Spec, args: &Log, follow_from: Option<Place>) -> Vec<Chosen> {
     let mut commands = Vec::new();
     let mut current_try = (0, 0);

@@ -1,4 +1,4 @@
-//! Prints the output of a command, each time from where the last print ended.
+//! Prints the output of a command. Each call prints only the output that was not printed before.
 
 use std::io::Write;
 use std::path::Path;
@@ -10,17 +10,17 @@ use crate::domain::text;
 use crate::process::command_dir::CommandDir;
 use crate::system::files;
 
-/// An unfinished line is printed when it is this long, in bytes.
+/// An unfinished line is printed once it has this many bytes.
 const LONG_LINE: usize = 1 << 20;
 
 /// The output of one command.
 pub(super) struct Section {
-    /// `None`: it was printed.
+    /// The heading, until it is printed.
     heading: Option<String>,
     dir: CommandDir,
     /// The agent whose output is printed as readable text; `None`: output is printed as it is.
     agent: Option<Agent>,
-    /// Bytes of standard output and of standard error that were printed.
+    /// How many bytes of standard output and of standard error were printed.
     printed: (u64, u64),
 }
 
@@ -29,8 +29,8 @@ impl Section {
         Section { heading: Some(heading), dir, agent, printed: (0, 0) }
     }
 
-    /// Prints what is new. `complete`: nothing more is waited for. `is_current`: the command is the last one of a spec that
-    /// has not ended. Returns `false` if the output was removed.
+    /// Prints the output that was not printed before. `complete`: also prints an unfinished last line. `is_current`:
+    /// the command is the last one of a spec that has not ended. Returns `false` if the output was removed.
     pub(super) fn print_new(&mut self, complete: bool, is_current: bool) -> Result<bool, CliError> {
         let heading = self.heading.take();
         if let Some(heading) = &heading {
@@ -77,7 +77,7 @@ fn print_from(path: &Path, offset: u64, agent: Option<Agent>, complete: bool) ->
 
 /// Prints line by line, so that never more than one line is in memory.
 struct LinePrinter {
-    /// What was not printed yet: an unfinished line.
+    /// The bytes that were read but not printed: an unfinished line.
     rest: Vec<u8>,
     agent: Option<Agent>,
     /// Whether the last character printed did not end a line.
@@ -90,7 +90,7 @@ impl LinePrinter {
         self.rest.extend_from_slice(chunk);
         let printable = match self.rest[searched..].iter().rposition(|&byte| byte == b'\n') {
             Some(last) => searched + last + 1,
-            // A description needs the whole line; other text may be cut, but not within a character.
+            // An agent's output is described by whole lines; other text may be cut, but not within a character.
             None if self.agent.is_some() || self.rest.len() < LONG_LINE => return Ok(()),
             None => self.rest.len() - unfinished_character(&self.rest),
         };
@@ -119,7 +119,7 @@ impl LinePrinter {
     }
 }
 
-/// How many bytes at the end are an unfinished UTF-8 character.
+/// The number of bytes at the end of `bytes` that are the beginning of an incomplete UTF-8 character.
 fn unfinished_character(bytes: &[u8]) -> usize {
     let starts_character = |back: &usize| bytes[bytes.len() - back] >= 0xC0;
     let Some(back) = (1..=3.min(bytes.len())).find(starts_character) else { return 0 };

@@ -1,5 +1,6 @@
-//! The command line. A file is named after the command that it holds, such as `daemon_stop.rs` for `boi daemon stop`; what
-//! several commands use is named after its job. Errors become a message, a hint and an exit code here.
+//! The command line. A file that implements a command has the command's name, such as `daemon_stop.rs` for
+//! `boi daemon stop`; a file that several commands use is named after its purpose. Errors become a message, a hint and
+//! an exit code here.
 
 mod args;
 mod backend;
@@ -64,7 +65,7 @@ const BAD_CONFIG: u8 = 78;
 /// Interrupted with Ctrl-C: 128 + SIGINT, as shells report it.
 const INTERRUPTED: u8 = 130;
 
-/// What to do where no daemon runs.
+/// The hint for the case that no daemon runs.
 const START_ONE: &str = "start one: `boi daemon start`";
 
 /// The exit code of the program.
@@ -73,7 +74,7 @@ pub type ExitCode = u8;
 /// Why a command failed.
 #[derive(Debug)]
 enum CliError {
-    /// A message, with what to do next.
+    /// A message, and a hint at what to do next.
     Message { message: String, hint: Option<String>, code: ExitCode },
     /// The daemon or the queue cannot be reached now, but may be soon. `undone`: nothing was done, so trying again is safe.
     Away { message: String, hint: String, code: ExitCode, undone: bool },
@@ -88,7 +89,7 @@ impl CliError {
         CliError::Message { message: message.into(), hint: None, code }
     }
 
-    /// The same error with this hint.
+    /// Returns the error with this hint.
     fn hint(mut self, text: impl Into<String>) -> CliError {
         match &mut self {
             CliError::Message { hint, .. } | CliError::InvalidConfig { hint, .. } => *hint = Some(text.into()),
@@ -98,7 +99,7 @@ impl CliError {
         self
     }
 
-    /// The same error with this exit code.
+    /// Returns the error with this exit code.
     fn with_code(mut self, new: ExitCode) -> CliError {
         match &mut self {
             CliError::Message { code, .. } | CliError::Away { code, .. } | CliError::InvalidConfig { code, .. } => {
@@ -140,7 +141,7 @@ impl CliError {
         }
     }
 
-    /// What to do next.
+    /// The hint at what to do next, if there is one.
     fn next_step(&self) -> Option<&str> {
         match self {
             CliError::Message { hint, .. } | CliError::InvalidConfig { hint, .. } => hint.as_deref(),
@@ -259,7 +260,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
-            // A failure to print help changes nothing for the caller.
+            // If the help cannot be printed, nothing more can be done, so the failure is ignored.
             drop(error.print());
             return if error.use_stderr() { USAGE } else { 0 };
         }
@@ -269,7 +270,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn carry_out(command: Command) -> Result<ExitCode, CliError> {
-    // These need no home, or inspect one that may be unusable.
+    // These commands need no home, or inspect a home that may be unusable.
     match command {
         Command::Completions { shell } => return print_completions(shell),
         Command::Config(Config::Schema) => return config_show::print_schema(),
@@ -361,8 +362,8 @@ fn block_on<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, Cli
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
-/// Runs the future of a daemon. It does not wait for blocking work that is left at the end, such as a git process: the
-/// next daemon waits for that.
+/// Runs the future of a daemon. When the future ends, unfinished blocking work, such as waiting for a git process, is
+/// not awaited: the next daemon waits for it.
 fn block_on_daemon<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
     limits::raise_open_files();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();

@@ -1,4 +1,4 @@
-//! The running daemon that another one is to replace. Its workers keep running, and the next daemon takes them over.
+//! The running daemon that a new daemon is to replace. Its workers keep running, and the new daemon takes them over.
 
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
@@ -16,7 +16,7 @@ use crate::system::paths::Home;
 /// A daemon that is to be replaced.
 pub(super) struct Predecessor {
     pub(super) view: DaemonView,
-    /// The configuration keys that its command line set, as `-c` takes them.
+    /// The configuration keys that the daemon's command line set, in the form that `-c` takes.
     pub(super) flags: Vec<String>,
     target: ProcessHandle,
 }
@@ -29,7 +29,7 @@ impl Predecessor {
             let Some((client, view)) = running_daemon::find(home).await? else { return Ok(None) };
             running_daemon::refuse_run(&view)?;
             let target = running_daemon::process_handle(&view)?;
-            // The daemon answers with its pid after the handle was opened: so the handle is on this daemon's process.
+            // The daemon confirms its pid after the handle was opened, so the handle is on the daemon's process.
             let again = match running_daemon::status(&client).await {
                 Err(error) if !error.is_away() => return Err(error),
                 answer => answer.ok().filter(|again| again.daemon.as_ref().map(|daemon| daemon.pid) == Some(view.pid)),
@@ -38,7 +38,7 @@ impl Predecessor {
                 let flags = again.config.flags.iter().map(|flag| flag.replacen(" = ", "=", 1)).collect();
                 return Ok(Some(Predecessor { view, flags, target }));
             }
-            // Another command restarts the daemon at the same time.
+            // The daemon ended or changed meanwhile: another command may be restarting it.
             if Instant::now() >= until {
                 return Err(running_daemon::ended_meanwhile(&view));
             }
@@ -46,13 +46,13 @@ impl Predecessor {
         }
     }
 
-    /// Makes it end and leave its workers running.
+    /// Makes the daemon end and leave its workers running.
     pub(super) fn terminate(&self) -> Result<(), CliError> {
         self.target.signal(Signal::TERM)?;
         Ok(())
     }
 
-    /// Makes it end and leave its workers running, and waits for its end.
+    /// Makes the daemon end and leave its workers running, and waits until the daemon has ended.
     pub(super) async fn end(&self) -> Result<(), CliError> {
         self.terminate()?;
         while self.target.lives() {
@@ -62,7 +62,7 @@ impl Predecessor {
     }
 }
 
-/// Makes systemd, whose unit is enabled, run the daemon in the place of `old`. Returns whether it does.
+/// Makes systemd, whose unit must be enabled, run the daemon instead of `old`. Returns whether systemd now runs it.
 pub(super) async fn replace_under_systemd(home: &Home, old: Option<&Predecessor>) -> Result<bool, CliError> {
     let Some(old) = old else { return Ok(manager::run(&systemctl("start"))) };
     if main_pid_of_service(home) == Some(old.view.pid) {
@@ -85,7 +85,7 @@ pub(super) async fn replace_under_systemd(home: &Home, old: Option<&Predecessor>
     Ok(started)
 }
 
-/// The daemon that the installed service runs.
+/// The pid of the daemon that the installed service runs.
 pub(super) fn main_pid_of_service(home: &Home) -> Option<u32> {
     user_service::installed(home.root())?.main_pid
 }

@@ -1,4 +1,4 @@
-//! The checks before a daemon starts: one that could not start must not end the daemon that it is to replace.
+//! The checks before a daemon starts: a new daemon that could not start must not end the daemon that it would replace.
 
 use super::{BAD_CONFIG, CliError, FAILED};
 use crate::config::flags::Flags;
@@ -9,7 +9,7 @@ use crate::queue::open;
 use crate::reload;
 use crate::system::paths::Home;
 
-/// Fails if a daemon could not start, or would abandon the specs of another queue. `old`: the daemon that it replaces.
+/// Fails if a new daemon could not start, or would abandon the specs of another queue. `old`: the daemon to replace.
 pub(super) fn check(home: &Home, flags: &Flags, old: Option<&DaemonView>) -> Result<(), CliError> {
     refuse_within_own_task(home)?;
     let keeps_running = |old: &DaemonView| format!("the daemon (pid {}) keeps running", old.pid);
@@ -22,7 +22,7 @@ pub(super) fn check(home: &Home, flags: &Flags, old: Option<&DaemonView>) -> Res
     })?;
     let home = home.clone().with_paths(&booted.config.paths);
     seat::refuse_other_queue(&home, old.map(|old| old.pid))?;
-    // The old daemon holds the queue that the new one is to open.
+    // Whether the old daemon holds the same queue that the new daemon will open.
     let own = old.is_some() && open::is_last_used(&home);
     let usable = home.prepare().map_err(CliError::from);
     usable.and_then(|()| open::check_usable(&home, own).map_err(CliError::from)).map_err(|error| match old {
@@ -32,8 +32,8 @@ pub(super) fn check(home: &Home, flags: &Flags, old: Option<&DaemonView>) -> Res
     })
 }
 
-/// Refuses to start a daemon from a command that a daemon of this home runs: the daemon would be in that command's process
-/// tree, and end with it.
+/// Refuses to start a daemon from within a command that a daemon of this home runs: the new daemon would be in the
+/// process tree of that command, and would end with the command.
 pub(super) fn refuse_within_own_task(home: &Home) -> Result<(), CliError> {
     match CommandDir::around(&home.attempts()) {
         None => Ok(()),

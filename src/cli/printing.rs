@@ -9,7 +9,7 @@ pub(super) fn print(bytes: &[u8]) -> Result<(), CliError> {
     print_to(io::stdout().lock(), bytes)
 }
 
-/// Prints text; its styles are removed where standard output is not a terminal, or the user asked for none.
+/// Prints text. Its styles are removed if standard output is not a terminal or the user asked for no styles.
 pub(super) fn print_styled(text: &str) -> Result<(), CliError> {
     print_to(anstream::AutoStream::auto(io::stdout().lock()), text.as_bytes())
 }
@@ -25,14 +25,14 @@ pub(super) fn print_json(value: &impl serde::Serialize) -> Result<(), CliError> 
 
 fn print_to(mut out: impl Write, bytes: &[u8]) -> Result<(), CliError> {
     match out.write_all(bytes).and_then(|()| out.flush()) {
-        // A reader that closed the pipe needs no more.
+        // The reader closed the pipe, so it wants no more output.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(CliError::new(FAILED, format!("cannot write to standard output: {error}"))),
         Ok(()) => Ok(()),
     }
 }
 
-/// The ending of a noun that is counted.
+/// The plural ending of a noun that follows `count`: `s`, or nothing for 1.
 pub(super) fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }

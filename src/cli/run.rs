@@ -1,5 +1,5 @@
-//! `boi run`: queues specs and follows them to their end. Without a daemon this process is one, for these specs and those
-//! that they wait for.
+//! `boi run`: queues specs and follows them to their end. If no daemon runs, this process becomes a daemon for these
+//! specs and the specs that they wait for.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ use crate::ui::run_summary::run_summary;
 
 /// How long to wait for the next daemon when the one that runs the specs has gone away.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long it may be gone before the user is told.
+/// How long the daemon may be gone before the user is told.
 const NOTICE: Duration = Duration::from_secs(1);
 
 /// `boi run`.
@@ -59,7 +59,7 @@ async fn through_daemon(home: &Home, mut backend: Backend, args: &Run) -> Result
     let ids = backend.dispatch(home, specs).await?;
     let mut interrupts = Signals::new([SIGINT])?;
     tokio::select! {
-        // Cancel-safe: following changes nothing, the daemon runs the specs.
+        // Cancel-safe: following only reads; the daemon runs the specs.
         told = follow(home, &backend, &ids, args.json) => conclude(&told?, args.json),
         // Cancel-safe: a signal that was not received stays in the stream.
         _ = interrupts.next() => {
@@ -91,7 +91,7 @@ async fn follow_own(running: Running, ids: &[SpecId], json: bool) -> Result<Exit
     let filter = Filter { ids: ids.to_vec(), history: true, ..Filter::default() };
     let ended = running.ended();
     tokio::pin!(ended);
-    // The daemon acts on the signals by itself; here they are only reported.
+    // The daemon handles the signals by itself; this function only reports them.
     let mut interrupts = Signals::new([SIGINT])?;
     let mut interrupted = 0_u32;
     let mut revision = 0;
@@ -160,7 +160,7 @@ fn report_open_specs(status: &StatusView, interrupted: bool) {
     eprintln!("  to continue: `boi daemon start` (runs the whole queue); to give up: `boi cancel {all}`");
 }
 
-/// Follows specs that a daemon runs, also while it restarts.
+/// Follows specs that a daemon runs, and continues when the daemon is restarted.
 async fn follow(home: &Home, backend: &Backend, ids: &[SpecId], json: bool) -> Result<StatusView, CliError> {
     let mut progress = Progress::new(json);
     let filter = Filter { ids: ids.to_vec(), history: true, ..Filter::default() };
@@ -177,7 +177,7 @@ async fn follow(home: &Home, backend: &Backend, ids: &[SpecId], json: bool) -> R
                     return Ok(told.status);
                 }
             }
-            // A daemon that restarts is back in a moment, and counts its revisions from the start.
+            // A daemon that restarts is back in a moment, and counts its revisions from the start again.
             Err(error) if error.is_away() => {
                 let since = *away_since.get_or_insert_with(Instant::now);
                 if since.elapsed() >= PATIENCE {
@@ -196,7 +196,7 @@ async fn follow(home: &Home, backend: &Backend, ids: &[SpecId], json: bool) -> R
     }
 }
 
-/// The status of specs that have all ended, read from the queue; an error with the open ones otherwise.
+/// Reads the status of the specs from the queue. Fails with `error` and the list of open specs if not all have ended.
 async fn final_status_without_daemon(home: &Home, filter: Filter, error: &CliError) -> Result<StatusView, CliError> {
     let told = Backend::Own(backend::configured(home)).status(filter, None).await?;
     let open = ids_where(&told.status, |spec| !spec.status.is_ended());

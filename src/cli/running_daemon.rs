@@ -1,4 +1,4 @@
-//! The daemon that runs: how it is found, and what it says about itself.
+//! Finds the running daemon of a home, and asks it for its status.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use crate::process::identity::{self, ProcessHandle};
 use crate::queue::Filter;
 use crate::system::paths::Home;
 
-/// How long the socket of a daemon that has ended may still accept connections.
+/// How long the socket may still accept connections after its daemon has ended.
 const SOCKET_LINGERS: Duration = Duration::from_secs(2);
-/// How often a daemon that starts or ends is polled.
+/// The interval at which a daemon that starts or ends is polled.
 pub(super) const POLL: Duration = Duration::from_millis(5);
 
-/// The daemon of a home, if one runs. Waits for one that has its seat and does not listen yet.
+/// The daemon of a home, if one runs. If a daemon holds the seat but does not listen yet, waits until it listens.
 pub(super) async fn find(home: &Home) -> Result<Option<(Client, DaemonView)>, CliError> {
     let until = Instant::now() + SOCKET_LINGERS;
     loop {
@@ -44,13 +44,13 @@ async fn with_view(client: Client) -> Result<Option<(Client, DaemonView)>, CliEr
     Ok(status(&client).await?.daemon.map(|daemon| (client, daemon)))
 }
 
-/// The daemon's status, with at most one spec.
+/// The daemon's status. It contains at most one spec.
 pub(super) async fn status(client: &Client) -> Result<StatusView, CliError> {
     let filter = Filter { limit: 1, ..Filter::default() };
     Ok(Backend::Daemon(client.clone()).status(filter, None).await?.status)
 }
 
-/// A handle on the daemon's process; `None`: it has ended.
+/// A handle on the daemon's process; `None`: the process has ended.
 pub(super) fn process_handle(daemon: &DaemonView) -> Result<Option<ProcessHandle>, CliError> {
     let identity = i32::try_from(daemon.pid).ok().and_then(identity::identify);
     Ok(identity.map(|identity| ProcessHandle::open(&identity)).transpose()?.flatten())
@@ -60,7 +60,7 @@ pub(super) fn ended_meanwhile(daemon: &DaemonView) -> CliError {
     CliError::new(FAILED, format!("the daemon (pid {}) has just ended", daemon.pid)).hint("run this command again")
 }
 
-/// Refuses to treat a `boi run` as a daemon that can be started or restarted.
+/// Fails if the daemon is a `boi run` process, which cannot be restarted or replaced.
 pub(super) fn refuse_run(daemon: &DaemonView) -> Result<(), CliError> {
     if !daemon.scoped {
         return Ok(());
@@ -70,7 +70,7 @@ pub(super) fn refuse_run(daemon: &DaemonView) -> Result<(), CliError> {
     Err(CliError::new(FAILED, message).hint("wait for its end, or end it with Ctrl-C, then `boi daemon start`"))
 }
 
-/// Where the daemon's log is.
+/// The place of the daemon's log.
 pub(super) fn log_place(daemon: Option<&DaemonView>) -> &str {
     daemon.and_then(|daemon| daemon.log.as_deref()).unwrap_or("its standard error")
 }

@@ -13,7 +13,7 @@ use crate::queue::{Filter, Queue, QueueError};
 use crate::spec::{self, Draft, MAX_BYTES};
 use crate::system::{files, paths};
 
-/// Loads spec files. `queue`: to look up the specs that they wait for.
+/// Loads spec files. `queue` is used to look up the specs that the loaded ones wait for.
 pub(super) fn load(paths: &[PathBuf], queue: Option<&dyn Queue>) -> Result<Vec<Spec>, CliError> {
     let mut specs = Vec::new();
     let mut invalid = Vec::new();
@@ -53,7 +53,7 @@ fn load_one(path: &Path, queue: Option<&dyn Queue>) -> Result<Result<Spec, Probl
     })
 }
 
-/// Why nothing can wait for a spec, and what to do about it; `None`: it can be waited for.
+/// Why no spec can wait for spec `id`, and what to do about it; `None`: specs can wait for it.
 fn obstacle_to_waiting(queue: Option<&dyn Queue>, id: &SpecId) -> Result<Option<(String, String)>, CliError> {
     let filter = Filter { ids: vec![id.clone()], ..Filter::default() };
     let found = match queue.map(|queue| queue.list(&filter)) {
@@ -83,9 +83,10 @@ fn dependency_problems(draft: &Draft, queue: Option<&dyn Queue>) -> Result<Vec<P
     Ok(problems)
 }
 
-/// Why a spec in the repository at `toplevel` cannot start from the branch of spec `id`: that must be in the same one.
+/// Why a spec in the repository at `toplevel` cannot start from the branch of spec `id`: both specs must have the same
+/// repository. `None`: it can.
 fn obstacle_to_base(queue: Option<&dyn Queue>, id: &SpecId, toplevel: &Path) -> Option<String> {
-    // An unknown spec is reported by the check of dependencies.
+    // `dependency_problems` reports an unknown spec.
     let other = queue?.spec(id).ok()?;
     let Some(other) = other.repo else {
         return Some(format!("{id} has no repository, so it has no branch to start from"));
@@ -128,7 +129,7 @@ fn inspect_repository(draft: &Draft, folder: &Path, queue: Option<&dyn Queue>) -
     Ok(Some(Repo { path: found.toplevel, base }))
 }
 
-/// Makes every spec also wait for the specs of `--after`.
+/// Makes each of `specs` also wait for the specs that `--after` names.
 pub(super) fn add_after(specs: &mut [Spec], after: &[SpecId], queue: Option<&dyn Queue>) -> Result<(), CliError> {
     for id in after {
         if let Some((message, hint)) = obstacle_to_waiting(queue, id)? {

@@ -14,7 +14,7 @@ use crate::ui::overview::overview;
 use crate::ui::screen;
 use crate::ui::spec_details::spec_details;
 
-/// How long to wait for the next daemon when the watched one has gone away: a restart takes less.
+/// How long to wait for the next daemon when the watched one has gone away. A restart takes less time.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Moves the cursor to the top left and clears the screen.
 const CLEAR: &str = "\x1b[H\x1b[2J";

@@ -8,7 +8,7 @@ use crate::domain::verdict::{Change, TakesEffect};
 /// What a running daemon does with a configuration that it has read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReloadPlan {
-    /// To put in force: the new values, except that keys which need a restart keep their old ones.
+    /// The configuration to put in force: the new values, but the old value of each key that needs a restart.
     pub config: Config,
     /// What differs between the configuration in force and [`ReloadPlan::config`].
     pub applied: Vec<Change>,
@@ -22,7 +22,7 @@ pub fn diff(old: &Config, new: &Loaded) -> Vec<Change> {
     changes(new.keys(), old, &new.config)
 }
 
-/// Plans the reload of `on_disk` while `in_force` runs. A key that needs a restart does not delay the others.
+/// Plans the change from `in_force` to `on_disk`. A key that needs a restart does not delay the other keys.
 pub fn plan(in_force: &Config, on_disk: &Loaded) -> ReloadPlan {
     let mut config = on_disk.config.clone();
     for key in on_disk.keys().filter(|key| key.takes_effect == TakesEffect::Restart) {

@@ -17,7 +17,7 @@ pub(crate) enum EditError {
         key: &'static str,
         /// The value that was given.
         raw: String,
-        /// What the key takes.
+        /// The values that the key takes.
         wanted: String,
     },
     /// The text sets the name of the key's table to something else.
@@ -61,7 +61,7 @@ fn edit(text: &str, key: &'static Key, raw: &str) -> Result<String, EditError> {
     Ok(document.to_string())
 }
 
-/// Sets the key `leaf`. What surrounds the old value, such as a comment behind it, surrounds the new one.
+/// Sets the key `leaf`. Keeps the text around the old value, such as a comment after it.
 fn put(table: &mut dyn TableLike, leaf: &str, mut new: toml_edit::Value) {
     if let Some(old) = table.get(leaf).and_then(Item::as_value) {
         *new.decor_mut() = old.decor().clone();

@@ -18,7 +18,7 @@ pub struct FlagError {
 }
 
 impl Flags {
-    /// Parses `KEY=VALUE` texts. If two set the same value, the last one counts.
+    /// Parses `KEY=VALUE` texts. If two texts set the same value, the last one counts.
     pub fn read(given: &[String]) -> Result<Flags, FlagError> {
         let mut flags = Flags::default();
         for given in given {

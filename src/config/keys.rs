@@ -1,6 +1,6 @@
 //! The key table: the only place that knows each key's name, type, default, range, unit, documentation and when a change
 //! takes effect. Parsing, the diff, `boi config`, the JSON Schema, `config.example.toml` and `docs/configuration.md` are
-//! all made from it.
+//! all made from this table.
 //!
 //! A name may contain the part `NAME`: `agents.NAME.program`. Such a row describes one key for each name that the row
 //! allows: `agents.claude.program`. [`ROWS`] are the rows, [`KEYS`] the keys that result from them.
@@ -34,7 +34,7 @@ pub(super) struct Row {
     pub(super) docs: &'static [&'static str],
     /// When a change takes effect.
     pub(super) takes_effect: TakesEffect,
-    /// The key that this one is another name for.
+    /// The key for which this row is an older name.
     alias_of: Option<&'static str>,
     field: Field,
 }
@@ -48,7 +48,7 @@ pub struct Key {
     pub kind: &'static Kind,
     /// When a change takes effect.
     pub takes_effect: TakesEffect,
-    /// The row that describes it.
+    /// The row that describes this key.
     pub(super) row: &'static Row,
     /// The agent's name that replaces `NAME` in the row's name and docs; empty if the row's name has no `NAME`.
     entry: &'static str,
@@ -77,17 +77,17 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Value {
-    /// Of [`Kind::Number`].
+    /// A value of [`Kind::Number`].
     Number(u64),
-    /// Of [`Kind::Span`].
+    /// A value of [`Kind::Span`].
     Span([u64; 2]),
-    /// Of [`Kind::Switch`].
+    /// A value of [`Kind::Switch`].
     Switch(bool),
-    /// Of [`Kind::Program`] and [`Kind::LogFilter`].
+    /// A value of [`Kind::Program`] or [`Kind::LogFilter`].
     Text(String),
-    /// Of [`Kind::Texts`].
+    /// A value of [`Kind::Texts`].
     Texts(Vec<String>),
-    /// Of [`Kind::Path`].
+    /// A value of [`Kind::Path`].
     Path(Option<PathBuf>),
 }
 
@@ -133,7 +133,7 @@ impl Key {
         self.row.docs.iter().map(|line| line.replace(NAME, self.entry))
     }
 
-    /// The value that neither the file, the environment nor the command line sets.
+    /// The value that is used if the file, the environment and the command line do not set one.
     pub fn default(&self) -> Value {
         self.get(&Config::default())
     }
@@ -157,7 +157,7 @@ impl Key {
         })
     }
 
-    /// Whether it is the older of two names for the same value.
+    /// Whether this key is the older of two names for the same value.
     pub(super) fn is_alias(&self) -> bool {
         self.row.alias_of.is_some()
     }
@@ -171,7 +171,7 @@ impl PartialEq for Key {
 
 impl Eq for Key {}
 
-/// Finds the key `name`. `Err`: no such key; the one that was probably meant.
+/// Finds the key `name`. `Err`: the key does not exist; contains the name that was probably meant.
 pub(crate) fn find(name: &str) -> Result<&'static Key, Option<&'static str>> {
     let key = KEYS.iter().find(|key| key.name == name);
     key.ok_or_else(|| closest(name, KEYS.iter().map(|key| key.name.as_str())))

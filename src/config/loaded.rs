@@ -1,4 +1,4 @@
-//! A configuration with where its values come from: `config.toml`, the environment, the command line.
+//! A configuration and the sources of its values: `config.toml`, the environment, the command line.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,12 +15,12 @@ pub const MAX_BYTES: usize = 1 << 20;
 /// The key of the program that is checked against the machine.
 const PROGRAM: &str = "agents.claude.program";
 
-/// The settings of the process: they do not come from the file.
+/// The settings that come from the process and not from the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProcessSettings {
-    /// The environment variable `CLAUDE_BIN`: replaces a default. Empty counts as unset.
+    /// The environment variable `CLAUDE_BIN`, which replaces a default. An empty value counts as unset.
     pub claude_bin_env: Option<String>,
-    /// Values from the command line: replace those of the file.
+    /// Values from the command line, which replace those of the file.
     pub flags: Flags,
 }
 
@@ -50,12 +50,13 @@ pub enum Origin {
     Flag,
 }
 
-/// What the machine says about values.
+/// The results of checking values on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostFacts {
-    /// Whether the daemon can execute the program of the agent `claude`. `Err`: why not, to follow the program's name.
+    /// Whether the daemon can execute the program of the agent `claude`. `Err`: why not; continues a sentence that
+    /// begins with the program's name.
     pub program_found: Result<(), String>,
-    /// Whether the log takes the filter. `Err`: why not.
+    /// Whether the log accepts the filter. `Err`: why not.
     pub log_filter: Result<(), String>,
 }
 
@@ -77,8 +78,8 @@ pub fn parse(name: &str, bytes: &[u8], settings: &ProcessSettings) -> Result<Loa
 
 /// Checks a valid configuration against the machine. `in_force`: the configuration that it would replace.
 ///
-/// Returns warnings: values that are valid and will not work. A program that cannot be executed rejects only a
-/// configuration that changes it. Otherwise a program that was uninstalled would block the change of every other key.
+/// Returns warnings: values that are valid but will not work. A program that cannot be executed is an error only if the
+/// configuration changes the program. Otherwise an uninstalled program would block the change of every other key.
 pub fn check_host(loaded: &Loaded, in_force: Option<&Config>, facts: &HostFacts) -> Result<Vec<String>, Problems> {
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
     if let Err(why) = &facts.program_found {
@@ -118,13 +119,13 @@ impl Loaded {
         }
     }
 
-    /// Every value's key, once: of two names for one value the used one.
+    /// One key for each value. If a value has two names, the key is the name in use.
     pub fn keys(&self) -> impl Iterator<Item = &'static Key> {
         KEYS.iter().filter(|key| self.used_name(&key.name) == key.name)
     }
 
-    /// Of the names of the value of `name`, the one that the command line or the file sets; else the older one, which
-    /// most files use.
+    /// The name in use for the value of the key `name`: the name that the command line or the file sets; otherwise the
+    /// older name, which most files use.
     fn used_name<'a>(&self, name: &'a str) -> &'a str {
         let Ok(key) = find(name) else { return name };
         let Some(other) = key.other_name() else { return name };

@@ -1,5 +1,5 @@
-//! Plausibility of a tracing filter directive. The log's own parser decides in the end; this check finds what that parser
-//! accepts and then logs nothing for: it takes a misspelled level for the name of a target.
+//! Checks whether a tracing filter directive is plausible. The log's own parser decides in the end. This check finds
+//! mistakes that the parser accepts: it takes a misspelled level for the name of a target, and then nothing is logged.
 
 use crate::document::{closest, quoted};
 

@@ -1,5 +1,5 @@
-//! The configuration: bytes of `config.toml` to validated values. Pure: the caller passes in what the file, the
-//! environment, the command line and the machine say.
+//! The configuration: turns the bytes of `config.toml` into validated values. Pure: the caller passes in what the file,
+//! the environment, the command line and the machine say.
 //!
 //! ```text
 //! bytes ─ from_toml (by the key table) ─▶ + environment, flags ─▶ Loaded ─ check_host ─▶ valid, or Problems

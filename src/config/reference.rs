@@ -43,7 +43,7 @@ pub(super) fn markdown() -> String {
     text
 }
 
-/// The default; of a row with `NAME` that of each key, when they differ.
+/// The default of the row's key. For a row with `NAME`: the defaults of its keys, if they differ.
 fn default(row: &'static Row) -> String {
     let mut defaults: Vec<String> = row.keys().map(|key| format!("`{}`", key.default())).collect();
     defaults.dedup();

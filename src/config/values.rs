@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agents;
 
-/// The agent that `claude_bin` and `claude_args` belong to.
+/// The name of the agent that `claude_bin` and `claude_args` belong to.
 pub(crate) const CLAUDE: &str = "claude";
 
 /// An effective configuration: every key has a value, from the file, the environment, the command line or its default.
@@ -49,7 +49,7 @@ pub struct Agents(BTreeMap<&'static str, AgentConfig>);
 pub struct AgentConfig {
     /// The agent's program: a path, or a name to look up on the PATH.
     pub program: String,
-    /// Arguments added to boi's own.
+    /// Arguments for the program, in addition to those that boi passes.
     pub args: Vec<String>,
 }
 
@@ -76,7 +76,7 @@ impl Agents {
 }
 
 impl Default for Agents {
-    /// The program of each agent is found by the agent's name.
+    /// By default, an agent's program has the name of the agent.
     fn default() -> Agents {
         let settings = |name: &&'static str| (*name, AgentConfig { program: (*name).to_owned(), args: Vec::new() });
         Agents(agents::names().iter().map(settings).collect())
@@ -118,7 +118,7 @@ impl Default for Config {
 pub struct HotConfig {
     /// Number of this configuration; every swap adds one.
     pub generation: u64,
-    /// Its values.
+    /// The values of this configuration.
     pub config: Config,
 }
 
@@ -166,7 +166,7 @@ pub struct WorkerConfig {
 }
 
 impl Default for WorkerConfig {
-    /// Generation 0 was never in force: the first one is 1.
+    /// The default values, with generation 0. That generation is never in force: the first one is 1.
     fn default() -> WorkerConfig {
         HotConfig { generation: 0, config: Config::default() }.worker_config()
     }
@@ -178,7 +178,7 @@ mod tests {
 
     use super::*;
 
-    /// As version 0.1.0 stores it.
+    /// A worker's configuration as version 0.1.0 stores it.
     fn stored() -> Value {
         json!({
             "generation": 7, "claude_bin": "/opt/claude", "claude_args": ["-v"], "task_timeout_minutes": 1,

@@ -13,7 +13,8 @@ use crate::domain::spec::Spec;
 use crate::domain::view::StatusView;
 use crate::queue::{Canceled, Cleaned, Filter};
 
-/// How long a client waits for a daemon that answers nothing, and a daemon for a queue that answers nothing.
+/// How long a client waits for a daemon that does not answer, and how long a daemon waits for a queue that does not
+/// answer.
 pub(crate) const GIVE_UP: Duration = Duration::from_secs(30);
 
 /// The header that carries the version of boi, in requests and in answers.
@@ -63,7 +64,7 @@ impl Call for StatusRequest {
 /// The state of the daemon and its queue.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct StatusResponse {
-    /// The revision of the state; each change that `boi status` shows adds one.
+    /// The revision of the state. It grows by one with each change that `boi status` shows.
     pub revision: u64,
     /// The state.
     pub status: StatusView,
@@ -86,11 +87,12 @@ impl Call for Cancel {
 pub(crate) struct CancelResult {
     /// The spec.
     pub id: SpecId,
-    /// The effect of the cancel.
+    /// The effect of the request.
     pub outcome: Canceled,
 }
 
-/// Queue these specs again, and the specs that failed because of them. The answer has the ids of all of them.
+/// Queue these specs again, and the specs that failed because of them. The answer contains the ids of all specs that
+/// were queued again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Retry {
     /// The ids of the specs.

@@ -1,7 +1,7 @@
 //! The command line's side of the control socket.
 //!
-//! An answer may take long: a status request can wait for a newer state, and a cancel for processes to end. So a daemon
-//! counts as hung only when it does not answer a second, cheap call that is made beside the first.
+//! An answer may take long: a status request can wait for a newer state, and a cancel can wait for processes to end. So
+//! a daemon counts as hung only when it also does not answer a second, cheap call that is made meanwhile.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,9 +20,9 @@ use super::calls::{Call, CallFailure, FailureCode, GIVE_UP, GetConfig, VERSION_H
 use crate::process::procfs;
 use crate::system::paths::ShortPath;
 
-/// After this long without an answer the client checks whether the daemon answers at all.
+/// How long the client waits for an answer before it checks whether the daemon answers at all.
 const QUIET: Duration = Duration::from_secs(3);
-/// How long that check may take before the client tells the user that the daemon does not answer.
+/// How long this check may take before the client tells the user that the daemon does not answer.
 const PROBE: Duration = Duration::from_secs(2);
 
 /// A client of the daemon that listens at a socket.
@@ -45,7 +45,7 @@ pub(crate) enum ClientError {
     /// The daemon answered with a failure.
     #[error("{message}")]
     Refused {
-        /// Why, in the daemon's words.
+        /// The daemon's message that says why the call failed.
         message: String,
         /// The kind of the failure.
         code: FailureCode,
@@ -72,7 +72,7 @@ pub(crate) enum ClientError {
 }
 
 impl Client {
-    /// Connects to the daemon that listens at `socket`; `None` when none does.
+    /// Connects to the daemon that listens at `socket`; `None`: no daemon listens there.
     pub(crate) async fn connect(socket: &Path) -> Result<Option<Client>, ClientError> {
         let socket = socket.to_owned();
         let client = Client { socket, pid: Arc::default(), version: Arc::default(), warned: Arc::default() };
@@ -93,7 +93,7 @@ impl Client {
         }
     }
 
-    /// The version of the daemon, once it has answered a call. A daemon that sends none is of version 0.1.0.
+    /// The version of the daemon, once it has answered a call. A daemon that sends no version has version 0.1.0.
     pub(crate) fn daemon_version(&self) -> Option<&str> {
         self.version.get().map(String::as_str)
     }
@@ -103,8 +103,8 @@ impl Client {
         Some(self.pid.load(Ordering::Relaxed)).filter(|pid| *pid > 0)
     }
 
-    /// Returns when the daemon has answered nothing for [`GIVE_UP`]. Before that, tells the user once that it does not
-    /// answer.
+    /// Returns when the daemon has answered nothing for [`GIVE_UP`]. Before that, tells the user once that the daemon
+    /// does not answer.
     pub(crate) async fn hung(&self) -> ClientError {
         let mut alive = Instant::now();
         loop {
@@ -112,7 +112,7 @@ impl Client {
             let mut within = PROBE;
             loop {
                 let asked = Instant::now();
-                // A failure counts as an answer; the call itself reports it.
+                // A failed check counts as an answer: the user's own call reports the failure.
                 if timeout(within, self.call_once(&GetConfig)).await.is_ok() {
                     alive = asked;
                     break;
@@ -136,7 +136,7 @@ impl Client {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| broken(error.to_string()))?;
-        // If the connection fails, so does the request on it, which reports that.
+        // If the connection fails, the request on it fails too and reports the error.
         tokio::spawn(async move { drop(connection.await) });
         let request = Request::post(C::PATH)
             .header("host", "boi")

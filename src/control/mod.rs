@@ -1,6 +1,6 @@
 //! The control socket, over which the command line calls the daemon: JSON over HTTP on a Unix socket.
 //!
-//! Invariant: only processes of the user who runs the daemon are answered.
+//! Invariant: the daemon answers only processes of the user who runs it.
 
 pub(crate) mod calls;
 pub(crate) mod client;

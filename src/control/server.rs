@@ -1,5 +1,5 @@
-//! The daemon's side of the control socket: it is bound for this user only, bound again when its file is removed, and
-//! served until the daemon has answered every call that it accepted.
+//! The daemon's side of the control socket. The socket is bound for this user only, and bound again when its file is
+//! removed. It is served until every accepted call is answered.
 
 use std::fs::Permissions;
 use std::io;
@@ -32,7 +32,7 @@ use crate::system::paths;
 
 /// The largest request, in bytes: more specs than anybody writes by hand.
 const LARGEST_REQUEST: usize = 256 << 20;
-/// How often the socket's file is checked.
+/// The interval between two checks that the socket's file is still in place.
 const CHECK_EVERY: Duration = Duration::from_secs(2);
 
 /// Answers calls of one type.
@@ -45,7 +45,7 @@ pub(crate) trait Serve<C: Call>: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<C::Answer, CallFailure>> + Send;
 }
 
-/// Answers every call.
+/// Answers calls of every type.
 pub(crate) trait Service:
     Serve<Dispatch>
     + Serve<StatusRequest>
@@ -66,8 +66,9 @@ pub(crate) struct Socket {
     is_ours: Box<dyn Fn() -> bool + Send>,
 }
 
-/// Binds the socket. A file that is at its path is left from a daemon that died, since the caller holds the lock of the
-/// home's one daemon. `is_ours` returns whether the path still belongs to this daemon.
+/// Binds the socket, and removes a file that is already at its path. Such a file is left from a daemon that died, since
+/// the caller holds the lock of the home's only daemon. `is_ours` returns whether the path still belongs to this
+/// daemon.
 pub(crate) fn bind(path: &Path, is_ours: impl Fn() -> bool + Send + 'static) -> io::Result<Socket> {
     Ok(Socket { listener: listen(path)?, path: path.to_owned(), file: file_identity(path), is_ours: Box::new(is_ours) })
 }
@@ -83,7 +84,7 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// The identity of the file at a path.
+/// The device and inode of the file at a path.
 fn file_identity(path: &Path) -> Option<(u64, u64)> {
     std::fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
@@ -100,7 +101,7 @@ impl Socket {
                 self.listener = listener;
                 self.file = file_identity(&self.path);
             }
-            // Logged once: `file` is `None` until the socket is bound again.
+            // The error is logged only once: `file` is `None` until the socket is bound again.
             Err(error) if self.file.take().is_some() => {
                 warn!(socket = %self.path.display(), %error, "the control socket was removed and cannot be created again: `boi` commands cannot reach this daemon");
             }
@@ -118,7 +119,7 @@ impl Socket {
         }
     }
 
-    /// Connections that are not served yet.
+    /// Accepts the connections that clients have made and that are not served yet.
     fn pending_connections(&self) -> impl Iterator<Item = UnixStream> {
         // The runtime may not have polled the listener since these connections were made.
         let accept = || accept_with(&self.listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC).ok();
@@ -138,8 +139,8 @@ fn is_own(stream: &UnixStream) -> bool {
     false
 }
 
-/// Serves the socket until `closing` turns true. Then no client can connect any more, and each one that has connected
-/// is answered before this returns.
+/// Serves the socket until `closing` turns true. Then no more clients can connect, and this returns when every
+/// connected client has been answered.
 pub(crate) async fn serve<S: Service>(mut socket: Socket, service: S, mut closing: watch::Receiver<bool>) {
     let routes = Router::new();
     let routes = route::<Dispatch, S>(routes, &closing);
@@ -157,12 +158,12 @@ pub(crate) async fn serve<S: Service>(mut socket: Socket, service: S, mut closin
     let answer = |stream: UnixStream, connections: &mut JoinSet<()>| {
         if is_own(&stream) {
             let service = TowerToHyperService::new(routes.clone());
-            // An error means that the client went away or sent no valid request: it needs no answer.
+            // An error means that the client went away or sent no valid request. It needs no answer.
             connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service).map(drop));
         }
     };
     loop {
-        // Cancel-safe, all of them: a connection stays in the backlog, an ended task in the set.
+        // All branches are cancel-safe: a connection stays in the backlog, and an ended task stays in the set.
         tokio::select! {
             accepted = socket.listener.accept() => match accepted {
                 Ok((stream, _)) => answer(stream, &mut connections),
@@ -183,9 +184,9 @@ pub(crate) async fn serve<S: Service>(mut socket: Socket, service: S, mut closin
     while connections.join_next().await.is_some() {}
 }
 
-/// Waits until the socket is closed.
+/// Waits until the socket is to be closed.
 pub(crate) async fn closed(closing: &mut watch::Receiver<bool>) {
-    // A dropped sender means closed, too.
+    // A dropped sender also means that the socket is to be closed.
     drop(closing.wait_for(|closing| *closing).await);
 }
 

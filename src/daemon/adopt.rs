@@ -1,7 +1,7 @@
-//! Running specs without a worker: those that an earlier daemon left, and those whose worker failed.
+//! Running specs without a worker: specs that an earlier daemon left running, and specs whose worker failed.
 //!
-//! A spec is given back to the queue only when no command of it can be alive. If one may be, the spec stays running and
-//! keeps its slot, and a new worker is started, which finds the command by its folder.
+//! A spec is given back to the queue only when no command of the spec can be alive. If a command may be alive, the spec
+//! stays running and keeps its slot, and a new worker is started, which finds the command by its folder.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ enum Found {
 
 impl<S: Spawn> Daemon<S> {
     /// Gives every spec that is running in the queue a slot. A spec that was claimed and never started waits for its
-    /// turn, under the pace. A spec outside the scope is left alone, unless it has the intent to cancel.
+    /// turn, as a newly claimed spec does. A spec outside the scope is left alone, unless it has the intent to cancel.
     pub(super) async fn adopt(&mut self) -> Result<(), QueueError> {
         let ids = self.scope.clone();
         let read = move |queue: &dyn crate::queue::Queue| {
@@ -104,7 +104,7 @@ impl<S: Spawn> Daemon<S> {
         self.shared.changed();
     }
 
-    /// Reads the spec of a worker that failed from the queue, and gives the spec back or restarts its worker later.
+    /// Reads from the queue the spec of a worker that failed, and gives the spec back or restarts its worker later.
     async fn recover_slot(&mut self, fence: Fence, cause: Cause) {
         let has_unrecorded = self.registry.get(&fence.spec).is_some_and(|slot| slot.unrecorded_intent.is_some());
         match self.queue.call(|queue| queue.running()).await.map(|running| find(running, &fence)) {
@@ -180,7 +180,8 @@ impl<S: Spawn> Daemon<S> {
         }
     }
 
-    /// Quarantines a spec with a record that this version cannot read. If it has the intent to cancel, it is ended.
+    /// Quarantines a spec with a record that this version cannot read. If the user asked to cancel the spec, the spec
+    /// is ended.
     fn quarantine(&mut self, fence: &Fence, intent: Option<Intent>, detail: String) {
         error!(
             spec = %fence.spec, attempt = fence.attempt, detail,
@@ -194,7 +195,7 @@ impl<S: Spawn> Daemon<S> {
         self.shared.changed();
     }
 
-    /// Ends the processes of a quarantined spec, and cancels it.
+    /// Starts a task that ends the processes of a quarantined spec and cancels the spec.
     pub(super) fn end_quarantined(&mut self, fence: &Fence) {
         let (orders, received) = watch::channel(Order::Cancel);
         self.registry.set(fence, SlotState::Working(orders));

@@ -1,5 +1,5 @@
-//! The queue for async callers: each verb runs on a thread that may block. The start of each verb in flight is kept, so
-//! that a queue that does not answer, such as on a disk that blocks, is noticed.
+//! The queue for async callers. Each verb (an operation of the queue) runs on a thread that may block. The start time
+//! of each verb in flight is kept, to notice a queue that does not answer, for example because its disk blocks.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,14 +23,14 @@ struct Verbs {
     since: BTreeMap<u64, Instant>,
 }
 
-/// A verb in flight, until it is dropped.
+/// Marks a verb as in flight until this value is dropped.
 struct Verb<'a> {
     in_flight: &'a InFlight,
     number: u64,
 }
 
 impl AsyncQueue {
-    /// Calls `queue` for async callers.
+    /// Wraps `queue` for async callers.
     pub(crate) fn new(queue: Arc<dyn Queue>) -> AsyncQueue {
         AsyncQueue { queue, in_flight: Arc::default() }
     }
@@ -49,13 +49,13 @@ impl AsyncQueue {
         tokio::task::spawn_blocking(verb).await.unwrap_or_else(|error| Err(QueueError::Unknown(error.into())))
     }
 
-    /// The queue itself, for tests, which may block.
+    /// The queue itself, for tests: a test may block its thread.
     #[cfg(test)]
     pub(crate) fn blocking(&self) -> &dyn Queue {
         self.queue.as_ref()
     }
 
-    /// How long the oldest verb in flight has had no answer; `None` while none is in flight.
+    /// How long the oldest verb in flight has had no answer; `None` if no verb is in flight.
     pub(crate) fn unanswered_for(&self) -> Option<Duration> {
         self.in_flight.verbs().since.values().next().map(Instant::elapsed)
     }

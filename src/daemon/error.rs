@@ -1,4 +1,4 @@
-//! Why the daemon's loop, or a call to it, failed.
+//! The errors of the daemon's loop, and of calls to the daemon.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,18 +16,18 @@ pub(crate) enum LoopError {
     /// The daemon's home was removed or replaced.
     #[error("{} is no longer this daemon's home: it was removed or replaced", home.display())]
     HomeGone {
-        /// The home.
+        /// The path of the home.
         home: PathBuf,
     },
-    /// Specs ended while the daemon was leaving, and the queue could not record that.
+    /// The queue could not record the results of some specs while the daemon was leaving.
     #[error(
         "the queue could not record the result of {}: {reason}; the next daemon resumes from the last record",
         list(specs)
     )]
     Unrecorded {
-        /// The specs.
+        /// The specs whose results are not recorded.
         specs: Vec<SpecId>,
-        /// Why.
+        /// Why the queue could not record the result.
         reason: String,
     },
     /// The loop panicked.
@@ -47,19 +47,19 @@ pub(crate) enum CallError {
          continues by itself when the queue answers", silent_for.as_secs()
     )]
     QueueSilent {
-        /// Where the queue is.
+        /// The path of the queue.
         place: String,
         /// How long the queue has not answered.
         silent_for: Duration,
     },
-    /// The processes of a canceled spec have ended, and the queue could not record that.
+    /// The processes of a canceled spec have ended, and the queue could not record their end.
     #[error(
         "{spec} has ended, but it could not be recorded: {reason}; run `boi cancel {spec}` again once there is room"
     )]
     CanceledUnrecorded {
-        /// The spec.
+        /// The canceled spec.
         spec: SpecId,
-        /// Why.
+        /// Why the queue could not record the result.
         reason: String,
     },
     /// The call panicked.

@@ -30,7 +30,7 @@ use crate::system::clock;
 pub(super) const SILENT: Duration = Duration::from_secs(3);
 /// How often a call that waits for the queue checks whether the queue answers any call.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
-/// How long a status request waits for a newer state.
+/// How long a status request waits for a newer state at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// The parts of a daemon that calls use: its queue, its configuration, its state and its loop. Cheap to clone.
@@ -50,7 +50,7 @@ impl Handle {
         drop(self.events.send(event));
     }
 
-    /// Waits until the state is newer than `revision`; returns its revision.
+    /// Waits for a state that is newer than `revision`, and returns the revision of that state.
     pub(crate) async fn newer_than(&self, revision: u64) -> u64 {
         self.shared.newer_than(revision).await
     }
@@ -72,8 +72,8 @@ impl Handle {
         result
     }
 
-    /// Waits for `call`, but gives up when the queue has answered no verb for `patience`. The call is not canceled
-    /// then, and may be carried out later.
+    /// Waits for `call`, but gives up when the queue has answered no verb for `patience`. Giving up does not cancel the
+    /// call, which may still be carried out later.
     pub(super) async fn unless_silent<T, A>(
         &self,
         patience: Duration,
@@ -92,7 +92,7 @@ impl Handle {
         }
     }
 
-    /// Fails when the queue has answered no verb for `patience`.
+    /// Fails if a verb of the queue has had no answer for `patience`.
     pub(super) fn check_silence(&self, patience: Duration) -> Result<(), CallError> {
         match self.queue.unanswered_for().filter(|silent_for| *silent_for >= patience) {
             Some(silent_for) => Err(CallError::QueueSilent { place: self.place.to_string(), silent_for }),
@@ -100,9 +100,9 @@ impl Handle {
         }
     }
 
-    /// Cancels a spec: a queued one at once, a running one as soon as its worker has ended it. If the queue cannot
-    /// record the intent, the spec's processes are ended all the same, and this returns when they have ended, with an
-    /// error if their end could not be recorded either.
+    /// Cancels a spec. A queued spec is canceled at once; a running spec is canceled when its worker has ended it. If
+    /// the queue cannot record the intent, the spec's processes are ended all the same, and this call returns when they
+    /// have ended, with an error if the queue could not record their end either.
     pub(crate) async fn cancel(&self, spec: SpecId) -> Result<Canceled, CallError> {
         let id = spec.clone();
         let failure = match self.queue(move |queue| queue.cancel(&id, clock::now())).await {
@@ -127,8 +127,8 @@ impl Handle {
     }
 }
 
-/// The ids whose branches already exist in the repositories of `specs`, such as those of another home or of a lost
-/// queue. A repository that cannot be read now is skipped; it is checked again before the first try.
+/// The spec ids whose branches already exist in the repositories of `specs`, for example because another home or a lost
+/// queue used them. A repository that cannot be read now is skipped and is checked again before the first try.
 pub(crate) fn taken_ids(specs: &[Spec]) -> HashSet<SpecId> {
     let repos: BTreeSet<PathBuf> = specs.iter().filter_map(|spec| Some(spec.repo.as_ref()?.path.clone())).collect();
     repos.iter().flat_map(|repo| git::spec_ids_in_refs(repo).unwrap_or_default()).collect()
@@ -142,7 +142,7 @@ impl Serve<Dispatch> for Handle {
             .unless_silent(GIVE_UP, |handle| async move {
                 let for_git = specs.clone();
                 let taken = tokio::task::spawn_blocking(move || taken_ids(&for_git));
-                // A repository that hangs is checked again before the first try, as one that cannot be read.
+                // A repository that hangs is checked again before the first try, like a repository that cannot be read.
                 let taken = match tokio::time::timeout(SILENT, taken).await {
                     Ok(taken) => taken.map_err(|_| CallError::Panicked)?,
                     Err(_) => HashSet::new(),
@@ -173,7 +173,7 @@ impl Serve<StatusRequest> for Handle {
             None => self.shared.revision(),
         };
         let status = if filter.ids.is_empty() {
-            // This reports by itself that the queue does not answer.
+            // `status` itself reports a queue that does not answer.
             self.status(filter).await?
         } else {
             self.unless_silent(GIVE_UP, |handle| async move { handle.status(filter).await }).await?

@@ -58,7 +58,7 @@ impl Spawn for Recorder {
     }
 }
 
-/// A daemon over a queue of its own.
+/// A running daemon with a queue of its own.
 pub(super) struct Bench {
     pub(super) dir: TempDir,
     pub(super) handle: Handle,
@@ -68,14 +68,14 @@ pub(super) struct Bench {
 }
 
 impl Bench {
-    /// A daemon with a queue of `titles`, started.
+    /// Starts a daemon on a queue that has specs with these `titles`.
     pub(super) fn start(max_workers: u32, spawns_per_tick: u32, jitter: [u64; 2], titles: &[&str]) -> Bench {
         let config = Config { max_workers, spawns_per_tick, spawn_jitter_ms: jitter, ..Config::default() };
         Bench::after(config, titles, |_, _| None)
     }
 
-    /// A daemon under `config` with a queue of `titles`, started after `before` has changed the queue; what `before`
-    /// returns is the daemon's scope.
+    /// Starts a daemon under `config`, on a queue that has specs with these `titles`, after `before` has changed the
+    /// queue. The result of `before` is the daemon's scope.
     pub(super) fn after(
         config: Config,
         titles: &[&str],
@@ -107,7 +107,7 @@ impl Bench {
         Bench { dir, handle, spawned, running, live: Mutex::default() }
     }
 
-    /// The workers that are started until none was started for `quiet`, in the paused time of the test.
+    /// Returns the workers that are started until no worker was started for `quiet`, in the paused time of the test.
     pub(super) async fn spawned_within(&mut self, quiet: Duration) -> Vec<(String, Instant)> {
         let mut seen = Vec::new();
         while let Ok(Some(spawned)) = tokio::time::timeout(quiet, self.spawned.recv()).await {
@@ -138,7 +138,7 @@ impl Bench {
         self.handle.serve(SetPaused { paused }, open).await.unwrap();
     }
 
-    /// Lets the daemon detach from its workers, and waits for its end.
+    /// Lets the daemon detach from its workers, and waits until the daemon has ended.
     pub(super) async fn leave(self) {
         self.handle.send(Event::Leave(Leaving::Detach));
         for spawned in self.live.into_inner().unwrap() {

@@ -1,9 +1,9 @@
-//! The daemon: drains the queue.
+//! The daemon, which runs the specs in the queue.
 //!
-//! [`Daemon::run`] is the loop: it waits for the next [`Event`] or the next time that is due, handles it, and then
-//! ticks. A tick takes **one** configuration snapshot, decides (`decide::tick`), claims its batch in one durable
-//! transaction, and lines the batch up for its start. Workers start one after another with a random pause between, so
-//! that a pause, a cancel, a stop or a reload acts between two starts.
+//! [`Daemon::run`] is the loop: it waits until an [`Event`] arrives or a start or a tick is due, handles the event, if
+//! any, and then ticks. A tick takes **one** configuration snapshot, decides (`decide::tick`), claims its batch in one
+//! durable transaction, and lines the batch up for its start. Workers start one after another with a random pause
+//! between, so that a pause, a cancel, a stop or a reload acts between two starts.
 //!
 //! | file | what is in it |
 //! | --- | --- |
@@ -15,7 +15,7 @@
 //! | `handle`, `status` | the calls of the control socket |
 //!
 //! Invariants:
-//! - No worker is started whose claim is not durable.
+//! - A worker is started only after its claim is durable.
 //! - The loop never waits for a worker, a command or git.
 //! - Every spec that is running in the queue has one slot in the registry.
 
@@ -116,17 +116,18 @@ pub(crate) enum Ended {
 /// How a worker's task ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum WorkerEnd {
-    /// The queue has recorded that its spec ended, or is back in the queue.
+    /// The queue has recorded that the worker's spec ended or was queued again.
     Recorded,
-    /// It ended because the daemon leaves. Its command, if any, lives on.
+    /// The worker ended because the daemon is leaving. The worker's command, if any, continues to run.
     Detached,
-    /// It could not be started, for this reason.
+    /// The worker could not be started, for this reason.
     NotStarted(String),
-    /// No command of its spec is running, and the queue could not record the result, for this reason.
+    /// No command of the worker's spec is running, and the queue could not record the result, for this reason.
     Unrecorded(String),
-    /// It failed, for this reason. Its command, if any, lives on, and the next worker finds it.
+    /// The worker failed, for this reason. Its command, if any, continues to run, and the spec's next worker finds it.
     Failed(String),
-    /// This version cannot read a record of its spec, for this reason. A command of the spec may be running.
+    /// This version of boi cannot read a record of the worker's spec, for this reason. A command of the spec may be
+    /// running.
     Quarantined(String),
 }
 
@@ -163,7 +164,8 @@ pub(crate) struct Daemon<S> {
 }
 
 impl<S: Spawn> Daemon<S> {
-    /// A daemon over `queue`. `scope`: it claims only these specs and those that they wait for.
+    /// Creates a daemon that uses `queue`. With a `scope`, the daemon claims only these specs and the specs that they
+    /// wait for.
     pub(crate) fn new(
         queue: AsyncQueue,
         hot: Arc<ArcSwap<HotConfig>>,
@@ -212,7 +214,7 @@ impl<S: Spawn> Daemon<S> {
         self.final_result()
     }
 
-    /// Postpones the next use of the queue, and has the registry compared with the queue before it, since a write that
+    /// Postpones the next tick, and marks the registry to be compared with the queue at that tick, since a write that
     /// was reported as failed may have been made.
     fn back_off(&mut self) {
         self.doubtful = true;
@@ -224,7 +226,7 @@ impl<S: Spawn> Daemon<S> {
         self.leaving.is_some() && !self.registry.is_busy()
     }
 
-    /// The next event; `None` when a start or a tick is due.
+    /// The next event; `None` when a start, a restart or a tick is due.
     async fn next_event(&mut self) -> Option<Event> {
         let mut due = self.registry.next_restart().map_or(self.wake_at, |restart| restart.min(self.wake_at));
         if self.registry.has_waiting() {
@@ -265,7 +267,8 @@ impl<S: Spawn> Daemon<S> {
             Ok((queue.starts_since(since.plus_millis(-window))?, queue.is_paused()?))
         };
         let (starts, paused) = self.queue.call(read).await?;
-        // The loop's clock starts one interval in the past, so that the starts of that interval have a time on it.
+        // The loop's clock starts one interval in the past, so that each start in that interval has a time on the
+        // clock.
         self.began = Instant::now().checked_sub(Duration::from_millis(interval)).unwrap_or(self.began);
         for start in starts {
             let age = Duration::from_millis(u64::try_from(since.millis_since(start)).unwrap_or(0));
@@ -332,7 +335,7 @@ impl<S: Spawn> Daemon<S> {
     fn line_up(&mut self, batch: Vec<Claimed>) {
         self.pace.claimed(u32::try_from(batch.len()).unwrap_or(u32::MAX));
         if !self.registry.has_waiting() {
-            // The first start of a batch waits for nothing.
+            // The first worker of a batch starts without a pause.
             self.next_spawn = Instant::now();
         }
         let (reclaimed, batch): (Vec<Claimed>, Vec<Claimed>) =
@@ -390,7 +393,7 @@ impl<S: Spawn> Daemon<S> {
         self.shared.changed();
     }
 
-    /// The order that a worker starts with. `intent`: the user's request, as the queue has it.
+    /// The order that a worker starts with. `intent` is the user's request that the queue has recorded.
     fn first_order(&self, spec: &SpecId, intent: Option<Intent>) -> Order {
         let unrecorded = self.registry.get(spec).and_then(|slot| slot.unrecorded_intent);
         match (unrecorded, intent) {

@@ -38,9 +38,9 @@ pub(super) struct Slot {
     pub(super) state: SlotState,
     /// The user's request for the attempt, if the queue could not record it.
     pub(super) unrecorded_intent: Option<Intent>,
-    /// Callers that wait for the end of its worker.
+    /// Callers that wait for the end of the spec's worker.
     pub(super) waiters: Vec<oneshot::Sender<Ended>>,
-    /// How many times in a row its worker failed.
+    /// How many times in a row the spec's worker failed.
     pub(super) failures: u32,
     /// Whether the spec was claimed again before the loop handled the end of its last worker.
     pub(super) reclaimed: bool,
@@ -54,23 +54,23 @@ pub(super) enum SlotState {
     Working(watch::Sender<Order>),
     /// The worker failed, and is restarted at this time.
     Restarting(Instant),
-    /// Nothing: the spec is outside the daemon's scope.
+    /// The daemon does nothing: the spec is outside its scope.
     Foreign,
-    /// Nothing: a record of the spec cannot be read. A cancel ends the spec.
+    /// The daemon does nothing: it cannot read a record of the spec. A cancel ends the spec.
     Quarantined,
 }
 
 /// A claimed spec that waits for its turn.
 pub(super) struct Waiting {
     pub(super) claimed: Claimed,
-    /// Its place in the batch, from 1.
+    /// The spec's place in the batch, from 1.
     pub(super) slot: usize,
     /// The size of the batch.
     pub(super) batch: usize,
 }
 
 impl Registry {
-    /// Adds a slot; refuses a second one of the same spec.
+    /// Adds a slot; refuses a second slot for the same spec.
     pub(super) fn insert(&mut self, fence: Fence, state: SlotState) {
         if self.slots.contains_key(&fence.spec) {
             error!(spec = %fence.spec, attempt = fence.attempt, "internal fault: the spec already has a slot; please report it");
@@ -139,7 +139,7 @@ impl Registry {
         self.slots.values()
     }
 
-    /// All slots, to change.
+    /// All slots, mutable.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
         self.slots.values_mut()
     }

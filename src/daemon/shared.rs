@@ -14,7 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::view::{ConfigView, DaemonView};
 use crate::system::clock;
 
-/// The part of the state in `boi status` that is not in the queue.
+/// The part of the state that `boi status` shows and that is not in the queue.
 #[derive(Debug)]
 pub(crate) struct Shared {
     running: AtomicU32,
@@ -31,7 +31,8 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// The state of a daemon that has just started under `config`. `scoped`: it claims only the specs of one `boi run`.
+    /// The state of a daemon that has just started under `config`. `scoped`: whether the daemon claims only the specs
+    /// of one `boi run`.
     pub(crate) fn new(config: ConfigView, scoped: bool) -> Shared {
         Shared {
             running: AtomicU32::new(0),
@@ -46,7 +47,7 @@ impl Shared {
         }
     }
 
-    /// The same state, of a daemon that logs to `file`; `None`: to standard error.
+    /// Sets the file that the daemon logs to; `None`: the daemon logs to standard error.
     #[must_use]
     pub(crate) fn logging_to(self, file: Option<&Path>) -> Shared {
         Shared { log: file.map(|path| path.to_string_lossy().into_owned()), ..self }
@@ -63,7 +64,7 @@ impl Shared {
         *self.revision.borrow()
     }
 
-    /// Waits until the state is newer than `revision`; returns its revision.
+    /// Waits for a state that is newer than `revision`, and returns the revision of that state.
     pub(super) async fn newer_than(&self, revision: u64) -> u64 {
         let mut revisions = self.revision.subscribe();
         match revisions.wait_for(|now| *now > revision).await {
@@ -110,7 +111,7 @@ impl Shared {
         self.changed();
     }
 
-    /// The configuration in force, and what is on disk.
+    /// The state of the configuration in force and of the configuration file.
     pub(super) fn config(&self) -> ConfigView {
         self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

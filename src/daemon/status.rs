@@ -88,7 +88,7 @@ fn read(
     })
 }
 
-/// The same state, with the words of each cause as `reason`.
+/// Sets the `reason` of each spec to its cause in words.
 fn with_reasons(mut status: StatusView) -> StatusView {
     for spec in &mut status.specs {
         spec.reason = spec.cause.as_ref().map(|cause| reason::reason(cause, &spec.id));

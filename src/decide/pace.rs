@@ -10,10 +10,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// The most starts that are remembered: the largest value of `spawns_per_tick`.
+/// The largest number of starts that are remembered: the largest value of `spawns_per_tick`.
 const REMEMBERED: usize = 1024;
 
-/// The claims and starts that count for the window.
+/// The claimed specs that are not started yet, and the times of the last starts.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pace {
     pending: u32,
@@ -46,7 +46,7 @@ impl Pace {
         self.starts.insert(place, at);
     }
 
-    /// How many starts count now: those within the last `interval`, and those of claimed specs that are still to come.
+    /// How many starts count now: the starts within the last `interval`, and one for each claimed spec not started yet.
     pub(crate) fn recent(&self, now: Duration, interval: Duration) -> u32 {
         let in_window = self.starts.iter().rev().take_while(|&&start| start + interval > now).count();
         self.pending + u32::try_from(in_window).unwrap_or(u32::MAX)

@@ -7,8 +7,8 @@ use crate::domain::text;
 /// How much of the end of a failed command's output a prompt includes, in bytes.
 pub(crate) const OUTPUT_IN_PROMPT: usize = 16 * 1024;
 
-/// Composes the prompt of try number `try_` of a task. `failure` is that of the try before; the first try leaves it
-/// out.
+/// Composes the prompt of try number `try_` of a task. `failure` is the failure of the try before; it is ignored in the
+/// first try.
 pub(crate) fn compose(context: Option<&str>, prompt: &str, failure: Option<&Failure>, try_: u32) -> String {
     let mut parts = Vec::new();
     parts.extend(context.map(|context| context.trim_end().to_owned()).filter(|context| !context.is_empty()));

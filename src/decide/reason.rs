@@ -1,4 +1,5 @@
-//! Reasons: the words of a cause, and what the user can do about it. This is what `boi status` shows as `reason`.
+//! Writes the `reason` that `boi status` shows: the cause of a spec's status in words, and what the user can do about
+//! it.
 
 use crate::agents;
 use crate::domain::cause::{Cause, Unmerged};
@@ -84,7 +85,7 @@ mod tests {
         failure(part, FailedHow::Exited { status: Some(ExitStatus::Code(1)) })
     }
 
-    /// Asserts what the user reads of each cause of the spec SD979.
+    /// Asserts which reason the user reads for each cause, with the spec SD979.
     fn assert_reasons(table: impl IntoIterator<Item = (Cause, &'static str)>) {
         for (cause, expected) in table {
             assert_eq!(reason(&cause, &id("SD979")), expected, "{cause:?}");

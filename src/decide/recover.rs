@@ -1,8 +1,8 @@
 //! Decides what a daemon does with a command that it finds: the table of the crash protocol.
 //!
-//! A command leaves evidence in this order: its position is committed to the queue, the daemon acquires the lock, writes
-//! `marker` and `request`, starts the supervisor with the lock, `started` is written, the command is executed and
-//! awaited, its process tree is ended, its files are synced to the disk, `exit` is synced to the disk, the lock is
+//! A command leaves evidence in this order: its position is committed to the queue, the daemon acquires the lock,
+//! writes `marker` and `request`, starts the supervisor with the lock, `started` is written, the command is executed
+//! and awaited, its process tree is ended, its files are synced to the disk, `exit` is synced to the disk, the lock is
 //! released.
 //!
 //! | lock | `exit` | `started` | meaning | action |
@@ -23,8 +23,8 @@
 
 use crate::domain::command::CommandEnd;
 
-/// What the daemon found of a command. It inspects the lock first, and reads records only if no supervisor holds the
-/// lock.
+/// What the daemon found out about a command. The daemon inspects the lock first, and reads the records only if no
+/// supervisor holds the lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Evidence {
     /// Whether a supervisor holds the lock.
@@ -33,9 +33,10 @@ pub(crate) struct Evidence {
     pub exit: Option<CommandEnd>,
     /// Whether the machine was restarted after the command was recorded.
     pub other_boot: bool,
-    /// What remains of the command if it was started; `None`: no record shows that it was.
+    /// What remains of the command if it was started; `None`: no record shows that the command was started.
     pub started: Option<Remains>,
-    /// Whether the command's records were deleted while its supervisor was alive: a missing record proves nothing then.
+    /// Whether the command's records were deleted while its supervisor was alive. If so, a missing record proves
+    /// nothing.
     pub removed: bool,
 }
 

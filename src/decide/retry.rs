@@ -17,11 +17,11 @@ use crate::domain::time::Timestamp;
 
 /// The wait after a usage limit whose end is unknown, in milliseconds.
 const LIMIT_MILLIS: i64 = 15 * 60_000;
-/// The longest wait for the end of a usage limit, in milliseconds: a reported end that is later is taken for a mistake.
+/// The longest wait for the end of a usage limit, in milliseconds. A later reported end is considered a mistake.
 const LONGEST_LIMIT_MILLIS: i64 = 8 * 24 * 3_600_000;
 /// The shortest wait for the end of a usage limit, in milliseconds.
 const SHORTEST_LIMIT_MILLIS: i64 = 5_000;
-/// A random delay of up to a tenth is added to a wait, but never more than a tenth of this many milliseconds.
+/// A random delay is added to each wait: at most a tenth of the wait, and at most a tenth of this many milliseconds.
 const SPREAD_OVER_MILLIS: i64 = 300_000;
 
 /// Milliseconds until a spec whose start failed `failures` times in a row is eligible again: 1 s, doubling, at most
@@ -51,7 +51,7 @@ pub(crate) fn service_wait(outcome: &TryOutcome, refusals: u32, now: Timestamp, 
     Some(now.plus_millis(millis + delay as i64))
 }
 
-/// `first`, doubled for each of the `times` after the first, at most `most`.
+/// The wait after the `times`-th failure: `first` after the first, doubled after each further one, at most `most`.
 fn doubled(first: i64, times: u32, most: i64) -> i64 {
     first.checked_mul(1 << times.saturating_sub(1).min(20)).unwrap_or(most).min(most)
 }

@@ -24,7 +24,7 @@ const DELIVERY_ROUNDS: u32 = 100;
 /// How many times in a row somebody other than boi may end a command before that counts as the command's own end.
 const CUT_OFFS: u32 = 3;
 
-/// What decisions need beside the attempt's progress.
+/// What the functions here need to decide, apart from the attempt's progress.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AttemptPlan<'a> {
     /// The spec.
@@ -69,7 +69,7 @@ pub(crate) enum RecordChange {
     TryEnded {
         /// The try.
         of: Try,
-        /// How it ended.
+        /// How the try ended.
         outcome: TryOutcome,
         /// What the agent reported.
         report: AgentReport,
@@ -78,14 +78,14 @@ pub(crate) enum RecordChange {
     TryRejected {
         /// The try.
         of: Try,
-        /// Why.
+        /// The reason.
         failure: Failure,
     },
     /// A task is done.
     TaskDone {
         /// The task's index.
         task: usize,
-        /// Its commit; `None`: it changed nothing.
+        /// The commit of the task's changes; `None`: the task changed nothing.
         commit: Option<String>,
     },
     /// A task has a new status.
@@ -97,7 +97,7 @@ pub(crate) enum RecordChange {
     },
 }
 
-/// The result of preparing the worktree: where the branch started and where it is; `None` without a repository.
+/// The result of preparing the worktree. Both commits are `None` if the spec has no repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Prepared {
     /// The commit that the branch started from.
@@ -113,7 +113,7 @@ pub(crate) struct Acted {
     pub outcome: TryOutcome,
     /// What the agent reported.
     pub report: AgentReport,
-    /// The end of the output of a `run` command; of an agent, its last message or the end of its standard error.
+    /// The end of the output of a `run` command; for an agent, its last message or the end of its standard error.
     pub output: String,
 }
 
@@ -122,7 +122,7 @@ pub(crate) struct Acted {
 pub(crate) enum Captured {
     /// The changes are in this commit; `None`: the try changed nothing.
     Candidate(Option<String>),
-    /// The files cannot be committed, for this reason, which the next try can remove.
+    /// The files cannot be committed for this reason. The next try can correct that.
     NotCommitted(String),
 }
 
@@ -303,8 +303,8 @@ pub(crate) fn after_land(plan: &AttemptPlan<'_>, progress: Progress, merge: &Mer
     }
 }
 
-/// Decides what follows a step with a problem that only the user can fix. A delivery is given up, so that the result
-/// stays on the spec's branch; a spec that is closing ends; any other step fails the spec.
+/// Decides what follows a step with a problem that only the user can fix. In a delivery, boi gives up the merge, so
+/// that the result stays on the spec's branch. A spec that is closing ends. In any other step, the spec fails.
 pub(crate) fn after_obstacle(position: Position, cause: Cause) -> Move {
     let Position { step, progress } = position;
     match step {
@@ -328,7 +328,7 @@ pub(crate) fn canceled(progress: Progress) -> Position {
     Position { step: Step::Close(Ending::Canceled), progress }
 }
 
-/// Continues at `stage`. If it is a command, a new command begins.
+/// Continues at `stage`. If `stage` runs a command, a new command begins.
 fn go(plan: &AttemptPlan<'_>, progress: Progress, stage: Stage, changes: Vec<RecordChange>) -> Move {
     let position = match stage {
         Stage::Git(stage) => Position { step: Step::Git(stage), progress },
@@ -359,8 +359,8 @@ fn next_task(plan: &AttemptPlan<'_>, progress: Progress, mut changes: Vec<Record
 
 /// Whether a verify command was killed from outside, so that its end says nothing about the changes that it verifies. A
 /// signal other than SIGKILL, such as that of a program that crashes, is a failure. The exit code of a shell whose
-/// child was killed counts as a death only the first time (`once`): a `timeout -s KILL` in the command exits so each
-/// time.
+/// child was killed counts as a death only if `once` is set: the caller sets it for the first death in a row, because a
+/// `timeout -s KILL` in the command ends with this code each time.
 fn died(end: &CommandEnd, once: bool) -> bool {
     match (&end.cause, end.status) {
         (EndCause::Lost, _) | (EndCause::Finished, Some(ExitStatus::Signal(9))) => true,

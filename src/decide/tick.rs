@@ -11,11 +11,11 @@ pub(crate) struct Inputs {
     pub max_workers: u32,
     /// The configuration's `spawns_per_tick`.
     pub spawns_per_tick: u32,
-    /// Slots that are taken: by workers, and by claimed specs whose worker has not started yet.
+    /// The number of slots that are taken by workers and by claimed specs whose worker has not started yet.
     pub running: u32,
-    /// Starts within the last tick interval, plus claimed specs whose start is still to come.
+    /// The number of starts within the last tick interval, plus the number of claimed specs that are not started yet.
     pub recent_starts: u32,
-    /// Specs that could be claimed now.
+    /// The number of specs that could be claimed now.
     pub eligible: u32,
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn decide(inputs: &Inputs) -> Decision {
     Decision { spawn, bound }
 }
 
-/// The most specs that a tick could claim: to count more eligible specs would not change the decision.
+/// The largest number of specs that a tick could claim. Counting more eligible specs would not change the decision.
 pub(crate) fn room(max_workers: u32, spawns_per_tick: u32, running: u32, recent_starts: u32) -> u32 {
     max_workers.saturating_sub(running).min(spawns_per_tick.saturating_sub(recent_starts))
 }

@@ -1,8 +1,8 @@
-//! Whether a daemon runs, and whether it and its queue work.
+//! The state of the home's daemon: whether it runs, and whether it and its queue work.
 
 use super::{Finding, Subject, Text};
 
-/// What is known of the home's daemon.
+/// The state of the home's daemon.
 pub(crate) enum DaemonState {
     /// No daemon runs.
     Absent,
@@ -11,7 +11,7 @@ pub(crate) enum DaemonState {
     /// A daemon runs, but its queue does not work.
     QueueFailed {
         reason: String,
-        /// Whether the queue does not answer at all, rather than with an error.
+        /// `true`: the queue does not answer at all; `false`: it answers with an error.
         unanswered: bool,
     },
     /// A daemon runs, but it cannot be reached.

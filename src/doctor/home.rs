@@ -1,4 +1,4 @@
-//! The home: its owner, its modes, free disk space, and what a crashed daemon left in it.
+//! Checks the home: its owner, the modes of its files, free disk space, and a pid file that a crashed daemon left.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use crate::daemon::lifecycle::seat;
 use crate::system::files;
 use crate::system::paths::Home;
 
-/// With less free than this, in bytes and in files, the result of a command may not get recorded.
+/// The least free disk space, as (bytes, files). With less, the result of a command may not get recorded.
 const MIN_FREE: (u64, u64) = (64 << 20, 1000);
 
 pub(super) fn check(subject: &Subject) -> Vec<Finding> {
@@ -28,7 +28,7 @@ fn check_owner(home: &Home) -> Option<Finding> {
     let config = home.config_file();
     let config_is_open = files::is_writable_by_others(&config);
     if files::is_writable_by_others(home.root()) && !config_is_open {
-        // The check of modes reports and fixes this.
+        // `check_mode` reports and fixes this.
         return None;
     }
     let finding = Finding::problem(
@@ -91,7 +91,7 @@ fn check_free_space(home: &Home) -> Vec<Finding> {
     findings
 }
 
-/// What there is too little of, if anything.
+/// The shortage of bytes or files on a disk as a message; `None`: there are enough of both.
 fn shortage(bytes: u64, files: Option<u64>) -> Option<String> {
     if bytes < MIN_FREE.0 {
         return Some(format!("only {} MiB are free on this disk", bytes >> 20));
@@ -101,8 +101,8 @@ fn shortage(bytes: u64, files: Option<u64>) -> Option<String> {
         .map(|files| format!("only {files} more files can be created on this disk"))
 }
 
-/// Everything that must be private to the user: all of boi's files, but not the contents of worktrees, git's scratch files
-/// or the user's configuration.
+/// The paths of everything that must be private to the user: all of boi's files, but not the contents of worktrees,
+/// git's scratch files or the user's configuration.
 fn private_paths(home: &Home) -> Vec<PathBuf> {
     let mut paths = vec![home.root().to_owned(), home.socket(), home.worktrees().to_owned(), home.logs().to_owned()];
     for folder in [home.root().join("state"), home.root().join("pids"), home.logs().to_owned()] {

@@ -1,4 +1,4 @@
-//! Processes and folders that the queue does not account for.
+//! Finds specs without a daemon or with unreadable records, and processes and folders that no spec needs any more.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -21,7 +21,7 @@ use crate::system::paths::Home;
 
 /// How long a process gets between TERM and KILL.
 const GRACE: Duration = Duration::from_secs(10);
-/// How often processes that were signalled are polled.
+/// The interval at which signalled processes are polled.
 const POLL: Duration = Duration::from_millis(50);
 
 /// Finds specs that are running while no daemon runs.
@@ -97,7 +97,7 @@ pub(super) fn check_quarantined(subject: &Subject, specs: &RecordedSpecs) -> Vec
                 what: format!("a row of the queue has the id `{id}`, which is not the id of a spec"),
                 place: db.clone(),
                 why: "boi did not write it, and ignores it; specs are not affected".into(),
-                advice: format!("look at it: `sqlite3 '{db}' \"SELECT * FROM specs WHERE id = '{id}'\"`"),
+                advice: format!("look at the row in the table `specs`: `sqlite3 '{db}'`"),
             },
         )
     });
@@ -132,7 +132,7 @@ pub(super) fn check_processes(subject: &Subject, specs: &RecordedSpecs) -> Vec<F
     findings.collect()
 }
 
-/// The spec of each command of this home, by the command's marker.
+/// A map from the marker of each command of this home to the command's spec.
 fn specs_by_marker(home: &Home) -> HashMap<String, String> {
     let mut specs = HashMap::new();
     for spec in files::list_folder(&home.attempts()).unwrap_or_default() {
@@ -155,7 +155,7 @@ pub(super) fn check_folders(subject: &Subject, specs: &RecordedSpecs) -> Vec<Fin
             let id = super::folder_name(&path);
             let recorded = specs.specs.get(&id).and_then(|spec| spec.worktree.as_ref());
             if parent != home.worktrees() && recorded.is_none_or(|recorded| Path::new(recorded) != path) {
-                // A folder that is no longer configured may hold files that are not boi's.
+                // A parent folder that is no longer configured may also hold folders that are not boi's.
                 continue;
             }
             match status_of_folder(specs, &id) {
@@ -209,7 +209,7 @@ fn with_removal_if_empty(finding: Finding, path: &Path) -> Finding {
     })
 }
 
-/// Ends exactly these processes: TERM, the grace, KILL.
+/// Ends exactly these processes: sends TERM, waits up to `GRACE`, then sends KILL to those that are left.
 fn end_processes(processes: &[Identity]) -> Result<(), String> {
     let in_words = |error: std::io::Error| error.to_string();
     let kill_at = Instant::now() + GRACE;

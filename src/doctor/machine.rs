@@ -1,4 +1,4 @@
-//! The machine: the configuration, the programs that specs need, and the limits of the system.
+//! Checks the configuration, the programs that specs need, and the limits of the system.
 
 use std::path::Path;
 
@@ -11,9 +11,9 @@ use crate::reload::{self, ConfigError};
 use crate::service::manager;
 use crate::system::paths;
 
-/// The oldest git, as (major, minor), whose `git worktree` does what boi needs.
+/// The oldest supported version of git, as (major, minor): its `git worktree` does what boi needs.
 const OLDEST_GIT: (u32, u32) = (2, 31);
-/// Files that a daemon has open: for itself, and for each worker.
+/// How many files a daemon has open: for itself, and for each worker.
 const OPEN_FILES: (u64, u64) = (64, 8);
 
 pub(super) fn check(subject: &Subject) -> Vec<Finding> {

@@ -1,4 +1,4 @@
-//! The checks of `boi doctor`: what is wrong with a home and the machine under it, why that matters, how to fix it.
+//! The checks of `boi doctor`: what is wrong with a home or the machine, why it matters, and how to fix it.
 //!
 //! Invariants:
 //! - A check changes nothing; it returns findings as data. The command line prints them.
@@ -40,14 +40,14 @@ pub(crate) struct Finding {
     pub(crate) kind: &'static str,
     pub(crate) level: Level,
     pub(crate) what: String,
-    /// The path, variable or limit that it is about.
+    /// The path, variable or limit that the finding is about.
     #[serde(rename = "where")]
     pub(crate) place: String,
     pub(crate) why: String,
-    /// How the user fixes it.
+    /// How the user can fix the problem.
     #[serde(rename = "mend")]
     pub(crate) advice: String,
-    /// What `--fix` did; `None`: nothing.
+    /// What `--fix` did; `None`: `--fix` did nothing.
     #[serde(rename = "mended")]
     pub(crate) fixed: Option<String>,
     #[serde(skip)]
@@ -91,13 +91,13 @@ impl Finding {
         }
     }
 
-    /// Whether it is a problem that was not fixed.
+    /// Whether the finding is a problem that was not fixed.
     pub(crate) fn is_open_problem(&self) -> bool {
         self.level == Level::Problem && self.fixed.is_none()
     }
 }
 
-/// What is examined.
+/// The home that is examined, and its environment.
 pub(crate) struct Subject {
     /// The home, with the paths of its configuration.
     pub(crate) home: Home,

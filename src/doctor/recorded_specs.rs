@@ -1,4 +1,4 @@
-//! The specs in the queue, as the checks need them.
+//! The specs in the queue, prepared for the checks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -11,19 +11,19 @@ use crate::queue::sqlite::{Access, OpenError};
 use crate::queue::{Filter, Queue, open};
 use crate::system::paths::Home;
 
-/// Specs read from the queue at a time.
+/// The number of specs that are read from the queue at a time.
 const PAGE: u32 = 500;
 
 /// Every spec in the queue, by id.
 pub(super) struct RecordedSpecs {
     pub(super) queue: Arc<dyn Queue>,
     pub(super) specs: BTreeMap<String, SpecView>,
-    /// The stored ids that are not ids of specs.
+    /// The ids in the queue that are not valid ids of specs.
     pub(super) malformed_ids: Vec<String>,
 }
 
 impl RecordedSpecs {
-    /// Reads the whole queue; `None` where there is none yet.
+    /// Reads the whole queue; `None`: the queue does not exist yet.
     pub(super) fn read(home: &Home) -> Result<Option<RecordedSpecs>, OpenError> {
         let queue = match open::open(home, Access::Read) {
             Err(OpenError::Missing { .. }) => return Ok(None),
@@ -34,7 +34,7 @@ impl RecordedSpecs {
         Ok(Some(RecordedSpecs { queue, specs, malformed_ids }))
     }
 
-    /// The folders that hold worktrees: the configured one, and those that specs still have their worktree in.
+    /// The folders that contain worktrees: the configured folder, and other folders in which recorded worktrees are.
     pub(super) fn worktree_folders(&self, home: &Home) -> BTreeSet<PathBuf> {
         let recorded = self.specs.values().filter_map(|spec| Path::new(spec.worktree.as_ref()?).parent());
         recorded.map(Path::to_owned).chain([home.worktrees().to_owned()]).collect()

@@ -1,4 +1,4 @@
-//! What boi has in the users' repositories: worktree entries, branches, kept refs, and lock files of git.
+//! Checks what boi left in the user's repositories: worktree entries, branches, kept refs, and lock files of git.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -117,7 +117,7 @@ fn check_entries(subject: &Subject, specs: &RecordedSpecs, repo: &Path) -> Vec<F
                     spec: id.clone(),
                     scratch: subject.home.spec_attempts(&id).join("git"),
                 },
-                // A daemon is the queue's only writer.
+                // While a daemon runs, only the daemon may write to the queue.
                 record: status.is_some() && !subject.daemon.runs(),
             };
             findings.push(Finding::problem("worktree-entry", text).with_remedy(move || stale.remove()));
@@ -130,12 +130,12 @@ fn check_entries(subject: &Subject, specs: &RecordedSpecs, repo: &Path) -> Vec<F
 struct StaleEntry {
     home: Home,
     worktree: Worktree,
-    /// Whether refs that keep work are recorded in the queue.
+    /// Whether to record in the queue the refs under which commits are kept.
     record: bool,
 }
 
 impl StaleEntry {
-    /// Removes the entry; commits that only it holds are kept under refs.
+    /// Removes the entry. Commits that only the entry refers to are kept under refs.
     fn remove(self) -> Result<String, String> {
         let Worktree { spec, scratch, .. } = &self.worktree;
         let attempts = self.home.spec_attempts(spec);
@@ -153,7 +153,7 @@ impl StaleEntry {
             return Ok("removed the entry".to_owned());
         }
         if self.record {
-            // The refs exist even when the queue cannot record them.
+            // A failure is ignored: the refs exist even if the queue cannot record them.
             let cleaned = Cleaned { id: spec.clone(), kept: kept.clone(), worktree: false, branch: false };
             let queue = open::open(&self.home, Access::Write(Duration::ZERO));
             drop(queue.and_then(|queue| Ok(queue.record_cleaned(&cleaned)?)));

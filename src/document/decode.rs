@@ -1,4 +1,4 @@
-//! Bytes to the text of a document: size limit, byte order mark, UTF-8.
+//! Decodes the bytes of a document to text: size limit, byte order mark, UTF-8.
 
 use super::problem::{Problem, Problems};
 use super::source::Document;
@@ -29,7 +29,7 @@ pub(super) fn decode(name: &str, bytes: &[u8], limit: usize) -> Result<Document,
     }
 }
 
-/// The problem of a file of `bytes` bytes that is larger than `limit`.
+/// The problem to report for a file of `bytes` bytes, which is larger than `limit`.
 pub(crate) fn too_large(name: &str, bytes: u64, limit: usize) -> Problems {
     oversized(name, &size(usize::try_from(bytes).unwrap_or(usize::MAX)), limit)
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::problem::Problem;
 
-/// After this number of problems, a reader may stop looking for more: they are expensive to find and help nobody.
+/// After this number of problems, a reader may stop looking: more problems take long to find and do not help the user.
 const ENOUGH: usize = 100;
 
 /// The problems found so far, and the parts of the document that a syntax error made unreliable.
@@ -25,7 +25,7 @@ impl Faults {
         }
     }
 
-    /// Reports that something is missing, unless the document has a syntax error: that may have hidden it.
+    /// Reports that something is missing, unless the document has a syntax error, which may have hidden it.
     pub(crate) fn push_absent(&mut self, problem: Problem) {
         if self.damaged.is_empty() {
             self.problems.push(problem);

@@ -16,7 +16,7 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("`{shown}`")
 }
 
-/// The name in `known` that `name` was probably meant to be: at most a third of it misspelled.
+/// The name in `known` that `name` was probably meant to be: it differs in at most about a third of its characters.
 pub(crate) fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > MAX_COMPARED {
         return None;

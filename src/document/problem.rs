@@ -1,5 +1,5 @@
-//! Problems of a document: what is wrong, where, and what to do about it. Rendered for people (with the source line and a
-//! caret) and for scripts.
+//! Problems of a document: what is wrong, where, and what to do about it. They are rendered for people (with the source
+//! line and a caret) and for scripts.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::source::Document;
 
-/// Maximum number of problems that are kept of one document; the rest is only counted.
+/// Maximum number of problems that are kept for one document; further problems are only counted.
 const MAX_KEPT: usize = 50;
 
-/// A source line longer than this, in bytes, is shown in part.
+/// The longest source line, in bytes, that is shown in full.
 const LONG_LINE: usize = 4096;
 
 /// Characters shown of a long line on each side of the problem.
@@ -50,7 +50,7 @@ pub struct Problems {
     omitted: usize,
 }
 
-/// One problem as scripts get it.
+/// One problem in the form that scripts read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ProblemReport {
@@ -115,7 +115,7 @@ impl Problems {
         self.document.name()
     }
 
-    /// How many problems the document has, those that were not kept included.
+    /// How many problems the document has, including those that were not kept.
     pub fn count(&self) -> usize {
         self.placed.len() + self.omitted
     }
@@ -186,7 +186,7 @@ impl Problems {
     }
 }
 
-/// As [`Problems::render`] without colour.
+/// Writes the same text as [`Problems::render`] without colour.
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.render(false))

@@ -24,7 +24,7 @@ impl<'d> Section<'d> {
         Section { table, path: String::new(), span: 0..0 }
     }
 
-    /// Byte range of its header or its opening brace; of the root table, the start of the document.
+    /// Byte range of the table's header or opening brace; for the root table, the start of the document.
     pub(crate) fn span(&self) -> Range<usize> {
         self.span.clone()
     }
@@ -54,7 +54,7 @@ impl<'d> Section<'d> {
 
     /// Reports every key that is not in `known`. `elsewhere` returns a hint for a key that belongs in another table.
     ///
-    /// Returns the known keys that were probably meant: the caller should not report those as missing as well.
+    /// Returns the known keys that were probably meant, so that the caller does not report them as missing as well.
     pub(crate) fn report_unknown<'k>(
         &self,
         faults: &mut Faults,
@@ -147,7 +147,7 @@ impl<'d> Section<'d> {
         }
     }
 
-    /// A list of tables, in document order; `None` if any item is no table.
+    /// A list of tables, in document order; `None` if an item is not a table.
     pub(crate) fn sections(&self, faults: &mut Faults, key: &str) -> Option<Vec<Section<'d>>> {
         let value = self.table.get(key)?;
         let hint = format!("begin each with `[[{key}]]` on a line of its own");

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-/// A document's name and text. A clone shares the text, so a reader can keep it and point into it later.
+/// A document's name and text. A clone shares the text, so a reader can keep a clone and point into the text later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Document {
     name: Arc<str>,

@@ -1,4 +1,4 @@
-//! Parsing with recovery: reports several syntax errors at once, without those that only follow from an earlier one.
+//! Parsing with recovery: reports several syntax errors at once, and omits errors that only follow from an earlier one.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use super::faults::Faults;
 use super::source::line_at;
 use super::syntax_message::{self, SyntaxError};
 
-/// Maximum number of syntax errors that are examined. A file with more is not TOML.
+/// Maximum number of syntax errors that are examined. A file with more errors is probably not TOML.
 const MAX_ERRORS: usize = 500;
 
 /// Parses `text` into the table that could be recovered and the syntax errors.
@@ -72,7 +72,7 @@ struct Value {
     is_list: bool,
 }
 
-/// Collects the outermost values; of tables and of arrays of tables also the values inside.
+/// Collects the outermost values, and the values inside tables and arrays of tables.
 fn collect_values(table: &DeTable<'_>, values: &mut Vec<Value>) {
     for value in table.values() {
         collect_value(value, values);

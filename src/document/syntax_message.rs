@@ -13,13 +13,13 @@ pub(super) struct SyntaxError<'a> {
     pub(super) text: &'a str,
     /// Byte range of the error; may be empty.
     pub(super) span: Range<usize>,
-    /// Byte range of the outermost value around it.
+    /// Byte range of the outermost value around the error, if there is one.
     pub(super) value: Option<Range<usize>>,
     /// Whether that value is a list without its closing bracket.
     pub(super) list_is_open: bool,
 }
 
-/// The problem to report for a parser error. `message` is the parser's own.
+/// The problem to report for a parser error. `message` is the parser's own message.
 pub(super) fn problem(found: &SyntaxError<'_>, message: &str) -> Problem {
     let begins = |what: &str| message.starts_with(what);
     let plain = |words: &str| Problem::new(words, found.span.clone());
@@ -95,12 +95,12 @@ impl SyntaxError<'_> {
         &self.text[self.span.clone()]
     }
 
-    /// The text before it on its line.
+    /// The text on the same line before the error.
     fn before(&self) -> &str {
         self.text[line_at(self.text, self.span.start).start..self.span.start].trim_end()
     }
 
-    /// Byte range of the first `length` bytes of the value around it.
+    /// Byte range of the first `length` bytes of the value around the error.
     fn opening(&self, length: usize) -> Range<usize> {
         let value = self.value.clone().unwrap_or(self.span.clone());
         value.start..(value.start + length).min(value.end)

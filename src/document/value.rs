@@ -1,4 +1,4 @@
-//! One value of a document: checks its type and range. In all functions, `name` is the key, quoted for messages.
+//! Checks the type and range of one value of a document. In all functions, `name` is the key, quoted for messages.
 
 use std::ops::RangeInclusive;
 
@@ -69,7 +69,7 @@ pub(super) fn boolean(name: &str, value: &Value<'_>, faults: &mut Faults) -> Opt
     found.as_bool()
 }
 
-/// The items of a list that `read` accepts; it reports the others.
+/// The items of a list that `read` accepts. `read` reports the other items.
 pub(super) fn list<T>(
     name: &str,
     value: &Value<'_>,

@@ -16,16 +16,16 @@ use super::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Cause {
-    /// Queued: it waits for other specs.
+    /// Queued: the spec waits for other specs.
     WaitsFor {
-        /// The first few of the specs that it still waits for.
+        /// The first few of the specs that the spec still waits for.
         specs: Vec<Awaited>,
     },
     /// Queued: the daemon was stopped.
     Stopped,
-    /// Queued: the model's service refused the agent.
+    /// Queued: the model's service refused the agent's request.
     Refused {
-        /// The refusal.
+        /// The outcome of the refused try.
         outcome: TryOutcome,
         /// When the try may be repeated; `None`: as soon as there is a slot.
         until: Option<Timestamp>,
@@ -34,35 +34,35 @@ pub enum Cause {
     CommandDied {
         /// How the command died.
         failure: Failure,
-        /// How many times in a row commands of the attempt died.
+        /// How many times in a row commands of the attempt have died.
         deaths: u32,
         /// When the command may be run again.
         until: Timestamp,
     },
     /// Queued: a command could not be started, and nothing was executed.
     CommandNotStarted {
-        /// Why.
+        /// Why the command could not be started.
         detail: String,
     },
     /// Queued: the worker could not be started.
     WorkerNotStarted {
-        /// Why.
+        /// Why the worker could not be started.
         detail: String,
     },
     /// Queued or running: the worker failed.
     WorkerFailed {
-        /// Why.
+        /// Why the worker failed.
         detail: String,
         /// When the worker of a running spec is restarted; `None`: the spec is back in the queue.
         until: Option<Timestamp>,
     },
-    /// Queued or running: a stored record cannot be read by this version of boi. Nothing is done with the spec until a
-    /// version that reads it runs, or the user cancels it.
+    /// Queued or running: this version of boi cannot read a stored record. Nothing is done with the spec until a
+    /// version that can read the record runs, or the user cancels the spec.
     Quarantined {
-        /// Which record, and why it cannot be read.
+        /// Which record cannot be read, and why.
         detail: String,
     },
-    /// Running: the user requested to cancel or stop it, and its worker is ending its command.
+    /// Running: the user requested to cancel or stop the spec, and its worker is ending the command.
     Ending,
     /// Failed: a task is out of tries.
     OutOfTries {
@@ -88,7 +88,7 @@ pub enum Cause {
         task: String,
         /// How the try ended.
         outcome: TryOutcome,
-        /// The agent; `None`: a `run` command.
+        /// The agent's name; `None`: the try was a `run` command.
         agent: Option<String>,
     },
     /// Failed: a verify command of the spec itself failed.
@@ -103,26 +103,26 @@ pub enum Cause {
     },
     /// Failed: this version of boi does not know the spec's agent.
     UnknownAgent {
-        /// Its name.
+        /// The agent's name.
         agent: String,
     },
-    /// Failed: a spec that it waits for ended without completing.
+    /// Failed: a dependency (a spec that this spec waits for) ended without completing.
     DependencyEnded {
-        /// The spec that it waits for.
+        /// The dependency.
         spec: SpecId,
-        /// The status of that spec.
+        /// The status of the dependency.
         status: SpecStatus,
     },
-    /// Failed, and not queued again by the retry of one dependency, because another one has not completed.
+    /// Failed: the retry of one dependency did not queue the spec again, because another one has not completed.
     DependencyIncomplete {
         /// The dependency that has not completed.
         spec: SpecId,
     },
     /// Canceled by the user.
     Canceled,
-    /// Completed and not merged into its base.
+    /// Completed, but not merged into the base.
     Unmerged {
-        /// Why.
+        /// Why the spec is not merged.
         why: Unmerged,
     },
     /// Words that version 0.1.0 recorded in the place of a cause.
@@ -135,9 +135,9 @@ pub enum Cause {
 /// A spec that another one waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Awaited {
-    /// Its id.
+    /// The spec's id.
     pub id: SpecId,
-    /// Whether it has completed, and only its merge into its base is missing.
+    /// Whether the spec has completed and only its merge into its base is missing.
     pub merge: bool,
 }
 
@@ -150,14 +150,14 @@ pub enum Unmerged {
         /// The failure.
         failure: Failure,
     },
-    /// The base moved each time while the merge was verified.
+    /// In every round, the base moved while the merge was verified.
     BaseMoved {
-        /// How many times.
+        /// How many times the base moved.
         times: u32,
     },
     /// The base, or the checkout that it is in, cannot be fast-forwarded.
     Refused {
-        /// Why.
+        /// Why the merge was refused.
         refusal: MergeRefusal,
     },
     /// A problem that only the user can fix kept git from delivering.

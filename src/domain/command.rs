@@ -14,12 +14,12 @@ use super::time::Timestamp;
 /// The version of the records that this program writes, and the newest that it reads.
 pub const RECORD_VERSION: u32 = 1;
 
-/// The version of a record without one: the first exit records had none.
+/// The version of a record that has no version field: the first exit records had no such field.
 fn first_version() -> u32 {
     1
 }
 
-/// What to run. It holds no environment: the command inherits the supervisor's.
+/// The command that a supervisor runs. The record holds no environment: the command inherits the supervisor's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// The version of this record.
@@ -35,7 +35,7 @@ pub struct Request {
     /// Whether standard error goes to the file `errors`; otherwise it goes to `output`, as standard output does.
     #[serde(default)]
     pub separate_errors: bool,
-    /// Milliseconds until the command is ended as timed out.
+    /// Milliseconds after which the supervisor ends the command as timed out.
     pub timeout_millis: u64,
     /// Milliseconds between SIGTERM and SIGKILL.
     pub grace_millis: u64,
@@ -70,7 +70,7 @@ pub struct Started {
     pub supervisor: Identity,
     /// The process that executes the command.
     pub command: Identity,
-    /// The command's own cgroup; `None` where none could be made.
+    /// The command's own cgroup; `None` if it could not be created.
     #[serde(default)]
     pub cgroup: Option<PathBuf>,
 }
@@ -83,10 +83,10 @@ pub struct CommandEnd {
     pub version: u32,
     /// Why the command ended.
     pub cause: EndCause,
-    /// The exit status of the command; `None` where it was not executed or its status is unknown.
+    /// The exit status of the command; `None` if the command was not executed or its status is unknown.
     #[serde(default)]
     pub status: Option<ExitStatus>,
-    /// When the supervisor saw the end.
+    /// When the supervisor saw that the command had ended.
     pub ended_at: Timestamp,
 }
 
@@ -105,8 +105,8 @@ pub enum EndCause {
     TimedOut,
     /// The supervisor ended the command because it printed more than `max_output_mb`.
     TooMuchOutput,
-    /// The supervisor was asked to end the command: by boi for a cancel or a stop, or by somebody else, such as at a
-    /// logout.
+    /// The supervisor was asked to end the command. boi asks for a cancel or a stop; somebody else may ask too, for
+    /// example at a logout.
     Terminated,
     /// The supervisor died before it could record how the command ended.
     Lost,
@@ -116,14 +116,14 @@ pub enum EndCause {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExitStatus {
-    /// It exited with this code.
+    /// The process exited with this code.
     Code(i32),
-    /// It was ended by this signal.
+    /// The process was ended by this signal.
     Signal(i32),
 }
 
 impl CommandEnd {
-    /// An exit record of this program's version.
+    /// An exit record with this program's record version.
     pub fn new(cause: EndCause, status: Option<ExitStatus>, ended_at: Timestamp) -> CommandEnd {
         CommandEnd { version: RECORD_VERSION, cause, status, ended_at }
     }

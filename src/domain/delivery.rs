@@ -116,7 +116,7 @@ impl fmt::Display for MergeRefusal {
 }
 
 impl fmt::Display for GitOperation {
-    /// With its article: `a merge`.
+    /// Writes the operation with its article: `a merge`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             GitOperation::Merge => "a merge",

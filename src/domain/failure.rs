@@ -10,7 +10,7 @@ use super::exit;
 use super::outcome::TryOutcome;
 use super::text;
 
-/// The most characters of a command that a sentence about its failure shows.
+/// The maximum number of a command's characters that a sentence about its failure shows.
 const COMMAND_SHOWN: usize = 80;
 
 /// Why a try or a verify command failed.
@@ -18,9 +18,9 @@ const COMMAND_SHOWN: usize = 80;
 pub struct Failure {
     /// What failed.
     pub part: FailedPart,
-    /// How it ended.
+    /// How the part that failed ended.
     pub how: FailedHow,
-    /// The end of its output.
+    /// The end of the output of the part that failed.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub output: String,
 }
@@ -40,7 +40,7 @@ pub enum FailedPart {
     Verify {
         /// The text of the command in the spec.
         command: String,
-        /// Which of the verify commands, from 1.
+        /// The number of the verify command, from 1.
         number: usize,
         /// How many verify commands there are.
         count: usize,
@@ -49,7 +49,7 @@ pub enum FailedPart {
     Commit,
     /// Words that version 0.1.0 recorded in the place of a part.
     Recorded {
-        /// In words.
+        /// The recorded words.
         words: String,
         /// The command, if one failed.
         command: Option<String>,
@@ -79,15 +79,15 @@ pub enum FailedHow {
         /// The outcome.
         outcome: TryOutcome,
     },
-    /// In a way that has no variant of its own.
+    /// The part ended in a way that has no variant of its own.
     Reported {
-        /// In words.
+        /// How the part ended, in words.
         words: String,
     },
 }
 
 impl FailedHow {
-    /// How a command that did not succeed ended. `minutes`: its deadline.
+    /// How a command that did not succeed ended. `minutes` is the command's deadline.
     pub fn of(end: &CommandEnd, minutes: u32) -> FailedHow {
         match &end.cause {
             EndCause::Finished => FailedHow::Exited { status: end.status },
@@ -131,7 +131,7 @@ impl fmt::Display for FailedHow {
 
 impl Failure {
     /// The outcome of the try that failed, and the name of its agent (`None` for a `run` command). Returns `None` when
-    /// something other than the try's own command failed, or when its outcome is not known.
+    /// something other than the try's own command failed, or when the outcome of the try is not known.
     pub fn try_outcome(&self) -> Option<(TryOutcome, Option<&str>)> {
         let agent = match &self.part {
             FailedPart::Agent { agent } => Some(agent.as_str()),

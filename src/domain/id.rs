@@ -15,15 +15,15 @@ pub struct SpecId(String);
 pub struct InvalidSpecId(String);
 
 impl SpecId {
-    /// Makes an id of the low `digits` hex digits of `random`. The queue asks for four digits, and for more when ids of
-    /// four are taken.
+    /// Makes an id from the lowest `digits` hex digits of `random`. The queue asks for four digits, and for more digits
+    /// when it finds that ids with four digits are taken.
     pub fn from_random(random: u64, digits: usize) -> SpecId {
         let digits = digits.clamp(4, 16);
         let mask = if digits == 16 { u64::MAX } else { (1 << (4 * digits)) - 1 };
         SpecId(format!("S{:0digits$X}", random & mask))
     }
 
-    /// The id as it is written.
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

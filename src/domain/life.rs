@@ -1,4 +1,4 @@
-//! The life of a spec: its statuses, what a task's status is within it, and what each request does in each status.
+//! The life of a spec: the statuses of specs and of their tasks, and what each request does in each status.
 //!
 //! ```text
 //!                 claim                    finish
@@ -9,9 +9,9 @@
 //!              └────────────────────────────────────────────┘ retry (except a spec that was delivered as it asks)
 //! ```
 //!
-//! - A claim takes only **eligible** specs: queued, waiting neither for other specs nor for a time, with readable
-//!   records.
-//! - A running spec is canceled in two steps: the intent is recorded, then its worker ends it.
+//! - A claim takes only **eligible** specs: queued specs that wait neither for other specs nor for a time, and whose
+//!   records can be read.
+//! - A running spec is canceled in two steps: the intent is recorded, then the spec's worker ends the attempt.
 //! - A spec that ends without completing fails every spec that waits for it.
 
 use serde::{Deserialize, Serialize};
@@ -20,20 +20,20 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SpecStatus {
-    /// Waits for a slot, for other specs or for a time.
+    /// The spec waits for a slot, for other specs or for a time.
     Queued,
-    /// Has a worker.
+    /// The spec has a worker.
     Running,
-    /// Every task is done and verified.
+    /// Every task of the spec is done and verified.
     Completed,
-    /// Ended without completing; `boi retry` queues it again.
+    /// The spec ended without completing; `boi retry` queues it again.
     Failed,
-    /// Ended by the user; `boi retry` queues it again.
+    /// The user canceled the spec; `boi retry` queues it again.
     Canceled,
 }
 
 impl SpecStatus {
-    /// All of them, in the order of a spec's life.
+    /// All statuses, in the order of a spec's life.
     pub const ALL: [SpecStatus; 5] =
         [SpecStatus::Queued, SpecStatus::Running, SpecStatus::Completed, SpecStatus::Failed, SpecStatus::Canceled];
 
@@ -48,7 +48,7 @@ impl SpecStatus {
         }
     }
 
-    /// The status of that name.
+    /// The status with this name.
     pub fn from_name(name: &str) -> Option<SpecStatus> {
         SpecStatus::ALL.into_iter().find(|status| status.as_str() == name)
     }
@@ -67,8 +67,8 @@ impl SpecStatus {
         }
     }
 
-    /// Whether `boi retry` queues a spec in this status again. `delivered`: whether its result was delivered as it
-    /// asks.
+    /// Whether `boi retry` queues a spec in this status again. `delivered`: whether the spec's result was delivered as
+    /// the spec asks.
     pub fn is_retryable(self, delivered: bool) -> bool {
         match self {
             SpecStatus::Queued | SpecStatus::Running => false,
@@ -83,9 +83,9 @@ impl SpecStatus {
 pub enum OnCancel {
     /// The spec is canceled at once, since it has no worker.
     CancelNow,
-    /// The intent is recorded; the spec is canceled when its worker has ended it.
+    /// The intent is recorded; the spec is canceled when its worker has ended the attempt.
     RecordIntent,
-    /// Nothing: the spec has already ended.
+    /// Nothing happens: the spec has already ended.
     Nothing,
 }
 
@@ -93,20 +93,20 @@ pub enum OnCancel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskStatus {
-    /// Not begun.
+    /// The task has not begun.
     Pending,
-    /// Its current try runs or is being verified.
+    /// The task's current try runs or is being verified.
     Running,
-    /// Verified, and committed if it changed anything.
+    /// The task is verified, and committed if it changed anything.
     Done,
-    /// Out of tries.
+    /// The task has failed, and with it its spec.
     Failed,
-    /// Not done, and its spec has ended.
+    /// The task is not done, and its spec has ended.
     Skipped,
 }
 
 impl TaskStatus {
-    /// All of them, in the order of a task's life.
+    /// All statuses, in the order of a task's life.
     pub const ALL: [TaskStatus; 5] =
         [TaskStatus::Pending, TaskStatus::Running, TaskStatus::Done, TaskStatus::Failed, TaskStatus::Skipped];
 
@@ -121,7 +121,7 @@ impl TaskStatus {
         }
     }
 
-    /// The status of that name.
+    /// The status with this name.
     pub fn from_name(name: &str) -> Option<TaskStatus> {
         TaskStatus::ALL.into_iter().find(|status| status.as_str() == name)
     }
@@ -131,9 +131,9 @@ impl TaskStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Intent {
-    /// End its command; the spec is canceled.
+    /// End the attempt's command, and cancel the spec.
     Cancel,
-    /// End its command; the spec is queued again, to resume at the same step.
+    /// End the attempt's command, and queue the spec again, to resume at the same step.
     Stop,
 }
 
@@ -146,7 +146,7 @@ impl Intent {
         }
     }
 
-    /// The intent of that name.
+    /// The intent with this name.
     pub(crate) fn from_name(name: &str) -> Option<Intent> {
         [Intent::Cancel, Intent::Stop].into_iter().find(|intent| intent.as_str() == name)
     }

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::time::Timestamp;
 
-/// How a try ended: the run of an agent, or of a `run` command. The queue stores it as `{"kind": ..., "detail": ...}`;
-/// `detail` has the words of the program that failed.
+/// How a try ended: a try is one run of an agent or of a `run` command. The queue stores an outcome as
+/// `{"kind": ..., "detail": ...}`; `detail` has the words of the program that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "detail", rename_all = "snake_case")]
 pub enum TryOutcome {
@@ -32,7 +32,7 @@ pub enum TryOutcome {
         /// The agent's message.
         detail: String,
     },
-    /// The model's service refused because of too many requests; that lasts seconds to minutes.
+    /// The model's service refused because of too many requests; the refusal lasts seconds to minutes.
     Throttled(String),
     /// The model's service is overloaded, broken (5xx, 529) or unreachable.
     Overloaded(String),
@@ -49,7 +49,7 @@ pub enum TryOutcome {
 }
 
 impl TryOutcome {
-    /// Whether the model's service refused for now. Such a try does not count, and is repeated later.
+    /// Whether the model's service refused the try for now. Such a try does not count, and is repeated later.
     pub fn is_refusal(&self) -> bool {
         matches!(self, TryOutcome::Limited { .. } | TryOutcome::Throttled(_) | TryOutcome::Overloaded(_))
     }
@@ -82,7 +82,7 @@ impl TryOutcome {
     }
 }
 
-/// What runs of an agent used, as the agent reports it.
+/// The resources that runs of an agent used, as the agent reports them.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Usage {
@@ -120,11 +120,11 @@ pub struct AgentReport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
-    /// It is on `boi/<SPEC>`, as the spec asks.
+    /// The result is on `boi/<SPEC>`, as the spec asks.
     Branch,
-    /// It is merged into the base.
+    /// The result is merged into the base.
     Merged,
-    /// It could not be merged into the base, and is on `boi/<SPEC>`.
+    /// The result could not be merged into the base, and is on `boi/<SPEC>`.
     Unmerged,
 }
 
@@ -140,7 +140,7 @@ impl Delivery {
         }
     }
 
-    /// The delivery of that name.
+    /// The delivery with this name.
     pub fn from_name(name: &str) -> Option<Delivery> {
         Delivery::ALL.into_iter().find(|delivery| delivery.as_str() == name)
     }

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! `Verify*` stands for one step for each verify command. `decide::step` decides what follows each step. A step that
-//! runs a command carries its [`RunningCommand`]: a command is awaited exactly when the position has one.
+//! runs a command carries its [`RunningCommand`]; the worker waits for a command only in such a step.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ use super::failure::Failure;
 use super::outcome::Delivery;
 use super::spec::Spec;
 
-/// The position of an attempt. `position_record` has its stored form.
+/// The position of an attempt. `position_record` defines how it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Position {
     /// The current step.
@@ -64,9 +64,9 @@ pub(crate) enum Stage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum CommandStage {
-    /// It makes a try: the agent or the `run` command.
+    /// The command makes a try: it is the agent or the task's `run` command.
     Act(Try),
-    /// It verifies the result.
+    /// The command verifies a result.
     Verify(Verify),
 }
 
@@ -78,7 +78,7 @@ pub(crate) enum Verify {
     Task {
         /// The try whose changes are verified.
         of: Try,
-        /// The commit with the try's changes; `None`: it changed nothing.
+        /// The commit with the try's changes; `None`: the try changed nothing.
         candidate: Option<String>,
         /// The command's index in the task, from 0.
         index: usize,
@@ -107,12 +107,12 @@ pub(crate) enum GitStage {
     Advance {
         /// The try that made the changes.
         of: Try,
-        /// The commit to move to; `None`: the branch stays.
+        /// The commit to move the branch to; `None`: the branch stays where it is.
         candidate: Option<String>,
     },
     /// Merges the base into the branch, so that the base can be fast-forwarded to it.
     Deliver {
-        /// How many times the base was merged, this one included.
+        /// How many times the base was merged, including this merge.
         round: u32,
     },
     /// Fast-forwards the base.
@@ -133,7 +133,7 @@ pub(crate) struct Try {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Merge {
-    /// How many times the base was merged, this one included.
+    /// How many times the base was merged, including this merge.
     pub round: u32,
     /// The commit that the base is on.
     pub from: String,
@@ -155,9 +155,9 @@ pub(crate) struct RunningCommand {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Checkout {
-    /// It checks out the last finished task. Changes that an earlier attempt left are kept under a ref.
+    /// `Prepare` checks out the state after the last finished task. Changes of an earlier attempt are kept under a ref.
     Clean,
-    /// It leaves them as they are: the attempt continues after a stop.
+    /// `Prepare` leaves the files as they are, because the attempt continues after a stop.
     AsItIs,
 }
 
@@ -170,7 +170,7 @@ pub(crate) struct Progress {
     /// The machine's boot id when the last command was recorded. If the machine was restarted since, a power cut may
     /// have damaged files that git wrote.
     pub last_boot: Option<String>,
-    /// The commit that the branch started from; `None` without a repository, or before `Prepare`.
+    /// The commit that the branch started from; `None` before `Prepare`, or if the spec has no repository.
     pub origin: Option<String>,
     /// The commit that the branch is on: the base of the current task.
     pub head: Option<String>,
@@ -192,9 +192,9 @@ pub(crate) struct Progress {
 pub(crate) enum Ending {
     /// Every task is done and verified.
     Completed(Delivered),
-    /// It failed for this cause.
+    /// The attempt failed for this cause.
     Failed(Cause),
-    /// The user canceled it.
+    /// The user canceled the spec.
     Canceled,
 }
 
@@ -202,11 +202,11 @@ pub(crate) enum Ending {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Delivered {
-    /// Nowhere, since the spec has no repository.
+    /// In no branch, since the spec has no repository.
     Nothing,
     /// On `boi/<SPEC>`, as the spec asks.
     Branch,
-    /// In its base.
+    /// Merged into the base.
     Merged,
     /// On `boi/<SPEC>`, although the spec asks for a merge.
     Unmerged(Unmerged),

@@ -25,7 +25,7 @@ impl Serialize for Position {
 }
 
 impl<'de> Deserialize<'de> for Position {
-    /// Reads positions of this format and of version 0.1.0; a newer format is an error.
+    /// Reads positions of the current format and of version 0.1.0; a newer format is an error.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Position, D::Error> {
         let value = serde_json::Value::deserialize(deserializer)?;
         let Some(format) = value.get("format") else {
@@ -41,8 +41,8 @@ impl<'de> Deserialize<'de> for Position {
     }
 }
 
-/// Reads the stage that is stored with a command, in the current form or in that of version 0.1.0. An error says why it
-/// cannot be read.
+/// Reads the stage that is stored with a command, in the current form or in that of version 0.1.0. The error says why
+/// the stage cannot be read.
 pub(crate) fn read_stage(text: &str) -> Result<Stage, String> {
     let value: serde_json::Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     if value.get("at").is_some() {

@@ -1,6 +1,6 @@
 //! Reads positions that version 0.1.0 stored.
 //!
-//! That format kept `awaiting`, `boot` and `marker` beside the step, and causes as words.
+//! In that format, `awaiting`, `boot` and `marker` are fields beside the step, and causes are stored as words.
 
 use serde::Deserialize;
 
@@ -62,7 +62,7 @@ enum DeliveryV1 {
     Unmerged,
 }
 
-/// A step of version 0.1.0 in today's types, without its running command.
+/// A step of version 0.1.0 in the current types, without the running command.
 enum Goal {
     Stage(Stage),
     Close(Ending),
@@ -99,7 +99,7 @@ pub(super) fn read(value: serde_json::Value) -> Result<Position, String> {
     Ok(Position { step, progress })
 }
 
-/// Reads a step of version 0.1.0 from the table of commands.
+/// Reads a step that version 0.1.0 stored in the queue's table of commands.
 pub(super) fn stage(value: serde_json::Value) -> Result<Stage, String> {
     match goal(serde_json::from_value(value).map_err(|error| error.to_string())?)? {
         Goal::Stage(stage) => Ok(stage),

@@ -11,10 +11,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::id::SpecId;
 
-/// The priority of a spec that sets none. Lower runs first.
+/// The priority of a spec that does not set one. Specs with a lower number run first.
 pub(crate) const DEFAULT_PRIORITY: i64 = 100;
 
-/// The agent of a spec that names none.
+/// The agent of a spec that does not name one.
 pub(crate) const DEFAULT_AGENT: &str = "claude";
 
 /// A validated spec: the snapshot in the queue.
@@ -24,7 +24,7 @@ pub(crate) struct Spec {
     /// The user's title, one line.
     pub title: String,
     /// The repository to work on; `None`: an empty scratch directory.
-    // Required, although it may be null: a spec must not run elsewhere because its record lost this field.
+    // The field is required, although it may be null: a spec must not run elsewhere because its record lost this field.
     #[serde(deserialize_with = "required")]
     pub repo: Option<Repo>,
     /// Text put in front of every prompt.
@@ -36,7 +36,7 @@ pub(crate) struct Spec {
     /// Model passed to the agent; `None`: the agent's own default.
     #[serde(default)]
     pub model: Option<String>,
-    /// Lower runs first; ties run in the order they were queued.
+    /// Specs with a lower number run first; specs with the same number run in the order in which they were queued.
     #[serde(default = "default_priority")]
     pub priority: i64,
     /// Specs that must be completed first (and merged, if they merge).
@@ -48,7 +48,7 @@ pub(crate) struct Spec {
     /// Commands that must exit 0 on the committed tree after the last task.
     #[serde(default)]
     pub verify: Vec<String>,
-    /// At least one, in execution order: file order, as far as `needs` allows.
+    /// The tasks, at least one, in execution order: the order of the file, as far as `needs` allows.
     pub tasks: Vec<Task>,
 }
 
@@ -76,10 +76,10 @@ pub(crate) enum Base {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Deliver {
-    /// It stays as it is.
+    /// The branch stays as it is.
     #[default]
     Branch,
-    /// It is merged into the base, by fast-forward only.
+    /// The branch is merged into the base, by fast-forward only.
     Merge,
 }
 
@@ -87,9 +87,9 @@ pub(crate) enum Deliver {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Task {
-    /// Unique within its spec: `[A-Za-z0-9._-]`, at most 64 characters.
+    /// The task's id, unique within its spec: `[A-Za-z0-9._-]`, at most 64 characters.
     pub id: String,
-    /// One line for people.
+    /// The title, one line for people.
     pub title: String,
     /// What the task does.
     pub action: Action,
@@ -99,7 +99,7 @@ pub(crate) struct Task {
     /// Commands that must exit 0 before the task is done.
     #[serde(default)]
     pub verify: Vec<String>,
-    /// Time limit in minutes of one try, and of each verify command; `None`: the configuration's.
+    /// Time limit in minutes of one try, and of each verify command; `None`: the limit that the configuration sets.
     #[serde(default)]
     pub timeout_minutes: Option<u32>,
 }
@@ -110,7 +110,7 @@ pub(crate) struct Task {
 pub(crate) enum Action {
     /// Text for the agent.
     Prompt(String),
-    /// A command for `sh -c`; no agent.
+    /// A command for `sh -c`, run without an agent.
     Run(String),
 }
 
@@ -148,7 +148,7 @@ impl Task {
     }
 }
 
-/// Reads a field that may be null and must be present; without this, serde takes a missing `Option` for `None`.
+/// Reads a field that must be present but may be null. Without this, serde reads a missing `Option` as `None`.
 fn required<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     Option::deserialize(deserializer)
 }
@@ -167,7 +167,7 @@ mod tests {
 
     use super::*;
 
-    /// As version 0.1.0 stores it.
+    /// A spec as version 0.1.0 stores it.
     fn stored() -> Value {
         json!({
             "title": "Add a limit", "repo": {"path": "/src/api", "base": {"spec": "SD979"}}, "context": "The API.",

@@ -1,5 +1,5 @@
-//! Points in time as the queue keeps them: milliseconds since the epoch, UTC; RFC 3339 wherever a person or a script
-//! reads them.
+//! Points in time. The queue keeps them as milliseconds since the epoch in UTC; people and scripts read them in
+//! RFC 3339 format.
 
 use std::fmt;
 
@@ -26,7 +26,7 @@ impl Timestamp {
 }
 
 impl fmt::Display for Timestamp {
-    /// RFC 3339 in UTC with milliseconds: `2026-11-23T14:02:11.123Z`.
+    /// Writes RFC 3339 in UTC with milliseconds: `2026-11-23T14:02:11.123Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.3}", self.civil())
     }

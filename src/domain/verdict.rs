@@ -2,7 +2,7 @@
 //!
 //! The daemon logs each verdict, records the last one in `state/reload.json`, and serves it to `boi status` and
 //! `boi daemon reload`. Field names are stable: scripts and other versions of boi read them. A record from another
-//! version decodes too: fields it lacks get their defaults, fields it has in addition are ignored.
+//! version decodes too: missing fields get their defaults, and unknown fields are ignored.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ pub enum TakesEffect {
 }
 
 impl TakesEffect {
-    /// In words: `next tick`.
+    /// The time in words, such as `next tick`.
     pub fn as_str(self) -> &'static str {
         match self {
             TakesEffect::NextTick => "next tick",
@@ -48,9 +48,9 @@ impl fmt::Display for TakesEffect {
 pub struct Change {
     /// The key's full name: `max_workers`, `agents.claude.program`.
     pub key: String,
-    /// The value before.
+    /// The value before the change.
     pub old: String,
-    /// The value afterwards.
+    /// The value after the change.
     pub new: String,
     /// When the change takes effect.
     pub takes_effect: TakesEffect,
@@ -63,7 +63,7 @@ impl Default for Change {
 }
 
 impl fmt::Display for Change {
-    /// `max_workers: 3 -> 6`.
+    /// Writes the change in the form `max_workers: 3 -> 6`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {} -> {}", self.key, self.old, self.new)
     }
@@ -84,7 +84,7 @@ pub enum Trigger {
 }
 
 impl Trigger {
-    /// In words.
+    /// The trigger in words.
     pub fn as_str(self) -> &'static str {
         match self {
             Trigger::Boot => "the start of the daemon",
@@ -99,7 +99,7 @@ impl Trigger {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReloadOutcome {
-    /// A new generation is in force: everything that changed, except keys that need a restart.
+    /// A new generation is in force. It has every changed value, except those of keys that need a restart.
     Applied,
     /// The file changes no value in force.
     Unchanged,
@@ -129,11 +129,11 @@ impl ReloadOutcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WatchMode {
-    /// Not at all: no daemon runs.
+    /// The daemon does not notice changes, because no daemon runs.
     None,
-    /// By inotify (Linux), besides the poll.
+    /// Through inotify (Linux), in addition to the poll.
     Inotify,
-    /// By FSEvents (macOS), besides the poll.
+    /// Through FSEvents (macOS), in addition to the poll.
     Fsevents,
     /// Only by polling the file every 2 s.
     Poll,
@@ -155,7 +155,7 @@ impl WatchMode {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Verdict {
-    /// Number of the reload since the daemon started, from 1.
+    /// The reload's number, counted from 1 since the daemon started.
     pub attempt: u64,
     /// How many SIGHUPs had arrived when the file was read; the verdict answers all of them.
     pub answers: u64,
@@ -165,7 +165,7 @@ pub struct Verdict {
     pub outcome: ReloadOutcome,
     /// When the verdict was reached.
     pub at: Timestamp,
-    /// The generation in force afterwards.
+    /// The generation in force after the reload.
     pub generation: u64,
     /// BLAKE3 hash of the file that was read; `None`: nothing could be read.
     pub hash_on_disk: Option<String>,
@@ -173,15 +173,15 @@ pub struct Verdict {
     pub hash_in_force: Option<String>,
     /// What the new generation changed; empty unless the outcome is `applied`.
     pub changed: Vec<Change>,
-    /// Keys that differ on disk and need a restart.
+    /// Keys whose values differ on disk and need a restart to take effect.
     pub pending_restart: Vec<Change>,
-    /// What is wrong with the file, one line each with its place.
+    /// The errors in the file, one line each, with their places.
     pub errors: Vec<String>,
     /// The same errors for people, each with its source line and a caret.
     pub report: Option<String>,
-    /// Values that are valid and will not work, such as a program that is not installed.
+    /// Warnings about values that are valid but will not work, such as a program that is not installed.
     pub warnings: Vec<String>,
-    /// Other facts about this reload: that the defaults are in force, that a key no longer needs a restart.
+    /// Other facts about this reload, such as that the defaults are in force, or that a key no longer needs a restart.
     pub notes: Vec<String>,
     /// Microseconds from the first sign of the change to the verdict.
     pub micros: u64,

@@ -13,7 +13,7 @@ use super::verdict::{ReloadOutcome, Verdict, WatchMode};
 /// The state of the daemon, its configuration and the queue, with the requested specs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StatusView {
-    /// The running daemon; `None` while none runs.
+    /// The running daemon; `None` while no daemon runs.
     pub daemon: Option<DaemonView>,
     /// The configuration in force; while no daemon runs, the state of the file on disk.
     pub config: ConfigView,
@@ -35,7 +35,7 @@ pub struct StatusView {
     pub store: StoreView,
 }
 
-/// Whether the queue can be used. While it cannot, no worker is started, and running commands continue.
+/// Whether the queue can be used. While it cannot be used, no worker is started, and running commands continue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreView {
     /// Whether the queue can be used.
@@ -56,37 +56,37 @@ impl Default for StoreView {
 /// The running daemon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DaemonView {
-    /// Its process id.
+    /// The daemon's process id.
     pub pid: u32,
-    /// When it started.
+    /// When the daemon started.
     pub since: Timestamp,
-    /// Its version.
+    /// The daemon's version.
     pub version: String,
-    /// Whether it claims only the specs of one `boi run`.
+    /// Whether the daemon claims only the specs of one `boi run`.
     #[serde(default)]
     pub scoped: bool,
-    /// Whether it claims no more specs, and ends when its workers have finished.
+    /// Whether the daemon claims no more specs, and ends when its workers have finished.
     #[serde(default)]
     pub draining: bool,
-    /// The file that it logs to; `None`: it logs to standard error.
+    /// The file that the daemon logs to; `None`: the daemon logs to standard error.
     #[serde(default)]
     pub log: Option<String>,
 }
 
-/// The configuration in force, and what is on disk.
+/// The configuration in force, and the state of the file on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigView {
     /// The number of the configuration in force; each swap adds one.
     pub generation: u64,
     /// The result of the last reload.
     pub outcome: ReloadOutcome,
-    /// How changes of the file are noticed.
+    /// How the daemon notices changes of the file.
     pub watch: WatchMode,
     /// Frozen keys that differ on disk: `KEY: OLD -> NEW`.
     pub pending_restart: Vec<String>,
     /// Why the file on disk is not valid.
     pub errors: Vec<String>,
-    /// Values that are valid and will not work, such as a program that is not installed.
+    /// Warnings about values that are valid but will not work, such as a program that is not installed.
     #[serde(default)]
     pub warnings: Vec<String>,
     /// Values that the daemon's command line sets; they override the file: `KEY = VALUE`.
@@ -135,7 +135,7 @@ pub struct SlotsView {
 pub struct HoldView {
     /// The agent.
     pub agent: String,
-    /// Why, in words.
+    /// Why no worker is started for the agent, in words.
     pub reason: String,
     /// When the hold ends, if that is known.
     pub until: Option<Timestamp>,
@@ -166,50 +166,50 @@ impl Counts {
 /// One spec.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SpecView {
-    /// Its id.
+    /// The spec's id.
     pub id: SpecId,
     /// The user's title.
     pub title: String,
-    /// Its status.
+    /// The spec's status.
     pub status: SpecStatus,
-    /// Why it waits, failed or is unmerged, in words, with what to do next.
+    /// Why the spec waits, failed or is unmerged, in words, with what to do next.
     pub reason: Option<String>,
     /// The same reason as data: its `kind` and the fields of that kind.
     #[serde(default, deserialize_with = "known_cause")]
     pub cause: Option<Cause>,
-    /// Lower runs first.
+    /// The priority; specs with a lower number run first.
     pub priority: i64,
     /// The current attempt; 0 before the first.
     pub attempt: u32,
-    /// The generation of the configuration that its current attempt was claimed with.
+    /// The generation of the configuration with which the current attempt was claimed.
     pub config_generation: Option<u64>,
-    /// The branch that holds its result, once there is one.
+    /// The branch that holds the spec's result; `None` until the branch exists.
     pub branch: Option<String>,
-    /// The repository it works on.
+    /// The repository that the spec works on.
     pub repo: Option<String>,
     /// The commit that the branch started from.
     pub base_commit: Option<String>,
-    /// The path of its working tree, while there is one.
+    /// The path of the spec's working tree, while it exists.
     pub worktree: Option<String>,
-    /// How its result was delivered.
+    /// How the spec's result was delivered.
     pub delivery: Option<Delivery>,
-    /// When it was dispatched.
+    /// When the spec was dispatched.
     pub queued_at: Timestamp,
-    /// When its first attempt started.
+    /// When the spec's first attempt started.
     pub started_at: Option<Timestamp>,
-    /// When it ended.
+    /// When the spec ended.
     pub finished_at: Option<Timestamp>,
-    /// Its tasks, in the order they are carried out.
+    /// The spec's tasks, in the order in which they are carried out.
     pub tasks: Vec<TaskView>,
-    /// What its agents used, over all attempts.
+    /// What the spec's agents used, over all attempts.
     pub usage: Usage,
     /// Refs that keep work which no branch contains.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<String>,
 }
 
-/// Reads a cause. A cause of an unknown kind, such as one that a later version sends, becomes `None`: `reason` has its
-/// words.
+/// Reads a cause. A cause of an unknown kind, such as one that a later version sends, becomes `None`; `reason` still
+/// describes it in words.
 fn known_cause<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cause>, D::Error> {
     let value = Option::<serde_json::Value>::deserialize(deserializer)?;
     Ok(value.and_then(|value| serde_json::from_value(value).ok()))
@@ -218,17 +218,17 @@ fn known_cause<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Caus
 /// One task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskView {
-    /// Its id.
+    /// The task's id.
     pub id: String,
-    /// One line for people.
+    /// The title, one line for people.
     pub title: String,
-    /// Its status.
+    /// The task's status.
     pub status: TaskStatus,
-    /// How many tries were begun.
+    /// How many tries of the task have begun.
     pub tries: u32,
-    /// Its commit, if it is done and changed anything.
+    /// The task's commit, if the task is done and changed anything.
     pub commit: Option<String>,
-    /// Its tries, oldest first; empty unless the request asks for the history.
+    /// The task's tries, oldest first; empty unless the request asks for the history.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<TryView>,
 }
@@ -236,19 +236,19 @@ pub struct TaskView {
 /// One try of a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TryView {
-    /// Its number in the task.
+    /// The try's number in its task.
     pub number: u32,
-    /// The attempt it belongs to.
+    /// The attempt that the try belongs to.
     pub attempt: u32,
-    /// When it began.
+    /// When the try began.
     pub started_at: Timestamp,
-    /// When it ended.
+    /// When the try ended.
     pub finished_at: Option<Timestamp>,
-    /// How it ended, in words; `None` while it runs.
+    /// How the try ended, in words; `None` while the try runs.
     pub outcome: Option<String>,
     /// The id of the agent's session.
     pub session_id: Option<String>,
-    /// What its agent used.
+    /// What the agent used during the try.
     pub usage: Usage,
 }
 

@@ -1,5 +1,5 @@
-//! Moves the spec's branch, and the worktree's HEAD back to it. Commits that a move would lose are kept under refs
-//! first.
+//! Moves the spec's branch, and the worktree's HEAD back to it. Before a move, commits that it would lose are
+//! kept under refs.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use super::program::{self, Git};
 use super::worktree::LockedWorktree;
 use super::{operation, refs, revision};
 
-/// Moves the branch from `base` to `candidate`. If it is at `candidate` already, nothing happens; if it is anywhere
-/// else, the result is [`GitError::Diverged`].
+/// Moves the branch from `base` to `candidate`. If the branch is at `candidate` already, nothing happens. If it is at
+/// any other commit, the result is [`GitError::Diverged`].
 pub(crate) fn advance_branch(worktree: &LockedWorktree, base: &str, candidate: &str) -> Result<(), GitError> {
     worktree.remove_stale_locks()?;
     let head = || refs::branch_head(worktree.git_location(), worktree.spec());
@@ -27,7 +27,7 @@ pub(crate) fn advance_branch(worktree: &LockedWorktree, base: &str, candidate: &
     }
 }
 
-/// Moves the branch to `commit` from wherever it is, or creates it. Returns the kept refs with `label`, among them the
+/// Moves the branch from any commit to `commit`, or creates it. Returns the kept refs with `label`, among them the
 /// one for commits that only the branch contained. No file changes.
 pub(crate) fn reset_branch(worktree: &LockedWorktree, commit: &str, label: &str) -> Result<Vec<String>, GitError> {
     worktree.remove_stale_locks()?;

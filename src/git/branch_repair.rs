@@ -1,4 +1,5 @@
-//! Repairs a spec's branch that a power loss damaged: its file is empty, or it names a commit that is not on the disk.
+//! Repairs a spec's branch that a power loss damaged: the branch's file is empty or names a commit that is not on the
+//! disk.
 
 use std::fs;
 use std::io;
@@ -10,8 +11,8 @@ use super::worktree::LockedWorktree;
 use super::{refs, revision};
 use crate::system::files;
 
-/// Moves a damaged branch to the last commit in its reflog that exists, else to `base`. Returns that commit; `None`:
-/// the branch is intact or does not exist.
+/// Moves a damaged branch to the last existing commit in its reflog, or to `base` if the reflog has none. Returns the
+/// new commit of the branch; `None`: the branch is intact or does not exist.
 pub(super) fn repair_branch(
     worktree: &LockedWorktree,
     common_dir: &Path,
@@ -23,7 +24,7 @@ pub(super) fn repair_branch(
         return Ok(None);
     }
     let last = prune_reflog(&common_dir.join("logs").join(&name), common_dir)?.unwrap_or_else(|| base.to_owned());
-    // If the file existed, git would write its old value, the missing commit, into the reflog again.
+    // If the branch's file still existed, git would write the missing commit, its old value, into the reflog again.
     match fs::remove_file(&file) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(GitError::io("cannot remove", &file)(e)),
         _ => {}

@@ -1,4 +1,4 @@
-//! Makes a candidate commit of what a try left in the worktree.
+//! Makes a candidate commit of the files that are in the worktree after a try.
 //!
 //! Whatever an agent did with git (commits, other branches, a detached HEAD, an unfinished rebase), the candidate
 //! consists of the worktree's files, on the commit where the task began. Only boi moves the spec's branch.
@@ -16,9 +16,9 @@ pub(crate) struct CapturedTry {
     pub(crate) kept: Vec<String>,
 }
 
-/// Commits the worktree's files on `base`, without moving the branch there. The branch returns to `base` and HEAD to
-/// the branch; the agent's own commits are kept under refs; no file changes. Files that git ignores are not committed;
-/// a nested repository that git does not ignore is an error.
+/// Commits the worktree's files on `base`, without moving the branch to the new commit. The branch returns to
+/// `base` and HEAD to the branch; the agent's own commits are kept under refs; no file changes. Files that git ignores
+/// are not committed; a nested repository that git does not ignore is an error.
 pub(crate) fn capture(
     worktree: &LockedWorktree,
     base: &str,

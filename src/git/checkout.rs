@@ -1,4 +1,5 @@
-//! The checkout of a branch: the user's working tree that is on it. Says why a delivery must not change that checkout.
+//! The checkout of a branch: the user's working tree that is on the branch. Also tells why a delivery must not change a
+//! checkout.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -14,8 +15,8 @@ pub(super) struct Checkout {
     git_dir: PathBuf,
 }
 
-/// Finds the working tree that is on `branch` (its short name). One whose folder is missing counts only if the user
-/// locked it with `git worktree lock`, as for a disk that is not mounted.
+/// Finds the working tree that is on `branch` (its short name). A working tree whose folder is missing counts only
+/// if the user locked it with `git worktree lock`, for example because its disk is not always mounted.
 pub(super) fn find(repo: &Path, branch: &str) -> Result<Option<Checkout>, GitError> {
     let common_dir = entry::common_dir(repo)?;
     let listed = Git::reading(repo).args(["worktree", "list", "--porcelain"]).run()?;
@@ -42,7 +43,8 @@ pub(super) fn find(repo: &Path, branch: &str) -> Result<Option<Checkout>, GitErr
     Ok(None)
 }
 
-/// The path of the main working tree. Git lists the git directory instead if that is not in the working tree.
+/// The path of the main working tree. If the git directory is outside the working tree, git
+/// lists the git directory instead.
 fn main_working_tree(repo: &Path, listed: PathBuf) -> Result<PathBuf, GitError> {
     if listed.join(".git").exists() {
         return Ok(listed);
@@ -74,7 +76,7 @@ fn parse_worktree_list(listed: &[u8]) -> Vec<(PathBuf, Option<Vec<u8>>)> {
 }
 
 impl Checkout {
-    /// Why a fast-forward of `base` must not change this checkout; `None`: it may.
+    /// Why a fast-forward of `base` must not change this checkout; `None`: the fast-forward may change it.
     pub(super) fn merge_refusal(&self, base: &str) -> Result<Option<MergeRefusal>, GitError> {
         let base = base.to_owned();
         let checkout = self.path.display().to_string();
@@ -93,8 +95,8 @@ impl Checkout {
     }
 }
 
-/// The content of a checkout's ORIG_HEAD, to which the user can return with `git reset ORIG_HEAD`. Git overwrites it
-/// before it knows whether it can merge.
+/// The content of a checkout's ORIG_HEAD, to which the user can return with `git reset ORIG_HEAD`. Git overwrites
+/// the file before it knows whether a merge is possible.
 pub(super) struct OrigHead {
     path: PathBuf,
     content: Option<Vec<u8>>,

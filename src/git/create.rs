@@ -23,11 +23,11 @@ use crate::system::{failpoint, files};
 pub(crate) struct CreatedWorktree {
     /// The branch's commit.
     pub(crate) head: String,
-    /// Refs that keep what was removed from the worktree.
+    /// Refs that keep the files and commits that were removed from the worktree.
     pub(crate) kept: Vec<String>,
 }
 
-/// Creates the worktree, and the branch at `base`, as far as they are missing, and completes what a killed call left.
+/// Creates the worktree, and the branch at `base`, if they are missing, and completes a creation that was killed.
 /// With [`Checkout::Clean`], the files are then made equal to the branch as by [`reset_files::reset_to_commit`]; with
 /// [`Checkout::AsItIs`], files of a complete worktree are not changed.
 pub(crate) fn create_worktree(
@@ -83,8 +83,8 @@ pub(super) struct Attached {
     is_new: bool,
 }
 
-/// Attaches the worktree to the repository: writes a broken link and entry again where files exist, else has git create
-/// both.
+/// Attaches the worktree to the repository. If the worktree has files, the broken link and entry are written again;
+/// otherwise git creates both.
 pub(super) fn attach(worktree: &LockedWorktree, base: &str, label: &str) -> Result<Attached, GitError> {
     let path = worktree.path();
     let common_dir = entry::common_dir(worktree.users_repo())?;
@@ -111,8 +111,8 @@ pub(super) fn attach(worktree: &LockedWorktree, base: &str, label: &str) -> Resu
     Ok(Attached { entry, head, is_new })
 }
 
-/// The entry to which the files at the worktree's path belong; `None`: there are no files, or they are not the
-/// worktree's. Removes what is left of an entry without files.
+/// The entry to which the files at the worktree's path belong; `None`: there are no files, or they
+/// belong to no entry of the repository. Removes an entry whose files are missing.
 fn find_entry_to_relink(
     worktree: &LockedWorktree,
     common_dir: &Path,
@@ -138,7 +138,7 @@ fn find_entry_to_relink(
             fs::remove_file(&link).map_err(GitError::io("cannot remove", &link))?;
             None
         }
-        // The entry may be missing; then it is created again under the name in the link.
+        // If the entry is missing, it is created again under the name in the link.
         Content::OnlyLink | Content::Linked => known.or_else(|| {
             let named = entry::named_by_link(path).filter(|named| !named.exists())?;
             let is_of_repository = fs::canonicalize(named.parent()?.parent()?).ok()? == common_dir;

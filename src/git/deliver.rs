@@ -7,8 +7,8 @@
 //!
 //! Invariants:
 //! - The base only moves forward, and only from the commit that the plan names.
-//! - A checkout of the user's that is on the base moves along, and only if it has no changes and no operation in
-//!   progress.
+//! - If the user has checked out the base, that checkout moves together with it. The base moves only if the checkout
+//!   has no changes and no operation in progress.
 
 use super::git_error::GitError;
 use super::program::{self, Git};
@@ -16,7 +16,7 @@ use super::worktree::LockedWorktree;
 use super::{checkout, entry, locks, operation, ref_names, refs, reset_files, revision, sync};
 use crate::domain::delivery::MergeRefusal;
 
-/// What is necessary to bring the branch into its base.
+/// The next step that brings the branch into its base.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DeliveryPlan {
     /// Nothing: the base contains the branch.
@@ -48,7 +48,7 @@ impl From<MergeRefusal> for DeliveryError {
 pub(crate) enum FastForward {
     /// The base is at the branch's commit.
     Done,
-    /// The base is not at the commit that the plan names; it was not moved. Plan again.
+    /// The base is not at the commit that the plan names, so it was not moved. The caller must plan again.
     BaseMoved,
 }
 
@@ -70,9 +70,9 @@ pub(crate) fn plan_delivery(worktree: &LockedWorktree, base: &str) -> Result<Del
     }
 }
 
-/// Merges `from`, a commit of the branch `base`, into the spec's branch and returns the branch's new commit. The
-/// worktree is made equal to the branch before (see [`reset_files::reset_to_commit`]) and is so afterwards, merged or
-/// not.
+/// Merges `from`, a commit of the branch `base`, into the spec's branch and returns the branch's new commit. Before the
+/// merge, the worktree is made equal to the branch (see [`reset_files::reset_to_commit`]). Afterwards it is equal to
+/// the branch too, even if the merge had conflicts.
 pub(crate) fn merge_base_into_branch(
     worktree: &LockedWorktree,
     base: &str,

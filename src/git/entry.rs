@@ -20,12 +20,12 @@ pub(super) fn common_dir(repo: &Path) -> Result<PathBuf, GitError> {
     fs::canonicalize(&path).map_err(GitError::io("cannot find", &path))
 }
 
-/// The git directory that `entry` belongs to, read without git; `None`: it does not exist.
+/// The git directory that `entry` belongs to, found without running git; `None`: the git directory does not exist.
 pub(super) fn common_dir_of_entry(entry: &Path) -> Option<PathBuf> {
     fs::canonicalize(entry.join(read_path(&entry.join("commondir"))?)).ok()
 }
 
-/// The entry of the worktree at `path`, provided that the two name each other and the entry is complete.
+/// The entry of the worktree at `path`; `None` unless entry and worktree name each other and the entry is complete.
 pub(super) fn of_worktree(path: &Path) -> Option<PathBuf> {
     let entry = named_by_link(path)?;
     let is_complete = names_link(&entry, &real_path(path).join(".git"))
@@ -42,8 +42,8 @@ pub(super) fn named_by_link(path: &Path) -> Option<PathBuf> {
     Some(path.join(program::path(named)))
 }
 
-/// Finds the entry for the worktree at `path`: one that names it, or one with its name that git had only begun to
-/// create or that a power loss damaged.
+/// Finds the entry of the worktree at `path`: an entry that names the worktree, or an entry with the same name that git
+/// did not finish creating or that a power loss damaged.
 pub(super) fn find(common_dir: &Path, path: &Path) -> Result<Option<PathBuf>, GitError> {
     let dir = common_dir.join("worktrees");
     let link = real_path(path).join(".git");
@@ -95,20 +95,21 @@ pub(super) fn relink(entry: &Path, path: &Path, branch_ref: &str) -> Result<(), 
     write(path.join(".git"), &link)
 }
 
-/// Deletes an entry, and `worktrees/` together with the last entry, as git does.
+/// Deletes an entry. Like git, it also deletes `worktrees/` if no other entry is left.
 pub(super) fn delete(entry: &Path) -> Result<(), GitError> {
     match fs::remove_dir_all(entry) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(GitError::io("cannot remove", entry)(e)),
         _ => {}
     }
     if let Some(entries) = entry.parent() {
-        // Fails, as intended, while other entries exist.
+        // This fails, as intended, while other entries exist.
         let _ = fs::remove_dir(entries);
     }
     Ok(())
 }
 
-/// Removes the worktree's index if it does not start like one: with it, every git command in the worktree would fail.
+/// Removes the worktree's index if it does not start with the signature of an index. With a damaged index, every git
+/// command in the worktree would fail.
 pub(super) fn remove_damaged_index(entry: &Path) -> Result<(), GitError> {
     let index = entry.join("index");
     let mut signature = [0; 4];
@@ -133,13 +134,13 @@ pub(super) fn real_path(path: &Path) -> PathBuf {
     }
 }
 
-/// The object hash that `text` consists of.
+/// Parses `text` as an object hash; `None` if it is not one.
 pub(super) fn parse_hash(text: &str) -> Option<String> {
     let text = text.trim();
     (matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| text.to_owned())
 }
 
-/// Removes a file or a folder with its content; it need not exist.
+/// Removes a file, or a folder with its content. The path need not exist.
 pub(super) fn remove_any(path: &Path) -> Result<(), GitError> {
     let removed = match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),

@@ -1,5 +1,5 @@
-//! What can go wrong with git. Each message names the operation and the path, carries git's own words, and says what to
-//! do next where git does not.
+//! The errors of git operations. Each message names the operation and the path, contains git's own message, and says
+//! what to do next if git does not say it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 /// Whether the same operation can succeed when it is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Severity {
-    /// The cause usually passes without help, such as a full disk.
+    /// The cause, such as a full disk, usually passes without help.
     Transient,
-    /// Git failed, and nothing tells why. A caller retries a limited number of times, then treats it as permanent.
+    /// Git failed for an unknown reason. A caller retries a limited number of times, then treats it as permanent.
     Unknown,
-    /// It fails until somebody removes the cause.
+    /// The operation fails until somebody removes the cause.
     Permanent,
 }
 
-/// Why an operation of this room failed.
+/// Why an operation of this module failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GitError {
     /// The git program could not be executed.
@@ -45,7 +45,7 @@ pub(crate) enum GitError {
         path: PathBuf,
         source: io::Error,
     },
-    /// The worktree's path holds something else, or is a symbolic link.
+    /// The worktree's path contains something other than the worktree, or is a symbolic link.
     #[error("{path:?} holds something that is not the worktree of this spec; move it away")]
     Occupied { path: PathBuf },
     /// There is no worktree at the path, or its link to the repository is broken.
@@ -60,7 +60,7 @@ pub(crate) enum GitError {
          remove their .git, or make git ignore them"
     )]
     NestedRepositories {
-        /// Relative to the worktree.
+        /// The paths of the repositories, relative to the worktree.
         paths: Vec<PathBuf>,
     },
     /// Something other than boi moved or deleted the spec's branch. Nothing was changed.

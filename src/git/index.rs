@@ -18,8 +18,8 @@ use super::worktree::LockedWorktree;
 use super::{entry, refs};
 use crate::system::files;
 
-/// Sets boi's own index to a commit (`None`: to no files) without changing the worktree. What the index has cached of
-/// unchanged files stays valid.
+/// Sets boi's own index to a commit (`None`: to no files) without changing the worktree. The cached
+/// information about unchanged files stays valid.
 pub(super) fn load(worktree: &LockedWorktree, commit: Option<&str>) -> Result<(), GitError> {
     let read = || {
         let git = own_index_git(worktree)?.arg("read-tree");
@@ -29,15 +29,15 @@ pub(super) fn load(worktree: &LockedWorktree, commit: Option<&str>) -> Result<()
         }
     };
     if read().is_err() {
-        // The index is damaged or of another repository. It is only a cache.
+        // The index is damaged or belongs to another repository. It can be deleted, because it is only a cache.
         let _ = fs::remove_file(worktree.own_index());
         read()?;
     }
     Ok(())
 }
 
-/// Finds nested repositories, relative to the worktree, after [`load`]. Those that git ignores, and those that are part
-/// of the loaded commit, are not listed.
+/// Returns the paths of nested repositories, relative to the worktree. [`load`] must be called first. Repositories that
+/// git ignores, and repositories that are part of the loaded commit, are not listed.
 pub(super) fn nested_repositories(worktree: &LockedWorktree) -> Result<Vec<PathBuf>, GitError> {
     let args = ["ls-files", "--others", "--exclude-standard", "-z"];
     let others = run_readable(worktree, || Ok(own_index_git(worktree)?.args(args)))?;
@@ -49,9 +49,9 @@ pub(super) fn nested_repositories(worktree: &LockedWorktree) -> Result<Vec<PathB
     Ok(repositories.map(program::path).collect())
 }
 
-/// Reads all files except the nested repositories `excluded` into boi's own index, after [`load`] of the same `commit`,
-/// and returns their tree. A nested repository in place of a file of `commit` is an error: the tree would contain only
-/// a link to it.
+/// Reads all files except the nested repositories `excluded` into boi's own index and returns the files' tree. [`load`]
+/// must be called first with the same `commit`. A nested repository in place of a file of `commit` is an error: the
+/// tree would contain only a link to the repository.
 pub(super) fn write_tree(
     worktree: &LockedWorktree,
     excluded: &[PathBuf],
@@ -84,13 +84,14 @@ pub(super) fn write_tree(
     if paths.is_empty() { Ok(tree) } else { Err(GitError::NestedRepositories { paths }) }
 }
 
-/// Writes the files of `commit`, overwriting what differs, and sets boi's own index to it. Untracked files stay.
+/// Writes the files of `commit`, overwriting files that differ, and sets boi's own index to `commit`. Untracked files
+/// stay.
 pub(super) fn check_out(worktree: &LockedWorktree, commit: &str) -> Result<(), GitError> {
     own_index_git(worktree)?.args(["read-tree", "--reset", "-u", commit]).run()?;
     Ok(())
 }
 
-/// Replaces the worktree's own index by a copy of boi's.
+/// Replaces the worktree's own index with a copy of boi's index.
 pub(super) fn install(worktree: &LockedWorktree, entry: &Path) -> Result<(), GitError> {
     let (from, to) = (worktree.own_index(), entry.join("index"));
     let temporary = entry.join("index.boi");
@@ -110,8 +111,8 @@ pub(super) fn is_empty(worktree: &LockedWorktree) -> Result<bool, GitError> {
     Ok(own_index_git(worktree)?.arg("ls-files").run()?.is_empty())
 }
 
-/// Rebuilds the worktree's own index from the branch if git cannot read it; returns whether that was necessary. Files
-/// that were staged no longer are; no file changes.
+/// Rebuilds the worktree's own index from the branch if git cannot read the index, and returns whether that was
+/// necessary. The rebuilt index has no staged changes. No file of the worktree changes.
 pub(super) fn repair(worktree: &LockedWorktree) -> Result<bool, GitError> {
     let Some(entry) = entry::of_worktree(worktree.path()).filter(|entry| entry.join("index").exists()) else {
         return Ok(false);
@@ -130,8 +131,8 @@ fn own_index_git(worktree: &LockedWorktree) -> Result<Git, GitError> {
 }
 
 /// Runs a git command that reads the whole worktree. Git skips folders that it may not read, and their files would be
-/// missing from the commit and be deleted with the worktree: so if git was denied access, the access rights of this
-/// user's files are restored and git runs again.
+/// missing from the commit and be deleted with the worktree. Therefore, if git was denied access, the access
+/// rights of this user's files are restored and git runs again.
 fn run_readable(worktree: &LockedWorktree, git: impl Fn() -> Result<Git, GitError>) -> Result<GitOutput, GitError> {
     let output = git()?.output()?;
     if !output.permission_denied {
@@ -141,7 +142,7 @@ fn run_readable(worktree: &LockedWorktree, git: impl Fn() -> Result<Git, GitErro
     git()?.output()
 }
 
-/// Paths where `tree` has a link to a repository that `commit` does not have.
+/// The paths at which `tree` has a link to a repository and `commit` does not have the same link.
 fn changed_gitlinks(dir: &Path, commit: &str, tree: &str) -> Result<Vec<PathBuf>, GitError> {
     let args = ["diff-tree", "-r", "-z", "--raw", "--no-renames", commit, tree];
     let changes = Git::reading(dir).args(args).run()?;

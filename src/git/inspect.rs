@@ -1,4 +1,4 @@
-//! Checks whether boi can work in a user's repository. Nothing here writes.
+//! Checks whether boi can work in a user's repository. This module only reads.
 
 use std::fs;
 use std::io;
@@ -34,7 +34,7 @@ pub(crate) enum RepositoryRefusal {
     /// Git does not check out submodules in a new worktree.
     #[error("{repo:?} has submodules ({}), which boi does not support", list(.paths))]
     Submodules { repo: PathBuf, paths: Vec<PathBuf> },
-    /// There is no commit to start from.
+    /// The current branch has no commit from which a spec's branch could start.
     #[error("{0:?} has no commit on its current branch; make a first commit")]
     Unborn(PathBuf),
     /// Git cannot create branches `boi/...` beside a branch `boi`.
@@ -46,7 +46,8 @@ pub(crate) enum RepositoryRefusal {
     Git(#[from] GitError),
 }
 
-/// Checks the directory that a spec names as its repository. It may be any directory inside a working tree.
+/// Checks the directory that a spec names as its repository. The directory may be anywhere
+/// inside a working tree.
 pub(crate) fn inspect_repository(path: &Path) -> Result<InspectedRepository, RepositoryRefusal> {
     match fs::metadata(path) {
         Ok(meta) if meta.is_dir() => {}

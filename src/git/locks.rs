@@ -7,7 +7,8 @@ use std::path::Path;
 
 use super::git_error::GitError;
 
-/// Takes an exclusive lock; blocks until it is free. It is released when the last copy of `file` is closed.
+/// Takes an exclusive lock on `file` and blocks until the lock is free. The lock is released when the last copy of
+/// `file` is closed.
 pub(super) fn lock_exclusively(file: &File) -> io::Result<()> {
     rustix::io::retry_on_intr(|| rustix::fs::flock(file, rustix::fs::FlockOperation::LockExclusive))?;
     Ok(())

@@ -1,6 +1,6 @@
 //! Everything boi does with git: each spec gets a branch and a worktree of its own in the user's repository.
 //!
-//! All functions block. Those that write for a worktree take a [`LockedWorktree`].
+//! All functions block. Functions that write for a worktree take a [`LockedWorktree`].
 //!
 //! The files, the most basic first. A file may use only files that are listed before it:
 //!

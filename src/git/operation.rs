@@ -34,7 +34,7 @@ const STATE_FILES: &[&str] = &[
     "sequencer",
 ];
 
-/// Those of them that name a commit which no branch may contain.
+/// The state files that contain the hash of a commit which perhaps no branch contains.
 const COMMIT_FILES: &[&str] = &[
     "MERGE_AUTOSTASH",
     "rebase-apply/autostash",
@@ -43,7 +43,7 @@ const COMMIT_FILES: &[&str] = &[
     "rebase-merge/orig-head",
 ];
 
-/// The file or folder that shows that an operation is in progress.
+/// For each operation, a file or folder that exists while the operation is in progress.
 const MARKERS: &[(&str, GitOperation)] = &[
     ("MERGE_HEAD", GitOperation::Merge),
     ("rebase-merge", GitOperation::Rebase),
@@ -54,12 +54,13 @@ const MARKERS: &[(&str, GitOperation)] = &[
     ("BISECT_START", GitOperation::Bisect),
 ];
 
-/// The operation in progress in the checkout with this git directory.
+/// The operation in progress in the checkout whose git directory is `git_dir`.
 pub(super) fn in_progress(git_dir: &Path) -> Option<GitOperation> {
     MARKERS.iter().find(|(file, _)| git_dir.join(file).exists()).map(|(_, operation)| *operation)
 }
 
-/// Whether an operation in progress started on this branch and will return to it. Meanwhile HEAD is detached.
+/// Whether an operation in progress started on this branch and will return to it. HEAD is detached during such an
+/// operation.
 pub(super) fn returns_to(git_dir: &Path, branch: &str) -> bool {
     let contains =
         |file: &str, wanted: &str| fs::read_to_string(git_dir.join(file)).is_ok_and(|text| text.trim() == wanted);

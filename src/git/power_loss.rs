@@ -1,8 +1,9 @@
 //! Repairs a worktree and its repository after a power loss, before any other git process reads them.
 //!
-//! What boi itself recorded is intact, because it was synced first (see `sync`). Files that others wrote shortly
-//! before, and files of an operation that did not complete, may be empty. An empty object must be removed: git would
-//! take it for the content that it is about to commit, and not write that content.
+//! Whatever boi itself recorded is intact, because it was synced first (see `sync`). Files that other programs wrote
+//! shortly before the power loss, and files of an operation that did not complete, may be empty. An empty object must
+//! be removed: when git later commits the content with that object's name, it finds the object and does not write the
+//! content.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -13,7 +14,7 @@ use super::worktree::LockedWorktree;
 use super::{branch_repair, create, entry, index};
 use crate::system::files;
 
-/// What was repaired.
+/// The repairs that were made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Repairs {
     /// How many empty objects were removed from the repository.
@@ -28,7 +29,7 @@ pub(crate) struct Repairs {
 
 /// Repairs what a power loss damaged. `base` is a commit at which the branch was known to be; it is used if the
 /// branch's reflog is lost too. No file of the worktree changes. If the repository cannot be reached, nothing happens:
-/// whatever needs it next reports that.
+/// the next operation that needs the repository reports the problem.
 pub(crate) fn repair_after_power_loss(worktree: &LockedWorktree, base: &str, label: &str) -> Result<Repairs, GitError> {
     let Ok(common_dir) = entry::common_dir(worktree.git_location()) else { return Ok(Repairs::default()) };
     worktree.remove_stale_locks()?;

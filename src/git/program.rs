@@ -18,7 +18,7 @@ use crate::process::inherited;
 use crate::system::paths::variable;
 
 /// Environment variables that change how git reads paths, names refs or finds attributes. They are removed together
-/// with those that select a repository.
+/// with the variables that select a repository.
 const CLEARED: &[&str] = &[
     "GIT_ATTR_SOURCE",
     "GIT_GLOB_PATHSPECS",
@@ -146,7 +146,8 @@ impl Git {
         args.into_iter().fold(self, Git::arg)
     }
 
-    /// Runs git and returns how it ended. Only a git that cannot run, or refuses the repository's owner, is an error.
+    /// Runs git and returns its exit code and output, whatever the exit code is. It is an error only if git cannot be
+    /// run or refuses the repository because of its owner.
     pub(super) fn output(mut self) -> Result<GitOutput, GitError> {
         let Output { status, stdout, stderr } = self.command.output().map_err(GitError::CannotRun)?;
         let stderr = String::from_utf8_lossy(&stderr);
@@ -185,12 +186,12 @@ pub(super) struct GitOutput {
 }
 
 impl GitOutput {
-    /// Turns this output into the error that git failed.
+    /// Turns this output into an error which says that git failed.
     pub(super) fn into_error(self) -> GitError {
         GitError::Failed { subcommand: self.subcommand, dir: self.dir, code: self.code, stderr: self.stderr }
     }
 
-    /// The answer of a command that answers with its exit code: 0 is yes, 1 is no, all else is an error.
+    /// The answer of a command that answers with its exit code: 0 is yes, 1 is no, and any other code is an error.
     pub(super) fn yes_or_no(self) -> Result<bool, GitError> {
         match self.code {
             Some(0) => Ok(true),

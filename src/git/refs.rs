@@ -1,6 +1,6 @@
 //! The spec's branch, and its kept refs, which keep work that no branch contains.
 //!
-//! Invariant: an existing ref moves only from the commit where it is expected.
+//! Invariant: an existing ref is moved only if it is at the expected commit.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ pub(crate) fn is_merged(repo: &Path, spec: &SpecId, into: &str) -> Result<bool, 
     Ok(revision::is_ancestor(repo, &head, &into)?)
 }
 
-/// Deletes `boi/<SPEC>` if it is at `expected` and not checked out. It need not exist.
+/// Deletes the branch `boi/<SPEC>` if it is at `expected` and not checked out. The branch need not exist.
 pub(crate) fn delete_branch(repo: &Path, spec: &SpecId, expected: &str) -> Result<(), GitError> {
     let lock = locks::lock_repository(&entry::common_dir(repo)?)?;
     let found = match branch_head(repo, spec)? {
@@ -92,7 +92,7 @@ pub(super) fn keep_tree(
     keep_commit(worktree, worktree.git_location(), &commit, label)
 }
 
-/// Creates a commit of a tree; no ref names it yet.
+/// Creates a commit of a tree. No ref names the new commit yet.
 pub(super) fn commit_tree(
     worktree: &LockedWorktree,
     tree: &str,

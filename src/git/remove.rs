@@ -1,4 +1,4 @@
-//! Removes a worktree; files and commits in it that no branch contains are kept under refs first.
+//! Removes a worktree. Before that, files and commits of the worktree that no branch contains are kept under refs.
 //!
 //! ```text
 //! keep ─▶ rename the folder, delete the entry (under the repository's lock) ─▶ delete the folder
@@ -15,7 +15,7 @@ use super::worktree::LockedWorktree;
 use super::{entry, index, locks, operation, ref_names, refs, revision};
 use crate::system::files;
 
-/// Why a worktree is not removed. Nothing was changed.
+/// Why boi refuses to remove a worktree. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RemovalRefusal {
     /// The worktree's repository cannot be found, so its files cannot be kept there.
@@ -28,7 +28,7 @@ pub(crate) enum RemovalRefusal {
         repo.display()
     )]
     RepositoryReachable { repo: PathBuf },
-    /// The folder has files but is no worktree, or its link to the repository is broken.
+    /// The folder has files but is not a worktree, or its link to the repository is broken.
     #[error("{path:?} has files but is not a git worktree")]
     NotAWorktree { path: PathBuf },
     /// Git repositories inside the worktree would be deleted: git can keep only a link to each, not its files.
@@ -37,12 +37,12 @@ pub(crate) enum RemovalRefusal {
          to have their files kept, or make git ignore them to have them deleted"
     )]
     NestedRepositories {
-        /// Relative to the worktree.
+        /// The paths of the repositories, relative to the worktree.
         paths: Vec<PathBuf>,
     },
 }
 
-/// Why a worktree was not removed.
+/// Why the removal of a worktree failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RemoveError {
     #[error(transparent)]
@@ -117,7 +117,8 @@ pub(crate) fn check_removal(worktree: &LockedWorktree) -> Result<(), RemoveError
     check_nested(worktree, head.as_deref())
 }
 
-/// Deletes a worktree whose repository cannot be reached, with all its files. Refused if the repository can be reached.
+/// Deletes a worktree whose repository cannot be reached, with all its files. The
+/// call is refused if the repository can be reached.
 pub(crate) fn discard_worktree(worktree: &LockedWorktree) -> Result<(), RemoveError> {
     if find_common_dir(worktree)?.is_some() {
         return Err(RemovalRefusal::RepositoryReachable { repo: worktree.users_repo().to_owned() }.into());
@@ -126,7 +127,8 @@ pub(crate) fn discard_worktree(worktree: &LockedWorktree) -> Result<(), RemoveEr
     Ok(delete_folder(worktree.path())?)
 }
 
-/// Fails if the folder has files besides the link: a worktree with nothing else is one whose creation was killed.
+/// Fails if the folder has files besides the link. A worktree that contains only the link is the result of a creation
+/// that was killed.
 fn check_has_no_files(path: &Path, refusal: impl FnOnce() -> RemovalRefusal) -> Result<(), RemovalRefusal> {
     let has_files = path.exists() && !is_empty(path) && !has_only_link(path);
     if has_files { Err(refusal()) } else { Ok(()) }
@@ -139,14 +141,15 @@ fn check_nested(worktree: &LockedWorktree, head: Option<&str>) -> Result<(), Rem
     if paths.is_empty() { Ok(()) } else { Err(RemovalRefusal::NestedRepositories { paths }.into()) }
 }
 
-/// The repository's git directory, even if the working tree that the spec named is gone; `None`: it cannot be reached.
+/// The repository's git directory, even if the working tree that the spec named is gone; `None`: the
+/// repository cannot be reached.
 fn find_common_dir(worktree: &LockedWorktree) -> Result<Option<PathBuf>, GitError> {
     if let Some(entry) = entry::named_by_link(worktree.path()) {
         if let Some(common_dir) = entry::common_dir_of_entry(&entry) {
             return Ok(Some(common_dir));
         }
-        // The worktree's repository is missing. Git might find another one in a folder above, where the work does not
-        // belong.
+        // The worktree's repository is missing. Git might find another repository in a folder above, in which the
+        // work must not be kept.
         if !entry.ancestors().nth(2).is_some_and(Path::exists) {
             return Ok(None);
         }
@@ -160,7 +163,7 @@ fn find_common_dir(worktree: &LockedWorktree) -> Result<Option<PathBuf>, GitErro
     }
 }
 
-/// Keeps the worktree's files and commits that nothing else contains.
+/// Keeps, under refs, the worktree's files and commits that nothing else contains.
 fn keep_work(worktree: &LockedWorktree, entry: &Path, label: &str) -> Result<(), RemoveError> {
     let path = worktree.path();
     let head = revision::commit_of(path, "HEAD")?;
@@ -221,7 +224,7 @@ fn doomed_path(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Deletes a folder, after restoring access rights if necessary. It need not exist.
+/// Deletes a folder, after restoring access rights if necessary. The folder need not exist.
 fn delete_folder(path: &Path) -> Result<(), GitError> {
     match fs::remove_dir_all(path) {
         Ok(()) => Ok(()),

@@ -29,7 +29,7 @@ pub(crate) fn reset_to_commit(worktree: &LockedWorktree, commit: &str, label: &s
     if tree == revision::tree_of(worktree.path(), commit)? {
         index::install(worktree, &entry)?;
     } else {
-        // Files that a killed checkout has not written yet are not deletions, so they are no work to keep.
+        // Files that a killed checkout did not write are not deletions by an agent, so there is no work to keep.
         if !(is_incomplete && revision::is_part_of_commit(worktree.path(), &tree, commit)?) {
             refs::keep_tree(worktree, &tree, Some(commit), label)?;
         }
@@ -37,7 +37,7 @@ pub(crate) fn reset_to_commit(worktree: &LockedWorktree, commit: &str, label: &s
         index::install(worktree, &entry)?;
         remove_untracked(worktree)?;
     }
-    // Necessary even if nothing differed: a command may have written the same content again without syncing it.
+    // The sync is necessary even if no file differed: a command may have written the same content again, unsynced.
     sync::sync_worktree(worktree)?;
     refs::kept_refs_with_label(worktree.git_location(), worktree.spec(), label)
 }

@@ -1,4 +1,4 @@
-//! Resolves names to commits, and compares commits. Nothing here writes.
+//! Resolves names to commits, and compares commits. This module only reads.
 
 use std::path::{Path, PathBuf};
 
@@ -6,13 +6,13 @@ use super::git_error::GitError;
 use super::program::{self, Git};
 use super::ref_names;
 
-/// A branch is suggested for a name that does not exist if it is at least this similar to it, out of 1000.
+/// How similar (of 1000) a branch must be to a name that does not exist, so that the branch is suggested.
 const LEAST_SIMILARITY: u32 = 800;
 
 /// Why a name cannot be used as a base.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BaseError {
-    /// It is an option, a range or another expression that does not name one commit.
+    /// The name is an option, a range or another expression that does not name one commit.
     #[error("`{0}` is not the name of a branch, tag or commit")]
     Malformed(String),
     #[error("{repo:?} has no branch, tag or commit `{name}`{}", did_you_mean(.suggestion.as_deref()))]
@@ -54,7 +54,7 @@ pub(crate) fn is_local_branch(repo: &Path, name: &str) -> bool {
     commit_of(repo, &ref_names::full_branch_name(name)).is_ok_and(|commit| commit.is_some())
 }
 
-/// The commit that a ref or hash names; `None`: there is none.
+/// The commit that a ref or hash names; `None`: it names no existing commit.
 pub(super) fn commit_of(dir: &Path, revision: &str) -> Result<Option<String>, GitError> {
     let revision = format!("{revision}^{{commit}}");
     let output = Git::reading(dir).args(["rev-parse", "--quiet", "--verify", &revision]).output()?;
@@ -76,7 +76,7 @@ pub(super) fn is_ancestor(dir: &Path, commit: &str, other: &str) -> Result<bool,
     Ok(commit == other || Git::reading(dir).args(args).output()?.yes_or_no()?)
 }
 
-/// Whether all that `tree` contains is the same in `commit`: the files of a checkout that did not complete.
+/// Whether `commit` contains every file of `tree` unchanged, as after a checkout of `commit` that did not complete.
 pub(super) fn is_part_of_commit(dir: &Path, tree: &str, commit: &str) -> Result<bool, GitError> {
     let args = ["diff-tree", "-r", "--no-renames", "--name-only", "--diff-filter=d", commit, tree];
     Ok(Git::reading(dir).args(args).run()?.is_empty())

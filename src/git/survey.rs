@@ -1,4 +1,5 @@
-//! Lists what boi has in a repository, for `boi doctor` and for the choice of new ids. Nothing here writes.
+//! Lists boi's refs, worktrees and lock files in a repository, for `boi doctor` and for the choice of new ids. This
+//! module only reads.
 
 use std::collections::HashSet;
 use std::fs;

@@ -13,7 +13,8 @@ use super::git_error::GitError;
 use super::worktree::LockedWorktree;
 use crate::system::files;
 
-/// Returns once the worktree and its entry are on the disk. Whatever is recorded afterwards may rely on them.
+/// Writes the worktree and its entry to the disk before it returns. Records that are written afterwards may rely on
+/// both.
 pub(super) fn sync_worktree(worktree: &LockedWorktree) -> Result<(), GitError> {
     let sync = |path: &Path| files::sync_file_system(path).map_err(GitError::io("cannot sync", path));
     sync(worktree.path())?;

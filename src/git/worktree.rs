@@ -19,7 +19,8 @@ pub(crate) struct Worktree {
     pub(crate) repo: PathBuf,
     pub(crate) path: PathBuf,
     pub(crate) spec: SpecId,
-    /// A directory outside the repository for this worktree alone: its lock, boi's own index, a commit message.
+    /// A directory outside the repository for this worktree alone. It holds the worktree's lock, boi's own index and a
+    /// commit message.
     pub(crate) scratch: PathBuf,
 }
 
@@ -41,7 +42,7 @@ impl Worktree {
         let path = dir.join("git.lock");
         let lock = files::private_file(&path).map_err(GitError::io("cannot open", &path))?;
         locks::lock_exclusively(&lock).map_err(GitError::io("cannot lock", &path))?;
-        // A link would lead to a folder of the user's, or to the worktree in a place that git does not know.
+        // A symbolic link may lead to a folder of the user's, or to the worktree under a path that git does not know.
         if self.path.is_symlink() {
             return Err(GitError::Occupied { path: self.path.clone() });
         }
@@ -71,7 +72,7 @@ impl LockedWorktree {
         &self.worktree.scratch
     }
 
-    /// The locked file, for git processes that write elsewhere in the repository.
+    /// The worktree's locked file, for git processes that write elsewhere in the repository.
     pub(super) fn lock_file(&self) -> &File {
         &self.lock
     }
@@ -101,7 +102,7 @@ impl LockedWorktree {
         Git::writing(self.git_location(), &self.lock)
     }
 
-    /// The file of boi's own index of the worktree. Agents do not write it.
+    /// The file of boi's own index of the worktree. Agents do not write this file.
     pub(super) fn own_index(&self) -> PathBuf {
         self.scratch().join("index")
     }

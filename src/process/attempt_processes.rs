@@ -1,10 +1,11 @@
 //! Finds and signals every process of one attempt by the attempt's folder and the markers in it alone.
 //!
-//! This ends an attempt whose records cannot be read, because they are damaged or of a newer version. The processes of a
-//! command carry the marker that its folder holds, descend from such a process, or are in the cgroup named by the marker.
+//! This ends an attempt whose records cannot be read, because they are damaged or of a newer version. The processes of
+//! a command carry the marker that its folder holds, descend from such a process, or are in the cgroup named by the
+//! marker.
 //!
-//! Invariants: no pid comes from a file, so a reused pid is never signalled; this process is never signalled, also when it
-//! runs under one of the attempt's commands.
+//! Invariants: no pid comes from a file, so a reused pid is never signalled; this process is never signalled, also when
+//! it runs under one of the attempt's commands.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,13 +26,13 @@ pub(crate) struct AttemptProcesses {
     markers: Vec<String>,
     cgroups: Vec<Cgroup>,
     processes: Vec<Identity>,
-    /// Whether a cgroup has members, of which some may have no pid here: those of an outer pid namespace.
+    /// Whether a cgroup has members. Members of an outer pid namespace have no pid here, so `processes` lacks them.
     is_cgroup_populated: bool,
     held_locks: Vec<PathBuf>,
 }
 
-/// Finds the processes and held locks of the attempt whose folder is `attempt`. A missing folder has none. Blocks: it reads
-/// all of `/proc`.
+/// Finds the processes and held locks of the attempt whose folder is `attempt`. If the folder is missing, nothing is
+/// found. Blocks, because it reads all of `/proc`.
 pub(crate) fn find(attempt: &Path) -> io::Result<AttemptProcesses> {
     let mut found = AttemptProcesses::default();
     // A command may have removed this user's permissions. If they cannot be restored, reading fails below.
@@ -55,8 +56,8 @@ pub(crate) fn find(attempt: &Path) -> io::Result<AttemptProcesses> {
 impl AttemptProcesses {
     /// Whether nothing of the attempt runs: no process was found, and no supervisor holds a lock.
     ///
-    /// A lock may be held although no process was found, by a supervisor of another user, for example. Such a supervisor
-    /// can only be waited for.
+    /// A lock may be held although no process was found, by a supervisor of another user, for example. Such a
+    /// supervisor can only be waited for.
     pub(crate) fn is_empty(&self) -> bool {
         self.processes.is_empty() && !self.is_cgroup_populated && self.held_locks.is_empty()
     }
@@ -71,8 +72,9 @@ impl AttemptProcesses {
         &self.held_locks
     }
 
-    /// Sends `signal` to every process of the attempt, supervisors included, as if at one moment. Searches for them again,
-    /// so processes that were started since [`find`] get it too. Repeating it does no harm. Blocks for up to half a second.
+    /// Sends `signal` to every process of the attempt, supervisors included, as if at one moment. Searches for them
+    /// again, so processes that were started since [`find`] get it too. Repeating it does no harm. Blocks for up to
+    /// half a second.
     pub(crate) fn signal(&self, signal: Signal) -> io::Result<Signalled> {
         let own = own_pid();
         // The kernel kills a whole cgroup. If this process is in it, the others are killed one by one.
@@ -103,7 +105,7 @@ fn own_pid() -> i32 {
     rustix::process::getpid().as_raw_nonzero().get()
 }
 
-/// The folders of an attempt's commands. Links are left out: boi makes none there.
+/// The folders of an attempt's commands, without symbolic links: boi creates no links there.
 fn command_folders(attempt: &Path) -> io::Result<Vec<PathBuf>> {
     let mut folders = files::list_folder(attempt)?;
     folders.retain(|path| path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()));
@@ -111,7 +113,7 @@ fn command_folders(attempt: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-/// Reads the marker; `None` also when there is no file in its place.
+/// Reads the command's marker; `None`: the marker file does not exist or is a folder.
 fn read_marker(dir: &CommandDir) -> io::Result<Option<String>> {
     match dir.read_marker() {
         Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(None),
@@ -119,8 +121,8 @@ fn read_marker(dir: &CommandDir) -> io::Result<Option<String>> {
     }
 }
 
-/// The cgroup that `started` names, whatever version that record has. It is used only if it has the command's marker in its
-/// name, so the record need not be trusted.
+/// The cgroup that the record `started` names, whatever version the record has. The cgroup is used only if its name
+/// contains the command's marker, so the record need not be trusted.
 fn recorded_cgroup(dir: &CommandDir, marker: &str) -> Option<Cgroup> {
     let bytes = files::read_optional(&dir.started_file()).ok()??;
     let record: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
@@ -201,7 +203,7 @@ mod tests {
                 fs::write(command.join(file), &record).unwrap();
             }
             assert!(find(attempt.path()).unwrap().is_empty());
-            // Its child has no marker, and is found because it descends from it.
+            // The child of `process` has no marker, and is found because it descends from `process`.
             let mut process = Process::start("env -u BOI_MARKER sleep 1000; true", Some(&marker));
             wait_until(|| find(attempt.path()).unwrap().processes().len() == 2);
             let found = find(attempt.path()).unwrap();

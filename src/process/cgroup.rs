@@ -1,5 +1,5 @@
-//! A cgroup of version 2 for each command, where boi may make one. Its members are the command's processes, whatever
-//! their parents are, and even if they cleared their environment.
+//! A cgroup of version 2 for each command, if boi is allowed to make cgroups. Its members are the command's processes,
+//! whatever their parents are, and even if they cleared their environment.
 //!
 //! boi may make cgroups inside its own one if a service manager delegated that to boi, or if no service manager runs on
 //! this machine. A command's cgroup sets no limits. It shows which processes belong to the command, and can kill all of
@@ -20,10 +20,10 @@ use crate::system::paths;
 
 /// The prefix of a cgroup's name; the command's marker follows.
 const PREFIX: &str = "boi-";
-/// Exists while systemd manages this machine and thus every cgroup that it has not delegated.
+/// A folder that exists while systemd manages this machine and thus every cgroup that it has not delegated.
 const SYSTEMD: &str = "/run/systemd/system";
-/// The environment variable in which boi's unit names its own, delegated cgroup. It is needed because a user's systemd does
-/// not mark a delegated cgroup.
+/// The environment variable in which boi's unit names its own, delegated cgroup. It is needed because a user's systemd
+/// does not mark a delegated cgroup.
 pub(crate) const DELEGATED: &str = "BOI_DELEGATED_CGROUP";
 /// The deepest level of nested cgroups that is searched.
 const MAX_DEPTH: usize = 32;
@@ -36,7 +36,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(5);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cgroup(PathBuf);
 
-/// Finds the cgroup in which cgroups for commands can be made. The error says why there is none.
+/// Finds the cgroup in which cgroups for commands can be made. The error says why there is no such cgroup.
 pub(crate) fn find_base() -> Result<PathBuf, String> {
     let read = |file: &str| fs::read_to_string(file).map_err(|error| format!("cannot read {file}: {error}"));
     let own = own_path(&read("/proc/self/cgroup")?).ok_or("this process is in no cgroup of version 2")?.to_owned();
@@ -56,7 +56,8 @@ pub(crate) fn find_base() -> Result<PathBuf, String> {
     if may_divide { Ok(folder) } else { Err(format!("{} is not delegated to boi", folder.display())) }
 }
 
-/// Finds the same cgroup, and checks that this process may make others in it and move processes there.
+/// Finds the cgroup in which cgroups for commands can be made, and checks that this process has the permission to make
+/// cgroups in it and to move processes there.
 pub(crate) fn find_usable_base() -> Result<PathBuf, String> {
     let base = find_base()?;
     for path in [base.clone(), base.join("cgroup.procs")] {
@@ -74,12 +75,13 @@ impl Cgroup {
         Ok(Cgroup(path))
     }
 
-    /// The cgroup of the command with `marker`, in the place where this process would make it; `None` where there is none.
+    /// The cgroup of the command with `marker`, in the place where this process would make it; `None`: it does not
+    /// exist.
     pub(super) fn with_marker(marker: &str) -> Option<Cgroup> {
         Cgroup::at(&named(&find_base().ok()?, marker))
     }
 
-    /// The cgroup at `path`; `None` where there is none that boi made.
+    /// The cgroup at `path`; `None`: there is no cgroup at `path`, or its name is not one that boi gives.
     pub(super) fn at(path: &Path) -> Option<Cgroup> {
         (has_name_of_boi(path) && is_cgroup(path)).then(|| Cgroup(path.to_owned()))
     }
@@ -108,7 +110,7 @@ impl Cgroup {
     /// Every living process in the cgroup and below it.
     pub(crate) fn processes(&self) -> Vec<Identity> {
         let identified: Vec<Identity> = self.pids().into_iter().filter_map(identify).collect();
-        // Read again: a pid may have been reused between reading and identifying it.
+        // The pids are read again: a pid may have been reused before its process was identified.
         let pids = self.pids();
         identified.into_iter().filter(|process| pids.contains(&process.pid) && lives(process)).collect()
     }
@@ -118,7 +120,7 @@ impl Cgroup {
         fs::write(self.0.join("cgroup.kill"), "1")
     }
 
-    /// Removes the cgroup and those that the command made in it. Fails while a process is in it; waits up to
+    /// Removes the cgroup and the cgroups that the command made in it. Fails while a process is in it; waits up to
     /// [`RELEASE_TIMEOUT`] for the kernel to release ended processes.
     pub(crate) fn remove(&self) -> io::Result<()> {
         let until = Instant::now() + RELEASE_TIMEOUT;
@@ -134,7 +136,7 @@ impl Cgroup {
 
     fn remove_now(&self) -> io::Result<()> {
         let mut all = self.all();
-        // Inner ones first.
+        // Inner cgroups must be removed first.
         all.reverse();
         all.iter().try_for_each(|folder| match fs::remove_dir(folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -149,7 +151,7 @@ impl Cgroup {
         self.all().iter().map(text).flat_map(pids).filter(|pid| *pid > 0).collect()
     }
 
-    /// The cgroup and all below it, outer ones first.
+    /// The folders of this cgroup and of all cgroups below it, outer ones first.
     fn all(&self) -> Vec<PathBuf> {
         let mut all = vec![self.0.clone()];
         let mut level = vec![self.0.clone()];
@@ -175,7 +177,8 @@ fn has_name_of_boi(path: &Path) -> bool {
     path.file_name().and_then(|name| name.to_str()?.strip_prefix(PREFIX)).is_some_and(is_marker)
 }
 
-/// Whether the environment names this cgroup. It names another one when this process was moved after it got the variable.
+/// Whether `named`, the value of `BOI_DELEGATED_CGROUP`, is the name of this cgroup. It is another name if this
+/// process was moved after it got the variable.
 fn is_named(folder: &Path, named: Option<&OsStr>) -> bool {
     named.is_some() && folder.file_name() == named
 }

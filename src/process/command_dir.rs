@@ -1,7 +1,7 @@
 //! One command's folder: its lock, its records, and the processes left of a command whose supervisor died.
 //!
-//! The daemon locks `lock` and hands the locked file to the supervisor as standard input; the kernel keeps the lock for as
-//! long as the supervisor lives. A reader takes the lock first and reads the records then. Files of the folder:
+//! The daemon locks `lock` and hands the locked file to the supervisor as standard input; the kernel keeps the lock for
+//! as long as the supervisor lives. A reader takes the lock first and reads the records then. Files of the folder:
 //!
 //! | file | holds |
 //! | --- | --- |
@@ -54,7 +54,8 @@ impl CommandDir {
         CommandDir(path)
     }
 
-    /// The command, in a folder below `attempts`, in whose process tree this process runs; `None` where there is none.
+    /// The folder, below `attempts`, of the command in whose process tree this process runs; `None`: no command there
+    /// has this process's marker.
     pub(crate) fn around(attempts: &Path) -> Option<CommandDir> {
         let own = paths::variable(MARKER)?.into_string().ok()?;
         let below = |folder: PathBuf| files::list_folder(&folder).unwrap_or_default();
@@ -62,8 +63,8 @@ impl CommandDir {
         commands.find(|dir| dir.read_marker().is_ok_and(|marker| marker.as_ref() == Some(&own)))
     }
 
-    /// Gives this user access again to the folder, the folders above it that boi made, and its records, in case the command
-    /// took it away.
+    /// Restores this user's access to the folder, to its records and to the folders above it that boi made, in case the
+    /// command removed the access rights.
     pub(crate) fn restore_permissions(&self) -> io::Result<()> {
         if let Some(path) = files::restore_permissions(&paths::folders_of_command(&self.0))? {
             warn!(path = %path.display(), "restored this user's permissions, which a command had removed");
@@ -111,7 +112,7 @@ impl CommandDir {
         self.0.join("output")
     }
 
-    /// What the command printed on standard error, where that is kept apart.
+    /// What the command printed on standard error, if that is kept apart from standard output.
     pub(crate) fn errors_file(&self) -> PathBuf {
         self.0.join("errors")
     }
@@ -121,7 +122,7 @@ impl CommandDir {
         self.0.join("supervisor")
     }
 
-    /// Takes the lock if no supervisor holds it, and reads the records if so. `other_boot`: whether the machine was
+    /// Takes the lock and reads the records, unless a supervisor holds the lock. `other_boot`: whether the machine was
     /// rebooted since the command was recorded as begun.
     pub(crate) fn inspect(&self, other_boot: bool) -> Result<(Evidence, Option<CommandLock>), RecordError> {
         self.restore_permissions()?;
@@ -135,7 +136,7 @@ impl CommandDir {
         }
     }
 
-    /// Reads the records, while no supervisor holds the lock.
+    /// Reads the records. Must be called only while no supervisor holds the lock.
     pub(crate) fn read_evidence(&self, other_boot: bool) -> Result<Evidence, RecordError> {
         let exit: Option<CommandEnd> = read_undamaged_record(&self.exit_file())?;
         let started = match self.read_started()? {
@@ -152,7 +153,7 @@ impl CommandDir {
         read_undamaged_record(&self.started_file())
     }
 
-    /// Reads the marker; `None` when there is none.
+    /// Reads the marker; `None`: the marker file does not exist.
     pub(super) fn read_marker(&self) -> io::Result<Option<String>> {
         let marker = files::read_optional(&self.marker_file())?;
         Ok(marker.map(|marker| String::from_utf8_lossy(&marker).into_owned()))
@@ -164,8 +165,8 @@ impl CommandDir {
         String::from_utf8_lossy(&text).trim_end().lines().next_back().map(str::to_owned)
     }
 
-    /// Creates the folder again with its `marker`, if it was removed while the command ran. Returns whether it was removed;
-    /// records that the supervisor wrote since are kept.
+    /// Creates the folder again with its `marker`, if the folder was removed while the command ran. Returns whether it
+    /// was removed. Records that the supervisor has written since then are kept.
     pub(crate) fn restore(&self, marker: &str) -> io::Result<bool> {
         self.restore_permissions()?;
         if self.read_marker()?.as_deref() == Some(marker) {
@@ -195,12 +196,13 @@ impl CommandDir {
         Ok(signal_tree(signal, cgroup.as_slice(), || Ok(self.remaining_processes()?))?)
     }
 
-    /// Removes the command's cgroup, when none of its processes is left.
+    /// Removes the command's cgroup. Fails while a process is in it.
     pub(crate) fn remove_cgroup(&self) -> Result<(), RecordError> {
         Ok(self.cgroup()?.map_or(Ok(()), |cgroup| cgroup.remove())?)
     }
 
-    /// The command's cgroup as `started` records it; without that record, where this process would make it.
+    /// The command's cgroup: the one that the record `started` names, or, if `started` names none, the one with the
+    /// command's marker in the place where this process would make it.
     fn cgroup(&self) -> Result<Option<Cgroup>, RecordError> {
         if let Some(cgroup) = self.read_started()?.and_then(|started| started.cgroup) {
             return Ok(Cgroup::at(&cgroup));

@@ -12,13 +12,13 @@ pub(crate) fn descendants(root: i32) -> Vec<Identity> {
     descendants_of_any(&[root])
 }
 
-/// Those of `roots` that live, and every living process that descends from them.
+/// Returns the processes of `roots` that live, and every living process that descends from them.
 pub(super) fn living_with_descendants(mut roots: Vec<Identity>) -> Vec<Identity> {
     loop {
         let pids: Vec<i32> = roots.iter().map(|root| root.pid).collect();
         let below = descendants_of_any(&pids);
         let before = roots.len();
-        // Checked afterwards: a root that still lives had its pid when its descendants were found.
+        // The roots are checked after the search: a root that still lives had its pid while its descendants were found.
         roots.retain(identity::lives);
         if roots.len() == before {
             roots.extend(below);

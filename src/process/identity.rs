@@ -1,7 +1,7 @@
 //! Identifying and signalling single processes, safely against reused pids.
 //!
-//! Invariant: a signal goes only to a process whose identity (pid, start time, boot) was checked **after** a pidfd to it
-//! was opened. From then on the pidfd cannot come to mean another process.
+//! Invariant: a signal goes only to a process whose identity (pid, start time, boot) was checked **after** a pidfd to
+//! it was opened. From then on the pidfd cannot refer to another process.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,7 +13,7 @@ use super::procfs::{self, Stat};
 use crate::domain::command::Identity;
 use crate::system::clock;
 
-/// A pidfd: it means one process, also after that process has ended and its pid is reused.
+/// A pidfd. It refers to one process, even after that process has ended and its pid is reused.
 #[derive(Debug)]
 pub(crate) struct ProcessHandle(OwnedFd);
 

@@ -1,26 +1,26 @@
 //! Resource limits of processes: open files and inotify instances.
 //!
-//! The daemon raises its soft limit of open files, because it needs some for each worker. Commands get the limit that the
-//! user set, because some programs loop over every descriptor that they may have.
+//! The daemon raises its soft limit of open files, because it needs some for each worker. Commands get the limit that
+//! the user set, because some programs loop over every descriptor that they may have.
 
 use std::sync::OnceLock;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// The soft limit before it was raised; `None`: it was not raised.
+/// The soft limit of open files before this process raised it; `None`: the limit was not raised.
 static ORIGINAL: OnceLock<Option<u64>> = OnceLock::new();
 
 /// Raises this process's soft limit of open files to its hard limit.
 pub(crate) fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
-    // Only once: a second call would take the raised limit for the original one.
+    // This runs only once: a second call would take the raised limit for the original one.
     ORIGINAL.get_or_init(|| {
         let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
         raised.ok().and(limit.current)
     });
 }
 
-/// The soft limit of open files that this process had before it raised it; `None`: it has not raised it.
+/// This process's soft limit of open files before the limit was raised; `None`: the limit was not raised.
 pub(crate) fn original_open_files() -> Option<u64> {
     ORIGINAL.get().copied().flatten()
 }
@@ -42,7 +42,7 @@ pub(crate) fn inotify_is_exhausted() -> bool {
     matches!(inotify::init(inotify::CreateFlags::CLOEXEC), Err(rustix::io::Errno::MFILE))
 }
 
-/// Whether this user has as many inotify instances as the kernel allows: there is no inotify here.
+/// Always `false`, because this platform has no inotify.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn inotify_is_exhausted() -> bool {
     false

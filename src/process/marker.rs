@@ -1,5 +1,5 @@
-//! Markers: each command has a random value in its environment, which all of its descendants inherit. The marker finds
-//! them when their supervisor is dead and the command's records are gone.
+//! Markers: each command has a random value in its environment, which all of its descendants inherit. By the marker
+//! boi finds them when their supervisor is dead and the command's records are gone.
 
 use super::identity::identify_living;
 use super::procfs;
@@ -44,12 +44,12 @@ pub(crate) fn all_marked() -> Vec<(Identity, String)> {
     living_processes(marker_of).collect()
 }
 
-/// The living processes for which `read` returns something, with what it returned.
+/// The living processes for which `read` returns a value, each with that value.
 fn living_processes<T>(read: impl Fn(i32) -> Option<T>) -> impl Iterator<Item = (Identity, T)> {
     procfs::pids().filter_map(move |pid| {
         let before = identify_living(pid)?;
         let found = read(pid)?;
-        // Checked again: what was read must be of the process that is identified.
+        // The identity is checked again: `found` must be a value of the process that `before` identifies.
         (identify_living(pid).as_ref() == Some(&before)).then_some((before, found))
     })
 }

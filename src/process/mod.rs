@@ -12,8 +12,8 @@
 //! | starting this program as supervisor or daemon | `own_program`, `supervisor_process`, `background` |
 //! | all processes of an attempt, by its folder and markers alone | `attempt_processes` |
 //!
-//! Invariant: a signal goes only to a process whose identity (pid, start time, boot) was checked **after** a pidfd to it
-//! was opened, so a process that got a reused pid is never signalled.
+//! Invariant: a signal goes only to a process whose identity (pid, start time, boot) was checked **after** a pidfd to
+//! it was opened, so a process that got a reused pid is never signalled.
 
 pub(crate) mod attempt_processes;
 pub(crate) mod background;

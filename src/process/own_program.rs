@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::system::paths;
 
-/// A command that runs this very program, with the same home.
+/// A command that runs this program again, with the same home directory of boi.
 #[expect(clippy::disallowed_methods, reason = "`process` starts processes")]
 pub(super) fn command() -> io::Result<Command> {
     let mut command = Command::new(path()?);
@@ -15,7 +15,7 @@ pub(super) fn command() -> io::Result<Command> {
     Ok(command)
 }
 
-/// On Linux the running program's own file, also after an upgrade replaced it.
+/// The path of this program. On Linux it leads to the running program's file even after an upgrade replaced that file.
 fn path() -> io::Result<PathBuf> {
     if cfg!(target_os = "linux") { Ok(PathBuf::from("/proc/self/exe")) } else { std::env::current_exe() }
 }

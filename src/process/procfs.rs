@@ -19,8 +19,8 @@ pub(super) struct Stat {
 }
 
 impl Stat {
-    /// Whether the process has not ended. After its first thread has exited, `/proc` shows a process as a zombie although
-    /// its other threads run.
+    /// Whether the process has not ended. After its first thread has exited, `/proc` shows a process as a zombie
+    /// although its other threads run.
     pub(super) fn lives(&self) -> bool {
         !matches!(self.state, b'Z' | b'X') || self.threads > 1
     }
@@ -31,8 +31,8 @@ pub(super) fn stat(pid: i32) -> Option<Stat> {
     parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// Parses a line of `stat`. The program's name stands in parentheses and may hold any byte, so fields are counted from the
-/// last `)`.
+/// Parses a line of `stat`. The program's name stands in parentheses and may hold any byte, so fields are counted from
+/// the last `)`.
 fn parse(line: &[u8]) -> Option<Stat> {
     let after_name = line.iter().rposition(|&byte| byte == b')')? + 2;
     let rest = std::str::from_utf8(line.get(after_name..)?).ok()?;
@@ -51,8 +51,8 @@ pub(super) fn thread_states(pid: i32) -> Vec<u8> {
     threads(pid).filter_map(state).collect()
 }
 
-/// The environment with which a process was executed, as NUL-terminated `NAME=VALUE` strings. After the first thread has
-/// exited, only the other threads' files still have it.
+/// The environment with which a process was executed, as NUL-terminated `NAME=VALUE` strings. After the first thread
+/// has exited, only the other threads' files still have it.
 pub(super) fn environment(pid: i32) -> Option<Vec<u8>> {
     let bytes = fs::read(format!("/proc/{pid}/environ")).ok()?;
     if !bytes.is_empty() || stat(pid)?.threads < 2 {

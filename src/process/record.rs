@@ -1,5 +1,5 @@
-//! Reads the versioned records of commands. A record is complete or absent, but a power loss or a person can damage it, and
-//! a newer version of boi may have written it.
+//! Reads the versioned records of commands. A record is complete or absent, but a power loss or a person can damage it,
+//! and a newer version of boi may have written it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,8 +14,8 @@ use crate::system::files;
 /// Why a record was not read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RecordError {
-    /// A newer version of boi wrote the record. Its meaning is unknown: do nothing to the command that a guess could make
-    /// wrong, such as starting it a second time.
+    /// A newer version of boi wrote the record. Its meaning is unknown: do nothing to the command that is harmful if
+    /// a guess is wrong, such as starting the command a second time.
     #[error(
         "{} is a record of version {version}, and this boi reads up to version {RECORD_VERSION}: run the newer boi that \
          wrote it",
@@ -49,11 +49,11 @@ struct Version {
     version: u32,
 }
 
-/// Reads a record; `None` when there is none. A damaged one is an [`io::ErrorKind::InvalidData`].
+/// Reads a record; `None`: the file does not exist. A damaged record is an [`io::ErrorKind::InvalidData`].
 pub(crate) fn read_record<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RecordError> {
     let Some(bytes) = files::read_optional(path)? else { return Ok(None) };
     let damaged = |error| io::Error::new(io::ErrorKind::InvalidData, format!("{} is damaged: {error}", path.display()));
-    // The version comes first: the rest of a newer record may not be readable.
+    // The version is read first: the rest of a newer record may not be readable.
     let Version { version } = serde_json::from_slice(&bytes).map_err(damaged)?;
     if version > RECORD_VERSION {
         return Err(RecordError::Newer { path: path.to_owned(), version });
@@ -61,7 +61,7 @@ pub(crate) fn read_record<T: DeserializeOwned>(path: &Path) -> Result<Option<T>,
     Ok(Some(serde_json::from_slice(&bytes).map_err(damaged)?))
 }
 
-/// Reads a record; `None` also when it is damaged. The existence of a damaged record still tells that it was written.
+/// Reads a record; `None`: the record does not exist or is damaged. If its file exists, the record was written.
 pub(super) fn read_undamaged_record<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RecordError> {
     match read_record(path) {
         Err(RecordError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {

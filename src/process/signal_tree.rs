@@ -1,8 +1,8 @@
 //! Sends a signal to a whole tree of processes as if at one moment.
 //!
-//! If processes are signalled one after the other, a shell whose child ends first starts its next command before its own
-//! turn comes. Therefore all of them are stopped (SIGSTOP) before any gets the signal. A SIGTERM stays pending in a stopped
-//! process and is handled first when the process is continued.
+//! If processes are signalled one after the other, a shell whose child ends first starts its next command before the
+//! shell gets the signal. Therefore all processes are stopped (SIGSTOP) before any gets the signal. A SIGTERM stays
+//! pending in a stopped process and is handled first when the process is continued.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -16,8 +16,8 @@ use super::cgroup::Cgroup;
 use super::{identity, procfs};
 use crate::domain::command::Identity;
 
-/// How long to wait until every process has stopped. A process that has not stopped by then is blocked in the kernel, and
-/// stops before it runs again.
+/// How long to wait until every process has stopped. A process that has not stopped by then is blocked in the kernel,
+/// and stops before it runs again.
 const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 /// The pause between two checks whether every process has stopped.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
@@ -27,7 +27,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(1);
 pub(crate) struct Signalled {
     /// The processes that got the signal.
     pub sent: Vec<Identity>,
-    /// The processes that this one may not signal, each with the error.
+    /// The processes that this process may not signal, each with the error.
     pub refused: Vec<(Identity, io::Error)>,
 }
 
@@ -52,8 +52,8 @@ pub(crate) fn signal_all(signal: Signal, list: impl FnMut() -> io::Result<Vec<Id
     Ok(Signalled { sent, refused })
 }
 
-/// Does the same for commands' trees. For SIGKILL the kernel first kills everything in `cgroups` at one moment, so that
-/// nothing can fork faster than it is found.
+/// Sends `signal` to the process trees of commands, as `signal_all` does. For SIGKILL the kernel first kills everything
+/// in `cgroups` at one moment, so that no process can fork faster than its children are found.
 pub(crate) fn signal_tree(
     signal: Signal,
     cgroups: &[Cgroup],
@@ -61,15 +61,15 @@ pub(crate) fn signal_tree(
 ) -> io::Result<Signalled> {
     if signal == Signal::KILL {
         for cgroup in cgroups {
-            // A kernel before 5.14 cannot do this; each process is killed by itself below.
+            // Kernels before 5.14 cannot kill a cgroup; there, each process is killed separately below.
             cgroup.kill().ok();
         }
     }
     signal_all(signal, list)
 }
 
-/// Stops all processes, parents first, until `list` returns no new one and none runs. A stopped process does not fork, so
-/// this ends.
+/// Stops all processes, parents first, until `list` returns no new one and none runs. A stopped process does not fork,
+/// so this ends.
 fn stop_all(mut list: impl FnMut() -> io::Result<Vec<Identity>>) -> io::Result<Signalled> {
     let until = Instant::now() + STOP_TIMEOUT;
     let (mut all, mut seen) = (Signalled::default(), HashSet::new());
@@ -77,7 +77,7 @@ fn stop_all(mut list: impl FnMut() -> io::Result<Vec<Identity>>) -> io::Result<S
         let mut found = match list() {
             Ok(found) => found,
             Err(error) if all.sent.is_empty() => return Err(error),
-            // Some are stopped: they must get the signal and be continued.
+            // Some processes are stopped already: they must get the signal and be continued.
             Err(_) => return Ok(all),
         };
         found.retain(|process| seen.insert((process.pid, process.start_time)));
@@ -100,8 +100,8 @@ fn stop_all(mut list: impl FnMut() -> io::Result<Vec<Identity>>) -> io::Result<S
     }
 }
 
-/// Whether a process may still return from a fork whose child `list` has not seen. One in uninterruptible sleep (`D`) has
-/// no such child: it is, for example, the parent of a `vfork` whose child is stopped.
+/// Whether a process may still return from a fork whose child `list` has not seen. A process in uninterruptible
+/// sleep (`D`) has no such child: it is, for example, the parent of a `vfork` whose child is stopped.
 fn may_fork(process: &Identity) -> bool {
     procfs::stat(process.pid).is_some_and(|stat| stat.start_time == process.start_time)
         && procfs::thread_states(process.pid).iter().any(|state| matches!(state, b'R' | b'S'))
@@ -147,8 +147,8 @@ mod tests {
         }
     }
 
-    /// Signals many shells at once, each of them a tree of `size` processes, and waits for their end. Returns what their
-    /// scripts wrote to `written`.
+    /// Signals many shells at once, each of them a tree of `size` processes, and waits for their end. Returns what
+    /// their scripts wrote to `written`.
     fn signal_shells(script: &str, size: usize, signal: Signal) -> String {
         let folder = tempfile::TempDir::new().unwrap();
         let mut shells: Vec<Shell> = (0..20).map(|_| Shell::start(folder.path(), script)).collect();

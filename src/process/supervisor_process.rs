@@ -1,4 +1,4 @@
-//! A supervisor as the daemon sees it: started or found, waited for, asked to end.
+//! The daemon's handle to a supervisor: starts or finds a supervisor, waits for it, and asks it to end.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -32,7 +32,7 @@ pub(crate) struct Supervisor {
 
 #[derive(Debug)]
 enum Handle {
-    /// Found: another process started it.
+    /// A supervisor that this process found and another process started.
     Found(AsyncFd<OwnedFd>),
     /// A child of this process.
     Child(AsyncFd<OwnedFd>, Child),
@@ -41,8 +41,8 @@ enum Handle {
 }
 
 impl Supervisor {
-    /// Starts a supervisor on `request`, with `variables` added to the environment that the command inherits. On an error
-    /// none was started.
+    /// Starts a supervisor on `request`, with `variables` added to the environment that the command inherits. After
+    /// an error no supervisor was started.
     pub(crate) fn spawn(
         dir: &CommandDir,
         lock: CommandLock,
@@ -57,7 +57,7 @@ impl Supervisor {
         files::write_private(&dir.marker_file(), marker.as_bytes())?;
         files::write_record(&dir.request_file(), request, files::Durability::Process)?;
         let mut command = own_program::command()?;
-        // The supervisor works without a file for its own messages too: they only help to find faults.
+        // The supervisor also works without a file for its own messages, which only help to find faults.
         let messages = files::private_log(&dir.supervisor_file()).map_or_else(|_| Stdio::null(), Stdio::from);
         command.arg(SUPERVISE).arg(dir.path()).stdin(Stdio::from(lock.0)).stdout(Stdio::null()).stderr(messages);
         for variable in inherited::GIT_LOCAL.iter().chain(inherited::NOT_FOR_COMMANDS) {
@@ -73,7 +73,8 @@ impl Supervisor {
         Ok(Supervisor { handle, marker: Some(marker.to_owned()) })
     }
 
-    /// Opens the living supervisor that `started` names; `None` while it has not written that record, and when it is gone.
+    /// Opens the living supervisor that the record `started` names; `None`: the record does not exist yet or is
+    /// damaged, or the supervisor is gone.
     pub(crate) fn adopt(dir: &CommandDir) -> Result<Option<Supervisor>, RecordError> {
         let Some(started) = dir.read_started()? else { return Ok(None) };
         Ok(Supervisor::open(&started.supervisor, dir.read_marker()?)?)
@@ -90,8 +91,8 @@ impl Supervisor {
         self.marker.as_deref()
     }
 
-    /// Waits for the supervisor's end. Cancel-safe: a dropped wait loses nothing, and waiting again after the end returns
-    /// at once.
+    /// Waits for the supervisor's end. Cancel-safe: a dropped wait loses nothing, and waiting again after the end
+    /// returns at once.
     pub(crate) async fn ended(&mut self) -> io::Result<()> {
         match &mut self.handle {
             Handle::Found(pidfd) => {
@@ -110,7 +111,7 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Asks the supervisor to end its command's tree and to record that. A stopped supervisor is continued for it.
+    /// Asks the supervisor to end its command's tree and to record the end. A stopped supervisor is continued first.
     pub(crate) fn terminate(&mut self) -> io::Result<()> {
         let mut send = |signal| match &mut self.handle {
             Handle::Found(pidfd) | Handle::Child(pidfd, _) => Ok(pidfd_send_signal(pidfd.as_fd(), signal)),
@@ -136,7 +137,7 @@ pub(crate) fn find_supervisor(marker: &str) -> Option<Identity> {
     marker::processes_with(&[marker]).into_iter().find(|process| {
         let is_supervisor = procfs::first_argument(process.pid).is_some_and(|word| word == SUPERVISE.as_bytes());
         let is_own = procfs::owner(process.pid) == Some(getuid().as_raw());
-        // Checked last: the process that has the pid now must be the one that carries the marker.
+        // The identity is checked last: the process that has the pid now must be the one that carries the marker.
         is_supervisor && is_own && identity::identify(process.pid).as_ref() == Some(process)
     })
 }

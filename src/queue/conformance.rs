@@ -13,7 +13,7 @@ const NOW: Timestamp = Timestamp(1_000_000);
 
 /// Makes empty queues of one implementation.
 pub(super) trait Factory {
-    /// The storage of a queue, which lives until this is dropped.
+    /// The storage of a queue. It is removed when this value is dropped.
     type Storage;
 
     /// An empty queue.
@@ -60,7 +60,7 @@ fn one(queue: &dyn Queue, id: &SpecId) -> SpecView {
     queue.list(&filter).unwrap().specs.remove(0)
 }
 
-/// The position of a claim whose first command has begun.
+/// The position of a claimed spec whose first command has begun.
 fn at_command(claim: &Claimed) -> Position {
     let stage = CommandStage::Act(Try { task: 0, number: 1 });
     let command = RunningCommand { boot: "b".into(), marker: "m".into() };
@@ -377,7 +377,7 @@ pub(super) fn a_listing_by_status_has_the_latest_end_first<F: Factory>() {
 
 pub(super) fn a_spec_gets_no_id_that_is_taken<F: Factory>() {
     let (_storage, queue) = F::queue();
-    // All ids of four digits are taken but one: each new id is that one or longer.
+    // Only one id of four digits is free: each new spec gets this id or a longer one.
     let free: SpecId = "S0042".parse().unwrap();
     let taken = (0..=0xFFFF).map(|n| SpecId::from_random(n, 4)).filter(|id| *id != free).collect();
     let ids = queue.enqueue(vec![spec("a"), spec("b")], taken, NOW).unwrap();
@@ -438,7 +438,7 @@ pub(super) fn a_running_spec_that_cannot_be_read_is_quarantined_and_the_others_c
         assert_eq!(queue.quarantined().unwrap(), running.quarantined);
         assert_eq!(queue.list(&Filter { history: true, ..Filter::default() }).unwrap().specs.len(), 4, "{record:?}");
         assert_eq!(queue.claim(9, None, &config(), NOW).unwrap()[0].fence.spec, ids[2], "{record:?}");
-        // The fence alone is enough to cancel it.
+        // The damaged spec can be canceled although one of its records cannot be read.
         assert_eq!(queue.cancel(&ids[0], NOW).unwrap(), Canceled::Ending);
         let running = queue.running().unwrap();
         let intents = running.quarantined.iter().map(|found| (&found.fence, found.intent));

@@ -22,11 +22,11 @@ pub(crate) enum QueueError {
     Unreadable {
         /// The spec.
         spec: SpecId,
-        /// Which record, and why.
+        /// Which record cannot be read, and why.
         detail: String,
     },
-    /// The queue cannot be used for now, such as on a full disk, under another process's lock, or without its file.
-    /// Nothing was changed, and the same call may work later.
+    /// The queue cannot be used for now: for example, the disk is full, another process has locked the database, or the
+    /// database file is missing. Nothing was changed, and the same call may work later.
     Unavailable(Source),
     /// It is unknown whether the change was made, since its commit failed midway. The caller has to read the queue
     /// again.
@@ -38,27 +38,27 @@ pub(crate) enum QueueError {
 /// A rule of the queue that forbids a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// A new spec waits for one that ended without completing.
+    /// A new spec depends on a spec that ended without completing.
     DependencyEnded {
         /// The title of the new spec.
         title: String,
-        /// The spec that it waits for.
+        /// The dependency: the spec that the new spec waits for.
         dependency: SpecId,
-        /// How that spec ended.
+        /// The status with which the dependency ended.
         status: SpecStatus,
     },
-    /// The spec has not ended, or it completed and was delivered as it asks.
+    /// The spec cannot be retried: it has not ended, or it completed and was delivered as requested.
     NothingToRetry {
         /// The spec.
         spec: SpecId,
         /// Its status.
         status: SpecStatus,
     },
-    /// The spec waits for one that ended without completing.
+    /// The spec depends on a spec that ended without completing.
     WaitsForIncomplete {
         /// The spec.
         spec: SpecId,
-        /// The spec that it waits for.
+        /// The dependency that ended without completing.
         blocker: SpecId,
     },
     /// A command of the spec may be running.
@@ -71,7 +71,7 @@ pub(crate) enum Refusal {
 }
 
 impl QueueError {
-    /// Whether the queue as a whole cannot be used, rather than that this one call failed.
+    /// Whether the whole queue is unusable, and not only this call failed.
     pub(crate) fn is_outage(&self) -> bool {
         matches!(self, QueueError::Unavailable(_) | QueueError::Unknown(_))
     }

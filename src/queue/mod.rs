@@ -1,9 +1,9 @@
 //! The durable queue of specs: dispatched, running and ended ones.
 //!
-//! [`Queue`] is a trait of domain verbs; `sqlite` implements it for one machine. Its words:
+//! [`Queue`] is a trait of domain verbs; `sqlite` implements it for one machine. The terms of the queue:
 //!
 //! - **owner**: the machine that a claimed spec runs on. Only the owner's writes count.
-//! - **lease**: the right of a machine to own claims, until it is lost or expires.
+//! - **lease**: the right of a machine to own claims. The right ends when the lease is lost or expires.
 //! - **fence**: the attempt that a write belongs to. A write of a superseded attempt changes nothing.
 //!
 //! Invariants, which `conformance` tests for each implementation:
@@ -46,7 +46,7 @@ pub(crate) struct Fence {
     pub attempt: u32,
 }
 
-/// A machine that drains the queue.
+/// The name of a machine that claims and runs specs of the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Owner(pub String);
 
@@ -55,7 +55,7 @@ pub(crate) struct Owner(pub String);
 pub(crate) struct Lease {
     /// This machine.
     pub owner: Owner,
-    /// How long the lease lasts unless it is renewed; `None`: until the queue is closed.
+    /// How long the lease lasts unless it is renewed; `None`: it lasts until the queue is closed.
     pub expires_in: Option<Duration>,
 }
 
@@ -64,15 +64,15 @@ pub(crate) struct Lease {
 pub(crate) struct Claimed {
     /// The spec and its current attempt.
     pub fence: Fence,
-    /// The machine that it runs on.
+    /// The machine that the spec runs on.
     pub owner: Owner,
     /// The spec.
     pub spec: Spec,
     /// The configuration that the attempt was claimed with.
     pub config: WorkerConfig,
-    /// Where the attempt is.
+    /// The position that the attempt has reached.
     pub position: Position,
-    /// For each task: its status, and how many tries began.
+    /// For each task: its status, and the number of its tries that have begun.
     pub tasks: Vec<(TaskStatus, u32)>,
     /// The user's request for the attempt, such as to cancel it.
     pub intent: Option<Intent>,
@@ -80,7 +80,7 @@ pub(crate) struct Claimed {
     pub setbacks: u32,
     /// Whether a worker was started since the claim.
     pub started: bool,
-    /// The path of its worktree, once it has one.
+    /// The path of the spec's worktree, once the spec has one.
     pub worktree: Option<String>,
 }
 
@@ -89,11 +89,11 @@ pub(crate) struct Claimed {
 pub(crate) struct Quarantined {
     /// The spec and its current attempt.
     pub fence: Fence,
-    /// Whether the spec is running: then it takes a slot, and a command of it may be alive.
+    /// Whether the spec is running. A running spec takes a slot, and one of its commands may be alive.
     pub running: bool,
     /// The user's request for the attempt, such as to cancel it.
     pub intent: Option<Intent>,
-    /// Which record, and why it cannot be read.
+    /// Which record cannot be read, and why.
     pub detail: String,
 }
 
@@ -120,11 +120,11 @@ pub(crate) enum WorktreePlace {
 pub(crate) struct GiveBack {
     /// The position at which the attempt continues.
     pub position: Position,
-    /// The changes to record with it.
+    /// The changes to record together with the position.
     pub changes: Vec<RecordChange>,
-    /// Why the spec goes back; `None`: no particular cause.
+    /// Why the spec goes back; `None`: there is no particular cause.
     pub cause: Option<Cause>,
-    /// When the spec is eligible again; `None`: at once.
+    /// When the spec is eligible again; `None`: it is eligible at once.
     pub not_before: Option<Timestamp>,
     /// Whether this counts as one more setback in a row.
     pub setback: bool,
@@ -133,9 +133,9 @@ pub(crate) struct GiveBack {
 /// A command that was recorded as begun.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct CommandRow {
-    /// The attempt that it belongs to.
+    /// The attempt that the command belongs to.
     pub attempt: u32,
-    /// Its number in the attempt.
+    /// The number of the command in the attempt.
     pub number: u32,
     /// What the command was for; `None`: this version cannot read the record.
     pub stage: Option<Stage>,
@@ -145,20 +145,20 @@ pub(crate) struct CommandRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Canceled {
-    /// The spec was queued, and is canceled.
+    /// The spec was queued, and is now canceled.
     Now,
-    /// The spec is running. It is canceled as soon as its worker has ended it.
+    /// The spec is running. It becomes canceled when its worker has ended the spec.
     Ending,
     /// The spec had already ended, with this status.
     EndedBefore(SpecStatus),
 }
 
-/// What a cleanup removed of an ended spec.
+/// The result of the cleanup of an ended spec.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cleaned {
     /// The spec.
     pub id: SpecId,
-    /// Refs that keep work which no branch contains.
+    /// Refs that keep work that no branch contains.
     pub kept: Vec<String>,
     /// Whether its worktree was removed.
     pub worktree: bool,
@@ -170,13 +170,13 @@ pub(crate) struct Cleaned {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Filter {
-    /// Only these specs; empty: any.
+    /// Lists only specs with these ids; empty: specs with any id.
     pub ids: Vec<SpecId>,
-    /// Only specs with this status.
+    /// Lists only specs with this status; `None`: specs with any status.
     pub status: Option<SpecStatus>,
-    /// All specs; otherwise the running and queued ones, and those that ended last.
+    /// Whether to list all specs. Otherwise only running specs, queued specs and the specs that ended last are listed.
     pub all: bool,
-    /// The most specs to list; 0: the default, 50.
+    /// The largest number of specs to list; 0: the default, 50.
     pub limit: u32,
     /// How many specs to skip.
     pub offset: u32,
@@ -189,7 +189,7 @@ pub(crate) struct Filter {
 pub(crate) struct Listing {
     /// Running specs, then queued ones in queue order, then ended ones, the latest first.
     pub specs: Vec<SpecView>,
-    /// Whether there are more specs than are listed.
+    /// Whether the filter selects more specs than are listed.
     pub more: bool,
 }
 
@@ -202,7 +202,8 @@ pub(crate) trait Queue: Send + Sync {
     /// repositories have branches of these names.
     fn enqueue(&self, specs: Vec<Spec>, taken: HashSet<SpecId>, now: Timestamp) -> Result<Vec<SpecId>, QueueError>;
 
-    /// Counts the eligible specs, up to `limit`. `scope`: counts only these specs and those that they wait for.
+    /// Counts the eligible specs, up to `limit`. With a `scope`, counts only the specs in it and the specs that they
+    /// wait for.
     fn count_eligible(&self, limit: u32, scope: Option<&[SpecId]>) -> Result<u32, QueueError>;
 
     /// Claims up to `count` eligible specs, in queue order, in one transaction. When this returns, each of them is
@@ -245,7 +246,7 @@ pub(crate) trait Queue: Send + Sync {
     /// Queues a failed, canceled or unmerged spec again, and the specs that failed because of it. Returns all of them.
     fn retry(&self, spec: &SpecId, now: Timestamp) -> Result<Vec<SpecId>, QueueError>;
 
-    /// Makes specs eligible whose wait is over; returns when the next wait is over.
+    /// Makes delayed specs eligible whose delay is over. Returns when the next delay is over.
     fn promote(&self, now: Timestamp) -> Result<Option<Timestamp>, QueueError>;
 
     /// The running specs that this machine owns.
@@ -257,7 +258,7 @@ pub(crate) trait Queue: Send + Sync {
     /// `ids` and all specs that they wait for, directly or not.
     fn scope(&self, ids: &[SpecId]) -> Result<Vec<SpecId>, QueueError>;
 
-    /// When this machine started workers, from `since` on.
+    /// The times at which this machine started workers, from `since` on.
     fn starts_since(&self, since: Timestamp) -> Result<Vec<Timestamp>, QueueError>;
 
     /// Whether claiming is paused.
@@ -266,7 +267,8 @@ pub(crate) trait Queue: Send + Sync {
     /// Pauses or resumes claiming.
     fn set_paused(&self, paused: bool) -> Result<(), QueueError>;
 
-    /// Records refs that keep work of an attempt which no branch contains, and a change of its worktree's path.
+    /// Records refs that keep work of an attempt if no branch contains this work. Also records a change of the
+    /// worktree's path.
     fn record_kept(&self, fence: &Fence, kept: Vec<String>, place: Option<WorktreePlace>) -> Result<(), QueueError>;
 
     /// Records what a cleanup removed of an ended spec.

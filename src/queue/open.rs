@@ -16,16 +16,16 @@ use crate::domain::view::Counts;
 use crate::system::files;
 use crate::system::paths::Home;
 
-/// How long a check waits for a command that is writing to the queue. A starting daemon waits as long.
+/// How long a check waits while another process has the queue open for writing. A starting daemon waits equally long.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Opens the queue of `home`. A missing database is created only if nothing shows that there was one at its path.
+/// Opens the queue of `home`. A missing database is created only if nothing shows that a database existed at its path.
 pub(crate) fn open(home: &Home, access: Access) -> Result<Arc<dyn Queue>, OpenError> {
     Ok(Arc::new(open_home(home, access)?))
 }
 
-/// Opens the queue of `home` for writing, waiting up to `patience` for another writer. A file of at most `checked`
-/// bytes is checked for damage as a whole.
+/// Opens the queue of `home` for writing, waiting up to `patience` for another writer. Checks the whole database file
+/// for damage if it has at most `checked` bytes.
 pub(crate) fn open_checked(home: &Home, patience: Duration, checked: u64) -> Result<Arc<dyn Queue>, OpenError> {
     let queue = open_home(home, Access::Write(patience))?;
     if files::size(home.db()).is_ok_and(|size| size <= checked) {
@@ -34,7 +34,7 @@ pub(crate) fn open_checked(home: &Home, patience: Duration, checked: u64) -> Res
     Ok(Arc::new(queue))
 }
 
-/// Opens the queue of `home` when it cannot be written. Verbs that write then fail with `reason`.
+/// Opens the queue of `home` for reading when the database cannot be written. Verbs that write fail with `reason`.
 pub(crate) fn open_stuck(home: &Home, patience: Duration, reason: &str) -> Result<Arc<dyn Queue>, OpenError> {
     Ok(Arc::new(SqliteQueue::open_stuck(home.db(), patience, reason)?))
 }
@@ -44,7 +44,8 @@ pub(crate) fn open_file(path: &Path) -> Result<Arc<dyn Queue>, OpenError> {
     Ok(Arc::new(SqliteQueue::open(path, Access::Read)?))
 }
 
-/// Checks the whole queue of `home` for damage, which reads all of it. Returns the stored ids that are not ids of specs.
+/// Checks the queue of `home` for damage, by reading the whole file. Returns the stored ids that are not valid spec
+/// ids.
 pub(crate) fn check_integrity(home: &Home) -> Result<Vec<String>, OpenError> {
     let queue = open_home(home, Access::Read)?;
     queue.check_integrity()?;
@@ -60,9 +61,9 @@ fn open_home(home: &Home, access: Access) -> Result<SqliteQueue, OpenError> {
     }
     let queue = SqliteQueue::open_unless(home.db(), access, &signs)?;
     let open_elsewhere = || left_behind(home).is_some_and(|(_, counts)| counts.open() > 0);
-    // While the queue that the home used before has specs that have not ended, the record keeps naming that one.
+    // While the previously used queue has specs that have not ended, the record keeps the path of that queue.
     if !recorded && access != Access::Read && !open_elsewhere() {
-        // If this fails, such as on a full disk, only one sign of the queue is missing.
+        // If this write fails, such as on a full disk, only one sign of the queue's existence is missing.
         drop(files::write_atomically(&record, path, files::Durability::Power));
     }
     Ok(queue)
@@ -102,12 +103,12 @@ pub(crate) fn last_used(home: &Home) -> Option<PathBuf> {
     Some(PathBuf::from(std::ffi::OsString::from_vec(std::fs::read(home.queue_record()).ok()?)))
 }
 
-/// Whether the queue of `home` is the one that it last opened for writing.
+/// Whether the current queue of `home` is the queue that `home` last opened for writing.
 pub(crate) fn is_last_used(home: &Home) -> bool {
     last_used(home).is_some_and(|path| is_same_file(&path, home.db()))
 }
 
-/// The queue that `home` used before, if that is not the current one, and how many specs it has.
+/// The path of the queue that `home` used before, if it is not the current queue, and its numbers of specs by status.
 pub(crate) fn left_behind(home: &Home) -> Option<(PathBuf, Counts)> {
     let before = last_used(home).filter(|path| !is_same_file(path, home.db()))?;
     let counts = open_file(&before).ok()?.counts().ok()?;

@@ -22,14 +22,15 @@ use crate::system::paths::Home;
 pub struct BootConfig {
     /// The effective values.
     pub config: Config,
-    /// Why the last good configuration is used instead of the file: the file's errors.
+    /// The file's errors, if the last good configuration is used instead of the file.
     pub degraded: Option<String>,
     /// Whether the file is missing or empty, although there is a last good configuration.
     pub was_lost: bool,
     pub(super) verdict: Verdict,
     pub(super) flags: Flags,
     pub(super) state: FileState,
-    /// The bytes to record as the last good configuration; `None`: they came from there, or there are none.
+    /// The bytes to record as the last good configuration; `None`: that configuration is in use, or the file is missing
+    /// or empty.
     pub(super) bytes: Option<Vec<u8>>,
 }
 
@@ -93,7 +94,7 @@ pub fn boot(home: &Home, flags: &Flags) -> Result<BootConfig, ConfigError> {
 }
 
 impl BootConfig {
-    /// Values that are valid and will not work.
+    /// Warnings about values that are valid but will not work.
     pub fn warnings(&self) -> &[String] {
         &self.verdict.warnings
     }
@@ -115,7 +116,8 @@ impl BootConfig {
     }
 }
 
-/// Reads the file when no program has it open for writing; a missing file is empty. `Err`: why it cannot be read.
+/// Waits until no program has the file open for writing, and reads it. A missing file counts as empty. `Err`: why the
+/// file cannot be read.
 fn read_settled(path: &Path) -> Result<Vec<u8>, String> {
     let started = Instant::now();
     let mut settle = Settle::new(REPORTS_CLOSE);

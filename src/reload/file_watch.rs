@@ -13,7 +13,7 @@ use crate::domain::verdict::WatchMode;
 /// A watch on one state of a chain.
 ///
 /// When the chain changes, a new watch must be built: a watch follows a renamed file to its new place, and `notify` drops
-/// the watch of a path when an entry of that name is removed, even if a new one exists by then.
+/// the watch of a path when an entry of that name is removed, even if a new entry of that name exists by then.
 pub(super) struct FileWatch {
     _watcher: RecommendedWatcher,
     mode: WatchMode,
@@ -77,7 +77,7 @@ fn is_remote(_path: &Path) -> bool {
     false
 }
 
-/// What an event of the file system means for the file; `None`: nothing.
+/// What an event of the file system means for the file; `None`: the event does not concern the file.
 fn classify(event: notify::Result<Event>, entries: &HashSet<PathBuf>, folders: &HashSet<PathBuf>) -> Option<FileEvent> {
     let Ok(event) = event else { return Some(FileEvent::Unknown) };
     if event.need_rescan() {

@@ -22,10 +22,10 @@ use crate::domain::view::ConfigView;
 use crate::system::clock;
 use crate::system::paths::Home;
 
-/// Puts a log filter in force. `Err`: why it cannot be.
+/// Puts a log filter in force. `Err`: why the filter cannot be used.
 type SetLogFilter = dyn Fn(&str) -> Result<(), String> + Send;
 
-/// What a reload calls, besides swapping the configuration.
+/// The functions that a reload calls, besides swapping the configuration.
 pub struct Callbacks {
     /// Publishes the configuration's state, right after each verdict and each change of the watch.
     pub publish: Box<dyn Fn(&ConfigView) + Send>,
@@ -36,17 +36,17 @@ pub struct Callbacks {
 /// Validates the bytes of a configuration; see [`validate`].
 pub(super) type Validate = fn(&Path, &[u8], Option<&Config>, &Flags) -> Result<(Loaded, Vec<String>), ConfigError>;
 
-/// What to judge.
+/// The content to judge.
 pub(super) enum Content {
     /// The file's bytes; empty: all defaults.
     Bytes(Vec<u8>),
-    /// The file cannot be read: why.
+    /// The file cannot be read; the text says why.
     Unreadable(String),
     /// The file is not read yet; the outcome is `waiting` or `missing`.
     NotRead(ReloadOutcome),
 }
 
-/// Makes one verdict after another.
+/// Judges one content after another, and keeps the state between two verdicts.
 pub struct Judge {
     home: Home,
     hot: Arc<ArcSwap<HotConfig>>,
@@ -62,15 +62,15 @@ pub struct Judge {
     hash_in_force: Option<String>,
     /// Keys that need a restart.
     pending: Vec<Change>,
-    /// Keys that needed a restart, and no longer do since the last verdict on a SIGHUP. That one reports them, because
-    /// the user may not have seen the verdict before it.
+    /// Keys that stopped needing a restart after the last verdict on a SIGHUP. The next verdict on a SIGHUP reports
+    /// them again, because the user may not have seen the verdicts in between.
     restored: Vec<Change>,
     /// The content that was rejected last; its errors are logged once.
     rejected: Option<ContentHash>,
 }
 
 impl Judge {
-    /// Begins with the configuration that the daemon started with; `hot` holds its values.
+    /// Creates a judge for the configuration that the daemon started with; `hot` holds the values.
     pub fn new(home: Home, boot: &BootConfig, hot: Arc<ArcSwap<HotConfig>>, callbacks: Callbacks) -> Judge {
         let judge = Judge {
             hash_in_force: boot.verdict.hash_in_force.clone(),
@@ -241,7 +241,7 @@ impl Judge {
         format!("{why}: the defaults are in force{except}")
     }
 
-    /// Remembers the keys that need a restart now. Returns a note for each key that no longer does.
+    /// Remembers the keys that need a restart now. Returns a note for each key that no longer needs one.
     fn update_pending(&mut self, pending: &[Change], trigger: Trigger) -> Vec<String> {
         let is_pending = |change: &Change| pending.iter().any(|pending| pending.key == change.key);
         let note = |change: &Change| {

@@ -1,4 +1,4 @@
-//! The way of a changed `config.toml` into a running daemon.
+//! How a running daemon takes over a changed `config.toml`.
 //!
 //! ```text
 //!   file_watch ── events ──┐
@@ -34,8 +34,9 @@
 //!
 //! Invariants:
 //! - One thread reads, validates and swaps, so reloads never race. An event only marks the file as changed.
-//! - The swap replaces the whole configuration, after every step that can fail.
-//! - An invalid file changes nothing; neither does a panic in the validator. Every reload ends with a verdict.
+//! - The swap replaces the whole configuration at once, and comes after every step that can fail.
+//! - An invalid file or a panic in the validator does not change the configuration in force. Every reload ends with a
+//!   verdict.
 //! - A key that needs a restart keeps its old value and does not delay the other keys.
 
 mod boot_config;

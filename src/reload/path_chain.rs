@@ -1,6 +1,6 @@
 //! The chain from a path to its file: each symbolic link on the way, the file, or the first missing part.
 //!
-//! A path alone does not identify a file. Two chains are equal only if every path, device and inode on them is.
+//! A path alone does not identify a file. Two chains are equal only if all their paths, devices and inodes are equal.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -25,7 +25,7 @@ pub(super) struct PathChain {
 /// One step of the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Hop {
-    /// The folder, by its path without links.
+    /// The folder that contains the entry, by its path without links.
     folder: PathBuf,
     folder_inode: Option<Inode>,
     path: PathBuf,
@@ -85,12 +85,12 @@ impl PathChain {
         PathChain { hops, vacancy: None, file: None }
     }
 
-    /// The folders in which a change can lead the path elsewhere.
+    /// The folders in which a change can make the path lead to another file.
     pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
         self.hops.iter().map(|hop| hop.folder.as_path())
     }
 
-    /// The entries of those folders that lead to the file.
+    /// The entries, in the chain's folders, that lead to the file.
     pub(super) fn entries(&self) -> impl Iterator<Item = &Path> {
         self.hops.iter().map(|hop| hop.path.as_path())
     }

@@ -20,7 +20,7 @@ pub(super) enum FileContent {
     Bytes(Vec<u8>, OpenForWriting),
     /// The file changed or was replaced during the read.
     Changing,
-    /// The file cannot be read, or is not safe to use: why.
+    /// The file cannot be read, or is not safe to use; the text says why.
     Unreadable(String),
 }
 
@@ -34,7 +34,7 @@ pub(super) fn read_once(path: &Path, limit: usize) -> FileContent {
 }
 
 fn try_read(path: &Path, limit: usize) -> io::Result<FileContent> {
-    // Opening a FIFO would block otherwise.
+    // Without NONBLOCK, opening a FIFO would block.
     let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     let before = file.metadata()?;
@@ -71,7 +71,7 @@ impl Lease<'_> {
             true => match set_lease(file, libc::F_RDLCK) {
                 Ok(()) => OpenForWriting::No,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => OpenForWriting::Yes,
-                // Another user's file, or a file system without leases.
+                // The file belongs to another user, or the file system has no leases.
                 Err(_) => OpenForWriting::Unknown,
             },
         };
@@ -100,8 +100,8 @@ fn set_lease(file: &File, kind: i32) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Catches SIGIO, which the kernel sends when another program opens the file for writing under the lease; by default it
-/// would end this process. It is caught and not ignored, because child processes inherit ignored signals.
+/// Catches SIGIO, which the kernel sends when another program opens the file for writing under the lease. By default,
+/// SIGIO ends the process. It is caught and not ignored, because child processes inherit ignored signals.
 #[cfg(target_os = "linux")]
 fn catches_lease_breaks() -> bool {
     use std::sync::atomic::AtomicBool;

@@ -88,7 +88,7 @@ struct Actor {
     watch: Option<(FileWatch, PathChain)>,
     /// Whether the watch may have lost events.
     is_lossy: bool,
-    /// Whether the missing watch was logged.
+    /// Whether the log already says that the file cannot be watched.
     warned: bool,
     /// The state of the file when it was last read.
     state: FileState,
@@ -164,7 +164,7 @@ impl Actor {
         self.compare(Trigger::Poll);
     }
 
-    /// Treats a difference to the state that was last read as a change.
+    /// Treats the file as changed if its state differs from the state at the last read.
     fn compare(&mut self, trigger: Trigger) {
         if self.settle.due().is_none() && FileState::of(&self.judge.path()) != self.state {
             self.trigger = trigger;

@@ -22,12 +22,12 @@ pub(crate) enum ReplaceError {
         /// Path of the file.
         path: PathBuf,
     },
-    /// The operating system refused.
+    /// The operating system reported an error.
     #[error("cannot write {}: {source}", path.display())]
     Io {
         /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
@@ -56,7 +56,7 @@ pub(crate) fn replace(path: &Path, read: &FileState, bytes: &[u8]) -> Result<(),
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
     });
     if result.is_err() {
-        // After the rename it no longer exists.
+        // After the rename, the staged file no longer exists.
         drop(fs::remove_file(&staged));
     }
     result

@@ -13,7 +13,7 @@ use crate::document::problem::Problems;
 use crate::system::logs;
 use crate::system::paths::{self, Home, HomeError};
 
-/// Pause before a command reads a file again that changed while it read it.
+/// Pause before a command repeats a read during which the file changed.
 const READ_AGAIN: Duration = Duration::from_millis(5);
 
 /// Maximum number of reads of a file that keeps changing.
@@ -22,16 +22,16 @@ const MAX_READS: u32 = 100;
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// It cannot be read.
+    /// The configuration cannot be read.
     #[error("{why}")]
     Unreadable {
-        /// Why, with the path.
+        /// The reason, with the path of the file.
         why: String,
     },
-    /// It is not safe to use.
+    /// The configuration is not safe to use.
     #[error(transparent)]
     Unsafe(#[from] HomeError),
-    /// It is not valid.
+    /// The configuration is not valid.
     #[error("{0}")]
     Invalid(Box<Problems>),
 }
@@ -51,12 +51,12 @@ pub(crate) fn load(home: &Home, flags: &Flags) -> Result<Loaded, ConfigError> {
     load_file(&home.config_file(), flags).map(|(loaded, _)| loaded)
 }
 
-/// Loads the configuration in `path`, with warnings: values that are valid and will not work.
+/// Loads the configuration in `path`, with warnings: values that are valid but will not work.
 pub(crate) fn load_file(path: &Path, flags: &Flags) -> Result<(Loaded, Vec<String>), ConfigError> {
     validate(path, &read(path)?.0, None, flags)
 }
 
-/// Reads the bytes of a configuration (none where there is no file), and whether a program has it open for writing.
+/// Reads the bytes of a configuration (empty if the file is missing), and whether a program has it open for writing.
 pub(crate) fn read(path: &Path) -> Result<(Vec<u8>, OpenForWriting), ConfigError> {
     for _ in 0..MAX_READS {
         match read_once(path, MAX_BYTES) {
@@ -69,8 +69,8 @@ pub(crate) fn read(path: &Path) -> Result<(Vec<u8>, OpenForWriting), ConfigError
     Err(ConfigError::Unreadable { why: format!("cannot read {}: it keeps changing", path.display()) })
 }
 
-/// Validates the bytes of a configuration, and checks the values against this machine. `in_force`: the configuration that
-/// it would replace. Returns warnings too.
+/// Validates the bytes of a configuration, and checks the values against this machine. `in_force`: the configuration
+/// that the new one would replace. Also returns warnings: values that are valid but will not work.
 pub(crate) fn validate(
     path: &Path,
     bytes: &[u8],

@@ -4,18 +4,18 @@
 
 use std::process::{Child, Command, Stdio};
 
-/// Runs a tool with its output shown to the user. Returns whether it succeeded.
+/// Runs a command, whose output the user sees. Returns whether it succeeded.
 pub(crate) fn run(command: &[String]) -> bool {
     start(command).is_some_and(|mut tool| tool.wait().is_ok_and(|status| status.success()))
 }
 
-/// Starts a tool with its output shown to the user; `None` if it cannot be started.
+/// Starts a command, whose output the user sees; `None` if it cannot be started.
 pub(crate) fn start(command: &[String]) -> Option<Child> {
     let (program, arguments) = command.split_first()?;
     Command::new(program).args(arguments).stdin(Stdio::null()).spawn().ok()
 }
 
-/// The version of systemd; `None` where it is not installed.
+/// The version of systemd; `None`: systemd is not installed.
 pub(crate) fn systemd_version() -> Option<u32> {
     let text = successful_output("systemctl", &["--version"])?;
     text.split_whitespace().nth(1)?.parse().ok()
@@ -28,7 +28,8 @@ pub(crate) fn lingers() -> bool {
         .is_some_and(|text| text.trim() == "yes")
 }
 
-/// The pid of a user service's main process. `None`: the manager has not loaded the service; `Some(None)`: it does not run.
+/// The pid of a user service's main process. `None`: the manager has not loaded the service; `Some(None)`: the service
+/// does not run.
 pub(crate) fn main_process(service: &str) -> Option<Option<u32>> {
     let text = successful_output("systemctl", &["--user", "show", service, "--property=LoadState,MainPID"])?;
     let property = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
@@ -36,9 +37,10 @@ pub(crate) fn main_process(service: &str) -> Option<Option<u32>> {
     (property("LoadState") == Some("loaded")).then_some(main)
 }
 
-/// Whether the user's service manager is stopping, at a logout or a shutdown. It then kills everything that it runs.
+/// Whether the user's service manager is stopping, at a logout or a shutdown. A stopping manager kills everything that
+/// it runs.
 pub(super) fn is_stopping() -> bool {
-    // The exit code is not 0 in this state.
+    // While the manager is stopping, the tool's exit code is not 0, so only the output counts.
     output("systemctl", &["--user", "is-system-running"]).is_some_and(|(_, state)| state.trim() == "stopping")
 }
 

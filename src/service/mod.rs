@@ -1,5 +1,5 @@
 //! The service manager (systemd or launchd): the unit that starts the daemon, the manager's command-line tools, and the
-//! notifications (`sd_notify`) that the daemon sends to it. Without a manager that listens, nothing is sent.
+//! notifications (`sd_notify`) that the daemon sends to the manager. If no manager listens, nothing is sent.
 
 use sd_notify::NotifyState;
 use tracing::debug;
@@ -28,7 +28,8 @@ pub(crate) fn stopping() {
     notify(&[NotifyState::Stopping]);
 }
 
-/// Whether the manager that started this process is stopping, and will kill what it runs. Blocks while the manager answers.
+/// Whether the manager that started this process is stopping, and so will kill what it runs. Blocks until the manager
+/// has answered.
 pub(crate) fn manager_is_stopping() -> bool {
     paths::variable("NOTIFY_SOCKET").is_some() && manager::is_stopping()
 }

@@ -5,14 +5,14 @@ use std::path::Path;
 
 use crate::process::cgroup;
 
-/// The values in a unit file.
+/// The values that are inserted into a unit file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct UnitValues<'a> {
-    /// This program.
+    /// The path of the boi program.
     pub(crate) program: &'a Path,
     /// boi's home.
     pub(crate) home: &'a Path,
-    /// The user's PATH, on which agents are found.
+    /// The user's PATH, in which the daemon finds the agents.
     pub(crate) path: &'a str,
     /// The value of `CLAUDE_BIN`, if it is set.
     pub(crate) claude: Option<&'a str>,

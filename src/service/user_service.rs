@@ -1,4 +1,4 @@
-//! The service by which the user's own service manager runs the daemon, and the commands that control it.
+//! The service through which the user's service manager runs the daemon, and the commands that control the service.
 
 use std::path::{Path, PathBuf};
 
@@ -8,14 +8,14 @@ use crate::system::paths;
 /// The name of the systemd unit.
 pub(crate) const UNIT: &str = "boi.service";
 
-/// The service, installed or not: its kind, with the file that describes it.
+/// The service, installed or not. The variant is the kind of service manager; the path is that of the service's file.
 pub(crate) enum UserService {
     Systemd(PathBuf),
     Launchd(PathBuf),
 }
 
 impl UserService {
-    /// The service of this machine's kind; `None`: HOME is not set, so there is no place for the file.
+    /// The service for this machine's service manager; `None`: HOME is not set, so the path of the file is not known.
     pub(crate) fn locate() -> Option<UserService> {
         let home = paths::variable("HOME").filter(|home| !home.is_empty()).map(PathBuf::from)?;
         if cfg!(target_os = "macos") {
@@ -63,14 +63,15 @@ impl UserService {
     }
 }
 
-/// An installed systemd service that runs the daemon of a home. Starts and restarts go through the manager, so that it
-/// keeps supervising the daemon.
+/// An installed systemd service that runs the daemon of a home. boi starts and restarts this daemon through the
+/// manager, so that the manager keeps supervising it.
 pub(crate) struct InstalledService {
-    /// The daemon that it runs now.
+    /// The pid of the daemon that the service runs now; `None`: it runs no daemon.
     pub(crate) main_pid: Option<u32>,
 }
 
-/// The service that runs the daemon of `home`; `None`: none is installed, or the manager cannot be reached.
+/// The systemd service that runs the daemon of `home`; `None`: no such service is installed and loaded, or the manager
+/// cannot be reached.
 pub(crate) fn installed(home: &Path) -> Option<InstalledService> {
     let UserService::Systemd(file) = UserService::locate()? else { return None };
     let text = std::fs::read_to_string(file).ok()?;
@@ -80,7 +81,7 @@ pub(crate) fn installed(home: &Path) -> Option<InstalledService> {
     manager::main_process(UNIT).map(|main_pid| InstalledService { main_pid })
 }
 
-/// The `systemctl` command that does `verb` to the service.
+/// The command `systemctl VERB` for the service.
 pub(crate) fn systemctl(verb: &str) -> Vec<String> {
     words(&format!("systemctl --user {verb} {UNIT}"))
 }

@@ -1,4 +1,4 @@
-//! A spec that is valid as far as its own text says.
+//! A spec whose text is valid, before the machine is asked about its `repo` and `base`.
 
 use crate::document::problem::{Problem, Problems};
 use crate::document::{Document, Located};
@@ -8,9 +8,9 @@ use crate::domain::spec::{Base, Deliver, Repo, Spec, Task};
 /// A valid spec whose `repo` and `base` are still as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Draft {
-    /// Relative to the spec's file, or below `~/`; `None`: an empty scratch directory.
+    /// Path of the repository, relative to the spec's file or below `~/`; `None`: an empty scratch directory.
     pub(crate) repo: Option<Located<String>>,
-    /// Set only together with `repo`; `None`: the branch that `repo` is on.
+    /// Where the spec's branch starts. Set only together with `repo`; `None`: at the branch that `repo` is on.
     pub(crate) base: Option<Located<Base>>,
     pub(super) after: Vec<Located<SpecId>>,
     pub(super) document: Document,
@@ -21,12 +21,12 @@ pub(crate) struct Draft {
     pub(super) priority: i64,
     pub(super) deliver: Deliver,
     pub(super) verify: Vec<String>,
-    /// In execution order.
+    /// The tasks in execution order.
     pub(super) tasks: Vec<Task>,
 }
 
 impl Draft {
-    /// Specs that must be completed first, with where they are named: in `after` or as `base`.
+    /// Specs that must be completed first, each with the position of its name in `after` or `base`.
     pub(crate) fn after(&self) -> &[Located<SpecId>] {
         &self.after
     }

@@ -90,7 +90,7 @@ fn base(root: &Section<'_>, faults: &mut Faults) -> Option<Located<Base>> {
     }))
 }
 
-/// A spec's id as boi prints it: `sd979` is the name of a branch.
+/// Parses a spec's id, only as boi prints it: `sd979` is not an id but the name of a branch.
 fn spec_id(text: &str) -> Option<SpecId> {
     text.parse().ok().filter(|id: &SpecId| id.as_str() == text)
 }

@@ -1,4 +1,4 @@
-//! Bytes of a spec file to a validated spec, all errors at once.
+//! Turns the bytes of a spec file into a validated spec, and reports all errors at once.
 //!
 //! ```text
 //! bytes ─ header (fields of the spec), tasks, task_order ─▶ Draft ─ the caller resolves repo and base ─▶ Spec

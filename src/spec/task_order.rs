@@ -8,7 +8,7 @@ use crate::document::{Faults, Located, closest, quoted};
 
 /// Maximum number of cycles that are reported.
 const MAX_CYCLES: usize = 10;
-/// Maximum number of tasks of a cycle that are named.
+/// Maximum number of tasks that the report of one cycle names.
 const MAX_NAMED: usize = 12;
 
 /// Maximum number of ids that a misspelled one is compared with.
@@ -67,7 +67,7 @@ struct Edge {
     index: usize,
 }
 
-/// The valid references of each task. The others are reported.
+/// The valid references of each task. Invalid references are reported.
 fn edges(ids: &[Option<String>], needs: &[Vec<Located<String>>], faults: &mut Faults) -> Vec<Vec<Edge>> {
     let mut position_of: HashMap<&str, usize> = HashMap::new();
     for (position, id) in ids.iter().enumerate() {
@@ -75,7 +75,7 @@ fn edges(ids: &[Option<String>], needs: &[Vec<Located<String>>], faults: &mut Fa
             position_of.entry(id).or_insert(position);
         }
     }
-    // An invalid id was reported already. It may be the one that an unknown reference means.
+    // An invalid id was reported already. An unknown reference may mean that id.
     let all_known = ids.iter().all(Option::is_some);
     let mut edges = Vec::with_capacity(ids.len());
     for (task, needs) in needs.iter().enumerate() {

@@ -13,18 +13,18 @@ use crate::process::descendants::descendants;
 use crate::process::signal_tree::signal_tree;
 use crate::system::clock;
 
-/// The pause between two rounds of SIGKILL; a round kills what was forked since the one before. Also the interval in which
-/// processes are looked for that are no children.
+/// The pause between two rounds of SIGKILL. Each round kills the processes that were forked since the previous round.
+/// This is also the interval for checking whether processes that are not children still exist.
 const KILL_INTERVAL: Duration = Duration::from_millis(20);
 
 enum Phase {
-    /// The command runs. At `deadline` it is ended.
+    /// The command runs. If it still runs at `deadline`, it is ended.
     Running { deadline: Option<Instant> },
-    /// The tree got SIGTERM. From `kill_at` on it gets SIGKILL.
+    /// The process tree got SIGTERM. From `kill_at` on, it gets SIGKILL.
     Ending { cause: EndCause, kill_at: Instant },
 }
 
-/// Waits until the command, whose pid is `main`, and everything else of its tree has ended.
+/// Waits until the command, whose pid is `main`, and all other processes of its tree have ended.
 pub(super) fn wait(
     sources: &mut WakeSources,
     request: &Request,
@@ -57,7 +57,7 @@ pub(super) fn wait(
                 Some(Instant::now() + KILL_INTERVAL)
             }
             Phase::Ending { kill_at, .. } if children_left => Some(*kill_at),
-            // Members of the cgroup that are no children: no SIGCHLD reports their end.
+            // Only cgroup members that are not children are left. No SIGCHLD reports their end, so they are polled.
             Phase::Ending { kill_at, .. } => Some((Instant::now() + KILL_INTERVAL).min(*kill_at)),
         };
         let woken = sources.wait(wake_at)?;
@@ -69,7 +69,7 @@ pub(super) fn wait(
                 (_, _, true) => EndCause::TimedOut,
                 _ => continue,
             };
-            // If the command ended at the same moment, its own end counts.
+            // If the command has just ended by itself, its own end counts.
             if reap(main, &mut status)? && status.is_none() {
                 signal_whole_tree(Signal::TERM, cgroup);
                 phase = Phase::Ending { cause, kill_at: Instant::now() + grace };
@@ -107,7 +107,7 @@ fn exit_status(status: WaitStatus) -> ExitStatus {
     }
 }
 
-/// Sends `signal` to everything of the command's tree. A failed attempt is repeated with the next signal.
+/// Sends `signal` to all processes of the command's tree. Errors are ignored, since more signals follow.
 fn signal_whole_tree(signal: Signal, cgroup: Option<&Cgroup>) {
     let own = kernel::getpid().as_raw_nonzero().get();
     let list = || {

@@ -1,7 +1,7 @@
-//! Unmaps code and constants that a waiting supervisor does not need: pages of the program and its libraries that only its
-//! start used. They stay in the kernel's page cache, and the kernel maps them again when they are used.
+//! Unmaps code and constants that a waiting supervisor does not need: pages of the program and its libraries that were
+//! used only at startup. The pages stay in the kernel's page cache, and the kernel maps them again when they are used.
 
-/// Releases the mapped pages of files that this process has not modified. An error costs memory only.
+/// Releases mapped file pages that this process has not modified. If this fails, the process only uses more memory.
 #[cfg(target_os = "linux")]
 pub(super) fn release_file_pages() {
     use rustix::mm::{Advice, madvise};
@@ -9,8 +9,9 @@ pub(super) fn release_file_pages() {
     let Ok(maps) = std::fs::read_to_string("/proc/self/smaps") else { return };
     for (start, end) in unmodified(&maps) {
         let at = std::ptr::with_exposed_provenance_mut(start);
-        // SAFETY: the range maps a file without write permission, and no page of it was modified earlier (by the loader,
-        // for example). So each page is read from the file unchanged when it is used again, including this very code.
+        // SAFETY: the range maps a file without write permission, and no page of it was modified earlier (by the
+        // loader, for example). So each page is read from the file unchanged when it is used again, including this very
+        // code.
         if unsafe { madvise(at, end - start, Advice::LinuxDontNeed) }.is_err() {
             return;
         }
@@ -20,7 +21,7 @@ pub(super) fn release_file_pages() {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn release_file_pages() {}
 
-/// The address ranges in `/proc/self/smaps` that map files, are not writable, and have no private copy of a page.
+/// The address ranges in `/proc/self/smaps` that map files, are not writable, and contain no modified page.
 #[cfg(target_os = "linux")]
 fn unmodified(maps: &str) -> Vec<(usize, usize)> {
     let mut ranges = Vec::new();
@@ -44,8 +45,8 @@ fn unmodified(maps: &str) -> Vec<(usize, usize)> {
     ranges
 }
 
-/// Parses the first line of a mapping: its range if it maps a file and is not writable, else `Some(None)`. `None` for any
-/// other line.
+/// Parses the first line of a mapping. Returns the mapping's range if it maps a file and is not writable, otherwise
+/// `Some(None)`. Returns `None` for a line that is not the first line of a mapping.
 #[cfg(target_os = "linux")]
 fn header(line: &str) -> Option<Option<(usize, usize)>> {
     let mut fields = line.split_ascii_whitespace();

@@ -1,4 +1,4 @@
-//! Which home a command belongs to.
+//! Identifies the home that a command belongs to.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -6,10 +6,10 @@ use std::os::unix::fs::MetadataExt;
 use crate::process::command_dir::CommandDir;
 use crate::system::{files, paths};
 
-/// The device and inode of the home in which the supervisor began.
+/// The device and inode of the home in which the supervisor started.
 ///
-/// A command's folder that was removed is created again, so that the command's end is recorded. It is created in this home
-/// only: a home that was removed or replaced may be put back.
+/// If a command's folder was removed, it is created again, so that the command's end can be recorded. It is created
+/// only in this home, not in a home that replaced it: the user may put the original home back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct HomeIdentity {
     device: u64,
@@ -17,7 +17,7 @@ pub(super) struct HomeIdentity {
 }
 
 impl HomeIdentity {
-    /// Identifies the home around `dir`.
+    /// Identifies the home that contains `dir`.
     pub(super) fn of(dir: &CommandDir) -> io::Result<HomeIdentity> {
         let metadata = std::fs::metadata(paths::home_of_command(dir.path()))?;
         Ok(HomeIdentity { device: metadata.dev(), inode: metadata.ino() })

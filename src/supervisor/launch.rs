@@ -16,7 +16,7 @@ use crate::process::record::read_record;
 use crate::process::{identity, limits};
 use crate::system::{clock, failpoint, files, paths};
 
-/// Reads the request and opens the command's files. The error says why nothing can be executed.
+/// Reads the request and opens the command's files. The error says why the command cannot be executed.
 #[expect(clippy::disallowed_methods, reason = "the supervisor starts the command")]
 pub(super) fn prepare(dir: &CommandDir) -> Result<(Request, Command), EndCause> {
     let permanent = |why: &str| EndCause::NotExecuted(why.to_owned());
@@ -37,7 +37,7 @@ pub(super) fn prepare(dir: &CommandDir) -> Result<(Request, Command), EndCause> 
             "cannot execute `{program}`: it is a relative path, and would be looked for in the worktree"
         )));
     }
-    // A link could lead to a folder that is not boi's.
+    // A symbolic link could lead to a folder that does not belong to boi.
     let fault = match &request.cwd {
         cwd if cwd.is_symlink() => Some("is a link"),
         cwd if !cwd.is_dir() => Some("does not exist"),
@@ -52,7 +52,7 @@ pub(super) fn prepare(dir: &CommandDir) -> Result<(Request, Command), EndCause> 
     Ok((request, command))
 }
 
-/// Executes `command` and waits until nothing of its tree is left.
+/// Executes `command` and waits until no process of its tree is left.
 pub(super) fn run(
     dir: &CommandDir,
     home: HomeIdentity,
@@ -74,7 +74,7 @@ pub(super) fn run(
         home.ensure_folder(&folder)?;
         files::write_record(&folder.started_file(), &started, files::Durability::Process)?;
         failpoint::hit_with_parent("supervisor.started");
-        // Only now: with a low limit the record could not be written.
+        // The limit is set only now, because with a low limit the record could not be written.
         open_files.map_or(Ok(()), limits::set_open_files).map_err(io::Error::from)
     };
     // SAFETY: between fork and exec, a process with several threads may only make async-signal-safe calls. This process
@@ -107,7 +107,8 @@ fn identify_self() -> io::Result<crate::domain::command::Identity> {
     identity::identify(pid).ok_or_else(|| io::Error::other("this process cannot read its own entry in /proc"))
 }
 
-/// Makes the command's cgroup, named by its marker. Without one, its tree is found by parent links and the marker.
+/// Creates the command's cgroup, which has the command's marker as its name. Without a cgroup, the command's process
+/// tree is found by parent links and the marker.
 fn create_cgroup() -> Option<Cgroup> {
     if failpoint::is_without_cgroups() {
         return None;
@@ -116,7 +117,8 @@ fn create_cgroup() -> Option<Cgroup> {
     Cgroup::create(&cgroup::find_base().ok()?, &marker).ok()
 }
 
-/// The cause for a failed step before the execution: transient if a resource is missing that may become available.
+/// The end cause for a step that failed before the execution: a transient one if a missing resource may become
+/// available.
 fn not_executed(what: &str, error: &io::Error) -> EndCause {
     use io::ErrorKind::{ExecutableFileBusy, Interrupted, OutOfMemory, QuotaExceeded, StorageFull, WouldBlock};
     let is_out_of_files = [libc::EMFILE, libc::ENFILE].map(Some).contains(&error.raw_os_error());

@@ -1,7 +1,7 @@
-//! The small process under which each command runs. It outlives the daemon, keeps the command's output in files, and writes
-//! the record of its end.
+//! The small process under which each command runs. It outlives the daemon, keeps the command's output in files, and
+//! writes the record of the command's end.
 //!
-//! It is synchronous and has one thread. It knows neither the queue nor the configuration. Its life:
+//! The supervisor is synchronous and has one thread. It knows neither the queue nor the configuration. Its life:
 //!
 //! ```text
 //! take the lock over from stdin ─▶ new session, subreaper ─▶ reserve space for `exit` ─▶ read `request`
@@ -12,10 +12,12 @@
 //! ```
 //!
 //! Invariants:
-//! - `started` exists before the command is executed. `exit` is written only when no descendant is left, and the files that
-//!   the command wrote are on disk.
-//! - A descendant that leaves the session or loses its parent becomes a child of the supervisor, which is the subreaper.
-//! - The command enters a cgroup of its own, where one can be made, before it is executed. The supervisor stays outside.
+//! - `started` exists before the command is executed. `exit` is written only when no descendant is left, and the files
+//!   that the command wrote are on disk.
+//! - A descendant that leaves the session or loses its parent becomes a child of the supervisor, which is the
+//!   subreaper.
+//! - The command enters a cgroup of its own, where one can be made, before it is executed. The supervisor stays outside
+//!   that cgroup.
 
 mod ending;
 mod file_pages;
@@ -63,7 +65,8 @@ fn supervise(dir: &CommandDir) -> io::Result<()> {
     let home = HomeIdentity::of(dir)?;
     failpoint::hit("supervisor.locked");
     detach()?;
-    // Before anything is executed: on a full disk the end of the command could not be recorded later.
+    // The space is reserved before the command is executed: if the disk fills up later, the command's end can still be
+    // recorded.
     files::reserve_record(&dir.exit_file())?;
     let end = match launch::prepare(dir) {
         Ok((request, command)) => {
@@ -83,7 +86,7 @@ fn supervise(dir: &CommandDir) -> io::Result<()> {
     Ok(())
 }
 
-/// Flushes the command's files to disk, so that a power loss cannot leave the record of its end without its work.
+/// Flushes the command's files to disk, so that after a power loss no record of its end exists without its work.
 fn sync_work(dir: &CommandDir, request: &Request) {
     for path in [&request.cwd, dir.path()] {
         if let Err(error) = files::sync_file_system(path) {
@@ -107,7 +110,7 @@ fn take_lock(dir: &CommandDir) -> io::Result<OwnedFd> {
 /// Leaves the daemon's session, becomes the parent of orphaned descendants, and ignores SIGHUP.
 fn detach() -> io::Result<()> {
     match rustix::process::setsid() {
-        // A process that leads its group already has a session of its own.
+        // A process group leader cannot make a new session, and already has its own.
         Ok(_) | Err(rustix::io::Errno::PERM) => {}
         Err(error) => return Err(error.into()),
     }

@@ -1,5 +1,6 @@
-//! Notices that output files grow: by inotify, so that a command that prints nothing causes no wake-up. Without an inotify
-//! instance (the kernel allows 128 for each user by default) or on another system, the sizes are polled.
+//! Notices that output files grow. It uses inotify, so that a command that prints nothing causes no wake-up. If no
+//! inotify instance is left (the kernel allows 128 for each user by default) or the system is not Linux, the sizes are
+//! polled.
 
 #[cfg(target_os = "linux")]
 mod inotify {
@@ -11,7 +12,7 @@ mod inotify {
     use rustix::fs::inotify;
 
     pub(crate) struct OutputGrowth {
-        /// `None`: poll.
+        /// The inotify instance; `None`: the sizes are polled.
         events: Option<OwnedFd>,
         pending: bool,
     }
@@ -35,17 +36,17 @@ mod inotify {
             Ok(OutputGrowth { events: Some(events), pending: false })
         }
 
-        /// Becomes readable when a file grows; `None`: poll.
+        /// A descriptor that becomes readable when a file grows; `None`: the sizes must be polled.
         pub(crate) fn source(&self) -> Option<BorrowedFd<'_>> {
             self.events.as_ref().map(AsFd::as_fd)
         }
 
-        /// Whether the files grew lately, so that their sizes must be checked once more.
+        /// Whether the files grew recently, so that their sizes must be checked once more.
         pub(crate) fn is_pending(&self) -> bool {
             self.pending
         }
 
-        /// Takes the events that came. Returns whether the sizes must be checked now.
+        /// Consumes the waiting events. Returns whether the sizes must be checked now.
         pub(crate) fn take_events(&mut self) -> bool {
             let Some(events) = &self.events else { return true };
             let before = std::mem::take(&mut self.pending);

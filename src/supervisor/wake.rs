@@ -1,4 +1,5 @@
-//! What wakes a supervisor: signals, the deadline, and growing output. It sleeps until one of them comes.
+//! The events that wake a supervisor: signals, the deadline, and growing output. The supervisor sleeps until one of
+//! them occurs.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -23,16 +24,16 @@ pub(super) struct WakeSources {
     /// The output files. They are kept open, so that their size is known even if their folder is removed.
     files: Vec<File>,
     max_output_bytes: u64,
-    /// Until then growth is not checked again.
+    /// The time before which growth is not checked again.
     quiet_until: Instant,
 }
 
 /// What woke the supervisor.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Woken {
-    /// A SIGTERM or SIGINT.
+    /// Whether a SIGTERM or SIGINT arrived.
     pub(super) terminate: bool,
-    /// The output is larger than allowed.
+    /// Whether the output is larger than allowed.
     pub(super) too_much_output: bool,
 }
 
@@ -53,7 +54,7 @@ impl WakeSources {
         Ok(WakeSources { terminate, child, growth, files, max_output_bytes, quiet_until: Instant::now() })
     }
 
-    /// Sleeps until something happens, at most until `deadline`.
+    /// Sleeps until an event occurs, at most until `deadline`.
     pub(super) fn wait(&mut self, deadline: Option<Instant>) -> io::Result<Woken> {
         let now = Instant::now();
         let is_quiet = self.quiet_until > now;
@@ -79,7 +80,7 @@ impl WakeSources {
         drain(&self.child);
         let mut woken = Woken { terminate: drain(&self.terminate), too_much_output: false };
         if self.quiet_until <= Instant::now() && self.growth.take_events() {
-            // During the quiet time no event wakes this process, so its end must.
+            // During the quiet time no growth wakes this process, so it wakes when the quiet time ends.
             if self.growth.is_pending() {
                 self.quiet_until = Instant::now() + CHECK_INTERVAL;
             }
@@ -90,7 +91,7 @@ impl WakeSources {
     }
 }
 
-/// Empties the pipe of a signal. Returns whether the signal came.
+/// Empties the pipe of a signal. Returns whether the signal arrived.
 fn drain(mut pipe: &UnixStream) -> bool {
     let mut bytes = [0; 64];
     let mut any = false;
@@ -100,8 +101,8 @@ fn drain(mut pipe: &UnixStream) -> bool {
     any
 }
 
-/// Ignores SIGHUP. An ignored signal, unlike a handled one, stays ignored in the command, so a closed terminal does not end
-/// an agent.
+/// Ignores SIGHUP. An ignored signal, unlike a handled one, stays ignored in the command, so a closed terminal does not
+/// end an agent.
 pub(super) fn ignore_hangup() {
     // SAFETY: SIG_IGN installs no handler, and this process has one thread.
     unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };

@@ -2,9 +2,9 @@
 //! pretend another boot id and a machine without cgroups. In debug builds only: a release build contains none of this code
 //! and reads none of its variables.
 //!
-//! `BOI_FAILPOINT=NAME=FILE` arms the place `NAME`. The first process that reaches it creates `FILE` with its pid in it,
-//! and kills itself, or waits until the file is empty. A process that finds the file does nothing. So a failpoint fires
-//! once, in the daemon or in a supervisor, which inherits the variable.
+//! `BOI_FAILPOINT=NAME=FILE` arms the place `NAME`. The first process that reaches this place writes its pid to a new
+//! `FILE`, and kills itself, or waits until the file is empty. If `FILE` exists already, a process does nothing. So a
+//! failpoint fires once, in the daemon or in a supervisor, which inherits the variable.
 
 use rustix::process::{Signal, getpid, getppid, kill_process};
 
@@ -33,7 +33,7 @@ pub(crate) fn hit_parent(name: &str) {
     }
 }
 
-/// Blocks this process until the file is empty, if the failpoint `name` fires.
+/// Blocks this process until a test empties or removes the failpoint's file, if the failpoint `name` fires.
 #[inline]
 pub(crate) fn hold(name: &str) {
     if let Some(file) = fired(name) {
@@ -49,7 +49,7 @@ pub(crate) fn boot_id() -> Option<String> {
     super::paths::variable("BOI_BOOT_ID")?.into_string().ok()
 }
 
-/// The boot id that a test pretends: none in a release build.
+/// Always `None`: in a release build, no test can pretend a boot id.
 #[cfg(not(debug_assertions))]
 #[inline]
 pub(crate) fn boot_id() -> Option<String> {
@@ -66,7 +66,8 @@ pub(crate) fn is_without_cgroups() -> bool {
     pretended
 }
 
-/// The created file, if the place `name` is armed and this process is the first to reach it.
+/// Creates the failpoint's file and returns its path, if the place `name` is armed and this process is the first to
+/// reach that place.
 #[cfg(debug_assertions)]
 fn fired(name: &str) -> Option<std::path::PathBuf> {
     use std::io::Write;

@@ -22,8 +22,8 @@ pub(crate) fn private_log(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 
-/// The mode of a file or folder that other users can access, and the mode that it should have. `None` if they cannot access
-/// it, and for a link.
+/// The mode of a file or folder that other users can access, and the mode that it should have. `None` if other users
+/// cannot access it, or if it is a link or missing.
 pub(crate) fn wrong_mode(path: &Path) -> Option<(u32, u32)> {
     let metadata = std::fs::symlink_metadata(path).ok().filter(|metadata| !metadata.is_symlink())?;
     let mode = metadata.permissions().mode() & 0o777;
@@ -60,7 +60,7 @@ pub(crate) fn restore_permissions(folders: &[&Path]) -> io::Result<Option<PathBu
 pub(crate) fn make_tree_readable(folder: &Path) {
     let mut waiting = vec![folder.to_owned()];
     while let Some(path) = waiting.pop() {
-        // It fails for another user's files. Reading or removing them then fails too, with the same error.
+        // This call fails for another user's files. Reading or removing them then fails too, with the same error.
         grant_owner(&path, 0o700, 0o400).ok();
         if std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir()) {
             waiting.extend(list_folder(&path).unwrap_or_default());
@@ -101,7 +101,7 @@ pub(crate) fn revoke_write_by_others(path: &Path) -> io::Result<()> {
     std::fs::set_permissions(path, Permissions::from_mode(mode & !0o022))
 }
 
-/// The paths of a folder's entries, in no order. A missing folder and a file have none.
+/// The paths of a folder's entries, in no particular order. Empty if the folder is missing or is a file.
 pub(crate) fn list_folder(folder: &Path) -> io::Result<Vec<PathBuf>> {
     match std::fs::read_dir(folder) {
         Ok(entries) => entries.map(|entry| entry.map(|entry| entry.path())).collect(),
@@ -133,12 +133,12 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)
 }
 
-/// What a written file survives.
+/// Which events a written file survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durability {
     /// The end of any process.
     Process,
-    /// A power loss too.
+    /// A power loss as well as the end of any process.
     Power,
 }
 
@@ -219,7 +219,8 @@ pub(crate) fn tail(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Passes a file's content from `offset` on to `take`, in chunks. Returns the offset of the end. A missing file is empty.
+/// Reads a file from `offset` to its end, and passes the content to `take` in chunks. Returns the offset of the end. A
+/// missing file is empty.
 pub(crate) fn read_from(path: &Path, offset: u64, mut take: impl FnMut(&[u8])) -> io::Result<u64> {
     let mut file = match File::open(path) {
         Ok(file) => file,
@@ -244,7 +245,7 @@ pub(crate) fn size(path: &Path) -> io::Result<u64> {
     Ok(std::fs::metadata(path)?.len())
 }
 
-/// What this user can still write to the file system of `path`: bytes, and a number of files where that is limited.
+/// The space left for this user on the file system of `path`: bytes, and the number of files if that is limited.
 pub(crate) fn free_space(path: &Path) -> rustix::io::Result<(u64, Option<u64>)> {
     let found = rustix::fs::statvfs(path)?;
     Ok((found.f_bavail.saturating_mul(found.f_frsize), (found.f_files > 0).then_some(found.f_favail)))

@@ -48,7 +48,7 @@ struct ReopeningLog {
 impl ReopeningLog {
     fn new(path: &Path) -> ReopeningLog {
         let log = rotated(path);
-        // On an error the log is written all the same.
+        // If this fails, the log is written anyway.
         files::make_private(path).ok();
         ReopeningLog { path: path.to_owned(), log }
     }
@@ -80,7 +80,7 @@ fn rotated(path: &Path) -> FileRotate<AppendCount> {
     )
 }
 
-/// Starts logging to `output`. `filter` is a directive of the configuration.
+/// Starts logging to `output`. `filter` is the tracing filter directive from the configuration.
 pub(crate) fn start(output: LogOutput, filter: &str) -> Result<LogFilter, String> {
     let (filter, handle) = reload::Layer::new(parse(filter)?);
     let registry = tracing_subscriber::registry().with(filter);

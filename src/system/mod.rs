@@ -1,6 +1,6 @@
-//! Small things of the machine: paths and environment, files, the clock, logs, the terminal, failpoints.
+//! Basic access to the machine: paths and environment, files, the clock, logs, the terminal, failpoints.
 //!
-//! Which room touches what of the machine (`clippy.toml` holds the first three):
+//! Which room uses which part of the machine (`clippy.toml` enforces the first three rules):
 //!
 //! - Only `paths` reads environment variables.
 //! - Only `process`, `git`, `service` and `supervisor` start processes; `clock` runs `sysctl` on systems other than Linux.

@@ -31,7 +31,7 @@ pub enum HomeError {
     /// The environment does not tell where the home is.
     #[error("neither BOI_HOME nor HOME is set: set BOI_HOME to the folder in which boi keeps its state")]
     Unknown,
-    /// It cannot be created or read.
+    /// The file or folder cannot be created or read.
     #[error("cannot use {}: {source}", path.display())]
     Io {
         /// The file or folder.
@@ -39,13 +39,13 @@ pub enum HomeError {
         /// The error.
         source: io::Error,
     },
-    /// It is not a folder.
+    /// The path leads to something other than a folder.
     #[error("{} is not a directory: move it away, or set BOI_HOME to another folder", path.display())]
     NotADirectory {
         /// The file.
         path: PathBuf,
     },
-    /// Another user owns it.
+    /// Another user owns the file or folder.
     #[error("{} belongs to user {owner}, not to you (user {own}): run `sudo chown -R {own} '{}'`", path.display(), path.display())]
     Foreign {
         /// The file or folder.
@@ -55,12 +55,12 @@ pub enum HomeError {
         /// The uid of this process.
         own: u32,
     },
-    /// Other users can write to it.
+    /// Other users can write to the file or folder.
     #[error("{} can be changed by other users (mode {mode:03o}): run `chmod go-w '{}'`", path.display(), path.display())]
     Open {
         /// The file or folder.
         path: PathBuf,
-        /// Its mode.
+        /// The mode of the file or folder.
         mode: u32,
     },
 }
@@ -92,7 +92,7 @@ impl Home {
         Home { db: root.join("state/boi.db"), worktrees: root.join("worktrees"), logs: root.join("logs"), root }
     }
 
-    /// This home with the paths that a configuration sets. Relative ones are relative to the home.
+    /// This home with the paths that a configuration sets. A relative path is relative to the home.
     pub fn with_paths(self, paths: &Paths) -> Home {
         let place = |configured: &Option<PathBuf>, default: PathBuf| match configured {
             Some(path) => self.root.join(expand_tilde(path)),
@@ -112,7 +112,7 @@ impl Home {
         create(&self.worktrees)
     }
 
-    /// Does the same without the folder of the worktrees, for a command that works without a daemon.
+    /// Creates the same folders except that of the worktrees, for a command that works without a daemon.
     pub fn prepare_records(&self) -> Result<(), HomeError> {
         if let Ok(metadata) = std::fs::metadata(&self.root) {
             check(&self.root, &metadata, true)?;
@@ -125,7 +125,7 @@ impl Home {
     }
 
     /// Refuses a home that is not safe. A home that does not exist is safe. The configuration is not checked here but with
-    /// `check_config` where it is read: a command that does not need it works with a bad one too.
+    /// `check_config` where it is read: a command that does not need the configuration also works with an unsafe one.
     pub fn check(&self) -> Result<(), HomeError> {
         match std::fs::metadata(&self.root) {
             Ok(metadata) => check(&self.root, &metadata, true),
@@ -139,7 +139,7 @@ impl Home {
         &self.root
     }
 
-    /// The user's configuration.
+    /// The user's configuration file.
     pub fn config_file(&self) -> PathBuf {
         self.root.join("config.toml")
     }
@@ -149,7 +149,7 @@ impl Home {
         self.root.join("state/reload.json")
     }
 
-    /// The last configuration that was in force.
+    /// The file with the last good configuration.
     pub fn last_good_config(&self) -> PathBuf {
         self.root.join("state/last-good.toml")
     }
@@ -179,7 +179,7 @@ impl Home {
         self.db == self.root.join("state/boi.db")
     }
 
-    /// The record of the path at which the database was last opened for writing.
+    /// The file that records the path at which the database was last opened for writing.
     pub fn queue_record(&self) -> PathBuf {
         self.root.join("state/queue-at")
     }
@@ -219,8 +219,8 @@ impl Home {
         &self.worktrees
     }
 
-    /// A spec's working tree. A path that the queue has `recorded` wins: a change of `paths.worktrees` affects only specs
-    /// without a working tree.
+    /// The folder of a spec's working tree. A path that the queue has `recorded` takes precedence: a change of
+    /// `paths.worktrees` affects only specs without a working tree.
     pub fn worktree(&self, spec: &SpecId, recorded: Option<&str>) -> PathBuf {
         let default = self.worktrees.join(spec.as_str());
         match recorded {
@@ -235,12 +235,12 @@ fn create(folder: &Path) -> Result<(), HomeError> {
     files::private_dir(folder).map_err(|source| HomeError::Io { path: folder.to_owned(), source })
 }
 
-/// The home of a command's folder that [`Home::command`] returned.
+/// The root of the home that contains a command's folder. [`Home::command`] returned that folder.
 pub(crate) fn home_of_command(folder: &Path) -> &Path {
     folder.ancestors().nth(4).unwrap_or(folder)
 }
 
-/// The folders that boi created around a command's folder: from that of all attempts to the command's own.
+/// A command's folder and the folders that boi created around it. The folder of all attempts comes first.
 pub(crate) fn folders_of_command(folder: &Path) -> Vec<&Path> {
     let mut folders: Vec<&Path> = folder.ancestors().take(4).collect();
     folders.reverse();
@@ -266,8 +266,8 @@ pub(crate) fn expand_tilde(path: &Path) -> PathBuf {
 }
 
 /// Finds the executable file that `program` names: an absolute path, or a name on the PATH. The error continues a sentence
-/// that begins with the program's name: "is not executable". A relative path is refused: it would name a different file in
-/// each folder, and in a working tree one that the agent wrote.
+/// that begins with the program's name: "is not executable". A relative path is refused: it would name a different file
+/// in each working directory, and in a working tree perhaps a file that the agent wrote.
 pub(crate) fn find_program(program: &str) -> Result<PathBuf, String> {
     let path = expand_tilde(Path::new(program));
     if path.is_absolute() {
@@ -326,7 +326,7 @@ pub(crate) fn check_config(path: &Path, metadata: &Metadata) -> Result<(), HomeE
     let folder = std::fs::canonicalize(path).ok().and_then(|file| file.parent().map(Path::to_owned));
     let around = folder.as_ref().and_then(|folder| std::fs::metadata(folder).ok());
     if let (Some(folder), Some(around)) = (&folder, &around) {
-        // In a sticky folder such as /tmp only its owner can replace a file.
+        // In a sticky folder such as /tmp, only the file's owner can replace a file.
         let replaceable = around.mode() & 0o002 != 0 && around.mode() & 0o1000 == 0;
         if replaceable {
             return Err(HomeError::Open { path: folder.clone(), mode: around.mode() & 0o777 });

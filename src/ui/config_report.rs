@@ -5,7 +5,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::verdict::{Change, ReloadOutcome, TakesEffect, Trigger, Verdict, WatchMode};
 use crate::domain::view::ConfigView;
 
-/// The lines of `boi status` on the configuration. `daemon_runs`: it is in force in a daemon.
+/// The lines about the configuration in `boi status`. `daemon_runs`: a daemon runs with this configuration.
 pub(crate) fn status_lines(view: &ConfigView, daemon_runs: bool) -> Vec<String> {
     let mut lines = Vec::new();
     let disk = match (view.outcome, &view.verdict) {
@@ -59,7 +59,7 @@ pub(crate) fn verdict(view: &ConfigView, verdict: &Verdict) -> String {
         }
         ReloadOutcome::Unchanged => {
             lines.push(format!("unchanged: generation {generation} is in force"));
-            // The watch may have applied the file before this reload: the user wants to see those changes.
+            // The file watch may have applied the file before this reload: the user wants to see those changes.
             if let Some(applied) = view.last_applied.as_ref().filter(|applied| applied.trigger != Trigger::Boot) {
                 lines.push(format!("applied at {}, by {}:", clock_time(applied.at), applied.trigger.as_str()));
                 lines.extend(applied.changed.iter().map(change_line));
@@ -86,7 +86,7 @@ pub(crate) fn verdict(view: &ConfigView, verdict: &Verdict) -> String {
     lines.join("\n") + "\n"
 }
 
-/// One change, with when it takes effect.
+/// A line that says what changed, and when the change takes effect.
 pub(crate) fn change_line(change: &Change) -> String {
     let when = match change.takes_effect {
         TakesEffect::AtOnce => "at once".to_owned(),
@@ -96,7 +96,7 @@ pub(crate) fn change_line(change: &Change) -> String {
     format!("  {change} ({when})")
 }
 
-/// A time in the local zone; its date is shown unless that is today.
+/// A time in the local time zone, with its date unless the date is today.
 fn clock_time(at: Timestamp) -> String {
     let Ok(at) = jiff::Timestamp::from_millisecond(at.0) else { return at.to_string() };
     let zone = jiff::tz::TimeZone::system();

@@ -1,11 +1,11 @@
-//! What keeps specs from running until the user does something about it.
+//! Finds a reason that keeps specs from running until the user acts.
 
 use crate::domain::cause::Cause;
 use crate::domain::id::SpecId;
 use crate::domain::life::SpecStatus;
 use crate::domain::view::{SpecView, StatusView};
 
-/// Why none of the specs runs, where waiting does not help, with what to do about it.
+/// Why none of the open specs runs although waiting does not help, and what to do about it; `None`: no such reason.
 pub(crate) fn obstacle(status: &StatusView) -> Option<String> {
     let open: Vec<&SpecView> = status.specs.iter().filter(|spec| !spec.status.is_ended()).collect();
     if open.is_empty() || open.iter().any(|spec| spec.status == SpecStatus::Running) {
@@ -26,7 +26,7 @@ pub(crate) fn obstacle(status: &StatusView) -> Option<String> {
     })
 }
 
-/// The spec that has to be merged first.
+/// The unmerged spec that has to be merged before a spec with this cause can run.
 fn unmerged_dependency(cause: &Cause) -> Option<&SpecId> {
     let Cause::WaitsFor { specs } = cause else { return None };
     specs.iter().find(|awaited| awaited.merge).map(|awaited| &awaited.id)

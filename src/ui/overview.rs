@@ -9,12 +9,12 @@ use crate::domain::time::Timestamp;
 use crate::domain::view::{DaemonView, SlotsView, SpecView, StatusView};
 use style::{ATTENTION, BAD, paint};
 
-/// Terminal columns of a title in the table.
+/// The most terminal columns of a title in the table.
 const TITLE: usize = 60;
-/// Terminal columns of a reason in the table.
+/// The most terminal columns of a reason in the table.
 const REASON: usize = 160;
 
-/// The whole state.
+/// The text of the whole overview.
 pub(crate) fn overview(status: &StatusView, now: Timestamp) -> String {
     let mut lines = Vec::new();
     lines.push(match &status.daemon {
@@ -54,7 +54,7 @@ pub(crate) fn overview(status: &StatusView, now: Timestamp) -> String {
     lines.iter().fold(String::new(), |text, line| text + line.trim_end() + "\n")
 }
 
-/// How a daemon differs from one that drains the whole queue; empty when it does not.
+/// How a daemon differs from a usual daemon, which works through the whole queue; empty if it does not differ.
 pub(crate) fn daemon_role(daemon: &DaemonView) -> &'static str {
     match daemon {
         DaemonView { draining: true, .. } => {

@@ -20,7 +20,7 @@ const FRAME: Duration = Duration::from_millis(120);
 
 /// Shows the progress of specs.
 pub(crate) struct Progress {
-    /// `None`: standard error is not a terminal.
+    /// The lines on the terminal; `None`: standard error is not a terminal, or `quiet` is set.
     bars: Option<Bars>,
     /// The last line printed for each spec.
     lines: HashMap<SpecId, String>,
@@ -28,10 +28,10 @@ pub(crate) struct Progress {
     quiet: bool,
 }
 
-/// The lines on a terminal: one for each spec, as far as there are rows.
+/// The lines on a terminal: one for each spec, as many as the terminal has rows for.
 struct Bars {
     all: MultiProgress,
-    /// Each line with the spec that it shows.
+    /// The lines, each with the spec that it shows; `None`: it shows no spec.
     bars: Vec<(ProgressBar, Option<SpecId>)>,
 }
 
@@ -80,7 +80,7 @@ impl Progress {
     /// Removes the progress from the terminal.
     pub(crate) fn clear(self) {
         if let Some(bars) = self.bars {
-            // The summary that follows holds everything that the progress shows.
+            // If the lines cannot be removed, nothing is lost: the summary that follows repeats what they show.
             drop(bars.all.clear());
         }
     }
@@ -122,7 +122,8 @@ impl Bars {
     }
 }
 
-/// The specs to show in `rows` rows, and how many are left out: in that case running specs come first, ended ones last.
+/// The specs to show in `rows` rows, and how many are left out. If some are left out, running specs come first and
+/// ended specs last.
 fn select(specs: &[SpecView], rows: usize) -> (Vec<&SpecView>, usize) {
     if specs.len() <= rows {
         return (specs.iter().collect(), 0);

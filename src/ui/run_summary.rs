@@ -8,10 +8,10 @@ use crate::domain::outcome::{Delivery, Usage};
 use crate::domain::text;
 use crate::domain::view::SpecView;
 
-/// Characters of a reason: the output of git can be long.
+/// The most characters of a reason that are shown: it may contain output of git, which can be long.
 const REASON: usize = 2_000;
 
-/// How the specs ended.
+/// The text that says how each spec ended.
 pub(crate) fn run_summary(specs: &[SpecView]) -> String {
     specs.iter().flat_map(summary).fold(String::new(), |text, line| text + line.trim_end() + "\n")
 }

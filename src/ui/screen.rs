@@ -3,7 +3,7 @@
 use crate::domain::text;
 use crate::system::terminal::Size;
 
-/// As many lines from the beginning of `text` as the terminal shows at once, then how many were left out.
+/// As many lines from the beginning of `text` as fit on the terminal, then a line with the number of lines left out.
 pub(crate) fn fit_rows(text: &str, size: Size) -> String {
     let rows = |line: &str| text::width(&text::plain(line)).div_ceil(size.columns).max(1);
     let lines: Vec<&str> = text.lines().collect();

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-/// `word`, quoted where a shell needs it.
+/// `word`, quoted if a shell needs quotes.
 pub(crate) fn quote(word: &str) -> Cow<'_, str> {
-    // Only a NUL byte cannot be quoted; no path holds one.
+    // Quoting fails only for a NUL byte, which no path contains.
     shlex::try_quote(word).unwrap_or(Cow::Borrowed(word))
 }
 

@@ -9,10 +9,10 @@ use crate::domain::text;
 use crate::domain::time::Timestamp;
 use crate::domain::view::{SpecView, TaskView, TryView};
 
-/// Characters of a reason: the output of git can be long.
+/// The most characters of a reason that are shown: it may contain output of git, which can be long.
 const REASON: usize = 2_000;
 
-/// One spec, with each task and each try.
+/// The text that shows one spec, with each of its tasks and tries.
 pub(crate) fn spec_details(spec: &SpecView, now: Timestamp) -> String {
     let mut lines = vec![spec_row(spec, now)];
     let mut field = |name: &str, value: &str| lines.push(format!("  {name:<9} {value}"));

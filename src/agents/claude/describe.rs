@@ -1,4 +1,4 @@
-//! A line of Claude Code's output for people, for `boi log`.
+//! Describes a line of Claude Code's output for people, as `boi log` shows it.
 
 use serde_json::Value;
 
@@ -48,7 +48,7 @@ fn message_block(block: &Value) -> Option<String> {
     }
 }
 
-/// The tool with the argument that says most, or with all arguments if none of them is known to.
+/// The tool's name with its most telling argument, or with all arguments if none of the `TELLING` ones is present.
 fn tool_call(tool: &str, input: &Value) -> String {
     const TELLING: [&str; 8] =
         ["command", "file_path", "notebook_path", "pattern", "url", "query", "skill", "description"];

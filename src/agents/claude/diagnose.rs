@@ -1,8 +1,8 @@
-//! What a run of Claude Code came to.
+//! Decides the outcome of a run of Claude Code.
 //!
-//! The order of the questions matters: what boi did to the command itself; a prompt that is too long (its text may quote
-//! a limit); a usage limit; throttling; a broken service; a refused login; an account that needs a person; a model that
-//! is not there; the task's own limits; success. What is left is a failure or a crash.
+//! The order of the checks matters: a command that boi itself ended; a prompt that is too long (the text of this error
+//! may quote a limit); a usage limit; throttling; a broken service; a refused login; an account that needs a person; a
+//! model that does not exist; the task's own limits; success. Anything else is a failure or a crash.
 
 use super::phrases::Phrases;
 use super::reset_time;
@@ -15,7 +15,8 @@ use crate::domain::outcome::TryOutcome;
 use crate::domain::text;
 use crate::domain::time::Timestamp;
 
-/// The bounds of a wait for a usage limit, in milliseconds: a time of reset outside of them is not believed.
+/// The shortest and the longest wait for a usage limit, in milliseconds. A reset time outside of these bounds is moved
+/// to the nearer bound.
 const WAIT_MILLIS: (i64, i64) = (5_000, 8 * 24 * 3_600_000);
 
 /// The longest detail of an outcome, in characters.
@@ -57,9 +58,10 @@ fn reported_failure(result: &RunResult, run: &EndedRun<'_>) -> TryOutcome {
     }
 }
 
-/// A 429 means that a usage limit is used up, that the account is blocked, or that there were too many requests at once.
+/// A 429 means that a usage limit is used up, that the account is blocked, or that there were too many requests at
+/// once.
 fn too_many_requests(result: &RunResult, phrases: &Phrases, detail: String, run: &EndedRun<'_>) -> TryOutcome {
-    // Throttling of a login comes with a rejected event, too, but the event names no time.
+    // If a login is throttled, there is a rejected event, too, but that event names no time.
     if let Some(until) = rejected_until(run).filter(|_| !phrases.denies_usage_limit()) {
         return TryOutcome::Limited { until: Some(until), detail };
     }
@@ -98,8 +100,8 @@ fn without_result(run: &EndedRun<'_>) -> TryOutcome {
     }
 }
 
-/// When the usage limit ends because of which the service rejected the run; `None` if the service did not reject it, or
-/// named no time.
+/// When the usage limit ends, if the service rejected the run because of one; `None` if the service did not reject the
+/// run, or named no time.
 fn rejected_until(run: &EndedRun<'_>) -> Option<Timestamp> {
     let rejected = run.reading.limit.as_ref().filter(|limit| limit.rejected)?;
     let at = Timestamp(rejected.resets_at?.checked_mul(1000)?);
@@ -164,7 +166,7 @@ mod tests {
         ] {
             assert_eq!(diagnosed(&exited(code), output, ""), expected);
         }
-        // Neither a flag nor a kind alone makes a success, whatever the exit code is.
+        // A run succeeds only if both the flag and the kind say so, whatever the exit code is.
         for (kind, is_error) in [("success", true), ("error_during_execution", false)] {
             let line = json!({"type": "result", "subtype": kind, "is_error": is_error, "result": "no"}).to_string();
             assert_eq!(diagnosed(&exited(0), &line, ""), TryOutcome::Failed("no".into()));
@@ -229,12 +231,12 @@ mod tests {
             (Some(500), "Not logged in", "overloaded"),
             (Some(599), "no", "overloaded"),
             (Some(600), "no", "failed"),
-            // Words count only where there is no status.
+            // The words of the text count only if there is no status.
             (Some(400), "API Error: Connection lost", "failed"),
             (None, "API Error: Connection lost", "overloaded"),
             (Some(400), "Not logged in", "failed"),
             (None, "Not logged in", "auth"),
-            // The status may stand in the text alone.
+            // The status may be given only in the text.
             (None, "API Error: 529 x", "overloaded"),
         ] {
             assert_eq!(kind(&diagnosed(&exited(1), &api_error(status, text), "")), expected, "{status:?} {text}");
@@ -263,7 +265,7 @@ mod tests {
         assert_eq!(until(&resets("1")), Some(NOW.plus_millis(5_000)), "a wait is at least 5 s");
         let longest = Some(NOW.plus_millis(8 * 24 * 3_600_000));
         assert_eq!(until(&resets("9223372036854775")), longest, "a wait is at most 8 days");
-        // Too large for milliseconds: the text counts.
+        // This time is too large to count in milliseconds, so the time in the text is used.
         assert_eq!(until(&resets("9223372036854775807")), Some(Timestamp(1_795_481_580_000)));
     }
 

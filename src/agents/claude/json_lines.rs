@@ -1,7 +1,7 @@
 //! The JSON lines of the `stream-json` output, as far as boi reads them.
 //!
-//! Lines are read leniently: a field of an unexpected type counts as missing, so fields whose lines are of use without
-//! them are [`Value`]s.
+//! A field that its line can do without is a [`Value`]: then a value of an unexpected type does not make the whole line
+//! invalid, but counts as missing.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// What kind of line it is.
+/// The fields that say of which kind a line is.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct Head {
@@ -69,7 +69,7 @@ pub(super) struct ResultLine {
     pub(super) model_usage: Value,
 }
 
-/// The JSON object that `line` is; `None` if it is anything else. Bytes that are not UTF-8 become U+FFFD.
+/// Parses `line` as a JSON object; `None` if it is anything else. Bytes that are not UTF-8 become U+FFFD.
 pub(super) fn parse<T: DeserializeOwned>(line: &[u8]) -> Option<T> {
     let line = line.trim_ascii();
     if line.first() != Some(&b'{') {

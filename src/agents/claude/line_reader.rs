@@ -1,7 +1,7 @@
 //! Reads the lines of the `stream-json` output into a [`Reading`].
 //!
-//! It accepts text between the JSON lines, bytes that are not UTF-8 and types that it does not know. What it keeps of a
-//! line is bounded.
+//! The reader accepts text between the JSON lines, bytes that are not UTF-8 and unknown types of lines. It keeps a
+//! bounded amount of data of each line.
 
 use serde_json::Value;
 
@@ -10,10 +10,10 @@ use crate::agents::reading::{LONGEST_TEXT, LimitEvent, LineReader, Reading, RunR
 use crate::domain::outcome::Usage;
 use crate::domain::text;
 
-/// How much is kept of a name or an id, in characters.
+/// The longest name or id that is kept, in characters.
 const LONGEST_NAME: usize = 100;
 
-/// The largest count that is believed: sums of many lines cannot overflow.
+/// The largest accepted count. It keeps the sum over many lines from overflowing.
 const LARGEST_COUNT: u64 = 1 << 40;
 
 /// The reader of one run.
@@ -54,7 +54,7 @@ impl LineReader for StreamJson {
 }
 
 impl StreamJson {
-    /// `is_main`: the message is not of a subagent, whose turns are not turns of the run.
+    /// `is_main`: whether the message is from the main agent. The turns of a subagent do not count as turns of the run.
     fn read_message(&mut self, message: Message, is_main: bool, reading: &mut Reading) {
         // A message of several blocks comes as several lines, and each repeats the usage of the whole message.
         if message.id.is_none() || message.id != self.message_id {
@@ -86,7 +86,7 @@ fn run_result(line: &ResultLine) -> RunResult {
     let errors = line.errors.as_array().map(Vec::as_slice).unwrap_or_default();
     let errors: Vec<&str> = errors.iter().filter_map(Value::as_str).collect();
     let text = line.result.as_str().map_or_else(|| errors.join("; "), str::to_owned);
-    // `usage` lacks the turn that broke a budget and what subagents used; `modelUsage` has all of it.
+    // `usage` omits the turn that exceeded a budget and the usage of subagents; `modelUsage` includes both.
     let by_model: Usage = line.model_usage.as_object().map(|models| sum(models.values())).unwrap_or_default();
     let tokens = if by_model == Usage::default() { tokens(&line.usage) } else { by_model };
     RunResult {

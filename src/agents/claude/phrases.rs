@@ -1,7 +1,7 @@
-//! The phrases in which Claude Code and its API report failures. Only for texts of the CLI and the API, never for what a
-//! model wrote.
+//! The phrases with which Claude Code and its API report failures. They are searched only in texts of the CLI and the
+//! API, never in what a model wrote.
 
-/// How many characters of a text are searched: a report is short and begins with what it reports.
+/// How many characters of a text are searched. A report of a failure is short, and its beginning names the failure.
 const SEARCHED: usize = 600;
 
 /// The text of a failure, ready to be searched.
@@ -12,7 +12,7 @@ impl Phrases {
         Phrases(text.chars().take(SEARCHED).flat_map(char::to_lowercase).collect())
     }
 
-    /// The HTTP status that the text names, as older versions of the CLI report it.
+    /// The HTTP status in the text. Older versions of the CLI report the status there.
     pub(super) fn status(&self) -> Option<u16> {
         if self.0.starts_with("api error: request rejected (429)") {
             return Some(429);
@@ -28,12 +28,12 @@ impl Phrases {
         self.contains_any(&["prompt is too long", "request too large", "input is too long", "context limit reached"])
     }
 
-    /// The service itself says that the account's limit is not the reason.
+    /// Whether the service says that the account's usage limit is not the reason.
     pub(super) fn denies_usage_limit(&self) -> bool {
         self.contains_any(&["not your usage limit"])
     }
 
-    /// A limit of the account that ends by itself.
+    /// Whether the text reports a limit of the account that ends by itself.
     pub(super) fn usage_limit(&self) -> bool {
         const LIMITS: [&str; 7] = [
             "usage limit",
@@ -47,8 +47,8 @@ impl Phrases {
         self.contains_any(&LIMITS) && !self.denies_usage_limit()
     }
 
-    /// The service gave no answer, or half of one. Other API errors without a status are the run's own, such as an
-    /// answer that is too long.
+    /// Whether the service gave no answer, or an incomplete one. Other API errors without a status are failures of the
+    /// run itself, such as an answer that is too long.
     pub(super) fn unreachable(&self) -> bool {
         const REASONS: [&str; 8] = [
             "unable to connect",
@@ -77,7 +77,7 @@ impl Phrases {
         ])
     }
 
-    /// Money is missing, or the account is blocked until a person acts.
+    /// Whether the account has no money left, or is blocked until a person acts.
     pub(super) fn account_blocked(&self) -> bool {
         self.contains_any(&[
             "credit balance",
@@ -99,7 +99,7 @@ impl Phrases {
         self.contains_any(&["issue with the selected model"])
     }
 
-    /// The CLI does not skip permission prompts for root.
+    /// Whether the CLI refused to skip permission prompts because it ran as root.
     pub(super) fn refuses_root(&self) -> bool {
         self.contains_any(&["cannot be used with root"])
     }

@@ -1,4 +1,5 @@
-//! What Claude Code 2.1.197 really printed, without fields that boi does not read, for the tests of this room.
+//! Output that Claude Code 2.1.197 really printed, without the fields that boi does not read, for the tests of this
+//! module.
 
 use super::Claude;
 use crate::agents::dialect::Dialect;
@@ -12,7 +13,7 @@ pub(super) fn read(output: impl AsRef<[u8]>) -> Reading {
     transcript.finish()
 }
 
-/// stderr of a run as root without `IS_SANDBOX=1`; it prints nothing else, and exits with 1.
+/// The stderr of a run as root without `IS_SANDBOX=1`. The CLI prints nothing else, and exits with 1.
 pub(super) const REFUSES_ROOT: &str =
     "--dangerously-skip-permissions cannot be used with root/sudo privileges for security reasons\n";
 
@@ -37,7 +38,7 @@ pub(super) const REFUSED_LOGIN: &str = r#"{"type":"system","subtype":"init","ses
 {"type":"result","subtype":"success","is_error":true,"api_error_status":401,"duration_ms":1080,"num_turns":1,"result":"Failed to authenticate. API Error: 401 scripted failure 401","stop_reason":"stop_sequence","session_id":"566e6eef-5a8d-40a8-af6c-d2802e43c90c","total_cost_usd":0,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0},"modelUsage":{},"terminal_reason":"completed"}
 "#;
 
-/// No key and no login on this machine.
+/// The machine has neither an API key nor a login.
 pub(super) const NOT_LOGGED_IN: &str = r#"{"type":"result","subtype":"success","is_error":true,"api_error_status":null,"duration_ms":61,"num_turns":1,"result":"Not logged in · Please run /login","stop_reason":"stop_sequence","session_id":"b4ce7810-b874-42b9-a631-a52349243cc9","total_cost_usd":0,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0},"modelUsage":{},"terminal_reason":"completed"}
 "#;
 
@@ -63,14 +64,14 @@ pub(super) const THROTTLED_LOGIN: &str = r#"{"type":"system","subtype":"init","s
 {"type":"result","subtype":"success","is_error":true,"api_error_status":429,"duration_ms":88,"num_turns":1,"result":"API Error: Server is temporarily limiting requests (not your usage limit) · x","stop_reason":"stop_sequence","session_id":"9a2b2322-3210-48c7-aa68-c21ab1f94273","total_cost_usd":0,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0},"modelUsage":{},"terminal_reason":"completed"}
 "#;
 
-/// The usage limit of a login.
+/// A run with a login reaches a usage limit.
 pub(super) const LIMITED: &str = r#"{"type":"system","subtype":"init","session_id":"45d69c95-8a8a-4f60-9c6a-fe482231a332","tools":["Bash","Edit"],"model":"claude-sonnet-5","permissionMode":"bypassPermissions","apiKeySource":"none","claude_code_version":"2.1.197"}
 {"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":1795481639,"rateLimitType":"five_hour","overageStatus":"rejected","isUsingOverage":false},"session_id":"45d69c95-8a8a-4f60-9c6a-fe482231a332"}
 {"type":"assistant","parent_tool_use_id":null,"session_id":"45d69c95-8a8a-4f60-9c6a-fe482231a332","error":"rate_limit","message":{"id":"c0a8be05-ca29-488d-b4fb-acf585d71846","type":"message","role":"assistant","model":"<synthetic>","content":[{"type":"text","text":"You've hit your limit · resets 12:53am (UTC)"}],"usage":{"input_tokens":0,"output_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0}}}
 {"type":"result","subtype":"success","is_error":true,"api_error_status":429,"duration_ms":68,"num_turns":1,"result":"You've hit your limit · resets 12:53am (UTC)","stop_reason":"stop_sequence","session_id":"45d69c95-8a8a-4f60-9c6a-fe482231a332","total_cost_usd":0,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0},"modelUsage":{},"terminal_reason":"completed"}
 "#;
 
-/// The answer of a usage limit to an API key.
+/// A run with an API key reaches a usage limit.
 pub(super) const LIMITED_KEY: &str = r#"{"type":"result","subtype":"success","is_error":true,"api_error_status":429,"duration_ms":83,"num_turns":1,"result":"API Error: Request rejected (429) · usage limit reached","stop_reason":"stop_sequence","session_id":"ef45e00d-6a6d-4059-ba2f-dcb89d3034fa","total_cost_usd":0,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0},"modelUsage":{},"terminal_reason":"completed"}
 "#;
 
@@ -87,7 +88,7 @@ pub(super) const UNREACHABLE: &str = r#"{"type":"system","subtype":"api_retry","
 {"type":"result","subtype":"success","is_error":true,"api_error_status":null,"duration_ms":606,"num_turns":1,"result":"API Error: Unable to connect to API (ConnectionRefused)","total_cost_usd":0,"modelUsage":{},"terminal_reason":"completed"}
 "#;
 
-/// The prompt does not fit.
+/// The prompt is too long for the model.
 pub(super) const TOO_LONG: &str = r#"{"type":"result","subtype":"success","is_error":true,"api_error_status":400,"duration_ms":108,"num_turns":1,"result":"Prompt is too long · the request is ~213462 tokens (limit 200000) but this conversation is only ~1534 tokens — the rest is system prompt, tool definitions, and attachment content. A single-exchange conversation cannot be compacted; reduce attached files/tools or start with less context.","stop_reason":"stop_sequence","session_id":"429fb14f-d90f-4b8a-a90e-1107dab431ba","total_cost_usd":0,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0},"modelUsage":{},"terminal_reason":"prompt_too_long"}
 "#;
 
@@ -107,15 +108,15 @@ pub(super) const DISABLED: &str = r#"{"type":"result","subtype":"success","is_er
 pub(super) const UNKNOWN_MODEL: &str = r#"{"type":"result","subtype":"success","is_error":true,"api_error_status":404,"duration_ms":131,"num_turns":1,"result":"There's an issue with the selected model (claude-nope). It may not exist or you may not have access to it. Run --model to pick a different model.","stop_reason":"stop_sequence","session_id":"63d68cc2-3a94-455c-a6b3-0d63abd3c7fd","total_cost_usd":0,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0},"modelUsage":{},"terminal_reason":"completed"}
 "#;
 
-/// `--max-turns 1`.
+/// A run with `--max-turns 1` uses up its turns.
 pub(super) const MAX_TURNS: &str = r#"{"type":"result","subtype":"error_max_turns","duration_ms":98,"is_error":true,"num_turns":2,"stop_reason":"tool_use","session_id":"b4bfd2e9-aa0b-40c6-94a3-bff0c5d9a4cb","total_cost_usd":0.006999999999999999,"usage":{"input_tokens":1200,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":40},"modelUsage":{"claude-opus-4-8[1m]":{"inputTokens":1200,"outputTokens":40,"cacheReadInputTokens":0,"cacheCreationInputTokens":0,"webSearchRequests":0,"costUSD":0.006999999999999999,"contextWindow":1000000,"maxOutputTokens":64000}},"terminal_reason":"max_turns","errors":["Reached maximum number of turns (1)"]}
 "#;
 
-/// `--max-budget-usd 0.0001`: `usage` is zero, `modelUsage` is not.
+/// A run with `--max-budget-usd 0.0001` exceeds its budget: `usage` is zero, `modelUsage` is not.
 pub(super) const MAX_BUDGET: &str = r#"{"type":"result","subtype":"error_max_budget_usd","duration_ms":72,"is_error":true,"num_turns":1,"stop_reason":"tool_use","session_id":"832ad155-7315-4b03-b9f2-4cf6b8a812f2","total_cost_usd":0.006999999999999999,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0},"modelUsage":{"claude-opus-4-8[1m]":{"inputTokens":1200,"outputTokens":40,"cacheReadInputTokens":0,"cacheCreationInputTokens":0,"webSearchRequests":0,"costUSD":0.006999999999999999,"contextWindow":1000000,"maxOutputTokens":64000}},"errors":["Reached maximum budget ($0.0001)"]}
 "#;
 
-/// `--resume` with a session that does not exist.
+/// A run with `--resume` names a session that does not exist.
 pub(super) const UNKNOWN_SESSION: &str = r#"{"type":"result","subtype":"error_during_execution","duration_ms":0,"is_error":true,"num_turns":0,"stop_reason":null,"session_id":"8f221111-1111-4111-8111-111111111111","total_cost_usd":0,"usage":{"input_tokens":0,"output_tokens":0},"modelUsage":{},"errors":["No conversation found with session ID: 8f221111-1111-4111-8111-111111111111"]}
 "#;
 

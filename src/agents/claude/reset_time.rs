@@ -1,4 +1,4 @@
-//! When a usage limit ends, from the text in which Claude Code reports it: `resets 3pm (Europe/Berlin)`,
+//! Reads when a usage limit ends from the text with which Claude Code reports the limit: `resets 3pm (Europe/Berlin)`,
 //! `resets Nov 30, 12:53am (UTC)`.
 
 use jiff::ToSpan;
@@ -13,8 +13,8 @@ const JUST_PASSED: i64 = 15 * 60;
 /// A date without a year that passed more than this many seconds ago means next year, since a limit lasts days.
 const LONG_PASSED: i64 = 180 * 24 * 3600;
 
-/// The moment that `text` names after `resets`, seen from `now`. `zone` finds a time zone by its name. There is none if
-/// the text names no zone, or one that `zone` does not find.
+/// The time that `text` names after the word `resets`, near `now`. `zone` finds a time zone by its name. `None` if the
+/// text names no time, no zone, or a zone that `zone` does not find.
 pub(super) fn named_in(text: &str, now: Timestamp, zone: fn(&str) -> Option<TimeZone>) -> Option<Timestamp> {
     let (_, words) = text.split_once("resets ")?;
     let (when, rest) = words.split_once(" (")?;
@@ -46,7 +46,7 @@ pub(super) fn named_in(text: &str, now: Timestamp, zone: fn(&str) -> Option<Time
     Some(Timestamp(at.as_millisecond()))
 }
 
-/// `3pm`, `12:53am`.
+/// Parses a time of day such as `3pm` or `12:53am`.
 fn time_of_day(text: &str) -> Option<Time> {
     let text = text.to_ascii_lowercase();
     let (clock, afternoon) = match text.strip_suffix("am") {
@@ -106,7 +106,7 @@ mod tests {
             ("resets Nov 30 at 3:05pm (UTC)", november, "2026-11-30T15:05:00Z"),
             ("resets Jan 2, 2027, 3pm (UTC)", november, "2027-01-02T15:00:00Z"),
             ("resets Jan 2, 3pm (UTC)", "2026-12-30T00:00:00Z", "2027-01-02T15:00:00Z"),
-            // 180 days ago to the second, and a second more.
+            // The first time is exactly 180 days ago, the second is one second longer ago.
             ("resets Jan 2, 3pm (UTC)", "2026-07-01T15:00:00Z", "2026-01-02T15:00:00Z"),
             ("resets Jan 2, 3pm (UTC)", "2026-07-01T15:00:01Z", "2027-01-02T15:00:00Z"),
         ] {

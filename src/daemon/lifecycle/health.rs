@@ -1,5 +1,5 @@
-//! Whether the daemon's home and queue can be used, checked with each tick. While either cannot, no worker is started,
-//! running workers continue, and the reason is shown by `boi status` and logged once for each cause.
+//! Whether the daemon's home and queue can be used, checked with each tick. While one of them cannot be used, no worker
+//! is started, running workers continue, and the reason is shown by `boi status` and logged once for each cause.
 //!
 //! ```text
 //!            a tick or a write fails                    a tick succeeds, a probing write included
@@ -25,7 +25,8 @@ use crate::queue::{Queue, QueueError};
 use crate::system::clock;
 use crate::system::paths::Home;
 
-/// The daemon gives up on its home after the home was missing for this long. One that is back earlier is used again.
+/// The daemon gives up on its home after the home was missing for this long. A home that comes back earlier is used
+/// again.
 const HOME_GONE_FOR_GOOD: Duration = Duration::from_secs(10);
 
 /// The identity of a running daemon's home. The folder at its path is this home if the daemon's pid file is in it.
@@ -55,7 +56,7 @@ impl HomeIdentity {
     }
 }
 
-/// Why the home or the queue cannot be used, if so, and since when the home is gone.
+/// The reason why the home or the queue cannot be used, if any, and the time since which the home has been missing.
 #[derive(Debug, Default)]
 pub(in crate::daemon) struct Health {
     home: OnceLock<HomeIdentity>,
@@ -75,7 +76,7 @@ impl Health {
         drop(self.home.set(home));
     }
 
-    /// Fails when the home is no longer the daemon's.
+    /// Fails when the daemon's home was removed or replaced.
     pub(in crate::daemon) fn check_home(&self) -> Result<(), LoopError> {
         self.home.get().map_or(Ok(()), HomeIdentity::check)
     }

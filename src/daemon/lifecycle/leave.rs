@@ -1,4 +1,4 @@
-//! Ends running specs: one when the user cancels it, all when the daemon leaves.
+//! Ends running specs: one spec when the user cancels it, all running specs when the daemon leaves.
 //!
 //! The intent is recorded before any process is signalled. If the queue cannot be written, such as on a full disk, the
 //! processes are ended all the same.
@@ -46,7 +46,8 @@ impl<S: Spawn> Daemon<S> {
         Ok(())
     }
 
-    /// Ends a spec whose intent to cancel could not be recorded. `caller` gets the result when its worker has ended.
+    /// Ends a spec whose intent to cancel could not be recorded. `caller` gets the result when the spec's worker has
+    /// ended.
     pub(in crate::daemon) fn cancel_unrecorded(&mut self, spec: &SpecId, caller: oneshot::Sender<Ended>) {
         let runs = self.end_worker(spec);
         match self.registry.get_mut(spec) {
@@ -63,8 +64,8 @@ impl<S: Spawn> Daemon<S> {
         drop(caller.send(Ended::Idle));
     }
 
-    /// Orders the worker of a spec to cancel it. A spec whose worker failed, or that has none, gets a worker for that.
-    /// Returns whether anything of the spec may be running.
+    /// Orders the worker of a spec to cancel the spec. A spec whose worker failed, or that has no worker, gets a worker
+    /// that cancels it. Returns whether a process of the spec may be running.
     fn end_worker(&mut self, spec: &SpecId) -> bool {
         let Some(slot) = self.registry.get_mut(spec) else { return false };
         match &slot.state {
@@ -103,12 +104,13 @@ impl<S: Spawn> Daemon<S> {
         Ok(())
     }
 
-    /// Begins to end the daemon. The strongest request so far counts: a detach before a stop, a stop before a drain.
+    /// Begins to end the daemon. The strongest request so far counts: a detach is stronger than a stop, a stop is
+    /// stronger than a drain.
     pub(in crate::daemon) async fn leave(&mut self, how: Leaving) {
         let how = self.leaving.map_or(how, |before| before.max(how));
         self.leaving = Some(how);
         if let Err(error) = self.give_back_waiting().await {
-            // The next daemon adopts them before their start.
+            // The next daemon adopts these specs and starts their workers.
             error!(%error, "claimed specs could not be given back to the queue: the next daemon starts them");
             for spec in self.registry.remove_all(|state| matches!(state, SlotState::Waiting(_))) {
                 self.unrecorded.push((spec, error.to_string()));

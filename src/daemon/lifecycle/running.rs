@@ -54,8 +54,8 @@ pub(crate) struct Running {
 }
 
 impl Seat {
-    /// Starts the daemon with the booted configuration. `scope`: it claims only these specs and those that they wait
-    /// for.
+    /// Starts the daemon with the booted configuration. With a `scope`, the daemon claims only these specs and the
+    /// specs that they wait for.
     pub(crate) fn start(
         self,
         booted: BootConfig,
@@ -142,10 +142,10 @@ impl Running {
         }
         drop(self.reloader);
         if self.handle.shared.health.check_home().is_err() {
-            // The files at its paths now are not this daemon's.
+            // The files that are now at the paths of the home do not belong to this daemon.
             return Err(BootError::HomeGone { home: self.home.root().to_owned() });
         }
-        // Emptied, never unlinked: another daemon may hold the same file open and wait for its lock.
+        // The file is emptied, never removed: another daemon may hold the same file open and wait for its lock.
         self.pid_file.set_len(0).map_err(|source| BootError::Io { path: self.home.pid_file(), source })?;
         info!("daemon ended");
         Ok(result?)

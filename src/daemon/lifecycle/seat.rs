@@ -1,7 +1,7 @@
 //! The seat of a home's one daemon: the locked pid file, and the queue, open for writing.
 //!
 //! The pid file is locked for as long as the daemon lives. At its end the daemon empties the file and does not remove
-//! it. Signals are caught before the file is locked, so that a SIGHUP to the pid in it never ends the process.
+//! it. Signals are caught before the file is locked, so that a SIGHUP to the pid in the file never ends the process.
 
 use std::fs::File;
 use std::io::{self, Seek, Write};
@@ -23,11 +23,14 @@ use crate::system::paths::Home;
 
 /// How long a starting daemon waits for a command that is writing to the queue.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long a lock on the seat may be only a command's probe for a daemon: a starting daemon waits that long for it.
+/// How long a command that probes for a daemon may hold the lock of the seat: a starting daemon waits this long for the
+/// lock.
 pub(crate) const PROBED: Duration = Duration::from_millis(100);
-/// A daemon that leaves has usually left within this time: until then its lock is tried every millisecond.
+/// A daemon that leaves has usually ended within this time. Until then, a starting daemon tries the lock every
+/// millisecond.
 const LEAVES_AT_ONCE: Duration = Duration::from_secs(1);
-/// A queue of at most this many bytes is checked for damage before each start of a daemon: that takes milliseconds.
+/// A queue of at most this many bytes is checked for damage before each start of a daemon: the check takes
+/// milliseconds.
 const CHECK_ALWAYS: u64 = 8 << 20;
 /// A queue of at most this many bytes is checked for damage if the last daemon crashed.
 const CHECK_AFTER_CRASH: u64 = 256 << 20;
@@ -59,7 +62,7 @@ pub(crate) enum BootError {
         /// The path of the home.
         home: std::path::PathBuf,
     },
-    /// The configuration names another queue than before, and the one before has specs that have not ended.
+    /// The configuration names another queue than before, and the earlier queue has specs that have not ended.
     #[error(
         "`paths.db` names another queue now, {}, and {} {} running and {} queued spec{} in {}, which no daemon would resume",
         now.display(),
@@ -70,13 +73,13 @@ pub(crate) enum BootError {
         before.display()
     )]
     OtherQueue {
-        /// The path of the queue before.
+        /// The path of the earlier queue.
         before: std::path::PathBuf,
         /// The path of the queue that is configured now.
         now: std::path::PathBuf,
-        /// How many specs the queue before has.
+        /// How many specs the earlier queue has.
         counts: Counts,
-        /// The pid of the daemon that runs on the queue before; `None`: none runs.
+        /// The pid of the daemon that runs on the earlier queue; `None` if no daemon runs.
         daemon: Option<u32>,
     },
     /// The daemon was told to leave while its queue did not answer.
@@ -114,13 +117,13 @@ pub(crate) struct Seat {
 
 impl Seat {
     /// Takes the seat of `home`, which [`Home::prepare`] has prepared. Waits up to `patience` for another daemon to
-    /// leave it; a caller that does not want to wait passes [`PROBED`].
+    /// leave the seat; a caller that does not want to wait passes [`PROBED`].
     pub(crate) async fn take(home: &Home, patience: Duration) -> Result<Seat, BootError> {
         Seat::take_if(home, patience, || refuse_other_queue(home, None)).await
     }
 
-    /// Takes the seat for a caller that stops the running specs of this queue. It may do so even if another queue,
-    /// which the home used before, has specs that have not ended.
+    /// Takes the seat for a caller that stops the running specs of this queue. This call succeeds even if another
+    /// queue, which the home used before, has specs that have not ended.
     pub(crate) async fn take_to_stop(home: &Home) -> Result<Seat, BootError> {
         Seat::take_if(home, PROBED, || Ok(())).await
     }
@@ -159,8 +162,8 @@ impl Seat {
             Ok(queue) => Ok(Seat { home: home.clone(), pid_file, signals, queue }),
             Err(error) => {
                 if !crashed {
-                    // If the file cannot be emptied, the next daemon takes it for that of a crash and checks more of
-                    // the queue.
+                    // If the file cannot be emptied, the next daemon assumes a crash, and checks the queue up to a
+                    // larger size.
                     drop(pid_file.set_len(0));
                 }
                 Err(error)
@@ -174,8 +177,8 @@ impl Seat {
     }
 }
 
-/// Fails if the home used another queue before and that one has specs that have not ended. `daemon`: the pid of the
-/// daemon that runs on the queue before.
+/// Fails if the home used another queue before and that queue has specs that have not ended. `daemon` is the pid of the
+/// daemon that runs on that queue.
 pub(crate) fn refuse_other_queue(home: &Home, daemon: Option<u32>) -> Result<(), BootError> {
     match open::left_behind(home) {
         Some((before, counts)) if counts.open() > 0 => {
@@ -210,7 +213,7 @@ pub(crate) fn tidy_seat(pid_file: &std::path::Path, socket: &std::path::Path) ->
     file.set_len(0)
 }
 
-/// The pid in a pid file, if there is one.
+/// The pid in a pid file, if the file contains one.
 pub(crate) fn pid_in(path: &std::path::Path) -> Option<u32> {
     std::fs::read_to_string(path).ok()?.trim().parse().ok()
 }

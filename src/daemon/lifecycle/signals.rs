@@ -15,10 +15,11 @@ use crate::daemon::{Event, Leaving};
 use crate::reload::ReloadHandle;
 use crate::service;
 
-/// How long the daemon waits for the service manager to say whether it is stopping.
+/// How long the daemon waits for the service manager to answer whether the service manager is stopping.
 const MANAGER_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
-/// Turns signals into events. TERM stops the workers if the service manager is stopping too, since it would kill them.
+/// Turns signals into events. If the service manager is stopping too, TERM stops the workers, since the service manager
+/// would kill them.
 pub(super) async fn listen(mut signals: Signals, handle: Handle, reload: ReloadHandle, detach: watch::Sender<bool>) {
     let leave = || {
         handle.send(Event::Leave(Leaving::Detach));

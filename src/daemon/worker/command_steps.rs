@@ -1,4 +1,4 @@
-//! The steps of a worker that run a command: builds the command, and interprets its end.
+//! The steps of a worker that run a command: each step builds its command, and interprets how the command ended.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ struct ToRun {
     argv: Vec<String>,
     /// The prompt, if the command is an agent.
     prompt: Option<String>,
-    /// The time limit; `None`: the configuration's.
+    /// The time limit; `None`: the limit in the configuration.
     minutes: Option<u32>,
     /// The try that the command belongs to.
     of: Option<Try>,
@@ -77,7 +77,7 @@ impl Worker {
             }
             None => (exit::command_outcome(&end), AgentReport::default()),
         };
-        // An agent that gave its result and did not exit was ended by boi, so that is no cut-off.
+        // An agent that gave its result and did not exit was ended by boi, so its end is no cut-off.
         if step::is_cut_off(&self.position.progress, &end) && !reading.ended_after_result {
             return Ok(self.cut_off(CommandStage::Act(of), Some((outcome, report))));
         }
@@ -139,7 +139,7 @@ impl Worker {
 
     fn prompt(&self, text: &str, of: Try) -> String {
         let progress = &self.position.progress;
-        // The failure is that of this attempt's last try, so the prompt counts the tries of this attempt.
+        // The failure is from the last try of this attempt, so the prompt counts the tries of this attempt.
         let number = of.number - progress.first_try + 1;
         prompt::compose(self.claimed.spec.context.as_deref(), text, progress.failure.as_ref(), number)
     }
@@ -207,8 +207,8 @@ fn fault(what: &str, error: tokio::task::JoinError) -> WorkerError {
     WorkerError::Io { what: what.to_owned(), source: error.into() }
 }
 
-/// Whether an order ended the command. A command that is lost under such an order counts as ended by it, since its
-/// supervisor may have ended it and had no disk space for the record.
+/// Whether an order ended the command. A command that is lost after an order to cancel or stop counts as ended by the
+/// order: the supervisor may have ended the command and found no disk space for the record.
 fn is_ended_by_order(end: &CommandEnd, order: Order) -> bool {
     matches!(order, Order::Cancel | Order::Stop) && matches!(end.cause, EndCause::Terminated | EndCause::Lost)
 }

@@ -1,11 +1,11 @@
 //! A worker: carries out one attempt of one spec, step by step.
 //!
-//! It carries out the step of its position, passes the result to `decide::step`, and records the move that follows
-//! before it does anything else. A later daemon rebuilds a worker from its record, so every step may be carried out
-//! twice; a running command is found by its folder.
+//! A worker carries out the step at its position, passes the result to `decide::step`, and records the move that
+//! follows before it does anything else. A later daemon rebuilds a worker from its record, so every step may be carried
+//! out twice; a running command is found by its folder.
 //!
 //! Orders (cancel, stop, detach) act between steps and while a command runs. A step of git is never interrupted. A
-//! daemon that leaves does not wait for it, since the next daemon waits for the lock that git holds.
+//! daemon that leaves does not wait for git, since the next daemon waits for the lock that git holds.
 //!
 //! Invariant: nothing here blocks a thread of the runtime; files and git are used on threads that may block.
 
@@ -45,10 +45,10 @@ use crate::system::paths::Home;
 use crate::system::{clock, failpoint, files};
 
 /// How many steps of git run at once. Each occupies a thread of the blocking pool while git runs, and verbs of the
-/// queue must always find a free thread there.
+/// queue must always find a free thread in that pool.
 const GIT_STEPS: usize = 64;
-/// How many workers prepare their folders at the same time. A daemon adopts all workers at once, and more threads at the
-/// same time would only slow that down.
+/// How many workers prepare their folders at the same time. A daemon adopts all workers at once, and more threads would
+/// only slow that down.
 const STARTS: usize = 4;
 /// The time between SIGTERM and SIGKILL for processes of a quarantined spec, whose configuration may be unreadable.
 const QUARANTINE_GRACE: Duration = Duration::from_secs(10);
@@ -57,9 +57,9 @@ const QUARANTINE_GRACE: Duration = Duration::from_secs(10);
 pub(crate) struct Workers {
     /// The home with the workers' files.
     pub home: Home,
-    /// The queue that they record in.
+    /// The queue in which the workers record their progress.
     pub queue: AsyncQueue,
-    /// The state of the daemon, which they change.
+    /// The shared state of the daemon, which the workers update.
     pub shared: Arc<Shared>,
     git: Arc<Semaphore>,
     starts: Arc<Semaphore>,
@@ -123,13 +123,13 @@ enum WorkerError {
 
 /// How a step ended.
 enum StepEnd {
-    /// It had a result, from which this move follows.
+    /// The step had a result, from which this move follows.
     Move(Box<Move>),
-    /// An order to cancel or stop ended its command.
+    /// An order to cancel or stop ended the step's command.
     Interrupted,
-    /// The daemon is leaving; a command of the step lives on.
+    /// The daemon is leaving; a command of the step, if any, continues to run.
     Detached,
-    /// Its command could not be started, and nothing was executed, for this reason.
+    /// The step's command could not be started, for this reason; nothing was executed.
     NotStarted(String),
 }
 
@@ -158,7 +158,8 @@ impl Worker {
         }
         match self.steps(&mut orders).await {
             Ok(end) => end,
-            // The spec has ended, or a newer attempt has a worker of its own: this one has nothing to record any more.
+            // The spec has ended, or a newer attempt has a worker of its own: this worker has nothing to record any
+            // more.
             Err(WorkerError::Queue(QueueError::Superseded(fence))) => {
                 warn!(spec = %fence.spec, attempt = fence.attempt, "the spec has ended or has a newer attempt: the worker of this attempt stops");
                 WorkerEnd::Recorded
@@ -194,7 +195,7 @@ impl Worker {
             if matches!(self.position.step, Step::Prepare { .. } | Step::Git(_))
                 && let Some(end) = self.obey(order).await?
             {
-                // The worker ends. After a cancel it does not: it continues with `Close`.
+                // The order ends the worker. After a cancel, the worker does not end here, but continues with `Close`.
                 return Ok(end);
             }
             match self.perform(orders).await? {
@@ -229,7 +230,7 @@ impl Worker {
         }
     }
 
-    /// What `decide::step` decides from. `next_command` is new for each step.
+    /// The input from which `decide::step` decides. `next_command` is new for each step.
     fn plan<'a>(&'a self, next_command: &'a RunningCommand) -> AttemptPlan<'a> {
         AttemptPlan {
             spec: &self.claimed.spec,
@@ -281,7 +282,7 @@ impl Worker {
         Ok(end)
     }
 
-    /// Gives the spec back to the queue, since the step's command could not be started: it is started later.
+    /// Gives the spec back to the queue, since the step's command could not be started: the command is started later.
     async fn not_started(&mut self, detail: String) -> Result<WorkerEnd, WorkerError> {
         warn!(spec = %self.claimed.fence.spec, detail, "a command could not be started: the spec is queued again, and the command is started later");
         let wait = retry::start_backoff_millis(self.claimed.setbacks + 1);
@@ -308,7 +309,7 @@ impl Worker {
         self.give_back(GiveBack { position, changes, cause: Some(cause), not_before, setback: true }).await
     }
 
-    /// Gives the spec back to the queue, since the step's command died: it is run again after a wait.
+    /// Gives the spec back to the queue, since the step's command died: the command is run again after a wait.
     async fn died(
         &mut self,
         position: Position,
@@ -364,7 +365,7 @@ impl Worker {
                         Ok(self.follow(|plan, progress| step::after_prepare(plan, progress, then, prepared)))
                     }
                     Some(Err(blocked)) => {
-                        // A path that was recorded before is kept: its disk may only be unmounted.
+                        // A path that was recorded earlier stays recorded: its disk may only be unmounted.
                         if is_new && !self.has_folder().await {
                             self.record_kept(vec![], Some(WorktreePlace::Removed)).await?;
                         }
@@ -459,7 +460,7 @@ impl Worker {
         StepEnd::Move(Box::new(after(&self.plan(&next_command), self.position.progress.clone())))
     }
 
-    /// Runs a step of git on a thread that may block; `None` when the daemon leaves before it is done.
+    /// Runs a step of git on a thread that may block; `None` when the daemon leaves before the step is done.
     async fn git<T: Send + 'static>(
         &self,
         orders: &mut watch::Receiver<Order>,

@@ -21,11 +21,11 @@ use crate::process::command_dir::{CommandDir, CommandLock};
 use crate::process::supervisor_process::{self, Supervisor};
 use crate::system::{clock, failpoint};
 
-/// How soon to inspect a supervisor again that holds its lock and has not written its record yet.
+/// How long to wait before inspecting again a supervisor that holds its lock and has not written its record yet.
 const INSPECT_AGAIN: Duration = Duration::from_millis(20);
 /// After this many inspections the supervisor is searched for by its marker, since its record may have been deleted.
 const INSPECTIONS_BEFORE_MARKER: u32 = 50;
-/// How many supervisors are started that end without executing anything, before the spec is given back to the queue.
+/// After this many supervisors that ended without executing anything, the spec is given back to the queue.
 const STARTS: u32 = 3;
 /// How often an agent's output is read while it runs.
 const FOLLOW_EVERY: Duration = Duration::from_secs(2);
@@ -46,7 +46,8 @@ pub(super) struct Job {
 
 /// How the watch over a command ended.
 pub(super) enum Ran {
-    /// The command ended, by itself or because of an order. The reading is of the output, if it is an agent's.
+    /// The command ended, by itself or because of an order. The reading is of the output of an agent, and empty for
+    /// other commands.
     Ended(CommandEnd, Box<Reading>),
     /// The daemon is leaving; the command lives on.
     Detached,
@@ -54,19 +55,21 @@ pub(super) enum Ran {
     NotStarted(io::Error),
 }
 
-/// Runs `job` to its end, or adopts it if an earlier daemon started it. If it is run by an `agent`, the output is read.
+/// Runs the command of `job` to its end, or adopts the command if an earlier daemon started it. If the command is an
+/// `agent`, its output is read.
 pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: Option<Agent>) -> io::Result<Ran> {
     let other_boot = job.command.boot != clock::boot_id();
     let mut follower = agent.map(OutputFollower::new);
     let mut starts = 0;
     let mut inspections = 0_u32;
-    // If another supervisor may be running it, its lock or records may have been deleted.
+    // `begun`: a supervisor may be running the command. `removed`: files of the running command were deleted.
     let (mut begun, mut removed) = (job.begun, false);
     loop {
         let dir = job.dir.clone();
         let inspect = move || {
             let (evidence, lock) = dir.inspect(other_boot)?;
-            // The supervisor that holds the lock is opened in the same step: a daemon adopts many at once.
+            // The supervisor that holds the lock is opened in the same step, since a daemon adopts many commands at
+            // once.
             let adopted = if evidence.lock_held { Supervisor::adopt(&dir)? } else { None };
             Ok((evidence, lock, adopted))
         };
@@ -110,7 +113,7 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: O
                 match *orders.borrow() {
                     Order::Work => {}
                     Order::Detach => return Ok(Ran::Detached),
-                    // Nothing was executed, and nothing will be.
+                    // The command was not executed, and will not be executed.
                     Order::Cancel | Order::Stop => return Ok(Ran::Ended(ended_unexecuted(), Box::default())),
                 }
                 starts += 1;
@@ -156,7 +159,7 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: O
     }
 }
 
-/// Runs something that may block, such as on a hung disk, outside the runtime's own threads.
+/// Runs work that may block, for example on a hung disk, outside the runtime's own threads.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
@@ -199,7 +202,8 @@ async fn find_runner(job: &Job) -> io::Result<Runner> {
     Ok(Runner::Remains)
 }
 
-/// Creates the folder of a command again that was deleted while its supervisor lived; returns whether it was.
+/// Recreates the folder of a command if the folder was deleted while the supervisor lived. Returns whether the folder
+/// was deleted.
 async fn restore(job: &Job, marker: &str) -> io::Result<bool> {
     let (shared, dir, marker) = (Arc::clone(&job.shared), job.dir.clone(), marker.to_owned());
     let restore = move || {
@@ -217,7 +221,8 @@ async fn restore(job: &Job, marker: &str) -> io::Result<bool> {
 }
 
 /// Waits a moment for a supervisor that has not written its record; `None` when the daemon leaves. The supervisor's pid
-/// is unknown, but it and its descendants carry the command's marker, by which an order to end the command finds them.
+/// is unknown, but the supervisor and its descendants carry the command's marker, so that an order to end the command
+/// finds them.
 async fn wait_for_record(job: &Job, orders: &mut watch::Receiver<Order>) -> io::Result<Option<()>> {
     let order = *orders.borrow_and_update();
     let wait = match order {

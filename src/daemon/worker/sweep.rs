@@ -14,8 +14,8 @@ use crate::process::signal_tree::Signalled;
 /// How often the remaining processes are listed. Each listing reads all of `/proc`.
 pub(crate) const SWEEP_EVERY: Duration = Duration::from_millis(100);
 
-/// Ends the processes that `list` returns, by means of `signal`. A process that boi has no permission to signal, because it
-/// changed its user, is logged and left alone.
+/// Ends the processes that `list` returns, by means of `signal`. A process that boi has no permission to signal,
+/// because the process changed its user, is logged and left alone.
 pub(crate) async fn sweep<L: Future<Output = io::Result<Vec<Identity>>>, S: Future<Output = io::Result<Signalled>>>(
     mut list: impl FnMut() -> L,
     mut signal: impl FnMut(Signal) -> S,
@@ -67,7 +67,8 @@ mod tests {
             let left = alive.borrow().clone();
             async move { Ok(left) }
         };
-        // The first ends at once, the second only when killed, boi has no permission to signal the third.
+        // The first process ends at once, the second ends only when killed, and boi has no permission to signal the
+        // third.
         let signal = |signal: Signal| {
             sent.borrow_mut().push(signal);
             alive.borrow_mut().retain(|process| process.pid == 3 || (process.pid == 2 && signal == Signal::TERM));

@@ -1,5 +1,5 @@
 //! A worker's worktree: a git worktree on the spec's branch, or an empty scratch directory for a spec without a
-//! repository. Everything here may block. Each function may be called again after a crash at any point in it.
+//! repository. Everything here may block. Each function can be called again after a crash at any point of the function.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use crate::git::{
 use crate::queue::Claimed;
 use crate::system::{clock, failpoint, files};
 
-/// From this many setbacks in a row on, a failure of git with an unknown cause counts as permanent.
+/// After this many setbacks in a row, a failure of git with an unknown cause counts as permanent.
 const UNKNOWN_IS_PERMANENT_AFTER: u32 = 6;
 
 /// The worktree of a worker.
@@ -25,7 +25,8 @@ pub(super) struct WorkerTree {
     path: PathBuf,
     git: Option<(Worktree, Repo)>,
     setbacks: u32,
-    /// After a restart of the machine: the commit that the branch was on, until the damage of a power cut is repaired.
+    /// After a restart of the machine, the commit that the branch was on, for the repair of damage by a power cut.
+    /// `None` when no repair is due.
     damaged: Arc<Mutex<Option<String>>>,
 }
 
@@ -38,7 +39,7 @@ pub(super) enum Blocked {
     Transient(String),
 }
 
-/// A worktree that is ready.
+/// The result of creating a worktree.
 pub(super) struct Created {
     pub(super) origin: Option<String>,
     pub(super) head: Option<String>,
@@ -68,7 +69,7 @@ impl Blocked {
 impl WorkerTree {
     /// The worktree of a claimed spec at `path`. `folder` is the attempt's folder.
     pub(super) fn new(claimed: &Claimed, path: PathBuf, folder: &Path) -> WorkerTree {
-        // The lock is one of the spec, not of the attempt: git may still be running for an earlier attempt.
+        // The lock belongs to the spec, not to the attempt: git may still be running for an earlier attempt.
         let scratch = folder.parent().unwrap_or(folder).join("git");
         let git = claimed.spec.repo.clone().map(|repo| {
             let spec = claimed.fence.spec.clone();
@@ -136,7 +137,8 @@ impl WorkerTree {
         }
     }
 
-    /// Fails if the repository has a branch of the spec's name that this spec did not create: it is the user's.
+    /// Fails if the repository has a branch of the spec's name that this spec did not create: such a branch is the
+    /// user's.
     fn refuse_foreign_branch(&self, worktree: &Worktree, origin: &str) -> Result<(), Blocked> {
         match git::branch_head(&worktree.repo, &worktree.spec).map_err(|error| self.blocked(error))? {
             Some(head) if head != origin => Err(Blocked::Permanent(format!(

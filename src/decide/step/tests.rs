@@ -1,4 +1,4 @@
-//! Tests that lead a worker through its steps.
+//! Tests that take a worker through its steps.
 
 use super::walk::{OUTPUT, Walker, spec, task};
 use super::*;
@@ -40,7 +40,7 @@ fn started(spec: &Spec, retry_count: u32) -> Walker<'_> {
     walker
 }
 
-/// A walker whose first try is captured: it is at the first verify command of its first task, if the task has one.
+/// A walker after the capture of its first try: it is at the first task's first verify command, if there is one.
 fn captured(spec: &Spec, retry_count: u32) -> Walker<'_> {
     let mut walker = started(spec, retry_count);
     assert_eq!(walker.act(acted(TryOutcome::Succeeded)), None);

@@ -20,7 +20,7 @@ pub(super) fn spec(tasks: Vec<Task>, verify: &[&str], deliver: Deliver) -> Spec 
     Spec { repo, deliver, verify, tasks, ..Spec::for_tests("t", &[]) }
 }
 
-/// A worker whose results the test chooses. It follows the moves.
+/// A simulated worker: the test chooses the result of each step, and the walker follows the resulting moves.
 #[derive(Clone)]
 pub(super) struct Walker<'a> {
     spec: &'a Spec,
@@ -91,7 +91,8 @@ impl<'a> Walker<'a> {
         self.follow(|plan, progress| after_land(plan, progress, &merge, result))
     }
 
-    /// Follows the move that `after` decides; returns a move that gives the spec back or ends it.
+    /// Follows the move that `after` decides, and returns `None`. A move that gives the spec back or ends it is
+    /// returned.
     fn follow(&mut self, after: impl FnOnce(&AttemptPlan<'_>, Progress) -> Move) -> Option<Move> {
         self.moves += 1;
         let next_command = RunningCommand { boot: "boot".into(), marker: format!("marker-{}", self.moves) };
@@ -181,7 +182,7 @@ proptest! {
         let spec = spec(tasks, &names[..verifies / 2], deliver);
         let mut walker = Walker::new(&spec, retry_count);
         let (mut refusals, mut markers) = (0, std::collections::HashSet::new());
-        // No walk takes more steps, as long as refusals are bounded.
+        // The largest number of steps that a walk can take if refusals are bounded.
         let most = 40 + spec.tasks.len() * (retry_count as usize + 1) * 40 + DELIVERY_ROUNDS as usize * 12;
         let mut taken = 0;
         while !matches!(walker.position.step, Step::Close(_)) {

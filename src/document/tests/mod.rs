@@ -1,4 +1,4 @@
-//! Positions, typed reading, and how problems are shown.
+//! Tests of positions, of typed reading, and of how problems are shown.
 
 mod syntax;
 

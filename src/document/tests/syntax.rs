@@ -1,4 +1,4 @@
-//! Syntax errors, invalid bytes, and the consequences that are not reported.
+//! Tests of syntax errors and invalid bytes, and of their consequences, which are not reported.
 
 use super::{messages, read_all, rendered};
 

@@ -1,4 +1,5 @@
-//! Worktrees are created in parallel and completed after crashes, and nothing of the user's changes.
+//! Worktrees are created in parallel and completed after crashes, and the user's own files and refs
+//! do not change.
 
 use std::fs;
 use std::thread;

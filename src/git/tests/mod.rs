@@ -60,7 +60,7 @@ impl Scratch {
         (worktree, base)
     }
 
-    /// Everything of the user's that only a fast-forward may change.
+    /// The user's files, refs and settings that only a fast-forward may change.
     fn users_state(&self) -> Vec<Vec<u8>> {
         let read = |name: &str| fs::read(self.repo.join(".git").join(name)).unwrap_or_default();
         let format = "--format=%(refname) %(objectname)";

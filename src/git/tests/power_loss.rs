@@ -1,4 +1,4 @@
-//! What a power loss damaged is repaired, and no work is lost.
+//! Damage from a power loss is repaired, and no work is lost.
 
 use std::fs;
 
@@ -20,7 +20,7 @@ fn damaged_files_of_a_worktree_and_its_entry_are_repaired() {
         create_worktree(&worktree, &base, Checkout::AsItIs, "repair").unwrap();
         assert_eq!(status(worktree.path()), "## boi/SD979\n M a.txt", "{}", file.display());
     }
-    // All at once, as after a power loss during the creation.
+    // Damages everything at once, as a power loss during the creation can do.
     let branch = scratch.repo.join(".git/refs/heads").join(worktree.spec().branch());
     for file in own.iter().chain([&link, &branch]) {
         fs::write(file, "").unwrap();

@@ -16,7 +16,7 @@ pub(super) fn beside(path: &Path, more: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// What an error of SQLite means for opening the database at `path`.
+/// Maps an SQLite error to the error of opening the database at `path`.
 pub(super) fn open_error(path: &Path, error: rusqlite::Error) -> OpenError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => damaged(path, &error.to_string()),
@@ -67,7 +67,7 @@ pub(super) fn back_up(connection: &Connection, path: &Path, version: i64) -> Res
     Ok(target)
 }
 
-/// The newest backup.
+/// The newest backup of the database at `path`.
 pub(super) fn last_backup(path: &Path) -> Option<PathBuf> {
     let prefix = format!("{}.", path.file_name()?.to_str()?);
     let is_backup = |path: &PathBuf| {
@@ -83,7 +83,7 @@ pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
-/// Treats a file that did not exist as removed.
+/// Treats the removal of a file that did not exist as successful.
 pub(super) fn absent(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -115,7 +115,8 @@ mod tests {
         assert_eq!(backups, [beside(&path, ".v1.bak"), beside(&path, ".v1.bak2")]);
         for backup in &backups {
             assert_eq!(fs::metadata(backup).unwrap().mode() & 0o777, 0o600);
-            // A process that another test forks inherits the lock of a queue until it executes its program.
+            // Another test may fork a process, which holds an inherited lock of the queue until it executes its
+            // program.
             let queue = SqliteQueue::open(backup, Access::Write(Duration::from_secs(10))).unwrap();
             assert!(queue.is_paused().unwrap());
         }

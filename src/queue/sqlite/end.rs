@@ -63,7 +63,7 @@ pub(super) fn finish(
     fail_dependents(c, id, status, now)
 }
 
-/// Fails the specs that wait for `root`, directly or not, each with its cause.
+/// Fails the specs that wait for `root`, directly or indirectly. The cause of each one names the dependency that ended.
 fn fail_dependents(
     c: &Connection,
     root: &SpecId,
@@ -100,7 +100,7 @@ fn skip_open_tasks(c: &Connection, id: &SpecId) -> Result<(), QueueError> {
 pub(super) fn cancel(c: &Connection, id: &SpecId, now: Timestamp) -> Result<Canceled, QueueError> {
     let status = match dependency_state(c, id) {
         Ok((status, _)) => status,
-        // Its status cannot be read, so a command of it may be running: it is ended as a running spec is.
+        // The status of the spec cannot be read, so one of its commands may be running. Cancel it like a running spec.
         Err(QueueError::Unreadable { .. }) => {
             c.prepare_cached("UPDATE specs SET status = 'running' WHERE id = ?")?.execute([id.as_str()])?;
             SpecStatus::Running

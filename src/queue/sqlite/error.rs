@@ -27,12 +27,12 @@ pub(crate) enum OpenError {
         /// What the user can do.
         advice: String,
     },
-    /// The database file is gone, and something shows that there was one.
+    /// The database file is missing, and something shows that it existed before.
     #[error("the queue {} is gone, but there was one, as {signs} shows: {advice}", path.display())]
     Lost {
         /// The database file.
         path: PathBuf,
-        /// What shows it.
+        /// The files and folders that show that a database existed.
         signs: String,
         /// What the user can do.
         advice: String,
@@ -60,9 +60,9 @@ pub(crate) enum OpenError {
     TooNew {
         /// The database file.
         path: PathBuf,
-        /// Its version.
+        /// The schema version of the database.
         found: i64,
-        /// The version that this program writes.
+        /// The schema version that this program writes.
         known: i64,
     },
     /// The database has the schema of an earlier boi, which is still using it.
@@ -74,18 +74,18 @@ pub(crate) enum OpenError {
     TooOld {
         /// The database file.
         path: PathBuf,
-        /// Its version.
+        /// The schema version of the database.
         found: i64,
-        /// The version that this program writes.
+        /// The schema version that this program writes.
         known: i64,
     },
-    /// The database was opened, and a verb failed.
+    /// The database was opened, but a verb failed.
     #[error(transparent)]
     Queue(#[from] QueueError),
 }
 
 impl OpenError {
-    /// Whether the database exists and cannot be used for now, such as on a full or read-only disk.
+    /// Whether the database exists but cannot be used for now, such as on a full or read-only disk.
     pub(crate) fn is_outage(&self) -> bool {
         match self {
             OpenError::Failed { .. } | OpenError::ReadOnly { .. } => true,

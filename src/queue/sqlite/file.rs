@@ -1,10 +1,10 @@
-//! The database as a file: created whole, checked before it is opened, and watched for removal.
+//! The database file: creates it as a whole, checks it before it is opened, and notices its removal.
 //!
 //! Invariants:
 //! - A file without the tables is never taken for an empty queue: a new database is renamed into place when it is
 //!   complete.
-//! - If anything shows that there was a queue, no empty one is created in its place.
-//! - A database that is refused is not changed.
+//! - If anything shows that a queue existed, no empty queue is created in its place.
+//! - If a database cannot be accepted, it is not changed.
 
 use std::fs::{self, File};
 use std::io;
@@ -29,13 +29,13 @@ pub(super) struct Anchor {
 }
 
 impl Anchor {
-    /// The file that is at `path` now.
+    /// The identity of the file that is at `path` now.
     pub(super) fn at(path: &Path) -> io::Result<Anchor> {
         let metadata = fs::metadata(path)?;
         Ok(Anchor { path: path.to_owned(), device: metadata.dev(), inode: metadata.ino() })
     }
 
-    /// Fails when that file is no longer at its path. A path that cannot be inspected is no reason to fail.
+    /// Fails when the database file is no longer at its path. Does not fail when the path cannot be inspected.
     pub(super) fn check(&self) -> Result<(), QueueError> {
         let path = self.path.display();
         let gone = match Anchor::at(&self.path) {
@@ -52,8 +52,8 @@ impl Anchor {
     }
 }
 
-/// Fails if something shows that a database which is missing existed before: its write-ahead log, a backup, or one of
-/// `signs`, each a file or a folder that is not empty.
+/// Fails if something shows that the missing database existed before: its write-ahead log, a backup, or one of `signs`.
+/// A sign counts if it is a file or a folder that is not empty.
 pub(super) fn check_absence(path: &Path, signs: &[PathBuf]) -> Result<(), OpenError> {
     let is_sign = |sign: &PathBuf| match fs::read_dir(sign) {
         Ok(mut entries) => entries.next().is_some(),
@@ -94,7 +94,7 @@ pub(super) fn create(path: &Path) -> Result<(), OpenError> {
     fs::rename(&staged, path).and_then(|()| sync_folder(path)).map_err(io_error)
 }
 
-/// Refuses a file that cannot be a whole database, before SQLite opens it and perhaps changes it.
+/// Fails if the file cannot be a complete database. This check comes before SQLite opens the file, which may change it.
 pub(super) fn examine(path: &Path) -> Result<(), OpenError> {
     let io_error = |source: io::Error| OpenError::Failed { path: path.to_owned(), source: source.into() };
     let mut head = [0; 100];
@@ -117,7 +117,7 @@ pub(super) fn examine(path: &Path) -> Result<(), OpenError> {
         size => u64::from(size),
     };
     let whole = number(28) * page;
-    // Pages in the write-ahead log may not be in the file yet.
+    // Pages in the write-ahead log may not be in the database file yet.
     let has_log = fs::metadata(beside(path, "-wal")).is_ok_and(|metadata| metadata.len() > 0);
     if length < whole && number(24) == number(92) && !has_log {
         return Err(damaged(path, &format!("the file is cut off: it has {length} of {whole} bytes")));
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
     use crate::queue::Queue;
 
-    /// A process that another test forks inherits the lock of a queue until it executes its program.
+    /// Another test may fork a process, which holds an inherited lock of a queue until it executes its program.
     const PATIENCE: Duration = Duration::from_secs(10);
 
     fn open(path: &Path) -> Result<SqliteQueue, OpenError> {

@@ -1,7 +1,8 @@
 //! The queue on SQLite: one writer thread with group commit, and connections for reading.
 //!
-//! There is one owner. Its lease is the writer's lock, on a file beside the database: it holds the lock while the queue
-//! is open. The daemon's loop reads over a connection of its own, so that no long listing delays it.
+//! There is one owner. Its lease is the writer's lock, a lock on a file beside the database. The owner holds the lock
+//! while the queue is open. The daemon's loop has its own connection for reading, so that no long listing delays the
+//! loop.
 
 mod backup;
 mod end;
@@ -57,13 +58,13 @@ pub(crate) struct SqliteQueue {
     path: PathBuf,
     owner: Owner,
     anchor: Arc<Anchor>,
-    /// For listings, which may take long.
+    /// The connection for listings, which may take long.
     reader: Arc<Mutex<Connection>>,
-    /// For the daemon's loop.
+    /// The connection for the daemon's loop.
     scheduler: Arc<Mutex<Connection>>,
-    /// `Err`: why this queue cannot write.
+    /// The writer; `Err`: why this queue cannot be written.
     writer: Result<Writer, String>,
-    /// The writer's lock, if the database cannot be written.
+    /// The writer's lock if the queue was opened with `open_stuck`. Otherwise a writer, if any, holds the lock.
     _stuck: Option<File>,
 }
 
@@ -73,8 +74,8 @@ impl SqliteQueue {
         SqliteQueue::open_unless(path, access, &[])
     }
 
-    /// As `open`, but fails instead of creating a missing database if one of `signs`, files or folders, shows that
-    /// there was one.
+    /// Like `open`, but does not create a missing database if one of `signs` (files or folders) shows that it existed
+    /// before: then this fails.
     pub(super) fn open_unless(path: &Path, access: Access, signs: &[PathBuf]) -> Result<SqliteQueue, OpenError> {
         if !path.exists() {
             file::check_absence(path, signs)?;
@@ -82,7 +83,7 @@ impl SqliteQueue {
         SqliteQueue::open_within(path, access, BUSY)
     }
 
-    /// As `open`, waiting at most `busy` for a database that another process has locked.
+    /// Like `open`, but waits at most `busy` for a database that another process has locked.
     pub(crate) fn open_within(path: &Path, access: Access, busy: Duration) -> Result<SqliteQueue, OpenError> {
         let connect = |read_only| connect(path, read_only, busy).map_err(|error| open_error(path, error));
         let lock = match access {
@@ -103,7 +104,7 @@ impl SqliteQueue {
             Some(lock) => {
                 let mut connection = connect(false)?;
                 schema::migrate(&mut connection, path)?;
-                // This version may be able to read records that another one could not.
+                // This version may be able to read records that another version could not read.
                 write::release_quarantined(&connection).map_err(|error| open_error(path, error))?;
                 Ok(Writer::spawn(connection, lock, Arc::clone(&anchor)))
             }
@@ -133,20 +134,20 @@ impl SqliteQueue {
         file::quick_check(&reader, &self.path)
     }
 
-    /// The ids in the table of specs that are not ids of specs.
+    /// The ids in the table of specs that are not valid spec ids.
     pub(crate) fn malformed_ids(&self) -> Result<Vec<String>, QueueError> {
         self.read(read::malformed_ids)
     }
 
-    /// Opens the database at `path` under the writer's lock when it cannot be written. All verbs that write then fail
-    /// with `reason`. Since the lock keeps other writers away, SQLite reads without creating files beside the database.
+    /// Opens a database that cannot be written for reading, under the writer's lock. All verbs that write fail with
+    /// `reason`. Since the lock keeps other writers away, SQLite can read without creating files beside the database.
     pub(crate) fn open_stuck(path: &Path, patience: Duration, reason: &str) -> Result<SqliteQueue, OpenError> {
         let failed = |error| open_error(path, error);
         let lock = lock(path, patience)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
         connection.busy_timeout(BUSY).map_err(failed)?;
-        // Set before the first read, so that SQLite keeps the index of the write-ahead log in memory.
+        // This mode is set before the first read, so that SQLite keeps the index of the write-ahead log in memory.
         connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(failed)?;
         connection.pragma_update(None, "query_only", true).map_err(failed)?;
         schema::check(&connection, path)?;
@@ -326,7 +327,7 @@ impl Queue for SqliteQueue {
     }
 }
 
-/// Locks a database against writes of every other connection, until it is dropped.
+/// Locks a database against writes of every other connection, until this value is dropped.
 #[cfg(test)]
 pub(crate) struct Occupied(Connection);
 
@@ -434,7 +435,7 @@ mod tests {
         Connection::open(&path).unwrap().execute_batch(&rows.concat()).unwrap();
         let good = queue.enqueue(vec![conformance::spec("good")], Default::default(), Timestamp(1)).unwrap().remove(0);
         let config = conformance::config();
-        // Each of the rows before it is quarantined by a claim of its own.
+        // Each claim call before the last one quarantines one of the damaged rows.
         let mut claimed = (0..3).flat_map(|_| queue.claim(1, None, &config, Timestamp(1)).unwrap());
         assert_eq!(claimed.next().map(|claimed| claimed.fence.spec), Some(good.clone()));
         assert_eq!(claimed.count(), 0);
@@ -473,7 +474,7 @@ mod tests {
         SqliteQueue::open(&path, Access::Write(Duration::ZERO)).unwrap().set_paused(true).unwrap();
         // A folder at this path keeps SQLite from creating the file, as a full disk does.
         std::fs::create_dir(dir.path().join("boi.db-shm")).unwrap();
-        // A process that another test forks inherits the lock until it executes its program.
+        // Another test may fork a process, which holds the inherited lock until it executes its program.
         let store = SqliteQueue::open_stuck(&path, Duration::from_secs(10), "no room").unwrap();
         assert!(paused(&store));
         assert!(store.running().unwrap().claimed.is_empty());

@@ -22,16 +22,16 @@ use crate::queue::{Claimed, CommandRow, Fence, Filter, Listing, Owner, Quarantin
 const DEFAULT_LIMIT: u32 = 50;
 /// How many ended specs the default listing shows.
 const DEFAULT_ENDED: u32 = 10;
-/// The most specs that the cause `WaitsFor` names.
+/// The largest number of specs that the cause `WaitsFor` names.
 const AWAITED_SHOWN: u32 = 8;
 
-/// Shown in the place of a record of a try that this version cannot read.
+/// The text that replaces a try's record that this version cannot read.
 const UNREADABLE: &str = "not readable by this version";
 
 // The queries name their indexes: without statistics, SQLite's planner would scan the whole queue.
 pub(super) const ELIGIBLE: &str = "SELECT id FROM specs INDEXED BY specs_eligible
      WHERE status = 'queued' AND open_deps = 0 AND not_before IS NULL AND quarantine IS NULL ORDER BY priority, seq LIMIT ?1";
-/// As `ELIGIBLE`, within a scope. A scope is small, so its specs are looked up by id.
+/// Like `ELIGIBLE`, but within a scope. A scope is small, so its specs are looked up by id.
 pub(super) const ELIGIBLE_IN_SCOPE: &str = "WITH RECURSIVE scope(id) AS
          (SELECT value FROM json_each(?1) UNION SELECT deps.needs FROM deps JOIN scope ON deps.spec = scope.id)
      SELECT specs.id FROM scope CROSS JOIN specs ON specs.id = scope.id
@@ -52,7 +52,7 @@ pub(super) const ENDED_AS: &str = "SELECT id FROM specs INDEXED BY specs_ended_a
      WHERE status = ? AND status IN ('completed', 'failed', 'canceled')
      ORDER BY finished_at DESC, seq DESC LIMIT ? OFFSET ?";
 
-/// The ids of the first `limit` eligible specs, in queue order, as they are stored.
+/// The stored ids of the first `limit` eligible specs, in queue order. An id may be malformed.
 pub(super) fn eligible(c: &Connection, limit: u32, scope: Option<&[SpecId]>) -> Result<Vec<String>, QueueError> {
     Ok(match scope {
         None => c.prepare_cached(ELIGIBLE)?.query_map([limit], |row| row.get(0))?.collect::<Result<_, _>>()?,
@@ -160,7 +160,7 @@ pub(super) fn quarantined(c: &Connection, owner: &Owner) -> Result<Vec<Quarantin
     Ok(all)
 }
 
-/// Reads only numbers and names of a quarantined spec, none of the records that may be unreadable.
+/// Reads only the attempt's number and the intent of a quarantined spec, not the records that may be unreadable.
 fn quarantined_spec(c: &Connection, spec: &SpecId, running: bool, detail: String) -> Result<Quarantined, QueueError> {
     let (attempt, intent) = c
         .prepare_cached(
@@ -243,7 +243,8 @@ pub(super) fn list(c: &Connection, filter: &Filter) -> Result<Listing, QueueErro
     Ok(Listing { specs, more })
 }
 
-/// The ids that a filter selects; one more than the limit if there are more.
+/// The ids of the specs that a filter selects. If there are more than the limit, one id more than the limit is
+/// returned.
 fn select(c: &Connection, filter: &Filter) -> Result<Vec<String>, QueueError> {
     if !filter.ids.is_empty() {
         for spec in &filter.ids {
@@ -323,8 +324,8 @@ fn read_view(c: &Connection, spec: &SpecId, history: bool) -> Result<SpecView, Q
         .query_row([spec.as_str()], |row| {
             let name: String = row.get(1)?;
             let known = SpecStatus::from_name(&name);
-            // With an unknown status, a command of the spec may be running, so it is shown as running; `boi cancel`
-            // treats it likewise.
+            // If the status is unknown, a command of the spec may be running. So the spec is shown as running, and `boi
+            // cancel` also treats it as running.
             let status = known.unwrap_or(SpecStatus::Running);
             let quarantine = match known {
                 Some(_) => row.get(20)?,
@@ -418,7 +419,7 @@ fn tries(c: &Connection, spec: &SpecId, tasks: &mut [TaskView]) -> Result<(), Qu
     Ok(())
 }
 
-/// The first few of the specs that a spec still waits for.
+/// The first specs that a spec still waits for, up to a limit.
 fn awaited(c: &Connection, spec: &SpecId) -> Result<Vec<Awaited>, QueueError> {
     let open: Vec<(String, bool)> = c
         .prepare_cached(
@@ -444,13 +445,13 @@ pub(super) fn status(spec: &SpecId, name: &str) -> Result<SpecStatus, QueueError
     SpecStatus::from_name(name).ok_or_else(|| unreadable(spec, format!("status: `{name}` is not known")))
 }
 
-/// The stored ids that are ids of specs. A row with another id belongs to no spec: `boi doctor` names it, and it does not
-/// keep other rows from being read.
+/// The stored ids that are valid spec ids. A row with an invalid id belongs to no spec: `boi doctor` names it, and the
+/// other rows can still be read.
 fn well_formed(names: &[String]) -> impl Iterator<Item = SpecId> {
     names.iter().filter_map(|name| name.parse().ok())
 }
 
-/// The stored ids that are not ids of specs.
+/// The stored ids that are not valid spec ids.
 pub(super) fn malformed_ids(c: &Connection) -> Result<Vec<String>, QueueError> {
     let mut names: Vec<String> =
         c.prepare("SELECT id FROM specs ORDER BY seq")?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
@@ -471,7 +472,7 @@ fn task_status(row: &Row<'_>, column: usize) -> rusqlite::Result<TaskStatus> {
     })
 }
 
-/// Maps an error about the content of a spec's column to `Unreadable`; any other error is one of the database.
+/// Maps an error about the content of a spec's column to `Unreadable`, and any other error to an error of the database.
 pub(super) fn unreadable_column(spec: &SpecId, error: rusqlite::Error) -> QueueError {
     match error {
         rusqlite::Error::FromSqlConversionFailure(..)

@@ -11,7 +11,7 @@ use tracing::info;
 use super::backup;
 use super::error::OpenError;
 
-/// The schema that this program writes.
+/// The version of the schema that this program writes.
 const VERSION: i64 = 3;
 
 const TABLES: &str = "
@@ -135,7 +135,7 @@ CREATE TRIGGER specs_recounted AFTER UPDATE OF status ON specs WHEN OLD.status <
 END;
 ";
 
-/// From version 1 to 2: indexes of ended specs by status, and of starts.
+/// The upgrade from version 1 to 2: adds indexes of ended specs by status, and of starts.
 const SECOND: &str = "
 CREATE INDEX specs_ended_as ON specs (status, finished_at DESC, seq DESC)
     WHERE status IN ('completed', 'failed', 'canceled');
@@ -143,7 +143,7 @@ CREATE INDEX attempts_started ON attempts (started_at) WHERE started_at IS NOT N
 DROP INDEX IF EXISTS attempts_claimed;
 ";
 
-/// From version 2 to 3: causes as data instead of reasons in words, and quarantine.
+/// The upgrade from version 2 to 3: stores causes as data instead of reasons in words, and adds quarantine.
 const THIRD: &str = "
 ALTER TABLE specs RENAME COLUMN reason TO cause;
 UPDATE specs SET cause = json_object('kind', 'recorded', 'words', cause) WHERE cause IS NOT NULL;
@@ -154,7 +154,7 @@ CREATE INDEX specs_eligible ON specs (priority, seq)
 CREATE INDEX specs_quarantined ON specs (seq) WHERE quarantine IS NOT NULL;
 ";
 
-/// The steps from each version to the next, the first from an empty database.
+/// The upgrade steps from each version to the next. The first step starts from an empty database.
 const STEPS: [&str; VERSION as usize] = [TABLES, SECOND, THIRD];
 
 /// Creates the current schema in a new database.
@@ -162,7 +162,7 @@ pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     upgrade(connection, 0)
 }
 
-/// Upgrades a database to the current schema, after a backup of it is written beside it.
+/// Upgrades a database to the current schema. Before that, writes a backup beside the database.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let from = version(connection, path)?;
     match usize::try_from(from) {
@@ -171,7 +171,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Op
             let backup = backup::back_up(connection, path, from)?;
             info!(backup = %backup.display(), from, to = VERSION, "upgrading the queue's database schema; the backup is a copy of the database before the upgrade");
             upgrade(connection, done).map_err(|error| {
-                // The upgrade changed nothing. Without this, each further try would leave one more backup.
+                // The failed upgrade changed nothing. If the backup stayed, each further try would leave one more.
                 drop(std::fs::remove_file(&backup));
                 backup::open_error(path, error)
             })
@@ -181,7 +181,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Op
     }
 }
 
-/// Carries out the steps after the first `done`, in one transaction.
+/// Carries out the upgrade steps in one transaction, without the first `done` steps.
 fn upgrade(connection: &mut Connection, done: usize) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for step in &STEPS[done..] {
@@ -191,7 +191,7 @@ fn upgrade(connection: &mut Connection, done: usize) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// Refuses a database of another schema version.
+/// Fails if the database has another schema version.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     match version(connection, path)? {
         VERSION => Ok(()),
@@ -297,7 +297,7 @@ mod tests {
         let refused = SqliteQueue::open(&path, Access::Read).map(drop).unwrap_err();
         assert!(matches!(refused, OpenError::TooOld { found: 2, known: VERSION, .. }), "{refused}");
         drop(in_use);
-        // A process that another test forks inherits the lock until it executes its program.
+        // Another test may fork a process, which holds the inherited lock until it executes its program.
         drop(file::lock(&path, Duration::from_secs(10)).unwrap());
         assert!(!SqliteQueue::open(&path, Access::Read).unwrap().is_paused().unwrap());
     }

@@ -1,4 +1,4 @@
-//! The verbs that change the queue. Each runs inside a transaction that its caller opens and commits.
+//! The verbs that change the queue. Each verb runs inside a transaction that its caller opens and commits.
 
 use std::collections::HashSet;
 
@@ -116,7 +116,7 @@ pub(super) fn claim(
     Ok(batch)
 }
 
-/// Takes a queued spec out of the eligible ones, because its records cannot be read.
+/// Makes a queued spec ineligible, because its records cannot be read.
 fn quarantine(c: &Connection, id: &str, detail: &str) -> Result<(), QueueError> {
     warn!(spec = id, detail, "spec quarantined and not claimed: a record of it cannot be read");
     c.prepare_cached("UPDATE specs SET quarantine = ? WHERE id = ?")?.execute([detail, id])?;
@@ -321,7 +321,7 @@ pub(super) fn promote(c: &Connection, now: Timestamp) -> Result<Option<Timestamp
 const PROBE: usize = 48 << 10;
 
 pub(super) fn probe_write(c: &Connection, now: Timestamp) -> Result<(), QueueError> {
-    // SQLite writes only what differs, so the text changes with each probe.
+    // SQLite does not write unchanged pages, so the text is different for each probe.
     let mark = now.0.to_string();
     c.execute(
         "INSERT INTO settings VALUES ('probed', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",

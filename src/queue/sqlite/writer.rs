@@ -1,4 +1,4 @@
-//! The one thread that writes, with group commit.
+//! The only thread that writes to the database. It commits verbs in groups.
 //!
 //! Verbs that arrive during a commit share the next one. Each runs in a savepoint of its own, so that a failing or
 //! panicking verb undoes none of the others, and all are answered after the one commit. A verb never runs outside a
@@ -16,7 +16,7 @@ use super::file::Anchor;
 use crate::queue::QueueError;
 use crate::system::failpoint;
 
-/// The most verbs that share a commit.
+/// The largest number of verbs that share a commit.
 const GROUP: usize = 64;
 
 /// The writer. Dropping it ends its thread.
@@ -26,27 +26,27 @@ pub(super) struct Writer {
     _lock: File,
 }
 
-/// A verb on its way to the writer.
+/// A verb that is sent to the writer's thread.
 type Job = Box<dyn FnOnce(Attempt<'_>) -> Done + Send>;
-/// What a job gets: a connection on which it runs its verb, inside a savepoint; or the failure that keeps it from
-/// running.
+/// The argument of a job: the connection on which the job runs its verb, inside a savepoint, or the failure because of
+/// which the verb does not run.
 type Attempt<'a> = Result<&'a Connection, Failure>;
 
 type AnswerCaller = Box<dyn FnOnce(Result<(), Failure>) + Send>;
 
-/// A verb that was carried out.
+/// The result of a job.
 struct Done {
-    /// Whether its changes are kept.
+    /// Whether the verb's changes are kept.
     keep: bool,
-    /// Answers its caller, once the commit has succeeded or failed.
+    /// Answers the verb's caller, once the commit has succeeded or failed.
     answer: AnswerCaller,
 }
 
-/// Why no change of a group is durable.
+/// Why the changes of a group were not committed.
 #[derive(Debug, Clone)]
 struct Failure {
     why: String,
-    /// Whether it is unknown if the changes were made.
+    /// Whether the changes may have been made after all.
     unknown: bool,
 }
 
@@ -76,7 +76,7 @@ impl Writer {
         Writer { jobs: thread.is_some().then_some(jobs), thread, _lock: lock }
     }
 
-    /// Runs a verb. When this returns, its change is on the disk or undone, unless the error is
+    /// Runs a verb. When this returns, the verb's change is on disk or undone, unless the error is
     /// [`QueueError::Unknown`].
     pub(super) fn carry_out<T: Send + 'static>(
         &self,
@@ -112,13 +112,14 @@ impl Drop for Writer {
     fn drop(&mut self) {
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
-            // A thread that panicked has answered its callers by dropping their channels.
+            // If the thread panicked, its callers got an error, since their channels were dropped.
             drop(thread.join());
         }
     }
 }
 
-/// Runs a group of verbs in one transaction. `void`: why none of them can be committed.
+/// Runs a group of verbs in one transaction. `void`: the failure because of which no verb of the group can be
+/// committed.
 fn commit(connection: &Connection, batch: Vec<Job>, mut void: Option<Failure>) {
     if void.is_none() {
         void = connection.execute_batch("BEGIN IMMEDIATE").err().map(Failure::nothing_changed);
@@ -143,13 +144,13 @@ fn commit(connection: &Connection, batch: Vec<Job>, mut void: Option<Failure>) {
     let committed = match void {
         Some(failure) => Err(failure),
         None => connection.execute_batch("COMMIT").map_err(|error| {
-            // The pages may have reached the disk although their sync failed.
+            // The changed pages may have reached the disk although their sync failed.
             let unknown = error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure);
             Failure { why: error.to_string(), unknown }
         }),
     };
     if committed.is_err() && !connection.is_autocommit() {
-        // If this fails too, SQLite rolls back when the file is next opened.
+        // If the rollback fails too, SQLite rolls the transaction back when the file is next opened.
         drop(connection.execute_batch("ROLLBACK"));
     }
     for answer in answers {
@@ -157,7 +158,8 @@ fn commit(connection: &Connection, batch: Vec<Job>, mut void: Option<Failure>) {
     }
 }
 
-/// Runs a verb in a savepoint. `Err`: its changes can be neither kept nor undone alone, and its caller was answered.
+/// Runs a verb in a savepoint. `Err`: the savepoint failed, so the whole group cannot be committed; the verb's caller
+/// was answered.
 fn in_savepoint(connection: &Connection, job: Job) -> Result<AnswerCaller, Failure> {
     if let Err(error) = connection.execute_batch("SAVEPOINT verb") {
         let failure = Failure::nothing_changed(error);

@@ -1,8 +1,8 @@
 //! Decides when to read the configuration file, and whether what was read counts. Pure: times are durations on one
 //! monotonic clock, and the caller passes in the current one.
 //!
-//! The purpose: a half-written file is never put in force. Validity does not help: most prefixes of a TOML file are valid,
-//! and an empty file means "all defaults". These rules do:
+//! The purpose: a half-written file is never put in force. A check of validity is not enough: most prefixes of a TOML
+//! file are valid, and an empty file means "all defaults". So these rules decide:
 //!
 //! | event | the file is read |
 //! | --- | --- |
@@ -31,17 +31,17 @@ use super::content_hash::ContentHash;
 
 /// Time without events after which a complete file is read.
 const QUIET: Duration = Duration::from_millis(20);
-/// The same on platforms that do not report when a program closes the file.
+/// Replaces `QUIET` on platforms that do not report when a program closes the file.
 const QUIET_WITHOUT_CLOSE: Duration = Duration::from_millis(150);
-/// The same after the file was created and nothing else happened.
+/// Replaces `QUIET` after the file was created and nothing else happened.
 const QUIET_AFTER_CREATE: Duration = Duration::from_millis(150);
-/// Longest delay of a read by events that keep coming without a writer.
+/// Longest time for which a read is put off while events keep coming and no program has the file open.
 const MAX_DELAY: Duration = Duration::from_secs(1);
 /// How long a program may have the file open before the outcome is `waiting`.
 const WRITER_PATIENCE: Duration = Duration::from_secs(5);
 /// Pause between two reads while a program has the file open.
 const WRITER_RETRY: Duration = Duration::from_millis(250);
-/// The same after the outcome `waiting`.
+/// Pause between two reads after the outcome `waiting`, while a program still has the file open.
 const WAITING_RETRY: Duration = Duration::from_secs(1);
 /// How long the file may be missing or empty during an ordinary save.
 const MISSING_PATIENCE: Duration = Duration::from_secs(1);
@@ -51,17 +51,17 @@ const CONFIRM: Duration = Duration::from_millis(50);
 /// What happened to the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileEvent {
-    /// A program closed it after writing.
+    /// A program closed the file after writing.
     Closed,
     /// The file, or a link on the way to it, was put in place as a whole.
     Replaced,
-    /// Its mode, owner or times changed.
+    /// The file's mode, owner or times changed.
     MetadataChanged,
-    /// Data was written.
+    /// A program wrote data to the file.
     Written,
-    /// It was created.
+    /// The file was created.
     Created,
-    /// It was removed or renamed away.
+    /// The file was removed or renamed away.
     Removed,
     /// Something may have happened: events were lost, or the poll found a difference.
     Unknown,
@@ -72,9 +72,9 @@ pub(super) enum FileEvent {
 /// Whether a program has the file open for writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OpenForWriting {
-    /// No program has.
+    /// No program has the file open for writing.
     No,
-    /// A program has.
+    /// A program has the file open for writing.
     Yes,
     /// The file system cannot tell.
     Unknown,
@@ -83,7 +83,7 @@ pub(crate) enum OpenForWriting {
 /// What a read found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Observation {
-    /// No file.
+    /// The file does not exist.
     Missing,
     /// A file of 0 bytes.
     Empty(OpenForWriting),
@@ -108,7 +108,7 @@ pub(super) enum WaitReason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub(super) enum Decision {
-    /// Nothing until [`Settle::due`].
+    /// Do nothing until [`Settle::due`].
     Wait,
     /// The content counts: validate it.
     Judge,
@@ -131,9 +131,9 @@ pub(super) struct Settle {
     writing_since: Option<Duration>,
     /// Since when the file is missing or empty.
     missing_since: Option<Duration>,
-    /// What the last read found, where two reads must agree.
+    /// The hash that the last read found, if another read must find the same one.
     unconfirmed: Option<ContentHash>,
-    /// Whether no event of the file system says what happened.
+    /// Whether the read has a cause other than a known file system event: lost events, the poll or a SIGHUP.
     unexplained: bool,
     /// Whether a SIGHUP came.
     requested: bool,
@@ -176,7 +176,7 @@ impl Settle {
         let first = *self.first_event_at.get_or_insert(now);
         match event {
             FileEvent::Closed => {
-                // The delay counts from the end of a long write, not from its first byte.
+                // The delay limit counts from the end of a long write, not from its first byte.
                 let long = self.writing_since.is_some_and(|since| now.saturating_sub(since) > MAX_DELAY);
                 if long || self.reported == Some(WaitReason::OpenForWriting) {
                     self.first_event_at = Some(now);
@@ -210,7 +210,7 @@ impl Settle {
         debug_assert!(first <= now, "the clock went back");
     }
 
-    /// Takes in what the read found that was due.
+    /// Takes in what the due read found.
     pub(super) fn on_read(&mut self, now: Duration, found: Observation) -> Decision {
         self.due = None;
         let (hash, writer) = match found {

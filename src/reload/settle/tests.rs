@@ -13,7 +13,7 @@ fn due(settle: &Settle) -> u64 {
     u64::try_from(settle.due().expect("a read is due").as_millis()).unwrap()
 }
 
-/// After these events, on a platform that reports when a program closes the file.
+/// The state after `events`, on a platform that reports when a program closes the file.
 fn after(events: &[(u64, FileEvent)]) -> Settle {
     let mut settle = Settle::new(true);
     for (at, event) in events {
@@ -34,7 +34,7 @@ fn open_file() -> Observation {
     content(b"a", OpenForWriting::Yes)
 }
 
-/// Of a file system without leases.
+/// A read on a file system without leases.
 fn file() -> Observation {
     content(b"a", OpenForWriting::Unknown)
 }
@@ -74,7 +74,7 @@ fn an_open_file_is_read_when_the_writer_is_late() {
 
 #[test]
 fn a_long_write_does_not_shorten_the_quiet_period_after_it() {
-    // The delay limit counts from the end of a write that took longer than it.
+    // After a write that took longer than the delay limit, the limit counts from the end of the write.
     for (closed, first_event) in [(1000, 0), (1001, 1001)] {
         let settle = after(&[(0, Written), (closed, Closed)]);
         assert_eq!(settle.first_event_at(), Some(ms(first_event)), "{closed}");
@@ -150,7 +150,7 @@ fn a_request_before_the_report_is_answered_by_it_and_does_not_force() {
     let mut settle = after(&[(0, Written)]);
     assert_eq!(settle.on_read(ms(5000), open_file()), Decision::Report(WaitReason::OpenForWriting));
     settle.on_event(ms(5001), Closed);
-    // Another program has it open by now.
+    // Another program has the file open by now.
     settle.on_event(ms(5002), Written);
     assert_eq!(settle.on_read(ms(10_002), open_file()), Decision::Wait, "reported already");
     assert_eq!(due(&settle), 11_002);
