@@ -300,13 +300,14 @@ impl Progress {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use serde_json::json;
 
     use super::*;
     use crate::domain::position_record::read_stage;
 
-    fn running() -> Position {
+    /// A position whose command is running.
+    pub(in crate::domain) fn running() -> Position {
         let command = RunningCommand { boot: "b".into(), marker: "m".into() };
         let stage = CommandStage::Act(Try { task: 1, number: 2 });
         let mut position = Position::start(Some("o".into()), Some("h".into()), None);

@@ -54,16 +54,7 @@ pub(crate) fn read_stage(text: &str) -> Result<Stage, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::position::{CommandStage, RunningCommand, Try};
-
-    fn running() -> Position {
-        let command = RunningCommand { boot: "b".into(), marker: "m".into() };
-        let stage = CommandStage::Act(Try { task: 1, number: 2 });
-        let mut position = Position::start(Some("o".into()), Some("h".into()), None);
-        position.step = Step::Command { stage, command };
-        position.progress.commands = 4;
-        position
-    }
+    use crate::domain::position::tests::running;
 
     #[test]
     fn a_position_reads_back_and_a_newer_one_is_refused() {

@@ -31,7 +31,8 @@ pub(crate) enum RemovalRefusal {
     /// The folder has files but is not a worktree, or its link to the repository is broken.
     #[error("{path:?} has files but is not a git worktree")]
     NotAWorktree { path: PathBuf },
-    /// Git repositories inside the worktree would be deleted: git can keep only a link to each, not its files.
+    /// Removing the worktree would delete the git repositories nested in it: a commit keeps only a link to each of them,
+    /// not its files.
     #[error(
         "git repositories inside the worktree would be lost: {paths:?}; move them away, remove their .git \
          to have their files kept, or make git ignore them to have them deleted"

@@ -32,7 +32,8 @@ pub(super) fn processes_with(markers: &[&str]) -> Vec<Identity> {
     living_processes(carries_one).map(|(identity, ())| identity).collect()
 }
 
-/// Finds every living process that carries any marker, and that marker, as far as this user may read environments.
+/// Finds every living process with a marker in its environment, whichever marker it is, and returns each with its
+/// marker. A process whose environment this user may not read is missed.
 pub(crate) fn all_marked() -> Vec<(Identity, String)> {
     let prefix = format!("{MARKER}=");
     let marker_of = |pid: i32| {

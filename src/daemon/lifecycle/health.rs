@@ -142,7 +142,7 @@ impl<S: Spawn> Daemon<S> {
         }
         let gone_for = self.shared.health.record_home(matches!(failure, LoopError::HomeGone { .. }));
         if gone_for >= HOME_GONE_FOR_GOOD && self.leaving.is_none() {
-            error!("the home has not come back: the daemon ends, running commands continue");
+            error!(error = %failure, "the home of boi is still missing: the daemon ends, running commands continue");
             self.leave(Leaving::Detach).await;
         }
     }

@@ -128,7 +128,7 @@ impl Running {
                 Err(LoopError::Panicked)
             }),
             silent = silent_queue(&self.handle, self.detaching) => {
-                error!(error = %silent, "the daemon ends without its queue; running commands continue");
+                error!(error = %silent, "the queue does not answer: the daemon ends, running commands continue");
                 service::stopping();
                 self.close.send_replace(true);
                 return Err(silent);

@@ -166,7 +166,7 @@ impl WorkerTree {
                      do not remove .git",
                 ),
                 Err(GitError::Occupied { .. }) => not_committed(
-                    "the worktree's .git was replaced, so that boi cannot commit the files: remove the new .git",
+                    "the worktree's .git was replaced, so boi cannot commit the files: remove the new .git",
                 ),
                 Err(error) => Err(self.blocked(error)),
             },

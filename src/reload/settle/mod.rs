@@ -53,7 +53,7 @@ const CONFIRM: Duration = Duration::from_millis(50);
 pub(super) enum FileEvent {
     /// A program closed the file after writing.
     Closed,
-    /// The file, or a link on the way to it, was put in place as a whole.
+    /// The file, or a link on the way to it, was replaced in one step, such as by a rename: its content is complete.
     Replaced,
     /// The file's mode, owner or times changed.
     MetadataChanged,
