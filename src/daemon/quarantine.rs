@@ -1,5 +1,5 @@
 //! Ends the processes of a quarantined spec, and cancels the spec. The record that cannot be read is not needed: the
-//! attempt's folder and the markers in it identify the processes.
+//! folders of its attempts and the markers in them identify the processes.
 
 use std::io;
 use std::path::PathBuf;
@@ -17,17 +17,17 @@ use crate::process::attempt_processes;
 use crate::queue::{Fence, QueueError};
 use crate::system::clock;
 
-/// Ends the processes of the commands in the attempt's `folder` (SIGTERM, then SIGKILL after `grace`), and cancels the
-/// spec.
+/// Ends the processes of the commands in the folder `attempts` of the spec (SIGTERM, then SIGKILL after `grace`), and
+/// cancels the spec.
 pub(super) async fn end(
     queue: AsyncQueue,
     fence: Fence,
-    folder: PathBuf,
+    attempts: PathBuf,
     grace: Duration,
     mut orders: watch::Receiver<Order>,
 ) -> WorkerEnd {
     tokio::select! {
-        ended = end_processes(folder, grace) => if let Err(error) = ended {
+        ended = end_processes(attempts, grace) => if let Err(error) = ended {
             return WorkerEnd::Failed(format!("its processes could not be ended: {error}"));
         },
         // Cancel-safe: the next daemon finds the intent to cancel, and ends the processes.

@@ -1,6 +1,6 @@
-//! Finds and signals every process of one attempt by the attempt's folder and the markers in it alone.
+//! Finds and signals every process of a spec's attempts by the attempts' folders and the markers in them alone.
 //!
-//! This ends an attempt whose records cannot be read, because they are damaged or of a newer version. The processes of
+//! This ends a spec whose records cannot be read, because they are damaged or of a newer version. The processes of
 //! a command carry the marker that its folder holds, descend from such a process, or are in the cgroup named by the
 //! marker.
 //!
@@ -20,7 +20,7 @@ use super::signal_tree::{Signalled, signal_tree};
 use crate::domain::command::Identity;
 use crate::system::files;
 
-/// The processes and locks of an attempt at the moment of [`find`].
+/// The processes and locks of a spec's attempts at the moment of [`find`].
 #[derive(Debug, Default)]
 pub(crate) struct AttemptProcesses {
     markers: Vec<String>,
@@ -31,13 +31,12 @@ pub(crate) struct AttemptProcesses {
     held_locks: Vec<PathBuf>,
 }
 
-/// Finds the processes and held locks of the attempt whose folder is `attempt`. If the folder is missing, nothing is
-/// found. Blocks, because it reads all of `/proc`.
-pub(crate) fn find(attempt: &Path) -> io::Result<AttemptProcesses> {
+/// Finds the processes and held locks of a spec. `attempts` is the folder that contains the folders of the spec's
+/// attempts. All of them are searched, because the number of the current attempt may be unreadable too. If `attempts` is
+/// missing, nothing is found. Blocks, because it reads all of `/proc`.
+pub(crate) fn find(attempts: &Path) -> io::Result<AttemptProcesses> {
     let mut found = AttemptProcesses::default();
-    // A command may have removed this user's permissions. If they cannot be restored, reading fails below.
-    files::restore_permissions(&[attempt]).ok();
-    for folder in command_folders(attempt)? {
+    for folder in command_folders(attempts)? {
         let dir = CommandDir::at(folder);
         dir.restore_permissions().ok();
         if files::is_locked(&dir.lock_file())? {
@@ -54,7 +53,7 @@ pub(crate) fn find(attempt: &Path) -> io::Result<AttemptProcesses> {
 }
 
 impl AttemptProcesses {
-    /// Whether nothing of the attempt runs: no process was found, and no supervisor holds a lock.
+    /// Whether nothing of the spec runs: no process was found, and no supervisor holds a lock.
     ///
     /// A lock may be held although no process was found, by a supervisor of another user, for example. Such a
     /// supervisor can only be waited for.
@@ -105,9 +104,20 @@ fn own_pid() -> i32 {
     rustix::process::getpid().as_raw_nonzero().get()
 }
 
-/// The folders of an attempt's commands, without symbolic links: boi creates no links there.
-fn command_folders(attempt: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut folders = files::list_folder(attempt)?;
+/// The folders of the commands of all attempts.
+fn command_folders(attempts: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut folders = Vec::new();
+    for attempt in subfolders(attempts)? {
+        folders.extend(subfolders(&attempt)?);
+    }
+    Ok(folders)
+}
+
+/// The folders in `folder`, sorted, without symbolic links: boi creates no links there.
+fn subfolders(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    // A command may have removed this user's permissions. If they cannot be restored, reading fails below.
+    files::restore_permissions(&[folder]).ok();
+    let mut folders = files::list_folder(folder)?;
     folders.retain(|path| path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()));
     folders.sort();
     Ok(folders)
@@ -169,13 +179,13 @@ mod tests {
         }
     }
 
-    /// An attempt's folder with one command, whose marker is `marker`.
-    fn attempt(marker: &[u8]) -> (tempfile::TempDir, PathBuf) {
-        let attempt = tempfile::TempDir::new().unwrap();
-        let command = attempt.path().join("command-1");
-        fs::create_dir(&command).unwrap();
+    /// The folder of a spec with one attempt and one command, whose marker is `marker`.
+    fn attempts(marker: &[u8]) -> (tempfile::TempDir, PathBuf) {
+        let attempts = tempfile::TempDir::new().unwrap();
+        let command = attempts.path().join("1/command-1");
+        fs::create_dir_all(&command).unwrap();
         fs::write(command.join("marker"), marker).unwrap();
-        (attempt, command)
+        (attempts, command)
     }
 
     fn wait_until(mut condition: impl FnMut() -> bool) {
@@ -198,19 +208,19 @@ mod tests {
             .unwrap(),
         ] {
             let marker = new_marker();
-            let (attempt, command) = attempt(marker.as_bytes());
+            let (attempts, command) = attempts(marker.as_bytes());
             for file in ["request", "started", "exit"] {
                 fs::write(command.join(file), &record).unwrap();
             }
-            assert!(find(attempt.path()).unwrap().is_empty());
+            assert!(find(attempts.path()).unwrap().is_empty());
             // The child of `process` has no marker, and is found because it descends from `process`.
             let mut process = Process::start("env -u BOI_MARKER sleep 1000; true", Some(&marker));
-            wait_until(|| find(attempt.path()).unwrap().processes().len() == 2);
-            let found = find(attempt.path()).unwrap();
+            wait_until(|| find(attempts.path()).unwrap().processes().len() == 2);
+            let found = find(attempts.path()).unwrap();
             assert!(!found.is_empty() && found.processes().contains(&process.identity()));
             assert_eq!(found.signal(Signal::TERM).unwrap().sent.len(), 2);
             wait_until(|| process.has_ended());
-            wait_until(|| find(attempt.path()).unwrap().is_empty());
+            wait_until(|| find(attempts.path()).unwrap().is_empty());
             assert!(found.signal(Signal::KILL).unwrap().sent.is_empty(), "signalling again does nothing");
         }
         let mut bystander = bystander;
@@ -221,23 +231,23 @@ mod tests {
     fn a_marker_of_another_form_finds_no_process() {
         let _process = Process::start("exec sleep 1000", Some(""));
         for marker in [&b""[..], b"\n", b"\xff\0", b"short", &[b'g'; 32]] {
-            let (attempt, _) = attempt(marker);
-            let found = find(attempt.path()).unwrap();
+            let (attempts, _) = attempts(marker);
+            let found = find(attempts.path()).unwrap();
             assert!(found.is_empty() && found.signal(Signal::KILL).unwrap().sent.is_empty(), "{marker:?}");
         }
     }
 
     #[test]
     fn a_held_lock_means_that_something_runs() {
-        let (attempt, command) = attempt(new_marker().as_bytes());
+        let (attempts, command) = attempts(new_marker().as_bytes());
         let lock = files::private_file(&command.join("lock")).unwrap();
-        assert!(find(attempt.path()).unwrap().is_empty());
+        assert!(find(attempts.path()).unwrap().is_empty());
         flock(&lock, FlockOperation::NonBlockingLockExclusive).unwrap();
-        let found = find(attempt.path()).unwrap();
+        let found = find(attempts.path()).unwrap();
         assert!(!found.is_empty() && found.processes().is_empty());
         assert_eq!(found.held_locks(), [command.join("lock")]);
         drop(lock);
-        assert!(find(attempt.path()).unwrap().is_empty());
+        assert!(find(attempts.path()).unwrap().is_empty());
     }
 
     #[test]
@@ -247,17 +257,17 @@ mod tests {
             return;
         };
         let marker = new_marker();
-        let (attempt, command) = attempt(marker.as_bytes());
+        let (attempts, command) = attempts(marker.as_bytes());
         let cgroup = Cgroup::create(&base, &marker).unwrap();
         fs::write(command.join("started"), serde_json::json!({"version": 99, "cgroup": cgroup.path()}).to_string())
             .unwrap();
         let mut process = Process::start("exec sleep 1000", None);
         fs::write(cgroup.path().join("cgroup.procs"), process.0.id().to_string()).unwrap();
-        let found = find(attempt.path()).unwrap();
+        let found = find(attempts.path()).unwrap();
         assert_eq!(found.processes(), [process.identity()]);
         found.signal(Signal::KILL).unwrap();
         wait_until(|| process.has_ended());
-        assert!(find(attempt.path()).unwrap().is_empty());
+        assert!(find(attempts.path()).unwrap().is_empty());
         found.remove_cgroups().unwrap();
         found.remove_cgroups().unwrap();
         assert!(!cgroup.path().exists());
@@ -267,11 +277,12 @@ mod tests {
     fn links_and_absent_folders_have_no_processes() {
         let marker = new_marker();
         let _process = Process::start("exec sleep 1000", Some(&marker));
-        let (elsewhere, _) = attempt(marker.as_bytes());
-        let attempt = tempfile::TempDir::new().unwrap();
-        assert!(find(&attempt.path().join("absent")).unwrap().is_empty());
-        fs::create_dir_all(attempt.path().join("command-2/marker")).unwrap();
-        std::os::unix::fs::symlink(elsewhere.path().join("command-1"), attempt.path().join("command-1")).unwrap();
-        assert!(find(attempt.path()).unwrap().is_empty());
+        let (elsewhere, _) = attempts(marker.as_bytes());
+        let spec = tempfile::TempDir::new().unwrap();
+        assert!(find(&spec.path().join("absent")).unwrap().is_empty());
+        fs::create_dir_all(spec.path().join("1/command-2/marker")).unwrap();
+        std::os::unix::fs::symlink(elsewhere.path().join("1/command-1"), spec.path().join("1/command-1")).unwrap();
+        std::os::unix::fs::symlink(elsewhere.path().join("1"), spec.path().join("2")).unwrap();
+        assert!(find(spec.path()).unwrap().is_empty());
     }
 }

@@ -93,6 +93,20 @@ fn a_running_spec_with_a_damaged_row_can_be_canceled_while_no_daemon_runs() {
 }
 
 #[test]
+fn a_running_spec_with_an_attempt_number_out_of_range_and_no_attempt_record_can_be_canceled() {
+    for daemon_runs in [true, false] {
+        let mut running = Running::new();
+        running.change_row("UPDATE specs SET attempt = 99999999999 WHERE id = ?");
+        running.change_row("DELETE FROM attempts WHERE spec = ?");
+        running.assert_quarantined("attempt");
+        if !daemon_runs {
+            running.sandbox.kill_daemon();
+        }
+        running.assert_cancelable();
+    }
+}
+
+#[test]
 fn a_command_with_a_record_of_a_later_version_is_quarantined_until_it_is_canceled() {
     let mut running = Running::new();
     let started = running.command_dir().join("started");

@@ -82,8 +82,8 @@ impl Spawn for Workers {
     }
 
     fn end_quarantined(&mut self, fence: Fence, orders: watch::Receiver<Order>, events: mpsc::UnboundedSender<Event>) {
-        let folder = self.home.attempt(&fence.spec, fence.attempt);
-        let end = quarantine::end(self.queue.clone(), fence.clone(), folder, QUARANTINE_GRACE, orders);
+        let attempts = self.home.spec_attempts(&fence.spec);
+        let end = quarantine::end(self.queue.clone(), fence.clone(), attempts, QUARANTINE_GRACE, orders);
         report_end(tokio::spawn(end), fence, events);
     }
 }

@@ -4,7 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
 use super::read;
-use super::rows::{check_fence, dependency_state, encode};
+use super::rows::{CURRENT_ATTEMPT, check_fence, dependency_state, encode};
 use crate::domain::cause::Cause;
 use crate::domain::id::SpecId;
 use crate::domain::life::{Intent, OnCancel, SpecStatus};
@@ -119,6 +119,9 @@ pub(super) fn cancel(c: &Connection, id: &SpecId, now: Timestamp) -> Result<Canc
             Ok(Canceled::Now)
         }
         OnCancel::RecordIntent => {
+            // A fence that the daemon can build must match the row. Otherwise the end could never be recorded.
+            c.prepare_cached(&format!("UPDATE specs SET attempt = {CURRENT_ATTEMPT} WHERE id = ?"))?
+                .execute([id.as_str()])?;
             record_intent(c, id, Intent::Cancel)?;
             Ok(Canceled::Ending)
         }
@@ -131,11 +134,13 @@ pub(super) fn request_stop(c: &Connection, fence: &Fence) -> Result<(), QueueErr
     record_intent(c, &fence.spec, Intent::Stop)
 }
 
-/// Records the user's request for the current attempt. A stop never replaces a cancel.
+/// Records the user's request for the current attempt. A stop never replaces a cancel. If the attempt has no record, an
+/// empty one is added to hold the request; the spec stays quarantined until the request is carried out.
 fn record_intent(c: &Connection, id: &SpecId, intent: Intent) -> Result<(), QueueError> {
     c.prepare_cached(
-        "UPDATE attempts SET intent = :intent WHERE spec = :id AND intent IS NOT 'cancel'
-            AND number = (SELECT attempt FROM specs WHERE id = :id)",
+        "INSERT INTO attempts (spec, number, config, generation, position, claimed_at, intent)
+             SELECT id, attempt, '', 0, '', 0, :intent FROM specs WHERE id = :id
+             ON CONFLICT (spec, number) DO UPDATE SET intent = excluded.intent WHERE intent IS NOT 'cancel'",
     )?
     .execute(named_params! {":intent": intent.as_str(), ":id": id.as_str()})?;
     Ok(())

@@ -380,6 +380,7 @@ mod tests {
                 Record::Intent => "UPDATE attempts SET intent = 'later' WHERE spec = ?",
                 Record::Status => "UPDATE specs SET status = 'later' WHERE id = ?",
                 Record::Attempt => "DELETE FROM attempts WHERE spec = ?",
+                Record::AttemptNumber => "UPDATE specs SET attempt = 99999999999 WHERE id = ?",
             };
             let connection = Connection::open(storage.path().join("boi.db")).unwrap();
             assert_eq!(connection.execute(sql, [spec.as_str()]).unwrap(), 1);

@@ -6,6 +6,7 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde::de::DeserializeOwned;
 
+use super::rows::CURRENT_ATTEMPT;
 use crate::domain::cause::{Awaited, Cause};
 use crate::domain::failure::Failure;
 use crate::domain::id::SpecId;
@@ -163,12 +164,11 @@ pub(super) fn quarantined(c: &Connection, owner: &Owner) -> Result<Vec<Quarantin
 /// Reads only the attempt's number and the intent of a quarantined spec, not the records that may be unreadable.
 fn quarantined_spec(c: &Connection, spec: &SpecId, running: bool, detail: String) -> Result<Quarantined, QueueError> {
     let (attempt, intent) = c
-        .prepare_cached(
-            "SELECT s.attempt, a.intent FROM specs s LEFT JOIN attempts a ON a.spec = s.id AND a.number = s.attempt
-              WHERE s.id = ?",
-        )?
-        .query_row([spec.as_str()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?)))?;
-    let attempt = u32::try_from(attempt).unwrap_or(0);
+        .prepare_cached(&format!(
+            "SELECT s.number, a.intent FROM (SELECT id, {CURRENT_ATTEMPT} AS number FROM specs WHERE id = ?) s
+               LEFT JOIN attempts a ON a.spec = s.id AND a.number = s.number"
+        ))?
+        .query_row([spec.as_str()], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)))?;
     let intent = intent.as_deref().and_then(Intent::from_name);
     Ok(Quarantined { fence: Fence { spec: spec.clone(), attempt }, running, intent, detail })
 }

@@ -9,6 +9,12 @@ use crate::domain::life::SpecStatus;
 use crate::queue::{Fence, QueueError};
 
 /// Fails unless `fence` is the running attempt of its spec.
+/// SQL: the number of the current attempt of a row of `specs`. If the row holds a number that is out of range, this is the
+/// number of the latest recorded attempt, or 0 if none is recorded.
+pub(super) const CURRENT_ATTEMPT: &str = "CASE WHEN specs.attempt BETWEEN 0 AND 4294967295 THEN specs.attempt
+         ELSE (SELECT coalesce(max(a.number), 0) FROM attempts a
+                WHERE a.spec = specs.id AND a.number BETWEEN 0 AND 4294967295) END";
+
 pub(super) fn check_fence(c: &Connection, fence: &Fence) -> Result<(), QueueError> {
     let holds = c
         .prepare_cached("SELECT 1 FROM specs WHERE id = ? AND attempt = ? AND status = 'running'")?
