@@ -34,22 +34,23 @@ Environment:
   NO_COLOR    Print no colors
 
 Exit codes:
-  0 done; 1 it failed, or a spec did; 2 bad arguments or a bad spec; 3 no daemon runs;
+  0 done; 1 the command or a spec failed; 2 bad arguments or a bad spec; 3 no daemon runs;
   4 gave up waiting; 78 bad configuration when a daemon starts; 130 ended by Ctrl-C";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Run specs and follow them to their end
     ///
-    /// Queue the specs and show their progress until each one has ended. Without a running daemon, this command is the
-    /// daemon, but only for these specs and those that they wait for: Ctrl-C then stops their workers and queues the specs
-    /// again. With a running daemon, Ctrl-C only stops following, and -c has no effect.
+    /// Queue the specs and show their progress until each one has ended. Without a running daemon, this command
+    /// becomes the daemon, but only for these specs and the specs that they wait for: Ctrl-C then stops the workers
+    /// and queues the specs again. With a running daemon, Ctrl-C ends only this command, the specs continue, and -c
+    /// has no effect.
     #[command(after_help = RUN_HELP)]
     Run(Run),
     /// Queue specs for the daemon
     ///
-    /// Validate the spec files and queue a snapshot of each one: later edits of the files change nothing. Works without a
-    /// running daemon.
+    /// Validate the spec files and queue a snapshot of each one: later edits of the files do not change the queued
+    /// specs. Works without a running daemon.
     #[command(after_help = DISPATCH_HELP)]
     Dispatch(Dispatch),
     /// Show the queue, the workers and the configuration
@@ -64,14 +65,14 @@ pub(super) enum Command {
     Log(Log),
     /// End specs and every process that they run
     ///
-    /// Running commands get SIGTERM, then SIGKILL after `stop_grace_seconds`. Specs that wait for a canceled one fail.
-    /// Their worktrees stay until `boi clean`, unless `cleanup_on_failure` is set. Works without a running daemon.
+    /// Running commands get SIGTERM, then SIGKILL after `stop_grace_seconds`. Specs that wait for a canceled spec
+    /// fail. The worktrees of canceled specs stay until `boi clean`, unless `cleanup_on_failure` is set. Works without a running daemon.
     Cancel(Ids),
     /// Queue failed, canceled or unmerged specs again
     ///
-    /// A failed or canceled spec continues with a new attempt after its last finished task; what the earlier attempt left
-    /// is kept under a ref. An unmerged spec repeats only the merge. Specs that failed because they waited for one of these
-    /// are queued again too.
+    /// A failed or canceled spec continues with a new attempt after its last finished task; the unfinished work of
+    /// the earlier attempt is kept under a git ref. An unmerged spec repeats only the merge. Specs that failed because
+    /// they waited for one of these specs are queued again too.
     Retry(Ids),
     /// Remove what ended specs left: worktrees, attempt folders, merged branches
     ///
@@ -81,7 +82,7 @@ pub(super) enum Command {
     Clean(Clean),
     /// Stop starting specs; running ones continue
     ///
-    /// Stays in force, also after the daemon restarts, until `boi resume`.
+    /// The pause stays in force until `boi resume`, also when the daemon restarts.
     Pause(JsonFlag),
     /// Start specs again after `boi pause`
     Resume(JsonFlag),
@@ -136,7 +137,7 @@ Examples:
   boi clean --older-than 7d     Clean up what ended a week ago or earlier
   boi clean SD979";
 
-/// Configuration keys set for one process.
+/// The `-c` options, which set configuration keys for one process.
 #[derive(Debug, Clone, Args)]
 pub(super) struct ConfigFlags {
     /// Set a configuration key for this process only; it overrides config.toml. May be repeated
@@ -145,7 +146,7 @@ pub(super) struct ConfigFlags {
 }
 
 impl ConfigFlags {
-    /// The keys and values, validated.
+    /// Parses and validates the keys and values.
     pub(super) fn read(&self) -> Result<Flags, CliError> {
         Flags::read(&self.config).map_err(|error| CliError::new(USAGE, error.to_string()))
     }
@@ -362,7 +363,8 @@ pub(super) enum Daemon {
     },
     /// Start the daemon in the background
     ///
-    /// If the service is installed (`boi daemon install`), the service manager starts it. Does nothing if a daemon runs.
+    /// If the service is installed (`boi daemon install`), the service manager starts the daemon. If a daemon runs
+    /// already, this command changes nothing.
     Start {
         /// Print JSON
         #[arg(long)]
@@ -372,8 +374,8 @@ pub(super) enum Daemon {
     },
     /// Stop the daemon and its workers
     ///
-    /// Their specs are queued again and later continue in the same attempt, task and try. Without a running daemon, stop
-    /// the workers that an earlier one left running.
+    /// The specs of the workers are queued again and later continue in the same attempt, task and try. Without a
+    /// running daemon, stop the workers that an earlier daemon left running.
     Stop {
         /// Let running specs finish first; start no others
         #[arg(long)]
@@ -384,7 +386,7 @@ pub(super) enum Daemon {
     },
     /// Replace the daemon with a new one; workers keep running
     ///
-    /// Keys that the old daemon got by -c stay set, unless -c is given again.
+    /// Keys that -c set for the old daemon stay set, unless this command gets -c too.
     Restart {
         /// Print JSON
         #[arg(long)]
@@ -394,11 +396,11 @@ pub(super) enum Daemon {
     },
     /// Show the daemon: its pid, version, configuration, workers and log
     ///
-    /// Exit codes: 0 a daemon runs; 3 none does.
+    /// Exit codes: 0 a daemon runs; 3 no daemon runs.
     Status(JsonFlag),
     /// Install the daemon as a service of your service manager (systemd or launchd)
     ///
-    /// The service starts at login. It takes the place of a running daemon; workers keep running.
+    /// The service starts at login. Its daemon replaces a running daemon; workers keep running.
     Install {
         /// Write the service's file, but do not start the service
         #[arg(long)]
@@ -411,7 +413,8 @@ pub(super) enum Daemon {
     Uninstall(JsonFlag),
     /// Make the daemon read config.toml again, and print whether it accepted the file
     ///
-    /// The daemon also reads the file whenever it is saved; this command waits for the verdict.
+    /// The daemon also reads the file whenever it is saved. This command waits until the daemon has accepted or
+    /// rejected the file, which is its verdict.
     ///
     /// Exit codes: 0 the file is in force; 1 it was rejected; 3 no daemon runs; 4 no verdict within 10 s.
     Reload {
@@ -422,7 +425,7 @@ pub(super) enum Daemon {
 }
 
 impl Command {
-    /// Whether the command prints JSON.
+    /// Returns whether the command prints JSON.
     pub(super) fn json(&self) -> bool {
         match self {
             Command::Run(Run { json, .. })
@@ -462,7 +465,7 @@ mod tests {
 
     use super::*;
 
-    /// Each command with its full name.
+    /// Returns a command and all its subcommands, each with its full name.
     fn all_commands(command: &clap::Command, name: &str) -> Vec<(String, clap::Command)> {
         let nested = command.get_subcommands().flat_map(|sub| all_commands(sub, &format!("{name} {}", sub.get_name())));
         let nested: Vec<_> = nested.collect();

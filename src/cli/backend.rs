@@ -29,25 +29,25 @@ use crate::reload;
 use crate::system::clock;
 use crate::system::paths::Home;
 
-/// How long a command waits for a daemon that is about to listen, for the next daemon after one that went away, or for
+/// How long a command waits for a daemon that is about to listen, for the next daemon after one that ended, or for
 /// another command that writes to the queue.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long to wait for another process that writes to the queue. After that, the process may be a daemon, so a daemon
-/// is looked for.
+/// How long a command that found no daemon waits for another process that writes to the queue. After that time, the
+/// command checks again whether a daemon runs, because that process may be a daemon.
 const WRITER_PATIENCE: Duration = Duration::from_millis(500);
 
-/// The interval at which a command checks whether the next daemon listens, after a daemon went away.
+/// The interval at which a command checks whether the next daemon listens, after a daemon ended.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// The interval at which a command checks whether a daemon that holds the seat listens.
+/// The interval at which a command checks whether a daemon that holds the seat (the lock of the pid file) listens.
 const LISTEN_POLL: Duration = Duration::from_millis(5);
 /// The version that is assumed for a daemon whose answers contain no version.
 const UNNAMED_VERSION: &str = "0.1.0";
 
-/// What carries out a command.
+/// The process that carries out a command.
 pub(super) enum Backend {
-    /// The daemon.
+    /// The running daemon, which this client calls.
     Daemon(Client),
-    /// This process, on the queue of this home.
+    /// This process, which opens the queue of this home itself.
     Own(Home),
 }
 
@@ -64,8 +64,8 @@ impl Backend {
         matches!(self, Backend::Daemon(_))
     }
 
-    /// Calls the daemon, or acts on the queue. If that failed and nothing was done, such as while one daemon replaces
-    /// another, finds the backend again and retries.
+    /// Runs `call` with the daemon, or `act` with the home. If it failed and changed nothing, such as while one daemon
+    /// replaces another, finds the backend again and retries for up to [`PATIENCE`].
     async fn carry_out<T>(
         &mut self,
         home: &Home,
@@ -85,7 +85,8 @@ impl Backend {
         }
     }
 
-    /// The status. With `newer_than`, the daemon answers once the status is newer than this revision, or after a while.
+    /// Returns the status. With `newer_than`, the daemon answers when its status is newer than this revision, or after
+    /// a bounded time.
     pub(super) async fn status(&self, filter: Filter, newer_than: Option<u64>) -> Result<StatusResponse, CliError> {
         match self {
             Backend::Daemon(client) => Ok(client.call(&StatusRequest { filter, newer_than }).await?),
@@ -93,7 +94,7 @@ impl Backend {
         }
     }
 
-    /// The status. If the daemon went away, finds the backend again: the next daemon, or this process.
+    /// Returns the status. If the daemon has ended, finds the backend again: the next daemon, or this process.
     pub(super) async fn status_now(
         &mut self,
         home: &Home,
@@ -104,7 +105,8 @@ impl Backend {
         loop {
             match self.status(filter.clone(), newer_than.take()).await {
                 Err(error) if error.is_away() && Instant::now() < *until.get_or_insert(Instant::now() + PATIENCE) => {
-                    // The socket of a dead daemon refuses connections; one that is being closed may accept once more.
+                    // The socket of a dead daemon refuses connections, but a socket that is being closed may still
+                    // accept one.
                     sleep(LOOK_AGAIN).await;
                     if let Ok(found) = Backend::find(home).await {
                         *self = found;
@@ -126,7 +128,7 @@ impl Backend {
         self.carry_out(home, by_daemon, async |home| enqueue(write(home)?.as_ref(), specs.clone())).await
     }
 
-    /// Queues a spec again, and the specs that failed because of it; returns the ids of all of them.
+    /// Queues a spec again, and also the specs that failed because they waited for it; returns the ids of all of them.
     pub(super) async fn retry(&mut self, home: &Home, id: SpecId) -> Result<Vec<SpecId>, CliError> {
         let request = Retry { ids: vec![id.clone()] };
         let by_daemon = async |client: &Client| Ok(call(client, &request).await?.ids);
@@ -198,8 +200,8 @@ async fn cancel_here(home: &Home, id: &SpecId) -> Result<Canceled, CliError> {
     }
 }
 
-/// The daemon of a home, if one runs. If a daemon holds the seat but does not listen, waits for it: it may be starting,
-/// or its socket was removed.
+/// Returns the daemon of a home, if one runs. If a daemon holds the seat (the lock of the pid file) but does not
+/// listen, waits until it listens: it may be starting, or its socket was removed.
 pub(super) async fn daemon(home: &Home) -> Result<Option<Client>, CliError> {
     let (until, pid_file) = (Instant::now() + PATIENCE, home.pid_file());
     loop {
@@ -215,8 +217,8 @@ pub(super) async fn daemon(home: &Home) -> Result<Option<Client>, CliError> {
             let message =
                 format!("{who} runs in {}, but does not listen at {}", home.root().display(), home.socket().display());
             return Err(CliError::new(GAVE_UP, message).hint(format!(
-                "if it has just started, its log says what it is doing; `kill -TERM {}` ends it and leaves its workers \
-                 running, which `boi daemon start` takes over",
+                "if the daemon has just started, its log says what it is doing; `kill -TERM {}` ends the daemon and \
+                 leaves its workers running, and then `boi daemon start` takes them over",
                 pid.as_deref().unwrap_or("PID")
             )));
         }
@@ -224,7 +226,7 @@ pub(super) async fn daemon(home: &Home) -> Result<Option<Client>, CliError> {
     }
 }
 
-/// Queues specs. A refusal by the queue is reported as an error in a spec.
+/// Queues specs. If the queue refuses them, the error says that a spec is invalid (exit code [`USAGE`]).
 pub(super) fn enqueue(queue: &dyn Queue, specs: Vec<Spec>) -> Result<Vec<SpecId>, CliError> {
     let taken = handle::taken_ids(&specs);
     queue.enqueue(specs, taken, clock::now()).map_err(|error| match error {
@@ -233,8 +235,8 @@ pub(super) fn enqueue(queue: &dyn Queue, specs: Vec<Spec>) -> Result<Vec<SpecId>
     })
 }
 
-/// Ends the processes of a spec that an earlier daemon left running, by a worker with the order to cancel. Returns
-/// whether the queue had the spec as running.
+/// Ends the processes of a spec that an earlier daemon left running: starts a worker for the spec and orders it to
+/// cancel. Returns `false` if the spec is not recorded as running.
 async fn end_left_behind(home: &Home, queue: Arc<dyn Queue>, id: &SpecId) -> Result<bool, CliError> {
     let shared = Arc::new(Shared::new(own_config(home), true));
     let queue = AsyncQueue::new(queue);
@@ -252,7 +254,7 @@ async fn end_left_behind(home: &Home, queue: Arc<dyn Queue>, id: &SpecId) -> Res
     }
     let mut end = ends.recv().await;
     if let Some(Event::Ended(fence, WorkerEnd::Quarantined(_))) = end {
-        // The worker found a record that it cannot read: the spec's processes are ended without that record.
+        // The worker found a record that it cannot read, so the spec's processes are ended without that record.
         workers.end_quarantined(fence, order, events);
         end = ends.recv().await;
     }
@@ -263,12 +265,13 @@ async fn end_left_behind(home: &Home, queue: Arc<dyn Queue>, id: &SpecId) -> Res
         Some(Event::Ended(
             _,
             WorkerEnd::Failed(reason) | WorkerEnd::NotStarted(reason) | WorkerEnd::Quarantined(reason),
-        )) => Err(CliError::new(FAILED, format!("{id} could not be ended: {reason}"))),
+        )) => Err(CliError::new(FAILED, format!("cannot end the processes of {id}: {reason}"))),
         _ => Ok(true),
     }
 }
 
-/// The home with the paths that its configuration sets; if the configuration is invalid, with the default paths.
+/// Returns the home with the paths that its configuration sets; if the configuration is invalid, with the default
+/// paths.
 pub(super) fn configured(home: &Home) -> Home {
     match reload::load(home, &Flags::default()) {
         Ok(loaded) => home.clone().with_paths(&loaded.config.paths),
@@ -281,7 +284,7 @@ fn write(home: &Home) -> Result<Arc<dyn Queue>, CliError> {
     Ok(open::open(home, Access::Write(WRITER_PATIENCE))?)
 }
 
-/// The queue, opened for reading; `None`: the queue does not exist yet.
+/// Opens the queue for reading; returns `None` if the queue does not exist yet.
 pub(super) fn read(home: &Home) -> Result<Option<Arc<dyn Queue>>, CliError> {
     match open::open(home, Access::Read) {
         Ok(queue) => Ok(Some(queue)),
@@ -303,7 +306,7 @@ fn own_status(home: &Home, filter: &Filter) -> Result<StatusView, CliError> {
     Ok(status::without_daemon(queue.as_ref(), filter, config, max_workers)?)
 }
 
-/// The state of the configuration that a daemon would start with.
+/// Returns the state of the configuration that a daemon would start with.
 fn own_config(home: &Home) -> ConfigView {
     match reload::load(home, &Flags::default()) {
         Ok(_) => ConfigView::without_daemon(ReloadOutcome::Applied, vec![]),

@@ -14,7 +14,7 @@ use crate::queue::{Cleaned, Filter, Queue};
 use crate::system::clock;
 use crate::system::paths::Home;
 
-/// `boi clean`.
+/// Carries out `boi clean`.
 pub(super) fn clean(home: &Home, args: &Clean) -> Result<ExitCode, CliError> {
     let min_age = args.older_than.as_deref().map(parse_age).transpose()?;
     let configured = backend::configured(home);
@@ -33,7 +33,7 @@ pub(super) fn clean(home: &Home, args: &Clean) -> Result<ExitCode, CliError> {
                 Outcome::Nothing => continue,
                 Outcome::Removed(removed) => removed,
                 Outcome::Revived(status) => {
-                    eprintln!("{id}: skipped: it is {} again", status.as_str());
+                    eprintln!("{id}: skipped: the spec was retried and is {} again", status.as_str());
                     continue;
                 }
                 Outcome::Refused(reason) => {
@@ -65,19 +65,19 @@ pub(super) fn clean(home: &Home, args: &Clean) -> Result<ExitCode, CliError> {
 /// Parses an age such as `7d`; returns milliseconds.
 fn parse_age(text: &str) -> Result<i64, CliError> {
     let invalid =
-        || CliError::new(USAGE, format!("--older-than: `{text}` is not an age")).hint("write it like 7d, 12h or 30m");
+        || CliError::new(USAGE, format!("--older-than: `{text}` is not an age")).hint("write the age like 7d, 12h or 30m");
     let span: Span = text.parse().map_err(|_| invalid())?;
     let millis = span.total((Unit::Millisecond, SpanRelativeTo::days_are_24_hours())).map_err(|_| invalid())?;
     if millis < 0.0 { Err(invalid()) } else { Ok(millis as i64) }
 }
 
-/// The specs with these ids, which must have ended; without ids, every ended spec.
+/// Returns the specs with these ids, and fails if one of them has not ended. Without ids, returns every ended spec.
 fn ended_specs(queue: &dyn Queue, ids: &[SpecId]) -> Result<Vec<SpecView>, CliError> {
     if !ids.is_empty() {
         let specs = queue.list(&Filter { ids: ids.to_vec(), ..Filter::default() })?.specs;
         if let Some(live) = specs.iter().find(|spec| !spec.status.is_ended()) {
             let message = format!("{} is {}: only specs that have ended can be cleaned", live.id, live.status.as_str());
-            return Err(CliError::new(FAILED, message).hint(format!("end it first: `boi cancel {}`", live.id)));
+            return Err(CliError::new(FAILED, message).hint(format!("first end the spec: `boi cancel {}`", live.id)));
         }
         return Ok(specs);
     }

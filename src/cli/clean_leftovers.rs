@@ -17,28 +17,28 @@ use crate::system::paths::Home;
 /// The number of specs that are read from the queue at a time.
 pub(super) const PAGE: u32 = 500;
 
-/// The result for one spec.
+/// The result of cleaning one spec.
 pub(super) enum Outcome {
     /// There was nothing to remove.
     Nothing,
     /// These leftovers were removed; in a dry run: they would be removed.
     Removed(Removed),
-    /// Nothing was removed: the spec was retried meanwhile, and now has this status.
+    /// Nothing was removed: the spec was retried after it was chosen, and now has this status.
     Revived(SpecStatus),
-    /// The leftovers were not removed, or not all of them, for this reason.
+    /// At least one leftover was not removed, for this reason.
     Refused(String),
 }
 
-/// What was removed.
+/// The leftovers of a spec that were removed; in a dry run, those that would be removed.
 pub(super) struct Removed {
     pub(super) worktree: bool,
     /// Whether the queue names a worktree that does not exist.
     pub(super) worktree_was_missing: bool,
     pub(super) attempts: bool,
     pub(super) branch: bool,
-    /// Refs that hold unique work of the worktree.
+    /// The refs under which work of the worktree that is on no branch is kept.
     pub(super) kept: Vec<String>,
-    /// A spec that starts from the branch, which is why the branch was not removed.
+    /// A spec that starts from the branch; because of it, the branch was not removed.
     pub(super) branch_needed_by: Option<SpecId>,
 }
 
@@ -59,7 +59,7 @@ pub(super) fn clean(home: &Home, queue: &dyn Queue, id: &SpecId, args: &Clean) -
     };
     let result = leftovers.remove_under(lock.as_ref(), home, queue, id, args);
     if !leftovers.attempts_exist {
-        // Taking the lock created these folders.
+        // `Worktree::lock` created these folders.
         drop(lock);
         drop(std::fs::remove_dir_all(home.spec_attempts(id).join("git")));
         drop(std::fs::remove_dir(home.spec_attempts(id)));
@@ -124,10 +124,11 @@ impl Leftovers {
             return Ok(Outcome::Revived(view.status));
         }
         if let Some(command) = running_command(home, id)? {
-            let reason = format!("one of its commands still runs (the lock in {} is held)", command.display());
+            let reason = format!("a command of the spec still runs: its supervisor holds the lock in {}", command.display());
             return Ok(Outcome::Refused(reason));
         }
-        // boi deletes only branches that it created: the queue names a worktree before the branch is created.
+        // boi deletes only branches that it created. Before it creates a branch, it records the spec's worktree in the
+        // queue.
         let merged_head = self.merged_head.as_ref().filter(|_| view.branch.is_some() || view.worktree.is_some());
         let branch_needed_by = if merged_head.is_some() { open_spec_based_on(queue, id)? } else { None };
         let merged_head = merged_head.filter(|_| branch_needed_by.is_none());
@@ -166,7 +167,7 @@ impl Leftovers {
         Ok(Outcome::Removed(Removed { kept, ..removed }))
     }
 
-    /// Checks that removing the folder is safe.
+    /// Fails if removing the folder would lose work and the arguments do not allow that.
     fn check_removal(&self, lock: Option<&LockedWorktree>, id: &SpecId, args: &Clean) -> Result<(), String> {
         match lock {
             Some(lock) => match git::check_removal(lock) {
@@ -175,13 +176,13 @@ impl Leftovers {
             },
             None if args.scratch || is_empty(&self.folder) => Ok(()),
             None => Err(format!(
-                "{} contains files that exist nowhere else; `boi clean --scratch {id}` deletes them",
+                "the scratch directory {} contains files that exist nowhere else; `boi clean --scratch {id}` deletes them",
                 self.folder.display()
             )),
         }
     }
 
-    /// Removes the folder and the branch; returns the refs that hold unique work.
+    /// Removes the folder and the branch; returns the refs under which unique work of the folder is kept.
     fn remove_folder_and_branch(
         &self,
         lock: Option<&LockedWorktree>,
@@ -227,14 +228,14 @@ fn with_advice(error: &RemoveError, id: &SpecId) -> String {
              delete the worktree with `boi clean --unreachable {id}`"
         ),
         RemoveError::Refused(RemovalRefusal::NotAWorktree { .. }) => {
-            format!("{error}; `boi retry {id}` repairs a worktree that lost its .git; or remove the folder by hand")
+            format!("{error}; `boi retry {id}` repairs a worktree without its .git file; or remove the folder by hand")
         }
         _ => error.to_string(),
     }
 }
 
-/// The folder of a command of the spec that still runs: until the command ends, its supervisor holds the lock in this
-/// folder.
+/// Returns the folder of a command of the spec that still runs. Until a command ends, its supervisor holds the lock in
+/// the command's folder.
 fn running_command(home: &Home, id: &SpecId) -> Result<Option<PathBuf>, CliError> {
     for attempt in files::list_folder(&home.spec_attempts(id))? {
         for command in files::list_folder(&attempt)? {
@@ -246,7 +247,8 @@ fn running_command(home: &Home, id: &SpecId) -> Result<Option<PathBuf>, CliError
     Ok(None)
 }
 
-/// Removes the attempt folders up to number `last`: a later one belongs to a worker that has started meanwhile.
+/// Removes the attempt folders up to number `last`. A folder with a higher number belongs to a worker that started
+/// after the cleaning began.
 fn remove_attempts(home: &Home, id: &SpecId, last: u32) -> Result<(), String> {
     let folder = home.spec_attempts(id);
     let cannot_remove = |error: std::io::Error| format!("cannot remove {}: {error}", folder.display());
@@ -262,7 +264,8 @@ fn remove_attempts(home: &Home, id: &SpecId, last: u32) -> Result<(), String> {
     }
 }
 
-/// A spec that has not ended and starts from the branch of `id`. A spec that cannot be read counts as one that does.
+/// Returns a spec that has not ended and starts from the branch of `id`. A spec that cannot be read is assumed to start
+/// from that branch.
 fn open_spec_based_on(queue: &dyn Queue, id: &SpecId) -> Result<Option<SpecId>, CliError> {
     for status in [SpecStatus::Queued, SpecStatus::Running] {
         let mut offset = 0;

@@ -16,7 +16,7 @@ use crate::system::paths::Home;
 /// The name of standard input in messages.
 const STDIN: &str = "<stdin>";
 
-/// `boi config check`.
+/// Carries out `boi config check`.
 pub(super) fn check(home: &Home, file: Option<PathBuf>, json: bool) -> Result<ExitCode, CliError> {
     let from_stdin = file.as_deref() == Some(Path::new("-"));
     let path = match file {

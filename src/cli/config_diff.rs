@@ -13,7 +13,7 @@ use crate::reload;
 use crate::system::paths::Home;
 use crate::ui::config_report::change_line;
 
-/// `boi config diff`.
+/// Carries out `boi config diff`.
 pub(super) async fn diff(home: &Home, json: bool) -> Result<ExitCode, CliError> {
     let Backend::Daemon(client) = Backend::find(home).await? else {
         return Err(CliError::new(NO_DAEMON, "no daemon runs, so no configuration is in force")
@@ -34,7 +34,7 @@ pub(super) async fn diff(home: &Home, json: bool) -> Result<ExitCode, CliError> 
     if json {
         print_json(&json!({"generation": in_force.generation, "changes": changes, "flags": in_force.flags}))?;
     } else if changes.is_empty() {
-        print_line(&format!("no differences: generation {} is in force", in_force.generation))?;
+        print_line(&format!("config.toml does not differ from the configuration in force (generation {})", in_force.generation))?;
     } else {
         let lines: String = changes.iter().map(|change| format!("{}\n", change_line(change))).collect();
         print(format!("in force (generation {}) -> on disk\n{lines}", in_force.generation).as_bytes())?;

@@ -22,7 +22,7 @@ use crate::ui::config_report::change_line;
 const WRITER_PATIENCE: Duration = Duration::from_secs(5);
 const WRITER_POLL: Duration = Duration::from_millis(20);
 
-/// `boi config set`. `with_reload`: also waits for the daemon's verdict on the new file, and prints the verdict.
+/// Carries out `boi config set`. `with_reload`: also waits for the daemon's verdict on the new file, and prints it.
 pub(super) fn set(home: &Home, name: &str, value: &str, with_reload: bool, json: bool) -> Result<ExitCode, CliError> {
     let key = find_key(name)?;
     let path = home.config_file();
@@ -45,20 +45,20 @@ pub(super) fn set(home: &Home, name: &str, value: &str, with_reload: bool, json:
 
 /// The change that was made to the configuration file.
 struct FileChange {
-    /// The value before the change; `None`: the file was invalid.
+    /// The value before the change; `None`: the file was invalid before the change.
     old: Option<String>,
     new: String,
     /// Whether the file was written; `false`: the key had this value already.
     written: bool,
     warnings: Vec<String>,
-    /// The warnings that the change causes.
+    /// The warnings that the file did not cause before the change.
     new_warnings: Vec<String>,
 }
 
 fn change_file(home: &Home, path: &Path, key: &'static Key, value: &str) -> Result<FileChange, CliError> {
     let no_flags = Flags::default();
     home.prepare_records()?;
-    // Concurrent commands take turns, so each change is applied to the result of the one before.
+    // This lock makes concurrent commands take turns, so each command changes the file that the previous one wrote.
     let lock = files::private_file(&home.config_lock())?;
     flock(&lock, FlockOperation::LockExclusive).map_err(std::io::Error::from)?;
     let (stamp, bytes) = read_when_settled(path)?;
@@ -106,7 +106,7 @@ fn read_when_settled(path: &Path) -> Result<(FileState, Vec<u8>), CliError> {
     }
 }
 
-/// The errors of a file that cannot be edited because it is not TOML.
+/// Returns the errors of a file that cannot be edited because it is not TOML.
 fn syntax_error(path: &Path, bytes: &[u8]) -> CliError {
     match reload::validate(path, bytes, None, &Flags::default()) {
         Err(error) => error.into(),
@@ -121,7 +121,7 @@ fn replace_error(error: ReplaceError) -> CliError {
     match &error {
         ReplaceError::Changed { .. } => plain.hint("check what the file says now, then run this command again"),
         ReplaceError::Io { source, .. } if source.kind() == std::io::ErrorKind::ResourceBusy => {
-            plain.hint("the file is a mount point of its own: edit it in place")
+            plain.hint("the file is a mount point, so it cannot be replaced: edit it in place")
         }
         ReplaceError::Linked { .. } | ReplaceError::Io { .. } => plain,
     }

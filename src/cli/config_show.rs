@@ -15,7 +15,7 @@ pub(super) fn print_schema() -> Result<ExitCode, CliError> {
     Ok(0)
 }
 
-/// `boi config show`.
+/// Carries out `boi config show`.
 pub(super) fn show(home: &Home, flags: &Flags, json: bool, origin: bool) -> Result<ExitCode, CliError> {
     let loaded = &reload::load(home, flags)?;
     if json {
@@ -33,7 +33,7 @@ pub(super) fn show(home: &Home, flags: &Flags, json: bool, origin: bool) -> Resu
     Ok(0)
 }
 
-/// `boi config get`.
+/// Carries out `boi config get`.
 pub(super) fn get(home: &Home, flags: &Flags, name: &str, json: bool, origin: bool) -> Result<ExitCode, CliError> {
     let loaded = &reload::load(home, flags)?;
     let key = find_key(name)?;
@@ -52,7 +52,7 @@ pub(super) fn get(home: &Home, flags: &Flags, name: &str, json: bool, origin: bo
     Ok(0)
 }
 
-/// The key with this name; the error suggests the closest one.
+/// Returns the key with this name. If there is none, the error suggests the key with the closest name.
 pub(super) fn find_key(name: &str) -> Result<&'static Key, CliError> {
     keys::find(name).map_err(|closest| {
         let error = CliError::new(USAGE, format!("there is no configuration key `{name}`"));

@@ -1,4 +1,5 @@
-//! `boi daemon install` and `boi daemon uninstall`: the daemon as a service of the user's service manager.
+//! `boi daemon install` and `boi daemon uninstall`: install and remove the daemon as a service of the user's service
+//! manager.
 
 use std::path::Path;
 
@@ -13,7 +14,7 @@ use crate::service::{manager, unit};
 use crate::system::paths::Home;
 use crate::system::{files, paths};
 
-/// `boi daemon install`.
+/// Carries out `boi daemon install`.
 pub(super) async fn install(home: &Home, start: bool, json: bool) -> Result<ExitCode, CliError> {
     let service = locate_service()?;
     let file = service.file();
@@ -29,7 +30,7 @@ pub(super) async fn install(home: &Home, start: bool, json: bool) -> Result<Exit
     let failed = start && !started;
     let next: Vec<String> = match started {
         true => Vec::new(),
-        false => service.start_commands().into_iter().map(|command| format!("start it: {command}")).collect(),
+        false => service.start_commands().into_iter().map(|command| format!("start the service: {command}")).collect(),
     };
     let replaced = old.as_ref().map(|old| old.view.pid);
     let ends_at_logout = matches!(service, UserService::Systemd(_)) && !manager::lingers();
@@ -45,10 +46,10 @@ pub(super) async fn install(home: &Home, start: bool, json: bool) -> Result<Exit
     }
     print_line(&format!("installed {}", file.display()))?;
     if let Some(pid) = replaced {
-        print_line(&format!("  it replaced the daemon (pid {pid}); running workers continue"))?;
+        print_line(&format!("  the service replaced the daemon (pid {pid}); running workers continue"))?;
     }
     if started {
-        print_line("  it runs: boi daemon status")?;
+        print_line("  the service runs: `boi daemon status` shows its daemon")?;
     }
     for flag in old.iter().flat_map(|old| &old.flags) {
         let (key, value) = flag.split_once('=').unwrap_or((flag, ""));
@@ -59,12 +60,12 @@ pub(super) async fn install(home: &Home, start: bool, json: bool) -> Result<Exit
         print_line(&format!("  {line}"))?;
     }
     if ends_at_logout {
-        print_line("  to keep it running after logout: loginctl enable-linger")?;
+        print_line("  to keep the service running after logout: loginctl enable-linger")?;
     }
     Ok(0)
 }
 
-/// `boi daemon uninstall`.
+/// Carries out `boi daemon uninstall`.
 pub(super) fn uninstall(home: &Home, json: bool) -> Result<ExitCode, CliError> {
     let service = locate_service()?;
     let file = service.file();
@@ -91,18 +92,18 @@ fn locate_service() -> Result<UserService, CliError> {
     })
 }
 
-/// Warns if `program` may be deleted later, and fails if systemd cannot execute it.
+/// Warns if `program` is in a build folder, and fails if systemd would run the service but cannot execute `program`.
 fn check_program(service: &UserService, program: &Path) -> Result<(), CliError> {
     if program.components().any(|part| part.as_os_str() == "target") {
         eprintln!(
-            "warning: {} is in a build folder, so the service breaks when that is cleaned; \
-             better: `cargo install --path .`, then install the service again",
+            "warning: {} is in a build folder, so the service stops working when that folder is cleaned; \
+             run `cargo install --path .`, then install the service again with the installed `boi`",
             program.display()
         );
     }
     if matches!(service, UserService::Systemd(_)) && !unit::is_executable_by_systemd(program) {
         let message =
-            format!("systemd executes no program whose path contains quotes or backslashes: {}", program.display());
+            format!("systemd cannot execute a program whose path contains quotes or backslashes: {}", program.display());
         return Err(CliError::new(FAILED, message).hint("move boi to another path, then install the service again"));
     }
     Ok(())
@@ -113,9 +114,9 @@ fn refuse_other_home(file: &Path, home: &Path) -> Result<(), CliError> {
     if !std::fs::read_to_string(file).is_ok_and(|text| unit::serves_another(&text, home)) {
         return Ok(());
     }
-    let message = format!("{} runs the daemon of another home than {}", file.display(), home.display());
+    let message = format!("the service in {} runs the daemon of another home, not of {}", file.display(), home.display());
     Err(CliError::new(FAILED, message)
-        .hint("it was left as it is; to remove it, run `boi daemon uninstall` with the BOI_HOME that the file names"))
+        .hint("the file was not changed; to remove the service, run `boi daemon uninstall` with the BOI_HOME in the file"))
 }
 
 fn write_service(service: &UserService, program: &Path, home: &Path) -> Result<(), CliError> {

@@ -21,7 +21,7 @@ use crate::ui::config_report;
 /// How long to wait for the daemon's verdict.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// `boi daemon reload`.
+/// Carries out `boi daemon reload`.
 pub(super) async fn reload(home: &Home, json: bool) -> Result<ExitCode, CliError> {
     let Ok(view) = timeout(PATIENCE, signal_and_wait(home)).await else { return Err(no_verdict()) };
     let view = view?;
@@ -39,7 +39,7 @@ pub(super) async fn reload(home: &Home, json: bool) -> Result<ExitCode, CliError
 async fn signal_and_wait(home: &Home) -> Result<ConfigView, CliError> {
     let Some(client) = backend::daemon(home).await? else {
         return Err(CliError::new(NO_DAEMON, "no daemon runs, so nothing was reloaded")
-            .hint("a daemon reads the file when it starts; `boi config check` validates it now"));
+            .hint("a daemon reads config.toml when it starts; `boi config check` validates the file now"));
     };
     let backend = Backend::Daemon(client);
     let (mut revision, before) = read_status(&backend, None).await?;
@@ -92,6 +92,6 @@ fn exit_code(verdict: &Verdict) -> ExitCode {
 }
 
 fn no_verdict() -> CliError {
-    CliError::new(GAVE_UP, format!("the daemon gave no verdict within {} s", PATIENCE.as_secs()))
-        .hint("its log shows what it is doing; `boi status` shows the verdict once there is one")
+    CliError::new(GAVE_UP, format!("the daemon did not accept or reject config.toml within {} s", PATIENCE.as_secs()))
+        .hint("the daemon's log shows what it is doing; `boi status` will show its verdict")
 }

@@ -11,11 +11,11 @@ use crate::reload;
 use crate::system::logs::{self, LogOutput};
 use crate::system::paths::Home;
 
-/// `boi daemon run`.
+/// Carries out `boi daemon run`.
 pub(super) fn run(home: &Home, foreground: bool, background: bool, flags: &Flags) -> Result<ExitCode, CliError> {
     if !foreground && !background {
-        return Err(CliError::new(USAGE, "`boi daemon run` needs `--foreground`: it stays attached to the terminal")
-            .hint("`boi daemon start` runs it in the background"));
+        return Err(CliError::new(USAGE, "`boi daemon run` needs `--foreground`, because it stays attached to the terminal")
+            .hint("`boi daemon start` runs the daemon in the background"));
     }
     preflight::refuse_within_own_task(home)?;
     if background {
@@ -24,7 +24,7 @@ pub(super) fn run(home: &Home, foreground: bool, background: bool, flags: &Flags
         if !root.exists() {
             // The home was probably moved away: a new home at this path would prevent moving it back.
             return Err(CliError::new(FAILED, format!("there is no home at {}", root.display()))
-                .hint("move it back to this path; to create a new one, run `boi daemon start`"));
+                .hint("move the home back to this path; to create a new home, run `boi daemon start`"));
         }
     }
     let booted = reload::boot(home, flags).map_err(|error| CliError::from(error).with_code(BAD_CONFIG))?;
@@ -34,7 +34,7 @@ pub(super) fn run(home: &Home, foreground: bool, background: bool, flags: &Flags
     let output = if background { LogOutput::File(home.log_file()) } else { LogOutput::Stderr { color } };
     let log = logs::start(output, &booted.config.log).map_err(|message| CliError::new(BAD_CONFIG, message))?;
     block_on_daemon(async {
-        // A background daemon may have been started to replace another daemon, which may take long to end.
+        // A background daemon may have been started to replace another daemon. The other daemon may take long to end.
         let patience = if background { LEAVES_WITHIN } else { seat::PROBED };
         let seat = match Seat::take(&home, patience).await {
             Err(error @ BootError::Stopped { .. }) => {

@@ -13,7 +13,7 @@ use crate::service::manager;
 use crate::service::user_service::{self, UNIT, systemctl};
 use crate::system::paths::Home;
 
-/// `boi daemon start`.
+/// Carries out `boi daemon start`.
 pub(super) async fn start(home: &Home, flags: &ConfigFlags, json: bool) -> Result<ExitCode, CliError> {
     loop {
         if let Some((_, daemon)) = running_daemon::find(home).await? {
@@ -33,7 +33,7 @@ pub(super) async fn start(home: &Home, flags: &ConfigFlags, json: bool) -> Resul
     Ok(0)
 }
 
-/// `boi daemon restart`.
+/// Carries out `boi daemon restart`.
 pub(super) async fn restart(home: &Home, flags: &ConfigFlags, json: bool) -> Result<ExitCode, CliError> {
     let old = loop {
         match Predecessor::find(home).await? {
@@ -49,7 +49,7 @@ pub(super) async fn restart(home: &Home, flags: &ConfigFlags, json: bool) -> Res
     let pid = old.view.pid;
     if main_pid_of_service(home) == Some(pid) {
         if !flags.config.is_empty() {
-            let message = format!("the daemon (pid {pid}) runs as a service, which takes no `-c`");
+            let message = format!("the daemon (pid {pid}) runs as a service, which does not accept `-c`");
             return Err(CliError::new(USAGE, message)
                 .hint("set the key in config.toml instead: `boi config set KEY VALUE`; or stop the service first"));
         }
@@ -57,7 +57,7 @@ pub(super) async fn restart(home: &Home, flags: &ConfigFlags, json: bool) -> Res
         let done = "restarted by its service manager; running workers continue";
         return through_service(home, "restart", done, json).await;
     }
-    // The new daemon starts first and waits for the old one's place, so there is hardly a moment without a daemon.
+    // The new daemon starts first and waits until the old daemon has ended, so almost no time passes without a daemon.
     let old_flags = ConfigFlags { config: old.flags.clone() };
     let flags = if flags.config.is_empty() { &old_flags } else { flags };
     preflight::check(home, &flags.read()?, Some(&old.view))?;
@@ -69,8 +69,8 @@ pub(super) async fn restart(home: &Home, flags: &ConfigFlags, json: bool) -> Res
     Ok(0)
 }
 
-/// Whether a daemon may start, after no running daemon was found. `false`: another daemon was started meanwhile and now
-/// holds the queue.
+/// Returns whether a daemon can start, after no running daemon was found. Returns `false` if another daemon has started
+/// since then.
 async fn may_start(home: &Home, flags: &ConfigFlags) -> Result<bool, CliError> {
     match preflight::check(home, &flags.read()?, None) {
         Ok(()) => Ok(true),
@@ -84,18 +84,18 @@ async fn may_start(home: &Home, flags: &ConfigFlags) -> Result<bool, CliError> {
 async fn through_service(home: &Home, verb: &str, done: &str, json: bool) -> Result<ExitCode, CliError> {
     if !manager::run(&systemctl(verb)) {
         let message = format!("`systemctl --user {verb} {UNIT}` failed: see its message above");
-        return Err(CliError::new(FAILED, message).hint(format!("its log: journalctl --user -u {UNIT}")));
+        return Err(CliError::new(FAILED, message).hint(format!("the log of the service: journalctl --user -u {UNIT}")));
     }
     match running_daemon::find(home).await? {
         Some((_, daemon)) => print_daemon(&daemon, done, json),
         None => {
-            let message = format!("`systemctl --user {verb} {UNIT}` succeeded, but no daemon listens in this home");
+            let message = format!("`systemctl --user {verb} {UNIT}` succeeded, but no daemon listens at the socket of this home");
             Err(CliError::new(FAILED, message).hint(format!("inspect the service: systemctl --user status {UNIT}")))
         }
     }
 }
 
-/// Warns on stderr if the new daemon does not use the configuration file.
+/// Warns on stderr if the new daemon uses the last good configuration, because the configuration file is invalid.
 async fn warn_if_degraded(home: &Home) {
     if let Ok(Some((client, _))) = running_daemon::find_listening(home).await
         && running_daemon::status(&client).await.is_ok_and(|status| status.config.degraded)

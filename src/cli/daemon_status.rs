@@ -1,4 +1,4 @@
-//! `boi daemon status`.
+//! `boi daemon status`: shows the running daemon, or that no daemon runs.
 
 use serde_json::json;
 
@@ -8,13 +8,13 @@ use super::{CliError, ExitCode, NO_DAEMON, backend, version_skew};
 use crate::system::paths::Home;
 use crate::ui::{config_report, overview};
 
-/// `boi daemon status`.
+/// Carries out `boi daemon status`.
 pub(super) async fn show(home: &Home, json: bool) -> Result<ExitCode, CliError> {
     let Some(client) = backend::daemon(home).await? else {
         if json {
             print_json(&json!({"daemon": null}))?;
         } else {
-            print_line("no daemon runs; start one: `boi daemon start`")?;
+            print_line("no daemon runs; start a daemon: `boi daemon start`")?;
         }
         return Ok(NO_DAEMON);
     };

@@ -1,4 +1,5 @@
-//! `boi daemon stop`: ends the daemon and its workers; without a daemon, ends what an earlier daemon left running.
+//! `boi daemon stop`: ends the daemon and its workers; without a daemon, stops the specs that an earlier daemon left
+//! running.
 
 use std::time::Duration;
 
@@ -22,12 +23,12 @@ use crate::reload;
 use crate::system::logs::{self, LogOutput};
 use crate::system::paths::Home;
 
-/// The interval at which a stopping daemon is polled for its end.
+/// The interval at which the command checks whether the stopping daemon has ended.
 const POLL: Duration = Duration::from_millis(50);
-/// The interval at which the stopping daemon is asked whether its queue answers.
+/// The interval at which the command asks the stopping daemon whether its queue answers.
 const POLL_QUEUE: Duration = Duration::from_secs(1);
 
-/// `boi daemon stop`.
+/// Carries out `boi daemon stop`.
 pub(super) fn stop(home: &Home, drain: bool, json: bool) -> Result<ExitCode, CliError> {
     block_on_daemon(async {
         let Some((client, daemon)) = running_daemon::find(home).await? else {
@@ -52,7 +53,7 @@ pub(super) fn stop(home: &Home, drain: bool, json: bool) -> Result<ExitCode, Cli
             hung = client.hung() => return Err(hung.into()),
             reason = queue_given_up(&client) => {
                 let hint = format!(
-                    "it stops when the queue answers; `kill -TERM {}` ends it now, and leaves its workers running",
+                    "the daemon stops when the queue answers; `kill -TERM {}` ends it now and leaves its workers running",
                     daemon.pid
                 );
                 return Err(CliError::new(GAVE_UP, reason).hint(hint));
@@ -83,7 +84,7 @@ async fn stop_leftovers(home: &Home, drain: bool, json: bool) -> Result<ExitCode
         let (count, queue) = (counts.running, queue.display());
         let message = format!("no daemon runs, and another queue, {queue}, has {count} running specs");
         return Err(
-            CliError::new(FAILED, message).hint("put `paths.db` back as it was, then `boi daemon stop` stops them")
+            CliError::new(FAILED, message).hint("set `paths.db` to its former value, then run `boi daemon stop` to stop them")
         );
     }
     let Some(queue) = backend::read(&configured)? else { return nothing_to_stop(json) };
@@ -98,7 +99,7 @@ async fn stop_leftovers(home: &Home, drain: bool, json: bool) -> Result<ExitCode
     let log = logs::start(LogOutput::File(configured.log_file()), &booted.config.log)
         .map_err(|message| CliError::new(BAD_CONFIG, message))?;
     if !json {
-        eprintln!("no daemon runs; stopping what an earlier one left: {}", joined_ids(&before));
+        eprintln!("no daemon runs; stopping the specs that an earlier daemon left running: {}", joined_ids(&before));
     }
     let scope = before.iter().map(|spec| spec.id.clone()).collect();
     let running = Seat::take_to_stop(&configured).await?.start(booted, log, Some(scope))?;
@@ -112,7 +113,7 @@ fn nothing_to_stop(json: bool) -> Result<ExitCode, CliError> {
     if json {
         print_json(&json!({"daemon": null, "stopped": [], "running": []}))?;
     } else {
-        print_line("no daemon runs, and none left anything running")?;
+        print_line("no daemon runs, and no earlier daemon left a spec running")?;
     }
     Ok(0)
 }
@@ -138,7 +139,7 @@ async fn report(home: &Home, pid: Option<u32>, before: &[SpecView], json: bool) 
         )?;
     } else {
         let what =
-            if running.is_empty() { "no worker runs any more" } else { "it was told to leave its workers running" };
+            if running.is_empty() { "no worker runs any more" } else { "a SIGTERM or a restart ended it before it had stopped all its workers" };
         match pid {
             Some(pid) => print_line(&format!("daemon (pid {pid}) ended; {what}"))?,
             None => print_line(&format!("done; {what}"))?,
@@ -151,8 +152,8 @@ async fn report(home: &Home, pid: Option<u32>, before: &[SpecView], json: bool) 
         return Ok(0);
     }
     match next {
-        Some(pid) => eprintln!("another daemon (pid {pid}) took them over; `boi daemon stop` stops that one"),
-        None => eprintln!("`boi daemon start` continues with them, `boi daemon stop` stops them"),
+        Some(pid) => eprintln!("another daemon (pid {pid}) took the running specs over; `boi daemon stop` stops that daemon"),
+        None => eprintln!("`boi daemon start` continues the running specs, `boi daemon stop` stops them"),
     }
     Ok(FAILED)
 }
@@ -162,7 +163,7 @@ fn read_again(home: &Home, pid: Option<u32>, before: &[SpecView]) -> Result<Vec<
         return Ok(Vec::new());
     }
     let ids = before.iter().map(|spec| spec.id.clone()).collect();
-    // The configuration may have changed and name another queue than the one that the ended daemon used.
+    // The configuration may have changed, and may now name another queue than the one that the ended daemon used.
     let path = pid.and_then(|_| open::last_used(home));
     let path = path.unwrap_or_else(|| backend::configured(home).db().to_owned());
     Ok(open::open_file(&path)?.list(&Filter { ids, ..Filter::default() })?.specs)

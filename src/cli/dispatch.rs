@@ -11,7 +11,7 @@ use crate::queue::Filter;
 use crate::spec::PRIORITIES;
 use crate::system::paths::Home;
 
-/// `boi dispatch`.
+/// Carries out `boi dispatch`.
 pub(super) fn dispatch(home: &Home, args: &Dispatch) -> Result<ExitCode, CliError> {
     if let Some(priority) = args.priority.filter(|priority| !PRIORITIES.contains(priority)) {
         let (low, high) = PRIORITIES.into_inner();
@@ -55,8 +55,8 @@ fn print_dry_run(specs: &[Spec], json: bool) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Warns on stderr if no daemon will run the specs that were just queued. A daemon that cannot be reached is not an
-/// error, because the specs are in the queue.
+/// Warns on stderr if no daemon will run the specs that were just queued. Only warns if the daemon cannot be reached,
+/// because the specs are in the queue.
 pub(super) async fn warn_unless_drained(mut backend: Backend, home: &Home) {
     let status = match backend.status_now(home, &Filter { limit: 1, ..Filter::default() }, None).await {
         Ok(told) => told.status,
@@ -68,22 +68,22 @@ pub(super) async fn warn_unless_drained(mut backend: Backend, home: &Home) {
         }
     };
     let Some(daemon) = status.daemon else {
-        return eprintln!("queued, but no daemon runs: start one with `boi daemon start`");
+        return eprintln!("queued, but no daemon runs: start a daemon with `boi daemon start`");
     };
     version_skew::warn(&daemon.version, daemon.pid);
     if daemon.scoped {
         eprintln!(
-            "queued, but what is running is a `boi run` (pid {}), which runs only its own specs: when it has ended, start a \
-             daemon: `boi daemon start`",
+            "queued, but the running daemon is a `boi run` (pid {}), which runs only its own specs: when it has ended, start \
+             another daemon: `boi daemon start`",
             daemon.pid
         );
     } else if daemon.draining {
         eprintln!(
             "queued, but the daemon (pid {}) is draining and ends when the running specs have ended: then start another \
-             one with `boi daemon start`",
+             daemon with `boi daemon start`",
             daemon.pid
         );
     } else if status.paused {
-        eprintln!("queued, but the queue is paused: `boi resume` continues");
+        eprintln!("queued, but the queue is paused: `boi resume` starts specs again");
     }
 }

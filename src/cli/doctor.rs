@@ -13,7 +13,7 @@ use crate::queue::Filter;
 use crate::service::user_service;
 use crate::system::paths::Home;
 
-/// `boi doctor`.
+/// Carries out `boi doctor`.
 pub(super) fn doctor(home: &Home, args: &Doctor) -> Result<ExitCode, CliError> {
     let home = backend::configured(home);
     let runs = seat::seat_is_taken(&home.pid_file())?;

@@ -13,16 +13,16 @@ use crate::domain::view::DaemonView;
 use crate::process::background;
 use crate::system::paths::Home;
 
-/// How long a daemon may take to listen.
+/// How long a launched daemon may take until it listens.
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
-/// How long a daemon may take to leave its workers and end.
+/// How long a daemon that leaves its workers running may take to end.
 pub(super) const LEAVES_WITHIN: Duration = Duration::from_secs(30);
 
 /// A daemon that was launched.
 pub(super) struct Launched {
     child: Child,
     log: PathBuf,
-    /// The length of the log before the launch: the output of the daemon follows after it.
+    /// The length of the log before the launch. The output of the launched daemon begins there.
     log_offset: u64,
 }
 
@@ -41,7 +41,7 @@ pub(super) fn launch(home: &Home, flags: &ConfigFlags) -> Result<Launched, CliEr
 }
 
 /// Launches a daemon and waits until a daemon listens. Returns the listening daemon, and whether it is the launched
-/// one: another `boi` may have launched a daemon faster.
+/// one: a daemon that another `boi` launched may have listened first.
 pub(super) async fn launch_and_wait(home: &Home, flags: &ConfigFlags) -> Result<(DaemonView, bool), CliError> {
     let launched = launch(home, flags)?;
     let pid = launched.child.id();
@@ -50,7 +50,8 @@ pub(super) async fn launch_and_wait(home: &Home, flags: &ConfigFlags) -> Result<
     Ok((daemon, own))
 }
 
-/// Waits until a daemon other than `old` listens. If the launched one ends instead, its output is the error.
+/// Waits until a daemon other than the one with pid `old` listens. If the launched daemon ends instead, the error
+/// contains its output.
 pub(super) async fn wait_until_listening(
     home: &Home,
     launched: Launched,
@@ -64,7 +65,8 @@ pub(super) async fn wait_until_listening(
             && Some(daemon.pid) != old
         {
             if daemon.pid != child.id() {
-                // Another daemon was faster, such as that of a service: the launched one would wait for that one's end.
+                // Another daemon, such as that of a service, listened first. The launched daemon would wait until that
+                // one ends, so it is killed.
                 child.kill().and_then(|()| child.wait())?;
             }
             return Ok(daemon);
@@ -73,18 +75,19 @@ pub(super) async fn wait_until_listening(
             let output = without_log_events(&background::read_log_since(&log, log_offset));
             let code = status.code().and_then(|code| u8::try_from(code).ok()).filter(|code| *code != 0);
             let message = format!("the daemon ended at once:\n{}", output.trim_end());
-            return Err(CliError::new(code.unwrap_or(FAILED), message).hint(format!("its log: {}", log.display())));
+            return Err(CliError::new(code.unwrap_or(FAILED), message).hint(format!("the log of the daemon: {}", log.display())));
         }
         if Instant::now() >= until {
             let message =
                 format!("the daemon (pid {}) does not listen after {} s", child.id(), STARTS_WITHIN.as_secs());
-            return Err(CliError::new(GAVE_UP, message).hint(format!("its log: {}", log.display())));
+            return Err(CliError::new(GAVE_UP, message).hint(format!("the log of the daemon: {}", log.display())));
         }
         sleep(POLL).await;
     }
 }
 
-/// The lines of a log that are not events. An event begins with a time, and may come from the daemon that is replaced.
+/// Returns the lines of a log that are not events. An event begins with a time, and the daemon that is replaced may
+/// have logged it.
 fn without_log_events(text: &str) -> String {
     let is_event = |line: &&str| line.split(' ').next().is_some_and(|word| word.parse::<jiff::Timestamp>().is_ok());
     text.lines().filter(|line| !is_event(line)).collect::<Vec<_>>().join("\n")

@@ -18,12 +18,12 @@ use crate::queue::{CommandRow, Filter, Queue, QueueError};
 use crate::system::files;
 use crate::system::paths::Home;
 
-/// The interval at which the output is read while it is followed.
+/// The interval at which `--follow` reads new output.
 const POLL: Duration = Duration::from_millis(150);
-/// The most characters of a command that a heading shows.
+/// The maximum number of characters of a command that a heading shows.
 const COMMAND: usize = 80;
 
-/// `boi log`.
+/// Carries out `boi log`.
 pub(super) fn log(home: &Home, args: &Log) -> Result<ExitCode, CliError> {
     let configured = backend::configured(home);
     let queue = backend::read(&configured)?.ok_or_else(|| unknown_spec(args))?;
@@ -33,12 +33,12 @@ pub(super) fn log(home: &Home, args: &Log) -> Result<ExitCode, CliError> {
     {
         let known: Vec<&str> = spec.tasks.iter().map(|task| task.id.as_str()).collect();
         return Err(CliError::new(USAGE, format!("{} has no task `{task}`", args.id))
-            .hint(format!("its tasks: {}", known.join(", "))));
+            .hint(format!("the tasks of {}: {}", args.id, known.join(", "))));
     }
     block_on(print_or_follow(home, &configured, queue.as_ref(), &spec, args))
 }
 
-/// A command's attempt and its number in the attempt. Later commands compare greater.
+/// The number of a command's attempt, and the number of the command in it. Later commands compare greater.
 type Place = (u32, u32);
 
 async fn print_or_follow(
@@ -52,7 +52,7 @@ async fn print_or_follow(
     let filter = Filter { ids: vec![args.id.clone()], ..Filter::default() };
     let dir_of = |(attempt, number): Place| CommandDir::at(configured.command(&args.id, attempt, number));
     let mut sections: Vec<(Place, Section)> = Vec::new();
-    // While following: the first command that was shown. Every later command is shown when it begins.
+    // With `--follow`: the first command that was shown. Every later command is shown when it begins.
     let mut follow_from = None;
     loop {
         let told = backend.status_now(home, &filter, None).await?.status;
@@ -95,7 +95,7 @@ fn conclude(args: &Log, view: &SpecView, all_removed: bool) -> Result<ExitCode, 
         return Err(CliError::new(FAILED, format!("the output of {id} was removed by `boi clean`")));
     }
     if args.follow && !view.status.is_ended() {
-        eprintln!("no daemon runs, and {id} is {}: `boi daemon start` continues", view.status.as_str());
+        eprintln!("no daemon runs, and {id} is {}: `boi daemon start` continues the spec", view.status.as_str());
     }
     Ok(0)
 }
@@ -119,7 +119,7 @@ fn report_nothing_chosen(spec: &Spec, args: &Log, rows: &[CommandRow], view: &Sp
         (Some(task), None) => {
             let status = view.tasks.iter().find(|known| &known.id == task).map(|known| known.status);
             let status = status.unwrap_or(TaskStatus::Pending).as_str();
-            format!("there is no try of task `{task}` in {id}: it is {status}")
+            format!("there is no try of task `{task}` in {id}: the task is {status}")
         }
     };
     let known: Vec<String> = tries
@@ -138,11 +138,11 @@ fn unknown_spec(args: &Log) -> CliError {
 struct Chosen {
     place: Place,
     heading: String,
-    /// The agent that the command runs; `None`: it runs no known agent.
+    /// The agent that the command runs; `None`: the command runs no known agent.
     agent: Option<Agent>,
 }
 
-/// The commands to show: the commands that the arguments name; by default the commands of the current try.
+/// Returns the commands to show: those that the arguments name, or by default those of the current try.
 fn choose_commands(rows: &[CommandRow], spec: &Spec, args: &Log, follow_from: Option<Place>) -> Vec<Chosen> {
     let mut commands = Vec::new();
     let mut current_try = (0, 0);

@@ -10,7 +10,7 @@ use crate::domain::text;
 use crate::process::command_dir::CommandDir;
 use crate::system::files;
 
-/// An unfinished line is printed once it has this many bytes.
+/// An unfinished line with at least this many bytes is printed, unless it is an agent's output.
 const LONG_LINE: usize = 1 << 20;
 
 /// The output of one command.
@@ -20,7 +20,7 @@ pub(super) struct Section {
     dir: CommandDir,
     /// The agent whose output is printed as readable text; `None`: output is printed as it is.
     agent: Option<Agent>,
-    /// How many bytes of standard output and of standard error were printed.
+    /// The numbers of bytes of standard output and of standard error that were printed.
     printed: (u64, u64),
 }
 
@@ -57,8 +57,8 @@ impl Section {
     }
 }
 
-/// Prints a file from `offset` on; returns the offset up to which it was printed. An unfinished line is held back unless
-/// `complete`.
+/// Prints a file, starting at `offset`; returns the offset of the first byte that was not printed. Prints an unfinished
+/// last line only if `complete` is set or the line is very long.
 fn print_from(path: &Path, offset: u64, agent: Option<Agent>, complete: bool) -> Result<u64, CliError> {
     let mut printer = LinePrinter { rest: Vec::new(), agent, within_line: false };
     let mut result = Ok(());
@@ -80,7 +80,7 @@ struct LinePrinter {
     /// The bytes that were read but not printed: an unfinished line.
     rest: Vec<u8>,
     agent: Option<Agent>,
-    /// Whether the last character printed did not end a line.
+    /// Whether the printed output does not end with a line end.
     within_line: bool,
 }
 
@@ -90,7 +90,8 @@ impl LinePrinter {
         self.rest.extend_from_slice(chunk);
         let printable = match self.rest[searched..].iter().rposition(|&byte| byte == b'\n') {
             Some(last) => searched + last + 1,
-            // An agent's output is described by whole lines; other text may be cut, but not within a character.
+            // An agent's output can be described only in whole lines. Other text may be split, but not within a
+            // character.
             None if self.agent.is_some() || self.rest.len() < LONG_LINE => return Ok(()),
             None => self.rest.len() - unfinished_character(&self.rest),
         };
@@ -119,7 +120,7 @@ impl LinePrinter {
     }
 }
 
-/// The number of bytes at the end of `bytes` that are the beginning of an incomplete UTF-8 character.
+/// Returns the number of bytes at the end of `bytes` that are the beginning of an incomplete UTF-8 character.
 fn unfinished_character(bytes: &[u8]) -> usize {
     let starts_character = |back: &usize| bytes[bytes.len() - back] >= 0xC0;
     let Some(back) = (1..=3.min(bytes.len())).find(starts_character) else { return 0 };

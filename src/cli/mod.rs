@@ -52,21 +52,21 @@ use crate::reload::ConfigError;
 use crate::system::paths::{Home, HomeError};
 use crate::ui::style::{ERROR, paint};
 
-/// The command failed, or a spec did.
+/// Exit code: the command or a spec failed.
 const FAILED: u8 = 1;
-/// The arguments or a spec are invalid.
+/// Exit code: the arguments or a spec are invalid.
 const USAGE: u8 = 2;
-/// No daemon runs.
+/// Exit code: no daemon runs.
 const NO_DAEMON: u8 = 3;
-/// Waiting took too long.
+/// Exit code: the command stopped waiting for the daemon or the queue.
 const GAVE_UP: u8 = 4;
-/// A daemon could not start because the configuration is invalid.
+/// Exit code: a daemon could not start because the configuration is invalid.
 const BAD_CONFIG: u8 = 78;
-/// Interrupted with Ctrl-C: 128 + SIGINT, as shells report it.
+/// Exit code: the user pressed Ctrl-C. It is 128 + SIGINT, as shells report it.
 const INTERRUPTED: u8 = 130;
 
 /// The hint for the case that no daemon runs.
-const START_ONE: &str = "start one: `boi daemon start`";
+const START_ONE: &str = "start a daemon: `boi daemon start`";
 
 /// The exit code of the program.
 pub type ExitCode = u8;
@@ -76,7 +76,8 @@ pub type ExitCode = u8;
 enum CliError {
     /// A message, and a hint at what to do next.
     Message { message: String, hint: Option<String>, code: ExitCode },
-    /// The daemon or the queue cannot be reached now, but may be soon. `undone`: nothing was done, so trying again is safe.
+    /// The daemon or the queue cannot be reached now, but a later call may reach it. `undone`: the failed call
+    /// changed nothing, so the caller may retry it.
     Away { message: String, hint: String, code: ExitCode, undone: bool },
     /// A configuration is invalid.
     InvalidConfig { problems: Vec<Problems>, hint: Option<String>, code: ExitCode },
@@ -131,7 +132,7 @@ impl CliError {
         matches!(self, CliError::Away { undone: true, .. })
     }
 
-    /// The error in one line, without its hint.
+    /// Returns the error in one line, without its hint.
     fn message(&self) -> String {
         match self {
             CliError::Message { message, .. } | CliError::Away { message, .. } => message.clone(),
@@ -141,7 +142,7 @@ impl CliError {
         }
     }
 
-    /// The hint at what to do next, if there is one.
+    /// Returns the hint at what to do next, if there is one.
     fn next_step(&self) -> Option<&str> {
         match self {
             CliError::Message { hint, .. } | CliError::InvalidConfig { hint, .. } => hint.as_deref(),
@@ -163,7 +164,7 @@ impl From<QueueError> for CliError {
             QueueError::NotFound(_) => {
                 CliError::new(USAGE, error.to_string()).hint("`boi status --all` lists every spec")
             }
-            QueueError::Unknown(_) => CliError::new(FAILED, error.to_string()).hint("check with `boi status`"),
+            QueueError::Unknown(_) => CliError::new(FAILED, error.to_string()).hint("check with `boi status` whether the command was carried out"),
             _ => CliError::new(FAILED, error.to_string()),
         }
     }
@@ -175,7 +176,7 @@ impl From<OpenError> for CliError {
             OpenError::Queue(error) => error.into(),
             OpenError::InUse { .. } => CliError::Away {
                 message: error.to_string(),
-                hint: "a daemon of another home, or a command, is writing to it: try again".to_owned(),
+                hint: "a daemon of another home, or another command, is writing to the queue: try again".to_owned(),
                 code: FAILED,
                 undone: true,
             },
@@ -189,7 +190,7 @@ impl From<CallError> for CliError {
         match error {
             CallError::Queue(error) => error.into(),
             CallError::QueueSilent { .. } => CliError::new(GAVE_UP, error.to_string())
-                .hint("it may still carry out the command later: check with `boi status`"),
+                .hint("the queue may still carry out the command later: check with `boi status`"),
             _ => CliError::new(FAILED, error.to_string()),
         }
     }
@@ -203,13 +204,13 @@ impl From<ClientError> for CliError {
         match &error {
             ClientError::NoDaemon => away(NO_DAEMON, START_ONE),
             ClientError::Away => {
-                away(NO_DAEMON, "it may or may not have carried out the command: check with `boi status`")
+                away(NO_DAEMON, "the daemon may or may not have carried out the command: check with `boi status`")
             }
             ClientError::Hung { pid, .. } => {
                 let pid = pid.map_or_else(|| "PID".to_owned(), |pid| pid.to_string());
                 CliError::new(GAVE_UP, error.to_string()).hint(format!(
-                    "it may still carry out the command later; `kill -CONT {pid}` resumes a stopped daemon; `kill -KILL {pid}` \
-                     ends it, and `boi daemon start` takes over its workers"
+                    "the daemon may still carry out the command later; `kill -CONT {pid}` resumes a stopped daemon; \
+                     `kill -KILL {pid}` ends the daemon, and `boi daemon start` takes over its workers"
                 ))
             }
             ClientError::Broken { .. } => away(FAILED, "see the daemon's log"),
@@ -217,7 +218,7 @@ impl From<ClientError> for CliError {
                 CliError::new(USAGE, error.to_string()).hint("`boi status --all` lists every spec")
             }
             ClientError::Refused { code: FailureCode::Silent, .. } => CliError::new(GAVE_UP, error.to_string())
-                .hint("it may still carry out the command later: check with `boi status`"),
+                .hint("the daemon may still carry out the command later: check with `boi status`"),
             ClientError::Refused { .. } => CliError::new(FAILED, error.to_string()),
         }
     }
@@ -228,10 +229,10 @@ impl From<BootError> for CliError {
         match error {
             BootError::Open(error) => error.into(),
             BootError::Loop(LoopError::Queue(error)) => error.into(),
-            BootError::Runs { .. } => CliError::new(FAILED, error.to_string()).hint("`boi status` shows what it does"),
+            BootError::Runs { .. } => CliError::new(FAILED, error.to_string()).hint("`boi status` shows what the daemon does"),
             BootError::OtherQueue { .. } => CliError::new(FAILED, error.to_string()).hint(
-                "put `paths.db` back as it was; to change it, first let those specs end or `boi cancel` them, then run \
-                 `boi daemon stop --drain`, change `paths.db`, and run `boi daemon start`",
+                "set `paths.db` to its former value; or, to use the new value, first wait until those specs have ended or \
+                 `boi cancel` them, then run `boi daemon stop --drain`, change `paths.db`, and run `boi daemon start`",
             ),
             _ => CliError::new(FAILED, error.to_string()),
         }
@@ -255,7 +256,7 @@ impl From<io::Error> for CliError {
     }
 }
 
-/// Carries out the command line; returns the exit code.
+/// Parses the command line and carries out its command; returns the exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
@@ -362,8 +363,8 @@ fn block_on<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, Cli
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
-/// Runs the future of a daemon. When the future ends, unfinished blocking work, such as waiting for a git process, is
-/// not awaited: the next daemon waits for it.
+/// Runs the future of a daemon. When the future has ended, this function does not wait for unfinished blocking
+/// work, such as a thread that waits for a git process: the next daemon waits for that process.
 fn block_on_daemon<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
     limits::raise_open_files();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();

@@ -1,4 +1,4 @@
-//! `boi pause` and `boi resume`.
+//! `boi pause` and `boi resume`: stop and continue the start of queued specs.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use super::printing::{print_json, print_line};
 use super::{CliError, ExitCode, block_on};
 use crate::system::paths::Home;
 
-/// `boi pause` and `boi resume`.
+/// Carries out `boi pause` and `boi resume`.
 pub(super) fn set_paused(home: &Home, paused: bool, json: bool) -> Result<ExitCode, CliError> {
     block_on(async {
         let mut backend = Backend::find(home).await?;
@@ -15,12 +15,12 @@ pub(super) fn set_paused(home: &Home, paused: bool, json: bool) -> Result<ExitCo
         if json {
             print_json(&json!({"paused": paused}))?;
         } else if paused {
-            print_line("paused: no more specs are started, running ones continue; `boi resume` starts specs again")?;
+            print_line("paused: no more specs are started, running specs continue; `boi resume` starts specs again")?;
         } else {
-            print_line("resumed")?;
+            print_line("resumed: queued specs are started again")?;
         }
         if !backend.is_daemon() {
-            eprintln!("no daemon runs: this is recorded for the next one");
+            eprintln!("no daemon runs: the next daemon will find this setting in the queue");
         }
         Ok(0)
     })

@@ -1,4 +1,4 @@
-//! The checks before a daemon starts: a new daemon that could not start must not end the daemon that it would replace.
+//! The checks before a daemon starts. A running daemon must not be ended for a new daemon that cannot start.
 
 use super::{BAD_CONFIG, CliError, FAILED};
 use crate::config::flags::Flags;
@@ -22,7 +22,7 @@ pub(super) fn check(home: &Home, flags: &Flags, old: Option<&DaemonView>) -> Res
     })?;
     let home = home.clone().with_paths(&booted.config.paths);
     seat::refuse_other_queue(&home, old.map(|old| old.pid))?;
-    // Whether the old daemon holds the same queue that the new daemon will open.
+    // Whether the old daemon has the queue open that the new daemon will open.
     let own = old.is_some() && open::is_last_used(&home);
     let usable = home.prepare().map_err(CliError::from);
     usable.and_then(|()| open::check_usable(&home, own).map_err(CliError::from)).map_err(|error| match old {
@@ -42,7 +42,7 @@ pub(super) fn refuse_within_own_task(home: &Home) -> Result<(), CliError> {
                 "this command runs inside a task of the same home ({}): a daemon started here would end with the task",
                 dir.path().display()
             );
-            Err(CliError::new(FAILED, message).hint("run it outside of the task, such as in a terminal"))
+            Err(CliError::new(FAILED, message).hint("run this command outside of the task, such as in a terminal"))
         }
     }
 }

@@ -9,7 +9,7 @@ pub(super) fn print(bytes: &[u8]) -> Result<(), CliError> {
     print_to(io::stdout().lock(), bytes)
 }
 
-/// Prints text. Its styles are removed if standard output is not a terminal or the user asked for no styles.
+/// Prints text. Removes its styles if standard output is not a terminal or the user asked for no styles (`NO_COLOR`).
 pub(super) fn print_styled(text: &str) -> Result<(), CliError> {
     print_to(anstream::AutoStream::auto(io::stdout().lock()), text.as_bytes())
 }
@@ -32,7 +32,7 @@ fn print_to(mut out: impl Write, bytes: &[u8]) -> Result<(), CliError> {
     }
 }
 
-/// The plural ending of a noun that follows `count`: `s`, or nothing for 1.
+/// Returns the plural ending of a noun that follows `count`: `s`, or nothing for 1.
 pub(super) fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }

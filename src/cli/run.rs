@@ -26,12 +26,12 @@ use crate::system::paths::Home;
 use crate::ui::progress::Progress;
 use crate::ui::run_summary::run_summary;
 
-/// How long to wait for the next daemon when the one that runs the specs has gone away.
+/// How long to wait for the next daemon when the daemon that runs the specs has ended.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long the daemon may be gone before the user is told.
+/// How long no daemon has to answer before a message tells the user.
 const NOTICE: Duration = Duration::from_secs(1);
 
-/// `boi run`.
+/// Carries out `boi run`.
 pub(super) fn run(home: &Home, args: &Run) -> Result<ExitCode, CliError> {
     block_on_daemon(async {
         match Backend::find(home).await? {
@@ -46,9 +46,9 @@ async fn through_daemon(home: &Home, mut backend: Backend, args: &Run) -> Result
     if let Some(daemon) = status.daemon {
         version_skew::warn(&daemon.version, daemon.pid);
         if daemon.scoped {
-            let message = format!("another `boi run` (pid {}) is running, which runs only its own specs", daemon.pid);
+            let message = format!("another `boi run` (pid {}) is running, and it runs only its own specs", daemon.pid);
             return Err(CliError::new(FAILED, message)
-                .hint("wait for its end; to run specs side by side, start a daemon first: `boi daemon start`"));
+                .hint("wait until it has ended; to run specs side by side, start a daemon first: `boi daemon start`"));
         }
         if !args.flags.config.is_empty() {
             eprintln!("warning: -c has no effect: the running daemon (pid {}) runs the specs", daemon.pid);
@@ -59,11 +59,11 @@ async fn through_daemon(home: &Home, mut backend: Backend, args: &Run) -> Result
     let ids = backend.dispatch(home, specs).await?;
     let mut interrupts = Signals::new([SIGINT])?;
     tokio::select! {
-        // Cancel-safe: following only reads; the daemon runs the specs.
+        // Cancel-safe: `follow` only reads the status; the daemon runs the specs.
         told = follow(home, &backend, &ids, args.json) => conclude(&told?, args.json),
         // Cancel-safe: a signal that was not received stays in the stream.
         _ = interrupts.next() => {
-            eprintln!("\nstopped following; the daemon continues with the specs: `boi status`");
+            eprintln!("\nthis command has ended, but the daemon continues the specs: `boi status` shows them");
             Ok(INTERRUPTED)
         }
     }
@@ -104,17 +104,17 @@ async fn follow_own(running: Running, ids: &[SpecId], json: bool) -> Result<Exit
             break status;
         }
         tokio::select! {
-            // Cancel-safe: only waits.
+            // Cancel-safe: `newer_than` only waits.
             newer = handle.newer_than(revision) => revision = newer,
             // Cancel-safe: a signal that was not received stays in the stream.
             Some(_) = interrupts.next() => {
                 interrupted += 1;
                 let ids = ids_where(&status, |spec| spec.status == SpecStatus::Running);
                 if interrupted == 1 && !ids.is_empty() {
-                    progress.print_once(&format!("\nstopping {ids}; press Ctrl-C again to leave without waiting"));
+                    progress.print_once(&format!("\nstopping {ids}; press Ctrl-C again to exit without waiting for their end"));
                 }
             }
-            // Cancel-safe: pinned outside the loop.
+            // Cancel-safe: the future is pinned outside the loop.
             left = ended.as_mut() => {
                 left?;
                 break handle.status(filter.clone()).await?;
@@ -132,7 +132,7 @@ async fn follow_own(running: Running, ids: &[SpecId], json: bool) -> Result<Exit
     Ok(INTERRUPTED)
 }
 
-/// The ids of the specs for which `predicate` holds, separated by spaces.
+/// Returns the ids of the specs for which `predicate` holds, separated by spaces.
 fn ids_where(status: &StatusView, predicate: impl Fn(&SpecView) -> bool) -> String {
     let ids: Vec<&str> = status.specs.iter().filter(|spec| predicate(spec)).map(|spec| spec.id.as_str()).collect();
     ids.join(" ")
@@ -177,7 +177,8 @@ async fn follow(home: &Home, backend: &Backend, ids: &[SpecId], json: bool) -> R
                     return Ok(told.status);
                 }
             }
-            // A daemon that restarts is back in a moment, and counts its revisions from the start again.
+            // The daemon may be restarting. The next daemon counts its revisions from the start, so `newer_than` is
+            // reset.
             Err(error) if error.is_away() => {
                 let since = *away_since.get_or_insert_with(Instant::now);
                 if since.elapsed() >= PATIENCE {
@@ -203,7 +204,7 @@ async fn final_status_without_daemon(home: &Home, filter: Filter, error: &CliErr
     if open.is_empty() {
         return Ok(told.status);
     }
-    let message = format!("{}, and no other one has started; not ended: {open}", error.message());
+    let message = format!("{}, and no other daemon has started; these specs have not ended: {open}", error.message());
     Err(CliError::new(error.code(), message).hint("to continue: `boi daemon start` (runs the whole queue)"))
 }
 
@@ -242,6 +243,6 @@ mod tests {
         drop(socket);
         let error = follow(&home, &backend, &ids, true).await.unwrap_err();
         assert_eq!(error.code(), crate::cli::NO_DAEMON);
-        assert!(error.message().contains(&format!("not ended: {}", ids[0])), "{}", error.message());
+        assert!(error.message().contains(&format!("have not ended: {}", ids[0])), "{}", error.message());
     }
 }

@@ -14,10 +14,11 @@ use crate::system::paths::Home;
 
 /// How long the socket may still accept connections after its daemon has ended.
 const SOCKET_LINGERS: Duration = Duration::from_secs(2);
-/// The interval at which a daemon that starts or ends is polled.
+/// The interval at which a command checks whether a daemon listens or has ended.
 pub(super) const POLL: Duration = Duration::from_millis(5);
 
-/// The daemon of a home, if one runs. If a daemon holds the seat but does not listen yet, waits until it listens.
+/// Returns the daemon of a home, if one runs. If a daemon holds the seat (the lock of the pid file) but does not listen
+/// yet, waits until it listens.
 pub(super) async fn find(home: &Home) -> Result<Option<(Client, DaemonView)>, CliError> {
     let until = Instant::now() + SOCKET_LINGERS;
     loop {
@@ -32,7 +33,7 @@ pub(super) async fn find(home: &Home) -> Result<Option<(Client, DaemonView)>, Cl
     }
 }
 
-/// The daemon that listens right now, if any.
+/// Returns the daemon that listens at this moment, if there is one; does not wait.
 pub(super) async fn find_listening(home: &Home) -> Result<Option<(Client, DaemonView)>, CliError> {
     match Client::connect(&home.socket()).await? {
         Some(client) => with_view(client).await,
@@ -44,13 +45,13 @@ async fn with_view(client: Client) -> Result<Option<(Client, DaemonView)>, CliEr
     Ok(status(&client).await?.daemon.map(|daemon| (client, daemon)))
 }
 
-/// The daemon's status. It contains at most one spec.
+/// Returns the daemon's status, with at most one spec.
 pub(super) async fn status(client: &Client) -> Result<StatusView, CliError> {
     let filter = Filter { limit: 1, ..Filter::default() };
     Ok(Backend::Daemon(client.clone()).status(filter, None).await?.status)
 }
 
-/// A handle on the daemon's process; `None`: the process has ended.
+/// Opens a handle on the daemon's process; returns `None` if the process has ended.
 pub(super) fn process_handle(daemon: &DaemonView) -> Result<Option<ProcessHandle>, CliError> {
     let identity = i32::try_from(daemon.pid).ok().and_then(identity::identify);
     Ok(identity.map(|identity| ProcessHandle::open(&identity)).transpose()?.flatten())
@@ -67,10 +68,10 @@ pub(super) fn refuse_run(daemon: &DaemonView) -> Result<(), CliError> {
     }
     let message =
         format!("a `boi run` (pid {}) is running: it runs only its own specs, and ends with them", daemon.pid);
-    Err(CliError::new(FAILED, message).hint("wait for its end, or end it with Ctrl-C, then `boi daemon start`"))
+    Err(CliError::new(FAILED, message).hint("wait until it has ended, or end it with Ctrl-C; then run `boi daemon start`"))
 }
 
-/// The place of the daemon's log.
+/// Returns the path of the daemon's log file, or says that the log goes to standard error.
 pub(super) fn log_place(daemon: Option<&DaemonView>) -> &str {
-    daemon.and_then(|daemon| daemon.log.as_deref()).unwrap_or("its standard error")
+    daemon.and_then(|daemon| daemon.log.as_deref()).unwrap_or("the daemon's standard error")
 }

@@ -53,7 +53,7 @@ fn load_one(path: &Path, queue: Option<&dyn Queue>) -> Result<Result<Spec, Probl
     })
 }
 
-/// Why no spec can wait for spec `id`, and what to do about it; `None`: specs can wait for it.
+/// Returns why no spec can wait for spec `id`, and what to do about it; `None`: specs can wait for it.
 fn obstacle_to_waiting(queue: Option<&dyn Queue>, id: &SpecId) -> Result<Option<(String, String)>, CliError> {
     let filter = Filter { ids: vec![id.clone()], ..Filter::default() };
     let found = match queue.map(|queue| queue.list(&filter)) {
@@ -83,17 +83,17 @@ fn dependency_problems(draft: &Draft, queue: Option<&dyn Queue>) -> Result<Vec<P
     Ok(problems)
 }
 
-/// Why a spec in the repository at `toplevel` cannot start from the branch of spec `id`: both specs must have the same
-/// repository. `None`: it can.
+/// Returns why a spec in the repository at `toplevel` cannot start from the branch of spec `id`: both specs must have
+/// the same repository. `None`: the spec can start from that branch.
 fn obstacle_to_base(queue: Option<&dyn Queue>, id: &SpecId, toplevel: &Path) -> Option<String> {
-    // `dependency_problems` reports an unknown spec.
+    // An unknown spec is not reported here, because `dependency_problems` reports it.
     let other = queue?.spec(id).ok()?;
     let Some(other) = other.repo else {
         return Some(format!("{id} has no repository, so it has no branch to start from"));
     };
     match git::same_repository(&other.path, toplevel) {
         Ok(true) => None,
-        Ok(false) => Some(format!("{id} works in another repository, {}", other.path.display())),
+        Ok(false) => Some(format!("the branch of {id} is in another repository, {}", other.path.display())),
         Err(error) => Some(format!("the repository of {id} cannot be inspected: {error}")),
     }
 }
@@ -119,7 +119,7 @@ fn inspect_repository(draft: &Draft, folder: &Path, queue: Option<&dyn Queue>) -
     if let (Deliver::Merge, Base::Revision(name)) = (draft.deliver(), &base)
         && !git::is_local_branch(&found.toplevel, name)
     {
-        let message = format!("`deliver = \"merge\"` needs a local branch as its base, but `{name}` is none");
+        let message = format!("`deliver = \"merge\"` needs a local branch as its base, but `{name}` is not a local branch");
         let hint = Some("set `base` to a local branch".to_owned());
         return Err(match &draft.base {
             Some(base) => draft.problem_at(base, message, hint),

@@ -1,4 +1,4 @@
-//! `boi status`.
+//! `boi status`: shows the queue, or one spec, once or until Ctrl-C.
 
 use std::time::{Duration, Instant};
 
@@ -14,12 +14,12 @@ use crate::ui::overview::overview;
 use crate::ui::screen;
 use crate::ui::spec_details::spec_details;
 
-/// How long to wait for the next daemon when the watched one has gone away. A restart takes less time.
+/// How long `--watch` waits for the next daemon when the daemon has ended. A restart takes less time.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Moves the cursor to the top left and clears the screen.
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
-/// `boi status`.
+/// Carries out `boi status`.
 pub(super) fn status(home: &Home, args: &Status) -> Result<ExitCode, CliError> {
     let filter = Filter {
         ids: args.id.iter().cloned().collect(),
@@ -74,7 +74,7 @@ pub(super) fn status(home: &Home, args: &Status) -> Result<ExitCode, CliError> {
 }
 
 async fn wait_for_next_daemon(home: &Home) -> Result<Backend, CliError> {
-    eprintln!("the daemon has gone away; waiting up to {} s for the next one", PATIENCE.as_secs());
+    eprintln!("the daemon has ended; waiting up to {} s for the next one", PATIENCE.as_secs());
     let until = Instant::now() + PATIENCE;
     while Instant::now() < until {
         match Backend::find(home).await {

@@ -4,7 +4,7 @@ use std::sync::Once;
 
 const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Warns on standard error, once in the life of this process, when the versions differ.
+/// Warns on standard error if the versions differ, at most once in the life of this process.
 pub(super) fn warn(daemon_version: &str, pid: u32) {
     static WARNED: Once = Once::new();
     if let Some(warning) = warning(daemon_version, pid) {
@@ -16,7 +16,7 @@ fn warning(daemon_version: &str, pid: u32) -> Option<String> {
     (daemon_version != OWN_VERSION).then(|| {
         format!(
             "warning: the daemon (pid {pid}) is boi {daemon_version}, this command is boi {OWN_VERSION}: \
-             `boi daemon restart` brings them together; running agents continue"
+             after `boi daemon restart` both have the same version; running agents continue"
         )
     })
 }

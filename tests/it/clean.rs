@@ -80,7 +80,7 @@ fn clean_skips_a_spec_that_is_retried_meanwhile() {
     sandbox.good(&["retry", id]);
     drop(lock);
     let said = clean.end();
-    assert!(said.err.contains(&format!("{id}: skipped: it is queued again")), "{said:?}");
+    assert!(said.err.contains(&format!("{id}: skipped: the spec was retried and is queued again")), "{said:?}");
     assert_eq!(sandbox.read(&format!("boi/worktrees/{id}/work")), "precious\n");
     assert!(sandbox.exists(&format!("boi/attempts/{id}/1/command-1/output")));
 }

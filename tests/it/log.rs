@@ -82,7 +82,7 @@ fn watching_reports_that_the_daemon_went_away_and_continues_with_the_next() {
     let first = watch.out().lines().next().unwrap_or_default().to_owned();
     assert!(first.contains(", up for ") && first.ends_with(" s"), "{first}");
     sandbox.stop_daemon(Signal::TERM);
-    wait_for("the report of its end", || watch.err().contains("the daemon has gone away").then_some(()));
+    wait_for("the report of its end", || watch.err().contains("the daemon has ended").then_some(()));
     sandbox.start_daemon();
     wait_for("the next daemon", || (watch.out().matches("daemon: pid").count() > 1).then_some(()));
     sandbox.stop_daemon(Signal::KILL);

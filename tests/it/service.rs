@@ -142,7 +142,7 @@ fn a_drain_that_a_restart_ends_names_the_next_daemon() {
         said.out.contains("told to leave its workers running") && said.out.contains(&format!("still running: {id}")),
         "{said:?}"
     );
-    assert!(said.err.contains(&format!("another daemon (pid {next}) took them over")), "{said:?}");
+    assert!(said.err.contains(&format!("another daemon (pid {next}) took the running specs over")), "{said:?}");
     assert!(lives(command));
     sandbox.write("go", "");
     sandbox.wait_for_status(&id, "completed");
@@ -448,7 +448,7 @@ fn the_status_names_the_log_that_the_daemon_writes() {
     let mut sandbox = Sandbox::new("");
     sandbox.start_daemon();
     let said = sandbox.good(&["daemon", "status"]).out;
-    assert!(said.contains("log: its standard error") && !said.contains("daemon.log"), "{said}");
+    assert!(said.contains("log: the daemon's standard error") && !said.contains("daemon.log"), "{said}");
     assert!(sandbox.good(&["daemon", "status", "--json"]).json()["log"].is_null());
 }
 
