@@ -11,9 +11,9 @@ use crate::domain::id::SpecId;
 
 /// Run fleets of coding agents from a durable queue
 ///
-/// A spec (a TOML file) lists tasks: prompts for an agent, or shell commands. boi runs the tasks one after another in a git
-/// worktree of their own, verifies each one, and leaves the result on the branch boi/ID. Agents run without asking for
-/// permission, with your rights.
+/// A spec (a TOML file) lists tasks: prompts for an agent, or shell commands. boi runs the tasks one after
+/// another in a git worktree of their own, verifies each one, and leaves the result on the branch boi/ID.
+/// Agents run without asking for permission, with your rights.
 #[derive(Debug, Parser)]
 #[command(name = "boi", version, max_term_width = 100, after_help = AFTER_HELP)]
 pub(super) struct Arguments {
@@ -41,21 +41,22 @@ Exit codes:
 pub(super) enum Command {
     /// Run specs and follow them to their end
     ///
-    /// Queue the specs and show their progress until each one has ended. Without a running daemon, this command
-    /// becomes the daemon, but only for these specs and the specs that they wait for: Ctrl-C then stops the workers
-    /// and queues the specs again. With a running daemon, Ctrl-C ends only this command, the specs continue, and -c
-    /// has no effect.
+    /// Queue the specs and show their progress until each one has ended. Without a running daemon, this
+    /// command becomes the daemon, but only for these specs and the specs that they wait for: Ctrl-C then
+    /// stops the workers and queues the specs again. With a running daemon, Ctrl-C ends only this command,
+    /// the specs continue, and -c has no effect.
     #[command(after_help = RUN_HELP)]
     Run(Run),
     /// Queue specs for the daemon
     ///
-    /// Validate the spec files and queue a snapshot of each one: later edits of the files do not change the queued
-    /// specs. Works without a running daemon.
+    /// Validate the spec files and queue a snapshot of each one: later edits of the files do not change the
+    /// queued specs. Works without a running daemon.
     #[command(after_help = DISPATCH_HELP)]
     Dispatch(Dispatch),
     /// Show the queue, the workers and the configuration
     ///
-    /// Without options, list everything that waits or runs, and what ended last. Works without a running daemon.
+    /// Without options, list everything that waits or runs, and what ended last. Works without a running
+    /// daemon.
     #[command(after_help = STATUS_HELP)]
     Status(Status),
     /// Show what the commands of a spec printed
@@ -65,19 +66,20 @@ pub(super) enum Command {
     Log(Log),
     /// End specs and every process that they run
     ///
-    /// Running commands get SIGTERM, then SIGKILL after `stop_grace_seconds`. Specs that wait for a canceled spec
-    /// fail. The worktrees of canceled specs stay until `boi clean`, unless `cleanup_on_failure` is set. Works without a running daemon.
+    /// Running commands get SIGTERM, then SIGKILL after `stop_grace_seconds`. Specs that wait for a canceled
+    /// spec fail. The worktrees of canceled specs stay until `boi clean`, unless `cleanup_on_failure` is set.
+    /// Works without a running daemon.
     Cancel(Ids),
     /// Queue failed, canceled or unmerged specs again
     ///
-    /// A failed or canceled spec continues with a new attempt after its last finished task; the unfinished work of
-    /// the earlier attempt is kept under a git ref. An unmerged spec repeats only the merge. Specs that failed because
-    /// they waited for one of these specs are queued again too.
+    /// A failed or canceled spec continues with a new attempt after its last finished task; the unfinished
+    /// work of the earlier attempt is kept under a git ref. An unmerged spec repeats only the merge. Specs
+    /// that failed because they waited for one of these specs are queued again too.
     Retry(Ids),
     /// Remove what ended specs left: worktrees, attempt folders, merged branches
     ///
-    /// Work that is on no branch is kept under refs (refs/boi/kept/...), which `boi status ID` lists. Branches that are not
-    /// merged stay.
+    /// Work that is on no branch is kept under refs (refs/boi/kept/...), which `boi status ID` lists.
+    /// Branches that are not merged stay.
     #[command(after_help = CLEAN_HELP)]
     Clean(Clean),
     /// Stop starting specs; running ones continue
@@ -182,7 +184,8 @@ pub(super) struct Dispatch {
     /// Override the priority of the specs; a lower number runs first [without it: the spec's own, or 100]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(super) priority: Option<i64>,
-    /// Run the specs after the specs with these ids have completed, in addition to their own `after`; separate ids with commas
+    /// Run the specs after the specs with these ids have completed, in addition to their own `after`;
+    /// separate ids with commas
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     pub(super) after: Vec<SpecId>,
     /// Validate the specs and show what would be queued, but queue nothing
@@ -349,8 +352,8 @@ pub(super) enum Config {
 pub(super) enum Daemon {
     /// Run the daemon in the foreground
     ///
-    /// Ctrl-C stops the workers and queues their specs again. SIGTERM leaves the workers running for the next daemon.
-    /// SIGHUP reloads the configuration. Exit code 78: the configuration is invalid.
+    /// Ctrl-C stops the workers and queues their specs again. SIGTERM leaves the workers running for the next
+    /// daemon. SIGHUP reloads the configuration. Exit code 78: the configuration is invalid.
     Run {
         /// Stay attached to the terminal and log to stderr (required)
         #[arg(long)]
@@ -363,8 +366,8 @@ pub(super) enum Daemon {
     },
     /// Start the daemon in the background
     ///
-    /// If the service is installed (`boi daemon install`), the service manager starts the daemon. If a daemon runs
-    /// already, this command changes nothing.
+    /// If the service is installed (`boi daemon install`), the service manager starts the daemon. If a daemon
+    /// runs already, this command changes nothing.
     Start {
         /// Print JSON
         #[arg(long)]
@@ -374,8 +377,8 @@ pub(super) enum Daemon {
     },
     /// Stop the daemon and its workers
     ///
-    /// The specs of the workers are queued again and later continue in the same attempt, task and try. Without a
-    /// running daemon, stop the workers that an earlier daemon left running.
+    /// The specs of the workers are queued again and later continue in the same attempt, task and try.
+    /// Without a running daemon, stop the workers that an earlier daemon left running.
     Stop {
         /// Let running specs finish first; start no others
         #[arg(long)]
@@ -413,8 +416,8 @@ pub(super) enum Daemon {
     Uninstall(JsonFlag),
     /// Make the daemon read config.toml again, and print whether it accepted the file
     ///
-    /// The daemon also reads the file whenever it is saved. This command waits until the daemon has accepted or
-    /// rejected the file, which is its verdict.
+    /// The daemon also reads the file whenever it is saved. This command waits until the daemon has accepted
+    /// or rejected the file, which is its verdict.
     ///
     /// Exit codes: 0 the file is in force; 1 it was rejected; 3 no daemon runs; 4 no verdict within 10 s.
     Reload {

@@ -29,16 +29,17 @@ use crate::reload;
 use crate::system::clock;
 use crate::system::paths::Home;
 
-/// How long a command waits for a daemon that is about to listen, for the next daemon after one that ended, or for
-/// another command that writes to the queue.
+/// How long a command waits for a daemon that is about to listen, for the next daemon after one that ended,
+/// or for another command that writes to the queue.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a command that found no daemon waits for another process that writes to the queue. After that time, the
-/// command checks again whether a daemon runs, because that process may be a daemon.
+/// How long a command that found no daemon waits for another process that writes to the queue. After that
+/// time, the command checks again whether a daemon runs, because that process may be a daemon.
 const WRITER_PATIENCE: Duration = Duration::from_millis(500);
 
 /// The interval at which a command checks whether the next daemon listens, after a daemon ended.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// The interval at which a command checks whether a daemon that holds the seat (the lock of the pid file) listens.
+/// The interval at which a command checks whether a daemon that holds the seat (the lock of the pid file)
+/// listens.
 const LISTEN_POLL: Duration = Duration::from_millis(5);
 /// The version that is assumed for a daemon whose answers contain no version.
 const UNNAMED_VERSION: &str = "0.1.0";
@@ -64,8 +65,8 @@ impl Backend {
         matches!(self, Backend::Daemon(_))
     }
 
-    /// Runs `call` with the daemon, or `act` with the home. If it failed and changed nothing, such as while one daemon
-    /// replaces another, finds the backend again and retries for up to [`PATIENCE`].
+    /// Runs `call` with the daemon, or `act` with the home. If it failed and changed nothing, such as while
+    /// one daemon replaces another, finds the backend again and retries for up to [`PATIENCE`].
     async fn carry_out<T>(
         &mut self,
         home: &Home,
@@ -85,8 +86,8 @@ impl Backend {
         }
     }
 
-    /// Returns the status. With `newer_than`, the daemon answers when its status is newer than this revision, or after
-    /// a bounded time.
+    /// Returns the status. With `newer_than`, the daemon answers when its status is newer than this revision,
+    /// or after a bounded time.
     pub(super) async fn status(&self, filter: Filter, newer_than: Option<u64>) -> Result<StatusResponse, CliError> {
         match self {
             Backend::Daemon(client) => Ok(client.call(&StatusRequest { filter, newer_than }).await?),
@@ -94,7 +95,8 @@ impl Backend {
         }
     }
 
-    /// Returns the status. If the daemon has ended, finds the backend again: the next daemon, or this process.
+    /// Returns the status. If the daemon has ended, finds the backend again: the next daemon, or this
+    /// process.
     pub(super) async fn status_now(
         &mut self,
         home: &Home,
@@ -105,8 +107,8 @@ impl Backend {
         loop {
             match self.status(filter.clone(), newer_than.take()).await {
                 Err(error) if error.is_away() && Instant::now() < *until.get_or_insert(Instant::now() + PATIENCE) => {
-                    // The socket of a dead daemon refuses connections, but a socket that is being closed may still
-                    // accept one.
+                    // The socket of a dead daemon refuses connections, but a socket that is being closed may
+                    // still accept one.
                     sleep(LOOK_AGAIN).await;
                     if let Ok(found) = Backend::find(home).await {
                         *self = found;
@@ -128,7 +130,8 @@ impl Backend {
         self.carry_out(home, by_daemon, async |home| enqueue(write(home)?.as_ref(), specs.clone())).await
     }
 
-    /// Queues a spec again, and also the specs that failed because they waited for it; returns the ids of all of them.
+    /// Queues a spec again, and also the specs that failed because they waited for it; returns the ids of all
+    /// of them.
     pub(super) async fn retry(&mut self, home: &Home, id: SpecId) -> Result<Vec<SpecId>, CliError> {
         let request = Retry { ids: vec![id.clone()] };
         let by_daemon = async |client: &Client| Ok(call(client, &request).await?.ids);
@@ -200,8 +203,8 @@ async fn cancel_here(home: &Home, id: &SpecId) -> Result<Canceled, CliError> {
     }
 }
 
-/// Returns the daemon of a home, if one runs. If a daemon holds the seat (the lock of the pid file) but does not
-/// listen, waits until it listens: it may be starting, or its socket was removed.
+/// Returns the daemon of a home, if one runs. If a daemon holds the seat (the lock of the pid file) but does
+/// not listen, waits until it listens: it may be starting, or its socket was removed.
 pub(super) async fn daemon(home: &Home) -> Result<Option<Client>, CliError> {
     let (until, pid_file) = (Instant::now() + PATIENCE, home.pid_file());
     loop {
@@ -235,8 +238,8 @@ pub(super) fn enqueue(queue: &dyn Queue, specs: Vec<Spec>) -> Result<Vec<SpecId>
     })
 }
 
-/// Ends the processes of a spec that an earlier daemon left running: starts a worker for the spec and orders it to
-/// cancel. Returns `false` if the spec is not recorded as running.
+/// Ends the processes of a spec that an earlier daemon left running: starts a worker for the spec and orders
+/// it to cancel. Returns `false` if the spec is not recorded as running.
 async fn end_left_behind(home: &Home, queue: Arc<dyn Queue>, id: &SpecId) -> Result<bool, CliError> {
     let shared = Arc::new(Shared::new(own_config(home), true));
     let queue = AsyncQueue::new(queue);
@@ -254,7 +257,8 @@ async fn end_left_behind(home: &Home, queue: Arc<dyn Queue>, id: &SpecId) -> Res
     }
     let mut end = ends.recv().await;
     if let Some(Event::Ended(fence, WorkerEnd::Quarantined(_))) = end {
-        // The worker found a record that it cannot read, so the spec's processes are ended without that record.
+        // The worker found a record that it cannot read, so the spec's processes are ended without that
+        // record.
         workers.end_quarantined(fence, order, events);
         end = ends.recv().await;
     }
@@ -270,8 +274,8 @@ async fn end_left_behind(home: &Home, queue: Arc<dyn Queue>, id: &SpecId) -> Res
     }
 }
 
-/// Returns the home with the paths that its configuration sets; if the configuration is invalid, with the default
-/// paths.
+/// Returns the home with the paths that its configuration sets; if the configuration is invalid, with the
+/// default paths.
 pub(super) fn configured(home: &Home) -> Home {
     match reload::load(home, &Flags::default()) {
         Ok(loaded) => home.clone().with_paths(&loaded.config.paths),

@@ -1,5 +1,5 @@
-//! `boi cancel` and `boi retry`. After an error with one spec, the command continues with the other specs, and reports
-//! the errors at the end.
+//! `boi cancel` and `boi retry`. After an error with one spec, the command continues with the other specs,
+//! and reports the errors at the end.
 
 use serde_json::json;
 
@@ -91,8 +91,8 @@ fn without_duplicates(ids: Vec<SpecId>) -> Vec<SpecId> {
     distinct
 }
 
-/// Waits until none of the specs runs: a canceled spec ends when its last process has ended. If the daemon dies during
-/// the wait, the next daemon ends the specs; if there is no next daemon, this process ends them.
+/// Waits until none of the specs runs: a canceled spec ends when its last process has ended. If the daemon
+/// dies during the wait, the next daemon ends the specs; if there is no next daemon, this process ends them.
 async fn wait_until_ended(backend: &mut Backend, home: &Home, ids: Vec<SpecId>) -> Result<Vec<SpecView>, CliError> {
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -123,7 +123,8 @@ pub(super) fn retry(home: &Home, Ids { ids, json }: Ids) -> Result<ExitCode, Cli
         let mut errors = Vec::new();
         for id in without_duplicates(ids) {
             if queued.contains(&id) {
-                // The retry of an earlier id has queued this spec too, because this spec waits for the earlier one.
+                // The retry of an earlier id has queued this spec too, because this spec waits for the
+                // earlier one.
                 continue;
             }
             match backend.retry(home, id).await {

@@ -64,14 +64,16 @@ pub(super) fn clean(home: &Home, args: &Clean) -> Result<ExitCode, CliError> {
 
 /// Parses an age such as `7d`; returns milliseconds.
 fn parse_age(text: &str) -> Result<i64, CliError> {
-    let invalid =
-        || CliError::new(USAGE, format!("--older-than: `{text}` is not an age")).hint("write the age like 7d, 12h or 30m");
+    let invalid = || {
+        CliError::new(USAGE, format!("--older-than: `{text}` is not an age")).hint("write the age like 7d, 12h or 30m")
+    };
     let span: Span = text.parse().map_err(|_| invalid())?;
     let millis = span.total((Unit::Millisecond, SpanRelativeTo::days_are_24_hours())).map_err(|_| invalid())?;
     if millis < 0.0 { Err(invalid()) } else { Ok(millis as i64) }
 }
 
-/// Returns the specs with these ids, and fails if one of them has not ended. Without ids, returns every ended spec.
+/// Returns the specs with these ids, and fails if one of them has not ended. Without ids, returns every ended
+/// spec.
 fn ended_specs(queue: &dyn Queue, ids: &[SpecId]) -> Result<Vec<SpecView>, CliError> {
     if !ids.is_empty() {
         let specs = queue.list(&Filter { ids: ids.to_vec(), ..Filter::default() })?.specs;

@@ -1,4 +1,5 @@
-//! Removes the leftovers of one ended spec: its worktree or scratch directory, its attempt folders, its merged branch.
+//! Removes the leftovers of one ended spec: its worktree or scratch directory, its attempt folders, its
+//! merged branch.
 
 use std::path::{Path, PathBuf};
 
@@ -42,8 +43,8 @@ pub(super) struct Removed {
     pub(super) branch_needed_by: Option<SpecId>,
 }
 
-/// Removes the leftovers of a spec. Reads the spec's status again, because the spec may have been retried since it was
-/// chosen.
+/// Removes the leftovers of a spec. Reads the spec's status again, because the spec may have been retried
+/// since it was chosen.
 pub(super) fn clean(home: &Home, queue: &dyn Queue, id: &SpecId, args: &Clean) -> Result<Outcome, CliError> {
     let leftovers = Leftovers::find(home, queue, id)?;
     if leftovers.is_nothing() {
@@ -124,11 +125,12 @@ impl Leftovers {
             return Ok(Outcome::Revived(view.status));
         }
         if let Some(command) = running_command(home, id)? {
-            let reason = format!("a command of the spec still runs: its supervisor holds the lock in {}", command.display());
+            let reason =
+                format!("a command of the spec still runs: its supervisor holds the lock in {}", command.display());
             return Ok(Outcome::Refused(reason));
         }
-        // boi deletes only branches that it created. Before it creates a branch, it records the spec's worktree in the
-        // queue.
+        // boi deletes only branches that it created. Before it creates a branch, it records the spec's
+        // worktree in the queue.
         let merged_head = self.merged_head.as_ref().filter(|_| view.branch.is_some() || view.worktree.is_some());
         let branch_needed_by = if merged_head.is_some() { open_spec_based_on(queue, id)? } else { None };
         let merged_head = merged_head.filter(|_| branch_needed_by.is_none());
@@ -234,8 +236,8 @@ fn with_advice(error: &RemoveError, id: &SpecId) -> String {
     }
 }
 
-/// Returns the folder of a command of the spec that still runs. Until a command ends, its supervisor holds the lock in
-/// the command's folder.
+/// Returns the folder of a command of the spec that still runs. Until a command ends, its supervisor holds
+/// the lock in the command's folder.
 fn running_command(home: &Home, id: &SpecId) -> Result<Option<PathBuf>, CliError> {
     for attempt in files::list_folder(&home.spec_attempts(id))? {
         for command in files::list_folder(&attempt)? {
@@ -247,8 +249,8 @@ fn running_command(home: &Home, id: &SpecId) -> Result<Option<PathBuf>, CliError
     Ok(None)
 }
 
-/// Removes the attempt folders up to number `last`. A folder with a higher number belongs to a worker that started
-/// after the cleaning began.
+/// Removes the attempt folders up to number `last`. A folder with a higher number belongs to a worker that
+/// started after the cleaning began.
 fn remove_attempts(home: &Home, id: &SpecId, last: u32) -> Result<(), String> {
     let folder = home.spec_attempts(id);
     let cannot_remove = |error: std::io::Error| format!("cannot remove {}: {error}", folder.display());
@@ -264,8 +266,8 @@ fn remove_attempts(home: &Home, id: &SpecId, last: u32) -> Result<(), String> {
     }
 }
 
-/// Returns a spec that has not ended and starts from the branch of `id`. A spec that cannot be read is assumed to start
-/// from that branch.
+/// Returns a spec that has not ended and starts from the branch of `id`. A spec that cannot be read is
+/// assumed to start from that branch.
 fn open_spec_based_on(queue: &dyn Queue, id: &SpecId) -> Result<Option<SpecId>, CliError> {
     for status in [SpecStatus::Queued, SpecStatus::Running] {
         let mut offset = 0;

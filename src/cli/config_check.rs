@@ -64,8 +64,8 @@ fn print_problems(path: &Path, problems: &Problems, json: bool) -> Result<(), Cl
     Ok(())
 }
 
-/// Reads standard input, up to one byte more than the longest valid configuration, so that the validator refuses longer
-/// input.
+/// Reads standard input, up to one byte more than the longest valid configuration, so that the validator
+/// refuses longer input.
 fn read_stdin() -> Result<Vec<u8>, CliError> {
     let mut bytes = Vec::new();
     let read = io::stdin().lock().take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes);

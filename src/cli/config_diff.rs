@@ -34,7 +34,10 @@ pub(super) async fn diff(home: &Home, json: bool) -> Result<ExitCode, CliError> 
     if json {
         print_json(&json!({"generation": in_force.generation, "changes": changes, "flags": in_force.flags}))?;
     } else if changes.is_empty() {
-        print_line(&format!("config.toml does not differ from the configuration in force (generation {})", in_force.generation))?;
+        print_line(&format!(
+            "config.toml does not differ from the configuration in force (generation {})",
+            in_force.generation
+        ))?;
     } else {
         let lines: String = changes.iter().map(|change| format!("{}\n", change_line(change))).collect();
         print(format!("in force (generation {}) -> on disk\n{lines}", in_force.generation).as_bytes())?;

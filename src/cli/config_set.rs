@@ -22,7 +22,8 @@ use crate::ui::config_report::change_line;
 const WRITER_PATIENCE: Duration = Duration::from_secs(5);
 const WRITER_POLL: Duration = Duration::from_millis(20);
 
-/// Carries out `boi config set`. `with_reload`: also waits for the daemon's verdict on the new file, and prints it.
+/// Carries out `boi config set`. `with_reload`: also waits for the daemon's verdict on the new file, and
+/// prints it.
 pub(super) fn set(home: &Home, name: &str, value: &str, with_reload: bool, json: bool) -> Result<ExitCode, CliError> {
     let key = find_key(name)?;
     let path = home.config_file();
@@ -58,7 +59,8 @@ struct FileChange {
 fn change_file(home: &Home, path: &Path, key: &'static Key, value: &str) -> Result<FileChange, CliError> {
     let no_flags = Flags::default();
     home.prepare_records()?;
-    // This lock makes concurrent commands take turns, so each command changes the file that the previous one wrote.
+    // This lock makes concurrent commands take turns, so each command changes the file that the previous one
+    // wrote.
     let lock = files::private_file(&home.config_lock())?;
     flock(&lock, FlockOperation::LockExclusive).map_err(std::io::Error::from)?;
     let (stamp, bytes) = read_when_settled(path)?;
@@ -86,8 +88,8 @@ fn change_file(home: &Home, path: &Path, key: &'static Key, value: &str) -> Resu
     })
 }
 
-/// Reads the file once no other program is writing it. The returned stamp is taken before the content is read, so
-/// replacing the file fails if the file changes in between.
+/// Reads the file once no other program is writing it. The returned stamp is taken before the content is
+/// read, so replacing the file fails if the file changes in between.
 fn read_when_settled(path: &Path) -> Result<(FileState, Vec<u8>), CliError> {
     let until = Instant::now() + WRITER_PATIENCE;
     loop {

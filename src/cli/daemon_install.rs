@@ -1,5 +1,5 @@
-//! `boi daemon install` and `boi daemon uninstall`: install and remove the daemon as a service of the user's service
-//! manager.
+//! `boi daemon install` and `boi daemon uninstall`: install and remove the daemon as a service of the user's
+//! service manager.
 
 use std::path::Path;
 
@@ -92,7 +92,8 @@ fn locate_service() -> Result<UserService, CliError> {
     })
 }
 
-/// Warns if `program` is in a build folder, and fails if systemd would run the service but cannot execute `program`.
+/// Warns if `program` is in a build folder, and fails if systemd would run the service but cannot execute
+/// `program`.
 fn check_program(service: &UserService, program: &Path) -> Result<(), CliError> {
     if program.components().any(|part| part.as_os_str() == "target") {
         eprintln!(
@@ -102,8 +103,10 @@ fn check_program(service: &UserService, program: &Path) -> Result<(), CliError> 
         );
     }
     if matches!(service, UserService::Systemd(_)) && !unit::is_executable_by_systemd(program) {
-        let message =
-            format!("systemd cannot execute a program whose path contains quotes or backslashes: {}", program.display());
+        let message = format!(
+            "systemd cannot execute a program whose path contains quotes or backslashes: {}",
+            program.display()
+        );
         return Err(CliError::new(FAILED, message).hint("move boi to another path, then install the service again"));
     }
     Ok(())
@@ -114,9 +117,11 @@ fn refuse_other_home(file: &Path, home: &Path) -> Result<(), CliError> {
     if !std::fs::read_to_string(file).is_ok_and(|text| unit::serves_another(&text, home)) {
         return Ok(());
     }
-    let message = format!("the service in {} runs the daemon of another home, not of {}", file.display(), home.display());
-    Err(CliError::new(FAILED, message)
-        .hint("the file was not changed; to remove the service, run `boi daemon uninstall` with the BOI_HOME in the file"))
+    let message =
+        format!("the service in {} runs the daemon of another home, not of {}", file.display(), home.display());
+    Err(CliError::new(FAILED, message).hint(
+        "the file was not changed; to remove the service, run `boi daemon uninstall` with the BOI_HOME in the file",
+    ))
 }
 
 fn write_service(service: &UserService, program: &Path, home: &Path) -> Result<(), CliError> {
@@ -134,7 +139,8 @@ fn write_service(service: &UserService, program: &Path, home: &Path) -> Result<(
     files::write_atomically(file, text.as_bytes(), files::Durability::Power).map_err(|error| cannot_write(file, &error))
 }
 
-/// Enables the service, so that its daemon replaces `old`. Returns whether the service manager now runs the daemon.
+/// Enables the service, so that its daemon replaces `old`. Returns whether the service manager now runs the
+/// daemon.
 async fn serve(service: &UserService, home: &Home, old: Option<&Predecessor>) -> Result<bool, CliError> {
     match service {
         UserService::Systemd(_) => Ok(service.enable() && replace_under_systemd(home, old).await?),

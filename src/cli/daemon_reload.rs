@@ -1,4 +1,5 @@
-//! `boi daemon reload`: sends SIGHUP to the daemon, after checking its pid, and waits for its verdict on the file.
+//! `boi daemon reload`: sends SIGHUP to the daemon, after checking its pid, and waits for its verdict on the
+//! file.
 
 use std::path::Path;
 use std::time::Duration;
@@ -59,8 +60,8 @@ async fn read_status(backend: &Backend, newer_than: Option<u64>) -> Result<(u64,
     Ok((told.revision, told.status))
 }
 
-/// Sends SIGHUP to the process that the pid file names. First opens a handle on that process, then asks the daemon at
-/// the socket for its pid, so the signal never reaches another process that got the same pid.
+/// Sends SIGHUP to the process that the pid file names. First opens a handle on that process, then asks the
+/// daemon at the socket for its pid, so the signal never reaches another process that got the same pid.
 async fn send_hup(home: &Home, backend: &Backend) -> Result<(), CliError> {
     let pid_file = home.pid_file();
     let mismatch = |path: &Path, why: &str| {

@@ -14,8 +14,11 @@ use crate::system::paths::Home;
 /// Carries out `boi daemon run`.
 pub(super) fn run(home: &Home, foreground: bool, background: bool, flags: &Flags) -> Result<ExitCode, CliError> {
     if !foreground && !background {
-        return Err(CliError::new(USAGE, "`boi daemon run` needs `--foreground`, because it stays attached to the terminal")
-            .hint("`boi daemon start` runs the daemon in the background"));
+        return Err(CliError::new(
+            USAGE,
+            "`boi daemon run` needs `--foreground`, because it stays attached to the terminal",
+        )
+        .hint("`boi daemon start` runs the daemon in the background"));
     }
     preflight::refuse_within_own_task(home)?;
     if background {
@@ -34,7 +37,8 @@ pub(super) fn run(home: &Home, foreground: bool, background: bool, flags: &Flags
     let output = if background { LogOutput::File(home.log_file()) } else { LogOutput::Stderr { color } };
     let log = logs::start(output, &booted.config.log).map_err(|message| CliError::new(BAD_CONFIG, message))?;
     block_on_daemon(async {
-        // A background daemon may have been started to replace another daemon. The other daemon may take long to end.
+        // A background daemon may have been started to replace another daemon. The other daemon may take long
+        // to end.
         let patience = if background { LEAVES_WITHIN } else { seat::PROBED };
         let seat = match Seat::take(&home, patience).await {
             Err(error @ BootError::Stopped { .. }) => {

@@ -57,7 +57,8 @@ pub(super) async fn restart(home: &Home, flags: &ConfigFlags, json: bool) -> Res
         let done = "restarted by its service manager; running workers continue";
         return through_service(home, "restart", done, json).await;
     }
-    // The new daemon starts first and waits until the old daemon has ended, so almost no time passes without a daemon.
+    // The new daemon starts first and waits until the old daemon has ended, so almost no time passes without
+    // a daemon.
     let old_flags = ConfigFlags { config: old.flags.clone() };
     let flags = if flags.config.is_empty() { &old_flags } else { flags };
     preflight::check(home, &flags.read()?, Some(&old.view))?;
@@ -69,8 +70,8 @@ pub(super) async fn restart(home: &Home, flags: &ConfigFlags, json: bool) -> Res
     Ok(0)
 }
 
-/// Returns whether a daemon can start, after no running daemon was found. Returns `false` if another daemon has started
-/// since then.
+/// Returns whether a daemon can start, after no running daemon was found. Returns `false` if another daemon
+/// has started since then.
 async fn may_start(home: &Home, flags: &ConfigFlags) -> Result<bool, CliError> {
     match preflight::check(home, &flags.read()?, None) {
         Ok(()) => Ok(true),
@@ -89,13 +90,15 @@ async fn through_service(home: &Home, verb: &str, done: &str, json: bool) -> Res
     match running_daemon::find(home).await? {
         Some((_, daemon)) => print_daemon(&daemon, done, json),
         None => {
-            let message = format!("`systemctl --user {verb} {UNIT}` succeeded, but no daemon listens at the socket of this home");
+            let message =
+                format!("`systemctl --user {verb} {UNIT}` succeeded, but no daemon listens at the socket of this home");
             Err(CliError::new(FAILED, message).hint(format!("inspect the service: systemctl --user status {UNIT}")))
         }
     }
 }
 
-/// Warns on stderr if the new daemon uses the last good configuration, because the configuration file is invalid.
+/// Warns on stderr if the new daemon uses the last good configuration, because the configuration file is
+/// invalid.
 async fn warn_if_degraded(home: &Home) {
     if let Ok(Some((client, _))) = running_daemon::find_listening(home).await
         && running_daemon::status(&client).await.is_ok_and(|status| status.config.degraded)

@@ -1,5 +1,5 @@
-//! `boi daemon stop`: ends the daemon and its workers; without a daemon, stops the specs that an earlier daemon left
-//! running.
+//! `boi daemon stop`: ends the daemon and its workers; without a daemon, stops the specs that an earlier
+//! daemon left running.
 
 use std::time::Duration;
 
@@ -74,8 +74,8 @@ async fn queue_given_up(client: &Client) -> String {
     }
 }
 
-/// Stops the specs that an earlier daemon left running, while no daemon runs: this process becomes the daemon until
-/// they are stopped.
+/// Stops the specs that an earlier daemon left running, while no daemon runs: this process becomes the daemon
+/// until they are stopped.
 async fn stop_leftovers(home: &Home, drain: bool, json: bool) -> Result<ExitCode, CliError> {
     let configured = backend::configured(home);
     if let Some((queue, counts)) = open::left_behind(&configured)
@@ -83,9 +83,8 @@ async fn stop_leftovers(home: &Home, drain: bool, json: bool) -> Result<ExitCode
     {
         let (count, queue) = (counts.running, queue.display());
         let message = format!("no daemon runs, and another queue, {queue}, has {count} running specs");
-        return Err(
-            CliError::new(FAILED, message).hint("set `paths.db` to its former value, then run `boi daemon stop` to stop them")
-        );
+        return Err(CliError::new(FAILED, message)
+            .hint("set `paths.db` to its former value, then run `boi daemon stop` to stop them"));
     }
     let Some(queue) = backend::read(&configured)? else { return nothing_to_stop(json) };
     let filter = Filter { status: Some(SpecStatus::Running), limit: 10_000, ..Filter::default() };
@@ -118,8 +117,8 @@ fn nothing_to_stop(json: bool) -> Result<ExitCode, CliError> {
     Ok(0)
 }
 
-/// Reports the current status of the specs that were running before the stop. `pid`: the daemon that was stopped, if
-/// one ran.
+/// Reports the current status of the specs that were running before the stop. `pid`: the daemon that was
+/// stopped, if one ran.
 async fn report(home: &Home, pid: Option<u32>, before: &[SpecView], json: bool) -> Result<ExitCode, CliError> {
     let now = read_again(home, pid, before)?;
     let with = |predicate: fn(SpecStatus) -> bool| -> Vec<&SpecId> {
@@ -138,8 +137,11 @@ async fn report(home: &Home, pid: Option<u32>, before: &[SpecView], json: bool) 
             &json!({"daemon": pid, "stopped": queued, "ended": ended, "running": running, "next_daemon": next}),
         )?;
     } else {
-        let what =
-            if running.is_empty() { "no worker runs any more" } else { "a SIGTERM or a restart ended it before it had stopped all its workers" };
+        let what = if running.is_empty() {
+            "no worker runs any more"
+        } else {
+            "a SIGTERM or a restart ended it before it had stopped all its workers"
+        };
         match pid {
             Some(pid) => print_line(&format!("daemon (pid {pid}) ended; {what}"))?,
             None => print_line(&format!("done; {what}"))?,
@@ -152,7 +154,9 @@ async fn report(home: &Home, pid: Option<u32>, before: &[SpecView], json: bool) 
         return Ok(0);
     }
     match next {
-        Some(pid) => eprintln!("another daemon (pid {pid}) took the running specs over; `boi daemon stop` stops that daemon"),
+        Some(pid) => {
+            eprintln!("another daemon (pid {pid}) took the running specs over; `boi daemon stop` stops that daemon")
+        }
         None => eprintln!("`boi daemon start` continues the running specs, `boi daemon stop` stops them"),
     }
     Ok(FAILED)
@@ -163,7 +167,8 @@ fn read_again(home: &Home, pid: Option<u32>, before: &[SpecView]) -> Result<Vec<
         return Ok(Vec::new());
     }
     let ids = before.iter().map(|spec| spec.id.clone()).collect();
-    // The configuration may have changed, and may now name another queue than the one that the ended daemon used.
+    // The configuration may have changed, and may now name another queue than the one that the ended daemon
+    // used.
     let path = pid.and_then(|_| open::last_used(home));
     let path = path.unwrap_or_else(|| backend::configured(home).db().to_owned());
     Ok(open::open_file(&path)?.list(&Filter { ids, ..Filter::default() })?.specs)

@@ -55,8 +55,8 @@ fn print_dry_run(specs: &[Spec], json: bool) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Warns on stderr if no daemon will run the specs that were just queued. Only warns if the daemon cannot be reached,
-/// because the specs are in the queue.
+/// Warns on stderr if no daemon will run the specs that were just queued. Only warns if the daemon cannot be
+/// reached, because the specs are in the queue.
 pub(super) async fn warn_unless_drained(mut backend: Backend, home: &Home) {
     let status = match backend.status_now(home, &Filter { limit: 1, ..Filter::default() }, None).await {
         Ok(told) => told.status,

@@ -40,8 +40,8 @@ pub(super) fn launch(home: &Home, flags: &ConfigFlags) -> Result<Launched, CliEr
     Ok(Launched { child, log, log_offset })
 }
 
-/// Launches a daemon and waits until a daemon listens. Returns the listening daemon, and whether it is the launched
-/// one: a daemon that another `boi` launched may have listened first.
+/// Launches a daemon and waits until a daemon listens. Returns the listening daemon, and whether it is the
+/// launched one: a daemon that another `boi` launched may have listened first.
 pub(super) async fn launch_and_wait(home: &Home, flags: &ConfigFlags) -> Result<(DaemonView, bool), CliError> {
     let launched = launch(home, flags)?;
     let pid = launched.child.id();
@@ -50,8 +50,8 @@ pub(super) async fn launch_and_wait(home: &Home, flags: &ConfigFlags) -> Result<
     Ok((daemon, own))
 }
 
-/// Waits until a daemon other than the one with pid `old` listens. If the launched daemon ends instead, the error
-/// contains its output.
+/// Waits until a daemon other than the one with pid `old` listens. If the launched daemon ends instead, the
+/// error contains its output.
 pub(super) async fn wait_until_listening(
     home: &Home,
     launched: Launched,
@@ -65,8 +65,8 @@ pub(super) async fn wait_until_listening(
             && Some(daemon.pid) != old
         {
             if daemon.pid != child.id() {
-                // Another daemon, such as that of a service, listened first. The launched daemon would wait until that
-                // one ends, so it is killed.
+                // Another daemon, such as that of a service, listened first. The launched daemon would wait
+                // until that one ends, so it is killed.
                 child.kill().and_then(|()| child.wait())?;
             }
             return Ok(daemon);
@@ -75,7 +75,8 @@ pub(super) async fn wait_until_listening(
             let output = without_log_events(&background::read_log_since(&log, log_offset));
             let code = status.code().and_then(|code| u8::try_from(code).ok()).filter(|code| *code != 0);
             let message = format!("the daemon ended at once:\n{}", output.trim_end());
-            return Err(CliError::new(code.unwrap_or(FAILED), message).hint(format!("the log of the daemon: {}", log.display())));
+            return Err(CliError::new(code.unwrap_or(FAILED), message)
+                .hint(format!("the log of the daemon: {}", log.display())));
         }
         if Instant::now() >= until {
             let message =
@@ -86,8 +87,8 @@ pub(super) async fn wait_until_listening(
     }
 }
 
-/// Returns the lines of a log that are not events. An event begins with a time, and the daemon that is replaced may
-/// have logged it.
+/// Returns the lines of a log that are not events. An event begins with a time, and the daemon that is
+/// replaced may have logged it.
 fn without_log_events(text: &str) -> String {
     let is_event = |line: &&str| line.split(' ').next().is_some_and(|word| word.parse::<jiff::Timestamp>().is_ok());
     text.lines().filter(|line| !is_event(line)).collect::<Vec<_>>().join("\n")

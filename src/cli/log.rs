@@ -32,8 +32,11 @@ pub(super) fn log(home: &Home, args: &Log) -> Result<ExitCode, CliError> {
         && !spec.tasks.iter().any(|known| &known.id == task)
     {
         let known: Vec<&str> = spec.tasks.iter().map(|task| task.id.as_str()).collect();
-        return Err(CliError::new(USAGE, format!("{} has no task `{task}`", args.id))
-            .hint(format!("the tasks of {}: {}", args.id, known.join(", "))));
+        return Err(CliError::new(USAGE, format!("{} has no task `{task}`", args.id)).hint(format!(
+            "the tasks of {}: {}",
+            args.id,
+            known.join(", ")
+        )));
     }
     block_on(print_or_follow(home, &configured, queue.as_ref(), &spec, args))
 }
@@ -61,7 +64,8 @@ async fn print_or_follow(
         let chosen = choose_commands(&rows, spec, args, follow_from);
         let last = rows.last().map(|row| (row.attempt, row.number));
         let runs = |place: Place| files::is_locked(&dir_of(place).lock_file()).unwrap_or(false);
-        // Without a daemon no new command begins, but a command that an earlier daemon started may still run and print.
+        // Without a daemon no new command begins, but a command that an earlier daemon started may still run
+        // and print.
         let over = view.status.is_ended() || told.daemon.is_none() && !last.is_some_and(runs);
         let follows = args.follow && !over;
         if chosen.is_empty() && !follows {

@@ -29,8 +29,9 @@ impl Section {
         Section { heading: Some(heading), dir, agent, printed: (0, 0) }
     }
 
-    /// Prints the output that was not printed before. `complete`: also prints an unfinished last line. `is_current`:
-    /// the command is the last one of a spec that has not ended. Returns `false` if the output was removed.
+    /// Prints the output that was not printed before. `complete`: also prints an unfinished last line.
+    /// `is_current`: the command is the last one of a spec that has not ended. Returns `false` if the output
+    /// was removed.
     pub(super) fn print_new(&mut self, complete: bool, is_current: bool) -> Result<bool, CliError> {
         let heading = self.heading.take();
         if let Some(heading) = &heading {
@@ -57,8 +58,8 @@ impl Section {
     }
 }
 
-/// Prints a file, starting at `offset`; returns the offset of the first byte that was not printed. Prints an unfinished
-/// last line only if `complete` is set or the line is very long.
+/// Prints a file, starting at `offset`; returns the offset of the first byte that was not printed. Prints an
+/// unfinished last line only if `complete` is set or the line is very long.
 fn print_from(path: &Path, offset: u64, agent: Option<Agent>, complete: bool) -> Result<u64, CliError> {
     let mut printer = LinePrinter { rest: Vec::new(), agent, within_line: false };
     let mut result = Ok(());
@@ -90,8 +91,8 @@ impl LinePrinter {
         self.rest.extend_from_slice(chunk);
         let printable = match self.rest[searched..].iter().rposition(|&byte| byte == b'\n') {
             Some(last) => searched + last + 1,
-            // An agent's output can be described only in whole lines. Other text may be split, but not within a
-            // character.
+            // An agent's output can be described only in whole lines. Other text may be split, but not within
+            // a character.
             None if self.agent.is_some() || self.rest.len() < LONG_LINE => return Ok(()),
             None => self.rest.len() - unfinished_character(&self.rest),
         };

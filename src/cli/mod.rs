@@ -1,6 +1,6 @@
 //! The command line. A file that implements a command has the command's name, such as `daemon_stop.rs` for
-//! `boi daemon stop`; a file that several commands use is named after its purpose. Errors become a message, a hint and
-//! an exit code here.
+//! `boi daemon stop`; a file that several commands use is named after its purpose. Errors become a message, a
+//! hint and an exit code here.
 
 mod args;
 mod backend;
@@ -76,8 +76,8 @@ pub type ExitCode = u8;
 enum CliError {
     /// A message, and a hint at what to do next.
     Message { message: String, hint: Option<String>, code: ExitCode },
-    /// The daemon or the queue cannot be reached now, but a later call may reach it. `undone`: the failed call
-    /// changed nothing, so the caller may retry it.
+    /// The daemon or the queue cannot be reached now, but a later call may reach it. `undone`: the failed
+    /// call changed nothing, so the caller may retry it.
     Away { message: String, hint: String, code: ExitCode, undone: bool },
     /// A configuration is invalid.
     InvalidConfig { problems: Vec<Problems>, hint: Option<String>, code: ExitCode },
@@ -164,7 +164,8 @@ impl From<QueueError> for CliError {
             QueueError::NotFound(_) => {
                 CliError::new(USAGE, error.to_string()).hint("`boi status --all` lists every spec")
             }
-            QueueError::Unknown(_) => CliError::new(FAILED, error.to_string()).hint("check with `boi status` whether the command was carried out"),
+            QueueError::Unknown(_) => CliError::new(FAILED, error.to_string())
+                .hint("check with `boi status` whether the command was carried out"),
             _ => CliError::new(FAILED, error.to_string()),
         }
     }
@@ -363,13 +364,13 @@ fn block_on<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, Cli
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
-/// Runs the future of a daemon. When the future has ended, this function does not wait for unfinished blocking
-/// work, such as a thread that waits for a git process: the next daemon waits for that process.
+/// Runs the future of a daemon. When the future has ended, this function does not wait for unfinished
+/// blocking work, such as a thread that waits for a git process: the next daemon waits for that process.
 fn block_on_daemon<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
     limits::raise_open_files();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    // The runtime panics when it needs a blocking thread and cannot create one. Idle threads are kept for longer than any
-    // tick, so one always exists.
+    // The runtime panics when it needs a blocking thread and cannot create one. Idle threads are kept for
+    // longer than any tick, so one always exists.
     runtime.worker_threads(2).thread_keep_alive(Duration::from_secs(2 * 3600)).enable_all();
     let runtime = runtime.build()?;
     let result = runtime.block_on(work);

@@ -1,4 +1,5 @@
-//! The running daemon that a new daemon is to replace. Its workers keep running, and the new daemon takes them over.
+//! The running daemon that a new daemon is to replace. Its workers keep running, and the new daemon takes
+//! them over.
 
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
@@ -22,14 +23,16 @@ pub(super) struct Predecessor {
 }
 
 impl Predecessor {
-    /// Returns the daemon of a home, if one runs. Fails if that daemon is a `boi run`, which must not be replaced.
+    /// Returns the daemon of a home, if one runs. Fails if that daemon is a `boi run`, which must not be
+    /// replaced.
     pub(super) async fn find(home: &Home) -> Result<Option<Predecessor>, CliError> {
         let until = Instant::now() + LEAVES_WITHIN;
         loop {
             let Some((client, view)) = running_daemon::find(home).await? else { return Ok(None) };
             running_daemon::refuse_run(&view)?;
             let target = running_daemon::process_handle(&view)?;
-            // The daemon confirms its pid after the handle was opened, so the handle belongs to the daemon's process.
+            // The daemon confirms its pid after the handle was opened, so the handle belongs to the daemon's
+            // process.
             let again = match running_daemon::status(&client).await {
                 Err(error) if !error.is_away() => return Err(error),
                 answer => answer.ok().filter(|again| again.daemon.as_ref().map(|daemon| daemon.pid) == Some(view.pid)),
@@ -62,15 +65,15 @@ impl Predecessor {
     }
 }
 
-/// Makes systemd run the daemon instead of `old`. The unit must be enabled before. Returns whether systemd now runs the
-/// daemon.
+/// Makes systemd run the daemon instead of `old`. The unit must be enabled before. Returns whether systemd
+/// now runs the daemon.
 pub(super) async fn replace_under_systemd(home: &Home, old: Option<&Predecessor>) -> Result<bool, CliError> {
     let Some(old) = old else { return Ok(manager::run(&systemctl("start"))) };
     if main_pid_of_service(home) == Some(old.view.pid) {
         return Ok(manager::run(&systemctl("restart")));
     }
-    // The new daemon starts first and waits until the old daemon ends, so the old one keeps running if the unit cannot
-    // start.
+    // The new daemon starts first and waits until the old daemon ends, so the old one keeps running if the
+    // unit cannot start.
     let Some(mut starting) = manager::start(&systemctl("start")) else { return Ok(false) };
     let pid_file = home.pid_file();
     while !main_pid_of_service(home).is_some_and(|pid| procfs::has_open(pid, &pid_file)) {
@@ -82,7 +85,9 @@ pub(super) async fn replace_under_systemd(home: &Home, old: Option<&Predecessor>
     old.terminate()?;
     let started = starting.wait()?.success();
     if !started && running_daemon::find_listening(home).await?.is_none() {
-        eprintln!("warning: no daemon runs now; the workers of the old daemon keep running: `boi daemon start` takes them over");
+        eprintln!(
+            "warning: no daemon runs now; the workers of the old daemon keep running: `boi daemon start` takes them over"
+        );
     }
     Ok(started)
 }

@@ -9,7 +9,8 @@ use crate::queue::open;
 use crate::reload;
 use crate::system::paths::Home;
 
-/// Fails if a new daemon could not start, or would abandon the specs of another queue. `old`: the daemon to replace.
+/// Fails if a new daemon could not start, or would abandon the specs of another queue. `old`: the daemon to
+/// replace.
 pub(super) fn check(home: &Home, flags: &Flags, old: Option<&DaemonView>) -> Result<(), CliError> {
     refuse_within_own_task(home)?;
     let keeps_running = |old: &DaemonView| format!("the daemon (pid {}) keeps running", old.pid);
@@ -32,8 +33,8 @@ pub(super) fn check(home: &Home, flags: &Flags, old: Option<&DaemonView>) -> Res
     })
 }
 
-/// Refuses to start a daemon from within a command that a daemon of this home runs: the new daemon would be in the
-/// process tree of that command, and would end with the command.
+/// Refuses to start a daemon from within a command that a daemon of this home runs: the new daemon would be
+/// in the process tree of that command, and would end with the command.
 pub(super) fn refuse_within_own_task(home: &Home) -> Result<(), CliError> {
     match CommandDir::around(&home.attempts()) {
         None => Ok(()),

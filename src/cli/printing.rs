@@ -9,7 +9,8 @@ pub(super) fn print(bytes: &[u8]) -> Result<(), CliError> {
     print_to(io::stdout().lock(), bytes)
 }
 
-/// Prints text. Removes its styles if standard output is not a terminal or the user asked for no styles (`NO_COLOR`).
+/// Prints text. Removes its styles if standard output is not a terminal or the user asked for no styles
+/// (`NO_COLOR`).
 pub(super) fn print_styled(text: &str) -> Result<(), CliError> {
     print_to(anstream::AutoStream::auto(io::stdout().lock()), text.as_bytes())
 }

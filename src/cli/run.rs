@@ -1,5 +1,5 @@
-//! `boi run`: queues specs and follows them to their end. If no daemon runs, this process becomes a daemon for these
-//! specs and the specs that they wait for.
+//! `boi run`: queues specs and follows them to their end. If no daemon runs, this process becomes a daemon
+//! for these specs and the specs that they wait for.
 
 use std::time::Duration;
 
@@ -138,7 +138,8 @@ fn ids_where(status: &StatusView, predicate: impl Fn(&SpecView) -> bool) -> Stri
     ids.join(" ")
 }
 
-/// Lists on stderr the specs that have not ended. `interrupted`: the user pressed Ctrl-C, so their commands got SIGTERM.
+/// Lists on stderr the specs that have not ended. `interrupted`: the user pressed Ctrl-C, so their commands
+/// got SIGTERM.
 fn report_open_specs(status: &StatusView, interrupted: bool) {
     let running = ids_where(status, |spec| spec.status == SpecStatus::Running);
     let stopped = ids_where(status, |spec| spec.status == SpecStatus::Queued && spec.attempt > 0);
@@ -177,8 +178,8 @@ async fn follow(home: &Home, backend: &Backend, ids: &[SpecId], json: bool) -> R
                     return Ok(told.status);
                 }
             }
-            // The daemon may be restarting. The next daemon counts its revisions from the start, so `newer_than` is
-            // reset.
+            // The daemon may be restarting. The next daemon counts its revisions from the start, so
+            // `newer_than` is reset.
             Err(error) if error.is_away() => {
                 let since = *away_since.get_or_insert_with(Instant::now);
                 if since.elapsed() >= PATIENCE {
@@ -197,7 +198,8 @@ async fn follow(home: &Home, backend: &Backend, ids: &[SpecId], json: bool) -> R
     }
 }
 
-/// Reads the status of the specs from the queue. Fails with `error` and the list of open specs if not all have ended.
+/// Reads the status of the specs from the queue. Fails with `error` and the list of open specs if not all
+/// have ended.
 async fn final_status_without_daemon(home: &Home, filter: Filter, error: &CliError) -> Result<StatusView, CliError> {
     let told = Backend::Own(backend::configured(home)).status(filter, None).await?;
     let open = ids_where(&told.status, |spec| !spec.status.is_ended());

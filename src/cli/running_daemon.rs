@@ -17,8 +17,8 @@ const SOCKET_LINGERS: Duration = Duration::from_secs(2);
 /// The interval at which a command checks whether a daemon listens or has ended.
 pub(super) const POLL: Duration = Duration::from_millis(5);
 
-/// Returns the daemon of a home, if one runs. If a daemon holds the seat (the lock of the pid file) but does not listen
-/// yet, waits until it listens.
+/// Returns the daemon of a home, if one runs. If a daemon holds the seat (the lock of the pid file) but does
+/// not listen yet, waits until it listens.
 pub(super) async fn find(home: &Home) -> Result<Option<(Client, DaemonView)>, CliError> {
     let until = Instant::now() + SOCKET_LINGERS;
     loop {
@@ -68,7 +68,8 @@ pub(super) fn refuse_run(daemon: &DaemonView) -> Result<(), CliError> {
     }
     let message =
         format!("a `boi run` (pid {}) is running: it runs only its own specs, and ends with them", daemon.pid);
-    Err(CliError::new(FAILED, message).hint("wait until it has ended, or end it with Ctrl-C; then run `boi daemon start`"))
+    Err(CliError::new(FAILED, message)
+        .hint("wait until it has ended, or end it with Ctrl-C; then run `boi daemon start`"))
 }
 
 /// Returns the path of the daemon's log file, or says that the log goes to standard error.

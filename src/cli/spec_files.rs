@@ -1,5 +1,5 @@
-//! Turns spec files into specs that can be queued: reads and validates them, and inspects their repositories. All errors of
-//! all files are reported at once.
+//! Turns spec files into specs that can be queued: reads and validates them, and inspects their repositories.
+//! All errors of all files are reported at once.
 
 use std::path::{Path, PathBuf};
 
@@ -83,8 +83,8 @@ fn dependency_problems(draft: &Draft, queue: Option<&dyn Queue>) -> Result<Vec<P
     Ok(problems)
 }
 
-/// Returns why a spec in the repository at `toplevel` cannot start from the branch of spec `id`: both specs must have
-/// the same repository. `None`: the spec can start from that branch.
+/// Returns why a spec in the repository at `toplevel` cannot start from the branch of spec `id`: both specs
+/// must have the same repository. `None`: the spec can start from that branch.
 fn obstacle_to_base(queue: Option<&dyn Queue>, id: &SpecId, toplevel: &Path) -> Option<String> {
     // An unknown spec is not reported here, because `dependency_problems` reports it.
     let other = queue?.spec(id).ok()?;
@@ -119,7 +119,8 @@ fn inspect_repository(draft: &Draft, folder: &Path, queue: Option<&dyn Queue>) -
     if let (Deliver::Merge, Base::Revision(name)) = (draft.deliver(), &base)
         && !git::is_local_branch(&found.toplevel, name)
     {
-        let message = format!("`deliver = \"merge\"` needs a local branch as its base, but `{name}` is not a local branch");
+        let message =
+            format!("`deliver = \"merge\"` needs a local branch as its base, but `{name}` is not a local branch");
         let hint = Some("set `base` to a local branch".to_owned());
         return Err(match &draft.base {
             Some(base) => draft.problem_at(base, message, hint),

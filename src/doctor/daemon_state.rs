@@ -1,4 +1,4 @@
-//! The state of the home's daemon: whether it runs, and whether it and its queue work.
+//! Checks whether the home's daemon answers and whether its queue works.
 
 use super::{Finding, Subject, Text};
 
@@ -14,7 +14,7 @@ pub(crate) enum DaemonState {
         /// `true`: the queue does not answer at all; `false`: it answers with an error.
         unanswered: bool,
     },
-    /// A daemon runs, but it cannot be reached.
+    /// A daemon runs, but it does not answer at its socket.
     Unreachable { reason: String, advice: String },
 }
 
@@ -23,7 +23,7 @@ impl DaemonState {
         !matches!(self, DaemonState::Absent)
     }
 
-    /// Whether reading the queue would block.
+    /// Returns whether reading the queue would block.
     pub(super) fn blocks_queue(&self) -> bool {
         matches!(self, DaemonState::QueueFailed { unanswered: true, .. })
     }
@@ -36,7 +36,7 @@ pub(super) fn check(subject: &Subject) -> Vec<Finding> {
             what: reason.clone(),
             place: subject.home.db().display().to_string(),
             why: "the daemon starts no specs until this is fixed; running commands continue".into(),
-            advice: "fix the cause above: the daemon then continues by itself".into(),
+            advice: "fix the cause above; then the daemon continues by itself".into(),
         },
         DaemonState::Unreachable { reason, advice } => Text {
             what: reason.clone(),

@@ -1,4 +1,5 @@
-//! Checks the home: its owner, the modes of its files, free disk space, and a pid file that a crashed daemon left.
+//! Checks the home: its owner, the modes of its files, its free disk space, and whether a crashed daemon left
+//! a pid file.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -22,13 +23,13 @@ pub(super) fn check(subject: &Subject) -> Vec<Finding> {
     findings
 }
 
-/// Checks that nobody else can change the home or its configuration.
+/// Checks that no other user can change the home or its configuration.
 fn check_owner(home: &Home) -> Option<Finding> {
     let error = home.check().err()?;
     let config = home.config_file();
     let config_is_open = files::is_writable_by_others(&config);
     if files::is_writable_by_others(home.root()) && !config_is_open {
-        // `check_mode` reports and fixes this.
+        // `check_mode` reports and fixes the mode of the home.
         return None;
     }
     let finding = Finding::problem(
@@ -36,14 +37,14 @@ fn check_owner(home: &Home) -> Option<Finding> {
         Text {
             what: error.to_string(),
             place: home.root().display().to_string(),
-            why: "boi refuses a home that others can change, because they could make it run anything".into(),
+            why: "boi refuses a home that other users can change, because they could make boi run any program".into(),
             advice: "run the command above".into(),
         },
     );
     Some(match config_is_open {
         true => finding.with_remedy(move || {
             let closed = files::revoke_write_by_others(&config).map_err(|error| error.to_string());
-            closed.map(|()| "removed write access for others".to_owned())
+            closed.map(|()| "removed write access for other users".to_owned())
         }),
         false => finding,
     })
@@ -52,9 +53,9 @@ fn check_owner(home: &Home) -> Option<Finding> {
 fn check_mode(path: &Path) -> Option<Finding> {
     let (mode, wanted) = files::wrong_mode(path)?;
     let text = Text {
-        what: format!("the mode is {mode:03o}, but should be {wanted:03o}"),
+        what: format!("the mode of this path is {mode:03o}, but should be {wanted:03o}"),
         place: path.display().to_string(),
-        why: "others may be able to read prompts, output and the queue".into(),
+        why: "other users may be able to read prompts, output and the queue".into(),
         advice: format!("chmod {wanted:03o} {}", super::quote(path)),
     };
     let path = path.to_owned();
@@ -63,7 +64,8 @@ fn check_mode(path: &Path) -> Option<Finding> {
     }))
 }
 
-/// Checks each file system once: the queue, the worktrees and the output of commands may be on different ones.
+/// Checks the free space of each file system once: the queue, the worktrees and the output of commands may be
+/// on different file systems.
 fn check_free_space(home: &Home) -> Vec<Finding> {
     let queue = home.db().parent().map(Path::to_owned);
     let folders = [Some(home.root().to_owned()), queue, Some(home.worktrees().to_owned())];
@@ -91,7 +93,7 @@ fn check_free_space(home: &Home) -> Vec<Finding> {
     findings
 }
 
-/// The shortage of bytes or files on a disk as a message; `None`: there are enough of both.
+/// Returns a message about too few free bytes or files on a disk; `None`: there are enough of both.
 fn shortage(bytes: u64, files: Option<u64>) -> Option<String> {
     if bytes < MIN_FREE.0 {
         return Some(format!("only {} MiB are free on this disk", bytes >> 20));
@@ -101,7 +103,7 @@ fn shortage(bytes: u64, files: Option<u64>) -> Option<String> {
         .map(|files| format!("only {files} more files can be created on this disk"))
 }
 
-/// The paths of everything that must be private to the user: all of boi's files, but not the contents of worktrees,
+/// Returns the paths that must be private to the user: all of boi's files, but not the contents of worktrees,
 /// git's scratch files or the user's configuration.
 fn private_paths(home: &Home) -> Vec<PathBuf> {
     let mut paths = vec![home.root().to_owned(), home.socket(), home.worktrees().to_owned(), home.logs().to_owned()];
@@ -137,8 +139,8 @@ fn check_pid_file(home: &Home) -> Option<Finding> {
     let text = Text {
         what: format!("the pid file names {who} (pid {pid})"),
         place: path.display().to_string(),
-        why: "a daemon crashed; boi relies on the file's lock, but other tools may believe the pid".into(),
-        advice: "none needed: the next daemon overwrites it".into(),
+        why: "a daemon crashed; boi checks only the lock of the file, but other tools may trust the pid".into(),
+        advice: "none needed: the next daemon overwrites the file".into(),
     };
     Some(Finding::problem("pid-file", text).with_remedy(move || {
         seat::tidy_seat(&path, &socket).map(|()| "emptied the file".to_owned()).map_err(|error| error.to_string())

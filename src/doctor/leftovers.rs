@@ -1,4 +1,5 @@
-//! Finds specs without a daemon or with unreadable records, and processes and folders that no spec needs any more.
+//! Finds specs without a daemon or with unreadable records, and processes and folders that no spec needs any
+//! more.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -19,9 +20,9 @@ use crate::process::{identity, marker, signal_tree, supervisor_process};
 use crate::system::files;
 use crate::system::paths::Home;
 
-/// How long a process gets between TERM and KILL.
+/// How long a process may take to end after SIGTERM before it gets SIGKILL.
 const GRACE: Duration = Duration::from_secs(10);
-/// The interval at which signalled processes are polled.
+/// The interval at which [`end_processes`] checks whether the processes have ended.
 const POLL: Duration = Duration::from_millis(50);
 
 /// Finds specs that are running while no daemon runs.
@@ -39,11 +40,11 @@ pub(super) fn check_running(subject: &Subject, specs: &RecordedSpecs) -> Vec<Fin
         let (what, why) = match supervisor {
             Some(who) => (
                 format!("{spec} runs without a daemon (supervisor pid {})", who.pid),
-                "the next daemon takes it over without restarting it",
+                "the next daemon takes the running command over without restarting it",
             ),
             None => (
-                format!("{spec} is recorded as running, but no process of it exists"),
-                "the next daemon records how its command ended, or runs that step again, in the same attempt",
+                format!("{spec} is recorded as running, but none of its processes exists"),
+                "the next daemon records how the spec's command ended, or runs that step again, in the same attempt",
             ),
         };
         Finding::note(
@@ -52,7 +53,7 @@ pub(super) fn check_running(subject: &Subject, specs: &RecordedSpecs) -> Vec<Fin
                 what,
                 place: subject.home.spec_attempts(&spec).display().to_string(),
                 why: why.into(),
-                advice: format!("`boi daemon start` continues it, `boi cancel {spec}` ends it"),
+                advice: format!("`boi daemon start` continues the spec, `boi cancel {spec}` ends it"),
             },
         )
     });
@@ -86,7 +87,7 @@ pub(super) fn check_quarantined(subject: &Subject, specs: &RecordedSpecs) -> Vec
                 what: format!("a record of {spec} cannot be read: {detail}"),
                 place,
                 why: "this version of boi neither starts nor continues the spec; other specs are not affected".into(),
-                advice: format!("use the version of boi that wrote it; or end the spec: `boi cancel {spec}`"),
+                advice: format!("use the version of boi that wrote the record; or end the spec: `boi cancel {spec}`"),
             },
         )
     });
@@ -96,7 +97,7 @@ pub(super) fn check_quarantined(subject: &Subject, specs: &RecordedSpecs) -> Vec
             Text {
                 what: format!("a row of the queue has the id `{id}`, which is not the id of a spec"),
                 place: db.clone(),
-                why: "boi did not write it, and ignores it; specs are not affected".into(),
+                why: "boi did not write this row, and ignores it; specs are not affected".into(),
                 advice: format!("look at the row in the table `specs`: `sqlite3 '{db}'`"),
             },
         )
@@ -132,7 +133,7 @@ pub(super) fn check_processes(subject: &Subject, specs: &RecordedSpecs) -> Vec<F
     findings.collect()
 }
 
-/// A map from the marker of each command of this home to the command's spec.
+/// Maps the marker of each command of this home to the command's spec.
 fn specs_by_marker(home: &Home) -> HashMap<String, String> {
     let mut specs = HashMap::new();
     for spec in files::list_folder(&home.attempts()).unwrap_or_default() {
@@ -155,7 +156,8 @@ pub(super) fn check_folders(subject: &Subject, specs: &RecordedSpecs) -> Vec<Fin
             let id = super::folder_name(&path);
             let recorded = specs.specs.get(&id).and_then(|spec| spec.worktree.as_ref());
             if parent != home.worktrees() && recorded.is_none_or(|recorded| Path::new(recorded) != path) {
-                // A parent folder that is no longer configured may also hold folders that are not boi's.
+                // A parent folder that is no longer configured may also contain folders that boi did not
+                // create.
                 continue;
             }
             match status_of_folder(specs, &id) {
@@ -193,7 +195,7 @@ fn unknown_folder(kind: &'static str, path: &Path) -> Finding {
         what: format!("`{}` belongs to no spec in the queue", super::folder_name(path)),
         place: path.display().to_string(),
         why: "it uses disk space, and boi never removes it by itself".into(),
-        advice: format!("inspect it, and remove it if you do not need it: rm -r {}", super::quote(path)),
+        advice: format!("inspect it, and if you do not need it, remove it: rm -r {}", super::quote(path)),
     };
     with_removal_if_empty(Finding::problem(kind, text), path)
 }
@@ -209,7 +211,8 @@ fn with_removal_if_empty(finding: Finding, path: &Path) -> Finding {
     })
 }
 
-/// Ends exactly these processes: sends TERM, waits up to `GRACE`, then sends KILL to those that are left.
+/// Ends exactly these processes: sends SIGTERM, waits up to [`GRACE`], then sends SIGKILL to the processes
+/// that still live.
 fn end_processes(processes: &[Identity]) -> Result<(), String> {
     let in_words = |error: std::io::Error| error.to_string();
     let kill_at = Instant::now() + GRACE;
@@ -228,7 +231,7 @@ fn end_processes(processes: &[Identity]) -> Result<(), String> {
         if Instant::now() >= kill_at {
             if killed {
                 let pids: Vec<String> = left.iter().map(|process| process.pid.to_string()).collect();
-                return Err(format!("pid {} did not end after KILL", pids.join(", ")));
+                return Err(format!("pid {} did not end after SIGKILL", pids.join(", ")));
             }
             signal_all(Signal::KILL)?;
             killed = true;

@@ -13,7 +13,7 @@ use crate::system::paths;
 
 /// The oldest supported version of git, as (major, minor): its `git worktree` does what boi needs.
 const OLDEST_GIT: (u32, u32) = (2, 31);
-/// How many files a daemon has open: for itself, and for each worker.
+/// The numbers of files that a daemon has open: for itself, and for each worker.
 const OPEN_FILES: (u64, u64) = (64, 8);
 
 pub(super) fn check(subject: &Subject) -> Vec<Finding> {
@@ -74,7 +74,7 @@ fn check_git() -> Option<Finding> {
         }
         Ok(_) => return None,
     };
-    let why = "every spec with a `repo` needs it".into();
+    let why = "every spec with a `repo` needs git".into();
     Some(Finding::problem(kind, Text { what, place: "PATH".into(), why, advice: advice.into() }))
 }
 
@@ -92,7 +92,8 @@ fn check_open_files(config: &Config) -> Option<Finding> {
     ))
 }
 
-/// Call it only while no daemon runs: a daemon holds one of the instances itself.
+/// Checks that another inotify instance can be created. Call this only while no daemon runs, because a daemon
+/// uses one of the instances.
 fn check_inotify() -> Option<Finding> {
     limits::inotify_is_exhausted().then(|| {
         Finding::problem(
@@ -115,7 +116,7 @@ fn check_lingering(service: &'static str) -> Option<Finding> {
                 what: "the service, and everything that it runs, stops when your last login session ends".into(),
                 place: service.into(),
                 why: "running specs are then queued again, and continue at your next login".into(),
-                advice: "to keep it running after logout: `loginctl enable-linger`".into(),
+                advice: "to keep the service running after logout: `loginctl enable-linger`".into(),
             },
         )
     })

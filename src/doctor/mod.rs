@@ -1,11 +1,12 @@
-//! The checks of `boi doctor`: what is wrong with a home or the machine, why it matters, and how to fix it.
+//! The checks of `boi doctor`. They find what is wrong with a home or the machine, why it matters, and how to
+//! fix it.
 //!
 //! Invariants:
 //! - A check changes nothing; it returns findings as data. The command line prints them.
-//! - A finding may carry a remedy, which runs only with `--fix`, right after its check, and loses nothing: it corrects modes,
-//!   removes empty folders and stale worktree entries (commits that only the entry holds are kept under refs), and ends
-//!   processes that demonstrably belong to a command of an ended spec.
-//! - Only problems count for the exit code; a note describes something that is in order.
+//! - A finding may carry a remedy, which runs only with `--fix`, right after its check, and loses nothing: it
+//!   corrects modes, removes empty folders and stale worktree entries (commits that only the entry holds are
+//!   kept under refs), and ends processes that demonstrably belong to a command of an ended spec.
+//! - Only problems affect the exit code; a note describes something that is in order.
 
 mod daemon_state;
 mod home;
@@ -91,13 +92,13 @@ impl Finding {
         }
     }
 
-    /// Whether the finding is a problem that was not fixed.
+    /// Returns whether the finding is a problem that was not fixed.
     pub(crate) fn is_open_problem(&self) -> bool {
         self.level == Level::Problem && self.fixed.is_none()
     }
 }
 
-/// The home that is examined, and its environment.
+/// The home that the checks examine, with its daemon and its service.
 pub(crate) struct Subject {
     /// The home, with the paths of its configuration.
     pub(crate) home: Home,
@@ -147,12 +148,12 @@ impl Examination {
     }
 }
 
-/// The last part of a path: a folder of a spec is named by its id.
+/// Returns the last part of a path; for a folder of a spec, this is the spec's id.
 fn folder_name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// A path, quoted for a shell.
+/// Returns a path, quoted for a shell.
 fn quote(path: &Path) -> String {
     shell::quote(&path.display().to_string()).into_owned()
 }

@@ -1,4 +1,4 @@
-//! The specs in the queue, prepared for the checks.
+//! Reads the specs in the queue for the checks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -34,13 +34,14 @@ impl RecordedSpecs {
         Ok(Some(RecordedSpecs { queue, specs, malformed_ids }))
     }
 
-    /// The folders that contain worktrees: the configured folder, and other folders in which recorded worktrees are.
+    /// Returns the folders that contain worktrees: the configured folder, and the parent folders of the
+    /// worktrees that the queue records.
     pub(super) fn worktree_folders(&self, home: &Home) -> BTreeSet<PathBuf> {
         let recorded = self.specs.values().filter_map(|spec| Path::new(spec.worktree.as_ref()?).parent());
         recorded.map(Path::to_owned).chain([home.worktrees().to_owned()]).collect()
     }
 
-    /// The status of a spec; `None`: the queue has no spec with this id.
+    /// Returns the status of a spec; `None`: the queue has no spec with this id.
     pub(super) fn status(&self, id: &str) -> Option<SpecStatus> {
         self.specs.get(id).map(|spec| spec.status)
     }
@@ -58,14 +59,14 @@ fn read_all(queue: &dyn Queue) -> Result<BTreeMap<String, SpecView>, OpenError> 
     }
 }
 
-/// The finding for a queue that cannot be read.
+/// Returns the finding for a queue that cannot be read.
 pub(super) fn unreadable(home: &Home, error: &OpenError) -> Finding {
     Finding::problem(
         "queue",
         Text {
             what: error.to_string(),
             place: home.db().display().to_string(),
-            why: "nothing runs without the queue, and no daemon starts with a damaged one".into(),
+            why: "boi runs no spec without the queue, and no daemon starts with a damaged queue".into(),
             advice: match error {
                 OpenError::Damaged { advice, .. } | OpenError::Lost { advice, .. } => advice.clone(),
                 _ => "fix the cause above, then run `boi doctor` again".into(),

@@ -1,4 +1,5 @@
-//! Checks what boi left in the user's repositories: worktree entries, branches, kept refs, and lock files of git.
+//! Checks what boi left in the user's repositories: worktree entries, branches, kept refs, and lock files of
+//! git.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -31,7 +32,7 @@ pub(super) fn check(subject: &Subject, specs: &RecordedSpecs) -> Vec<Finding> {
                 Text {
                     what: format!("the repository cannot be used: {error}"),
                     place: repo.clone(),
-                    why: "its specs cannot be delivered, retried or cleaned".into(),
+                    why: "the specs of this repository cannot be delivered, retried or cleaned".into(),
                     advice: "move the repository back to this path; or delete the worktrees of its specs: \
                              `boi clean --unreachable ID`"
                         .into(),
@@ -54,7 +55,7 @@ fn check_branches(specs: &RecordedSpecs, repo: &Path, refs: &[String]) -> Vec<Fi
             Text {
                 what: format!("branch boi/{id} is merged, but still exists"),
                 place: repo.display().to_string(),
-                why: "its base contains all of it".into(),
+                why: "the base of the spec contains all commits of the branch".into(),
                 advice: format!("`boi clean {id}` deletes it"),
             },
         )
@@ -84,7 +85,7 @@ fn check_kept_refs(repo: &Path, refs: &[String]) -> Vec<Finding> {
             Text {
                 what: format!("work of {spec} that is on no branch is kept under refs: {}", names.join(", ")),
                 place: repo.display().to_string(),
-                why: "boi never deletes work; whether you need it is for you to decide".into(),
+                why: "boi never deletes work: only you can decide whether you still need it".into(),
                 advice: format!("inspect it: `git show {0}`; delete it: `git update-ref -d {0}`", names[0]),
             },
         )
@@ -92,7 +93,7 @@ fn check_kept_refs(repo: &Path, refs: &[String]) -> Vec<Finding> {
     kept.into_iter().map(finding).collect()
 }
 
-/// Finds worktree entries of this home whose folder is gone.
+/// Finds git's entries for worktrees of this home whose folder does not exist.
 fn check_entries(subject: &Subject, specs: &RecordedSpecs, repo: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     for folder in specs.worktree_folders(&subject.home) {
@@ -104,10 +105,11 @@ fn check_entries(subject: &Subject, specs: &RecordedSpecs, repo: &Path) -> Vec<F
                 continue;
             }
             let text = Text {
-                what: format!("git has an entry for the worktree of {id}, whose folder is gone"),
+                what: format!("git lists a worktree of {id} whose folder does not exist"),
                 place: repo.display().to_string(),
-                why: "git refuses to check out or delete its branch, and every worktree operation gets slower".into(),
-                advice: "git worktree prune".into(),
+                why: "git refuses to check out or delete the branch of the spec, and worktree commands get slower"
+                    .into(),
+                advice: "run `git worktree prune` in this repository".into(),
             };
             let stale = StaleEntry {
                 home: subject.home.clone(),
@@ -126,7 +128,7 @@ fn check_entries(subject: &Subject, specs: &RecordedSpecs, repo: &Path) -> Vec<F
     findings
 }
 
-/// A worktree entry whose folder is gone.
+/// An entry of git for a worktree whose folder does not exist.
 struct StaleEntry {
     home: Home,
     worktree: Worktree,
@@ -144,7 +146,7 @@ impl StaleEntry {
         let removed = git::remove_worktree(&lock, "leftover").map_err(|error| error.to_string());
         drop(lock);
         if !had_attempts {
-            // Taking the lock created these folders.
+            // `Worktree::lock` created these folders.
             drop(std::fs::remove_dir_all(scratch));
             drop(std::fs::remove_dir(attempts));
         }
@@ -171,7 +173,7 @@ fn check_lock_files(subject: &Subject, specs: &RecordedSpecs, repo: &Path) -> Ve
             Text {
                 what: "a git process that was killed left a lock file".into(),
                 place: lock.display().to_string(),
-                why: "git refuses to write while it exists; boi removes those of a worktree before it next works there"
+                why: "git refuses to write while the lock file exists; boi removes lock files of a worktree before it uses it"
                     .into(),
                 advice: format!("if no git runs in this repository: rm {}", super::quote(&lock)),
             },

@@ -6,7 +6,7 @@ use super::source::Document;
 /// Decodes `bytes`. A leading byte order mark is removed.
 pub(super) fn decode(name: &str, bytes: &[u8], limit: usize) -> Result<Document, Problems> {
     if bytes.len() > limit {
-        // A reader that stops one byte above the limit does not know the file's size.
+        // A caller that reads at most one byte more than the limit does not know the size of the file.
         let found = if bytes.len() == limit + 1 { format!("more than {}", size(limit)) } else { size(bytes.len()) };
         return Err(oversized(name, &found, limit));
     }
@@ -16,7 +16,8 @@ pub(super) fn decode(name: &str, bytes: &[u8], limit: usize) -> Result<Document,
         Err(error) => {
             let at = error.valid_up_to();
             let text = String::from_utf8_lossy(bytes);
-            // Up to `at` both texts are the same, so the replacement character begins at this very offset.
+            // Up to `at`, `bytes` and `text` are the same, so the replacement character begins at this
+            // offset.
             let span = at..at + char::REPLACEMENT_CHARACTER.len_utf8();
             let message = if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") {
                 "the file is encoded in UTF-16, not in UTF-8".to_owned()
@@ -29,7 +30,7 @@ pub(super) fn decode(name: &str, bytes: &[u8], limit: usize) -> Result<Document,
     }
 }
 
-/// The problem to report for a file of `bytes` bytes, which is larger than `limit`.
+/// Returns the problem to report for a file of `bytes` bytes, which is larger than `limit`.
 pub(crate) fn too_large(name: &str, bytes: u64, limit: usize) -> Problems {
     oversized(name, &size(usize::try_from(bytes).unwrap_or(usize::MAX)), limit)
 }

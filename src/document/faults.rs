@@ -1,10 +1,11 @@
-//! The problems found while a document is read.
+//! Collects the problems that are found while a document is read.
 
 use std::ops::Range;
 
 use super::problem::Problem;
 
-/// After this number of problems, a reader may stop looking: more problems take long to find and do not help the user.
+/// The number of problems after which a reader may stop searching: more problems take long to find and do not
+/// help the user.
 const ENOUGH: usize = 100;
 
 /// The problems found so far, and the parts of the document that a syntax error made unreliable.
@@ -25,19 +26,20 @@ impl Faults {
         }
     }
 
-    /// Reports that something is missing, unless the document has a syntax error, which may have hidden it.
+    /// Reports that a key or table is missing, unless the document has a syntax error: the parser may have
+    /// lost the key or table because of that error.
     pub(crate) fn push_absent(&mut self, problem: Problem) {
         if self.damaged.is_empty() {
             self.problems.push(problem);
         }
     }
 
-    /// Whether enough problems were reported.
+    /// Returns whether so many problems were reported that the reader may stop searching.
     pub(crate) fn is_full(&self) -> bool {
         self.problems.len() >= ENOUGH
     }
 
-    /// Whether no problem was reported.
+    /// Returns whether no problem was reported.
     pub(crate) fn is_empty(&self) -> bool {
         self.problems.is_empty()
     }

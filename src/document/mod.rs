@@ -1,4 +1,5 @@
-//! TOML documents with positions, and problems that point into them. `spec` and `config` read their files with this room.
+//! Reads TOML documents, and reports each problem with its position. `spec` and `config` read their files with this
+//! room.
 //!
 //! ```text
 //! bytes ─ decode ─▶ Document ─ syntax ─▶ recovered table ─ Section, value ─▶ T
@@ -7,8 +8,8 @@
 //! ```
 //!
 //! Invariants:
-//! - One pass finds every problem. A problem that may be a consequence of a syntax error is left out: no "missing
-//!   `title`" when the line with the title could not be parsed.
+//! - One pass finds every problem. A problem that may be a consequence of a syntax error is not reported: "missing
+//!   `title`" is left out when the line with the title could not be parsed.
 //! - A span is a byte range of the text without its byte order mark, on character boundaries.
 //! - No input makes this room panic or overflow the stack: the parser bounds the nesting.
 
@@ -34,8 +35,9 @@ use problem::{Problem, Problems};
 
 /// Reads a document.
 ///
-/// `name` is the document's name in messages, `limit` the largest accepted size in bytes. `build` turns the root table
-/// into the result; it reports problems to the [`Faults`] and returns `None` when it cannot go on.
+/// `name` is the document's name in messages, `limit` the largest accepted size in bytes. `build` turns the
+/// root table into the result; it reports problems to the [`Faults`] and returns `None` when it cannot build
+/// a result.
 pub(crate) fn read<T>(
     name: &str,
     bytes: &[u8],

@@ -1,13 +1,14 @@
-//! Names in messages: quoting, and the suggestion for a misspelled one.
+//! Quotes names for messages, and finds a suggestion for a misspelled name.
 
-/// Longest quotation, in characters.
+/// The maximum length of a quotation, in characters.
 const MAX_QUOTED: usize = 60;
 
-/// Longest name, in bytes, for which a suggestion is looked for: the comparison costs the square of the length, and a
-/// longer name resembles no known one.
+/// The maximum length of a name, in bytes, for which [`closest`] compares names. The time of a comparison
+/// grows with the square of the length, and a longer name resembles no known name.
 const MAX_COMPARED: usize = 128;
 
-/// Quotes `text` for a message: in backticks, without control characters, at most [`MAX_QUOTED`] characters of it.
+/// Quotes the first [`MAX_QUOTED`] characters of `text` for a message: in backticks, with control characters
+/// escaped.
 pub(crate) fn quoted(text: &str) -> String {
     let mut shown: String = text.chars().take(MAX_QUOTED).flat_map(escaped).collect();
     if text.chars().nth(MAX_QUOTED).is_some() {
@@ -16,7 +17,8 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("`{shown}`")
 }
 
-/// The name in `known` that `name` was probably meant to be: it differs in at most about a third of its characters.
+/// Returns the name in `known` for which `name` is probably a misspelling: at most about a third of the
+/// characters differ.
 pub(crate) fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > MAX_COMPARED {
         return None;

@@ -1,5 +1,5 @@
-//! Problems of a document: what is wrong, where, and what to do about it. They are rendered for people (with the source
-//! line and a caret) and for scripts.
+//! Problems of a document: what is wrong, where, and what to do about it. They are rendered for people (with
+//! the source line and a caret) and for scripts.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::source::Document;
 
-/// Maximum number of problems that are kept for one document; further problems are only counted.
+/// The maximum number of problems that are kept for one document. Further problems are only counted.
 const MAX_KEPT: usize = 50;
 
 /// The longest source line, in bytes, that is shown in full.
 const LONG_LINE: usize = 4096;
 
-/// Characters shown of a long line on each side of the problem.
+/// The number of characters of a long line that are shown on each side of the problem.
 const CONTEXT: usize = 60;
 
 /// One thing that is wrong with a document.
@@ -23,14 +23,14 @@ const CONTEXT: usize = 60;
 pub(crate) struct Problem {
     /// What is wrong, in one line.
     pub(crate) message: String,
-    /// Byte range of the text that is wrong; `None`: the whole document.
+    /// The byte range of the text that is wrong; `None`: the whole document.
     pub(crate) span: Option<Range<usize>>,
     /// What to do about it.
     pub(crate) hint: Option<String>,
 }
 
 impl Problem {
-    /// A problem without a hint.
+    /// Creates a problem without a hint.
     pub(crate) fn new(message: impl Into<String>, span: impl Into<Option<Range<usize>>>) -> Problem {
         Problem { message: message.into(), span: span.into(), hint: None }
     }
@@ -81,12 +81,12 @@ struct Place {
 }
 
 impl Problems {
-    /// The problems of `document`; `None` when there are none.
+    /// Returns the problems of `document`; `None` when there are none.
     pub(crate) fn collect(document: &Document, problems: Vec<Problem>) -> Option<Problems> {
         (!problems.is_empty()).then(|| Problems::of(document.clone(), problems))
     }
 
-    /// The problems of `document`, at least one.
+    /// Orders the problems of `document`, of which there must be at least one.
     pub(super) fn of(document: Document, mut problems: Vec<Problem>) -> Problems {
         debug_assert!(!problems.is_empty(), "no problem was passed");
         for problem in &mut problems {
@@ -110,22 +110,22 @@ impl Problems {
         Problems { document, placed, omitted }
     }
 
-    /// The document's name.
+    /// Returns the document's name.
     pub(crate) fn name(&self) -> &str {
         self.document.name()
     }
 
-    /// How many problems the document has, including those that were not kept.
+    /// Returns the number of problems of the document, including those that were not kept.
     pub fn count(&self) -> usize {
         self.placed.len() + self.omitted
     }
 
-    /// The problems that were kept, ordered by position.
+    /// Returns the problems that were kept, ordered by position.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.placed.iter().map(|placed| &placed.problem)
     }
 
-    /// The problems that were kept, for scripts.
+    /// Returns the problems that were kept, in the form that scripts read.
     pub fn reports(&self) -> Vec<ProblemReport> {
         self.placed
             .iter()
@@ -140,7 +140,7 @@ impl Problems {
             .collect()
     }
 
-    /// The problems that were kept, one line each: `FILE:LINE:COLUMN: MESSAGE (HINT)`.
+    /// Returns the problems that were kept, one line each: `FILE:LINE:COLUMN: MESSAGE (HINT)`.
     pub fn lines(&self) -> Vec<String> {
         let line = |report: ProblemReport| {
             let place = match (report.line, report.column) {
@@ -153,7 +153,8 @@ impl Problems {
         self.reports().into_iter().map(line).collect()
     }
 
-    /// The problems for people: each with its place, its source line, a caret and its hint.
+    /// Returns the problems in the form that people read: each with its place, its source line, a caret and
+    /// its hint.
     pub fn render(&self, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() }.term_width(120);
         let mut parts: Vec<String> = self.placed.iter().map(|placed| self.render_one(placed, &renderer)).collect();
@@ -186,7 +187,7 @@ impl Problems {
     }
 }
 
-/// Writes the same text as [`Problems::render`] without colour.
+/// Writes the same text as [`Problems::render`] without colors.
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.render(false))
@@ -195,7 +196,8 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// The first line of `span`, shortened when it is very long, and the byte range in it to mark.
+/// Returns the line on which `span` begins, shortened if it is very long, and the byte range of that line to
+/// mark.
 fn excerpt(document: &Document, span: &Range<usize>) -> (String, Range<usize>) {
     let line = document.line_at(span.start);
     let text = &document.text()[line.clone()];

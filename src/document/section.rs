@@ -1,4 +1,5 @@
-//! Typed reading of a table. Each getter returns the value, or reports what is wrong with it and returns `None`.
+//! Typed reading of a table. Each getter returns the value of a key. If the key is not set, it returns
+//! `None`; if the value is invalid, it also reports a problem.
 
 use std::ops::{Range, RangeInclusive};
 
@@ -24,27 +25,28 @@ impl<'d> Section<'d> {
         Section { table, path: String::new(), span: 0..0 }
     }
 
-    /// Byte range of the table's header or opening brace; for the root table, the start of the document.
+    /// Returns the byte range of the table's header or opening brace; for the root table, the start of the
+    /// document.
     pub(crate) fn span(&self) -> Range<usize> {
         self.span.clone()
     }
 
-    /// Whether the table has no keys.
+    /// Returns whether the table has no keys.
     pub(crate) fn is_empty(&self) -> bool {
         self.table.is_empty()
     }
 
-    /// Whether `key` is set to any value.
+    /// Returns whether `key` is set to any value.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }
 
-    /// Byte range of the key's name, if it is set.
+    /// Returns the byte range of the key's name, if the key is set.
     pub(crate) fn key_span(&self, key: &str) -> Option<Range<usize>> {
         self.table.get_key_value(key).map(|(key, _)| key.span())
     }
 
-    /// The keys that are set, in document order.
+    /// Returns the keys that are set, in document order.
     fn keys(&self) -> Vec<Located<&'d str>> {
         let mut keys: Vec<_> =
             self.table.keys().map(|key| Located { value: key.get_ref().as_ref(), span: key.span() }).collect();
@@ -52,9 +54,11 @@ impl<'d> Section<'d> {
         keys
     }
 
-    /// Reports every key that is not in `known`. `elsewhere` returns a hint for a key that belongs in another table.
+    /// Reports every key that is not in `known`. `elsewhere` returns a hint for a key that belongs in another
+    /// table.
     ///
-    /// Returns the known keys that were probably meant, so that the caller does not report them as missing as well.
+    /// Returns the known keys that were probably meant, so that the caller does not report them as missing as
+    /// well.
     pub(crate) fn report_unknown<'k>(
         &self,
         faults: &mut Faults,
@@ -83,37 +87,37 @@ impl<'d> Section<'d> {
         meant
     }
 
-    /// Text without NUL characters; it may be empty.
+    /// Reads a text without NUL characters. It may be empty.
     pub(crate) fn text(&self, faults: &mut Faults, key: &str) -> Option<Located<String>> {
         self.with(faults, key, value::text)
     }
 
-    /// Text that is not only white space.
+    /// Reads a text that is not only white space.
     pub(crate) fn filled_text(&self, faults: &mut Faults, key: &str) -> Option<Located<String>> {
         self.with(faults, key, value::filled_text)
     }
 
-    /// A whole number within `range`.
+    /// Reads a whole number within `range`.
     pub(crate) fn integer(&self, faults: &mut Faults, key: &str, range: RangeInclusive<i64>) -> Option<Located<i64>> {
         self.with(faults, key, |name, value, faults| value::integer(name, value, range, faults))
     }
 
-    /// `true` or `false`.
+    /// Reads `true` or `false`.
     pub(crate) fn boolean(&self, faults: &mut Faults, key: &str) -> Option<Located<bool>> {
         self.with(faults, key, value::boolean)
     }
 
-    /// A list of texts, each of which may be empty. Invalid items are reported and left out.
+    /// Reads a list of texts, which may be empty. Invalid items are reported and left out.
     pub(crate) fn texts(&self, faults: &mut Faults, key: &str) -> Option<Located<Vec<Located<String>>>> {
         self.with(faults, key, |name, value, faults| value::list(name, value, "texts", faults, value::text))
     }
 
-    /// A list of texts that are not only white space. Invalid items are reported and left out.
+    /// Reads a list of texts that are not only white space. Invalid items are reported and left out.
     pub(crate) fn filled_texts(&self, faults: &mut Faults, key: &str) -> Option<Located<Vec<Located<String>>>> {
         self.with(faults, key, |name, value, faults| value::list(name, value, "texts", faults, value::filled_text))
     }
 
-    /// A list of whole numbers within `range`; `None` if any item is invalid.
+    /// Reads a list of whole numbers within `range`; returns `None` if any item is invalid.
     pub(crate) fn integers(
         &self,
         faults: &mut Faults,
@@ -131,7 +135,7 @@ impl<'d> Section<'d> {
         })
     }
 
-    /// A table.
+    /// Reads a table.
     pub(crate) fn section(&self, faults: &mut Faults, key: &str) -> Option<Section<'d>> {
         let value = self.table.get(key)?;
         match value.get_ref() {
@@ -147,7 +151,7 @@ impl<'d> Section<'d> {
         }
     }
 
-    /// A list of tables, in document order; `None` if an item is not a table.
+    /// Reads a list of tables, in document order; returns `None` if an item is not a table.
     pub(crate) fn sections(&self, faults: &mut Faults, key: &str) -> Option<Vec<Section<'d>>> {
         let value = self.table.get(key)?;
         let hint = format!("begin each with `[[{key}]]` on a line of its own");

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-/// A document's name and text. A clone shares the text, so a reader can keep a clone and point into the text later.
+/// A document's name and text. Clones share the text, so a reader can keep a clone to report problems later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Document {
     name: Arc<str>,
@@ -15,28 +15,29 @@ impl Document {
         Document { name: name.into(), text: text.into() }
     }
 
-    /// The document's name in messages.
+    /// Returns the document's name in messages.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    /// The whole text.
+    /// Returns the whole text.
     pub(super) fn text(&self) -> &str {
         &self.text
     }
 
-    /// The number of the line that contains `offset`, from 1.
+    /// Returns the number of the line that contains `offset`, counted from 1.
     pub(crate) fn line_number(&self, offset: usize) -> usize {
         let before = &self.text.as_bytes()[..offset.min(self.text.len())];
         before.iter().filter(|byte| **byte == b'\n').count() + 1
     }
 
-    /// The byte range of the line that contains `offset` (a character boundary), without its line end.
+    /// Returns the byte range of the line that contains `offset` (a character boundary), without its line
+    /// end.
     pub(super) fn line_at(&self, offset: usize) -> Range<usize> {
         line_at(&self.text, offset)
     }
 
-    /// `span` moved onto character boundaries inside the text.
+    /// Returns `span`, moved to character boundaries inside the text.
     pub(super) fn within(&self, span: &Range<usize>) -> Range<usize> {
         let floor = |mut at: usize| {
             at = at.min(self.text.len());
@@ -50,7 +51,8 @@ impl Document {
     }
 }
 
-/// The byte range of the line of `text` that contains `offset` (a character boundary), without its line end.
+/// Returns the byte range of the line of `text` that contains `offset` (a character boundary), without its
+/// line end.
 pub(super) fn line_at(text: &str, offset: usize) -> Range<usize> {
     let start = text[..offset].rfind('\n').map_or(0, |at| at + 1);
     let end = text[offset..].find('\n').map_or(text.len(), |at| offset + at);

@@ -1,4 +1,5 @@
-//! Parsing with recovery: reports several syntax errors at once, and omits errors that only follow from an earlier one.
+//! Parsing with recovery: reports several syntax errors at once, and omits errors that only follow from an
+//! earlier one.
 
 use std::ops::Range;
 
@@ -9,10 +10,10 @@ use super::faults::Faults;
 use super::source::line_at;
 use super::syntax_message::{self, SyntaxError};
 
-/// Maximum number of syntax errors that are examined. A file with more errors is probably not TOML.
+/// The maximum number of syntax errors that are examined. A file with more errors is probably not TOML.
 const MAX_ERRORS: usize = 500;
 
-/// Parses `text` into the table that could be recovered and the syntax errors.
+/// Parses `text`. Returns the table that could be recovered, and the syntax errors.
 pub(super) fn parse(text: &str) -> (DeTable<'_>, Faults) {
     let (table, errors) = DeTable::parse_recoverable(text);
     let table = table.into_inner();
@@ -44,7 +45,8 @@ pub(super) fn parse(text: &str) -> (DeTable<'_>, Faults) {
             let error = SyntaxError { text, span: span.clone(), value, list_is_open };
             faults.push_syntax(syntax_message::problem(&error, message));
         }
-        // After a broken header, the keys below it seem to belong to the table before it.
+        // The parser assigns the keys below an invalid header to the previous table, so these keys are
+        // unreliable.
         if text[line.clone()].trim_start().starts_with('[') {
             damaged.push(line.start..section_end(text, line.end));
         }
@@ -55,7 +57,7 @@ pub(super) fn parse(text: &str) -> (DeTable<'_>, Faults) {
     (table, faults)
 }
 
-/// Where the section below a header ends: before the next header.
+/// Returns the offset at which the section below a header ends: before the next header.
 fn section_end(text: &str, from: usize) -> usize {
     let mut at = from;
     for line in text[from..].split_inclusive('\n') {
@@ -111,7 +113,7 @@ fn located(text: &str, error: &de::Error) -> (Range<usize>, String) {
     (span, error.message().to_owned())
 }
 
-/// Whether the error says that `list` continues past its intended end.
+/// Returns whether the error says that the closing bracket of `list` is missing.
 fn leaves_open(list: &Value, (span, message): &(Range<usize>, String)) -> bool {
     let within = list.span.start <= span.start && span.start <= list.span.end;
     within && (message.starts_with("unexpected `=` in array") || message.starts_with("unclosed array, "))

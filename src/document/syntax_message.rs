@@ -1,5 +1,5 @@
-//! Plain messages for the parser's errors: what is wrong and what to write instead. An error that is not listed here
-//! keeps the parser's message.
+//! Translates the parser's errors into plain messages that say what is wrong and what to write instead. An
+//! error that is not listed here keeps the parser's message.
 
 use std::ops::Range;
 
@@ -11,15 +11,15 @@ use super::source::line_at;
 pub(super) struct SyntaxError<'a> {
     /// The whole document.
     pub(super) text: &'a str,
-    /// Byte range of the error; may be empty.
+    /// The byte range of the error, which may be empty.
     pub(super) span: Range<usize>,
-    /// Byte range of the outermost value around the error, if there is one.
+    /// The byte range of the outermost value around the error, if there is one.
     pub(super) value: Option<Range<usize>>,
     /// Whether that value is a list without its closing bracket.
     pub(super) list_is_open: bool,
 }
 
-/// The problem to report for a parser error. `message` is the parser's own message.
+/// Returns the problem to report for a parser error. `message` is the parser's own message.
 pub(super) fn problem(found: &SyntaxError<'_>, message: &str) -> Problem {
     let begins = |what: &str| message.starts_with(what);
     let plain = |words: &str| Problem::new(words, found.span.clone());
@@ -35,7 +35,8 @@ pub(super) fn problem(found: &SyntaxError<'_>, message: &str) -> Problem {
     if begins("string values must be quoted") && found.marked().is_empty() {
         return plain("a value is missing here");
     }
-    // The parser takes a bare word for the value it resembles: `info` for `inf`, `True` for `true`.
+    // The parser reports a bare word as an error of the type that the word resembles: `info` as a float
+    // (`inf`), `True` as a boolean (`true`).
     let is_word = found.marked().starts_with(|c: char| !c.is_ascii_digit());
     let takes_for = ["invalid boolean", "invalid float", "invalid integer"];
     if begins("string values must be quoted") || (is_word && takes_for.into_iter().any(begins)) {
@@ -95,12 +96,12 @@ impl SyntaxError<'_> {
         &self.text[self.span.clone()]
     }
 
-    /// The text on the same line before the error.
+    /// Returns the text on the same line before the error.
     fn before(&self) -> &str {
         self.text[line_at(self.text, self.span.start).start..self.span.start].trim_end()
     }
 
-    /// Byte range of the first `length` bytes of the value around the error.
+    /// Returns the byte range of the first `length` bytes of the value around the error.
     fn opening(&self, length: usize) -> Range<usize> {
         let value = self.value.clone().unwrap_or(self.span.clone());
         value.start..(value.start + length).min(value.end)

@@ -1,4 +1,5 @@
-//! Checks the type and range of one value of a document. In all functions, `name` is the key, quoted for messages.
+//! Checks the type and range of one value of a document. In all functions, `name` is the key of the value,
+//! quoted for messages.
 
 use std::ops::RangeInclusive;
 
@@ -10,7 +11,7 @@ use super::located::Located;
 use super::names::quoted;
 use super::problem::Problem;
 
-/// Longest number that a message shows in full, in characters.
+/// The maximum number of characters of a number that a message shows in full.
 const MAX_DIGITS: usize = 40;
 
 type Value<'d> = Spanned<DeValue<'d>>;
@@ -43,7 +44,8 @@ pub(super) fn integer(name: &str, value: &Value<'_>, range: RangeInclusive<i64>,
     let expected = format!("a whole number from {} to {}", range.start(), range.end());
     match value.get_ref() {
         DeValue::Integer(integer) => {
-            // A number that does not fit in 64 bits is outside any range; the message shows it as it is written.
+            // A number that does not fit in 64 bits is outside any range; the message shows it as it is
+            // written.
             match i64::from_str_radix(integer.as_str(), integer.radix()) {
                 Ok(number) if range.contains(&number) => return Some(number),
                 _ => {}
@@ -69,7 +71,7 @@ pub(super) fn boolean(name: &str, value: &Value<'_>, faults: &mut Faults) -> Opt
     found.as_bool()
 }
 
-/// The items of a list that `read` accepts. `read` reports the other items.
+/// Returns the items of a list that `read` accepts. `read` reports the other items.
 pub(super) fn list<T>(
     name: &str,
     value: &Value<'_>,
@@ -93,7 +95,7 @@ pub(super) fn list<T>(
     Some(good)
 }
 
-/// The value in words: `the text "x"`.
+/// Describes the value in words, such as ``the text `x` ``.
 pub(super) fn described(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => format!("the text {}", quoted(text)),

@@ -1,11 +1,12 @@
-//! Reports on the configuration: its lines in `boi status`, and the verdict of a reload.
+//! Formats reports on the configuration: its lines in `boi status`, and the verdict of a reload.
 
 use super::style::{ATTENTION, BAD, GOOD, paint};
 use crate::domain::time::Timestamp;
 use crate::domain::verdict::{Change, ReloadOutcome, TakesEffect, Trigger, Verdict, WatchMode};
 use crate::domain::view::ConfigView;
 
-/// The lines about the configuration in `boi status`. `daemon_runs`: a daemon runs with this configuration.
+/// Returns the lines about the configuration in `boi status`. `daemon_runs`: a daemon runs with this
+/// configuration.
 pub(crate) fn status_lines(view: &ConfigView, daemon_runs: bool) -> Vec<String> {
     let mut lines = Vec::new();
     let disk = match (view.outcome, &view.verdict) {
@@ -27,7 +28,7 @@ pub(crate) fn status_lines(view: &ConfigView, daemon_runs: bool) -> Vec<String> 
         } else {
             ""
         };
-        let polled = if view.watch == WatchMode::Poll { "; the file is polled every 2 s" } else { "" };
+        let polled = if view.watch == WatchMode::Poll { "; config.toml is polled every 2 s" } else { "" };
         let disk = disk.map(|disk| format!("; {}", paint(&disk, BAD))).unwrap_or_default();
         lines.push(format!(
             "config: generation {}{}{degraded}{disk}{polled}",
@@ -47,7 +48,7 @@ pub(crate) fn status_lines(view: &ConfigView, daemon_runs: bool) -> Vec<String> 
     lines
 }
 
-/// The verdict of a reload, as `boi daemon reload` prints it.
+/// Returns the verdict of a reload, as `boi daemon reload` prints it.
 pub(crate) fn verdict(view: &ConfigView, verdict: &Verdict) -> String {
     let mut lines = Vec::new();
     let generation = verdict.generation;
@@ -59,7 +60,8 @@ pub(crate) fn verdict(view: &ConfigView, verdict: &Verdict) -> String {
         }
         ReloadOutcome::Unchanged => {
             lines.push(format!("unchanged: generation {generation} is in force"));
-            // The file watch may have applied the file before this reload: the user wants to see those changes.
+            // The file watch may have applied the file before this reload: the user wants to see those
+            // changes.
             if let Some(applied) = view.last_applied.as_ref().filter(|applied| applied.trigger != Trigger::Boot) {
                 lines.push(format!("applied at {}, by {}:", clock_time(applied.at), applied.trigger.as_str()));
                 lines.extend(applied.changed.iter().map(change_line));
@@ -69,7 +71,7 @@ pub(crate) fn verdict(view: &ConfigView, verdict: &Verdict) -> String {
             lines.push(format!("{}: generation {generation} stays in force", paint("rejected", BAD)));
         }
         ReloadOutcome::Missing => {
-            lines.push(format!("missing: there is no file, generation {generation} stays in force"))
+            lines.push(format!("missing: there is no config.toml, generation {generation} stays in force"))
         }
         ReloadOutcome::Waiting => lines.push(format!("waiting: generation {generation} stays in force meanwhile")),
     }
@@ -79,14 +81,14 @@ pub(crate) fn verdict(view: &ConfigView, verdict: &Verdict) -> String {
     match &verdict.report {
         Some(report) => {
             lines.push(format!("\n{report}\n"));
-            lines.push("the daemon applies the file as soon as a valid one is saved".to_owned());
+            lines.push("the daemon applies config.toml as soon as a valid version of it is saved".to_owned());
         }
         None => lines.extend(verdict.errors.iter().map(|error| format!("  {error}"))),
     }
     lines.join("\n") + "\n"
 }
 
-/// A line that says what changed, and when the change takes effect.
+/// Returns a line that says what changed, and when the change takes effect.
 pub(crate) fn change_line(change: &Change) -> String {
     let when = match change.takes_effect {
         TakesEffect::AtOnce => "at once".to_owned(),
@@ -96,7 +98,7 @@ pub(crate) fn change_line(change: &Change) -> String {
     format!("  {change} ({when})")
 }
 
-/// A time in the local time zone, with its date unless the date is today.
+/// Formats a time in the local time zone, with its date unless the date is today.
 fn clock_time(at: Timestamp) -> String {
     let Ok(at) = jiff::Timestamp::from_millisecond(at.0) else { return at.to_string() };
     let zone = jiff::tz::TimeZone::system();

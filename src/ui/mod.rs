@@ -1,7 +1,9 @@
-//! Text for people: the tables of `boi status`, the progress and the summary of `boi run`, reports on the configuration.
+//! Builds the text that people read: the tables of `boi status`, the progress and the summary of `boi run`,
+//! and the reports on the configuration.
 //!
-//! Invariant: text is returned with its styles ([`style`]); printing through `anstream` removes them where the output is
-//! not a terminal or the user asked for none (`NO_COLOR`). Columns are counted as a terminal shows them.
+//! Invariant: the functions return text with styles ([`style`]). `anstream` removes the styles when it prints
+//! to an output that is not a terminal, or when the user asked for none (`NO_COLOR`). Widths are counted in
+//! terminal columns.
 
 pub(crate) mod config_report;
 pub(crate) mod obstacle;

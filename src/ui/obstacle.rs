@@ -5,14 +5,15 @@ use crate::domain::id::SpecId;
 use crate::domain::life::SpecStatus;
 use crate::domain::view::{SpecView, StatusView};
 
-/// Why none of the open specs runs although waiting does not help, and what to do about it; `None`: no such reason.
+/// Returns why no open spec runs, if only the user can change that, and what to do about it. Returns `None`
+/// if a spec runs or waiting is enough.
 pub(crate) fn obstacle(status: &StatusView) -> Option<String> {
     let open: Vec<&SpecView> = status.specs.iter().filter(|spec| !spec.status.is_ended()).collect();
     if open.is_empty() || open.iter().any(|spec| spec.status == SpecStatus::Running) {
         return None;
     }
     if status.paused {
-        return Some("the queue is paused, so no specs are started: `boi resume` continues".to_owned());
+        return Some("the queue is paused, so no specs are started: `boi resume` starts specs again".to_owned());
     }
     if status.slots.max_workers == 0 {
         return Some("`max_workers` is 0, so no specs are started: raise it in config.toml".to_owned());
@@ -26,7 +27,7 @@ pub(crate) fn obstacle(status: &StatusView) -> Option<String> {
     })
 }
 
-/// The unmerged spec that has to be merged before a spec with this cause can run.
+/// Returns the unmerged spec that must be merged before a spec with this cause can run.
 fn unmerged_dependency(cause: &Cause) -> Option<&SpecId> {
     let Cause::WaitsFor { specs } = cause else { return None };
     specs.iter().find(|awaited| awaited.merge).map(|awaited| &awaited.id)

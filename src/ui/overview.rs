@@ -9,12 +9,12 @@ use crate::domain::time::Timestamp;
 use crate::domain::view::{DaemonView, SlotsView, SpecView, StatusView};
 use style::{ATTENTION, BAD, paint};
 
-/// The most terminal columns of a title in the table.
+/// The maximum width of a title in the table, in terminal columns.
 const TITLE: usize = 60;
-/// The most terminal columns of a reason in the table.
+/// The maximum width of a reason in the table, in terminal columns.
 const REASON: usize = 160;
 
-/// The text of the whole overview.
+/// Returns the text of the whole overview.
 pub(crate) fn overview(status: &StatusView, now: Timestamp) -> String {
     let mut lines = Vec::new();
     lines.push(match &status.daemon {
@@ -22,7 +22,7 @@ pub(crate) fn overview(status: &StatusView, now: Timestamp) -> String {
             let age = duration(now.millis_since(daemon.since));
             format!("daemon: pid {}, up for {age}{}", daemon.pid, daemon_role(daemon))
         }
-        None => "daemon: not running; start one: `boi daemon start`".to_owned(),
+        None => "daemon: not running; start a daemon: `boi daemon start`".to_owned(),
     });
     lines.extend(config_report::status_lines(&status.config, status.daemon.is_some()));
     if let Some(reason) = &status.store.reason {
@@ -33,7 +33,7 @@ pub(crate) fn overview(status: &StatusView, now: Timestamp) -> String {
         workers += &paint(", no specs are started: `max_workers` is 0 in config.toml", ATTENTION);
     }
     if status.paused {
-        workers += &paint(", paused: `boi resume` continues", ATTENTION);
+        workers += &paint(", paused: `boi resume` starts specs again", ATTENTION);
     }
     lines.push(workers);
     let counts = &status.counts;
@@ -54,7 +54,8 @@ pub(crate) fn overview(status: &StatusView, now: Timestamp) -> String {
     lines.iter().fold(String::new(), |text, line| text + line.trim_end() + "\n")
 }
 
-/// How a daemon differs from a usual daemon, which works through the whole queue; empty if it does not differ.
+/// Describes how a daemon differs from a usual daemon, which works through the whole queue; empty for a usual
+/// daemon.
 pub(crate) fn daemon_role(daemon: &DaemonView) -> &'static str {
     match daemon {
         DaemonView { draining: true, .. } => {
@@ -65,13 +66,13 @@ pub(crate) fn daemon_role(daemon: &DaemonView) -> &'static str {
     }
 }
 
-/// How many worker slots are taken.
+/// Describes how many worker slots are taken.
 pub(crate) fn workers(slots: &SlotsView) -> String {
     let draining = if slots.running > slots.max_workers { " draining" } else { "" };
     format!("workers: {}/{}{draining}", slots.running, slots.max_workers)
 }
 
-/// One spec as a row of the table.
+/// Formats one spec as a row of the table.
 pub(super) fn spec_row(spec: &SpecView, now: Timestamp) -> String {
     let done = spec.tasks.iter().filter(|task| task.status == TaskStatus::Done).count();
     let status = paint(&format!("{:<9}", spec.status.as_str()), style::of_spec(spec.status));

@@ -1,5 +1,5 @@
-//! The progress of specs on standard error: on a terminal a line for each spec, updated in place; elsewhere a new line for
-//! each change.
+//! Shows the progress of specs on standard error. On a terminal, each spec has one line, which is updated in
+//! place; elsewhere, each change is a new line.
 
 use std::collections::{HashMap, HashSet};
 use std::io::IsTerminal;
@@ -28,15 +28,16 @@ pub(crate) struct Progress {
     quiet: bool,
 }
 
-/// The lines on a terminal: one for each spec, as many as the terminal has rows for.
+/// The lines on a terminal: one for each spec, at most as many as the terminal has rows.
 struct Bars {
     all: MultiProgress,
-    /// The lines, each with the spec that it shows; `None`: it shows no spec.
+    /// The lines, each with the spec that it shows; `None`: the line shows no spec.
     bars: Vec<(ProgressBar, Option<SpecId>)>,
 }
 
 impl Progress {
-    /// `quiet`: prints only messages, because the output is for a script.
+    /// Creates the progress. `quiet`: it prints only messages and no progress, because a script reads the
+    /// output.
     pub(crate) fn new(quiet: bool) -> Progress {
         let bars = (std::io::stderr().is_terminal() && !quiet).then(|| Bars {
             all: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)),
@@ -45,7 +46,7 @@ impl Progress {
         Progress { bars, lines: HashMap::new(), messages: HashSet::new(), quiet }
     }
 
-    /// Shows the current state.
+    /// Shows the progress of the specs in `status`.
     pub(crate) fn update(&mut self, status: &StatusView) {
         if let Some(obstacle) = obstacle(status) {
             self.print_once(&obstacle);
@@ -80,7 +81,8 @@ impl Progress {
     /// Removes the progress from the terminal.
     pub(crate) fn clear(self) {
         if let Some(bars) = self.bars {
-            // If the lines cannot be removed, nothing is lost: the summary that follows repeats what they show.
+            // If the lines cannot be removed, nothing is lost: the summary that follows repeats what they
+            // show.
             drop(bars.all.clear());
         }
     }
@@ -122,8 +124,8 @@ impl Bars {
     }
 }
 
-/// The specs to show in `rows` rows, and how many are left out. If some are left out, running specs come first and
-/// ended specs last.
+/// Returns the specs to show in `rows` rows, and the number of specs left out. If some are left out, running
+/// specs come first and ended specs last.
 fn select(specs: &[SpecView], rows: usize) -> (Vec<&SpecView>, usize) {
     if specs.len() <= rows {
         return (specs.iter().collect(), 0);
@@ -148,7 +150,7 @@ fn bar() -> ProgressBar {
     bar
 }
 
-/// The progress of a spec in one line.
+/// Returns the progress of a spec in one line.
 fn line(spec: &SpecView) -> String {
     let title = text::fit(&spec.title, 40);
     let done = spec.tasks.iter().filter(|task| task.status == TaskStatus::Done).count();

@@ -8,10 +8,10 @@ use crate::domain::outcome::{Delivery, Usage};
 use crate::domain::text;
 use crate::domain::view::SpecView;
 
-/// The most characters of a reason that are shown: it may contain output of git, which can be long.
+/// The maximum number of characters shown of a reason, which may contain long output of git.
 const REASON: usize = 2_000;
 
-/// The text that says how each spec ended.
+/// Returns the text that says how each spec ended.
 pub(crate) fn run_summary(specs: &[SpecView]) -> String {
     specs.iter().flat_map(summary).fold(String::new(), |text, line| text + line.trim_end() + "\n")
 }
@@ -69,7 +69,7 @@ fn result_on_branch(spec: &SpecView, branch: &str, repo: &str) -> Vec<(&'static 
     if spec.delivery == Some(Delivery::Unmerged) {
         fields.push((
             "retry",
-            format!("boi retry {}    after you fixed the reason: only merges, repeats no task", spec.id),
+            format!("boi retry {}    after you fixed the reason; it repeats only the merge, no task", spec.id),
         ));
     }
     fields.push(("clean", format!("boi clean {}", spec.id)));

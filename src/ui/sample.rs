@@ -1,4 +1,4 @@
-//! A spec for tests.
+//! Builds a spec for the tests of this room.
 
 use crate::domain::life::SpecStatus;
 use crate::domain::outcome::Usage;

@@ -3,11 +3,11 @@
 use crate::domain::text;
 use crate::system::terminal::Size;
 
-/// As many lines from the beginning of `text` as fit on the terminal, then a line with the number of lines left out.
+/// Returns the first lines of `text` that fit on the terminal, then a line with the number of lines left out.
 pub(crate) fn fit_rows(text: &str, size: Size) -> String {
     let rows = |line: &str| text::width(&text::plain(line)).div_ceil(size.columns).max(1);
     let lines: Vec<&str> = text.lines().collect();
-    // The cursor takes the row below the last line.
+    // One row stays free for the cursor, below the last line.
     let room = size.rows.saturating_sub(1);
     if lines.iter().map(|line| rows(line)).sum::<usize>() <= room {
         return text.to_owned();

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// `word`, quoted if a shell needs quotes.
+/// Returns `word`, quoted if a shell needs quotes.
 pub(crate) fn quote(word: &str) -> Cow<'_, str> {
     // Quoting fails only for a NUL byte, which no path contains.
     shlex::try_quote(word).unwrap_or(Cow::Borrowed(word))

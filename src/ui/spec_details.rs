@@ -9,10 +9,10 @@ use crate::domain::text;
 use crate::domain::time::Timestamp;
 use crate::domain::view::{SpecView, TaskView, TryView};
 
-/// The most characters of a reason that are shown: it may contain output of git, which can be long.
+/// The maximum number of characters shown of a reason, which may contain long output of git.
 const REASON: usize = 2_000;
 
-/// The text that shows one spec, with each of its tasks and tries.
+/// Returns the text that shows one spec, with each of its tasks and tries.
 pub(crate) fn spec_details(spec: &SpecView, now: Timestamp) -> String {
     let mut lines = vec![spec_row(spec, now)];
     let mut field = |name: &str, value: &str| lines.push(format!("  {name:<9} {value}"));

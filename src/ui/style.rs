@@ -4,7 +4,7 @@ use anstyle::{AnsiColor, Style};
 
 use crate::domain::life::{SpecStatus, TaskStatus};
 
-/// The word `error` in front of a message.
+/// The style of the word `error` in front of a message.
 pub(crate) const ERROR: Style = BAD.bold();
 pub(super) const GOOD: Style = AnsiColor::Green.on_default();
 pub(super) const BAD: Style = AnsiColor::Red.on_default();

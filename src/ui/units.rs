@@ -1,4 +1,4 @@
-//! Lengths of time and amounts of usage.
+//! Formats lengths of time and amounts of usage.
 
 use crate::domain::outcome::Usage;
 use crate::domain::time::Timestamp;
@@ -7,7 +7,7 @@ pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
     format!("{} ago", duration(now.millis_since(at)))
 }
 
-/// A length of time in its largest useful unit.
+/// Formats a length of time in its largest useful unit.
 pub(super) fn duration(millis: i64) -> String {
     match millis.max(0) {
         ms @ 0..10_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),

@@ -1,4 +1,5 @@
-//! Tests of syntax errors and invalid bytes, and of their consequences, which are not reported.
+//! Tests that syntax errors and invalid bytes are reported, and that problems that only follow from them are
+//! not.
 
 use super::{messages, read_all, rendered};
 
