@@ -1,5 +1,5 @@
-//! Reads TOML documents, and reports each problem with its position. `spec` and `config` read their files with this
-//! room.
+//! Reads TOML documents, and reports each problem with its position. `spec` and `config` read their files with
+//! this room.
 //!
 //! ```text
 //! bytes ─ decode ─▶ Document ─ syntax ─▶ recovered table ─ Section, value ─▶ T
@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Invariants:
-//! - One pass finds every problem. A problem that may be a consequence of a syntax error is not reported: "missing
-//!   `title`" is left out when the line with the title could not be parsed.
+//! - One pass finds every problem. A problem that may be a consequence of a syntax error is not reported:
+//!   "missing `title`" is left out when the line with the title could not be parsed.
 //! - A span is a byte range of the text without its byte order mark, on character boundaries.
 //! - No input makes this room panic or overflow the stack: the parser bounds the nesting.
 
