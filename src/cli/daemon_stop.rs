@@ -140,7 +140,7 @@ async fn report(home: &Home, pid: Option<u32>, before: &[SpecView], json: bool) 
         let what = if running.is_empty() {
             "no worker runs any more"
         } else {
-            "a SIGTERM or a restart ended it before it had stopped all its workers"
+            "some workers still run, because the daemon got SIGTERM or was replaced"
         };
         match pid {
             Some(pid) => print_line(&format!("daemon (pid {pid}) ended; {what}"))?,

@@ -93,7 +93,7 @@ fn clean_refuses_a_spec_while_one_of_its_commands_runs() {
     let lock = locked(&sandbox.path(&format!("boi/attempts/{id}/1/command-1/lock")));
     let said = sandbox.boi(&["clean", id]);
     assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.err.contains("one of its commands still runs"), "{said:?}");
+    assert!(said.err.contains("a command of the spec still runs"), "{said:?}");
     assert!(sandbox.exists(&format!("boi/worktrees/{id}/work")));
     drop(lock);
     sandbox.good(&["clean", id]);

@@ -27,7 +27,7 @@ fn the_second_ctrl_c_reports_that_the_commands_got_sigterm() {
     let run = sandbox.begin(&["run", "spec.toml"]);
     pid_in(&sandbox.path("pid"));
     run.signal(Signal::INT);
-    wait_for_stderr(&run, "again to leave without waiting");
+    wait_for_stderr(&run, "again to exit without waiting");
     assert!(run.err().contains("stopping S"), "{}", run.err());
     run.signal(Signal::INT);
     let said = run.end();

@@ -99,7 +99,8 @@ fn a_full_standard_output_is_reported() {
 #[test]
 fn help_lists_every_exit_code() {
     let help = Sandbox::new("").good(&["--help"]).out;
-    for code in ["0 done", "1 it failed", "2 bad", "3 no daemon", "4 gave up", "78 bad", "130 ended"] {
+    for code in ["0 done", "1 the command or a spec failed", "2 bad", "3 no daemon", "4 gave up", "78 bad", "130 ended"]
+    {
         assert!(help.contains(code), "no `{code}` in {help}");
     }
 }

@@ -139,7 +139,7 @@ fn a_drain_that_a_restart_ends_names_the_next_daemon() {
     let said = drain.end();
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(
-        said.out.contains("told to leave its workers running") && said.out.contains(&format!("still running: {id}")),
+        said.out.contains("some workers still run") && said.out.contains(&format!("still running: {id}")),
         "{said:?}"
     );
     assert!(said.err.contains(&format!("another daemon (pid {next}) took the running specs over")), "{said:?}");
@@ -269,7 +269,7 @@ fn another_database_is_refused_while_the_old_one_has_specs() {
     sandbox.write("boi/config.toml", "stop_grace_seconds = 1\npaths.db = 'q/other.db'");
     let said = sandbox.boi(&["daemon", "restart"]);
     assert_eq!(said.code, Some(1), "{said:?}");
-    for part in ["boi/state/boi.db", "boi/q/other.db", "1 running", "0 queued", "put `paths.db` back"] {
+    for part in ["boi/state/boi.db", "boi/q/other.db", "1 running", "0 queued", "set `paths.db` to its former value"] {
         assert!(said.err.contains(part), "{part}: {said:?}");
     }
     assert_eq!(sandbox.good(&["daemon", "status", "--json"]).json()["daemon"]["pid"], before);
@@ -293,7 +293,7 @@ fn another_database_is_refused_while_the_old_one_has_specs() {
             continue;
         }
         assert_eq!(said.code, Some(1), "{said:?}");
-        for part in ["the last daemon left 0 running and 1 queued spec in", "put `paths.db` back"] {
+        for part in ["the last daemon left 0 running and 1 queued spec in", "set `paths.db` to its former value"] {
             assert!(said.err.contains(part), "{part}: {said:?}");
         }
         assert_eq!(sandbox.read("boi/pids/daemon.pid"), "", "it ended cleanly");
