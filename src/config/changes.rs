@@ -5,24 +5,27 @@ use super::loaded::Loaded;
 use super::values::Config;
 use crate::domain::verdict::{Change, TakesEffect};
 
-/// What a running daemon does with a configuration that it has read.
+/// The result of [`plan`]: what a running daemon does with a configuration that it has read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReloadPlan {
     /// The configuration to put in force: the new values, but the old value of each key that needs a restart.
     pub config: Config,
-    /// What differs between the configuration in force and [`ReloadPlan::config`].
+    /// The changes that take effect: what differs between the configuration in force and
+    /// [`ReloadPlan::config`].
     pub applied: Vec<Change>,
-    /// What differs between [`ReloadPlan::config`] and the file: these keys need a restart.
+    /// The changes that take effect only after a restart of the daemon: what differs between
+    /// [`ReloadPlan::config`] and the file.
     pub pending_restart: Vec<Change>,
 }
 
-/// The values that change from `old` to `new`, in the order of the key table. A value with two names is listed once, by
-/// the name that `new` uses.
+/// Returns the values that differ between `old` and `new`, in the order of the key table. A value with two
+/// names is listed once, by the name that `new` uses.
 pub fn diff(old: &Config, new: &Loaded) -> Vec<Change> {
     changes(new.keys(), old, &new.config)
 }
 
-/// Plans the change from `in_force` to `on_disk`. A key that needs a restart does not delay the other keys.
+/// Plans the change from the configuration `in_force` to the configuration `on_disk`. A key that needs a
+/// restart keeps its old value and does not delay the other keys.
 pub fn plan(in_force: &Config, on_disk: &Loaded) -> ReloadPlan {
     let mut config = on_disk.config.clone();
     for key in on_disk.keys().filter(|key| key.takes_effect == TakesEffect::Restart) {

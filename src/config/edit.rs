@@ -4,11 +4,11 @@ use toml_edit::{DocumentMut, Item, Table, TableLike, value};
 
 use super::keys::{Key, Kind};
 
-/// Why a key could not be set in a text.
+/// Why a key cannot be set in the text of a `config.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EditError {
     /// The text is not TOML.
-    #[error("it is not valid TOML")]
+    #[error("the text is not valid TOML")]
     Syntax,
     /// The value is not TOML, and the key does not take plain text.
     #[error("`{raw}` is not a value for `{key}`: write {wanted}")]
@@ -20,8 +20,8 @@ pub(crate) enum EditError {
         /// The values that the key takes.
         wanted: String,
     },
-    /// The text sets the name of the key's table to something else.
-    #[error("`{table}` is not a table")]
+    /// The text sets a part of the key's name to a value that is not a table.
+    #[error("`{table}` has a value in this file, but must be a table")]
     NotATable {
         /// The table's name.
         table: String,
@@ -36,7 +36,7 @@ pub(crate) fn set(text: &str, key: &'static Key, raw: &str) -> Result<String, Ed
         None => ("", text),
     };
     let edited = edit(body, key, raw)?;
-    // The editing library writes every line end as `\n`.
+    // `toml_edit` writes every line end as `\n`, also if the text had `\r\n`.
     let windows = body.contains("\r\n") && !body.replace("\r\n", "").contains('\n');
     Ok(format!("{mark}{}", if windows { edited.replace('\n', "\r\n") } else { edited }))
 }
@@ -51,7 +51,7 @@ fn edit(text: &str, key: &'static Key, raw: &str) -> Result<String, EditError> {
         path = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
         let item = table.entry(name).or_insert_with(|| {
             let mut table = Table::new();
-            // Only the innermost new table gets a header.
+            // Only the innermost new table is written with a header line, such as `[agents.claude]`.
             table.set_implicit(path != tables);
             Item::Table(table)
         });
@@ -61,7 +61,7 @@ fn edit(text: &str, key: &'static Key, raw: &str) -> Result<String, EditError> {
     Ok(document.to_string())
 }
 
-/// Sets the key `leaf`. Keeps the text around the old value, such as a comment after it.
+/// Sets the key `leaf` of `table` to `new`. Keeps the text around the old value, such as a comment after it.
 fn put(table: &mut dyn TableLike, leaf: &str, mut new: toml_edit::Value) {
     if let Some(old) = table.get(leaf).and_then(Item::as_value) {
         *new.decor_mut() = old.decor().clone();

@@ -1,15 +1,16 @@
-//! Values that the command line sets (`-c KEY=VALUE`). They replace those of the file, for the life of the process.
+//! Values that the command line sets with `-c KEY=VALUE`. They replace the values of `config.toml` in this
+//! process only.
 
 use super::from_toml;
 use super::keys::{Key, Value, find};
 use super::{edit, values::Config};
 use crate::document;
 
-/// The values of a command line, each one valid.
+/// The keys that one command line sets, with their values. Every value is valid.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Flags(Vec<(&'static Key, Value)>);
 
-/// Why a `KEY=VALUE` was refused.
+/// Why a `KEY=VALUE` of the command line is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{given}`: {why}")]
 pub struct FlagError {
@@ -18,7 +19,7 @@ pub struct FlagError {
 }
 
 impl Flags {
-    /// Parses `KEY=VALUE` texts. If two texts set the same value, the last one counts.
+    /// Parses `KEY=VALUE` texts. If two texts set the same value, the last one is used.
     pub fn read(given: &[String]) -> Result<Flags, FlagError> {
         let mut flags = Flags::default();
         for given in given {
@@ -30,7 +31,7 @@ impl Flags {
         Ok(flags)
     }
 
-    /// The keys and their values, as `config.toml` writes them: `max_workers = 8`.
+    /// Returns each key with its value, as `config.toml` writes them: `max_workers = 8`.
     pub fn shown(&self) -> Vec<String> {
         self.0.iter().map(|(key, value)| format!("{} = {value}", key.name)).collect()
     }
@@ -53,7 +54,7 @@ fn read(given: &str) -> Result<(&'static Key, Value), String> {
         None => "unknown key; `boi config show` lists every key".to_owned(),
     })?;
     if key.name.starts_with("paths.") {
-        return Err("set paths in config.toml, where every command reads them".to_owned());
+        return Err("`-c` cannot set a path: set it in config.toml, which every command reads".to_owned());
     }
     let text = edit::set("", key, raw).map_err(|error| error.to_string())?;
     let parsed = document::read("", text.as_bytes(), usize::MAX, |document, root, faults| {

@@ -13,7 +13,7 @@ use crate::document::{Document, Faults, Located, Section};
 /// The keys that a file sets, each with the byte range of its value.
 pub(super) type KeysSet = BTreeMap<&'static str, Range<usize>>;
 
-/// Reads the whole file into `config`.
+/// Reads the whole file into `config`, and adds its errors to `faults`. Returns the keys that the file sets.
 pub(super) fn read(document: &Document, root: &Section<'_>, faults: &mut Faults, config: &mut Config) -> KeysSet {
     let mut set = KeysSet::new();
     read_table(root, "", faults, config, &mut set);
@@ -21,7 +21,8 @@ pub(super) fn read(document: &Document, root: &Section<'_>, faults: &mut Faults,
     set
 }
 
-/// Refuses a span of numbers in descending order. `config` holds the effective values.
+/// Adds an error to `faults` for each pair of numbers that is in descending order. `config` holds the
+/// effective values; `set` holds their places in the file.
 pub(super) fn check_order(config: &Config, set: &KeysSet, faults: &mut Faults) {
     for key in KEYS.iter() {
         if let Value::Span([low, high]) = key.get(config)
@@ -34,7 +35,7 @@ pub(super) fn check_order(config: &Config, set: &KeysSet, faults: &mut Faults) {
     }
 }
 
-/// Refuses a file that sets one value by both of its names.
+/// Adds an error to `faults` for each value that the file sets by both of its names.
 fn refuse_two_names(document: &Document, set: &KeysSet, faults: &mut Faults) {
     for key in KEYS.iter().filter(|key| key.is_alias()) {
         let Some(other) = key.other_name() else { continue };
@@ -50,7 +51,8 @@ fn refuse_two_names(document: &Document, set: &KeysSet, faults: &mut Faults) {
     }
 }
 
-/// Reads the table whose keys begin with `prefix` (empty, or ending with a dot) and the tables in it.
+/// Reads the table whose keys begin with `prefix` (empty, or ending with a dot), and the tables in that
+/// table.
 fn read_table(section: &Section<'_>, prefix: &str, faults: &mut Faults, config: &mut Config, set: &mut KeysSet) {
     let mut children: Vec<&'static str> = Vec::new();
     for key in KEYS.iter() {
@@ -79,10 +81,13 @@ fn read_table(section: &Section<'_>, prefix: &str, faults: &mut Faults, config: 
     }
 }
 
-/// The hint for a key `name` that is unknown in the table of `prefix` and known in another table.
+/// Returns the hint for a key `name` that is unknown in the table of `prefix` and known in another table.
 fn elsewhere(prefix: &str, name: &str) -> Option<String> {
     if KEYS.iter().any(|key| key.name == name) {
-        return Some(format!("`{name}` belongs to no table: put it above `[{}]`", prefix.trim_end_matches('.')));
+        return Some(format!(
+            "`{name}` is a top-level key, not a key of `[{}]`: move it above the first table",
+            prefix.trim_end_matches('.')
+        ));
     }
     let key = KEYS.iter().find(|key| key.name.rsplit('.').next() == Some(name))?;
     Some(format!("did you mean `{}`?", key.name))
@@ -99,7 +104,8 @@ fn read_value(section: &Section<'_>, leaf: &str, key: &Key, faults: &mut Faults)
             let Some(pair) = pair(&numbers.value) else {
                 let count = numbers.value.len();
                 let message = format!("`{}` must be a list of two numbers, but has {count}", key.name);
-                faults.push(Problem::new(message, numbers.span).hint("write the smaller and the larger: [50, 150]"));
+                faults
+                    .push(Problem::new(message, numbers.span).hint("write the smaller number first, as in [50, 150]"));
                 return None;
             };
             Some(numbers.map(|_| Value::Span(pair)))

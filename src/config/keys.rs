@@ -1,6 +1,6 @@
-//! The key table: the only place that knows each key's name, type, default, range, unit, documentation and when a change
-//! takes effect. Parsing, the diff, `boi config`, the JSON Schema, `config.example.toml` and `docs/configuration.md` are
-//! all made from this table.
+//! The key table: the only place that defines each key's name, type, default, range, unit and documentation,
+//! and when a change takes effect. The parser, the diff, `boi config`, the JSON Schema, `config.example.toml`
+//! and `docs/configuration.md` all use this table.
 //!
 //! A name may contain the part `NAME`: `agents.NAME.program`. Such a row describes one key for each name that the row
 //! allows: `agents.claude.program`. [`ROWS`] are the rows, [`KEYS`] the keys that result from them.
@@ -18,7 +18,7 @@ use crate::document::closest;
 use crate::domain::verdict::TakesEffect;
 use crate::spec::TIMEOUT_MINUTES;
 
-/// The part of a row's name that stands for each allowed name.
+/// The placeholder in a row's name and documentation. Each agent's name replaces it in turn.
 pub(super) const NAME: &str = "NAME";
 
 /// One row of the table.
@@ -26,15 +26,15 @@ pub(super) const NAME: &str = "NAME";
 pub(super) struct Row {
     /// Full dotted name, perhaps with the part `NAME`.
     pub(super) name: &'static str,
-    /// What values the key takes.
+    /// The type and the allowed values of the key.
     pub(super) kind: Kind,
-    /// Unit of a number.
+    /// Unit of the key's number, if it has one.
     pub(super) unit: Option<&'static str>,
-    /// What the key is for, in lines short enough for a comment.
+    /// The key's documentation, in lines that are short enough for a comment in `config.example.toml`.
     pub(super) docs: &'static [&'static str],
     /// When a change takes effect.
     pub(super) takes_effect: TakesEffect,
-    /// The key for which this row is an older name.
+    /// The current name of the key, if this row describes its older name.
     alias_of: Option<&'static str>,
     field: Field,
 }
@@ -44,7 +44,7 @@ pub(super) struct Row {
 pub struct Key {
     /// Full dotted name: `max_workers`, `paths.db`, `agents.claude.program`.
     pub name: String,
-    /// What values the key takes.
+    /// The type and the allowed values of the key.
     pub kind: &'static Kind,
     /// When a change takes effect.
     pub takes_effect: TakesEffect,
@@ -54,7 +54,7 @@ pub struct Key {
     entry: &'static str,
 }
 
-/// What values a key takes.
+/// The type and the allowed values of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// A whole number within the range.
@@ -69,7 +69,7 @@ pub enum Kind {
     Texts,
     /// A tracing filter directive.
     LogFilter,
-    /// A path; empty: the usual place.
+    /// A path. An empty text means the default place below `BOI_HOME`.
     Path,
 }
 
@@ -92,7 +92,7 @@ pub enum Value {
 }
 
 impl Row {
-    /// The values that `NAME` takes; `[""]` where the row has no `NAME`.
+    /// Returns the names that replace `NAME` in this row; `[""]` if the row has no `NAME`.
     fn entries(&self) -> &'static [&'static str] {
         match self.field {
             Field::One { .. } => &[""],
@@ -100,7 +100,7 @@ impl Row {
         }
     }
 
-    /// The keys that the row describes.
+    /// Returns the keys that this row describes.
     pub(super) fn keys(&'static self) -> impl Iterator<Item = Key> {
         self.entries().iter().map(move |entry| Key {
             name: self.name.replace(NAME, entry),
@@ -111,7 +111,7 @@ impl Row {
         })
     }
 
-    /// The range in words, with its unit: `0 to 3600 seconds`.
+    /// Returns the range in words, with its unit: `0 to 3600 seconds`. `None`: the key is no number.
     pub(super) fn range(&self) -> Option<String> {
         let (Kind::Number(range) | Kind::Span(range)) = &self.kind else { return None };
         let unit = self.unit.map(|unit| format!(" {unit}")).unwrap_or_default();
@@ -120,7 +120,7 @@ impl Row {
 }
 
 impl Key {
-    /// The key's value in a configuration.
+    /// Returns the key's value in `config`.
     pub fn get(&self, config: &Config) -> Value {
         match self.row.field {
             Field::One { get, .. } => get(config),
@@ -128,17 +128,18 @@ impl Key {
         }
     }
 
-    /// What the key is for, in lines short enough for a comment.
+    /// Returns the key's documentation, in lines that are short enough for a comment in
+    /// `config.example.toml`.
     pub(super) fn docs(&self) -> impl Iterator<Item = String> {
         self.row.docs.iter().map(|line| line.replace(NAME, self.entry))
     }
 
-    /// The value that is used if the file, the environment and the command line do not set one.
+    /// Returns the value that is used if the file, the environment and the command line set none.
     pub fn default(&self) -> Value {
         self.get(&Config::default())
     }
 
-    /// Sets the key in a configuration. `value` is of this key's kind and within its range.
+    /// Sets the key in `config`. `value` must be of this key's kind and within its range.
     pub(super) fn set(&self, config: &mut Config, value: Value) {
         match self.row.field {
             Field::One { set, .. } => set(config, value),
@@ -148,7 +149,8 @@ impl Key {
         }
     }
 
-    /// The other name of the same value: `claude_bin` and `agents.claude.program` are such a pair.
+    /// Returns the other name of the same value, if it has two: `claude_bin` and `agents.claude.program` are
+    /// such a pair.
     pub fn other_name(&self) -> Option<&'static Key> {
         KEYS.iter().find(|other| match (self.row.alias_of, other.row.alias_of) {
             (Some(target), _) => other.name == target,
@@ -171,7 +173,8 @@ impl PartialEq for Key {
 
 impl Eq for Key {}
 
-/// Finds the key `name`. `Err`: the key does not exist; contains the name that was probably meant.
+/// Finds the key `name`. `Err`: no key has this name; contains the most similar name, if one is similar
+/// enough.
 pub(crate) fn find(name: &str) -> Result<&'static Key, Option<&'static str>> {
     let key = KEYS.iter().find(|key| key.name == name);
     key.ok_or_else(|| closest(name, KEYS.iter().map(|key| key.name.as_str())))
@@ -195,16 +198,17 @@ impl fmt::Display for Value {
     }
 }
 
-/// How a key reads and writes its value.
+/// The functions that read and write a key's value.
 #[derive(Debug)]
 enum Field {
-    /// A field of the configuration.
+    /// A field of the [`Config`].
     One { get: fn(&Config) -> Value, set: fn(&mut Config, Value) },
-    /// A field of each agent's settings.
+    /// A field of each agent's [`AgentConfig`].
     PerAgent { get: fn(&AgentConfig) -> Value, set: fn(&mut AgentConfig, Value) },
 }
 
-/// The [`Field`] of a struct field. A value of another kind is a mistake in the table; a test finds it.
+/// Builds the [`Field`] for a field of [`Config`] or [`AgentConfig`]. `set` ignores a value of another kind;
+/// a test finds a row whose field does not match its kind.
 macro_rules! field {
     ($scope:ident, Number, $($field:ident).+) => {
         Field::$scope {
@@ -228,7 +232,7 @@ macro_rules! field {
     };
 }
 
-/// The [`Field`] of an older name for a setting of the agent `claude`.
+/// Builds the [`Field`] for a key that is an older name of a setting of the agent `claude`.
 macro_rules! claude_field {
     ($variant:ident, $field:ident) => {
         Field::One {
@@ -256,10 +260,10 @@ const fn unit(unit: &'static str, row: Row) -> Row {
     Row { unit: Some(unit), ..row }
 }
 
-/// Every key, in the order in which they are shown.
+/// All keys, in the order in which commands and the documentation list them.
 pub(crate) static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| ROWS.iter().flat_map(Row::keys).collect());
 
-/// Every row, in the order in which they are shown.
+/// All rows, in the order in which commands and the documentation list them.
 pub(super) static ROWS: &[Row] = &[
     row(
         "max_workers",
@@ -267,8 +271,8 @@ pub(super) static ROWS: &[Row] = &[
         TakesEffect::NextTick,
         field!(One, Number, max_workers),
         &[
-            "The maximum number of workers that run at the same time. 0: no spec is started. Lowering it does",
-            "not stop running workers; a new one starts only when fewer than this number are running.",
+            "The maximum number of workers that run at the same time. 0: no spec is started. A lower value does",
+            "not stop running workers; a new worker starts only when fewer than this number are running.",
         ],
     ),
     row(
@@ -276,7 +280,7 @@ pub(super) static ROWS: &[Row] = &[
         Kind::Number(1..=1024),
         TakesEffect::NextTick,
         field!(One, Number, spawns_per_tick),
-        &["How many workers start within one tick_interval_ms, at most."],
+        &["The maximum number of workers that start within one tick_interval_ms."],
     ),
     unit(
         "milliseconds",
@@ -285,7 +289,10 @@ pub(super) static ROWS: &[Row] = &[
             Kind::Number(50..=3_600_000),
             TakesEffect::AtOnce,
             field!(One, Number, tick_interval_ms),
-            &["The time between two ticks of an idle daemon, and the window that spawns_per_tick counts in."],
+            &[
+                "The time between two ticks (passes of the daemon's loop) while the daemon is idle. At most",
+                "spawns_per_tick workers start within this time.",
+            ],
         ),
     ),
     unit(
@@ -317,7 +324,7 @@ pub(super) static ROWS: &[Row] = &[
         Kind::Texts,
         TakesEffect::NextWorker,
         field!(PerAgent, Texts, args),
-        &["Arguments for the program of the agent NAME, added after boi's own."],
+        &["Arguments for the program of the agent NAME, added after the arguments that boi itself passes."],
     ),
     Row {
         alias_of: Some("agents.claude.program"),
@@ -345,8 +352,8 @@ pub(super) static ROWS: &[Row] = &[
         TakesEffect::AtOnce,
         field!(One, Text, log),
         &[
-            "The least severe level that is logged: off, error, warn, info, debug or trace; also for parts of",
-            "the program, as in \"info,boi::daemon=debug\".",
+            "The least severe level that is logged: off, error, warn, info, debug or trace. A module of the",
+            "program can have a level of its own, as in \"info,boi::daemon=debug\".",
         ],
     ),
     unit(
@@ -357,8 +364,8 @@ pub(super) static ROWS: &[Row] = &[
             TakesEffect::Restart,
             field!(One, Number, task_timeout_minutes),
             &[
-                "The time limit of one try of a task, and of each of its verify commands, for tasks that do not",
-                "set timeout_minutes.",
+                "The time limit of one try of a task and of each of its verify commands, if the task sets no",
+                "timeout_minutes; also the time limit of each verify command of the spec.",
             ],
         ),
     ),
@@ -375,8 +382,8 @@ pub(super) static ROWS: &[Row] = &[
         TakesEffect::Restart,
         field!(One, Switch, cleanup_on_failure),
         &[
-            "Whether the worktree of a failed or canceled spec is removed. Work in it that is on no branch is",
-            "kept under a ref first.",
+            "Whether the worktree of a failed or canceled spec is removed. Before that, boi saves work that no",
+            "branch contains under a ref in refs/boi/kept/.",
         ],
     ),
     unit(
@@ -396,7 +403,10 @@ pub(super) static ROWS: &[Row] = &[
             Kind::Number(1..=1_048_576),
             TakesEffect::Restart,
             field!(One, Number, max_output_mb),
-            &["The output limit of one try. A try that prints more is stopped and fails for that reason."],
+            &[
+                "The maximum output of one try or one verify command. A command that prints more is stopped and",
+                "counts as failed.",
+            ],
         ),
     ),
     row(
@@ -405,8 +415,8 @@ pub(super) static ROWS: &[Row] = &[
         TakesEffect::Restart,
         field!(One, Path, paths.db),
         &[
-            "The database file of the queue. Empty: state/boi.db. A relative path is relative to BOI_HOME, and",
-            "`~/` is the user's home directory. The same holds for every other path key.",
+            "The database file of the queue. Empty: state/boi.db in BOI_HOME. For every key in [paths]: a",
+            "relative path is relative to BOI_HOME, and `~/` is the user's home directory.",
         ],
     ),
     row(
@@ -414,13 +424,13 @@ pub(super) static ROWS: &[Row] = &[
         Kind::Path,
         TakesEffect::Restart,
         field!(One, Path, paths.worktrees),
-        &["The folder of the worktrees. Empty: worktrees."],
+        &["The folder of the worktrees. Empty: the folder worktrees in BOI_HOME."],
     ),
     row(
         "paths.logs",
         Kind::Path,
         TakesEffect::Restart,
         field!(One, Path, paths.logs),
-        &["The folder of the daemon's log. Empty: logs."],
+        &["The folder of the daemon's log. Empty: the folder logs in BOI_HOME."],
     ),
 ];

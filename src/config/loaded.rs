@@ -12,19 +12,20 @@ use crate::document::{self, Document};
 /// The largest accepted `config.toml`, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
 
-/// The key of the program that is checked against the machine.
+/// The key whose program [`check_host`] checks on this machine.
 const PROGRAM: &str = "agents.claude.program";
 
-/// The settings that come from the process and not from the file.
+/// The settings that come from the environment and the command line of a process, not from `config.toml`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProcessSettings {
-    /// The environment variable `CLAUDE_BIN`, which replaces a default. An empty value counts as unset.
+    /// The environment variable `CLAUDE_BIN`, which replaces the default of `agents.claude.program`. An empty
+    /// value counts as unset.
     pub claude_bin_env: Option<String>,
     /// Values from the command line, which replace those of the file.
     pub flags: Flags,
 }
 
-/// A valid configuration that was read.
+/// A valid configuration, with the source of each value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded {
     /// The effective values.
@@ -50,17 +51,18 @@ pub enum Origin {
     Flag,
 }
 
-/// The results of checking values on this machine.
+/// Whether the agent's program and the log filter of a configuration work on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostFacts {
-    /// Whether the daemon can execute the program of the agent `claude`. `Err`: why not; continues a sentence that
-    /// begins with the program's name.
+    /// Whether the daemon can execute the program of the agent `claude`. `Err`: why it cannot, as the rest of
+    /// a sentence that begins with the program's name.
     pub program_found: Result<(), String>,
-    /// Whether the log accepts the filter. `Err`: why not.
+    /// Whether the log accepts the filter. `Err`: why it does not.
     pub log_filter: Result<(), String>,
 }
 
-/// Reads a configuration; an empty file means all defaults. `name` is the file's name in messages.
+/// Parses a configuration and checks its values. An empty file means all defaults. `name` is the file's name
+/// in messages.
 pub fn parse(name: &str, bytes: &[u8], settings: &ProcessSettings) -> Result<Loaded, Problems> {
     document::read(name, bytes, MAX_BYTES, |document, root, faults| {
         let mut config = Config::default();
@@ -76,10 +78,11 @@ pub fn parse(name: &str, bytes: &[u8], settings: &ProcessSettings) -> Result<Loa
     })
 }
 
-/// Checks a valid configuration against the machine. `in_force`: the configuration that it would replace.
+/// Checks a valid configuration on this machine. `in_force`: the configuration that `loaded` would replace.
 ///
-/// Returns warnings: values that are valid but will not work. A program that cannot be executed is an error only if the
-/// configuration changes the program. Otherwise an uninstalled program would block the change of every other key.
+/// Returns warnings about values that are valid but will not work. A program that cannot be executed is an
+/// error only if the configuration changes the program. Otherwise an uninstalled program would block the
+/// change of every other key.
 pub fn check_host(loaded: &Loaded, in_force: Option<&Config>, facts: &HostFacts) -> Result<Vec<String>, Problems> {
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
     if let Err(why) = &facts.program_found {
@@ -87,7 +90,7 @@ pub fn check_host(loaded: &Loaded, in_force: Option<&Config>, facts: &HostFacts)
         let changed = in_force.is_some_and(|in_force| in_force.claude().program != *program);
         if changed {
             let message = format!("`{program}` {why}");
-            let hint = "write its absolute path, or install it first".to_owned();
+            let hint = "write the program's absolute path, or install the program first".to_owned();
             problems.push(loaded.problem_at(PROGRAM, message, Some(hint)));
         } else {
             let name = loaded.used_name(PROGRAM);
@@ -104,7 +107,7 @@ pub fn check_host(loaded: &Loaded, in_force: Option<&Config>, facts: &HostFacts)
 }
 
 impl Loaded {
-    /// Where the value of `key` comes from.
+    /// Returns where the value of `key` comes from.
     pub fn origin(&self, key: &Key) -> Origin {
         let names = [Some(key), key.other_name()];
         let any = |sets: &dyn Fn(&str) -> bool| names.iter().flatten().any(|key| sets(&key.name));
@@ -119,13 +122,13 @@ impl Loaded {
         }
     }
 
-    /// One key for each value. If a value has two names, the key is the name in use.
+    /// Returns one key for each value. If a value has two names, the key is the name in use.
     pub fn keys(&self) -> impl Iterator<Item = &'static Key> {
         KEYS.iter().filter(|key| self.used_name(&key.name) == key.name)
     }
 
-    /// The name in use for the value of the key `name`: the name that the command line or the file sets; otherwise the
-    /// older name, which most files use.
+    /// Returns the name in use for the value of the key `name`: the name that the command line or the file
+    /// sets. If both set none, it is the older name, which most files use.
     fn used_name<'a>(&self, name: &'a str) -> &'a str {
         let Ok(key) = find(name) else { return name };
         let Some(other) = key.other_name() else { return name };
@@ -133,7 +136,8 @@ impl Loaded {
         [key, other].into_iter().max_by_key(|key| rank(key)).map_or(name, |key| &key.name)
     }
 
-    /// A problem found after parsing. It points at the value of the key `name` if the file sets it.
+    /// Builds a problem that was found after parsing. It points at the value of the key `name`, if the file
+    /// sets that key.
     fn problem_at(&self, name: &str, message: impl Into<String>, hint: Option<String>) -> Problem {
         Problem { message: message.into(), span: self.set.get(self.used_name(name)).cloned(), hint }
     }

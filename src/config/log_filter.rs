@@ -1,19 +1,23 @@
-//! Checks whether a tracing filter directive is plausible. The log's own parser decides in the end. This check finds
-//! mistakes that the parser accepts: it takes a misspelled level for the name of a target, and then nothing is logged.
+//! Checks a tracing filter directive for mistakes that the parser of `tracing` accepts: that parser reads a
+//! misspelled level as the name of a target, and then nothing is logged. That parser still has to accept the
+//! directive.
 
 use crate::document::{closest, quoted};
 
 const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
 
-/// Checks a filter. `Err`: what is wrong, and a hint.
+/// Checks a filter. `Err`: a message and a hint.
 pub(super) fn check(filter: &str) -> Result<(), (String, String)> {
     for directive in split(filter) {
         let directive = directive.trim();
         if directive.is_empty() {
-            return Err(("one of its parts is empty".to_owned(), "separate the parts by one comma".to_owned()));
+            return Err((
+                "one part of the filter is empty".to_owned(),
+                "write exactly one comma between two parts".to_owned(),
+            ));
         }
         let (target, level) = match directive.rsplit_once('=') {
-            // In `[span{field=value}]`, the `=` is part of the span, not the one in front of a level.
+            // The `=` in `[span{field=value}]` belongs to the span. No level follows it.
             Some((target, level)) if !level.contains(']') => (target.trim(), level.trim()),
             _ if is_level(directive) => continue,
             _ => return Err(unknown_level(directive)),
@@ -23,7 +27,7 @@ pub(super) fn check(filter: &str) -> Result<(), (String, String)> {
         }
         if !is_target(target) {
             let message = format!("{} is not the name of a part of the program", quoted(target));
-            return Err((message, "write it as in \"info,boi::daemon=debug\"".to_owned()));
+            return Err((message, "write a module and its level, as in \"info,boi::daemon=debug\"".to_owned()));
         }
     }
     Ok(())
@@ -43,12 +47,14 @@ fn is_target(target: &str) -> bool {
 fn unknown_level(text: &str) -> (String, String) {
     let hint = match closest(text, LEVELS.iter().copied()) {
         Some(level) => format!("did you mean \"{level}\"?"),
-        None => "the levels are off, error, warn, info, debug and trace; for a part write \"part=level\"".to_owned(),
+        None => {
+            "the levels are off, error, warn, info, debug and trace; for one module, write \"MODULE=LEVEL\"".to_owned()
+        }
     };
     (format!("{} is not a level", quoted(text)), hint)
 }
 
-/// Splits at the commas that are not inside brackets.
+/// Splits a filter at the commas that are not inside brackets.
 fn split(filter: &str) -> Vec<&str> {
     let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0_usize);
     for (at, c) in filter.char_indices() {
@@ -95,9 +101,9 @@ mod tests {
     #[test]
     fn filters_that_would_log_nothing_are_refused_with_a_hint() {
         for (bad, message, hint) in [
-            ("", "one of its parts is empty", "one comma"),
-            ("info,,warn", "one of its parts is empty", "one comma"),
-            ("info,", "one of its parts is empty", "one comma"),
+            ("", "one part of the filter is empty", "one comma"),
+            ("info,,warn", "one part of the filter is empty", "one comma"),
+            ("info,", "one part of the filter is empty", "one comma"),
             ("inof", "`inof` is not a level", "did you mean \"info\"?"),
             ("boi", "`boi` is not a level", "the levels are"),
             ("boi=loud", "`loud` is not a level", "the levels are"),

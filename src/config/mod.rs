@@ -1,5 +1,5 @@
-//! The configuration: turns the bytes of `config.toml` into validated values. Pure: the caller passes in what the file,
-//! the environment, the command line and the machine say.
+//! The configuration: parses the bytes of `config.toml` into validated values. Pure: the caller reads the
+//! file and the environment, checks the machine, and passes in the results.
 //!
 //! ```text
 //! bytes ─ from_toml (by the key table) ─▶ + environment, flags ─▶ Loaded ─ check_host ─▶ valid, or Problems
@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Invariants:
-//! - A [`Config`] that came out of [`parse`] is complete, and every value is within its range.
+//! - A [`Config`] that [`parse`] returns is complete, and every value is within its range.
 //! - A [`HotConfig`] never changes. A reload makes a new one with the next generation and swaps it in as a whole.
 //! - The daemon and `boi config check` use the same validator.
 

@@ -1,4 +1,4 @@
-//! The key table for people: `config.example.toml`, and the table in `docs/configuration.md`.
+//! Writes the key table as documentation: `config.example.toml`, and the table in `docs/configuration.md`.
 
 use std::fmt::Write;
 
@@ -15,7 +15,8 @@ const HEAD: &str = "\
 # does not stop running workers.
 ";
 
-/// The text of `config.example.toml`: every key with its documentation, commented out at its default.
+/// Returns the text of `config.example.toml`: every key with its documentation and, as a comment, its
+/// default.
 pub(super) fn example() -> String {
     let mut text = HEAD.to_owned();
     for key in KEYS.iter() {
@@ -31,7 +32,7 @@ pub(super) fn example() -> String {
     text
 }
 
-/// The key table in Markdown. A row with `NAME` is one line.
+/// Returns the key table in Markdown, one line for each row. A row with `NAME` in its name is one line too.
 pub(super) fn markdown() -> String {
     let mut text = "| key | default | range | takes effect | meaning |\n| --- | --- | --- | --- | --- |\n".to_owned();
     for row in ROWS {
@@ -43,7 +44,8 @@ pub(super) fn markdown() -> String {
     text
 }
 
-/// The default of the row's key. For a row with `NAME`: the defaults of its keys, if they differ.
+/// Returns the default of the row's key. If the row describes several keys with different defaults, returns
+/// all of them.
 fn default(row: &'static Row) -> String {
     let mut defaults: Vec<String> = row.keys().map(|key| format!("`{}`", key.default())).collect();
     defaults.dedup();

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::keys::{self, KEYS, Key, Kind};
 
-/// The schema, in draft 7, which TOML editors support.
+/// Returns the schema, in JSON Schema draft 7, which TOML editors support.
 pub fn schema() -> Value {
     let mut schema = object();
     for key in KEYS.iter() {

@@ -1,4 +1,5 @@
-//! The values of a configuration, the snapshot that the daemon has in force, and the part that a worker keeps.
+//! The values of a configuration ([`Config`]), the configuration that the daemon has in force
+//! ([`HotConfig`]), and the part that a worker keeps ([`WorkerConfig`]).
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,29 +14,30 @@ pub(crate) const CLAUDE: &str = "claude";
 /// An effective configuration: every key has a value, from the file, the environment, the command line or its default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Config {
-    /// How many workers run at the same time, at most; 0: no spec is claimed.
+    /// Maximum number of workers that run at the same time; 0: no spec is claimed.
     pub max_workers: u32,
-    /// How many workers start within one `tick_interval_ms`, at most.
+    /// Maximum number of workers that start within one `tick_interval_ms`.
     pub spawns_per_tick: u32,
     /// Milliseconds between two ticks of an idle daemon.
     pub tick_interval_ms: u64,
     /// Shortest and longest pause, in milliseconds, between two starts of a batch; `[0, 0]`: no pause.
     pub spawn_jitter_ms: [u64; 2],
-    /// What is logged: a tracing filter directive.
+    /// The log filter: a tracing filter directive.
     pub log: String,
-    /// Time limit, in minutes, of one try of a task that sets none.
+    /// Time limit, in minutes, of one try of a task that sets no `timeout_minutes`, and of each verify
+    /// command of a spec.
     pub task_timeout_minutes: u32,
-    /// How many more times a failed task is tried.
+    /// How many more times a failed task is tried before its spec fails.
     pub retry_count: u32,
     /// Whether the worktree of a failed or canceled spec is removed.
     pub cleanup_on_failure: bool,
     /// Seconds between SIGTERM and SIGKILL when a command is stopped.
     pub stop_grace_seconds: u32,
-    /// Output limit of one try, in MiB.
+    /// Output limit of one try or one verify command, in MiB.
     pub max_output_mb: u64,
     /// `[agents.NAME]`: the settings of each agent.
     pub agents: Agents,
-    /// `[paths]`: where files are kept.
+    /// `[paths]`: where boi stores files.
     pub paths: Paths,
 }
 
@@ -53,7 +55,7 @@ pub struct AgentConfig {
     pub args: Vec<String>,
 }
 
-/// Where files are kept; `None`: the usual place below `BOI_HOME`.
+/// Where boi stores files; `None`: the default place below `BOI_HOME`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Paths {
     /// The queue's database file.
@@ -65,7 +67,7 @@ pub struct Paths {
 }
 
 impl Agents {
-    /// The settings of the agent `name`; `None`: boi does not know it.
+    /// Returns the settings of the agent `name`; `None`: boi does not know this agent.
     pub fn get(&self, name: &str) -> Option<&AgentConfig> {
         self.0.get(name)
     }
@@ -84,7 +86,7 @@ impl Default for Agents {
 }
 
 impl Config {
-    /// The settings of Claude Code.
+    /// Returns the settings of the agent `claude`, Claude Code.
     pub fn claude(&self) -> &AgentConfig {
         self.agents.get(CLAUDE).expect("every known agent has settings")
     }
@@ -123,7 +125,8 @@ pub struct HotConfig {
 }
 
 impl HotConfig {
-    /// The part that a worker gets at its start and keeps to its end, whatever is swapped in later.
+    /// Returns the part of this configuration that a worker gets when it starts. Later reloads do not change
+    /// it.
     pub fn worker_config(&self) -> WorkerConfig {
         let config = &self.config;
         let claude = config.claude();
@@ -142,16 +145,17 @@ impl HotConfig {
 
 /// The configuration of one worker, frozen at its start and stored as JSON with its attempt.
 ///
-/// Field names are stable. A record of an older version may lack a field: it decodes with the default. A record with an
-/// unknown field is refused: a newer version wrote it, and this version cannot carry out what the field asks for.
+/// Field names are stable. A record that an older version wrote may lack a field: the field gets its default.
+/// A record with an unknown field is refused: a newer version wrote it, and this version cannot carry out
+/// what the field asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WorkerConfig {
-    /// The generation that the values were taken from.
+    /// The generation of the configuration that contained these values.
     pub generation: u64,
-    /// See [`AgentConfig::program`], of the agent `claude`.
+    /// The [`AgentConfig::program`] of the agent `claude`.
     pub claude_bin: String,
-    /// See [`AgentConfig::args`], of the agent `claude`.
+    /// The [`AgentConfig::args`] of the agent `claude`.
     pub claude_args: Vec<String>,
     /// See [`Config::task_timeout_minutes`].
     pub task_timeout_minutes: u32,
@@ -166,7 +170,8 @@ pub struct WorkerConfig {
 }
 
 impl Default for WorkerConfig {
-    /// The default values, with generation 0. That generation is never in force: the first one is 1.
+    /// Returns the default values, with generation 0. No configuration in force has generation 0: the first
+    /// one is 1.
     fn default() -> WorkerConfig {
         HotConfig { generation: 0, config: Config::default() }.worker_config()
     }
@@ -178,7 +183,7 @@ mod tests {
 
     use super::*;
 
-    /// A worker's configuration as version 0.1.0 stores it.
+    /// Returns a worker's configuration as version 0.1.0 stores it.
     fn stored() -> Value {
         json!({
             "generation": 7, "claude_bin": "/opt/claude", "claude_args": ["-v"], "task_timeout_minutes": 1,

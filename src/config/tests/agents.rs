@@ -1,4 +1,4 @@
-//! `[agents.NAME]`, and the older names of its keys.
+//! Tests of the tables `[agents.NAME]` and of the older names of their keys.
 
 use super::super::changes::{diff, plan};
 use super::super::flags::Flags;
@@ -74,7 +74,7 @@ fn unknown_agents_and_keys_are_refused_with_a_suggestion() {
     6 | log = 'info'
       | ^^^
       |
-      = help: `log` belongs to no table: put it above `[agents.claude]`
+      = help: `log` is a top-level key, not a key of `[agents.claude]`: move it above the first table
     ");
     assert_eq!(
         messages("agents.claude.args = ['a', 5]\nagents.claude.program = ' '"),
@@ -150,7 +150,11 @@ fn problems_and_warnings_use_the_name_of_the_file() {
     let warnings = check_host(&loaded, None, &facts).unwrap();
     assert_eq!(warnings, ["agents.claude.program: `/nowhere` does not exist; only tasks with `run` will work"]);
     let refused = check_host(&loaded, Some(&Config::default()), &facts).unwrap_err().lines();
-    assert_eq!(refused, ["config.toml:2:11: `/nowhere` does not exist (write its absolute path, or install it first)"]);
+    assert_eq!(
+        refused,
+        ["config.toml:2:11: `/nowhere` does not exist (write the program's absolute path, or install the program \
+          first)"]
+    );
 }
 
 #[test]

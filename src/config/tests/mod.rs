@@ -1,4 +1,5 @@
-//! Parsing, planning, two names for one value, and the texts made from the key table.
+//! Tests of parsing, of planning a change, of values with two names, and of the texts made from the key
+//! table.
 
 mod agents;
 mod refusals;
@@ -25,7 +26,7 @@ fn messages(text: &str) -> Vec<String> {
     problems.iter().map(|problem| problem.message.clone()).collect()
 }
 
-/// A value other than the default, as `config.toml` writes it.
+/// Returns a value other than the default, as `config.toml` writes it.
 fn another(key: &Key) -> String {
     match key.kind {
         Kind::Number(range) => range.end().to_string(),
@@ -196,7 +197,7 @@ fn a_program_that_cannot_be_executed_rejects_only_its_own_change() {
     2 | claude_bin = "claudee"
       |              ^^^^^^^^^
       |
-      = help: write its absolute path, or install it first
+      = help: write the program's absolute path, or install the program first
     "#);
     let found = HostFacts { program_found: Ok(()), log_filter: Ok(()) };
     assert_eq!(check_host(&loaded, Some(&Config::default()), &found), Ok(Vec::new()));

@@ -1,4 +1,4 @@
-//! Invalid configuration files and their messages.
+//! Tests of the messages for invalid configuration files.
 
 use super::super::MAX_BYTES;
 use super::{load, messages, refused};
@@ -90,7 +90,7 @@ fn a_key_in_the_wrong_table_gets_a_hint_with_its_place() {
     5 | max_workers = 3
       | ^^^^^^^^^^^
       |
-      = help: `max_workers` belongs to no table: put it above `[paths]`
+      = help: `max_workers` is a top-level key, not a key of `[paths]`: move it above the first table
     "#);
 }
 
