@@ -1,4 +1,5 @@
-//! The configuration that a daemon starts with: the file, or the last good one if the file is invalid.
+//! Loads the configuration that a daemon starts with: `config.toml`, or the last good configuration if the
+//! file is invalid.
 
 use std::path::Path;
 use std::thread;
@@ -20,17 +21,17 @@ use crate::system::paths::Home;
 /// The configuration that a daemon starts with.
 #[derive(Debug, Clone)]
 pub struct BootConfig {
-    /// The effective values.
+    /// The values that the daemon puts in force.
     pub config: Config,
     /// The file's errors, if the last good configuration is used instead of the file.
     pub degraded: Option<String>,
-    /// Whether the file is missing or empty, although there is a last good configuration.
+    /// Whether the file is missing or empty, although a last good configuration is recorded.
     pub was_lost: bool,
     pub(super) verdict: Verdict,
     pub(super) flags: Flags,
     pub(super) state: FileState,
-    /// The bytes to record as the last good configuration; `None`: that configuration is in use, or the file is missing
-    /// or empty.
+    /// The bytes of a valid file, to record as the last good configuration. `None`: the file is invalid,
+    /// missing or empty.
     pub(super) bytes: Option<Vec<u8>>,
 }
 
@@ -94,12 +95,12 @@ pub fn boot(home: &Home, flags: &Flags) -> Result<BootConfig, ConfigError> {
 }
 
 impl BootConfig {
-    /// Warnings about values that are valid but will not work.
+    /// Returns warnings about values that are valid but will not work.
     pub fn warnings(&self) -> &[String] {
         &self.verdict.warnings
     }
 
-    /// The state of the configuration as the daemon starts.
+    /// Returns the state of the configuration when the daemon starts, for `boi status`.
     pub fn view(&self) -> ConfigView {
         ConfigView {
             generation: 1,
@@ -116,8 +117,8 @@ impl BootConfig {
     }
 }
 
-/// Waits until no program has the file open for writing, and reads it. A missing file counts as empty. `Err`: why the
-/// file cannot be read.
+/// Waits until no program has the file open for writing, and reads the file. A missing file counts as empty.
+/// `Err`: why the file cannot be read.
 fn read_settled(path: &Path) -> Result<Vec<u8>, String> {
     let started = Instant::now();
     let mut settle = Settle::new(REPORTS_CLOSE);
@@ -126,7 +127,8 @@ fn read_settled(path: &Path) -> Result<Vec<u8>, String> {
         thread::sleep(settle.due().unwrap_or_default().saturating_sub(started.elapsed()));
         let found = read_once(path, MAX_BYTES);
         let observation = match &found {
-            // At the start, a missing or empty file means all defaults, without waiting.
+            // When a daemon starts, a missing file means all defaults at once. A reload would wait until the
+            // file exists again.
             FileContent::Missing => return Ok(Vec::new()),
             FileContent::Bytes(bytes, writer) => Observation::Content(ContentHash::of(bytes), *writer),
             FileContent::Changing => Observation::Changing,
@@ -136,7 +138,10 @@ fn read_settled(path: &Path) -> Result<Vec<u8>, String> {
             (Decision::Judge, FileContent::Bytes(bytes, _)) => return Ok(bytes),
             (_, FileContent::Unreadable(why)) => return Err(why),
             (Decision::Report(WaitReason::OpenForWriting), _) => {
-                return Err(format!("cannot read {}: a program keeps it open for writing", path.display()));
+                return Err(format!(
+                    "cannot read {}: another program keeps the file open for writing; close it in that program",
+                    path.display()
+                ));
             }
             _ => {}
         }

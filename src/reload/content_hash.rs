@@ -1,4 +1,4 @@
-//! The hash that tells one content of the file from another.
+//! A hash of the configuration file's content, to compare two contents.
 
 /// BLAKE3 hash of a file's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! The verdicts on a sequence of file contents, without the reload thread and without timers.
+//! Tests of the verdicts on a sequence of file contents, without the reload thread and without timers.
 
 use std::cell::RefCell;
 use std::fs;
@@ -24,7 +24,8 @@ struct Scene {
     views: Arc<Mutex<Vec<ConfigView>>>,
     filters: Arc<Mutex<Vec<String>>>,
     judge: Judge,
-    // Dropped last: the recorder writes into it until then.
+    // The last field, so that it is dropped last: the recorder writes to this folder until the judge is
+    // dropped.
     dir: TempDir,
 }
 
@@ -82,7 +83,7 @@ impl Scene {
 }
 
 thread_local! {
-    /// The log lines of this thread since `logged` began.
+    /// What this thread has logged since its last call of `logged` began.
     static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -108,7 +109,7 @@ fn capture_logs() {
     });
 }
 
-/// The log lines of this thread while `work` runs.
+/// Runs `work` and returns what this thread logged meanwhile.
 fn logged(work: impl FnOnce()) -> String {
     LOG.take();
     work();
@@ -131,7 +132,7 @@ fn hot_keys_change_and_a_frozen_key_is_pending_a_restart() {
 
     let verdict = scene.saved("max_workers = 6\nretry_count = 2\nlog = \"debug\"\n");
     assert_eq!((verdict.outcome, verdict.generation), (ReloadOutcome::Unchanged, 2));
-    assert!(scene.view().pending_restart.is_empty(), "it has the value in force again");
+    assert!(scene.view().pending_restart.is_empty(), "the key has the value in force again");
 }
 
 #[test]
@@ -142,7 +143,7 @@ fn a_frozen_change_alone_is_pending_and_makes_no_generation() {
         assert_eq!((verdict.outcome, verdict.generation), (ReloadOutcome::Unchanged, 1));
         assert_eq!(verdict.pending_restart[0].to_string(), "max_output_mb: 512 -> 1");
     });
-    assert!(log.contains("pending restart: max_output_mb: 512 -> 1"), "{log}");
+    assert!(log.contains("max_output_mb: 512 -> 1 takes effect after a restart of the daemon"), "{log}");
     assert_eq!(scene.config().max_output_mb, 512);
 }
 
@@ -154,9 +155,9 @@ fn a_frozen_key_that_is_put_back_is_noted_once_in_the_log_and_once_after_a_reque
     let log = logged(|| assert_eq!(scene.saved("retry_count = 9\n").notes, back));
     assert_eq!(log.matches(back[0]).count(), 1, "{log}");
     let mut again = || scene.judge(Content::Bytes(b"retry_count = 9\n".to_vec()), Trigger::Signal).notes;
-    let log = logged(|| assert_eq!(again(), back, "the request after the save reports it too"));
+    let log = logged(|| assert_eq!(again(), back, "the request after the save reports the note too"));
     assert!(!log.contains(back[0]), "{log}");
-    assert!(again().is_empty(), "only once");
+    assert!(again().is_empty(), "a second request does not report the note again");
     // The key was put back and changed again before the request.
     scene.saved("");
     scene.saved("retry_count = 8\n");
@@ -208,12 +209,12 @@ fn warnings_and_pending_restarts_are_logged_once() {
     let mut scene = Scene::new("claude_bin = \"/bin/sh\"\n");
     let pending = logged(|| drop(scene.saved("claude_bin = \"/bin/sh\"\nretry_count = 9\n")));
     let same = logged(|| drop(scene.saved("claude_bin = \"/bin/sh\"\nretry_count = 9\nmax_workers = 2\n")));
-    let words = "pending restart: retry_count: 3 -> 9";
+    let words = "retry_count: 3 -> 9 takes effect after a restart of the daemon";
     assert!(pending.contains(words) && !same.contains(words), "{pending}\n{same}");
 
     let mut scene = Scene::new("claude_bin = \"/nowhere\"\n");
     let known = logged(|| drop(scene.saved("claude_bin = \"/nowhere\"\nmax_workers = 2\n")));
-    assert!(!known.contains("WARN"), "the boot logs it: {known}");
+    assert!(!known.contains("WARN"), "the start of the daemon has logged this warning: {known}");
 
     // Without a configuration in force, a missing program is always a warning.
     let validate_alone =
@@ -350,7 +351,7 @@ fn an_invalid_file_at_boot_means_the_last_good_one_or_an_error() {
     scene.saved("max_workers = 8\n");
     let home = scene.home();
     let Scene { dir, judge, .. } = scene;
-    // Waits until the records are on disk.
+    // Dropping the judge waits until the records are on disk.
     drop(judge);
     fs::write(home.config_file(), "max_workers = \n").unwrap();
     let degraded = boot(&home, &Flags::default()).unwrap();

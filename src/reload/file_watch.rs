@@ -1,4 +1,5 @@
-//! Watches every folder on the chain to the file, and turns file system events into [`FileEvent`]s.
+//! Watches every folder in the [`PathChain`] of the configuration file, and converts file system events to
+//! [`FileEvent`]s.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use super::path_chain::PathChain;
 use super::settle::FileEvent;
 use crate::domain::verdict::WatchMode;
 
-/// A watch on one state of a chain.
+/// A watch on the folders and the file of one [`PathChain`].
 ///
 /// When the chain changes, a new watch must be built: a watch follows a renamed file to its new place, and `notify` drops
 /// the watch of a path when an entry of that name is removed, even if a new entry of that name exists by then.
@@ -44,7 +45,8 @@ impl FileWatch {
         Ok(FileWatch { _watcher: watcher, mode })
     }
 
-    /// How reliably changes are noticed.
+    /// Returns how the daemon notices changes: from events, or only from the poll if other machines can
+    /// change the file.
     pub(super) fn mode(&self) -> WatchMode {
         self.mode
     }
@@ -58,7 +60,7 @@ const MODE: WatchMode = WatchMode::Fsevents;
 /// Whether this platform reports that a program closed a file.
 pub(super) const REPORTS_CLOSE: bool = cfg!(target_os = "linux");
 
-/// Whether other machines can change the file without this kernel seeing it.
+/// Whether other machines can change the file without an event of this machine's kernel.
 #[cfg(target_os = "linux")]
 fn is_remote(path: &Path) -> bool {
     const NFS: u64 = 0x6969;
@@ -77,23 +79,24 @@ fn is_remote(_path: &Path) -> bool {
     false
 }
 
-/// What an event of the file system means for the file; `None`: the event does not concern the file.
+/// Converts a file system event to its meaning for the configuration file; `None`: the event does not concern
+/// that file.
 fn classify(event: notify::Result<Event>, entries: &HashSet<PathBuf>, folders: &HashSet<PathBuf>) -> Option<FileEvent> {
     let Ok(event) = event else { return Some(FileEvent::Unknown) };
     if event.need_rescan() {
         return Some(FileEvent::Unknown);
     }
     if !event.paths.iter().any(|path| entries.contains(path)) {
-        // The watch of a folder that was moved or removed is lost.
+        // A folder that was moved or removed has lost its watch, so the file counts as removed.
         let moved = matches!(event.kind, EventKind::Modify(ModifyKind::Name(_)) | EventKind::Remove(_));
         return (moved && event.paths.iter().any(|path| folders.contains(path))).then_some(FileEvent::Removed);
     }
     Some(match event.kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => FileEvent::Closed,
-        // boi's own reads cause these events.
+        // These events are ignored, because boi's own reads cause them.
         EventKind::Access(_) => return None,
         EventKind::Create(CreateKind::Folder) => FileEvent::Replaced,
-        // A link is complete when it is created.
+        // A symbolic link is complete as soon as it exists: no write follows.
         EventKind::Create(_) if event.paths.iter().any(|path| path.is_symlink()) => FileEvent::Replaced,
         EventKind::Create(_) => FileEvent::Created,
         EventKind::Modify(ModifyKind::Data(_)) => FileEvent::Written,

@@ -1,5 +1,5 @@
-//! Judges the content of the file: validates it, compares it with the configuration in force, swaps the new one in, and
-//! makes and publishes the verdict.
+//! Judges the content of the configuration file: validates it, compares it with the configuration in force,
+//! puts the new configuration in force, and publishes the verdict.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -25,18 +25,18 @@ use crate::system::paths::Home;
 /// Puts a log filter in force. `Err`: why the filter cannot be used.
 type SetLogFilter = dyn Fn(&str) -> Result<(), String> + Send;
 
-/// The functions that a reload calls, besides swapping the configuration.
+/// The functions of the daemon that a reload calls.
 pub struct Callbacks {
-    /// Publishes the configuration's state, right after each verdict and each change of the watch.
+    /// Publishes the configuration's state. Called after each verdict and each change of the [`WatchMode`].
     pub publish: Box<dyn Fn(&ConfigView) + Send>,
-    /// Puts another log filter in force.
+    /// Puts another log filter in force. Called when a reload changes the key `log`.
     pub set_log_filter: Box<SetLogFilter>,
 }
 
-/// Validates the bytes of a configuration; see [`validate`].
+/// A function that validates the bytes of a configuration: [`validate`], or a replacement in a test.
 pub(super) type Validate = fn(&Path, &[u8], Option<&Config>, &Flags) -> Result<(Loaded, Vec<String>), ConfigError>;
 
-/// The content to judge.
+/// What the reload thread passes to the [`Judge`].
 pub(super) enum Content {
     /// The file's bytes; empty: all defaults.
     Bytes(Vec<u8>),
@@ -46,7 +46,7 @@ pub(super) enum Content {
     NotRead(ReloadOutcome),
 }
 
-/// Judges one content after another, and keeps the state between two verdicts.
+/// Gives a verdict on each content of the configuration file, and keeps the state between two verdicts.
 pub struct Judge {
     home: Home,
     hot: Arc<ArcSwap<HotConfig>>,
@@ -60,17 +60,18 @@ pub struct Judge {
     requests: u64,
     /// Hash of the file whose values are in force.
     hash_in_force: Option<String>,
-    /// Keys that need a restart.
+    /// Changes in the file that take effect only after a restart of the daemon.
     pending: Vec<Change>,
-    /// Keys that stopped needing a restart after the last verdict on a SIGHUP. The next verdict on a SIGHUP reports
-    /// them again, because the user may not have seen the verdicts in between.
+    /// Former entries of `pending` whose keys got back the value in force since the last verdict on a SIGHUP.
+    /// The next verdict on a SIGHUP reports them again, because the user may not have seen the verdicts in
+    /// between.
     restored: Vec<Change>,
-    /// The content that was rejected last; its errors are logged once.
+    /// The content that was rejected last. Its errors are logged only once.
     rejected: Option<ContentHash>,
 }
 
 impl Judge {
-    /// Creates a judge for the configuration that the daemon started with; `hot` holds the values.
+    /// Creates a judge. `boot` is the configuration that the daemon started with; `hot` holds its values.
     pub fn new(home: Home, boot: &BootConfig, hot: Arc<ArcSwap<HotConfig>>, callbacks: Callbacks) -> Judge {
         let judge = Judge {
             hash_in_force: boot.verdict.hash_in_force.clone(),
@@ -109,17 +110,17 @@ impl Judge {
         self.home.config_file()
     }
 
-    /// The state of the file when the boot read it.
+    /// Returns the state of the file when the daemon read it at its start.
     pub(super) fn boot_state(&self) -> &FileState {
         &self.boot_state
     }
 
-    /// Counts a requested reload; the next verdict answers it.
+    /// Counts a requested reload. The next verdict answers the request.
     pub(super) fn count_request(&mut self) {
         self.requests += 1;
     }
 
-    /// Publishes how changes are noticed from now on.
+    /// Publishes how the daemon notices changes of the file from now on, if that changed.
     pub(super) fn set_watch_mode(&mut self, mode: WatchMode) {
         if self.view.watch != mode {
             self.view.watch = mode;
@@ -172,7 +173,7 @@ impl Judge {
         let path = self.path();
         let hash = ContentHash::of(bytes);
         verdict.hash_on_disk = Some(hash.hex());
-        // The validator gets whatever a user writes. If it panics, the daemon must go on.
+        // The validator reads arbitrary text. A panic in the validator must not end the reload thread.
         let validated =
             catch_unwind(AssertUnwindSafe(|| (self.validate)(&path, bytes, Some(&before.config), &self.flags)))
                 .unwrap_or_else(|_| {
@@ -196,21 +197,26 @@ impl Judge {
         verdict.notes.extend(self.update_pending(&pending_restart, verdict.trigger));
         (verdict.pending_restart, verdict.warnings) = (pending_restart, warnings);
         if applied.is_empty() {
-            info!(generation = before.generation, attempt = verdict.attempt, "configuration unchanged");
+            info!(
+                generation = before.generation,
+                attempt = verdict.attempt,
+                "configuration: the file changes no value in force"
+            );
         } else {
             self.swap(&before, config, &applied, verdict);
             verdict.changed = applied;
         }
     }
 
-    /// Logs the warnings and pending restarts that the last verdict did not have.
+    /// Logs the warnings, and the changes that need a restart, that the verdict on the last valid file did
+    /// not have.
     fn log_news(&self, warnings: &[String], pending_restart: &[Change]) {
         for warning in warnings.iter().filter(|warning| !self.view.warnings.contains(warning)) {
             warn!("configuration: {warning}");
         }
         let is_new = |change: &&Change| !self.view.pending_restart.contains(&change.to_string());
         for change in pending_restart.iter().filter(is_new) {
-            warn!("configuration: pending restart: {change}");
+            warn!("configuration: {change} takes effect after a restart of the daemon");
         }
     }
 
@@ -219,7 +225,7 @@ impl Judge {
         if config.log != before.config.log
             && let Err(problem) = (self.callbacks.set_log_filter)(&config.log)
         {
-            warn!(problem, "cannot change the log filter: the old one stays in force");
+            warn!(problem, "cannot change the log filter; the old filter stays in force");
         }
         let generation = before.generation + 1;
         (verdict.generation, verdict.outcome) = (generation, ReloadOutcome::Applied);
@@ -230,7 +236,7 @@ impl Judge {
         }
     }
 
-    /// The note that all defaults are in force, because the file is missing or empty.
+    /// Returns the note that the defaults are in force because the file is missing or empty.
     fn defaults_note(&self) -> String {
         let path = self.path();
         let why = match path.exists() {
@@ -241,7 +247,8 @@ impl Judge {
         format!("{why}: the defaults are in force{except}")
     }
 
-    /// Remembers the keys that need a restart now. Returns a note for each key that no longer needs one.
+    /// Stores the changes that need a restart now. Returns a note for each key that no longer needs a
+    /// restart.
     fn update_pending(&mut self, pending: &[Change], trigger: Trigger) -> Vec<String> {
         let is_pending = |change: &Change| pending.iter().any(|pending| pending.key == change.key);
         let note = |change: &Change| {
@@ -267,7 +274,7 @@ impl Judge {
         verdict.report = Some(why.to_string());
         let was_logged = self.rejected.replace(content) == Some(content) && verdict.errors == self.view.errors;
         if was_logged {
-            debug!(attempt = verdict.attempt, "configuration rejected for the same errors as before");
+            debug!(attempt = verdict.attempt, "configuration rejected again, for the same errors as before");
         } else {
             let generation = verdict.generation;
             error!("configuration rejected; generation {generation} stays in force:\n{why}");

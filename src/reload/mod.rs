@@ -1,27 +1,27 @@
-//! How a running daemon takes over a changed `config.toml`.
+//! Reloads a changed `config.toml` in a running daemon.
 //!
 //! ```text
 //!   file_watch ── events ──┐
 //!   SIGHUP ── requests ────┼─▶ reload_thread ─▶ settle ──▶ read_file ─▶ settle ──▶ judge ─▶ ArcSwap::store
-//!   poll, every 2 s ───────┘   (one thread)     (when to    (bytes,     (do they     │  validate, plan the change
-//!                                                read)       writers)    count?)     ├─▶ the verdict, to everybody
+//!   poll, every 2 s ───────┘   (one thread)     (when to    (bytes,     (is it       │  validate, plan the change
+//!                                                read)       writers)    complete?)  ├─▶ verdict, to log and status
 //!                                                                                    └─▶ recorder: verdict, last good
 //! ```
 //!
 //! | file | what it does |
 //! | --- | --- |
-//! | `path_chain` | follows a path link by link; compares states of the file without reading it |
-//! | `file_watch` | watches every folder of that chain and turns file system events into `settle::FileEvent`s |
+//! | `path_chain` | follows the path to the file link by link; compares states of the file without reading it |
+//! | `file_watch` | watches every folder of that chain and converts file system events to `settle::FileEvent`s |
 //! | `read_file` | reads the file once, and asks the kernel whether a program has it open for writing |
-//! | `settle` | pure: when to read, and whether what was read counts; draws the state machine |
-//! | `validate` | bytes to a valid configuration, checked against this machine |
-//! | `judge` | compares with the configuration in force, swaps, and makes the verdict |
+//! | `settle` | pure: decides when to read the file and whether its content is complete; draws the state machine |
+//! | `validate` | parses the bytes, and checks the configuration on this machine |
+//! | `judge` | compares the new configuration with the one in force, swaps them, and makes the verdict |
 //! | `recorder` | writes the verdict and the last good configuration to disk |
-//! | `boot_config` | the configuration that a daemon starts with: the file, or the last good one |
-//! | `reload_thread` | runs all of this |
-//! | `replace_file` | the way back: `boi config set` writes a new version of the file |
+//! | `boot_config` | loads the configuration that a daemon starts with: the file, or the last good configuration |
+//! | `reload_thread` | the thread that runs the parts above |
+//! | `replace_file` | replaces the file atomically, for `boi config set` |
 //!
-//! The states of one reload (`settle` has them in detail):
+//! The states of one reload (`settle` draws them in detail):
 //!
 //! ```text
 //!             event                 quiet                    complete                         valid
@@ -33,7 +33,8 @@
 //! ```
 //!
 //! Invariants:
-//! - One thread reads, validates and swaps, so reloads never race. An event only marks the file as changed.
+//! - One thread reads, validates and swaps, so two reloads never run at the same time. An event only marks
+//!   the file as changed.
 //! - The swap replaces the whole configuration at once, and comes after every step that can fail.
 //! - An invalid file or a panic in the validator does not change the configuration in force. Every reload ends with a
 //!   verdict.

@@ -1,4 +1,4 @@
-//! The chain from a path to its file: each symbolic link on the way, the file, or the first missing part.
+//! The chain from a path to its file: each symbolic link on the way, then the file or the first missing part.
 //!
 //! A path alone does not identify a file. Two chains are equal only if all their paths, devices and inodes are equal.
 
@@ -11,12 +11,12 @@ use std::path::{Component, Path, PathBuf};
 /// Maximum number of links that are followed, as in the kernel.
 const MAX_LINKS: usize = 40;
 
-/// Where a path leads, link by link.
+/// The steps from a path to the file that it leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PathChain {
-    /// Each link, the file, or the missing part.
+    /// Each symbolic link on the way, then the file or the missing part.
     hops: Vec<Hop>,
-    /// Where the file would be created, if only its last part is missing.
+    /// The path at which the file would be created, if only the last part of the path is missing.
     vacancy: Option<PathBuf>,
     /// The file, by its path without links, if it exists.
     file: Option<(PathBuf, Inode)>,
@@ -35,7 +35,7 @@ struct Hop {
 /// Device and inode.
 type Inode = (u64, u64);
 
-/// The state of a file, without its content: two equal states are taken for the same content.
+/// The identity and metadata of a file, without its content. Two equal states count as equal content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FileState {
     chain: PathChain,
@@ -85,22 +85,23 @@ impl PathChain {
         PathChain { hops, vacancy: None, file: None }
     }
 
-    /// The folders in which a change can make the path lead to another file.
+    /// Returns the folders in which a change can make the path lead to another file.
     pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
         self.hops.iter().map(|hop| hop.folder.as_path())
     }
 
-    /// The entries, in the chain's folders, that lead to the file.
+    /// Returns the paths of the links, and of the file or the missing part.
     pub(super) fn entries(&self) -> impl Iterator<Item = &Path> {
         self.hops.iter().map(|hop| hop.path.as_path())
     }
 
-    /// The file, by its path without links, if it exists.
+    /// Returns the file's path without links, if the file exists.
     pub(super) fn file(&self) -> Option<&Path> {
         self.file.as_ref().map(|(path, _)| path.as_path())
     }
 
-    /// Where the file is, or would be created; `None`: a folder on the way is missing.
+    /// Returns the path at which the file exists or would be created. `None`: a folder on the way is missing,
+    /// or the path leads to a folder or into a loop of links.
     pub(super) fn place(&self) -> Option<&Path> {
         self.file().or(self.vacancy.as_deref())
     }
@@ -123,7 +124,7 @@ impl Hop {
 }
 
 impl FileState {
-    /// The state of the file that `path` leads to now.
+    /// Returns the state of the file that `path` leads to now.
     pub(crate) fn of(path: &Path) -> FileState {
         let chain = PathChain::resolve(path);
         let metadata = chain.file().and_then(|file| fs::metadata(file).ok()).map(|metadata| {
@@ -139,7 +140,7 @@ impl FileState {
         FileState { chain, metadata }
     }
 
-    /// The chain to the file.
+    /// Returns the chain to the file.
     pub(super) fn chain(&self) -> &PathChain {
         &self.chain
     }

@@ -1,6 +1,7 @@
-//! Reads the file once: its bytes, and whether a program has it open for writing.
+//! Reads the configuration file once: its bytes, and whether a program has it open for writing.
 //!
-//! A read never blocks on a FIFO, never reads more than the limit, and returns no bytes that changed meanwhile.
+//! A read never blocks on a FIFO, reads at most one byte more than the limit, and returns no bytes if the
+//! file changed during the read.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -14,9 +15,9 @@ use crate::system::paths;
 /// The result of one read.
 #[derive(Debug)]
 pub(super) enum FileContent {
-    /// There is no file.
+    /// The file does not exist.
     Missing,
-    /// The file's bytes, at most one more than the limit, so that the validator refuses a file that is too large.
+    /// The file's bytes. One byte more than the limit shows the validator that the file is too large.
     Bytes(Vec<u8>, OpenForWriting),
     /// The file changed or was replaced during the read.
     Changing,
@@ -24,7 +25,7 @@ pub(super) enum FileContent {
     Unreadable(String),
 }
 
-/// Reads the file that `path` leads to.
+/// Reads the file that `path` leads to. `limit`: the maximum size of a valid file, in bytes.
 pub(super) fn read_once(path: &Path, limit: usize) -> FileContent {
     match try_read(path, limit) {
         Ok(found) => found,
@@ -39,7 +40,7 @@ fn try_read(path: &Path, limit: usize) -> io::Result<FileContent> {
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     let before = file.metadata()?;
     if !before.is_file() {
-        return Ok(FileContent::Unreadable(format!("{} is not a regular file", path.display())));
+        return Ok(FileContent::Unreadable(format!("cannot read {}: it is not a regular file", path.display())));
     }
     if let Err(refusal) = paths::check_config(path, &before) {
         return Ok(FileContent::Unreadable(refusal.to_string()));
@@ -86,7 +87,7 @@ impl Lease<'_> {
 #[cfg(target_os = "linux")]
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        // Closing the file would release the lease too, but later.
+        // Closing the file releases the lease too, but later.
         if self.answer == OpenForWriting::No {
             drop(set_lease(self.file, libc::F_UNLCK));
         }
@@ -100,8 +101,9 @@ fn set_lease(file: &File, kind: i32) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Catches SIGIO, which the kernel sends when another program opens the file for writing under the lease. By default,
-/// SIGIO ends the process. It is caught and not ignored, because child processes inherit ignored signals.
+/// Installs a handler for SIGIO, and returns whether that worked. The kernel sends SIGIO when another program
+/// opens the file for writing during the lease. Without a handler, SIGIO ends the process. The signal is not
+/// set to be ignored, because child processes inherit ignored signals.
 #[cfg(target_os = "linux")]
 fn catches_lease_breaks() -> bool {
     use std::sync::atomic::AtomicBool;

@@ -1,5 +1,5 @@
-//! Writes the last verdict and the last good configuration to disk, on a thread of its own: under load an fsync can take
-//! a good part of a second, and must not delay the next reload.
+//! Writes the last verdict and the last good configuration to disk, on a separate thread: under load an fsync
+//! can take hundreds of milliseconds, and must not delay the next reload.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -11,7 +11,8 @@ use crate::domain::verdict::Verdict;
 use crate::system::files::{self, Durability};
 use crate::system::paths::Home;
 
-/// The writing thread. Dropping it writes what is still queued.
+/// A handle to the thread that writes the records. Dropping the handle waits until all queued records are
+/// written.
 pub(super) struct Recorder {
     sender: Option<Sender<Record>>,
     thread: Option<JoinHandle<()>>,
@@ -34,7 +35,7 @@ impl Recorder {
         Recorder { sender: Some(sender), thread: thread.ok() }
     }
 
-    /// Records the last verdict, for commands that run while no daemon does.
+    /// Records the last verdict, for commands that run while no daemon runs.
     pub(super) fn record_verdict(&self, verdict: &Verdict) {
         self.send(Record::Verdict(Box::new(verdict.clone())));
     }
@@ -46,7 +47,7 @@ impl Recorder {
 
     fn send(&self, record: Record) {
         if let Some(sender) = &self.sender {
-            // Sending fails only when the thread could not be started, which was logged.
+            // Sending fails only if the thread could not be started. `Recorder::new` logged that.
             drop(sender.send(record));
         }
     }
@@ -56,7 +57,7 @@ impl Drop for Recorder {
     fn drop(&mut self) {
         self.sender = None;
         if let Some(thread) = self.thread.take() {
-            // The thread logs its own errors.
+            // The thread has logged its errors.
             drop(thread.join());
         }
     }
@@ -78,7 +79,12 @@ fn write(inbox: &Receiver<Record>, verdict_file: &PathBuf, last_good_file: &Path
         ];
         for (path, result) in results {
             if let Some(Err(error)) = result {
-                warn!(%error, path = %path.display(), "cannot write a record of the reload");
+                warn!(
+                    %error,
+                    path = %path.display(),
+                    "cannot write the verdict or the last good configuration of this reload; the next reload of a \
+                     valid file writes both again"
+                );
             }
         }
     }

@@ -1,5 +1,5 @@
-//! The reload thread: waits for events, requests and the poll; reads the file when it has settled; hands the content to
-//! the [`Judge`].
+//! The reload thread: waits for file events, reload requests and the time of the next poll, reads the file
+//! when it has settled, and passes the content to the [`Judge`].
 
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
@@ -16,14 +16,14 @@ use super::settle::{Decision, FileEvent, Observation, Settle, WaitReason};
 use crate::config::MAX_BYTES;
 use crate::domain::verdict::{ReloadOutcome, Trigger, WatchMode};
 
-/// How often the file's state is compared, whether or not an event came.
+/// Interval at which the file's state is compared with its state at the last read, even if no event came.
 const POLL: Duration = Duration::from_secs(2);
 
-/// Maximum number of times that a watch is rebuilt at once because the chain changed meanwhile; after that, the next poll
-/// rebuilds it.
+/// Maximum number of times that a watch is built in a row because the chain changed meanwhile. After that,
+/// the next poll rebuilds the watch.
 const MAX_REBUILDS: usize = 3;
 
-/// Maximum number of messages that are handled before the thread checks the time again.
+/// Maximum number of further messages that are handled before the thread checks the time again.
 const MAX_MESSAGES: usize = 4096;
 
 /// What the reload thread receives.
@@ -32,13 +32,13 @@ enum Message {
     Stop,
 }
 
-/// The running reload thread. Dropping it stops the thread.
+/// The running reload thread. Dropping this value stops the thread.
 pub struct Reloader {
     sender: Sender<Message>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// Requests reloads, as SIGHUP does.
+/// A handle that requests reloads. The daemon uses it when SIGHUP arrives.
 #[derive(Clone)]
 pub struct ReloadHandle(Sender<Message>);
 
@@ -60,7 +60,7 @@ impl Reloader {
         Ok(Reloader { sender, thread: Some(thread) })
     }
 
-    /// A handle to request reloads with.
+    /// Returns a handle that requests reloads.
     pub fn handle(&self) -> ReloadHandle {
         ReloadHandle(self.sender.clone())
     }
@@ -72,12 +72,12 @@ impl Drop for Reloader {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            warn!("the reload thread panicked");
+            warn!("the reload thread panicked: the daemon reloaded no configuration after that");
         }
     }
 }
 
-/// The state of the thread. Times are durations since `started`.
+/// The state of the reload thread. Times are durations since `started`.
 struct Actor {
     judge: Judge,
     sender: Sender<Message>,
@@ -142,7 +142,7 @@ impl Actor {
     }
 
     fn on_event(&mut self, event: FileEvent) {
-        debug!(?event, "event of the configuration file");
+        debug!(?event, "the reload thread received an event of the configuration file or a reload request");
         let now = self.now();
         if self.settle.due().is_none() {
             self.trigger = Trigger::File;
@@ -158,7 +158,7 @@ impl Actor {
         self.settle.on_event(now, event);
     }
 
-    /// Finds changes that the watch missed.
+    /// Finds changes of the file that the watch missed.
     fn poll(&mut self) {
         self.keep_watch_on(FileState::of(&self.judge.path()).chain());
         self.compare(Trigger::Poll);
@@ -172,7 +172,7 @@ impl Actor {
         }
     }
 
-    /// Reads the file, and hands the content to the judge if it counts.
+    /// Reads the file, and passes the result to the judge unless [`Settle`] decides to wait.
     fn read(&mut self) {
         let path = self.judge.path();
         let state = FileState::of(&path);
@@ -202,7 +202,7 @@ impl Actor {
         self.trigger = Trigger::File;
     }
 
-    /// Rebuilds the watch if it watches another chain than `chain`, or may have lost events.
+    /// Rebuilds the watch if it does not watch `chain`, or if it may have lost events.
     fn keep_watch_on(&mut self, chain: &PathChain) {
         let watched = self.watch.as_ref().is_some_and(|(_, watched)| watched == chain);
         if !watched || self.is_lossy {
@@ -210,7 +210,7 @@ impl Actor {
         }
     }
 
-    /// Builds a watch on the chain as it is now. If that fails, only the poll finds changes.
+    /// Builds a watch on the current chain to the file. If that fails, only the poll finds changes.
     fn rewatch(&mut self) {
         let path = self.judge.path();
         let mut chain = PathChain::resolve(&path);
@@ -225,7 +225,11 @@ impl Actor {
                 Err(error) => {
                     self.watch = None;
                     if !std::mem::replace(&mut self.warned, true) {
-                        warn!(%error, path = %path.display(), "cannot watch the configuration file: it is polled every 2 s instead");
+                        warn!(
+                            %error,
+                            path = %path.display(),
+                            "cannot watch the configuration file; the daemon checks it every 2 s instead"
+                        );
                     }
                     break;
                 }

@@ -1,4 +1,4 @@
-//! Replaces a user's file atomically, unless another program has changed it meanwhile.
+//! Replaces a user's file atomically, unless another program changed it after boi read it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -11,13 +11,17 @@ use super::path_chain::FileState;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReplaceError {
     /// Another program changed the file after it was read.
-    #[error("another program changed {} meanwhile: nothing was written", path.display())]
+    #[error("boi did not write {}: another program changed the file after boi read it", path.display())]
     Changed {
         /// Path of the file.
         path: PathBuf,
     },
     /// The file has other hard links, which would keep the old version.
-    #[error("{} has other hard links, which would keep the old version: edit the file by hand", path.display())]
+    #[error(
+        "boi does not write {}: the file has other hard links, which would keep the old version; edit the file by \
+         hand",
+        path.display()
+    )]
     Linked {
         /// Path of the file.
         path: PathBuf,
@@ -32,8 +36,9 @@ pub(crate) enum ReplaceError {
     },
 }
 
-/// Replaces the content of the file that `path` leads to with `bytes`, if its state is still `read`. Links, mode and owner
-/// are kept. A missing file is created with mode 0600.
+/// Replaces the content of the file that `path` leads to with `bytes`. Keeps symbolic links, mode and owner.
+/// A missing file is created with mode 0600. `read`: the state of the file when the caller read it; if the
+/// state is different now, nothing is written.
 pub(crate) fn replace(path: &Path, read: &FileState, bytes: &[u8]) -> Result<(), ReplaceError> {
     let file = read.chain().place().map_or_else(|| path.to_owned(), Path::to_owned);
     let failed = |source| ReplaceError::Io { path: file.clone(), source };
@@ -56,7 +61,7 @@ pub(crate) fn replace(path: &Path, read: &FileState, bytes: &[u8]) -> Result<(),
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
     });
     if result.is_err() {
-        // After the rename, the staged file no longer exists.
+        // If the rename succeeded, the staged file no longer exists and this call does nothing.
         drop(fs::remove_file(&staged));
     }
     result

@@ -1,5 +1,5 @@
-//! Loads a configuration: reads the file, parses it, and checks it against this machine. The daemon and every command
-//! use the same function, [`validate`].
+//! Loads a configuration: reads the file, parses it, and checks its values on this machine. The daemon and
+//! every command use the same function, [`validate`].
 
 use std::path::Path;
 use std::thread;
@@ -13,7 +13,7 @@ use crate::document::problem::Problems;
 use crate::system::logs;
 use crate::system::paths::{self, Home, HomeError};
 
-/// Pause before a command repeats a read during which the file changed.
+/// Pause before a read is repeated because the file changed during the read.
 const READ_AGAIN: Duration = Duration::from_millis(5);
 
 /// Maximum number of reads of a file that keeps changing.
@@ -37,7 +37,7 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// The errors, one line each, with their places.
+    /// Returns the errors, one line each, with their places in the file.
     pub(crate) fn lines(&self) -> Vec<String> {
         match self {
             ConfigError::Invalid(problems) => problems.lines(),
@@ -51,12 +51,13 @@ pub(crate) fn load(home: &Home, flags: &Flags) -> Result<Loaded, ConfigError> {
     load_file(&home.config_file(), flags).map(|(loaded, _)| loaded)
 }
 
-/// Loads the configuration in `path`, with warnings: values that are valid but will not work.
+/// Loads the configuration file `path`. Also returns warnings about values that are valid but will not work.
 pub(crate) fn load_file(path: &Path, flags: &Flags) -> Result<(Loaded, Vec<String>), ConfigError> {
     validate(path, &read(path)?.0, None, flags)
 }
 
-/// Reads the bytes of a configuration (empty if the file is missing), and whether a program has it open for writing.
+/// Reads the bytes of the file `path`, and whether a program has it open for writing. A missing file counts
+/// as empty.
 pub(crate) fn read(path: &Path) -> Result<(Vec<u8>, OpenForWriting), ConfigError> {
     for _ in 0..MAX_READS {
         match read_once(path, MAX_BYTES) {
@@ -66,11 +67,17 @@ pub(crate) fn read(path: &Path) -> Result<(Vec<u8>, OpenForWriting), ConfigError
             FileContent::Changing => thread::sleep(READ_AGAIN),
         }
     }
-    Err(ConfigError::Unreadable { why: format!("cannot read {}: it keeps changing", path.display()) })
+    Err(ConfigError::Unreadable {
+        why: format!(
+            "cannot read {}: the file changed during each of {MAX_READS} reads; try again when no program writes to it",
+            path.display()
+        ),
+    })
 }
 
-/// Validates the bytes of a configuration, and checks the values against this machine. `in_force`: the configuration
-/// that the new one would replace. Also returns warnings: values that are valid but will not work.
+/// Validates the bytes of a configuration, and checks the values on this machine. `in_force`: the
+/// configuration that the new one would replace. Also returns warnings about values that are valid but will
+/// not work.
 pub(crate) fn validate(
     path: &Path,
     bytes: &[u8],

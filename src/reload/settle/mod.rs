@@ -1,29 +1,29 @@
-//! Decides when to read the configuration file, and whether what was read counts. Pure: times are durations on one
-//! monotonic clock, and the caller passes in the current one.
+//! Decides when to read the configuration file, and whether the content is complete. Pure: times are
+//! durations on one monotonic clock, and the caller passes in the current time.
 //!
 //! The purpose: a half-written file is never put in force. A check of validity is not enough: most prefixes of a TOML
 //! file are valid, and an empty file means "all defaults". So these rules decide:
 //!
 //! | event | the file is read |
 //! | --- | --- |
-//! | a program closed it after writing; it was renamed, linked or created in its place | after 20 ms without an event |
+//! | a program closed it after writing; a rename or a symbolic link replaced it | after 20 ms without an event |
 //! | a program wrote data and has the file open | when the program closes it; after 5 s the outcome is `waiting` |
-//! | it was created, and nothing else happened (a hard link) | after 150 ms |
+//! | it was created, and nothing else happened (as for a hard link) | after 150 ms |
 //! | it is missing or empty | again after 1 s; then the outcome is `missing` |
-//! | events keep coming, no program has it open | 1 s after the first one |
+//! | events keep coming, no program has it open | 1 s after the first event |
 //! | unknown (the poll found a difference, events were lost), SIGHUP | at once |
 //!
 //! ```text
 //!           event                        content, not open for writing
 //!   idle ──────────▶ due ──▶ read ──┬──────────────────────────────────▶ Judge ──▶ idle
-//!                     ▲             ├─ open for writing ──▶ wait ─ 5 s ─▶ Report(OpenForWriting), go on waiting
+//!                     ▲             ├─ open for writing ──▶ wait ─ 5 s ─▶ Report(OpenForWriting), keep waiting
 //!                     └─────────────┼─ changed during the read
 //!                                   └─ missing or empty ──▶ wait ─ 1 s ─┬▶ Report(Missing) ──▶ idle
 //!                                                                       └▶ UseDefaults, after a SIGHUP ──▶ idle
 //! ```
 //!
-//! SIGHUP skips the 20 ms and keeps both waits. A SIGHUP after `Report(OpenForWriting)` forces the read: the file is judged
-//! although a program has it open.
+//! After a SIGHUP, the file is read without the wait of 20 ms; the waits of 5 s and 1 s remain. A SIGHUP
+//! after `Report(OpenForWriting)` forces the read: the file is judged although a program has it open.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ const QUIET: Duration = Duration::from_millis(20);
 const QUIET_WITHOUT_CLOSE: Duration = Duration::from_millis(150);
 /// Replaces `QUIET` after the file was created and nothing else happened.
 const QUIET_AFTER_CREATE: Duration = Duration::from_millis(150);
-/// Longest time for which a read is put off while events keep coming and no program has the file open.
+/// Maximum delay of a read while events keep coming and no program has the file open.
 const MAX_DELAY: Duration = Duration::from_secs(1);
 /// How long a program may have the file open before the outcome is `waiting`.
 const WRITER_PATIENCE: Duration = Duration::from_secs(5);
@@ -43,9 +43,9 @@ const WRITER_PATIENCE: Duration = Duration::from_secs(5);
 const WRITER_RETRY: Duration = Duration::from_millis(250);
 /// Pause between two reads after the outcome `waiting`, while a program still has the file open.
 const WAITING_RETRY: Duration = Duration::from_secs(1);
-/// How long the file may be missing or empty during an ordinary save.
+/// How long the file may be missing or empty, as during an ordinary save, before the outcome is `missing`.
 const MISSING_PATIENCE: Duration = Duration::from_secs(1);
-/// Pause between two reads that must agree, where nothing else proves that the file is complete.
+/// Pause between two reads that must find the same content, if nothing else proves that the file is complete.
 const CONFIRM: Duration = Duration::from_millis(50);
 
 /// What happened to the file.
@@ -76,7 +76,8 @@ pub(crate) enum OpenForWriting {
     No,
     /// A program has the file open for writing.
     Yes,
-    /// The file system cannot tell.
+    /// The kernel does not report it: the platform or the file system has no leases, or the file belongs to
+    /// another user.
     Unknown,
 }
 
@@ -110,11 +111,11 @@ pub(super) enum WaitReason {
 pub(super) enum Decision {
     /// Do nothing until [`Settle::due`].
     Wait,
-    /// The content counts: validate it.
+    /// Make a verdict: the content is complete, a SIGHUP forces the read, or the file cannot be read.
     Judge,
     /// The file is missing or empty, and the user requested a reload: use all defaults.
     UseDefaults,
-    /// Keep the configuration in force, and tell the user why.
+    /// Keep the configuration in force, and report the reason to the user.
     Report(WaitReason),
 }
 
@@ -125,11 +126,11 @@ pub(super) struct Settle {
     quiet: Duration,
     /// When the first event came.
     first_event_at: Option<Duration>,
-    /// When the file is to be read.
+    /// When to read the file; `None`: idle.
     due: Option<Duration>,
-    /// Since when a program is known to have the file open for writing.
+    /// When an event or a read first showed that a program has the file open for writing.
     writing_since: Option<Duration>,
-    /// Since when the file is missing or empty.
+    /// When a read first found the file missing or empty.
     missing_since: Option<Duration>,
     /// The hash that the last read found, if another read must find the same one.
     unconfirmed: Option<ContentHash>,
@@ -139,12 +140,12 @@ pub(super) struct Settle {
     requested: bool,
     /// Whether a SIGHUP came after the outcome `waiting`.
     forced: bool,
-    /// What was reported last.
+    /// The last [`WaitReason`] that was reported.
     reported: Option<WaitReason>,
 }
 
 impl Settle {
-    /// Idle. `reports_close`: whether the platform reports that a program closed the file.
+    /// Creates the idle state. `reports_close`: whether the platform reports that a program closed the file.
     pub(super) fn new(reports_close: bool) -> Settle {
         Settle {
             reports_close,
@@ -161,17 +162,17 @@ impl Settle {
         }
     }
 
-    /// When to read the file; `None`: idle.
+    /// Returns when to read the file; `None`: idle.
     pub(super) fn due(&self) -> Option<Duration> {
         self.due
     }
 
-    /// When the first event of this reload came.
+    /// Returns when the first event of this reload came; `None`: idle.
     pub(super) fn first_event_at(&self) -> Option<Duration> {
         self.first_event_at
     }
 
-    /// Takes in an event.
+    /// Updates the state after an event.
     pub(super) fn on_event(&mut self, now: Duration, event: FileEvent) {
         let first = *self.first_event_at.get_or_insert(now);
         match event {
@@ -207,10 +208,10 @@ impl Settle {
                 self.due = Some(now);
             }
         }
-        debug_assert!(first <= now, "the clock went back");
+        debug_assert!(first <= now, "the monotonic clock went back");
     }
 
-    /// Takes in what the due read found.
+    /// Updates the state with the result of a read, and decides what to do next.
     pub(super) fn on_read(&mut self, now: Duration, found: Observation) -> Decision {
         self.due = None;
         let (hash, writer) = match found {

@@ -1,4 +1,4 @@
-//! Tests of the settling rules.
+//! Tests of the rules that decide when the file is read and judged.
 
 use proptest::prelude::*;
 
@@ -13,7 +13,7 @@ fn due(settle: &Settle) -> u64 {
     u64::try_from(settle.due().expect("a read is due").as_millis()).unwrap()
 }
 
-/// The state after `events`, on a platform that reports when a program closes the file.
+/// Returns the state after `events`, on a platform that reports when a program closes the file.
 fn after(events: &[(u64, FileEvent)]) -> Settle {
     let mut settle = Settle::new(true);
     for (at, event) in events {
@@ -34,7 +34,7 @@ fn open_file() -> Observation {
     content(b"a", OpenForWriting::Yes)
 }
 
-/// A read on a file system without leases.
+/// The result of a read on a file system without leases.
 fn file() -> Observation {
     content(b"a", OpenForWriting::Unknown)
 }
@@ -67,7 +67,7 @@ fn each_kind_of_save_is_read_when_it_is_complete() {
 #[test]
 fn an_open_file_is_read_when_the_writer_is_late() {
     assert_eq!(due(&after(&[(100, Written)])), 5100);
-    assert_eq!(due(&after(&[(100, Written), (101, MetadataChanged)])), 5100, "no sign of an end");
+    assert_eq!(due(&after(&[(100, Written), (101, MetadataChanged)])), 5100, "metadata shows no end");
     assert_eq!(due(&after(&[(100, Written), (4900, Written)])), 5150);
     assert_eq!(due(&after(&[(100, Written), (4800, Written)])), 5100);
 }
@@ -132,7 +132,7 @@ fn a_request_waits_for_the_writer_until_the_report_and_a_second_one_forces_the_r
     assert_eq!((reported, now), (Decision::Report(WaitReason::OpenForWriting), 5000));
     settle.on_event(ms(5100), Requested);
     assert_eq!(settle.on_read(ms(5100), open_file()), Decision::Judge);
-    // The next reload begins without the force.
+    // A request forces one read only: the next reload waits for the writer again.
     settle.on_event(ms(6000), Requested);
     assert_eq!(settle.on_read(ms(6000), open_file()), Decision::Wait);
 }
@@ -190,7 +190,7 @@ fn a_request_while_the_file_is_missing_waits_for_the_end_of_the_save() {
 fn a_file_that_comes_back_and_goes_again_gets_a_new_second() {
     let mut settle = after(&[(0, Unknown)]);
     assert_eq!(settle.on_read(ms(0), Observation::Missing), Decision::Wait);
-    assert_eq!(settle.on_read(ms(900), file()), Decision::Wait, "to be confirmed");
+    assert_eq!(settle.on_read(ms(900), file()), Decision::Wait, "a second read must confirm the content");
     assert_eq!(settle.on_read(ms(950), Observation::Missing), Decision::Wait);
     assert_eq!(due(&settle), 1950);
 }
@@ -261,8 +261,8 @@ fn any_event() -> impl Strategy<Value = FileEvent> {
 }
 
 proptest! {
-    /// Every event leads to a read, every read to a decision within the waits, and a file that a program has open is
-    /// judged only after a request.
+    /// Every event causes a read, the state becomes idle again after a bounded number of reads, and a file
+    /// that a program has open is judged only after a request.
     #[test]
     fn every_event_is_settled_and_no_open_file_is_judged(
         events in prop::collection::vec((0u64..3000, any_event()), 1..40), open_until in 0u64..40_000,
@@ -294,6 +294,6 @@ proptest! {
                 (Some(_), None) => unreachable!("taken by the first arm"),
             }
         }
-        prop_assert!(false, "never idle again");
+        prop_assert!(false, "the state never became idle again");
     }
 }
