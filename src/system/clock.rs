@@ -6,13 +6,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::domain::time::Timestamp;
 use crate::system::failpoint;
 
-/// The current time by the wall clock.
+/// Returns the current time of the wall clock.
 pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// The id of the current boot. A process that started under another boot id no longer exists.
+/// Returns the id of the current boot. A process that started under another boot id no longer exists.
 pub(crate) fn boot_id() -> &'static str {
     static BOOT: OnceLock<String> = OnceLock::new();
     BOOT.get_or_init(|| failpoint::boot_id().or_else(read_boot_id).unwrap_or_else(|| "unknown".to_owned()))
@@ -23,7 +23,8 @@ fn read_boot_id() -> Option<String> {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|text| text.trim().to_owned())
 }
 
-/// The time of the boot, which serves as the boot id on systems without one: a boot time never repeats.
+/// Returns the time of the boot. It serves as the boot id, because this system has none and a boot time never
+/// repeats.
 #[cfg(not(target_os = "linux"))]
 #[expect(clippy::disallowed_methods, reason = "`system` may not use `process`, and `process` needs the boot id")]
 fn read_boot_id() -> Option<String> {

@@ -1,10 +1,11 @@
-//! Failpoints for tests: places where a process kills itself as `kill -9` would, or blocks as on a hung disk. Tests can also
-//! pretend another boot id and a machine without cgroups. In debug builds only: a release build contains none of this code
-//! and reads none of its variables.
+//! Failpoints for tests: named places in the code where a process kills itself as `kill -9` would, or blocks
+//! as on a hung disk. Tests can also simulate another boot id and a machine without cgroups. Only debug
+//! builds have failpoints: a release build reads none of these environment variables, and its failpoints do
+//! nothing.
 //!
-//! `BOI_FAILPOINT=NAME=FILE` arms the place `NAME`. The first process that reaches this place writes its pid to a new
-//! `FILE`, and kills itself, or waits until the file is empty. If `FILE` exists already, a process does nothing. So a
-//! failpoint fires once, in the daemon or in a supervisor, which inherits the variable.
+//! `BOI_FAILPOINT=NAME=FILE` arms the failpoint `NAME`. The first process that reaches it creates `FILE` with
+//! its pid, and kills itself, or waits until the file is empty. If `FILE` exists already, a process does
+//! nothing. So a failpoint fires once, in the daemon or in a supervisor, which inherits the variable.
 
 use rustix::process::{Signal, getpid, getppid, kill_process};
 
@@ -16,7 +17,8 @@ pub(crate) fn hit(name: &str) {
     }
 }
 
-/// Kills this process and its parent if the failpoint `name` fires. For a process between fork and exec.
+/// Kills this process and its parent if the failpoint `name` fires. Called in a child process between fork
+/// and exec.
 #[inline]
 pub(crate) fn hit_with_parent(name: &str) {
     if fires(name) {
@@ -25,7 +27,7 @@ pub(crate) fn hit_with_parent(name: &str) {
     }
 }
 
-/// Kills the parent of this process, and not this process, if the failpoint `name` fires.
+/// Kills only the parent of this process if the failpoint `name` fires.
 #[inline]
 pub(crate) fn hit_parent(name: &str) {
     if fires(name) {
@@ -43,20 +45,20 @@ pub(crate) fn hold(name: &str) {
     }
 }
 
-/// The boot id that a test pretends: `BOI_BOOT_ID`.
+/// Returns the boot id that a test simulates with `BOI_BOOT_ID`.
 #[cfg(debug_assertions)]
 pub(crate) fn boot_id() -> Option<String> {
     super::paths::variable("BOI_BOOT_ID")?.into_string().ok()
 }
 
-/// Always `None`: in a release build, no test can pretend a boot id.
+/// Always returns `None`: in a release build, no test can simulate a boot id.
 #[cfg(not(debug_assertions))]
 #[inline]
 pub(crate) fn boot_id() -> Option<String> {
     None
 }
 
-/// Whether a test pretends that no cgroup can be made: `BOI_NO_CGROUP`.
+/// Whether a test simulates, with `BOI_NO_CGROUP`, a machine on which no cgroup can be created.
 #[inline]
 pub(crate) fn is_without_cgroups() -> bool {
     #[cfg(debug_assertions)]
@@ -66,8 +68,8 @@ pub(crate) fn is_without_cgroups() -> bool {
     pretended
 }
 
-/// Creates the failpoint's file and returns its path, if the place `name` is armed and this process is the first to
-/// reach that place.
+/// Creates the failpoint's file and returns its path, if the failpoint `name` is armed and this process is
+/// the first to reach it.
 #[cfg(debug_assertions)]
 fn fired(name: &str) -> Option<std::path::PathBuf> {
     use std::io::Write;

@@ -1,4 +1,4 @@
-//! Files that only their user can access, and records that are complete or absent.
+//! Reads and writes private files, which no other user can access, and records, which are complete or absent.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -22,8 +22,8 @@ pub(crate) fn private_log(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 
-/// The mode of a file or folder that other users can access, and the mode that it should have. `None` if other users
-/// cannot access it, or if it is a link or missing.
+/// Returns the mode of a file or folder that other users can access, and the mode that it should have. `None`
+/// if other users cannot access it, or if it is a link or missing.
 pub(crate) fn wrong_mode(path: &Path) -> Option<(u32, u32)> {
     let metadata = std::fs::symlink_metadata(path).ok().filter(|metadata| !metadata.is_symlink())?;
     let mode = metadata.permissions().mode() & 0o777;
@@ -31,7 +31,7 @@ pub(crate) fn wrong_mode(path: &Path) -> Option<(u32, u32)> {
     (mode & 0o077 != 0).then_some((mode, wanted))
 }
 
-/// Takes all access to a file or folder from other users.
+/// Removes the permissions of other users for a file or folder.
 pub(crate) fn make_private(path: &Path) -> io::Result<()> {
     match wrong_mode(path) {
         Some((_, wanted)) => std::fs::set_permissions(path, Permissions::from_mode(wanted)),
@@ -39,8 +39,9 @@ pub(crate) fn make_private(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Gives this user access again to `folders`, outer ones first, and to the entries of the innermost one. Returns the first
-/// path to which this user had no access. Ignores links and missing files.
+/// Restores this user's permissions for `folders`, which are listed outermost first, and for the entries of
+/// the last folder. Returns the first path for which a permission was missing. Ignores links and missing
+/// files.
 pub(crate) fn restore_permissions(folders: &[&Path]) -> io::Result<Option<PathBuf>> {
     let mut first = None;
     for folder in folders {
@@ -95,13 +96,14 @@ pub(crate) fn is_writable_by_others(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o022 != 0)
 }
 
-/// Takes write access to a file from other users.
+/// Removes the write permission of other users for a file.
 pub(crate) fn revoke_write_by_others(path: &Path) -> io::Result<()> {
     let mode = std::fs::metadata(path)?.permissions().mode() & 0o777;
     std::fs::set_permissions(path, Permissions::from_mode(mode & !0o022))
 }
 
-/// The paths of a folder's entries, in no particular order. Empty if the folder is missing or is a file.
+/// Returns the paths of a folder's entries, in no particular order. Empty if the folder is missing or is a
+/// file.
 pub(crate) fn list_folder(folder: &Path) -> io::Result<Vec<PathBuf>> {
     match std::fs::read_dir(folder) {
         Ok(entries) => entries.map(|entry| entry.map(|entry| entry.path())).collect(),
@@ -110,7 +112,8 @@ pub(crate) fn list_folder(folder: &Path) -> io::Result<Vec<PathBuf>> {
     }
 }
 
-/// Whether another open file description holds the `flock` of the file at `path`. A missing file is not locked.
+/// Whether another open file description holds an exclusive `flock` of the file at `path`. A missing file is
+/// not locked.
 pub(crate) fn is_locked(path: &Path) -> io::Result<bool> {
     use rustix::fs::{FlockOperation, flock};
     let file = match File::open(path) {
@@ -127,13 +130,13 @@ pub(crate) fn is_locked(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Writes a file with mode 0600. A reader may see it half written.
+/// Writes a file with mode 0600. Not atomic: a reader may see a part of the content.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(bytes)
 }
 
-/// Which events a written file survives.
+/// The events after which a written file must still have its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durability {
     /// The end of any process.
@@ -150,15 +153,16 @@ pub(crate) fn write_record<T: Serialize>(path: &Path, record: &T, durability: Du
 /// The largest size of a record for which [`reserve_record`] makes room, in bytes.
 const RESERVED_BYTES: usize = 4096;
 
-/// Reserves disk space for a record, so that [`write_record`] succeeds later on a full disk.
+/// Reserves disk space for a record of at most [`RESERVED_BYTES`], so that a later [`write_record`] succeeds
+/// even if the disk is full by then.
 pub(crate) fn reserve_record(path: &Path) -> io::Result<()> {
     write_private(&staged(path), &[b' '; RESERVED_BYTES])
 }
 
-/// Writes a file with mode 0600. A reader sees the old content or all of the new one.
+/// Replaces a file with mode 0600. A reader sees all of the old content or all of the new content.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
     let staged = staged(path);
-    // Not truncated before writing: the reserved space may be the last that the disk has.
+    // Truncating the file first would release the reserved space, and the disk may have no other space left.
     let mut file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&staged)?;
     file.write_all(bytes)?;
     file.set_len(bytes.len() as u64)?;
@@ -186,13 +190,13 @@ pub(crate) fn read_optional(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// Whether a file is empty or all zeros. A power loss leaves such a file if its name was on the disk and its content was
-/// not. `false` for a file that is missing or cannot be read.
+/// Whether a file is empty or contains only zero bytes. A power loss leaves such a file if the disk already
+/// had its name but not its content. `false` for a file that is missing or cannot be read.
 pub(crate) fn is_torn(path: &Path) -> bool {
     std::fs::read(path).is_ok_and(|bytes| bytes.iter().all(|byte| *byte == 0))
 }
 
-/// Flushes the file system of `path` to the disk: everything that any process wrote to it before.
+/// Flushes everything that any process wrote to the file system of `path` to the disk.
 pub(crate) fn sync_file_system(path: &Path) -> io::Result<()> {
     let at = File::open(path)?;
     #[cfg(target_os = "linux")]
@@ -205,7 +209,7 @@ pub(crate) fn sync_file_system(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The last `max_bytes` bytes of a file; a missing file is empty.
+/// Returns the last `max_bytes` bytes of a file. A missing file counts as empty.
 pub(crate) fn tail(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     let mut file = match File::open(path) {
         Ok(file) => file,
@@ -219,8 +223,8 @@ pub(crate) fn tail(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads a file from `offset` to its end, and passes the content to `take` in chunks. Returns the offset of the end. A
-/// missing file is empty.
+/// Reads a file from `offset` to its end, and passes the content to `take` in chunks. Returns the offset of
+/// the end. A missing file counts as empty.
 pub(crate) fn read_from(path: &Path, offset: u64, mut take: impl FnMut(&[u8])) -> io::Result<u64> {
     let mut file = match File::open(path) {
         Ok(file) => file,
@@ -240,12 +244,13 @@ pub(crate) fn read_from(path: &Path, offset: u64, mut take: impl FnMut(&[u8])) -
     }
 }
 
-/// The size of a file in bytes.
+/// Returns the size of a file in bytes.
 pub(crate) fn size(path: &Path) -> io::Result<u64> {
     Ok(std::fs::metadata(path)?.len())
 }
 
-/// The space left for this user on the file system of `path`: bytes, and the number of files if that is limited.
+/// Returns the free space for this user on the file system of `path`: the bytes, and the number of files if
+/// the file system limits it.
 pub(crate) fn free_space(path: &Path) -> rustix::io::Result<(u64, Option<u64>)> {
     let found = rustix::fs::statvfs(path)?;
     Ok((found.f_bavail.saturating_mul(found.f_frsize), (found.f_files > 0).then_some(found.f_favail)))
@@ -254,7 +259,7 @@ pub(crate) fn free_space(path: &Path) -> rustix::io::Result<(u64, Option<u64>)> 
 /// Reads a regular file that a user wrote; `None` when it does not exist. Reads at most `limit` + 1 bytes, so a result
 /// longer than `limit` means that the file is too large.
 pub(crate) fn read_user_file(path: &Path, limit: usize) -> io::Result<Option<Vec<u8>>> {
-    // Non-blocking: opening a FIFO would wait for its writer.
+    // Without NONBLOCK, opening a FIFO would wait for its writer.
     let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Ok(file) => file,
@@ -278,7 +283,7 @@ mod tests {
         let dir = tempfile::TempDir::new().unwrap();
         let path = dir.path().join("exit");
         reserve_record(&path).unwrap();
-        assert!(!path.exists(), "reserved space is no record");
+        assert!(!path.exists(), "the reserved space must not count as a record");
         let staged = File::open(staged(&path)).unwrap();
         write_record(&path, &"ended", Durability::Power).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"\"ended\"");

@@ -1,4 +1,4 @@
-//! The log: its output, and its filter, which a configuration reload can change.
+//! Starts the program's log, and changes its filter when the configuration is reloaded.
 
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Write};
@@ -16,7 +16,7 @@ use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
 use super::files;
 
-/// A handle to the program's log: it changes the filter and knows the log's file.
+/// A handle to the program's log: it changes the filter and returns the log's path.
 #[derive(Clone)]
 pub(crate) struct LogFilter {
     handle: reload::Handle<EnvFilter, Registry>,
@@ -30,16 +30,17 @@ pub(crate) enum LogOutput {
         /// Whether to use colour if standard error is a terminal.
         color: bool,
     },
-    /// A file that is rotated: at most [`OLD_FILES`] older ones of [`MAX_BYTES`] each are kept beside it.
+    /// A file that is rotated: at most [`OLD_FILES`] older files of about [`MAX_BYTES`] each are kept beside
+    /// it.
     File(PathBuf),
 }
 
-/// A log file of this size is rotated.
+/// The log file is rotated when it is larger than this number of bytes.
 pub(crate) const MAX_BYTES: usize = 10 << 20;
-/// How many rotated log files are kept.
+/// Maximum number of rotated log files that are kept.
 pub(crate) const OLD_FILES: usize = 5;
 
-/// A rotated log file. If it is removed, the next event creates it again.
+/// A rotated log file. If somebody removes it, the next log line creates it again.
 struct ReopeningLog {
     path: PathBuf,
     log: FileRotate<AppendCount>,
@@ -48,7 +49,7 @@ struct ReopeningLog {
 impl ReopeningLog {
     fn new(path: &Path) -> ReopeningLog {
         let log = rotated(path);
-        // If this fails, the log is written anyway.
+        // If this fails, other users may be able to read the log, but logging still works.
         files::make_private(path).ok();
         ReopeningLog { path: path.to_owned(), log }
     }
@@ -103,18 +104,18 @@ pub(crate) fn start(output: LogOutput, filter: &str) -> Result<LogFilter, String
 }
 
 impl LogFilter {
-    /// The file that the log is written to; `None` for standard error.
+    /// Returns the path of the log file; `None`: the log is written to standard error.
     pub(crate) fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
-    /// Replaces the filter.
+    /// Replaces the log filter. `Err`: why the new filter cannot be used.
     pub(crate) fn set(&self, filter: &str) -> Result<(), String> {
         self.handle.reload(parse(filter)?).map_err(|error| error.to_string())
     }
 }
 
-/// Checks that a filter is valid.
+/// Checks that a log filter is valid. `Err`: why it is not.
 pub(crate) fn check(filter: &str) -> Result<(), String> {
     parse(filter).map(drop)
 }

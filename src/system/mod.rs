@@ -5,9 +5,9 @@
 //! - Only `paths` reads environment variables.
 //! - Only `process`, `git`, `service` and `supervisor` start processes; `clock` runs `sysctl` on systems other than Linux.
 //! - Only `main` ends this process, by returning its exit code.
-//! - `domain`, `document`, `agents`, `spec`, `config` and `decide` use no files: they get bytes and values. The other rooms
-//!   open and remove the files of their own subject. What several rooms do with files in the same way is in `files`:
-//!   private modes, atomic replacement, locks.
+//! - `domain`, `document`, `agents`, `spec`, `config` and `decide` use no files: they get bytes and values.
+//!   Each other room opens and removes its own files. The file operations that several rooms share are in
+//!   `files`: private modes, atomic replacement, locks.
 
 pub(crate) mod clock;
 pub(crate) mod failpoint;

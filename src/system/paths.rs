@@ -1,7 +1,8 @@
-//! The paths of boi's home, and everything that comes from the environment. No other file reads environment variables.
+//! The paths of boi's home, and the values of environment variables. No other file reads environment
+//! variables.
 //!
-//! Invariant: a home or a configuration that another user owns or can write to is refused, and the error names the command
-//! that corrects it.
+//! Invariant: a home or a configuration that another user owns or can write to is refused, and the error
+//! contains the command that corrects its owner or mode.
 
 #![expect(clippy::disallowed_methods, reason = "this file reads the environment")]
 
@@ -28,11 +29,11 @@ pub struct Home {
 /// Why a home cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
-    /// The environment does not tell where the home is.
+    /// No environment variable contains the path of the home.
     #[error("neither BOI_HOME nor HOME is set: set BOI_HOME to the folder in which boi keeps its state")]
     Unknown,
     /// The file or folder cannot be created or read.
-    #[error("cannot use {}: {source}", path.display())]
+    #[error("cannot create or read {}: {source}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -46,7 +47,7 @@ pub enum HomeError {
         path: PathBuf,
     },
     /// Another user owns the file or folder.
-    #[error("{} belongs to user {owner}, not to you (user {own}): run `sudo chown -R {own} '{}'`", path.display(), path.display())]
+    #[error("{} belongs to the user with uid {owner}, not to you (uid {own}): run `sudo chown -R {own} '{}'`", path.display(), path.display())]
     Foreign {
         /// The file or folder.
         path: PathBuf,
@@ -56,7 +57,7 @@ pub enum HomeError {
         own: u32,
     },
     /// Other users can write to the file or folder.
-    #[error("{} can be changed by other users (mode {mode:03o}): run `chmod go-w '{}'`", path.display(), path.display())]
+    #[error("other users can write to {} (mode {mode:03o}): run `chmod go-w '{}'`", path.display(), path.display())]
     Open {
         /// The file or folder.
         path: PathBuf,
@@ -65,10 +66,11 @@ pub enum HomeError {
     },
 }
 
-/// The environment variable that holds the path of the home.
+/// The environment variable that contains the path of the home.
 pub(crate) const HOME: &str = "BOI_HOME";
 
-/// The value of `BOI_HOME` as an absolute path, for a child with another working directory; `None` if it is not set.
+/// Returns the value of `BOI_HOME` as an absolute path, for a child process with another working directory.
+/// `None`: the variable is not set.
 pub(crate) fn named_home() -> Option<PathBuf> {
     std::path::absolute(home_variable()?).ok()
 }
@@ -78,7 +80,7 @@ fn home_variable() -> Option<PathBuf> {
 }
 
 impl Home {
-    /// The home that the environment names: `BOI_HOME`, or `.boi` in `HOME`.
+    /// Returns the home at the path in `BOI_HOME` or, if that is not set, the folder `.boi` in `HOME`.
     pub fn from_environment() -> Result<Home, HomeError> {
         let default =
             || env::var_os("HOME").filter(|value| !value.is_empty()).map(|home| Path::new(&home).join(".boi"));
@@ -87,12 +89,12 @@ impl Home {
         Ok(Home::at(root))
     }
 
-    /// The home at `root`, an absolute path.
+    /// Returns the home at `root`, an absolute path.
     pub fn at(root: PathBuf) -> Home {
         Home { db: root.join("state/boi.db"), worktrees: root.join("worktrees"), logs: root.join("logs"), root }
     }
 
-    /// This home with the paths that a configuration sets. A relative path is relative to the home.
+    /// Returns this home with the paths that a configuration sets. A relative path is relative to the home.
     pub fn with_paths(self, paths: &Paths) -> Home {
         let place = |configured: &Option<PathBuf>, default: PathBuf| match configured {
             Some(path) => self.root.join(expand_tilde(path)),
@@ -106,13 +108,15 @@ impl Home {
         }
     }
 
-    /// Creates the missing folders of a daemon's home with mode 0700. Refuses a home that is not safe.
+    /// Creates the missing folders that a daemon needs, with mode 0700. Refuses a home that another user owns
+    /// or can write to.
     pub fn prepare(&self) -> Result<(), HomeError> {
         self.prepare_records()?;
         create(&self.worktrees)
     }
 
-    /// Creates the same folders except that of the worktrees, for a command that works without a daemon.
+    /// Creates the same folders as [`Home::prepare`], except the folder of the worktrees. For commands that
+    /// work without a daemon.
     pub fn prepare_records(&self) -> Result<(), HomeError> {
         if let Ok(metadata) = std::fs::metadata(&self.root) {
             check(&self.root, &metadata, true)?;
@@ -124,8 +128,9 @@ impl Home {
         self.check()
     }
 
-    /// Refuses a home that is not safe. A home that does not exist is safe. The configuration is not checked here but with
-    /// `check_config` where it is read: a command that does not need the configuration also works with an unsafe one.
+    /// Refuses a home that another user owns or can write to. Accepts a home that does not exist. Does not
+    /// check the configuration: `check_config` does, when the file is read, so that a command that needs no
+    /// configuration works even if other users can write to that file.
     pub fn check(&self) -> Result<(), HomeError> {
         match std::fs::metadata(&self.root) {
             Ok(metadata) => check(&self.root, &metadata, true),
@@ -144,7 +149,8 @@ impl Home {
         self.root.join("config.toml")
     }
 
-    /// The outcome of the last reload of the configuration, for readers while no daemon runs.
+    /// The file with the verdict of the last configuration reload, for commands that run while no daemon
+    /// runs.
     pub fn reload_record(&self) -> PathBuf {
         self.root.join("state/reload.json")
     }
@@ -154,7 +160,7 @@ impl Home {
         self.root.join("state/last-good.toml")
     }
 
-    /// The file that is locked while boi changes the configuration.
+    /// The file that `boi config set` keeps locked while it changes the configuration.
     pub fn config_lock(&self) -> PathBuf {
         self.root.join("state/config.lock")
     }
@@ -164,7 +170,7 @@ impl Home {
         self.root.join("boi.sock")
     }
 
-    /// The file with the daemon's pid; locked while the daemon lives.
+    /// The file with the daemon's pid. The daemon keeps it locked while it runs.
     pub fn pid_file(&self) -> PathBuf {
         self.root.join("pids/daemon.pid")
     }
@@ -214,17 +220,17 @@ impl Home {
         self.attempt(spec, attempt).join(format!("command-{number}"))
     }
 
-    /// The folder of all working trees.
+    /// The folder of all worktrees.
     pub fn worktrees(&self) -> &Path {
         &self.worktrees
     }
 
-    /// The folder of a spec's working tree. A path that the queue has `recorded` takes precedence: a change of
-    /// `paths.worktrees` affects only specs without a working tree.
+    /// The folder of a spec's worktree. `recorded`: the path that the queue has recorded for an existing
+    /// worktree; it takes precedence, so a change of `paths.worktrees` affects only specs without a worktree.
     pub fn worktree(&self, spec: &SpecId, recorded: Option<&str>) -> PathBuf {
         let default = self.worktrees.join(spec.as_str());
         match recorded {
-            // Compared as text: the record is text, and the path need not be UTF-8.
+            // Compared as text, because the record is text and the path may not be valid UTF-8.
             Some(recorded) if recorded != default.to_string_lossy() => PathBuf::from(recorded),
             _ => default,
         }
@@ -235,29 +241,31 @@ fn create(folder: &Path) -> Result<(), HomeError> {
     files::private_dir(folder).map_err(|source| HomeError::Io { path: folder.to_owned(), source })
 }
 
-/// The root of the home that contains a command's folder. [`Home::command`] returned that folder.
+/// Returns the root of the home that contains a command's folder. `folder` is a path that [`Home::command`]
+/// returned.
 pub(crate) fn home_of_command(folder: &Path) -> &Path {
     folder.ancestors().nth(4).unwrap_or(folder)
 }
 
-/// A command's folder and the folders that boi created around it. The folder of all attempts comes first.
+/// Returns a command's folder and the folders around it, from the folder of all attempts to the command's
+/// folder.
 pub(crate) fn folders_of_command(folder: &Path) -> Vec<&Path> {
     let mut folders: Vec<&Path> = folder.ancestors().take(4).collect();
     folders.reverse();
     folders
 }
 
-/// The agent's program: `CLAUDE_BIN`, if it is set and not empty.
+/// Returns the value of `CLAUDE_BIN`, the program of the agent `claude`, if it is set and not empty.
 pub(crate) fn claude_bin() -> Option<String> {
     env::var("CLAUDE_BIN").ok().filter(|value| !value.is_empty())
 }
 
-/// The value of an environment variable.
+/// Returns the value of an environment variable.
 pub(crate) fn variable(name: &str) -> Option<OsString> {
     env::var_os(name)
 }
 
-/// Replaces a leading `~` by the user's home.
+/// Replaces a leading `~` by the user's home directory (`HOME`).
 pub(crate) fn expand_tilde(path: &Path) -> PathBuf {
     match (path.strip_prefix("~"), env::var_os("HOME")) {
         (Ok(rest), Some(home)) => Path::new(&home).join(rest),
@@ -265,9 +273,10 @@ pub(crate) fn expand_tilde(path: &Path) -> PathBuf {
     }
 }
 
-/// Finds the executable file that `program` names: an absolute path, or a name on the PATH. The error continues a sentence
-/// that begins with the program's name: "is not executable". A relative path is refused: it would name a different file
-/// in each working directory, and in a working tree perhaps a file that the agent wrote.
+/// Finds the executable file that `program` names: an absolute path, or a name to look up on the PATH. `Err`:
+/// why there is none, as the rest of a sentence that begins with the program's name: "is not executable". A
+/// relative path is refused: it would name a different file in each working directory, and in a worktree
+/// perhaps a file that the agent wrote.
 pub(crate) fn find_program(program: &str) -> Result<PathBuf, String> {
     let path = expand_tilde(Path::new(program));
     if path.is_absolute() {
@@ -280,7 +289,7 @@ pub(crate) fn find_program(program: &str) -> Result<PathBuf, String> {
         };
     }
     if program.contains('/') {
-        return Err("is a relative path, whose meaning depends on the current folder".to_owned());
+        return Err("is a relative path, which names a different file in each working directory".to_owned());
     }
     let dirs: OsString = env::var_os("PATH").unwrap_or_default();
     let mut files = env::split_paths(&dirs).filter(|dir| dir.is_absolute()).map(|dir| dir.join(program));
@@ -293,7 +302,7 @@ fn is_program(metadata: &Metadata) -> bool {
     metadata.is_file() && metadata.mode() & 0o111 != 0
 }
 
-/// A path short enough for a socket address, which holds about 100 bytes.
+/// A path that is short enough for a socket address, which can contain about 100 bytes.
 #[derive(Debug)]
 pub(crate) struct ShortPath {
     path: PathBuf,
@@ -301,7 +310,8 @@ pub(crate) struct ShortPath {
 }
 
 impl ShortPath {
-    /// `path`, or, if that is too long, a path to the same file through an open descriptor of its folder.
+    /// Returns `path` or, if that is too long, a path to the same file through an open descriptor of its
+    /// folder.
     pub(crate) fn new(path: &Path) -> io::Result<ShortPath> {
         if path.as_os_str().len() < 100 {
             return Ok(ShortPath { path: path.to_owned(), _dir: None });
@@ -314,14 +324,15 @@ impl ShortPath {
         Ok(ShortPath { path: Path::new(&through).join(name), _dir: Some(dir) })
     }
 
-    /// The short path. It is valid for as long as this value lives.
+    /// Returns the short path. It is valid until this value is dropped.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// Refuses a configuration that other users can change. `metadata` is that of the open file. Write permission for the
-/// group, as with a umask of 002, is accepted if no other user can access the folder.
+/// Refuses a configuration file that other users can change or replace. `metadata`: the metadata of the open
+/// file. Write permission for the group, as with a umask of 002, is accepted if no other user can access the
+/// folder.
 pub(crate) fn check_config(path: &Path, metadata: &Metadata) -> Result<(), HomeError> {
     let folder = std::fs::canonicalize(path).ok().and_then(|file| file.parent().map(Path::to_owned));
     let around = folder.as_ref().and_then(|folder| std::fs::metadata(folder).ok());
@@ -345,7 +356,7 @@ fn check(path: &Path, metadata: &Metadata, directory: bool) -> Result<(), HomeEr
     if directory && !metadata.is_dir() {
         return Err(HomeError::NotADirectory { path });
     }
-    // An administrator may have written the configuration as root.
+    // A configuration that root owns is accepted: an administrator may have written it.
     let is_administrators = metadata.uid() == 0 && !directory;
     if metadata.uid() != own && !is_administrators {
         return Err(HomeError::Foreign { path, owner: metadata.uid(), own });

@@ -5,18 +5,20 @@ use std::io::{self, IsTerminal};
 /// The size of a terminal in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Size {
-    /// Lines.
+    /// Number of lines.
     pub(crate) rows: usize,
-    /// Characters in a line.
+    /// Number of characters in a line.
     pub(crate) columns: usize,
 }
 
-/// The size of standard output's terminal; `None` if it is no terminal or reports no size.
+/// Returns the size of the terminal on standard output; `None` if standard output is no terminal or reports
+/// no size.
 pub(crate) fn size() -> Option<Size> {
     io::stdout().is_terminal().then(io::stdout).and_then(size_of)
 }
 
-/// The size of standard error's terminal; `None` if it is no terminal or reports no size.
+/// Returns the size of the terminal on standard error; `None` if standard error is no terminal or reports no
+/// size.
 pub(crate) fn stderr_size() -> Option<Size> {
     io::stderr().is_terminal().then(io::stderr).and_then(size_of)
 }
