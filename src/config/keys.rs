@@ -382,8 +382,8 @@ pub(super) static ROWS: &[Row] = &[
         TakesEffect::Restart,
         field!(One, Switch, cleanup_on_failure),
         &[
-            "Whether the worktree of a failed or canceled spec is removed. Before that, boi saves work that no",
-            "branch contains under a ref in refs/boi/kept/.",
+            "Whether the worktree of a failed or canceled spec is removed. Work that no branch contains is",
+            "first saved under a ref in refs/boi/kept/.",
         ],
     ),
     unit(
