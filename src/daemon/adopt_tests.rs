@@ -120,7 +120,7 @@ async fn a_worker_that_failed_while_its_command_ran_is_restarted_in_its_slot() {
         end(worker, WorkerEnd::Failed("no descriptor left".into()));
         settle().await;
         let reason = shown_reason(&bench, &fence.spec).await.unwrap();
-        assert!(reason.starts_with("no descriptor left; its worker restarts at 2"), "{reason}");
+        assert!(reason.starts_with("no descriptor left; the spec's worker restarts at 2"), "{reason}");
         worker = bench.spawned.recv().await.unwrap();
         assert_eq!(shown_reason(&bench, &fence.spec).await, None);
         assert_eq!(worker.fence, fence, "the same attempt, and not the other spec");

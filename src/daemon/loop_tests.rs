@@ -210,7 +210,7 @@ async fn one_failing_spawn_of_four_affects_no_other_spec() {
     assert_eq!(titles, ["a", "c", "d"]);
     let (_, status, reason) = bench.status_of("broken").await;
     assert_eq!(status, SpecStatus::Queued);
-    assert_eq!(reason.unwrap(), "its worker could not be started: no process left");
+    assert_eq!(reason.unwrap(), "the spec's worker could not be started: no process left");
     bench.leave().await;
 }
 

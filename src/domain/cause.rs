@@ -1,5 +1,6 @@
-//! Causes: typed reasons why a spec waits, failed or is unmerged. The queue stores them as data. They become words only
-//! when they are shown: `Display` gives the cause, `decide::reason` adds what the user can do next.
+//! Causes: typed reasons why a spec waits, failed or is unmerged. The queue stores causes as data. boi turns
+//! a cause into words only to show it: `Display` writes the cause, and `decide::reason` adds what the user
+//! can do next.
 
 use std::fmt;
 
@@ -18,25 +19,25 @@ use super::time::Timestamp;
 pub enum Cause {
     /// Queued: the spec waits for other specs.
     WaitsFor {
-        /// The first few of the specs that the spec still waits for.
+        /// The first few of the specs that have to complete, or to be merged, before this spec can start.
         specs: Vec<Awaited>,
     },
-    /// Queued: the daemon was stopped.
+    /// Queued: the daemon was stopped while the spec was running.
     Stopped,
-    /// Queued: the model's service refused the agent's request.
+    /// Queued: the model's service refused the agent's request, such as because of a usage limit.
     Refused {
         /// The outcome of the refused try.
         outcome: TryOutcome,
-        /// When the try may be repeated; `None`: as soon as there is a slot.
+        /// When boi may repeat the try; `None`: as soon as a slot is free.
         until: Option<Timestamp>,
     },
-    /// Queued: a command died, and is run again after a wait.
+    /// Queued: a command died, and boi runs it again after a wait.
     CommandDied {
         /// How the command died.
         failure: Failure,
         /// How many times in a row commands of the attempt have died.
         deaths: u32,
-        /// When the command may be run again.
+        /// When boi may run the command again.
         until: Timestamp,
     },
     /// Queued: a command could not be started, and nothing was executed.
@@ -64,16 +65,16 @@ pub enum Cause {
     },
     /// Running: the user requested to cancel or stop the spec, and its worker is ending the command.
     Ending,
-    /// Failed: a task is out of tries.
+    /// Failed: every try of a task that `retry_count` allows has failed.
     OutOfTries {
         /// The task's id.
         task: String,
         /// The last failure.
         failure: Failure,
-        /// How many tries the attempt made.
+        /// How many tries of the task the attempt made.
         tries: u32,
     },
-    /// Failed: a command of a task died each time.
+    /// Failed: a verify command of a task died more than `retry_count` times in a row.
     RepeatedDeaths {
         /// The task's id.
         task: String,
@@ -82,7 +83,7 @@ pub enum Cause {
         /// How many times in a row commands of the attempt died.
         deaths: u32,
     },
-    /// Failed: a task's try ended in a way that another try would not change.
+    /// Failed: a task's try ended with an outcome that another try would repeat, such as a refused login.
     TryFailed {
         /// The task's id.
         task: String,
@@ -113,7 +114,8 @@ pub enum Cause {
         /// The status of the dependency.
         status: SpecStatus,
     },
-    /// Failed: the retry of one dependency did not queue the spec again, because another one has not completed.
+    /// Failed: the retry of one dependency did not queue the spec again, because another dependency has not
+    /// completed.
     DependencyIncomplete {
         /// The dependency that has not completed.
         spec: SpecId,
@@ -125,7 +127,7 @@ pub enum Cause {
         /// Why the spec is not merged.
         why: Unmerged,
     },
-    /// Words that version 0.1.0 recorded in the place of a cause.
+    /// A cause that version 0.1.0 recorded as words.
     Recorded {
         /// The words.
         words: String,
@@ -150,7 +152,8 @@ pub enum Unmerged {
         /// The failure.
         failure: Failure,
     },
-    /// In every round, the base moved while the merge was verified.
+    /// Each time that boi verified a merge, the base moved meanwhile; after a bounded number of merges, boi
+    /// gave up.
     BaseMoved {
         /// How many times the base moved.
         times: u32,
@@ -165,7 +168,7 @@ pub enum Unmerged {
         /// The problem in words, with the path.
         detail: String,
     },
-    /// Words that version 0.1.0 recorded in the place of a reason.
+    /// A reason that version 0.1.0 recorded as words.
     Recorded {
         /// The words.
         words: String,
@@ -179,20 +182,20 @@ impl fmt::Display for Cause {
                 let specs: Vec<String> = specs.iter().map(Awaited::to_string).collect();
                 write!(f, "waits for {}", specs.join(", "))
             }
-            Cause::Stopped => f.write_str("stopped; resumes at the same step"),
+            Cause::Stopped => f.write_str("the daemon was stopped; the spec resumes at the same step"),
             Cause::Refused { outcome, until } => {
                 f.write_str(&outcome.describe())?;
-                until.map_or(Ok(()), |until| write!(f, "; retries at {until}"))
+                until.map_or(Ok(()), |until| write!(f, "; boi retries at {until}"))
             }
-            Cause::CommandDied { failure, until, .. } => write!(f, "{}; retries at {until}", failure.sentence()),
+            Cause::CommandDied { failure, until, .. } => write!(f, "{}; boi retries at {until}", failure.sentence()),
             Cause::CommandNotStarted { detail } => write!(f, "a command could not be started: {detail}"),
-            Cause::WorkerNotStarted { detail } => write!(f, "its worker could not be started: {detail}"),
+            Cause::WorkerNotStarted { detail } => write!(f, "the spec's worker could not be started: {detail}"),
             Cause::WorkerFailed { detail, until: None } => f.write_str(detail),
             Cause::WorkerFailed { detail, until: Some(until) } => {
-                write!(f, "{detail}; its worker restarts at {until}")
+                write!(f, "{detail}; the spec's worker restarts at {until}")
             }
             Cause::Quarantined { detail } => write!(f, "quarantined: {detail}"),
-            Cause::Ending => f.write_str("its worker is ending it"),
+            Cause::Ending => f.write_str("the spec's worker is ending the running command"),
             Cause::OutOfTries { task, failure, tries } => {
                 write!(f, "task {task}: {}, on try {tries} of {tries}", failure.sentence())
             }
@@ -200,7 +203,7 @@ impl fmt::Display for Cause {
                 write!(f, "task {task}: {}, {deaths} times in a row", failure.sentence())
             }
             Cause::TryFailed { task, outcome, .. } => write!(f, "task {task}: {}", outcome.describe()),
-            Cause::SpecVerify { failure } => write!(f, "the spec's own verify: {}", failure.sentence()),
+            Cause::SpecVerify { failure } => write!(f, "verification of the whole spec: {}", failure.sentence()),
             Cause::Repository { detail } => f.write_str(detail),
             Cause::UnknownAgent { agent } => write!(f, "boi knows no agent `{agent}`"),
             Cause::DependencyEnded { spec, status: SpecStatus::Canceled } => {
@@ -217,15 +220,17 @@ impl fmt::Display for Cause {
 
 impl fmt::Display for Awaited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.id, if self.merge { " to be merged" } else { "" })
+        write!(f, "{}{}", self.id, if self.merge { " (until it is merged)" } else { "" })
     }
 }
 
 impl fmt::Display for Unmerged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Unmerged::Verify { failure } => write!(f, "after the merge with its base, {}", failure.sentence()),
-            Unmerged::BaseMoved { times } => write!(f, "its base moved {times} times while the merge was verified"),
+            Unmerged::Verify { failure } => {
+                write!(f, "after the merge of the branch with its base, {}", failure.sentence())
+            }
+            Unmerged::BaseMoved { times } => write!(f, "the base moved {times} times while boi verified the merge"),
             Unmerged::Refused { refusal } => refusal.fmt(f),
             Unmerged::Obstacle { detail } => f.write_str(detail),
             Unmerged::Recorded { words } => f.write_str(words),
@@ -254,26 +259,29 @@ mod tests {
         let awaited = vec![Awaited { id: id(), merge: false }, Awaited { id: "SD97A".parse().unwrap(), merge: true }];
         let long = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
         vec![
-            (Cause::WaitsFor { specs: awaited }, "waits for SD979, SD97A to be merged"),
-            (Cause::Stopped, "stopped; resumes at the same step"),
+            (Cause::WaitsFor { specs: awaited }, "waits for SD979, SD97A (until it is merged)"),
+            (Cause::Stopped, "the daemon was stopped; the spec resumes at the same step"),
             (Cause::Refused { outcome: limited.clone(), until: None }, long(limited.describe())),
             (
                 Cause::Refused { outcome: limited.clone(), until: Some(Timestamp(0)) },
-                long(format!("{}; retries at 1970-01-01T00:00:00.000Z", limited.describe())),
+                long(format!("{}; boi retries at 1970-01-01T00:00:00.000Z", limited.describe())),
             ),
             (
                 Cause::CommandDied { failure: failure.clone(), deaths: 2, until: Timestamp(0) },
-                long(format!("{lost}; retries at 1970-01-01T00:00:00.000Z")),
+                long(format!("{lost}; boi retries at 1970-01-01T00:00:00.000Z")),
             ),
             (Cause::CommandNotStarted { detail: detail.clone() }, "a command could not be started: no space left"),
-            (Cause::WorkerNotStarted { detail: detail.clone() }, "its worker could not be started: no space left"),
+            (
+                Cause::WorkerNotStarted { detail: detail.clone() },
+                "the spec's worker could not be started: no space left",
+            ),
             (Cause::WorkerFailed { detail: detail.clone(), until: None }, "no space left"),
             (
                 Cause::WorkerFailed { detail: detail.clone(), until: Some(Timestamp(0)) },
-                "no space left; its worker restarts at 1970-01-01T00:00:00.000Z",
+                "no space left; the spec's worker restarts at 1970-01-01T00:00:00.000Z",
             ),
             (Cause::Quarantined { detail: detail.clone() }, "quarantined: no space left"),
-            (Cause::Ending, "its worker is ending it"),
+            (Cause::Ending, "the spec's worker is ending the running command"),
             (
                 Cause::OutOfTries { task: task.clone(), failure: failure.clone(), tries: 4 },
                 long(format!("task t-1: {lost}, on try 4 of 4")),
@@ -284,9 +292,9 @@ mod tests {
             ),
             (
                 Cause::TryFailed { task, outcome: TryOutcome::Auth("401".into()), agent: None },
-                "task t-1: login refused: 401",
+                "task t-1: the login is missing or was refused: 401",
             ),
-            (Cause::SpecVerify { failure: failure.clone() }, long(format!("the spec's own verify: {lost}"))),
+            (Cause::SpecVerify { failure: failure.clone() }, long(format!("verification of the whole spec: {lost}"))),
             (Cause::Repository { detail: detail.clone() }, "no space left"),
             (Cause::UnknownAgent { agent: "x".into() }, "boi knows no agent `x`"),
             (
@@ -298,11 +306,11 @@ mod tests {
             (Cause::Canceled, "canceled by the user"),
             (
                 Cause::Unmerged { why: Unmerged::Verify { failure } },
-                long(format!("after the merge with its base, {lost}")),
+                long(format!("after the merge of the branch with its base, {lost}")),
             ),
             (
                 Cause::Unmerged { why: Unmerged::BaseMoved { times: 3 } },
-                "its base moved 3 times while the merge was verified",
+                "the base moved 3 times while boi verified the merge",
             ),
             (Cause::Unmerged { why: Unmerged::Obstacle { detail } }, "no space left"),
             (

@@ -1,5 +1,5 @@
-//! The records of one command: what its supervisor is asked to do (`request`), what it started (`started`), and how the
-//! command ended (`exit`).
+//! The three records of one command: `request` says what its supervisor has to run, `started` which processes
+//! the supervisor started, and `exit` how the command ended.
 //!
 //! Supervisors outlive daemons and upgrades, so the daemon that reads a record may be older or newer than the program
 //! that wrote it. Each record carries a version. A reader accepts its own version and all earlier ones; it ignores
@@ -25,19 +25,20 @@ pub struct Request {
     /// The version of this record.
     #[serde(default = "first_version")]
     pub version: u32,
-    /// Program and arguments.
+    /// The program and its arguments.
     pub argv: Vec<String>,
     /// The working directory.
     pub cwd: PathBuf,
-    /// Whether standard input is the file `prompt`; otherwise it is `/dev/null`.
+    /// Whether the command's standard input is the file `prompt`; otherwise it is `/dev/null`.
     #[serde(default)]
     pub prompt: bool,
-    /// Whether standard error goes to the file `errors`; otherwise it goes to `output`, as standard output does.
+    /// Whether the command's standard error goes to the file `errors`; otherwise it goes to the file
+    /// `output`, as standard output does.
     #[serde(default)]
     pub separate_errors: bool,
     /// Milliseconds after which the supervisor ends the command as timed out.
     pub timeout_millis: u64,
-    /// Milliseconds between SIGTERM and SIGKILL.
+    /// Milliseconds between SIGTERM and SIGKILL when the supervisor ends the command.
     pub grace_millis: u64,
     /// Largest size of `output` and `errors` together, in bytes.
     pub max_output_bytes: u64,
@@ -49,7 +50,7 @@ pub struct Request {
     pub keeps_work: bool,
 }
 
-/// Identifies a process. A pid alone does not: the kernel reuses it.
+/// Identifies a process. A pid alone does not identify one, because the kernel reuses pids.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// The process id.
@@ -60,7 +61,8 @@ pub struct Identity {
     pub boot_id: String,
 }
 
-/// Shows that a command was started. The forked process writes it just before it executes the command.
+/// Shows that a command was started. The process that the supervisor forked writes this record just before it
+/// executes the command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Started {
     /// The version of this record.
@@ -105,8 +107,8 @@ pub enum EndCause {
     TimedOut,
     /// The supervisor ended the command because it printed more than `max_output_mb`.
     TooMuchOutput,
-    /// The supervisor was asked to end the command. boi asks for a cancel or a stop; somebody else may ask too, for
-    /// example at a logout.
+    /// The supervisor got a request to end the command. boi sends one for a cancel or a stop; something else,
+    /// such as a logout, can also send one.
     Terminated,
     /// The supervisor died before it could record how the command ended.
     Lost,
@@ -123,12 +125,12 @@ pub enum ExitStatus {
 }
 
 impl CommandEnd {
-    /// An exit record with this program's record version.
+    /// Makes an exit record with this program's record version.
     pub fn new(cause: EndCause, status: Option<ExitStatus>, ended_at: Timestamp) -> CommandEnd {
         CommandEnd { version: RECORD_VERSION, cause, status, ended_at }
     }
 
-    /// Whether the command exited by itself with code 0.
+    /// Returns whether the command exited by itself with code 0.
     pub fn succeeded(&self) -> bool {
         self.cause == EndCause::Finished && self.status == Some(ExitStatus::Code(0))
     }

@@ -19,14 +19,15 @@ pub enum MergeRefusal {
         /// The spec's branch.
         branch: String,
     },
-    /// The base and the spec's branch change the same places.
+    /// The base and the spec's branch change the same parts of files.
     Conflicts {
         /// The base branch.
         base: String,
         /// The files with conflicts, relative to the worktree.
         files: Vec<String>,
     },
-    /// The checkout of the base has an `index.lock`: another git process is writing there, or was killed.
+    /// The checkout of the base has an `index.lock`: another git process is writing in the checkout, or was
+    /// killed before it removed the lock.
     CheckoutLocked {
         /// The base branch.
         base: String,
@@ -79,7 +80,7 @@ pub enum GitOperation {
     CherryPick,
     /// `git revert`.
     Revert,
-    /// A series of cherry-picks or reverts; git's files do not tell which.
+    /// A series of cherry-picks or of reverts; git's files do not show which of the two.
     CherryPickOrRevert,
     /// `git bisect`.
     Bisect,
@@ -97,8 +98,8 @@ impl fmt::Display for MergeRefusal {
             MergeRefusal::Conflicts { base, files } => write!(f, "merge conflicts with {base} in {}", files.join(", ")),
             MergeRefusal::CheckoutLocked { base, checkout } => write!(
                 f,
-                "{base} is checked out in {checkout:?}, whose index.lock shows that another git process is writing there; \
-                 if none is running, remove that file"
+                "{base} is checked out in {checkout:?}, whose index.lock shows that another git process is writing \
+                 there; if no git process is running, remove index.lock"
             ),
             MergeRefusal::OperationInProgress { base, checkout, operation } => {
                 write!(f, "{base} is checked out in {checkout:?}, where {operation} is in progress; finish or abort it")
@@ -108,7 +109,7 @@ impl fmt::Display for MergeRefusal {
             }
             MergeRefusal::CheckoutDirty { base, checkout } => write!(
                 f,
-                "{base} is checked out in {checkout:?}, where tracked files have changes; commit or stash them"
+                "{base} is checked out in {checkout:?}, where tracked files have changes; commit or stash the changes"
             ),
             MergeRefusal::RejectedByGit { base, message } => write!(f, "git cannot fast-forward {base}: {message}"),
         }
@@ -167,8 +168,8 @@ mod tests {
             ),
             (
                 MergeRefusal::CheckoutLocked { base: base(), checkout: checkout() },
-                "main is checked out in \"/r\", whose index.lock shows that another git process is writing there; if none is \
-                 running, remove that file",
+                "main is checked out in \"/r\", whose index.lock shows that another git process is writing there; if \
+                 no git process is running, remove index.lock",
             ),
             (
                 MergeRefusal::CheckoutUnreadable { base: base(), checkout: checkout(), message: message() },
@@ -176,7 +177,7 @@ mod tests {
             ),
             (
                 MergeRefusal::CheckoutDirty { base: base(), checkout: checkout() },
-                "main is checked out in \"/r\", where tracked files have changes; commit or stash them",
+                "main is checked out in \"/r\", where tracked files have changes; commit or stash the changes",
             ),
             (
                 MergeRefusal::RejectedByGit { base: base(), message: message() },

@@ -1,20 +1,24 @@
-//! Words for how a command ended.
+//! Describes in words how a command ended.
 
 use super::command::{CommandEnd, EndCause, ExitStatus};
 
-/// How a command ended, in words that fit after "ended with": `exit code 1`, `signal 9 (SIGKILL)`.
+/// Returns how a command ended, in words that fit after "ended with": `exit code 1`, `signal 9 (SIGKILL)`.
 pub(crate) fn describe_end(end: &CommandEnd) -> String {
     match &end.cause {
         EndCause::Finished => describe_status(end.status),
-        EndCause::NotExecuted(error) | EndCause::NotExecutedYet(error) => format!("an error before it ran: {error}"),
+        EndCause::NotExecuted(error) | EndCause::NotExecutedYet(error) => {
+            format!("an error before the program ran: {error}")
+        }
         EndCause::TimedOut => "a timeout".to_owned(),
         EndCause::TooMuchOutput => "too much output".to_owned(),
-        EndCause::Terminated => format!("{}, after its supervisor was told to end it", describe_status(end.status)),
+        EndCause::Terminated => {
+            format!("{}, after its supervisor got a request to end it", describe_status(end.status))
+        }
         EndCause::Lost => "the death of its supervisor".to_owned(),
     }
 }
 
-/// An exit status in words: `exit code 1`, `signal 9 (SIGKILL)`.
+/// Returns an exit status in words: `exit code 1`, `signal 9 (SIGKILL)`.
 pub(crate) fn describe_status(status: Option<ExitStatus>) -> String {
     match status {
         // A shell, or a program that catches a signal, exits with 128 and the signal's number.
@@ -30,7 +34,7 @@ pub(crate) fn describe_status(status: Option<ExitStatus>) -> String {
     }
 }
 
-/// The names of the signals whose numbers are the same on every platform.
+/// Returns the name of a signal whose number is the same on every platform; `None` for every other signal.
 fn signal_name(signal: i32) -> Option<&'static str> {
     match signal {
         1 => Some("SIGHUP"),
@@ -57,11 +61,11 @@ mod tests {
     fn an_end_is_described_by_its_cause_or_its_status() {
         for (cause, words) in [
             (EndCause::Finished, "exit code 0"),
-            (EndCause::NotExecuted("no file".into()), "an error before it ran: no file"),
-            (EndCause::NotExecutedYet("no memory".into()), "an error before it ran: no memory"),
+            (EndCause::NotExecuted("no file".into()), "an error before the program ran: no file"),
+            (EndCause::NotExecutedYet("no memory".into()), "an error before the program ran: no memory"),
             (EndCause::TimedOut, "a timeout"),
             (EndCause::TooMuchOutput, "too much output"),
-            (EndCause::Terminated, "exit code 0, after its supervisor was told to end it"),
+            (EndCause::Terminated, "exit code 0, after its supervisor got a request to end it"),
             (EndCause::Lost, "the death of its supervisor"),
         ] {
             let end = CommandEnd::new(cause, Some(ExitStatus::Code(0)), Timestamp(0));

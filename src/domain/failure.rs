@@ -10,13 +10,13 @@ use super::exit;
 use super::outcome::TryOutcome;
 use super::text;
 
-/// The maximum number of a command's characters that a sentence about its failure shows.
+/// The longest text of a command that the sentence about its failure contains, in characters.
 const COMMAND_SHOWN: usize = 80;
 
 /// Why a try or a verify command failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Failure {
-    /// What failed.
+    /// The part of the try or of the verification that failed.
     pub part: FailedPart,
     /// How the part that failed ended.
     pub how: FailedHow,
@@ -25,7 +25,7 @@ pub struct Failure {
     pub output: String,
 }
 
-/// What failed.
+/// The part of a try, or of its verification, that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum FailedPart {
@@ -42,12 +42,12 @@ pub enum FailedPart {
         command: String,
         /// The number of the verify command, from 1.
         number: usize,
-        /// How many verify commands there are.
+        /// How many verify commands the task or the spec has.
         count: usize,
     },
-    /// The commit of the try's changes.
+    /// boi's commit of the try's changes.
     Commit,
-    /// Words that version 0.1.0 recorded in the place of a part.
+    /// A part that version 0.1.0 recorded as words.
     Recorded {
         /// The recorded words.
         words: String,
@@ -65,14 +65,14 @@ pub enum FailedHow {
         /// The exit status; `None`: it is not known.
         status: Option<ExitStatus>,
     },
-    /// The command was ended at its deadline.
+    /// The supervisor ended the command at its time limit.
     TimedOut {
-        /// The deadline in minutes.
+        /// The time limit in minutes.
         minutes: u32,
     },
-    /// The command was ended because it printed more than `max_output_mb`.
+    /// The supervisor ended the command because it printed more than `max_output_mb`.
     TooMuchOutput,
-    /// The command died together with its supervisor.
+    /// The command was killed together with its supervisor.
     Lost,
     /// The try ended with this outcome.
     Outcome {
@@ -87,7 +87,7 @@ pub enum FailedHow {
 }
 
 impl FailedHow {
-    /// How a command that did not succeed ended. `minutes` is the command's deadline.
+    /// Returns how a command that did not succeed ended. `minutes` is the command's time limit.
     pub fn of(end: &CommandEnd, minutes: u32) -> FailedHow {
         match &end.cause {
             EndCause::Finished => FailedHow::Exited { status: end.status },
@@ -108,7 +108,7 @@ impl fmt::Display for FailedPart {
             FailedPart::Run => f.write_str("the run command failed"),
             FailedPart::Verify { count: 1, .. } => f.write_str("the verify command failed"),
             FailedPart::Verify { number, count, .. } => write!(f, "verify command {number} of {count} failed"),
-            FailedPart::Commit => f.write_str("the files cannot be committed"),
+            FailedPart::Commit => f.write_str("boi cannot commit the files"),
             FailedPart::Recorded { words, .. } => f.write_str(words),
         }
     }
@@ -130,8 +130,9 @@ impl fmt::Display for FailedHow {
 }
 
 impl Failure {
-    /// The outcome of the try that failed, and the name of its agent (`None` for a `run` command). Returns `None` when
-    /// something other than the try's own command failed, or when the outcome of the try is not known.
+    /// Returns the outcome of the try that failed, and the name of its agent (`None` for a `run` command).
+    /// Returns `None` if something other than the try's own command failed, or if the outcome of the try is
+    /// not known.
     pub fn try_outcome(&self) -> Option<(TryOutcome, Option<&str>)> {
         let agent = match &self.part {
             FailedPart::Agent { agent } => Some(agent.as_str()),
@@ -148,7 +149,7 @@ impl Failure {
         Some((outcome, agent))
     }
 
-    /// The text of the verify command that failed; `None` when something else failed.
+    /// Returns the text of the verify command that failed; `None` if something else failed.
     pub fn command(&self) -> Option<&str> {
         match &self.part {
             FailedPart::Verify { command, .. } => Some(command),
@@ -157,7 +158,8 @@ impl Failure {
         }
     }
 
-    /// The failure in one sentence: what failed, the command, how it ended.
+    /// Returns the failure in one sentence: what failed, the text of a failed verify command, and how it
+    /// ended.
     pub fn sentence(&self) -> String {
         match self.command() {
             Some(command) => {
@@ -167,13 +169,14 @@ impl Failure {
         }
     }
 
-    /// The same failure without the output.
+    /// Returns a copy of the failure without the output.
     #[must_use]
     pub fn without_output(&self) -> Failure {
         Failure { output: String::new(), ..self.clone() }
     }
 }
 
+/// A failure as this version stores it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Current {
@@ -233,10 +236,7 @@ mod tests {
                 sentence(FailedPart::Agent { agent: "claude".into() }, FailedHow::Exited { status: None }),
                 "the agent's run failed: an unknown exit status",
             ),
-            (
-                sentence(FailedPart::Commit, FailedHow::Reported { words: "x".into() }),
-                "the files cannot be committed: x",
-            ),
+            (sentence(FailedPart::Commit, FailedHow::Reported { words: "x".into() }), "boi cannot commit the files: x"),
         ];
         for (sentence, expected) in table {
             assert_eq!(sentence, expected);
@@ -250,7 +250,7 @@ mod tests {
         assert_eq!(how(EndCause::TimedOut), FailedHow::TimedOut { minutes: 7 });
         assert_eq!(how(EndCause::TooMuchOutput), FailedHow::TooMuchOutput);
         assert_eq!(how(EndCause::Lost), FailedHow::Lost);
-        assert_eq!(how(EndCause::NotExecuted("no".into())).to_string(), "an error before it ran: no");
+        assert_eq!(how(EndCause::NotExecuted("no".into())).to_string(), "an error before the program ran: no");
     }
 
     #[test]

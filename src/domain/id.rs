@@ -10,25 +10,25 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct SpecId(String);
 
-/// A text that is not a spec's id.
+/// The error for a text that is not a spec's id; it contains the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidSpecId(String);
 
 impl SpecId {
-    /// Makes an id from the lowest `digits` hex digits of `random`. The queue asks for four digits, and for more digits
-    /// when it finds that ids with four digits are taken.
+    /// Makes an id from the lowest `digits` hex digits of `random`. The queue requests four digits, and more
+    /// if it finds that ids with four digits are already in use.
     pub fn from_random(random: u64, digits: usize) -> SpecId {
         let digits = digits.clamp(4, 16);
         let mask = if digits == 16 { u64::MAX } else { (1 << (4 * digits)) - 1 };
         SpecId(format!("S{:0digits$X}", random & mask))
     }
 
-    /// The id as text.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The branch that holds this spec's result in its repository.
+    /// Returns the name of the branch with this spec's result: `boi/<SPEC>`.
     pub fn branch(&self) -> String {
         format!("boi/{}", self.0)
     }

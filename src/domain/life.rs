@@ -1,4 +1,5 @@
-//! The life of a spec: the statuses of specs and of their tasks, and what each request does in each status.
+//! The life of a spec: the statuses of specs and of their tasks, and what `boi cancel` and `boi retry` do in
+//! each status.
 //!
 //! ```text
 //!                 claim                    finish
@@ -11,8 +12,8 @@
 //!
 //! - A claim takes only **eligible** specs: queued specs that wait neither for other specs nor for a time, and whose
 //!   records can be read.
-//! - A running spec is canceled in two steps: the intent is recorded, then the spec's worker ends the attempt.
-//! - A spec that ends without completing fails every spec that waits for it.
+//! - boi cancels a running spec in two steps: it records the intent, then the spec's worker ends the attempt.
+//! - If a spec ends without completing, every spec that waits for it fails.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +23,7 @@ use serde::{Deserialize, Serialize};
 pub enum SpecStatus {
     /// The spec waits for a slot, for other specs or for a time.
     Queued,
-    /// The spec has a worker.
+    /// A worker carries out an attempt of the spec.
     Running,
     /// Every task of the spec is done and verified.
     Completed,
@@ -37,7 +38,7 @@ impl SpecStatus {
     pub const ALL: [SpecStatus; 5] =
         [SpecStatus::Queued, SpecStatus::Running, SpecStatus::Completed, SpecStatus::Failed, SpecStatus::Canceled];
 
-    /// The name in the database, in JSON and in text.
+    /// Returns the name of the status in the database, in JSON and in text.
     pub fn as_str(self) -> &'static str {
         match self {
             SpecStatus::Queued => "queued",
@@ -48,17 +49,17 @@ impl SpecStatus {
         }
     }
 
-    /// The status with this name.
+    /// Returns the status with this name; `None` if the name is unknown.
     pub fn from_name(name: &str) -> Option<SpecStatus> {
         SpecStatus::ALL.into_iter().find(|status| status.as_str() == name)
     }
 
-    /// Whether the spec has ended: from then on only a request of the user changes it.
+    /// Returns whether the spec has ended. Only a request of the user changes a spec that has ended.
     pub fn is_ended(self) -> bool {
         !matches!(self, SpecStatus::Queued | SpecStatus::Running)
     }
 
-    /// What `boi cancel` does to a spec in this status.
+    /// Returns what `boi cancel` does to a spec in this status.
     pub fn on_cancel(self) -> OnCancel {
         match self {
             SpecStatus::Queued => OnCancel::CancelNow,
@@ -67,8 +68,8 @@ impl SpecStatus {
         }
     }
 
-    /// Whether `boi retry` queues a spec in this status again. `delivered`: whether the spec's result was delivered as
-    /// the spec asks.
+    /// Returns whether `boi retry` queues a spec in this status again. `delivered` says whether the spec's
+    /// result was delivered as its `deliver` field requests.
     pub fn is_retryable(self, delivered: bool) -> bool {
         match self {
             SpecStatus::Queued | SpecStatus::Running => false,
@@ -81,11 +82,11 @@ impl SpecStatus {
 /// What a request to cancel does to a spec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnCancel {
-    /// The spec is canceled at once, since it has no worker.
+    /// The queue cancels the spec at once, since the spec has no worker.
     CancelNow,
-    /// The intent is recorded; the spec is canceled when its worker has ended the attempt.
+    /// The queue records the intent; the spec becomes canceled when its worker has ended the attempt.
     RecordIntent,
-    /// Nothing happens: the spec has already ended.
+    /// The request changes nothing: the spec has already ended.
     Nothing,
 }
 
@@ -95,11 +96,11 @@ pub enum OnCancel {
 pub enum TaskStatus {
     /// The task has not begun.
     Pending,
-    /// The task's current try runs or is being verified.
+    /// The task's current try is running or being verified.
     Running,
     /// The task is verified, and committed if it changed anything.
     Done,
-    /// The task has failed, and with it its spec.
+    /// The task has failed, and therefore its spec too.
     Failed,
     /// The task is not done, and its spec has ended.
     Skipped,
@@ -110,7 +111,7 @@ impl TaskStatus {
     pub const ALL: [TaskStatus; 5] =
         [TaskStatus::Pending, TaskStatus::Running, TaskStatus::Done, TaskStatus::Failed, TaskStatus::Skipped];
 
-    /// The name in the database, in JSON and in text.
+    /// Returns the name of the status in the database, in JSON and in text.
     pub fn as_str(self) -> &'static str {
         match self {
             TaskStatus::Pending => "pending",
@@ -121,13 +122,14 @@ impl TaskStatus {
         }
     }
 
-    /// The status with this name.
+    /// Returns the status with this name; `None` if the name is unknown.
     pub fn from_name(name: &str) -> Option<TaskStatus> {
         TaskStatus::ALL.into_iter().find(|status| status.as_str() == name)
     }
 }
 
-/// What the user requested for a running attempt. It is recorded before any process is signalled.
+/// What the user requested for a running attempt. boi records the intent before it sends a signal to any
+/// process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Intent {
@@ -138,7 +140,7 @@ pub(crate) enum Intent {
 }
 
 impl Intent {
-    /// The name in the database.
+    /// Returns the name of the intent in the database.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Intent::Cancel => "cancel",
@@ -146,7 +148,7 @@ impl Intent {
         }
     }
 
-    /// The intent with this name.
+    /// Returns the intent with this name; `None` if the name is unknown.
     pub(crate) fn from_name(name: &str) -> Option<Intent> {
         [Intent::Cancel, Intent::Stop].into_iter().find(|intent| intent.as_str() == name)
     }

@@ -1,5 +1,5 @@
-//! The types that all rooms share: specs, attempts, tries, how they end and why. Nothing here reads a clock, a file or
-//! the environment.
+//! The types that all rooms (the top-level modules) share: specs, attempts and tries, how they end and why.
+//! Nothing in this room reads a clock, a file or the environment.
 //!
 //! Invariants:
 //! - Every `spec::Spec` is valid: task ids are unique, `needs` has no cycles, tasks are in execution order.

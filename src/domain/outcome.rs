@@ -1,15 +1,15 @@
-//! How tries end, what an agent reports, and how a spec's result is delivered.
+//! How a try ended, what an agent reported, and how a spec's result was delivered.
 
 use serde::{Deserialize, Serialize};
 
 use super::time::Timestamp;
 
-/// How a try ended: a try is one run of an agent or of a `run` command. The queue stores an outcome as
-/// `{"kind": ..., "detail": ...}`; `detail` has the words of the program that failed.
+/// How a try ended; a try is one run of an agent or of a `run` command. The queue stores an outcome as
+/// `{"kind": ..., "detail": ...}`; `detail` contains what the failed program printed or how it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "detail", rename_all = "snake_case")]
 pub enum TryOutcome {
-    /// The program reported success. Its changes are verified next.
+    /// The program reported success. boi verifies its changes next.
     Succeeded,
     /// The program exited with a code other than 0, or the agent reported an error that has no variant of its own.
     Failed(String),
@@ -32,7 +32,8 @@ pub enum TryOutcome {
         /// The agent's message.
         detail: String,
     },
-    /// The model's service refused because of too many requests; the refusal lasts seconds to minutes.
+    /// The model's service refused the request because there were too many; the refusal lasts seconds to
+    /// minutes.
     Throttled(String),
     /// The model's service is overloaded, broken (5xx, 529) or unreachable.
     Overloaded(String),
@@ -44,22 +45,23 @@ pub enum TryOutcome {
     UnknownModel(String),
     /// The agent refuses to run as root.
     RefusesRoot(String),
-    /// The program was not executed.
+    /// The program could not be executed.
     NotExecuted(String),
 }
 
 impl TryOutcome {
-    /// Whether the model's service refused the try for now. Such a try does not count, and is repeated later.
+    /// Returns whether the model's service refused the try temporarily. boi does not count such a try, and
+    /// repeats it later.
     pub fn is_refusal(&self) -> bool {
         matches!(self, TryOutcome::Limited { .. } | TryOutcome::Throttled(_) | TryOutcome::Overloaded(_))
     }
 
-    /// Whether the program was killed or crashed instead of ending by itself.
+    /// Returns whether the program was killed or crashed instead of exiting by itself.
     pub fn is_death(&self) -> bool {
         matches!(self, TryOutcome::Lost | TryOutcome::Crashed(_))
     }
 
-    /// The outcome in words, for people.
+    /// Returns the outcome in words, for people.
     pub fn describe(&self) -> String {
         match self {
             TryOutcome::Succeeded => "succeeded".to_owned(),
@@ -67,17 +69,17 @@ impl TryOutcome {
             TryOutcome::TimedOut => "timed out".to_owned(),
             TryOutcome::TooMuchOutput => "printed more than max_output_mb".to_owned(),
             TryOutcome::Lost => "killed together with its supervisor".to_owned(),
-            TryOutcome::TaskBudget(detail) => format!("used up the agent's own limit: {detail}"),
-            TryOutcome::Context(detail) => format!("prompt too long: {detail}"),
-            TryOutcome::Limited { until: Some(until), .. } => format!("usage limit until {until}"),
-            TryOutcome::Limited { until: None, detail } => format!("usage limit: {detail}"),
-            TryOutcome::Throttled(detail) => format!("throttled: {detail}"),
-            TryOutcome::Overloaded(detail) => format!("service overloaded or unreachable: {detail}"),
-            TryOutcome::Auth(detail) => format!("login refused: {detail}"),
-            TryOutcome::NeedsHuman(detail) => format!("account blocked: {detail}"),
+            TryOutcome::TaskBudget(detail) => format!("the agent used up its own limit: {detail}"),
+            TryOutcome::Context(detail) => format!("the prompt is too long: {detail}"),
+            TryOutcome::Limited { until: Some(until), .. } => format!("the usage limit is used up until {until}"),
+            TryOutcome::Limited { until: None, detail } => format!("the usage limit is used up: {detail}"),
+            TryOutcome::Throttled(detail) => format!("the model's service got too many requests: {detail}"),
+            TryOutcome::Overloaded(detail) => format!("the model's service is overloaded or unreachable: {detail}"),
+            TryOutcome::Auth(detail) => format!("the login is missing or was refused: {detail}"),
+            TryOutcome::NeedsHuman(detail) => format!("the account is blocked or has no credit: {detail}"),
             TryOutcome::UnknownModel(detail) => format!("unknown model: {detail}"),
-            TryOutcome::RefusesRoot(detail) => format!("refused to run as root: {detail}"),
-            TryOutcome::NotExecuted(detail) => format!("not executed: {detail}"),
+            TryOutcome::RefusesRoot(detail) => format!("the agent refused to run as root: {detail}"),
+            TryOutcome::NotExecuted(detail) => format!("the program was not executed: {detail}"),
         }
     }
 }
@@ -110,7 +112,7 @@ impl std::ops::AddAssign for Usage {
 pub struct AgentReport {
     /// The id of the agent's session.
     pub session_id: Option<String>,
-    /// What the run used.
+    /// The resources that the run used.
     pub usage: Usage,
     /// The agent's last message.
     pub message: Option<String>,
@@ -131,7 +133,7 @@ pub enum Delivery {
 impl Delivery {
     const ALL: [Delivery; 3] = [Delivery::Branch, Delivery::Merged, Delivery::Unmerged];
 
-    /// The name in the database, in JSON and in text.
+    /// Returns the name of the delivery in the database, in JSON and in text.
     pub fn as_str(self) -> &'static str {
         match self {
             Delivery::Branch => "branch",
@@ -140,7 +142,7 @@ impl Delivery {
         }
     }
 
-    /// The delivery with this name.
+    /// Returns the delivery with this name; `None` if the name is unknown.
     pub fn from_name(name: &str) -> Option<Delivery> {
         Delivery::ALL.into_iter().find(|delivery| delivery.as_str() == name)
     }
@@ -150,7 +152,8 @@ impl Delivery {
 mod tests {
     use super::*;
 
-    /// One outcome of each kind, as the queue of version 0.1.0 stores it, and in words.
+    /// One outcome of each kind: the JSON that the queue of version 0.1.0 stores, and the description in
+    /// words.
     const STORED: [(&str, &str); 15] = [
         (r#"{"kind":"succeeded"}"#, "succeeded"),
         (r#"{"kind":"failed","detail":"exit code 2"}"#, "exit code 2"),
@@ -160,22 +163,28 @@ mod tests {
         (r#"{"kind":"lost"}"#, "killed together with its supervisor"),
         (
             r#"{"kind":"task_budget","detail":"Reached maximum number of turns (1)"}"#,
-            "used up the agent's own limit: Reached maximum number of turns (1)",
+            "the agent used up its own limit: Reached maximum number of turns (1)",
         ),
-        (r#"{"kind":"context","detail":"Prompt is too long"}"#, "prompt too long: Prompt is too long"),
+        (r#"{"kind":"context","detail":"Prompt is too long"}"#, "the prompt is too long: Prompt is too long"),
         (
             r#"{"kind":"limited","detail":{"until":"2026-11-24T00:53:59.000Z","detail":"resets 12:53am (UTC)"}}"#,
-            "usage limit until 2026-11-24T00:53:59.000Z",
+            "the usage limit is used up until 2026-11-24T00:53:59.000Z",
         ),
-        (r#"{"kind":"limited","detail":{"until":null,"detail":"limit reached"}}"#, "usage limit: limit reached"),
-        (r#"{"kind":"throttled","detail":"429"}"#, "throttled: 429"),
-        (r#"{"kind":"overloaded","detail":"529"}"#, "service overloaded or unreachable: 529"),
-        (r#"{"kind":"auth","detail":"Not logged in"}"#, "login refused: Not logged in"),
+        (
+            r#"{"kind":"limited","detail":{"until":null,"detail":"limit reached"}}"#,
+            "the usage limit is used up: limit reached",
+        ),
+        (r#"{"kind":"throttled","detail":"429"}"#, "the model's service got too many requests: 429"),
+        (r#"{"kind":"overloaded","detail":"529"}"#, "the model's service is overloaded or unreachable: 529"),
+        (r#"{"kind":"auth","detail":"Not logged in"}"#, "the login is missing or was refused: Not logged in"),
         (
             r#"{"kind":"needs_human","detail":"Credit balance is too low"}"#,
-            "account blocked: Credit balance is too low",
+            "the account is blocked or has no credit: Credit balance is too low",
         ),
-        (r#"{"kind":"not_executed","detail":"cannot execute `claude`"}"#, "not executed: cannot execute `claude`"),
+        (
+            r#"{"kind":"not_executed","detail":"cannot execute `claude`"}"#,
+            "the program was not executed: cannot execute `claude`",
+        ),
     ];
 
     #[test]
@@ -194,7 +203,7 @@ mod tests {
             (
                 TryOutcome::RefusesRoot("x".into()),
                 r#"{"kind":"refuses_root","detail":"x"}"#,
-                "refused to run as root: x",
+                "the agent refused to run as root: x",
             ),
         ] {
             assert_eq!(serde_json::to_string(&outcome).unwrap(), stored);

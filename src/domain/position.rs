@@ -1,5 +1,5 @@
-//! The position of an attempt: the step that its worker carries out now, and its progress so far. The queue stores it,
-//! and a later daemon rebuilds the worker from it.
+//! The position of an attempt: the step that its worker carries out now, and its progress so far. The queue
+//! stores the position, and a later daemon builds a new worker from it.
 //!
 //! ```text
 //! Prepare ─▶ Act ─▶ Capture ─▶ Verify* ─▶ Advance ─┬─▶ Act of the next task
@@ -7,8 +7,9 @@
 //!             └────────┴──────────┘ next try, else Close (failed)
 //! ```
 //!
-//! `Verify*` stands for one step for each verify command. `decide::step` decides what follows each step. A step that
-//! runs a command carries its [`RunningCommand`]; the worker waits for a command only in such a step.
+//! `Verify*` is a series of steps, one for each verify command. `decide::step` decides what follows each
+//! step. A step that runs a command contains its [`RunningCommand`]; the worker waits for a command only in
+//! such a step.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +18,7 @@ use super::failure::Failure;
 use super::outcome::Delivery;
 use super::spec::Spec;
 
-/// The position of an attempt. `position_record` defines how it is stored.
+/// The position of an attempt. The module `position_record` reads and writes its stored form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Position {
     /// The current step.
@@ -41,12 +42,12 @@ pub(crate) enum Step {
     Command {
         /// What the command is for.
         stage: CommandStage,
-        /// What identifies the command.
+        /// The boot and the marker of the command.
         command: RunningCommand,
     },
     /// Change the repository or its worktree.
     Git(GitStage),
-    /// Remove or keep the worktree, and end the spec.
+    /// Remove or keep the worktree, then record the end of the spec in the queue.
     Close(Ending),
 }
 
@@ -107,15 +108,15 @@ pub(crate) enum GitStage {
     Advance {
         /// The try that made the changes.
         of: Try,
-        /// The commit to move the branch to; `None`: the branch stays where it is.
+        /// The commit to move the branch to; `None`: the try changed nothing, and the branch does not move.
         candidate: Option<String>,
     },
-    /// Merges the base into the branch, so that the base can be fast-forwarded to it.
+    /// Merges the base into the branch, so that the base can be fast-forwarded to the branch.
     Deliver {
-        /// How many times the base was merged, including this merge.
+        /// The number of this merge, counted from 1: boi merges again each time that the base has moved.
         round: u32,
     },
-    /// Fast-forwards the base.
+    /// Fast-forwards the base to the verified merge.
     Land(Merge),
 }
 
@@ -133,15 +134,15 @@ pub(crate) struct Try {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Merge {
-    /// How many times the base was merged, including this merge.
+    /// The number of this merge, counted from 1: boi merges again each time that the base has moved.
     pub round: u32,
-    /// The commit that the base is on.
+    /// The commit that the base was on when it was merged.
     pub from: String,
     /// The commit that the base is fast-forwarded to.
     pub head: String,
 }
 
-/// A command that has begun; its number in the attempt is [`Progress::commands`].
+/// The identity of a command that has begun. The command's number in the attempt is [`Progress::commands`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RunningCommand {
@@ -155,7 +156,8 @@ pub(crate) struct RunningCommand {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Checkout {
-    /// `Prepare` checks out the state after the last finished task. Changes of an earlier attempt are kept under a ref.
+    /// `Prepare` checks out the commit of the last finished task, and saves changes of an earlier attempt
+    /// under a kept ref.
     Clean,
     /// `Prepare` leaves the files as they are, because the attempt continues after a stop.
     AsItIs,
@@ -167,7 +169,7 @@ pub(crate) enum Checkout {
 pub(crate) struct Progress {
     /// How many commands have begun, numbered from 1. Each has a folder `command-<NUMBER>`.
     pub commands: u32,
-    /// The machine's boot id when the last command was recorded. If the machine was restarted since, a power cut may
+    /// The machine's boot id when the last command was recorded. If the boot id has changed, a power cut may
     /// have damaged files that git wrote.
     pub last_boot: Option<String>,
     /// The commit that the branch started from; `None` before `Prepare`, or if the spec has no repository.
@@ -178,11 +180,12 @@ pub(crate) struct Progress {
     pub first_try: u32,
     /// The failure of the last try, which the next prompt includes.
     pub failure: Option<Failure>,
-    /// The commit on which the spec's own verify commands passed.
+    /// The commit on which all verify commands of the spec itself passed.
     pub verified: Option<String>,
-    /// How many times in a row the command was ended by somebody other than boi.
+    /// How many times in a row something other than boi, such as a logout, ended the command.
     pub cut_offs: u32,
-    /// How many times in a row the command died: with its supervisor, with the machine, or of a signal.
+    /// How many times in a row the command died: with its supervisor, at a restart of the machine, or by a
+    /// signal.
     pub deaths: u32,
 }
 
@@ -202,18 +205,18 @@ pub(crate) enum Ending {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Delivered {
-    /// In no branch, since the spec has no repository.
+    /// The result is in no branch, since the spec has no repository.
     Nothing,
-    /// On `boi/<SPEC>`, as the spec asks.
+    /// The result is on `boi/<SPEC>`, as the spec requests.
     Branch,
-    /// Merged into the base.
+    /// The result is merged into the base.
     Merged,
-    /// On `boi/<SPEC>`, although the spec asks for a merge.
+    /// The result is on `boi/<SPEC>` for this reason, although the spec requests a merge into the base.
     Unmerged(Unmerged),
 }
 
 impl Delivered {
-    /// The delivery that `boi status` shows.
+    /// Returns the delivery that `boi status` shows.
     pub(crate) fn delivery(&self) -> Option<Delivery> {
         match self {
             Delivered::Nothing => None,
@@ -225,15 +228,17 @@ impl Delivered {
 }
 
 impl Position {
-    /// The position of a new attempt. `origin`: the commit that the spec's branch started from. `head`: the commit that
-    /// the branch is on. Both are `None` if no earlier attempt created the branch. `then`: the stage to continue with;
-    /// `None`: the attempt continues with the first task that is not done.
+    /// Returns the first position of a new attempt. `origin` is the commit that the spec's branch started
+    /// from, and `head` the commit that the branch is on; both are `None` if no earlier attempt created the
+    /// branch. `then` is the stage to continue with; if it is `None`, the attempt continues with the first
+    /// task that is not done.
     pub(crate) fn start(origin: Option<String>, head: Option<String>, then: Option<Stage>) -> Position {
         let progress = Progress { origin, head, first_try: 1, ..Progress::default() };
         Position { step: Step::Prepare { checkout: Checkout::Clean, then }, progress }
     }
 
-    /// Checks that the position refers only to tasks and verify commands of `spec`; an error names what is missing.
+    /// Checks that the position refers only to tasks and verify commands that `spec` has. The error says what
+    /// is missing.
     pub(crate) fn check_against(&self, spec: &Spec) -> Result<(), String> {
         let command = match &self.step {
             Step::Command { stage, .. } | Step::Prepare { then: Some(Stage::Command(stage)), .. } => Some(stage),
@@ -250,14 +255,17 @@ impl Position {
         };
         let task = match of {
             Some(of) => Some(spec.tasks.get(of.task).ok_or_else(|| {
-                format!("it refers to task {}, but the spec has {} tasks", of.task + 1, spec.tasks.len())
+                format!("its step refers to task {}, but the spec has {} tasks", of.task + 1, spec.tasks.len())
             })?),
             None => None,
         };
         if let Some(of) = of
             && of.number < self.progress.first_try
         {
-            return Err(format!("it refers to try {}, but its first try is {}", of.number, self.progress.first_try));
+            return Err(format!(
+                "its step refers to try {}, but the attempt's first try is {}",
+                of.number, self.progress.first_try
+            ));
         }
         let Some(CommandStage::Verify(verify)) = command else { return Ok(()) };
         let (index, commands) = match verify {
@@ -267,10 +275,10 @@ impl Position {
         if *index < commands {
             return Ok(());
         }
-        Err(format!("it refers to verify command {}, but there are {commands}", index + 1))
+        Err(format!("its step refers to verify command {}, but there are only {commands}", index + 1))
     }
 
-    /// The command whose end is not recorded yet, if there is one.
+    /// Returns the command whose end is not recorded yet; `None` if the current step runs no command.
     pub(crate) fn running_command(&self) -> Option<&RunningCommand> {
         match &self.step {
             Step::Command { command, .. } => Some(command),
@@ -278,14 +286,15 @@ impl Position {
         }
     }
 
-    /// The position at which the attempt continues after its spec was given back to the queue: the same step, with the
-    /// files in the worktree as they are. A command of that step is started again, under a new number.
+    /// Returns the position at which the attempt continues after its spec was given back to the queue: the
+    /// same step, with the files in the worktree unchanged. If that step runs a command, the worker starts it
+    /// again under a new number.
     #[must_use]
     pub(crate) fn resumed(self) -> Position {
         let then = match self.step {
             Step::Command { stage, .. } => Stage::Command(stage),
             Step::Git(stage) => Stage::Git(stage),
-            // `Prepare` and `Close` have no work in progress: they are repeated.
+            // The worker can repeat `Prepare` and `Close` from their beginning.
             Step::Prepare { .. } | Step::Close(_) => return self,
         };
         self.progress.resume_at(then)
@@ -293,7 +302,8 @@ impl Position {
 }
 
 impl Progress {
-    /// The position that prepares the worktree, leaves its files as they are, and continues with `stage`.
+    /// Returns the position that prepares the worktree, leaves its files unchanged, and continues with
+    /// `stage`.
     pub(crate) fn resume_at(self, stage: Stage) -> Position {
         Position { step: Step::Prepare { checkout: Checkout::AsItIs, then: Some(stage) }, progress: self }
     }
@@ -373,17 +383,17 @@ pub(super) mod tests {
             assert_eq!(check(stage.clone()), Ok(()), "{stage:?}");
         }
         for (stage, error) in [
-            (Stage::Command(CommandStage::Act(of(2, 2))), "it refers to task 3, but the spec has 2 tasks"),
+            (Stage::Command(CommandStage::Act(of(2, 2))), "its step refers to task 3, but the spec has 2 tasks"),
             (
                 Stage::Git(GitStage::Advance { of: of(9, 2), candidate: None }),
-                "it refers to task 10, but the spec has 2 tasks",
+                "its step refers to task 10, but the spec has 2 tasks",
             ),
-            (Stage::Git(GitStage::Capture(of(0, 1))), "it refers to try 1, but its first try is 2"),
+            (Stage::Git(GitStage::Capture(of(0, 1))), "its step refers to try 1, but the attempt's first try is 2"),
             (
                 Stage::Command(CommandStage::Verify(Verify::Spec { index: 1 })),
-                "it refers to verify command 2, but there are 1",
+                "its step refers to verify command 2, but there are only 1",
             ),
-            (verify(of(0, 2), 1), "it refers to verify command 2, but there are 1"),
+            (verify(of(0, 2), 1), "its step refers to verify command 2, but there are only 1"),
         ] {
             assert_eq!(check(stage.clone()), Err(error.to_owned()), "{stage:?}");
         }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::position::{Position, Progress, Stage, Step};
 use super::position_v1;
 
-/// The format of the positions that this program writes.
+/// The format number of the positions that this program writes, and the newest that it reads.
 const FORMAT: u32 = 2;
 
 /// A position as it is stored.
@@ -25,7 +25,7 @@ impl Serialize for Position {
 }
 
 impl<'de> Deserialize<'de> for Position {
-    /// Reads positions of the current format and of version 0.1.0; a newer format is an error.
+    /// Reads a position of the current format or of version 0.1.0; rejects a newer format.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Position, D::Error> {
         let value = serde_json::Value::deserialize(deserializer)?;
         let Some(format) = value.get("format") else {
@@ -33,7 +33,7 @@ impl<'de> Deserialize<'de> for Position {
         };
         if format.as_u64() != Some(u64::from(FORMAT)) {
             return Err(de::Error::custom(format!(
-                "its format is {format}, and this boi reads formats up to {FORMAT}"
+                "its format is {format}, but this version of boi reads only formats up to {FORMAT}"
             )));
         }
         let Record { step, progress, .. } = serde_json::from_value(value).map_err(de::Error::custom)?;
@@ -41,8 +41,8 @@ impl<'de> Deserialize<'de> for Position {
     }
 }
 
-/// Reads the stage that is stored with a command, in the current form or in that of version 0.1.0. The error says why
-/// the stage cannot be read.
+/// Reads the stage that the queue stores with each command, in the current format or in that of version
+/// 0.1.0. The error says why the stage cannot be read.
 pub(crate) fn read_stage(text: &str) -> Result<Stage, String> {
     let value: serde_json::Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     if value.get("at").is_some() {

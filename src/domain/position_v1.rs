@@ -1,6 +1,7 @@
 //! Reads positions that version 0.1.0 stored.
 //!
-//! In that format, `awaiting`, `boot` and `marker` are fields beside the step, and causes are stored as words.
+//! In that format, the fields `awaiting` (whether a command is running), `boot` and `marker` are not part of
+//! the step, and causes are stored as words.
 
 use serde::Deserialize;
 
@@ -62,7 +63,7 @@ enum DeliveryV1 {
     Unmerged,
 }
 
-/// A step of version 0.1.0 in the current types, without the running command.
+/// A step of version 0.1.0, converted to the current types, without its running command.
 enum Goal {
     Stage(Stage),
     Close(Ending),
@@ -85,12 +86,14 @@ pub(super) fn read(value: serde_json::Value) -> Result<Position, String> {
     };
     let step = match goal(old.step)? {
         Goal::Stage(Stage::Command(stage)) if old.awaiting => {
-            // Without its marker, the processes of the running command could not be identified.
-            let marker = old.marker.filter(|marker| !marker.is_empty()).ok_or("its running command has no marker")?;
-            // A command whose boot is not known is treated as one of an earlier boot.
+            // Without the marker, boi could not identify the processes of the running command.
+            let marker =
+                old.marker.filter(|marker| !marker.is_empty()).ok_or("it has a running command without a marker")?;
+            // A command whose boot is unknown is treated as a command of an earlier boot.
             Step::Command { stage, command: RunningCommand { boot: old.boot.unwrap_or_default(), marker } }
         }
-        // The command has ended, and the spec was not given back yet: the attempt continues as after a stop.
+        // The command has ended, but the spec was not given back to the queue: the attempt continues as after
+        // a stop.
         Goal::Stage(stage @ Stage::Command(_)) => return Ok(progress.resume_at(stage)),
         Goal::Stage(Stage::Git(stage)) => Step::Git(stage),
         Goal::Close(ending) => Step::Close(ending),
@@ -99,11 +102,12 @@ pub(super) fn read(value: serde_json::Value) -> Result<Position, String> {
     Ok(Position { step, progress })
 }
 
-/// Reads a step that version 0.1.0 stored in the queue's table of commands.
+/// Reads a step that version 0.1.0 stored in the queue's table of commands. Such a step is never `prepare` or
+/// `close`.
 pub(super) fn stage(value: serde_json::Value) -> Result<Stage, String> {
     match goal(serde_json::from_value(value).map_err(|error| error.to_string())?)? {
         Goal::Stage(stage) => Ok(stage),
-        Goal::Close(_) | Goal::Prepare(..) => Err("the step has no command".to_owned()),
+        Goal::Close(_) | Goal::Prepare(..) => Err("a step `prepare` or `close` has no command".to_owned()),
     }
 }
 

@@ -1,9 +1,10 @@
-//! A spec and its tasks as they are queued: validated, immutable and complete (defaults filled in, paths absolute).
+//! A spec and its tasks as the queue stores them: validated, immutable and complete (defaults filled in,
+//! paths absolute).
 //!
-//! The queue stores these types as JSON, and later versions of boi read them. A stored record without an optional field
-//! gets the default that the spec format documents. A record without a required field, or with a field that this
-//! version does not know (a newer version wrote it), is refused: carrying out half of a spec would be worse than not
-//! starting it.
+//! The queue stores these types as JSON, and later versions of boi read them. A stored record without an
+//! optional field gets the default that the spec format documents. A record without a required field, or with
+//! a field that this version does not know (a newer version wrote it), is rejected: to carry out only a part
+//! of a spec would be worse than not to start it.
 
 use std::path::PathBuf;
 
@@ -24,25 +25,26 @@ pub(crate) struct Spec {
     /// The user's title, one line.
     pub title: String,
     /// The repository to work on; `None`: an empty scratch directory.
-    // The field is required, although it may be null: a spec must not run elsewhere because its record lost this field.
+    // The field is required, although it may be null: if a damaged record lost the field, the spec must not
+    // run in a scratch directory.
     #[serde(deserialize_with = "required")]
     pub repo: Option<Repo>,
-    /// Text put in front of every prompt.
+    /// Text that boi puts in front of every prompt.
     #[serde(default)]
     pub context: Option<String>,
-    /// Name of the agent that gets the prompts.
+    /// The name of the agent that gets the prompts.
     #[serde(default = "default_agent")]
     pub agent: String,
-    /// Model passed to the agent; `None`: the agent's own default.
+    /// The model passed to the agent; `None`: the agent's own default.
     #[serde(default)]
     pub model: Option<String>,
     /// Specs with a lower number run first; specs with the same number run in the order in which they were queued.
     #[serde(default = "default_priority")]
     pub priority: i64,
-    /// Specs that must be completed first (and merged, if they merge).
+    /// Specs that must be completed before this spec starts, and merged if their `deliver` is `merge`.
     #[serde(default)]
     pub after: Vec<SpecId>,
-    /// What happens to the finished branch.
+    /// What boi does with the branch when the spec is completed.
     #[serde(default)]
     pub deliver: Deliver,
     /// Commands that must exit 0 on the committed tree after the last task.
@@ -56,13 +58,13 @@ pub(crate) struct Spec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Repo {
-    /// Absolute path of the working tree that the spec named.
+    /// The absolute path of the working tree that the spec named.
     pub path: PathBuf,
-    /// Where the branch `boi/<SPEC>` starts.
+    /// The commit, or the branch, at which the branch `boi/<SPEC>` starts.
     pub base: Base,
 }
 
-/// Where a spec's branch starts. Names are resolved when the spec starts.
+/// Where a spec's branch starts. The worker resolves the name to a commit when the spec starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Base {
@@ -72,18 +74,18 @@ pub(crate) enum Base {
     Spec(SpecId),
 }
 
-/// What happens to the branch of a completed spec.
+/// What boi does with the branch of a completed spec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Deliver {
-    /// The branch stays as it is.
+    /// boi leaves the branch as it is.
     #[default]
     Branch,
-    /// The branch is merged into the base, by fast-forward only.
+    /// boi merges the base into the branch, and fast-forwards the base to the result.
     Merge,
 }
 
-/// One step of a spec.
+/// One task of a spec.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Task {

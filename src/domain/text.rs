@@ -1,13 +1,14 @@
 //! Makes the output of programs safe for a terminal, a log line or a prompt, and fits text to columns.
 //!
-//! Invariant: plain text contains no escape sequence, no control character except newline and tab, and no character
-//! that makes a terminal show a line in another order.
+//! Invariant: plain text contains no escape sequence, no control character except newline and tab, and no
+//! character that makes a terminal reorder the characters of a line.
 
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-/// `text` without terminal escape sequences, control characters and direction overrides. Newlines and tabs stay. A
-/// carriage return becomes a newline. An escape sequence that is never closed ends with its line.
+/// Returns `text` without terminal escape sequences, control characters and characters that change the
+/// direction of text. Newlines and tabs stay. A carriage return becomes a newline. A control string without
+/// an end is removed up to the end of its line.
 pub(crate) fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
@@ -30,7 +31,7 @@ pub(crate) fn plain(text: &str) -> String {
                 }
                 Some(next) if (' '..='~').contains(&next) => {
                     chars.next();
-                    // Intermediate bytes come before the one that ends the sequence, as in `ESC ( B`.
+                    // Intermediate bytes precede the final byte of the sequence, as in `ESC ( B`.
                     let mut last = next;
                     while (' '..='/').contains(&last) {
                         match chars.next_if(|c| (' '..='~').contains(c)) {
@@ -50,10 +51,11 @@ pub(crate) fn plain(text: &str) -> String {
     out
 }
 
-/// The end of `bytes` as plain text, at most `max` bytes long. Bytes that are not UTF-8 become U+FFFD, and no character
-/// is split.
+/// Returns the end of `bytes` as plain text of at most `max` bytes. Bytes that are not UTF-8 become U+FFFD,
+/// and no character is split.
 pub(crate) fn tail(bytes: &[u8], max: usize) -> String {
-    // Escape sequences are dropped, so more bytes are read than are kept.
+    // Plain text is shorter than its source, since escape sequences are removed: so this reads more than
+    // `max` bytes.
     let from = bytes.len().saturating_sub(max.saturating_mul(4));
     let mut window = &bytes[from..];
     if from > 0 {
@@ -63,7 +65,7 @@ pub(crate) fn tail(bytes: &[u8], max: usize) -> String {
     last_bytes(&plain(&String::from_utf8_lossy(window)), max).to_owned()
 }
 
-/// The end of `text`, at most `max` bytes long; no character is split.
+/// Returns the end of `text`, at most `max` bytes; no character is split.
 pub(crate) fn last_bytes(text: &str, max: usize) -> &str {
     let mut from = text.len().saturating_sub(max);
     while !text.is_char_boundary(from) {
@@ -72,8 +74,9 @@ pub(crate) fn last_bytes(text: &str, max: usize) -> &str {
     &text[from..]
 }
 
-/// `text` as one plain line of at most `max` characters; runs of white space become one space, and a cut shows as one
-/// more character, `…`. For records and log lines; [`fit`] is for columns of a terminal.
+/// Returns `text` as one plain line of at most `max` characters. Each run of white space becomes one space.
+/// If the text is longer, it is cut and `…` is added. Use this for records and log lines, and [`fit`] for
+/// columns of a terminal.
 pub(crate) fn one_line(text: &str, max: usize) -> String {
     let (mut line, mut cut) = plain_line(text, max);
     if let Some((at, _)) = line.char_indices().nth(max) {
@@ -86,14 +89,15 @@ pub(crate) fn one_line(text: &str, max: usize) -> String {
     line
 }
 
-/// How many columns of a terminal `text`, one plain line, takes: CJK characters and emoji take two, combining marks
-/// none.
+/// Returns how many columns of a terminal `text`, one plain line, takes: CJK characters and emoji take two
+/// columns, combining marks none.
 pub(crate) fn width(text: &str) -> usize {
     text.width()
 }
 
-/// `text` as one plain line of at most `columns` columns of a terminal; runs of white space become one space. A cut
-/// shows as `…`, which is counted too, and never splits what the screen shows as one character.
+/// Returns `text` as one plain line of at most `columns` columns of a terminal. Each run of white space
+/// becomes one space. If the text is longer, it is cut and ends with `…`, which counts as a column. A cut
+/// never splits what the screen shows as one character.
 pub(crate) fn fit(text: &str, columns: usize) -> String {
     let (mut line, cut) = plain_line(text, columns);
     if !cut && width(&line) <= columns {
@@ -113,7 +117,7 @@ pub(crate) fn fit(text: &str, columns: usize) -> String {
     line
 }
 
-/// `text` fitted to exactly `columns` columns: cut as [`fit`] does, or filled with spaces on the right.
+/// Returns `text` in exactly `columns` columns: cut as [`fit`] does, or filled with spaces on the right.
 pub(crate) fn pad(text: &str, columns: usize) -> String {
     let mut cell = fit(text, columns);
     let missing = columns.saturating_sub(width(&cell));
@@ -121,8 +125,8 @@ pub(crate) fn pad(text: &str, columns: usize) -> String {
     cell
 }
 
-/// `text` as one plain line, and whether its end was left out. Only the first `16 * max` bytes are read, which bounds
-/// the work on a text of megabytes.
+/// Returns `text` as one plain line, and whether its end was left out. It reads only the first `16 * max`
+/// bytes, which bounds the work for a text of megabytes.
 fn plain_line(text: &str, max: usize) -> (String, bool) {
     let mut window = text.len().min(max.saturating_mul(16));
     while !text.is_char_boundary(window) {
@@ -152,7 +156,7 @@ fn skip_control_string(chars: &mut Chars<'_>) {
     }
 }
 
-/// Whether `c` makes a terminal show text in another order.
+/// Returns whether `c` makes a terminal reorder the characters of a line.
 fn reorders(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -178,7 +182,7 @@ mod tests {
         assert_eq!(tail("äöü".as_bytes(), 5), "öü");
         assert_eq!(tail(b"a\xffb", 10), "a\u{fffd}b");
         assert_eq!(tail(b"\x80b", 10), "\u{fffd}b");
-        // Only the last 16 bytes are read, which begin within the first character.
+        // `tail` reads only the last 16 bytes, which begin within the first character.
         assert_eq!(tail("ä\x1b[1;1;1;1;1;1ma".as_bytes(), 4), "a");
         assert_eq!(tail(b"", 10), "");
         assert_eq!(tail(b"abc", 0), "");
@@ -192,7 +196,7 @@ mod tests {
         assert_eq!(one_line(&"ä".repeat(1000), 2), "ää…");
         assert_eq!(one_line("a   ", 1), "a");
         assert_eq!(one_line(&format!("{}äb", " ".repeat(31)), 2), "…");
-        // Only the beginning of a long text is cleaned; the rest still counts as cut.
+        // `one_line` reads only the beginning of a long text; the rest counts as cut.
         assert_eq!(one_line(&format!("a{}b", " ".repeat(64)), 4), "a…");
     }
 

@@ -1,5 +1,5 @@
-//! Points in time. The queue keeps them as milliseconds since the epoch in UTC; people and scripts read them in
-//! RFC 3339 format.
+//! Points in time. The queue stores them as milliseconds since the epoch in UTC; boi shows them to people and
+//! scripts in RFC 3339 format.
 
 use std::fmt;
 
@@ -10,12 +10,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// This point moved by `millis`, which may be negative.
+    /// Returns this time plus `millis`, which may be negative.
     pub fn plus_millis(self, millis: i64) -> Timestamp {
         Timestamp(self.0.saturating_add(millis))
     }
 
-    /// Milliseconds from `earlier` to this point; negative when the clock was set back.
+    /// Returns the milliseconds from `earlier` to this time; negative if the clock was set back meanwhile.
     pub fn millis_since(self, earlier: Timestamp) -> i64 {
         self.0.saturating_sub(earlier.0)
     }

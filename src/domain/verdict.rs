@@ -1,8 +1,9 @@
-//! The verdict: the result of one attempt to reload `config.toml`.
+//! The verdict: the result of one reload of `config.toml`.
 //!
-//! The daemon logs each verdict, records the last one in `state/reload.json`, and serves it to `boi status` and
-//! `boi daemon reload`. Field names are stable: scripts and other versions of boi read them. A record from another
-//! version decodes too: missing fields get their defaults, and unknown fields are ignored.
+//! The daemon logs each verdict, records the last one in `state/reload.json`, and serves it to `boi status`
+//! and `boi daemon reload`. Field names are stable: scripts and other versions of boi read them. A verdict
+//! that another version wrote can be read too: missing fields get their defaults, and unknown fields are
+//! ignored.
 
 use std::fmt;
 
@@ -14,18 +15,18 @@ use super::time::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TakesEffect {
-    /// From the next tick on.
+    /// The change takes effect with the next tick.
     NextTick,
-    /// For workers started from now on; running workers keep the old value.
+    /// The change applies to workers started from now on; running workers keep the old value.
     NextWorker,
-    /// Immediately.
+    /// The change takes effect immediately.
     AtOnce,
-    /// After a restart of the daemon; until then the old value stays in force.
+    /// The change takes effect after a restart of the daemon; until then the old value stays in force.
     Restart,
 }
 
 impl TakesEffect {
-    /// The time in words, such as `next tick`.
+    /// Returns the time in words, such as `next tick`.
     pub fn as_str(self) -> &'static str {
         match self {
             TakesEffect::NextTick => "next tick",
@@ -42,7 +43,7 @@ impl fmt::Display for TakesEffect {
     }
 }
 
-/// One key whose value changes. Values are written as in `config.toml`.
+/// The change of one key's value. The values are in TOML, as in `config.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Change {
@@ -69,7 +70,7 @@ impl fmt::Display for Change {
     }
 }
 
-/// Why the file was read.
+/// Why the daemon read the configuration file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
@@ -84,7 +85,7 @@ pub enum Trigger {
 }
 
 impl Trigger {
-    /// The trigger in words.
+    /// Returns the trigger in words.
     pub fn as_str(self) -> &'static str {
         match self {
             Trigger::Boot => "the start of the daemon",
@@ -99,7 +100,8 @@ impl Trigger {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReloadOutcome {
-    /// A new generation is in force. It has every changed value, except those of keys that need a restart.
+    /// A new generation is in force. It contains every changed value, except the values of keys that need a
+    /// restart.
     Applied,
     /// The file changes no value in force.
     Unchanged,
@@ -113,7 +115,7 @@ pub enum ReloadOutcome {
 }
 
 impl ReloadOutcome {
-    /// The name in JSON and in messages.
+    /// Returns the name of the outcome in JSON and in messages.
     pub fn as_str(self) -> &'static str {
         match self {
             ReloadOutcome::Applied => "applied",
@@ -125,22 +127,22 @@ impl ReloadOutcome {
     }
 }
 
-/// How the daemon notices changes of the file.
+/// How the daemon notices changes of the configuration file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WatchMode {
-    /// The daemon does not notice changes, because no daemon runs.
+    /// No daemon runs, so no changes are noticed.
     None,
-    /// Through inotify (Linux), in addition to the poll.
+    /// The daemon gets events from inotify (Linux), and polls the file every 2 s.
     Inotify,
-    /// Through FSEvents (macOS), in addition to the poll.
+    /// The daemon gets events from FSEvents (macOS), and polls the file every 2 s.
     Fsevents,
-    /// Only by polling the file every 2 s.
+    /// The daemon gets no events, and only polls the file every 2 s.
     Poll,
 }
 
 impl WatchMode {
-    /// The name in JSON and in messages.
+    /// Returns the name of the mode in JSON and in messages.
     pub fn as_str(self) -> &'static str {
         match self {
             WatchMode::None => "none",
@@ -157,13 +159,13 @@ impl WatchMode {
 pub struct Verdict {
     /// The reload's number, counted from 1 since the daemon started.
     pub attempt: u64,
-    /// How many SIGHUPs had arrived when the file was read; the verdict answers all of them.
+    /// How many SIGHUPs had arrived when the daemon read the file; the verdict answers all of them.
     pub answers: u64,
-    /// Why the file was read.
+    /// Why the daemon read the configuration file.
     pub trigger: Trigger,
     /// The result.
     pub outcome: ReloadOutcome,
-    /// When the verdict was reached.
+    /// When the daemon reached the verdict.
     pub at: Timestamp,
     /// The generation in force after the reload.
     pub generation: u64,
@@ -173,9 +175,10 @@ pub struct Verdict {
     pub hash_in_force: Option<String>,
     /// What the new generation changed; empty unless the outcome is `applied`.
     pub changed: Vec<Change>,
-    /// Keys whose values differ on disk and need a restart to take effect.
+    /// Keys whose values on disk differ from those in force, and which need a restart of the daemon to take
+    /// effect.
     pub pending_restart: Vec<Change>,
-    /// The errors in the file, one line each, with their places.
+    /// The errors in the file, one line each, with file name, line and column.
     pub errors: Vec<String>,
     /// The same errors for people, each with its source line and a caret.
     pub report: Option<String>,

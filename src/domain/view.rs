@@ -1,5 +1,5 @@
-//! The state that boi shows: `boi status --json` prints these types, and the terminal's reports are made from them.
-//! Field names are stable, since scripts read them.
+//! The state that boi shows: `boi status --json` prints these types as JSON, and `boi status` formats them
+//! for a terminal. Field names are stable, since scripts read them.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -21,24 +21,25 @@ pub struct StatusView {
     pub slots: SlotsView,
     /// Whether claiming is paused.
     pub paused: bool,
-    /// The agents for which no worker is started for now.
+    /// The agents for which boi starts no worker for now.
     pub holds: Vec<HoldView>,
     /// How many specs there are, by status.
     pub counts: Counts,
     /// The requested specs; by default the running ones, then queued ones, then those that ended last.
     pub specs: Vec<SpecView>,
-    /// Whether there are more specs than `specs` holds.
+    /// Whether more specs match the request than `specs` contains.
     #[serde(default)]
     pub more: bool,
-    /// Whether the queue can be used.
+    /// Whether the daemon can read and write the queue.
     #[serde(default)]
     pub store: StoreView,
 }
 
-/// Whether the queue can be used. While it cannot be used, no worker is started, and running commands continue.
+/// Whether the daemon can read and write the queue. While it cannot, it starts no worker, and running
+/// commands continue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreView {
-    /// Whether the queue can be used.
+    /// Whether the daemon can read and write the queue.
     pub ok: bool,
     /// Why the queue cannot be used, in words.
     pub reason: Option<String>,
@@ -82,29 +83,29 @@ pub struct ConfigView {
     pub outcome: ReloadOutcome,
     /// How the daemon notices changes of the file.
     pub watch: WatchMode,
-    /// Frozen keys that differ on disk: `KEY: OLD -> NEW`.
+    /// Changed keys that need a restart of the daemon to take effect: `KEY: OLD -> NEW`.
     pub pending_restart: Vec<String>,
     /// Why the file on disk is not valid.
     pub errors: Vec<String>,
     /// Warnings about values that are valid but will not work, such as a program that is not installed.
     #[serde(default)]
     pub warnings: Vec<String>,
-    /// Values that the daemon's command line sets; they override the file: `KEY = VALUE`.
+    /// Values that the daemon's command line sets, as `KEY = VALUE`. They override the values in the file.
     #[serde(default)]
     pub flags: Vec<String>,
     /// Whether the daemon started with the last good configuration, because the file on disk is not valid.
     #[serde(default)]
     pub degraded: bool,
-    /// The verdict on the last reload; `None` while no daemon runs.
+    /// The verdict of the last reload; `None` while no daemon runs.
     #[serde(default)]
     pub verdict: Option<Verdict>,
-    /// The verdict on the reload that put this generation in force.
+    /// The verdict of the reload that put this generation in force.
     #[serde(default)]
     pub last_applied: Option<Verdict>,
 }
 
 impl ConfigView {
-    /// The configuration while no daemon runs: only the state of the file on disk is known.
+    /// Returns the view while no daemon runs: it contains only the state of the file on disk.
     pub fn without_daemon(outcome: ReloadOutcome, errors: Vec<String>) -> ConfigView {
         ConfigView {
             generation: 0,
@@ -130,12 +131,12 @@ pub struct SlotsView {
     pub running: u32,
 }
 
-/// An agent for which no worker is started for now.
+/// An agent for which boi starts no worker for now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HoldView {
-    /// The agent.
+    /// The agent's name.
     pub agent: String,
-    /// Why no worker is started for the agent, in words.
+    /// Why boi starts no worker for the agent, in words.
     pub reason: String,
     /// When the hold ends, if that is known.
     pub until: Option<Timestamp>,
@@ -146,7 +147,7 @@ pub struct HoldView {
 pub struct Counts {
     /// Specs that wait to be claimed.
     pub queued: u64,
-    /// Specs that are claimed and have not ended.
+    /// Specs that the daemon claimed and that have not ended.
     pub running: u64,
     /// Specs whose tasks are all done and verified.
     pub completed: u64,
@@ -157,13 +158,13 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// How many specs have not ended.
+    /// Returns how many specs have not ended.
     pub fn open(&self) -> u64 {
         self.queued + self.running
     }
 }
 
-/// One spec.
+/// The state of one spec.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SpecView {
     /// The spec's id.
@@ -172,16 +173,16 @@ pub struct SpecView {
     pub title: String,
     /// The spec's status.
     pub status: SpecStatus,
-    /// Why the spec waits, failed or is unmerged, in words, with what to do next.
+    /// Why the spec waits, failed or is unmerged, in words, with the next step for the user.
     pub reason: Option<String>,
-    /// The same reason as data: its `kind` and the fields of that kind.
+    /// The reason as data: its `kind` and the fields of that kind.
     #[serde(default, deserialize_with = "known_cause")]
     pub cause: Option<Cause>,
     /// The priority; specs with a lower number run first.
     pub priority: i64,
     /// The current attempt; 0 before the first.
     pub attempt: u32,
-    /// The generation of the configuration with which the current attempt was claimed.
+    /// The generation of the configuration that was in force when the daemon claimed the current attempt.
     pub config_generation: Option<u64>,
     /// The branch that holds the spec's result; `None` until the branch exists.
     pub branch: Option<String>,
@@ -201,21 +202,21 @@ pub struct SpecView {
     pub finished_at: Option<Timestamp>,
     /// The spec's tasks, in the order in which they are carried out.
     pub tasks: Vec<TaskView>,
-    /// What the spec's agents used, over all attempts.
+    /// The resources that the spec's agents used in all attempts together.
     pub usage: Usage,
-    /// Refs that keep work which no branch contains.
+    /// The kept refs of the spec: they save work that no branch contains.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<String>,
 }
 
-/// Reads a cause. A cause of an unknown kind, such as one that a later version sends, becomes `None`; `reason` still
-/// describes it in words.
+/// Reads a cause. A cause of an unknown kind, such as one that a later version of boi sends, becomes `None`;
+/// the field `reason` still describes it in words.
 fn known_cause<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cause>, D::Error> {
     let value = Option::<serde_json::Value>::deserialize(deserializer)?;
     Ok(value.and_then(|value| serde_json::from_value(value).ok()))
 }
 
-/// One task.
+/// The state of one task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskView {
     /// The task's id.
@@ -248,7 +249,7 @@ pub struct TryView {
     pub outcome: Option<String>,
     /// The id of the agent's session.
     pub session_id: Option<String>,
-    /// What the agent used during the try.
+    /// The resources that the agent used during the try.
     pub usage: Usage,
 }
 
