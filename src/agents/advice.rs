@@ -1,9 +1,11 @@
-//! What a person can do about a failure that is the same for all agents, and about a plain command that failed.
+//! Advice for the user: what to do about a failure whose remedy is the same for all agents, and about a `run`
+//! command that failed.
 
 use crate::domain::id::SpecId;
 use crate::domain::outcome::TryOutcome;
 
-/// Advice for a task that is a plain command; `None` for an outcome that is not a failure of such a command.
+/// Returns the advice for the outcome of a `run` command; `None` for an outcome that is not a failure of a
+/// `run` command.
 pub(super) fn for_command(outcome: &TryOutcome, spec: &SpecId) -> Option<String> {
     match outcome {
         TryOutcome::NotExecuted(_) => Some(format!(
@@ -19,31 +21,32 @@ pub(super) fn for_command(outcome: &TryOutcome, spec: &SpecId) -> Option<String>
     }
 }
 
-/// The last sentence after advice that fixes something outside of the spec.
+/// Returns the last sentence of an advice whose fix is outside of the spec file.
 pub(super) fn then_retry(spec: &SpecId) -> String {
     format!("Then run `boi retry {spec}`.")
 }
 
-/// The last sentence after advice that changes the spec. The queue holds a copy of the spec that never changes.
+/// Returns the last sentence of an advice that changes the spec file. `boi retry` would not read the changed
+/// file, since the queue contains a copy of the spec that never changes.
 pub(super) fn then_dispatch() -> &'static str {
     "Then queue the changed spec file with `boi dispatch FILE`."
 }
 
-/// Advice for a failure about which only the output can tell more.
+/// Returns the advice for a failure that only the output explains.
 pub(super) fn read_the_output(spec: &SpecId) -> String {
     format!("Read the output with `boi log {spec}` and fix the cause. {}", then_retry(spec))
 }
 
-/// Advice for a command that exceeded its time limit.
+/// Returns the advice for a command that exceeded its time limit.
 pub(super) fn timed_out(spec: &SpecId) -> String {
     format!(
-        "See with `boi log {spec}` what took so long. If the task needs more time, raise its `timeout_minutes` in the \
-         spec file, or split it. {}",
+        "Read with `boi log {spec}` what took so long. If the task needs more time, raise its `timeout_minutes` in the \
+         spec file, or split the task. {}",
         then_dispatch()
     )
 }
 
-/// Advice for a command that exceeded the limit of its output.
+/// Returns the advice for a command that printed more than allowed.
 pub(super) fn too_much_output(spec: &SpecId) -> String {
     format!(
         "Make the command print less, or raise the limit with `boi config set max_output_mb MB` and \
@@ -52,10 +55,10 @@ pub(super) fn too_much_output(spec: &SpecId) -> String {
     )
 }
 
-/// Advice for a command that was killed together with its supervisor.
+/// Returns the advice for a command that was killed together with its supervisor.
 pub(super) fn lost(spec: &SpecId) -> String {
     format!(
-        "Find out what killed the processes: `journalctl -k` says whether the machine ran out of memory. {}",
+        "Find out what killed the processes: `journalctl -k` shows whether the machine ran out of memory. {}",
         then_retry(spec)
     )
 }

@@ -1,4 +1,4 @@
-//! What every agent must provide.
+//! The interface that each coding agent implements.
 
 use jiff::tz::TimeZone;
 
@@ -10,29 +10,31 @@ use crate::domain::time::Timestamp;
 
 /// How boi calls one agent and interprets its output.
 pub trait Dialect: Sync {
-    /// The program and its arguments for one run. The prompt is not among them: it goes to stdin, which is then closed,
-    /// because the kernel limits the length of an argument.
+    /// Returns the program and its arguments for one run. The prompt is not an argument, because the kernel
+    /// limits the length of an argument: boi writes the prompt to stdin, and then closes stdin.
     fn command_line(&self, run: &Run<'_>) -> Vec<String>;
 
-    /// A reader of the lines that one run prints.
+    /// Returns a reader of the lines that one run prints.
     fn line_reader(&self) -> Box<dyn LineReader>;
 
     /// Decides the outcome of a run.
     fn outcome(&self, run: &EndedRun<'_>) -> TryOutcome;
 
-    /// What a person can do about `outcome` of a run for `spec`, in complete sentences; `None` if nobody needs to act.
+    /// Returns what the user can do about `outcome` of a run for `spec`, in complete sentences; `None` if the
+    /// user does not need to act.
     fn advice(&self, outcome: &TryOutcome, spec: &SpecId) -> Option<String>;
 
-    /// Turns a line of the output into one or more lines of plain text for people; `None` if it holds nothing for them.
+    /// Turns a line of the output into one or more lines of plain text for people; `None` if the line
+    /// contains nothing of interest to them.
     fn describe(&self, line: &[u8]) -> Option<String>;
 }
 
-/// One run of an agent that is to be started.
+/// The parameters of one run of an agent, before it starts.
 #[derive(Debug, Clone, Copy)]
 pub struct Run<'a> {
     /// The agent's program.
     pub program: &'a str,
-    /// Arguments that the user adds; they come last.
+    /// The arguments that the user configured. They come last on the command line.
     pub arguments: &'a [String],
     /// The model; `None`: the agent's default.
     pub model: Option<&'a str>,
@@ -40,12 +42,12 @@ pub struct Run<'a> {
     pub session: &'a str,
 }
 
-/// A run that has ended, with everything that is known about it.
+/// A run that has ended: all input for the decision on its outcome.
 #[derive(Debug, Clone, Copy)]
 pub struct EndedRun<'a> {
     /// How the command of the run ended.
     pub end: &'a CommandEnd,
-    /// What the agent's output says.
+    /// What boi read from the agent's output.
     pub reading: &'a Reading,
     /// The end of what the command printed to stderr.
     pub stderr: &'a str,

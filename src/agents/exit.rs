@@ -1,4 +1,5 @@
-//! What the end of a command means, whether the command is an agent, a `run` command or a verify command.
+//! Decides the outcome of a `run` command, and of any command whose end has a cause that alone decides the
+//! outcome.
 
 use crate::domain::command::{CommandEnd, EndCause, ExitStatus};
 use crate::domain::exit::describe_end;
@@ -17,7 +18,8 @@ pub(crate) fn command_outcome(end: &CommandEnd) -> TryOutcome {
     })
 }
 
-/// The outcome of a command if the cause of its end alone decides it; `None`: its exit status and its output decide.
+/// Returns the outcome of a command if the cause of its end alone decides the outcome; `None` if the exit
+/// status and the output decide it.
 pub(super) fn outcome_of_cause(end: &CommandEnd) -> Option<TryOutcome> {
     match &end.cause {
         EndCause::TimedOut => Some(TryOutcome::TimedOut),
@@ -57,8 +59,8 @@ mod tests {
             (EndCause::Lost, None, TryOutcome::Lost),
             (EndCause::NotExecuted("sh: no".into()), None, TryOutcome::NotExecuted("sh: no".into())),
             (EndCause::NotExecutedYet("sh: no".into()), None, TryOutcome::NotExecuted("sh: no".into())),
-            (EndCause::Terminated, ZERO, crashed("exit code 0, after its supervisor was told to end it")),
-            (EndCause::Terminated, code(1), crashed("exit code 1, after its supervisor was told to end it")),
+            (EndCause::Terminated, ZERO, crashed("exit code 0, after its supervisor got a request to end it")),
+            (EndCause::Terminated, code(1), crashed("exit code 1, after its supervisor got a request to end it")),
         ] {
             assert_eq!(command_outcome(&end(cause, status)), expected);
         }

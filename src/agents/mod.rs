@@ -1,13 +1,16 @@
-//! Coding agents: how each is called, how its output is read, what the end of a try means, what a person can do about a
-//! failure, and how its output is shown to people. Pure: nothing here starts a process, opens a file or reads a clock.
+//! Coding agents: how boi calls each agent, reads its output, decides the outcome of a try, advises the user
+//! about a failure, and shows the output to people. This room is pure: no function starts a process, opens a
+//! file or reads a clock.
 //!
-//! An agent is a [`Dialect`] in a folder of its own. A try goes through it in this order: [`Dialect::command_line`]
-//! says what to execute, with the prompt on stdin; a [`Transcript`] reads the output as it grows; when the command has
-//! ended, [`Dialect::outcome`] decides from an [`EndedRun`] what the try came to; if that is a failure, `advice` says
-//! what to do. Tasks that are plain commands have no agent: `exit` alone decides their outcome.
+//! Each agent implements [`Dialect`] in its own folder. A try uses it in this order:
+//! [`Dialect::command_line`] returns the command to execute, which reads the prompt from stdin; a
+//! [`Transcript`] reads the output while the command runs; when the command has ended, [`Dialect::outcome`]
+//! decides the outcome of the try from an [`EndedRun`]; if the outcome is a failure, `advice` returns what
+//! the user can do. Tasks with a `run` command have no agent: `exit` decides their outcome.
 //!
-//! Invariant: the outcome of a try comes from how the command ended, from what the agent's CLI itself reports and,
-//! where it reports no result, from stderr. It never comes from what the model wrote or what a tool printed.
+//! Invariant: the outcome of a try depends on how the command ended, on the result that the agent's CLI
+//! itself reports and, if the CLI reports no result, on stderr. It never depends on what the model wrote or
+//! what a tool printed.
 
 pub(crate) mod exit;
 
@@ -34,20 +37,20 @@ pub enum Agent {
     Claude,
 }
 
-/// The agent that specs call `name`; `None` if there is none.
+/// Returns the agent with the name `name`; `None` if this version of boi knows no such agent.
 pub(crate) fn find(name: &str) -> Option<Agent> {
     Agent::ALL.into_iter().find(|agent| agent.name() == name)
 }
 
-/// The names of all agents, as specs and the configuration write them.
+/// Returns the names of all agents, as they appear in specs and in the configuration.
 pub(crate) fn names() -> &'static [&'static str] {
     const NAMES: [&str; Agent::ALL.len()] = [Agent::Claude.name()];
     &NAMES
 }
 
-/// What a person can do about `outcome`, in complete sentences with the command to type. `agent` is the agent of the
-/// task, `None` for a task that is a plain command. The result is `None` if nobody needs to act: after a success, and
-/// after a refusal that boi waits out.
+/// Returns what the user can do about `outcome`, in complete sentences with the command to type. `agent` is
+/// the agent of the task; `None` means a task with a `run` command. The result is `None` if the user does not
+/// need to act: after a success, and after a refusal of the model's service, since boi retries by itself.
 pub(crate) fn advice(outcome: &TryOutcome, agent: Option<Agent>, spec: &SpecId) -> Option<String> {
     match agent {
         Some(agent) => agent.dialect().advice(outcome, spec),
@@ -64,14 +67,14 @@ impl Agent {
         }
     }
 
-    /// The dialect of this agent.
+    /// Returns the dialect of this agent.
     pub fn dialect(self) -> &'static dyn Dialect {
         match self {
             Agent::Claude => &claude::Claude,
         }
     }
 
-    /// A reader of this agent's output that has read nothing yet.
+    /// Returns a new reader of this agent's output.
     pub fn transcript(self) -> Transcript {
         Transcript::new(self.dialect().line_reader())
     }

@@ -1,36 +1,38 @@
-//! What an agent's output says, in terms that all agents share.
+//! The content of an agent's output, in types that all agents share.
 
 use crate::domain::outcome::{AgentReport, Usage};
 use crate::domain::text;
 
-/// The longest text of an agent that is kept, in bytes. Of a longer text, only the end is kept.
+/// The longest text of an agent that a [`Reading`] stores, in bytes. Of a longer text, only the end is
+/// stored.
 pub(super) const LONGEST_TEXT: usize = 4 * 1024;
 
-/// The longest message of a report, in characters.
+/// The longest message that an [`AgentReport`] contains, in characters.
 const MESSAGE: usize = 600;
 
 /// Reads the lines of one run's output, in order.
 pub trait LineReader: Send {
-    /// Adds what `line` says to `reading`. Lines that say nothing that boi knows are ignored.
+    /// Adds the content of `line` to `reading`. Ignores lines of unknown types.
     fn read_line(&mut self, line: &[u8], reading: &mut Reading);
 }
 
-/// What a run's output says, so far or as a whole.
+/// What boi has read from a run's output so far, or from the whole output.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Reading {
-    /// The agent's session.
+    /// The id of the agent's session.
     pub session_id: Option<String>,
-    /// The result that the agent reported at the end of its run. The agent should exit soon after it reports a result.
+    /// The result that the agent reported at the end of its run. The agent should exit soon after the report.
     pub result: Option<RunResult>,
     /// The agent's last report about the account's usage limits.
     pub limit: Option<LimitEvent>,
-    /// The sum of the usage of the messages, for a run without a result. It counts too few output tokens and has no
-    /// cost.
+    /// The sum of the usage of the messages, used for a run without a result. The messages report too few
+    /// output tokens, and no cost.
     pub usage_so_far: Usage,
-    /// The last text that the model wrote. It is shown to people, and decides nothing.
+    /// The last text that the model wrote. boi shows the text to people, and decides nothing from it.
     pub last_text: Option<String>,
-    /// The agent reported its result, did not exit, and was then ended by boi. The caller sets this, because only it
-    /// knows the order: an agent that gets SIGTERM during its work can still report a success.
+    /// Whether the agent reported its result, did not exit, and was then ended by boi. The caller sets this
+    /// field, because only the caller knows the order of these events: an agent that gets SIGTERM during its
+    /// work can still report a success.
     pub ended_after_result: bool,
 }
 
@@ -39,11 +41,11 @@ pub struct Reading {
 pub struct RunResult {
     /// The kind of the result, as the agent names it, such as `success`.
     pub kind: String,
-    /// Whether the run failed. It is true unless the agent clearly says that the run succeeded.
+    /// Whether the run failed; true unless the agent explicitly reports that there was no error.
     pub is_error: bool,
     /// The HTTP status of the API's last answer, if the run failed because of that answer.
     pub api_status: Option<u16>,
-    /// The final text, or the errors.
+    /// The agent's final text or, if it reported none, its errors.
     pub text: String,
     /// The usage of the whole run, including its subagents.
     pub usage: Usage,
@@ -52,18 +54,18 @@ pub struct RunResult {
 /// A report of the model's service about the account's usage limits.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LimitEvent {
-    /// The limit is used up, and the account does not pay for more.
+    /// Whether the limit is used up and the account does not pay for use beyond the limit.
     pub rejected: bool,
-    /// The account pays for more than the limit.
+    /// Whether the account pays for use beyond the limit.
     pub overage: bool,
     /// When the limit is reset, in seconds since the epoch.
     pub resets_at: Option<i64>,
-    /// Which limit: `five_hour`, `seven_day`, ...
+    /// The kind of limit, such as `five_hour` or `seven_day`.
     pub kind: Option<String>,
 }
 
 impl Reading {
-    /// The report that is recorded for the run, whatever its outcome is.
+    /// Returns the report that boi records for the run, whatever its outcome is.
     pub fn report(&self) -> AgentReport {
         let text = self.result.as_ref().map(|result| result.text.as_str()).or(self.last_text.as_deref());
         let mut message = text.map(|text| text::one_line(text, MESSAGE)).filter(|text| !text.is_empty());

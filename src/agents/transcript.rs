@@ -1,16 +1,17 @@
-//! Splits an agent's output into lines and reads them as they come.
+//! Splits an agent's output into lines, and reads each line as soon as it is complete.
 //!
-//! The output may come in any chunks. Memory is bounded: a line above [`LONGEST_LINE`] is skipped as it streams by.
+//! The caller may pass the output in chunks of any size. Memory is bounded: a line longer than
+//! [`LONGEST_LINE`] is discarded while it arrives.
 
 use super::reading::{LineReader, Reading};
 
 /// The longest line that is read, in bytes. Longer lines are skipped.
 const LONGEST_LINE: usize = 16 * 1024 * 1024;
 
-/// The largest buffer that is kept for the next line, in bytes. A larger buffer is released.
+/// The largest buffer that is reused for the next line, in bytes. A larger buffer is freed.
 const KEPT_BUFFER: usize = 64 * 1024;
 
-/// Reads the output of one run as it grows.
+/// Reads the output of one run while the run prints it.
 pub struct Transcript {
     reader: Box<dyn LineReader>,
     line: Vec<u8>,
@@ -34,12 +35,12 @@ impl Transcript {
         self.extend_line(rest);
     }
 
-    /// What the output says so far.
+    /// Returns what the output contains so far.
     pub fn so_far(&self) -> &Reading {
         &self.reading
     }
 
-    /// What the whole output says, including a last line without a line end.
+    /// Returns what the whole output contains, including a last line without a newline.
     pub fn finish(mut self) -> Reading {
         self.end_line();
         self.reading
@@ -73,7 +74,7 @@ mod tests {
 
     use super::*;
 
-    /// A reader that records the length of each line in one text.
+    /// A reader that appends the length of each line to `last_text`.
     struct Lengths;
 
     impl LineReader for Lengths {
@@ -104,7 +105,7 @@ mod tests {
     fn a_line_that_is_too_long_is_skipped_alone() {
         let longest = vec![b'x'; LONGEST_LINE];
         assert_eq!(lengths([longest.as_slice(), b"\nab\n"]), format!("{LONGEST_LINE} 2 0 "));
-        // A line that is too long is skipped as a whole, however it continues.
+        // A line that is too long is skipped as a whole, also if it comes in several chunks.
         assert_eq!(lengths([longest.as_slice(), b"x", b"rest", b"\nab\n"]), "0 2 0 ");
     }
 

@@ -1,8 +1,10 @@
-//! Pure decisions: how many specs to claim, what a worker does next, what to do with a command that a new daemon finds,
-//! how long to wait before a retry, and what an agent and the user are told.
+//! Pure decisions: how many specs to claim, what a worker does next, what to do with a command that an
+//! earlier daemon started, how long to wait before a retry, what the prompt of an agent contains, and which
+//! reason the user reads.
 //!
-//! Invariant: nothing here is async, reads a clock, draws a random number, or uses files or processes; callers pass in
-//! what a decision needs. Decisions are values; carrying one out twice has the effect of carrying it out once.
+//! Invariant: no function of this room is async, reads a clock, draws a random number, or uses files or
+//! processes; the callers pass in what a decision needs. Decisions are values; a caller that carries one out
+//! twice gets the same effect as from carrying it out once.
 
 pub(crate) mod pace;
 pub(crate) mod prompt;

@@ -1,19 +1,21 @@
 //! The pace: no more than `spawns_per_tick` workers start within any `tick_interval`.
 //!
-//! A claimed spec counts from its claim until it is started; from then on its start counts for one interval. Proof that
-//! no window holds more starts than the cap: let a window end at `t`, and let `c <= t` be the last claim with a start
-//! in it. At `c` every other start of the window either lay within the interval before `c` or was still to come, so it
-//! was counted, and the claim kept the sum within the cap.
+//! A claimed spec counts from its claim until its worker starts; then the start counts for one more interval.
 //!
-//! Times are durations on one monotonic clock; the caller passes the current time.
+//! Proof that no window (a period of one interval) contains more starts than the cap, `spawns_per_tick`: Let
+//! a window end at `t`. Of the claims whose start is in the window, let `c <= t` be the time of the last one.
+//! At `c`, every other start of the window either was less than one interval ago or belonged to a claimed
+//! spec that was not started yet. So it was counted at `c`, and the claim kept the sum within the cap.
+//!
+//! Times are durations since a fixed point of one monotonic clock; the caller passes the current time.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// The largest number of starts that are remembered: the largest value of `spawns_per_tick`.
+/// The maximum number of starts that [`Pace`] stores: the largest value that `spawns_per_tick` can have.
 const REMEMBERED: usize = 1024;
 
-/// The claimed specs that are not started yet, and the times of the last starts.
+/// Counts the claimed specs whose worker has not started yet, and stores the times of the last starts.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pace {
     pending: u32,
@@ -26,12 +28,12 @@ impl Pace {
         self.pending += count;
     }
 
-    /// Records that a claimed spec went back to the queue, or ended, without a start.
+    /// Records that a claimed spec went back to the queue, or ended, before its worker started.
     pub(crate) fn given_back(&mut self) {
         self.pending = self.pending.saturating_sub(1);
     }
 
-    /// Records that a claimed spec was started.
+    /// Records that the worker of a claimed spec started at `at`.
     pub(crate) fn started(&mut self, at: Duration) {
         self.pending = self.pending.saturating_sub(1);
         self.starts.push_back(at);
@@ -40,19 +42,21 @@ impl Pace {
         }
     }
 
-    /// Adds a start that an earlier daemon made.
+    /// Adds the start of a worker that an earlier daemon started at `at`.
     pub(crate) fn remember(&mut self, at: Duration) {
         let place = self.starts.partition_point(|&start| start <= at);
         self.starts.insert(place, at);
     }
 
-    /// How many starts count now: the starts within the last `interval`, and one for each claimed spec not started yet.
+    /// Returns how many starts count now: the starts within the last `interval`, and one for each claimed
+    /// spec whose worker has not started yet.
     pub(crate) fn recent(&self, now: Duration, interval: Duration) -> u32 {
         let in_window = self.starts.iter().rev().take_while(|&&start| start + interval > now).count();
         self.pending + u32::try_from(in_window).unwrap_or(u32::MAX)
     }
 
-    /// When the oldest start leaves the window; `None` when no start is in it.
+    /// Returns when the oldest start within the last `interval` will be one interval ago; `None` if there is
+    /// no such start.
     pub(crate) fn next_room(&self, now: Duration, interval: Duration) -> Option<Duration> {
         self.starts.iter().map(|&start| start + interval).find(|&end| end > now)
     }

@@ -1,14 +1,15 @@
-//! Composes the prompt of an agent: the spec's context, the task's prompt, and from the second try on the failure of
-//! the try before.
+//! Composes the prompt of an agent: the spec's context, the task's prompt and, from the second try on, the
+//! failure of the previous try.
 
 use crate::domain::failure::Failure;
 use crate::domain::text;
 
-/// How much of the end of a failed command's output a prompt includes, in bytes.
+/// The maximum size of the part of a failed command's output that a prompt includes, in bytes: the end of the
+/// output.
 pub(crate) const OUTPUT_IN_PROMPT: usize = 16 * 1024;
 
-/// Composes the prompt of try number `try_` of a task. `failure` is the failure of the try before; it is ignored in the
-/// first try.
+/// Composes the prompt of try number `try_` of a task. `failure` is the failure of the previous try; the
+/// prompt of the first try never includes it.
 pub(crate) fn compose(context: Option<&str>, prompt: &str, failure: Option<&Failure>, try_: u32) -> String {
     let mut parts = Vec::new();
     parts.extend(context.map(|context| context.trim_end().to_owned()).filter(|context| !context.is_empty()));
@@ -42,7 +43,8 @@ fn report(failure: &Failure, try_: u32) -> String {
     text
 }
 
-/// `body` in a code fence that is longer than any run of backticks in `body`, so that `body` cannot close the fence.
+/// Returns `body` in a code fence that is longer than any run of backticks in `body`, so that `body` cannot
+/// close the fence.
 fn fenced(language: &str, body: &str) -> String {
     let (mut longest, mut run) = (0, 0);
     for c in body.chars() {

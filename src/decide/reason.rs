@@ -1,5 +1,5 @@
-//! Writes the `reason` that `boi status` shows: the cause of a spec's status in words, and what the user can do about
-//! it.
+//! Writes the `reason` that `boi status` shows for a spec: the cause of the spec's status in words, and the
+//! next step for the user.
 
 use crate::agents;
 use crate::domain::cause::{Cause, Unmerged};
@@ -7,9 +7,9 @@ use crate::domain::delivery::MergeRefusal;
 use crate::domain::id::SpecId;
 use crate::domain::outcome::TryOutcome;
 
-/// The cause of a spec's status in words, with the next step where the user has to act.
+/// Returns the cause of a spec's status in words, followed by the next step if the user has to act.
 pub(crate) fn reason(cause: &Cause, spec: &SpecId) -> String {
-    // Version 0.1.0 recorded the literal `ID` in the place of the spec's id.
+    // Version 0.1.0 recorded the literal text `ID` instead of the spec's id.
     if let Cause::Recorded { words } | Cause::Unmerged { why: Unmerged::Recorded { words } } = cause {
         return words.replace("`boi retry ID`", &format!("`boi retry {spec}`"));
     }
@@ -25,19 +25,21 @@ fn next_step(cause: &Cause, spec: &SpecId) -> Option<String> {
         Cause::OutOfTries { failure, .. } => {
             failure.try_outcome().and_then(|(outcome, agent)| advice(&outcome, agent, spec))
         }
-        Cause::Repository { .. } => Some(format!("Once that is fixed, `boi retry {spec}` continues.")),
-        Cause::UnknownAgent { .. } => Some("Correct `agent` in the spec, then dispatch it again.".to_owned()),
+        Cause::Repository { .. } => Some(format!("Fix the problem, then continue with `boi retry {spec}`.")),
+        Cause::UnknownAgent { .. } => {
+            Some("Correct `agent` in the spec file, then queue the changed file with `boi dispatch FILE`.".to_owned())
+        }
         Cause::Quarantined { .. } => {
-            Some(format!("Run a version of boi that can read it, or end the spec: `boi cancel {spec}`."))
+            Some(format!("Run a version of boi that can read the record, or end the spec: `boi cancel {spec}`."))
         }
         Cause::DependencyEnded { spec: first, .. } | Cause::DependencyIncomplete { spec: first } => {
-            Some(format!("`boi retry {first}` queues both again."))
+            Some(format!("Run `boi retry {first}`, which queues both specs again."))
         }
         Cause::Unmerged { why: Unmerged::Refused { refusal: MergeRefusal::Conflicts { .. } } } => {
-            Some(format!("Merge by hand, or run `boi retry {spec}` once the conflicts are gone."))
+            Some(format!("Merge by hand, or resolve the conflicts and run `boi retry {spec}`."))
         }
         Cause::Unmerged { why: Unmerged::Refused { .. } | Unmerged::Obstacle { .. } | Unmerged::Verify { .. } } => {
-            Some(format!("Once that is fixed, `boi retry {spec}` merges without doing any task again."))
+            Some(format!("Fix the problem, then run `boi retry {spec}`, which repeats the merge but no task."))
         }
         // The recorded words contain the next step.
         Cause::Recorded { .. } | Cause::Unmerged { why: Unmerged::Recorded { .. } } => None,
@@ -56,7 +58,8 @@ fn next_step(cause: &Cause, spec: &SpecId) -> Option<String> {
     }
 }
 
-/// What the user can do about an outcome. `agent`: the name of the task's agent; `None`: the task is a `run` command.
+/// Returns what the user can do about the outcome of a try. `agent` is the name of the task's agent; `None`
+/// means that the task is a `run` command.
 fn advice(outcome: &TryOutcome, agent: Option<&str>, spec: &SpecId) -> Option<String> {
     agents::advice(outcome, agent.and_then(agents::find), spec)
 }
@@ -85,7 +88,7 @@ mod tests {
         failure(part, FailedHow::Exited { status: Some(ExitStatus::Code(1)) })
     }
 
-    /// Asserts which reason the user reads for each cause, with the spec SD979.
+    /// Asserts the reason that the user reads for each cause of a status of the spec SD979.
     fn assert_reasons(table: impl IntoIterator<Item = (Cause, &'static str)>) {
         for (cause, expected) in table {
             assert_eq!(reason(&cause, &id("SD979")), expected, "{cause:?}");
@@ -101,27 +104,27 @@ mod tests {
         assert_reasons([
             (
                 Cause::WaitsFor { specs: vec![awaited("SD97A", false), awaited("SD97B", true)] },
-                "waits for SD97A, SD97B to be merged",
+                "waits for SD97A, SD97B (until it is merged)",
             ),
-            (Cause::Stopped, "stopped; resumes at the same step"),
-            (Cause::Refused { outcome: limited, until: None }, "usage limit: 5 h"),
+            (Cause::Stopped, "the daemon was stopped; the spec resumes at the same step"),
+            (Cause::Refused { outcome: limited, until: None }, "the usage limit is used up: 5 h"),
             (
                 Cause::Refused { outcome: TryOutcome::Throttled("429".into()), until: Some(UNTIL) },
-                "throttled: 429; retries at 1970-01-01T00:00:00.000Z",
+                "the model's service got too many requests: 429; boi retries at 1970-01-01T00:00:00.000Z",
             ),
             (
                 Cause::CommandDied { failure: lost(), deaths: 2, until: UNTIL },
                 "the run command failed: killed together with its supervisor (kill -9, out of memory, or a power cut); \
-                 retries at 1970-01-01T00:00:00.000Z",
+                 boi retries at 1970-01-01T00:00:00.000Z",
             ),
             (Cause::CommandNotStarted { detail: detail() }, "a command could not be started: no space left"),
-            (Cause::WorkerNotStarted { detail: detail() }, "its worker could not be started: no space left"),
+            (Cause::WorkerNotStarted { detail: detail() }, "the spec's worker could not be started: no space left"),
             (Cause::WorkerFailed { detail: detail(), until: None }, "no space left"),
             (
                 Cause::WorkerFailed { detail: detail(), until: Some(UNTIL) },
-                "no space left; its worker restarts at 1970-01-01T00:00:00.000Z",
+                "no space left; the spec's worker restarts at 1970-01-01T00:00:00.000Z",
             ),
-            (Cause::Ending, "its worker is ending it"),
+            (Cause::Ending, "the spec's worker is ending the running command"),
             (Cause::Canceled, "canceled by the user"),
         ]);
     }
@@ -134,15 +137,15 @@ mod tests {
             |outcome, agent: Option<&str>| Cause::TryFailed { task: task(), outcome, agent: agent.map(str::to_owned) };
         let out_of_tries = |part, how| Cause::OutOfTries { task: task(), failure: failure(part, how), tries: 4 };
         let missing = || TryOutcome::NotExecuted("cannot execute `x`".into());
-        let for_a_command = "task t-1: not executed: cannot execute `x`. Fix the problem that the reason names. If a \
-                             program is missing, install it where the PATH of the daemon finds it. Then run `boi retry \
-                             SD979`.";
+        let for_a_command = "task t-1: the program was not executed: cannot execute `x`. Fix the problem that the \
+                             reason names. If a program is missing, install it where the PATH of the daemon finds it. \
+                             Then run `boi retry SD979`.";
         assert_reasons([
             (
                 tried(missing(), Some("claude")),
-                "task t-1: not executed: cannot execute `x`. Fix the problem that the reason names. If `claude` is \
-                 missing, install Claude Code with `npm install -g @anthropic-ai/claude-code`, or run `boi config set \
-                 claude_bin /path/to/claude`. Then run `boi retry SD979`.",
+                "task t-1: the program was not executed: cannot execute `x`. Fix the problem that the reason names. \
+                 If `claude` is missing, install Claude Code with `npm install -g @anthropic-ai/claude-code`, or run \
+                 `boi config set claude_bin /path/to/claude`. Then run `boi retry SD979`.",
             ),
             (tried(missing(), None), for_a_command),
             (tried(missing(), Some("an agent of a newer version")), for_a_command),
@@ -151,24 +154,24 @@ mod tests {
                 "task t-1: unknown model: no `gpt`. Correct `model` in the spec file, or leave it out to use the \
                  default of Claude Code. Then queue the changed spec file with `boi dispatch FILE`.",
             ),
-            (tried(TryOutcome::Auth("401".into()), None), "task t-1: login refused: 401"),
+            (tried(TryOutcome::Auth("401".into()), None), "task t-1: the login is missing or was refused: 401"),
             (
                 out_of_tries(agent(), FailedHow::TimedOut { minutes: 30 }),
-                "task t-1: the agent's run failed: timed out after 30 min, on try 4 of 4. See with `boi log SD979` what \
-                 took so long. If the task needs more time, raise its `timeout_minutes` in the spec file, or split it. \
-                 Then queue the changed spec file with `boi dispatch FILE`.",
+                "task t-1: the agent's run failed: timed out after 30 min, on try 4 of 4. Read with `boi log SD979` \
+                 what took so long. If the task needs more time, raise its `timeout_minutes` in the spec file, or \
+                 split the task. Then queue the changed spec file with `boi dispatch FILE`.",
             ),
             (
                 out_of_tries(agent(), FailedHow::Outcome { outcome: TryOutcome::TaskBudget("200 turns".into()) }),
-                "task t-1: the agent's run failed: used up the agent's own limit: 200 turns, on try 4 of 4. Raise \
+                "task t-1: the agent's run failed: the agent used up its own limit: 200 turns, on try 4 of 4. Raise \
                  `--max-turns` or `--max-budget-usd` in `claude_args`, as in `boi config set claude_args \
                  \"['--max-turns', '200']\"`. Then run `boi retry SD979`.",
             ),
             (
                 out_of_tries(FailedPart::Run, FailedHow::TooMuchOutput),
                 "task t-1: the run command failed: ended because it printed more than max_output_mb, on try 4 of 4. \
-                 Make the command print less, or raise the limit with `boi config set max_output_mb MB` and `boi daemon \
-                 restart`. Then run `boi retry SD979`.",
+                 Make the command print less, or raise the limit with `boi config set max_output_mb MB` and `boi \
+                 daemon restart`. Then run `boi retry SD979`.",
             ),
             (
                 Cause::OutOfTries { task: task(), failure: verify_failure(), tries: 1 },
@@ -180,7 +183,7 @@ mod tests {
             ),
             (
                 Cause::SpecVerify { failure: verify_failure() },
-                "the spec's own verify: the verify command failed (`cargo test`): exit code 1",
+                "verification of the whole spec: the verify command failed (`cargo test`): exit code 1",
             ),
         ]);
     }
@@ -191,28 +194,29 @@ mod tests {
         assert_reasons([
             (
                 Cause::Repository { detail: detail() },
-                "`/r` is not a git repository. Once that is fixed, `boi retry SD979` continues.",
+                "`/r` is not a git repository. Fix the problem, then continue with `boi retry SD979`.",
             ),
             (
                 Cause::UnknownAgent { agent: "x".into() },
-                "boi knows no agent `x`. Correct `agent` in the spec, then dispatch it again.",
+                "boi knows no agent `x`. Correct `agent` in the spec file, then queue the changed file with `boi \
+                 dispatch FILE`.",
             ),
             (
                 Cause::Quarantined { detail: "its position is of format 3".into() },
-                "quarantined: its position is of format 3. Run a version of boi that can read it, or end the spec: `boi \
-                 cancel SD979`.",
+                "quarantined: its position is of format 3. Run a version of boi that can read the record, or end the \
+                 spec: `boi cancel SD979`.",
             ),
             (
                 Cause::DependencyEnded { spec: id("SD97A"), status: SpecStatus::Failed },
-                "waits for SD97A, which failed. `boi retry SD97A` queues both again.",
+                "waits for SD97A, which failed. Run `boi retry SD97A`, which queues both specs again.",
             ),
             (
                 Cause::DependencyEnded { spec: id("SD97A"), status: SpecStatus::Canceled },
-                "waits for SD97A, which was canceled. `boi retry SD97A` queues both again.",
+                "waits for SD97A, which was canceled. Run `boi retry SD97A`, which queues both specs again.",
             ),
             (
                 Cause::DependencyIncomplete { spec: id("SD97A") },
-                "waits for SD97A, which has not completed. `boi retry SD97A` queues both again.",
+                "waits for SD97A, which has not completed. Run `boi retry SD97A`, which queues both specs again.",
             ),
         ]);
     }
@@ -225,23 +229,23 @@ mod tests {
         assert_reasons([
             (
                 refused(MergeRefusal::Conflicts { base: base(), files: vec!["a".into(), "b".into()] }),
-                "merge conflicts with main in a, b. Merge by hand, or run `boi retry SD979` once the conflicts are gone.",
+                "merge conflicts with main in a, b. Merge by hand, or resolve the conflicts and run `boi retry SD979`.",
             ),
             (
                 refused(MergeRefusal::CheckoutDirty { base: base(), checkout: checkout() }),
-                "main is checked out in \"/r\", where tracked files have changes; commit or stash them. Once that is \
-                 fixed, `boi retry SD979` merges without doing any task again.",
+                "main is checked out in \"/r\", where tracked files have changes; commit or stash the changes. Fix the \
+                 problem, then run `boi retry SD979`, which repeats the merge but no task.",
             ),
             (
                 because(Unmerged::Obstacle { detail: "no space left".into() }),
-                "no space left. Once that is fixed, `boi retry SD979` merges without doing any task again.",
+                "no space left. Fix the problem, then run `boi retry SD979`, which repeats the merge but no task.",
             ),
             (
                 because(Unmerged::Verify { failure: verify_failure() }),
-                "after the merge with its base, the verify command failed (`cargo test`): exit code 1. Once that is \
-                 fixed, `boi retry SD979` merges without doing any task again.",
+                "after the merge of the branch with its base, the verify command failed (`cargo test`): exit code 1. \
+                 Fix the problem, then run `boi retry SD979`, which repeats the merge but no task.",
             ),
-            (because(Unmerged::BaseMoved { times: 100 }), "its base moved 100 times while the merge was verified"),
+            (because(Unmerged::BaseMoved { times: 100 }), "the base moved 100 times while boi verified the merge"),
         ]);
     }
 

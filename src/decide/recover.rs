@@ -1,55 +1,60 @@
-//! Decides what a daemon does with a command that it finds: the table of the crash protocol.
+//! Decides what a daemon does with a command that an earlier daemon recorded: the table of the crash
+//! protocol.
 //!
-//! A command leaves evidence in this order: its position is committed to the queue, the daemon acquires the lock,
-//! writes `marker` and `request`, starts the supervisor with the lock, `started` is written, the command is executed
-//! and awaited, its process tree is ended, its files are synced to the disk, `exit` is synced to the disk, the lock is
-//! released.
+//! A command leaves evidence in this order. The daemon commits the position to the queue, acquires the
+//! command's lock, writes `marker` and `request`, and starts the supervisor, which inherits the lock. The
+//! supervisor starts a process, which writes `started` and executes the command. The supervisor waits for the
+//! command, ends its process tree, syncs the files that the command wrote to the disk, writes `exit` and
+//! syncs it to the disk, and releases the lock.
+//!
+//! In the table, `sweep` means: end the remaining processes of the command. `lost` means: count the command
+//! as lost.
 //!
 //! | lock | `exit` | `started` | meaning | action |
 //! | --- | --- | --- | --- | --- |
-//! | held | | | the supervisor lives | adopt |
-//! | free | yes, undamaged | | it ended while no daemon ran | record |
-//! | free | no | no | nothing was ever executed | spawn again, same attempt, same try |
-//! | free | no | deleted while its supervisor lived | both died, or the end could not be recorded | sweep, then lost |
-//! | free | no | no, recorded under another boot | `started` may have been lost in a power cut | lost |
-//! | free | no | damaged, same boot | something was executed | sweep by the marker, then lost |
-//! | free | no | yes, other boot | reboot or power cut | lost |
-//! | free | no | yes, same boot, command lives | only the supervisor died | end its tree, then lost |
-//! | free | no | yes, same boot, command gone | both died | sweep what is left of the tree, then lost |
+//! | held | | | the supervisor is alive | adopt |
+//! | free | yes, undamaged | | the command ended while no daemon ran | use the `exit` record |
+//! | free | no | no | the command was never executed | spawn it again, same attempt, same try |
+//! | free | no | deleted while the supervisor was alive | both died, or the supervisor could not record the end | sweep, then lost |
+//! | free | no | no, position recorded under another boot | `started` may have been lost in a power cut | lost |
+//! | free | no | damaged, same boot | the command may have been executed | sweep by the marker, then lost |
+//! | free | no | yes, other boot | restart of the machine or power cut | lost |
+//! | free | no | yes, same boot, command alive | only the supervisor died | sweep, then lost |
+//! | free | no | yes, same boot, command ended | both died | sweep, then lost |
 //!
-//! A supervisor that is found by the command's marker is awaited, even if its lock and records were deleted. A process
-//! that cannot be identified is left alone and reported, never signalled. Nothing is decided from a record of a newer
-//! version: the spec is quarantined.
+//! If the daemon finds a living supervisor by the command's marker, it waits for that supervisor, even if the
+//! lock and the records were deleted. The daemon sends no signal to a process that it cannot identify, and
+//! reports that process. If a newer version wrote a record, the daemon quarantines the spec instead.
 
 use crate::domain::command::CommandEnd;
 
-/// What the daemon found out about a command. The daemon inspects the lock first, and reads the records only if no
-/// supervisor holds the lock.
+/// What the daemon knows about a command that an earlier daemon recorded. The daemon inspects the lock first,
+/// and reads the records only if no supervisor holds the lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Evidence {
     /// Whether a supervisor holds the lock.
     pub lock_held: bool,
-    /// The exit record.
+    /// The exit record; `None` if it is missing or damaged.
     pub exit: Option<CommandEnd>,
     /// Whether the machine was restarted after the command was recorded.
     pub other_boot: bool,
     /// What remains of the command if it was started; `None`: no record shows that the command was started.
     pub started: Option<Remains>,
-    /// Whether the command's records were deleted while its supervisor was alive. If so, a missing record proves
-    /// nothing.
+    /// Whether the command's records were deleted while its supervisor was alive. If so, the command may have
+    /// been executed although its records are missing.
     pub removed: bool,
 }
 
 /// What remains of a command that was started and has no exit record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Remains {
-    /// The command itself is alive: pid and start time match.
+    /// The command's own process is alive: pid and start time match.
     Alive,
-    /// The command itself is gone; other processes of its tree may be alive.
+    /// The command's own process has ended; other processes of its tree may be alive.
     Gone,
 }
 
-/// What to do with the command.
+/// What the daemon does with the command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Recovery {
     /// Wait for the supervisor, which is alive.
@@ -126,8 +131,8 @@ mod tests {
     }
 
     proptest! {
-        /// A command is spawned only if nothing shows that it may have been executed, awaited only while the lock is
-        /// held, and counted as ended by itself only if it has an exit record.
+        /// The daemon spawns a command only if no evidence shows that it may have been executed, adopts it
+        /// only while the lock is held, and uses the exit record only if there is one.
         #[test]
         fn nothing_that_may_have_run_is_spawned_again(evidence in evidence()) {
             let shows_nothing = evidence.exit.is_none() && evidence.started.is_none() && !evidence.removed;

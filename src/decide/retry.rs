@@ -1,42 +1,47 @@
-//! How long to wait before something that failed is retried.
+//! Decides how long boi waits before it retries an operation that failed.
 //!
-//! Everything that may fail many times in a row has a counter, which is bounded or makes the wait longer:
+//! Every operation that may fail many times in a row has a counter. Each counter is bounded or lengthens the
+//! wait:
 //!
 //! | counter | counts | kept in | reset by | effect |
 //! | --- | --- | --- | --- | --- |
-//! | setbacks | starts of a spec that failed, and refusals of the model's service | the queue, per spec | a try that the service accepted, or a give-back for another reason | the wait doubles: [`start_backoff_millis`], [`service_wait`]; from the 6th on, failures of git with an unknown cause are permanent |
+//! | setbacks | starts of a spec that failed, and refusals of the model's service | the queue, per spec | a try that the service accepted, or a return of the spec to the queue for another reason | the wait doubles: [`start_backoff_millis`], [`service_wait`]; from the 6th on, a failure of git with an unknown cause fails the spec |
 //! | deaths | commands that died | the position | a command that ended by itself | the wait doubles: [`death_backoff_millis`]; more than `retry_count` fail the spec |
-//! | cut-offs | commands that somebody other than boi ended | the position | a command that ended by itself | after 3, the end counts as the command's own |
-//! | rounds | merges whose base moved meanwhile | the position | | after 100, the spec is left unmerged |
-//! | failures | workers that failed beside their command | the registry, per slot | the spec's end | the wait doubles: [`start_backoff_millis`] |
+//! | cut-offs | commands that something other than boi ended | the position | a command that ended by itself | after 3, boi treats the end as if the command had ended by itself |
+//! | rounds | merges during whose verification the base moved | the position | | after 100, the spec is left unmerged |
+//! | failures | internal failures of a worker, whose command may still run | the registry, per slot | the spec's end | the wait doubles: [`start_backoff_millis`] |
 //! | starts | supervisors that ended without executing anything | the worker | | after 3, the spec is given back to the queue |
-//! | tries | tries of a task that failed | the queue, per task | a new attempt | after `retry_count` more, the spec fails |
+//! | tries | tries of a task that failed | the queue, per task | a new attempt | after the first and `retry_count` more, the spec fails |
 
 use crate::domain::outcome::TryOutcome;
 use crate::domain::time::Timestamp;
 
 /// The wait after a usage limit whose end is unknown, in milliseconds.
 const LIMIT_MILLIS: i64 = 15 * 60_000;
-/// The longest wait for the end of a usage limit, in milliseconds. A later reported end is considered a mistake.
+/// The longest wait for the end of a usage limit, in milliseconds. A later end in the agent's report is
+/// treated as wrong.
 const LONGEST_LIMIT_MILLIS: i64 = 8 * 24 * 3_600_000;
 /// The shortest wait for the end of a usage limit, in milliseconds.
 const SHORTEST_LIMIT_MILLIS: i64 = 5_000;
-/// A random delay is added to each wait: at most a tenth of the wait, and at most a tenth of this many milliseconds.
+/// Bounds the random delay that is added to each wait: the delay is at most a tenth of the wait, and at most
+/// a tenth of this many milliseconds.
 const SPREAD_OVER_MILLIS: i64 = 300_000;
 
-/// Milliseconds until a spec whose start failed `failures` times in a row is eligible again: 1 s, doubling, at most
-/// 5 min.
+/// Returns the milliseconds until a spec whose start failed `failures` times in a row is eligible again: 1 s
+/// after the first failure, then doubled with each failure, at most 5 min.
 pub(crate) fn start_backoff_millis(failures: u32) -> i64 {
     doubled(1_000, failures, 300_000)
 }
 
-/// Milliseconds until a command that died `deaths` times in a row is run again: 0.5 s, doubling, at most 1 min.
+/// Returns the milliseconds until a command that died `deaths` times in a row is run again: 0.5 s after the
+/// first death, then doubled with each death, at most 1 min.
 pub(crate) fn death_backoff_millis(deaths: u32) -> i64 {
     doubled(500, deaths, 60_000)
 }
 
-/// When a try that the model's service refused `refusals` times in a row is repeated; `None` for any other outcome.
-/// `spread` is a random number in `0.0..1.0`, which keeps the specs of a fleet from retrying all at once.
+/// Returns when boi repeats a try that the model's service refused `refusals` times in a row; `None` for any
+/// other outcome. `spread` is a random number in `0.0..1.0`, so that the specs of a fleet do not all retry at
+/// the same time.
 pub(crate) fn service_wait(outcome: &TryOutcome, refusals: u32, now: Timestamp, spread: f64) -> Option<Timestamp> {
     let millis = match outcome {
         TryOutcome::Limited { until: Some(until), .. } => {
@@ -51,7 +56,8 @@ pub(crate) fn service_wait(outcome: &TryOutcome, refusals: u32, now: Timestamp, 
     Some(now.plus_millis(millis + delay as i64))
 }
 
-/// The wait after the `times`-th failure: `first` after the first, doubled after each further one, at most `most`.
+/// Returns the wait after `times` failures: `first` after the first failure, doubled with each further one,
+/// at most `most`.
 fn doubled(first: i64, times: u32, most: i64) -> i64 {
     first.checked_mul(1 << times.saturating_sub(1).min(20)).unwrap_or(most).min(most)
 }
@@ -117,7 +123,7 @@ mod tests {
     }
 
     proptest! {
-        /// Waits never shrink as failures add up, and stay within their bounds.
+        /// A wait never becomes shorter with more failures, and stays within its bounds.
         #[test]
         fn waits_grow_within_their_bounds(times in 0u32..10_000, spread in 0.0f64..1.0, until in any::<i64>()) {
             prop_assert!(start_backoff_millis(times) <= start_backoff_millis(times + 1));

@@ -1,7 +1,8 @@
-//! The state machine of a worker: one function for each step decides what follows its result.
+//! The state machine of a worker: for each step, one function decides from the step's result what follows.
 //!
-//! The worker carries out its [`Step`], passes the result to the function of that step, and records the [`Move`] before
-//! it does anything else. After a crash between the two the step is repeated, so every step may be carried out twice.
+//! The worker carries out its [`Step`], passes the result to the function of that step, and records the
+//! [`Move`] before it does anything else. After a crash before the move is recorded, the next worker repeats
+//! the step. So a worker may carry out every step twice.
 
 #[cfg(test)]
 mod tests;
@@ -19,12 +20,14 @@ use crate::domain::position::{
 };
 use crate::domain::spec::{Action, Deliver, Spec};
 
-/// How many times the base may move while a merge with it is verified, before the spec is left unmerged.
+/// The maximum number of merges of the base into the branch. If the base moves again during the verification
+/// of the last one, boi leaves the spec unmerged.
 const DELIVERY_ROUNDS: u32 = 100;
-/// How many times in a row somebody other than boi may end a command before that counts as the command's own end.
+/// How many times in a row a command may be cut off (ended by something other than boi, such as a logout) and
+/// run again. After that, boi treats the end as if the command had ended by itself.
 const CUT_OFFS: u32 = 3;
 
-/// What the functions here need to decide, apart from the attempt's progress.
+/// The input of the functions of this module, apart from the attempt's progress.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AttemptPlan<'a> {
     /// The spec.
@@ -33,31 +36,31 @@ pub(crate) struct AttemptPlan<'a> {
     pub done: &'a [bool],
     /// For each task, how many tries began before this attempt.
     pub tries: &'a [u32],
-    /// How many tries a task gets after its first.
+    /// How many more tries a task gets after its first try failed.
     pub retry_count: u32,
     /// The configuration's time limit of one command, in minutes.
     pub timeout_minutes: u32,
-    /// The boot and the marker of the next command, if one begins.
+    /// The boot and the marker for the next command, if the next step runs one.
     pub next_command: &'a RunningCommand,
 }
 
-/// What follows a step.
+/// What the worker does after a step.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
 pub(crate) enum Move {
     /// The worker continues at this position.
     Go(Position, Vec<RecordChange>),
-    /// The model's service refused: the spec goes back to the queue, and continues at this position when it is claimed
-    /// again.
+    /// The model's service refused the try: the spec goes back to the queue, and continues at this position
+    /// when it is claimed again.
     Refused(Position, Vec<RecordChange>, TryOutcome),
-    /// The command died: the spec goes back to the queue for a while, and continues at this position when it is claimed
-    /// again.
+    /// The command died: the spec goes back to the queue, waits, and continues at this position when it is
+    /// claimed again.
     Died(Position, Vec<RecordChange>, Failure),
     /// The spec ends.
     End(Ending),
 }
 
-/// A change of a spec's records that is made in the same transaction as a move.
+/// A change of a spec's records that the queue makes in the same transaction in which it records a move.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum RecordChange {
     /// A try began: its task is running.
@@ -122,14 +125,14 @@ pub(crate) struct Acted {
 pub(crate) enum Captured {
     /// The changes are in this commit; `None`: the try changed nothing.
     Candidate(Option<String>),
-    /// The files cannot be committed for this reason. The next try can correct that.
+    /// boi cannot commit the files for this reason. The next try can correct the problem.
     NotCommitted(String),
 }
 
 /// The result of merging the base into the branch.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum DeliveryReady {
-    /// The base contains the branch already.
+    /// The base already contains the branch.
     AlreadyMerged,
     /// The base is on `from` and can be fast-forwarded to `head`.
     FastForward {
@@ -147,7 +150,7 @@ pub(crate) enum DeliveryReady {
 pub(crate) enum Landed {
     /// The base contains the branch.
     Done,
-    /// The base has moved since it was merged into the branch.
+    /// The base moved after it was merged into the branch, so it cannot be fast-forwarded.
     BaseMoved,
     /// The branch cannot be merged into the base.
     Unmerged(Unmerged),
@@ -202,8 +205,8 @@ pub(crate) fn after_act(plan: &AttemptPlan<'_>, progress: Progress, of: Try, res
     with_change(try_again(plan, progress, of, failure), ended)
 }
 
-/// Decides what follows a command that somebody other than boi ended, such as a logout: it is run again. `ended`: how
-/// the try ended, if the command is that of a try.
+/// Decides what follows a command that something other than boi ended, such as a logout: the worker runs the
+/// command again. `ended` says how the try ended; it is `None` if the command is not that of a try.
 pub(crate) fn after_cut_off(
     plan: &AttemptPlan<'_>,
     progress: Progress,
@@ -229,7 +232,7 @@ pub(crate) fn after_capture(plan: &AttemptPlan<'_>, progress: Progress, of: Try,
     }
 }
 
-/// Decides what follows a verify command. `output`: the end of its output.
+/// Decides what follows a verify command. `output` is the end of what the command printed.
 pub(crate) fn after_verify(
     plan: &AttemptPlan<'_>,
     progress: Progress,
@@ -303,8 +306,9 @@ pub(crate) fn after_land(plan: &AttemptPlan<'_>, progress: Progress, merge: &Mer
     }
 }
 
-/// Decides what follows a step with a problem that only the user can fix. In a delivery, boi gives up the merge, so
-/// that the result stays on the spec's branch. A spec that is closing ends. In any other step, the spec fails.
+/// Decides what follows a step that stopped at a problem that only the user can fix. In a delivery, boi gives
+/// up the merge, so the result stays on the spec's branch. At `Close`, the spec ends as planned. At any other
+/// step, it fails.
 pub(crate) fn after_obstacle(position: Position, cause: Cause) -> Move {
     let Position { step, progress } = position;
     match step {
@@ -317,18 +321,19 @@ pub(crate) fn after_obstacle(position: Position, cause: Cause) -> Move {
     }
 }
 
-/// Whether somebody other than boi ended the command, so that `end` says nothing about it. After `CUT_OFFS` times in a
-/// row the end counts as the command's own.
+/// Returns whether something other than boi ended the command, so that `end` is no result of the command.
+/// After `CUT_OFFS` such ends in a row, it returns false, and the end is treated as a result.
 pub(crate) fn is_cut_off(progress: &Progress, end: &CommandEnd) -> bool {
     end.cause == EndCause::Terminated && progress.cut_offs < CUT_OFFS
 }
 
-/// The position of an attempt that the user cancels.
+/// Returns the position of an attempt that the user cancels.
 pub(crate) fn canceled(progress: Progress) -> Position {
     Position { step: Step::Close(Ending::Canceled), progress }
 }
 
-/// Continues at `stage`. If `stage` runs a command, a new command begins.
+/// Returns the move to `stage`. If `stage` runs a command, the move gives the command a new number, boot and
+/// marker.
 fn go(plan: &AttemptPlan<'_>, progress: Progress, stage: Stage, changes: Vec<RecordChange>) -> Move {
     let position = match stage {
         Stage::Git(stage) => Position { step: Step::Git(stage), progress },
@@ -357,10 +362,11 @@ fn next_task(plan: &AttemptPlan<'_>, progress: Progress, mut changes: Vec<Record
     }
 }
 
-/// Whether a verify command was killed from outside, so that its end says nothing about the changes that it verifies. A
-/// signal other than SIGKILL, such as that of a program that crashes, is a failure. The exit code of a shell whose
-/// child was killed counts as a death only if `once` is set: the caller sets it for the first death in a row, because a
-/// `timeout -s KILL` in the command ends with this code each time.
+/// Returns whether a verify command was killed from outside, so that its end is no result of the
+/// verification. The end by a signal other than SIGKILL, such as a crash of the program, is a failure. The
+/// exit code of a shell whose child was killed counts as a death only if `once` is true. The caller passes
+/// true for the first death in a row only, because a command with `timeout -s KILL` ends with this code each
+/// time.
 fn died(end: &CommandEnd, once: bool) -> bool {
     match (&end.cause, end.status) {
         (EndCause::Lost, _) | (EndCause::Finished, Some(ExitStatus::Signal(9))) => true,
@@ -429,7 +435,7 @@ fn verify_failure(plan: &AttemptPlan<'_>, verify: &Verify, end: &CommandEnd, out
     Failure { part, how: FailedHow::of(end, minutes), output }
 }
 
-/// The time limit of a task's commands, in minutes.
+/// Returns the time limit of each command of the try's task, in minutes.
 fn minutes(plan: &AttemptPlan<'_>, of: Try) -> u32 {
     plan.spec.tasks[of.task].timeout_minutes.unwrap_or(plan.timeout_minutes)
 }
@@ -447,7 +453,7 @@ fn close(progress: Progress, ending: Ending) -> Move {
     Move::Go(Position { step: Step::Close(ending), progress }, vec![])
 }
 
-/// Adds a change to the front of a move's changes.
+/// Inserts a change before the other changes of a move. `Move::End` has no changes and is returned as it is.
 fn with_change(mut next: Move, change: RecordChange) -> Move {
     match &mut next {
         Move::Go(_, changes) | Move::Refused(_, changes, _) | Move::Died(_, changes, _) => changes.insert(0, change),

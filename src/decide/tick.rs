@@ -13,13 +13,14 @@ pub(crate) struct Inputs {
     pub spawns_per_tick: u32,
     /// The number of slots that are taken by workers and by claimed specs whose worker has not started yet.
     pub running: u32,
-    /// The number of starts within the last tick interval, plus the number of claimed specs that are not started yet.
+    /// The number of starts within the last tick interval, plus the number of claimed specs whose worker has
+    /// not started.
     pub recent_starts: u32,
     /// The number of specs that could be claimed now.
     pub eligible: u32,
 }
 
-/// How many specs to claim, and what limited the number.
+/// The decision: how many specs to claim, and what limited the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Decision {
     /// How many specs to claim.
@@ -31,15 +32,16 @@ pub(crate) struct Decision {
 /// What kept a tick from claiming more specs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bound {
-    /// No other spec is eligible.
+    /// No further spec is eligible.
     Queue,
-    /// Every slot is taken. The next worker that ends makes room.
+    /// Every slot is taken. The daemon can claim again when a worker ends.
     Slots,
-    /// `spawns_per_tick` is used up. The oldest start makes room when it leaves the window.
+    /// `spawns_per_tick` workers started within the last tick interval. The daemon can claim again when the
+    /// oldest of these starts is one interval ago.
     Pace,
 }
 
-/// How many specs this tick claims.
+/// Decides how many specs this tick claims.
 pub(crate) fn decide(inputs: &Inputs) -> Decision {
     let slots = inputs.max_workers.saturating_sub(inputs.running);
     let pace = inputs.spawns_per_tick.saturating_sub(inputs.recent_starts);
@@ -54,7 +56,8 @@ pub(crate) fn decide(inputs: &Inputs) -> Decision {
     Decision { spawn, bound }
 }
 
-/// The largest number of specs that a tick could claim. Counting more eligible specs would not change the decision.
+/// Returns the largest number of specs that a tick could claim. To count more eligible specs than this number
+/// would not change the decision.
 pub(crate) fn room(max_workers: u32, spawns_per_tick: u32, running: u32, recent_starts: u32) -> u32 {
     max_workers.saturating_sub(running).min(spawns_per_tick.saturating_sub(recent_starts))
 }

@@ -113,7 +113,10 @@ fn a_verify_command_that_always_kills_its_supervisor_fails_its_spec() {
     let verify = format!("verify = ['echo x >> {checks}; kill -9 $PPID; sleep 1000']");
     for (spec, begins) in [
         (format!("title = 'V'\n[[tasks]]\nrun = 'true'\n{verify}"), "task t-1: the verify command failed"),
-        (format!("title = 'V'\n{verify}\n[[tasks]]\nrun = 'true'"), "the spec's own verify: the verify command failed"),
+        (
+            format!("title = 'V'\n{verify}\n[[tasks]]\nrun = 'true'"),
+            "verification of the whole spec: the verify command failed",
+        ),
     ] {
         let (code, spec) = sandbox.run(&spec);
         let reason = spec["reason"].as_str().unwrap();

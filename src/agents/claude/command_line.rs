@@ -1,4 +1,4 @@
-//! The command line of Claude Code.
+//! Composes the command line of Claude Code.
 
 use crate::agents::dialect::Run;
 

@@ -4,12 +4,13 @@ use serde_json::Value;
 
 use crate::domain::text::{one_line, plain};
 
-/// The longest text of a line, in characters.
+/// The longest text that a shown line contains, in characters.
 const WIDTH: usize = 400;
 
-/// The text for `line`: what the model said, a tool call with its command or file, the result with its cost. `None` for
-/// a line that holds nothing for people. A line that is not JSON is shown as it is. The text has no control characters
-/// except newlines between the parts of a message.
+/// Returns the text that boi shows for `line`: the text of the model, a tool call with its command or file,
+/// or the result with its cost. Returns `None` for a line that contains nothing of interest to people. A line
+/// that is not JSON is shown as plain text. The text of a JSON line has no control characters except newlines
+/// between the parts of a message.
 pub(super) fn describe(line: &[u8]) -> Option<String> {
     let lossy = String::from_utf8_lossy(line);
     let text = lossy.trim();
@@ -48,7 +49,8 @@ fn message_block(block: &Value) -> Option<String> {
     }
 }
 
-/// The tool's name with its most telling argument, or with all arguments if none of the `TELLING` ones is present.
+/// Returns the tool's name with its most informative argument: the first of the `TELLING` keys that is
+/// present, or else all arguments.
 fn tool_call(tool: &str, input: &Value) -> String {
     const TELLING: [&str; 8] =
         ["command", "file_path", "notebook_path", "pattern", "url", "query", "skill", "description"];
@@ -60,7 +62,8 @@ fn tool_call(tool: &str, input: &Value) -> String {
     format!("> {tool}: {argument}")
 }
 
-/// A tool's result if the tool failed. Other results are left out: they would fill the screen.
+/// Returns the result of a tool that failed; `None` for any other result, because the results of all tools
+/// would fill the screen.
 fn failed_tool(block: &Value) -> Option<String> {
     if word(&block["type"]) != "tool_result" || block["is_error"] != Value::Bool(true) {
         return None;

@@ -1,8 +1,12 @@
 //! Decides the outcome of a run of Claude Code.
 //!
-//! The order of the checks matters: a command that boi itself ended; a prompt that is too long (the text of this error
-//! may quote a limit); a usage limit; throttling; a broken service; a refused login; an account that needs a person; a
-//! model that does not exist; the task's own limits; success. Anything else is a failure or a crash.
+//! The order of the checks of a reported error matters. First come the causes of the command's end that alone
+//! decide the outcome, such as a timeout. Then: a prompt that is too long (first, because the text of this
+//! error may mention a limit), a usage limit, throttling, a broken service, a refused login, an account that
+//! needs a person, a model that does not exist, the agent's own limits of turns and cost. Any other reported
+//! error is a failure. A run that reported success succeeds if it exited with code 0, or if boi ended it
+//! after the report. A run without a result is a crash, unless a rejected usage limit or stderr shows the
+//! reason.
 
 use super::phrases::Phrases;
 use super::reset_time;
@@ -15,11 +19,11 @@ use crate::domain::outcome::TryOutcome;
 use crate::domain::text;
 use crate::domain::time::Timestamp;
 
-/// The shortest and the longest wait for a usage limit, in milliseconds. A reset time outside of these bounds is moved
-/// to the nearer bound.
+/// The shortest and the longest wait for the end of a usage limit, in milliseconds. A reset time outside of
+/// these bounds is replaced by the nearer bound.
 const WAIT_MILLIS: (i64, i64) = (5_000, 8 * 24 * 3_600_000);
 
-/// The longest detail of an outcome, in characters.
+/// The longest text of an outcome's detail, in characters.
 const DETAIL: usize = 600;
 
 pub(super) fn outcome(run: &EndedRun<'_>) -> TryOutcome {
@@ -28,7 +32,9 @@ pub(super) fn outcome(run: &EndedRun<'_>) -> TryOutcome {
         (_, EndCause::Terminated) if !reading.ended_after_result => TryOutcome::Crashed(describe_end(end)),
         (Some(result), _) if result.is_error || result.kind != "success" => reported_failure(result, run),
         (Some(_), _) if reading.ended_after_result || end.status == Some(ExitStatus::Code(0)) => TryOutcome::Succeeded,
-        (Some(_), _) => TryOutcome::Crashed(format!("reported success, then ended with {}", describe_end(end))),
+        (Some(_), _) => {
+            TryOutcome::Crashed(format!("the agent reported success, then ended with {}", describe_end(end)))
+        }
         (None, _) => without_result(run),
     })
 }
@@ -58,10 +64,11 @@ fn reported_failure(result: &RunResult, run: &EndedRun<'_>) -> TryOutcome {
     }
 }
 
-/// A 429 means that a usage limit is used up, that the account is blocked, or that there were too many requests at
-/// once.
+/// Decides the outcome of an HTTP status 429, which means that a usage limit is used up, that the account is
+/// blocked, or that there were too many requests at once.
 fn too_many_requests(result: &RunResult, phrases: &Phrases, detail: String, run: &EndedRun<'_>) -> TryOutcome {
-    // If a login is throttled, there is a rejected event, too, but that event names no time.
+    // If the service throttles a run with a login, the output has a rejected event too, but without a reset
+    // time.
     if let Some(until) = rejected_until(run).filter(|_| !phrases.denies_usage_limit()) {
         return TryOutcome::Limited { until: Some(until), detail };
     }
@@ -100,8 +107,8 @@ fn without_result(run: &EndedRun<'_>) -> TryOutcome {
     }
 }
 
-/// When the usage limit ends, if the service rejected the run because of one; `None` if the service did not reject the
-/// run, or named no time.
+/// Returns when the usage limit ends because of which the service rejected the run; `None` if the service did
+/// not reject the run, or named no time.
 fn rejected_until(run: &EndedRun<'_>) -> Option<Timestamp> {
     let rejected = run.reading.limit.as_ref().filter(|limit| limit.rejected)?;
     let at = Timestamp(rejected.resets_at?.checked_mul(1000)?);
@@ -148,7 +155,7 @@ mod tests {
         }
     }
 
-    /// A `result` line of an API error.
+    /// Returns a `result` line that reports an API error.
     fn api_error(status: Option<u16>, text: &str) -> String {
         json!({"type": "result", "subtype": "success", "is_error": true, "api_error_status": status, "result": text})
             .to_string()
@@ -160,13 +167,13 @@ mod tests {
         let nothing = "ended with exit code 0 and without a result";
         for (code, output, expected) in [
             (0, recorded::SUCCESS, TryOutcome::Succeeded),
-            (143, recorded::SUCCESS, crashed("reported success, then ended with exit code 143 (SIGTERM)")),
+            (143, recorded::SUCCESS, crashed("the agent reported success, then ended with exit code 143 (SIGTERM)")),
             (0, "", crashed(nothing)),
             (0, "All done.\n{garbage\n", crashed(nothing)),
         ] {
             assert_eq!(diagnosed(&exited(code), output, ""), expected);
         }
-        // A run succeeds only if both the flag and the kind say so, whatever the exit code is.
+        // A run succeeds only if both `is_error` and `subtype` say so, even if the exit code is 0.
         for (kind, is_error) in [("success", true), ("error_during_execution", false)] {
             let line = json!({"type": "result", "subtype": kind, "is_error": is_error, "result": "no"}).to_string();
             assert_eq!(diagnosed(&exited(0), &line, ""), TryOutcome::Failed("no".into()));
@@ -231,12 +238,12 @@ mod tests {
             (Some(500), "Not logged in", "overloaded"),
             (Some(599), "no", "overloaded"),
             (Some(600), "no", "failed"),
-            // The words of the text count only if there is no status.
+            // The phrases in the text are searched only if there is no status.
             (Some(400), "API Error: Connection lost", "failed"),
             (None, "API Error: Connection lost", "overloaded"),
             (Some(400), "Not logged in", "failed"),
             (None, "Not logged in", "auth"),
-            // The status may be given only in the text.
+            // Older versions of the CLI report the status only in the text.
             (None, "API Error: 529 x", "overloaded"),
         ] {
             assert_eq!(kind(&diagnosed(&exited(1), &api_error(status, text), "")), expected, "{status:?} {text}");
@@ -265,7 +272,7 @@ mod tests {
         assert_eq!(until(&resets("1")), Some(NOW.plus_millis(5_000)), "a wait is at least 5 s");
         let longest = Some(NOW.plus_millis(8 * 24 * 3_600_000));
         assert_eq!(until(&resets("9223372036854775")), longest, "a wait is at most 8 days");
-        // This time is too large to count in milliseconds, so the time in the text is used.
+        // In milliseconds, this time would overflow, so the time in the text is used.
         assert_eq!(until(&resets("9223372036854775807")), Some(Timestamp(1_795_481_580_000)));
     }
 

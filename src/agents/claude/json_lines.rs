@@ -1,7 +1,7 @@
 //! The JSON lines of the `stream-json` output, as far as boi reads them.
 //!
-//! A field that its line can do without is a [`Value`]: then a value of an unexpected type does not make the whole line
-//! invalid, but counts as missing.
+//! An optional field is a [`Value`], so a value of an unexpected type does not make the whole line invalid:
+//! the field then counts as missing.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// The fields that say of which kind a line is.
+/// The fields that identify the kind of a line.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct Head {
@@ -69,7 +69,8 @@ pub(super) struct ResultLine {
     pub(super) model_usage: Value,
 }
 
-/// Parses `line` as a JSON object; `None` if it is anything else. Bytes that are not UTF-8 become U+FFFD.
+/// Parses `line` as a JSON object; returns `None` if it is not a JSON object. Bytes that are not UTF-8 become
+/// U+FFFD.
 pub(super) fn parse<T: DeserializeOwned>(line: &[u8]) -> Option<T> {
     let line = line.trim_ascii();
     if line.first() != Some(&b'{') {

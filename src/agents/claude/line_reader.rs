@@ -10,16 +10,17 @@ use crate::agents::reading::{LONGEST_TEXT, LimitEvent, LineReader, Reading, RunR
 use crate::domain::outcome::Usage;
 use crate::domain::text;
 
-/// The longest name or id that is kept, in characters.
+/// The longest name or id that the reader stores, in characters.
 const LONGEST_NAME: usize = 100;
 
-/// The largest accepted count. It keeps the sum over many lines from overflowing.
+/// The largest accepted count; larger counts are reduced to it, so that the sum over many lines cannot
+/// overflow.
 const LARGEST_COUNT: u64 = 1 << 40;
 
-/// The reader of one run.
+/// The reader of the output of one run.
 #[derive(Default)]
 pub(super) struct StreamJson {
-    /// The message that the last `assistant` line belonged to.
+    /// The id of the message to which the last `assistant` line belonged.
     message_id: Option<String>,
 }
 
@@ -54,9 +55,11 @@ impl LineReader for StreamJson {
 }
 
 impl StreamJson {
-    /// `is_main`: whether the message is from the main agent. The turns of a subagent do not count as turns of the run.
+    /// Adds an assistant's message to `reading`. `is_main` says whether the message is from the main agent:
+    /// the turns of a subagent do not count as turns of the run.
     fn read_message(&mut self, message: Message, is_main: bool, reading: &mut Reading) {
-        // A message of several blocks comes as several lines, and each repeats the usage of the whole message.
+        // The CLI prints a message of several blocks as several lines, and each line repeats the usage of the
+        // message.
         if message.id.is_none() || message.id != self.message_id {
             self.message_id = message.id;
             reading.usage_so_far += Usage { turns: u64::from(is_main), ..tokens(&message.usage) };

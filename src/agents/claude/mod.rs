@@ -1,4 +1,5 @@
-//! Claude Code, run as `claude -p` with `--output-format stream-json`: one JSON object a line.
+//! The agent Claude Code. boi runs it as `claude -p` with `--output-format stream-json`, which prints one
+//! JSON object a line.
 
 mod command_line;
 mod describe;

@@ -1,10 +1,11 @@
-//! The phrases with which Claude Code and its API report failures. They are searched only in texts of the CLI and the
-//! API, never in what a model wrote.
+//! The phrases with which Claude Code and its API report failures. boi searches for them only in texts of the
+//! CLI and the API, never in what a model wrote.
 
-/// How many characters of a text are searched. A report of a failure is short, and its beginning names the failure.
+/// How many characters at the beginning of a text are searched: the report of a failure names the failure
+/// there.
 const SEARCHED: usize = 600;
 
-/// The text of a failure, ready to be searched.
+/// The beginning of the text of a failure, in lower case.
 pub(super) struct Phrases(String);
 
 impl Phrases {
@@ -12,7 +13,7 @@ impl Phrases {
         Phrases(text.chars().take(SEARCHED).flat_map(char::to_lowercase).collect())
     }
 
-    /// The HTTP status in the text. Older versions of the CLI report the status there.
+    /// Returns the HTTP status at the beginning of the text, where older versions of the CLI report it.
     pub(super) fn status(&self) -> Option<u16> {
         if self.0.starts_with("api error: request rejected (429)") {
             return Some(429);
@@ -24,16 +25,17 @@ impl Phrases {
         digits.parse().ok().filter(|status| (400..600).contains(status))
     }
 
+    /// Returns whether the text reports that the prompt is too long for the model.
     pub(super) fn prompt_too_long(&self) -> bool {
         self.contains_any(&["prompt is too long", "request too large", "input is too long", "context limit reached"])
     }
 
-    /// Whether the service says that the account's usage limit is not the reason.
+    /// Returns whether the text says that the account's usage limit is not the reason for the failure.
     pub(super) fn denies_usage_limit(&self) -> bool {
         self.contains_any(&["not your usage limit"])
     }
 
-    /// Whether the text reports a limit of the account that ends by itself.
+    /// Returns whether the text reports a usage limit of the account, which is reset after some time.
     pub(super) fn usage_limit(&self) -> bool {
         const LIMITS: [&str; 7] = [
             "usage limit",
@@ -47,8 +49,8 @@ impl Phrases {
         self.contains_any(&LIMITS) && !self.denies_usage_limit()
     }
 
-    /// Whether the service gave no answer, or an incomplete one. Other API errors without a status are failures of the
-    /// run itself, such as an answer that is too long.
+    /// Returns whether the text reports that the service gave no answer, or an incomplete one. Other API
+    /// errors without a status are failures of the run itself, such as an answer that is too long.
     pub(super) fn unreachable(&self) -> bool {
         const REASONS: [&str; 8] = [
             "unable to connect",
@@ -63,6 +65,7 @@ impl Phrases {
         self.0.starts_with("api error") && self.contains_any(&REASONS)
     }
 
+    /// Returns whether the text reports that the agent is not logged in, or that its login was refused.
     pub(super) fn login_refused(&self) -> bool {
         self.contains_any(&[
             "not logged in",
@@ -77,7 +80,8 @@ impl Phrases {
         ])
     }
 
-    /// Whether the account has no money left, or is blocked until a person acts.
+    /// Returns whether the text reports that the account has no credit left, or is blocked until a person
+    /// acts.
     pub(super) fn account_blocked(&self) -> bool {
         self.contains_any(&[
             "credit balance",
@@ -95,11 +99,14 @@ impl Phrases {
         ])
     }
 
+    /// Returns whether the text reports that the account cannot use the model, or that the model does not
+    /// exist.
     pub(super) fn unknown_model(&self) -> bool {
         self.contains_any(&["issue with the selected model"])
     }
 
-    /// Whether the CLI refused to skip permission prompts because it ran as root.
+    /// Returns whether the text reports that the CLI refused to skip permission prompts because it ran as
+    /// root.
     pub(super) fn refuses_root(&self) -> bool {
         self.contains_any(&["cannot be used with root"])
     }

@@ -1,12 +1,11 @@
-//! Output that Claude Code 2.1.197 really printed, without the fields that boi does not read, for the tests of this
-//! module.
+//! Recorded output of Claude Code 2.1.197, for tests. The fields that boi does not read are removed.
 
 use super::Claude;
 use crate::agents::dialect::Dialect;
 use crate::agents::reading::Reading;
 use crate::agents::transcript::Transcript;
 
-/// Reads `output` as a whole.
+/// Reads the whole output of a run.
 pub(super) fn read(output: impl AsRef<[u8]>) -> Reading {
     let mut transcript = Transcript::new(Claude.line_reader());
     transcript.push(output.as_ref());
@@ -17,7 +16,7 @@ pub(super) fn read(output: impl AsRef<[u8]>) -> Reading {
 pub(super) const REFUSES_ROOT: &str =
     "--dangerously-skip-permissions cannot be used with root/sudo privileges for security reasons\n";
 
-/// Two tool calls, of which the second fails, and a text that mentions limits.
+/// A successful run with two tool calls, of which the second fails, and a text that mentions limits.
 pub(super) const TOOLS: &str = r#"{"type":"system","subtype":"init","session_id":"3f221111-1111-4111-8111-111111111111","tools":["Bash","Edit"],"model":"claude-opus-4-8[1m]","permissionMode":"bypassPermissions","apiKeySource":"ANTHROPIC_API_KEY","claude_code_version":"2.1.197"}
 {"type":"assistant","parent_tool_use_id":null,"session_id":"3f221111-1111-4111-8111-111111111111","message":{"id":"msg_1795478031518584972","type":"message","role":"assistant","model":"claude-opus-4-8","content":[{"type":"tool_use","id":"toolu_0000","name":"Bash","input":{"command":"echo hi > hi.txt","description":"scripted step"}}],"usage":{"input_tokens":1200,"output_tokens":1}}}
 {"type":"user","message":{"role":"user","content":[{"tool_use_id":"toolu_0000","type":"tool_result","content":"(Bash completed with no output)","is_error":false}]},"parent_tool_use_id":null,"session_id":"3f221111-1111-4111-8111-111111111111"}
@@ -27,7 +26,7 @@ pub(super) const TOOLS: &str = r#"{"type":"system","subtype":"init","session_id"
 {"type":"result","subtype":"success","is_error":false,"api_error_status":null,"duration_ms":184,"num_turns":3,"result":"wrote \"429\" usage limit","stop_reason":"end_turn","session_id":"3f221111-1111-4111-8111-111111111111","total_cost_usd":0.020999999999999998,"usage":{"input_tokens":3600,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":120},"modelUsage":{"claude-opus-4-8[1m]":{"inputTokens":3600,"outputTokens":120,"cacheReadInputTokens":0,"cacheCreationInputTokens":0,"webSearchRequests":0,"costUSD":0.020999999999999998,"contextWindow":1000000,"maxOutputTokens":64000}},"terminal_reason":"completed"}
 "#;
 
-/// A plain success.
+/// The result line of a successful run.
 pub(super) const SUCCESS: &str = r#"{"type":"result","subtype":"success","is_error":false,"api_error_status":null,"duration_ms":184,"num_turns":1,"result":"All done.","stop_reason":"end_turn","session_id":"3f221111-1111-4111-8111-111111111111","total_cost_usd":0.020999999999999998,"usage":{"input_tokens":3600,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":120},"modelUsage":{"claude-opus-4-8[1m]":{"inputTokens":3600,"outputTokens":120,"cacheReadInputTokens":0,"cacheCreationInputTokens":0,"webSearchRequests":0,"costUSD":0.020999999999999998,"contextWindow":1000000,"maxOutputTokens":64000}},"terminal_reason":"completed"}
 "#;
 
@@ -53,11 +52,12 @@ pub(super) const THROTTLED: &str = r#"{"type":"system","subtype":"init","session
 {"type":"result","subtype":"success","is_error":true,"api_error_status":429,"duration_ms":1076,"num_turns":1,"result":"API Error: Request rejected (429) · scripted failure 429","stop_reason":"stop_sequence","session_id":"a3d6ea31-5754-42c6-85e5-023d86e3ab5f","total_cost_usd":0,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0},"modelUsage":{},"terminal_reason":"completed"}
 "#;
 
-/// The API answers 429 with a text of its own.
+/// The API answers 429 because the organization exceeded its rate limit.
 pub(super) const ORGANIZATION_RATE: &str = r#"{"type":"result","subtype":"success","is_error":true,"api_error_status":429,"duration_ms":1117,"num_turns":1,"result":"API Error: Request rejected (429) · This request would exceed your organization's rate limit of 50,000 input tokens per minute","stop_reason":"stop_sequence","session_id":"d2fcf7f2-e9ea-4f4f-8052-64270131db5f","total_cost_usd":0,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0},"modelUsage":{},"terminal_reason":"completed"}
 "#;
 
-/// The API answers 429 without a time of reset to a login: the event is `rejected`, but there is no usage limit.
+/// The API answers 429 to a run with a login. The event is `rejected` but has no reset time: no usage limit
+/// is used up.
 pub(super) const THROTTLED_LOGIN: &str = r#"{"type":"system","subtype":"init","session_id":"9a2b2322-3210-48c7-aa68-c21ab1f94273","tools":["Bash","Edit"],"model":"claude-sonnet-5","permissionMode":"bypassPermissions","apiKeySource":"none","claude_code_version":"2.1.197"}
 {"type":"rate_limit_event","rate_limit_info":{"status":"rejected","isUsingOverage":false},"session_id":"9a2b2322-3210-48c7-aa68-c21ab1f94273"}
 {"type":"assistant","parent_tool_use_id":null,"session_id":"9a2b2322-3210-48c7-aa68-c21ab1f94273","error":"rate_limit","message":{"id":"b5b8606a-2e54-43a8-8e4d-af5d7640714b","type":"message","role":"assistant","model":"<synthetic>","content":[{"type":"text","text":"API Error: Server is temporarily limiting requests (not your usage limit) · x"}],"usage":{"input_tokens":0,"output_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0}}}
@@ -112,7 +112,8 @@ pub(super) const UNKNOWN_MODEL: &str = r#"{"type":"result","subtype":"success","
 pub(super) const MAX_TURNS: &str = r#"{"type":"result","subtype":"error_max_turns","duration_ms":98,"is_error":true,"num_turns":2,"stop_reason":"tool_use","session_id":"b4bfd2e9-aa0b-40c6-94a3-bff0c5d9a4cb","total_cost_usd":0.006999999999999999,"usage":{"input_tokens":1200,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":40},"modelUsage":{"claude-opus-4-8[1m]":{"inputTokens":1200,"outputTokens":40,"cacheReadInputTokens":0,"cacheCreationInputTokens":0,"webSearchRequests":0,"costUSD":0.006999999999999999,"contextWindow":1000000,"maxOutputTokens":64000}},"terminal_reason":"max_turns","errors":["Reached maximum number of turns (1)"]}
 "#;
 
-/// A run with `--max-budget-usd 0.0001` exceeds its budget: `usage` is zero, `modelUsage` is not.
+/// A run with `--max-budget-usd 0.0001` exceeds its budget. The counts in `usage` are 0, those in
+/// `modelUsage` are not.
 pub(super) const MAX_BUDGET: &str = r#"{"type":"result","subtype":"error_max_budget_usd","duration_ms":72,"is_error":true,"num_turns":1,"stop_reason":"tool_use","session_id":"832ad155-7315-4b03-b9f2-4cf6b8a812f2","total_cost_usd":0.006999999999999999,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0},"modelUsage":{"claude-opus-4-8[1m]":{"inputTokens":1200,"outputTokens":40,"cacheReadInputTokens":0,"cacheCreationInputTokens":0,"webSearchRequests":0,"costUSD":0.006999999999999999,"contextWindow":1000000,"maxOutputTokens":64000}},"errors":["Reached maximum budget ($0.0001)"]}
 "#;
 

@@ -1,4 +1,4 @@
-//! What a person can do about a failure of Claude Code.
+//! Advice for the user: what to do about a failure of Claude Code.
 
 use crate::agents::advice::{lost, read_the_output, then_dispatch, then_retry, timed_out, too_much_output};
 use crate::domain::id::SpecId;
@@ -29,8 +29,8 @@ pub(super) fn advice(outcome: &TryOutcome, spec: &SpecId) -> Option<String> {
             then_retry(spec),
         ),
         TryOutcome::RefusesRoot(_) => (
-            "Claude Code does not run without permission prompts as root. Start the daemon as another user. If it runs \
-             in a sandbox, run `boi daemon restart` with IS_SANDBOX=1 in the environment.",
+            "Claude Code refuses to run as root without permission prompts. Start the daemon as another user. If the \
+             daemon runs in a sandbox, run `boi daemon restart` with IS_SANDBOX=1 in the environment.",
             then_retry(spec),
         ),
         TryOutcome::TaskBudget(_) => (
@@ -58,7 +58,7 @@ mod tests {
     use crate::domain::command::{CommandEnd, EndCause, ExitStatus};
     use crate::domain::time::Timestamp;
 
-    /// The advice for a run that ended with `cause` and printed `output` and `stderr`.
+    /// Returns the advice for a run that ended with `cause` and printed `output` and `stderr`.
     fn advised(cause: EndCause, output: &str, stderr: &str) -> Option<String> {
         let (now, reading) = (Timestamp(1_795_478_040_000), read(output));
         let end = CommandEnd::new(cause, Some(ExitStatus::Code(1)), now);

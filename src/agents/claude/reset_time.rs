@@ -1,5 +1,5 @@
-//! Reads when a usage limit ends from the text with which Claude Code reports the limit: `resets 3pm (Europe/Berlin)`,
-//! `resets Nov 30, 12:53am (UTC)`.
+//! Reads the time when a usage limit ends. Claude Code reports it in a text, such as `resets 3pm
+//! (Europe/Berlin)` or `resets Nov 30, 12:53am (UTC)`.
 
 use jiff::ToSpan;
 use jiff::civil::{Date, Time};
@@ -7,14 +7,17 @@ use jiff::tz::TimeZone;
 
 use crate::domain::time::Timestamp;
 
-/// A time of day that passed less than this many seconds ago means today, not tomorrow.
+/// A time of day that was at most this many seconds ago is a time of today; an earlier one is a time of
+/// tomorrow.
 const JUST_PASSED: i64 = 15 * 60;
 
-/// A date without a year that passed more than this many seconds ago means next year, since a limit lasts days.
+/// A date without a year that was more than this many seconds ago is a date of next year, since a limit lasts
+/// only days.
 const LONG_PASSED: i64 = 180 * 24 * 3600;
 
-/// The time that `text` names after the word `resets`, near `now`. `zone` finds a time zone by its name. `None` if the
-/// text names no time, no zone, or a zone that `zone` does not find.
+/// Returns the time that `text` names after the word `resets`. `now` determines a missing date or year.
+/// `zone` finds a time zone by its name. Returns `None` if the text names no time, no zone, or a zone that
+/// `zone` does not find.
 pub(super) fn named_in(text: &str, now: Timestamp, zone: fn(&str) -> Option<TimeZone>) -> Option<Timestamp> {
     let (_, words) = text.split_once("resets ")?;
     let (when, rest) = words.split_once(" (")?;
@@ -106,7 +109,7 @@ mod tests {
             ("resets Nov 30 at 3:05pm (UTC)", november, "2026-11-30T15:05:00Z"),
             ("resets Jan 2, 2027, 3pm (UTC)", november, "2027-01-02T15:00:00Z"),
             ("resets Jan 2, 3pm (UTC)", "2026-12-30T00:00:00Z", "2027-01-02T15:00:00Z"),
-            // The first time is exactly 180 days ago, the second is one second longer ago.
+            // Here the date is exactly 180 days ago; in the next case, it is one second more.
             ("resets Jan 2, 3pm (UTC)", "2026-07-01T15:00:00Z", "2026-01-02T15:00:00Z"),
             ("resets Jan 2, 3pm (UTC)", "2026-07-01T15:00:01Z", "2027-01-02T15:00:00Z"),
         ] {

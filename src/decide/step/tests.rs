@@ -1,4 +1,4 @@
-//! Tests that take a worker through its steps.
+//! Tests that take a simulated worker through its steps.
 
 use super::walk::{OUTPUT, Walker, spec, task};
 use super::*;
@@ -33,14 +33,15 @@ fn cause(walker: &Walker<'_>) -> String {
     }
 }
 
-/// A walker whose first task is in its first try.
+/// Returns a walker whose first task is in its first try.
 fn started(spec: &Spec, retry_count: u32) -> Walker<'_> {
     let mut walker = Walker::new(spec, retry_count);
     assert_eq!(walker.prepared("c0"), None);
     walker
 }
 
-/// A walker after the capture of its first try: it is at the first task's first verify command, if there is one.
+/// Returns a walker that has captured its first try: it is at the first verify command of the first task, if
+/// there is one.
 fn captured(spec: &Spec, retry_count: u32) -> Walker<'_> {
     let mut walker = started(spec, retry_count);
     assert_eq!(walker.act(acted(TryOutcome::Succeeded)), None);
@@ -163,7 +164,7 @@ fn files_that_cannot_be_committed_fail_the_try() {
     let mut walker = started(&spec, 0);
     walker.act(acted(TryOutcome::Succeeded));
     walker.capture(Captured::NotCommitted("a nested repository".into()));
-    assert_eq!(cause(&walker), "task a: the files cannot be committed: a nested repository, on try 1 of 1");
+    assert_eq!(cause(&walker), "task a: boi cannot commit the files: a nested repository, on try 1 of 1");
 }
 
 #[test]
@@ -250,7 +251,7 @@ fn a_delivery_that_needs_a_merge_verifies_it_and_merges_again_when_the_base_move
     merged.deliver(ready("m2"));
     merged.verify(&code(1));
     let Step::Close(Ending::Completed(Delivered::Unmerged(why))) = merged.position.step else { panic!("merged") };
-    assert_eq!(why.to_string(), "after the merge with its base, the verify command failed (`final`): exit code 1");
+    assert_eq!(why.to_string(), "after the merge of the branch with its base, the verify command failed (`final`): exit code 1");
 
     let mut already = to_delivery();
     already.deliver(DeliveryReady::AlreadyMerged);
@@ -420,10 +421,10 @@ fn a_verify_command_of_the_spec_fails_the_spec_and_is_repeated_within_bounds_whe
     };
     let mut failed = at_verify(5);
     failed.verify(&code(2));
-    assert_eq!(cause(&failed), "the spec's own verify: the verify command failed (`final`): exit code 2");
+    assert_eq!(cause(&failed), "verification of the whole spec: the verify command failed (`final`): exit code 2");
     let mut died = at_verify(1);
     assert!(matches!(died.verify(&signal(9)), Some(Move::Died(..))));
     died.position.progress.deaths = 1;
     died.verify(&signal(9));
-    assert!(cause(&died).starts_with("the spec's own verify: "), "{}", cause(&died));
+    assert!(cause(&died).starts_with("verification of the whole spec: "), "{}", cause(&died));
 }

@@ -1,4 +1,4 @@
-//! A walker that follows moves as a worker does, and the property that every walk ends.
+//! A walker (a simulated worker that follows moves), and the property test that every walk ends.
 
 use proptest::prelude::*;
 
@@ -7,7 +7,7 @@ use crate::domain::position::Checkout;
 use crate::domain::spec::{Base, Repo, Task};
 use crate::domain::time::Timestamp;
 
-/// What verify commands print.
+/// The output of each verify command of the tests.
 pub(super) const OUTPUT: &str = "the end";
 
 pub(super) fn task(id: &str, verify: &[&str]) -> Task {
@@ -39,7 +39,7 @@ impl<'a> Walker<'a> {
         Walker { spec, retry_count, done, tries, position, changes: Vec::new(), moves: 0 }
     }
 
-    /// The stage of the running command.
+    /// Returns the stage of the running command.
     pub(super) fn stage(&self) -> &CommandStage {
         match &self.position.step {
             Step::Command { stage, .. } => stage,
@@ -91,8 +91,8 @@ impl<'a> Walker<'a> {
         self.follow(|plan, progress| after_land(plan, progress, &merge, result))
     }
 
-    /// Follows the move that `after` decides, and returns `None`. A move that gives the spec back or ends it is
-    /// returned.
+    /// Follows the move that `after` decides, and returns `None`. If the move gives the spec back to the
+    /// queue or ends it, returns that move.
     fn follow(&mut self, after: impl FnOnce(&AttemptPlan<'_>, Progress) -> Move) -> Option<Move> {
         self.moves += 1;
         let next_command = RunningCommand { boot: "boot".into(), marker: format!("marker-{}", self.moves) };
@@ -169,8 +169,9 @@ fn luck() -> impl Strategy<Value = Luck> {
 }
 
 proptest! {
-    /// With any results, the walk ends, no task gets more tries than allowed, and a position has a running command
-    /// exactly at the steps that run one, each with a number and a marker of its own.
+    /// Whatever the results of its steps are, the walk ends, and no task gets more tries than allowed. A
+    /// position has a running command exactly at the steps that run one; each command has its own number and
+    /// marker.
     #[test]
     fn every_walk_ends_within_its_tries(
         tasks in 1usize..4, verifies in 0usize..3, retry_count in 0u32..4, merges: bool,
