@@ -1,16 +1,18 @@
-//! A spec whose text is valid, before the machine is asked about its `repo` and `base`.
+//! A draft: a spec whose text is valid, but whose `repo` and `base` are not checked against the machine yet.
 
 use crate::document::problem::{Problem, Problems};
 use crate::document::{Document, Located};
 use crate::domain::id::SpecId;
 use crate::domain::spec::{Base, Deliver, Repo, Spec, Task};
 
-/// A valid spec whose `repo` and `base` are still as written.
+/// A spec whose text is valid, and whose `repo` and `base` are not resolved yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Draft {
-    /// Path of the repository, relative to the spec's file or below `~/`; `None`: an empty scratch directory.
+    /// The path of the repository as the file gives it: absolute, relative to the file, or starting with
+    /// `~/`. `None`: the spec uses an empty scratch directory.
     pub(crate) repo: Option<Located<String>>,
-    /// Where the spec's branch starts. Set only together with `repo`; `None`: at the branch that `repo` is on.
+    /// Where the spec's branch starts; `None`: at the branch that `repo` is on. It is set only if `repo` is
+    /// set.
     pub(crate) base: Option<Located<Base>>,
     pub(super) after: Vec<Located<SpecId>>,
     pub(super) document: Document,
@@ -26,27 +28,30 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Specs that must be completed first, each with the position of its name in `after` or `base`.
+    /// Returns the specs that must be completed first, each with the position of its id in the file (in
+    /// `after` or `base`).
     pub(crate) fn after(&self) -> &[Located<SpecId>] {
         &self.after
     }
 
-    /// What happens to the finished branch.
+    /// Returns what boi does with the branch when the spec is completed.
     pub(crate) fn deliver(&self) -> Deliver {
         self.deliver
     }
 
-    /// A problem found after parsing, about the value `at`.
+    /// Returns a problem with the value `at` that the caller found after parsing.
     pub(crate) fn problem_at<T>(&self, at: &Located<T>, message: impl Into<String>, hint: Option<String>) -> Problem {
         Problem { message: message.into(), span: Some(at.span.clone()), hint }
     }
 
-    /// Problems found after parsing, to be shown with this spec's text; `None` when there are none.
+    /// Combines problems that the caller found after parsing with this spec's text, which their report
+    /// quotes; `None` if there are no problems.
     pub(crate) fn problems(&self, problems: Vec<Problem>) -> Option<Problems> {
         Problems::collect(&self.document, problems)
     }
 
-    /// The spec to queue. `repo`: [`Draft::repo`] and [`Draft::base`], resolved.
+    /// Returns the spec to queue. `repo` contains [`Draft::repo`] and [`Draft::base`], resolved by the
+    /// caller.
     pub(crate) fn into_spec(self, repo: Option<Repo>) -> Spec {
         Spec {
             title: self.title,

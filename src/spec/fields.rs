@@ -1,21 +1,21 @@
-//! The fields of a spec and of a task, and the readers that both use.
+//! The names and ranges of the fields of a spec and of a task, and the readers of the fields that both have.
 
 use std::ops::RangeInclusive;
 
 use crate::document::problem::Problem;
 use crate::document::{Faults, Located, Section};
 
-/// The fields of a spec.
+/// The names of a spec's fields.
 pub(super) const OF_SPEC: &[&str] =
     &["title", "repo", "base", "context", "agent", "model", "priority", "after", "deliver", "verify", "tasks"];
 
-/// The fields of a task.
+/// The names of a task's fields.
 pub(super) const OF_TASK: &[&str] = &["id", "title", "prompt", "run", "needs", "verify", "timeout_minutes"];
 
-/// The priorities that a spec can have. Lower runs first.
+/// The priorities that a spec can have. A spec with a lower number runs first.
 pub(crate) const PRIORITIES: RangeInclusive<i64> = -1_000_000..=1_000_000;
 
-/// The time limits of a try, in minutes: at most a week.
+/// The time limits that a try can have, in minutes: at most a week.
 pub(crate) const TIMEOUT_MINUTES: RangeInclusive<i64> = 1..=10_080;
 
 /// The longest title, in characters.
@@ -27,7 +27,7 @@ pub(super) fn title(section: &Section<'_>, faults: &mut Faults) -> Option<String
     let title = value.trim();
     let length = title.chars().count();
     let problem = if title.contains(['\n', '\r']) {
-        Problem::new("`title` must be one line", span).hint("put the rest into a `prompt` or the `context`")
+        Problem::new("`title` must be one line", span).hint("put the rest of the text into a `prompt` or the `context`")
     } else if title.chars().any(char::is_control) {
         Problem::new("`title` contains a control character", span)
     } else if length > MAX_TITLE {

@@ -1,4 +1,4 @@
-//! Reads a spec: the fields above its tasks, then the tasks.
+//! Reads a spec file: the fields above its tasks, then the tasks.
 
 use std::ops::Range;
 
@@ -11,7 +11,8 @@ use crate::document::{Document, Faults, Located, Section, closest, quoted};
 use crate::domain::id::SpecId;
 use crate::domain::spec::{Base, DEFAULT_AGENT, DEFAULT_PRIORITY, Deliver};
 
-/// Reads the whole spec.
+/// Reads the whole spec; reports every problem to `faults`, and returns `None` if a required field is missing
+/// or invalid.
 pub(super) fn read(document: &Document, root: &Section<'_>, faults: &mut Faults) -> Option<Draft> {
     if root.is_empty() && faults.is_empty() {
         let problem = Problem::new("the file is empty", root.span());
@@ -26,7 +27,7 @@ pub(super) fn read(document: &Document, root: &Section<'_>, faults: &mut Faults)
 
     if is_missing("title") {
         let problem = Problem::new("the spec has no `title`", root.span());
-        faults.push_absent(problem.hint("describe it in one line: title = \"...\""));
+        faults.push_absent(problem.hint("describe the spec in one line: title = \"...\""));
     }
     let title = fields::title(root, faults);
     let repo = root.filled_text(faults, "repo");
@@ -78,7 +79,8 @@ pub(super) fn read(document: &Document, root: &Section<'_>, faults: &mut Faults)
 
 fn base(root: &Section<'_>, faults: &mut Faults) -> Option<Located<Base>> {
     let text = root.filled_text(faults, "base")?;
-    // Git would take a name with a leading `-` for an option. No revision contains spaces or control characters.
+    // Git would treat a name with a leading `-` as an option. No revision contains spaces or control
+    // characters.
     if text.value.starts_with('-') || text.value.chars().any(|c| c.is_control() || c == ' ') {
         let message = format!("`base` is {}, which is not the name of a revision", quoted(&text.value));
         faults.push(Problem::new(message, text.span).hint("name a branch, a tag, a commit or a spec's id"));
@@ -90,7 +92,8 @@ fn base(root: &Section<'_>, faults: &mut Faults) -> Option<Located<Base>> {
     }))
 }
 
-/// Parses a spec's id, only as boi prints it: `sd979` is not an id but the name of a branch.
+/// Parses a spec's id. It must be in upper case, as boi prints it: `sd979` is treated as the name of a
+/// branch.
 fn spec_id(text: &str) -> Option<SpecId> {
     text.parse().ok().filter(|id: &SpecId| id.as_str() == text)
 }
@@ -152,7 +155,8 @@ fn refuse_merge(
         faults.push_absent(problem.hint("add `repo`, or remove `deliver`"));
     }
     if let Some(Located { value: Base::Spec(id), .. }) = base {
-        let problem = Problem::new(format!("nothing can be merged into the branch of spec {id}"), span.clone());
+        let problem =
+            Problem::new(format!("`deliver = \"merge\"` cannot merge into the branch of spec {id}"), span.clone());
         faults.push(problem.hint("name the branch to merge into as `base`, and the spec in `after`"));
     }
 }
@@ -162,11 +166,15 @@ fn after(root: &Section<'_>, faults: &mut Faults) -> Vec<Located<SpecId>> {
     for text in root.filled_texts(faults, "after").map_or(Vec::new(), |texts| texts.value) {
         let Ok(id) = text.value.parse::<SpecId>() else {
             let message = format!("{} in `after` is not the id of a spec", quoted(&text.value));
-            faults.push(Problem::new(message, text.span).hint("an id looks like SD979; `boi status` lists them"));
+            faults.push(
+                Problem::new(message, text.span).hint("the id of a spec looks like SD979; `boi status` lists the ids"),
+            );
             continue;
         };
         if after.iter().any(|named| named.value == id) {
-            faults.push(Problem::new(format!("`after` names {id} twice"), text.span).hint("remove one of the two"));
+            faults.push(
+                Problem::new(format!("`after` names {id} twice"), text.span).hint("remove one of the two entries"),
+            );
             continue;
         }
         after.push(Located { value: id, span: text.span });

@@ -1,4 +1,4 @@
-//! The execution order of tasks: resolves `needs`, refuses unknown references and cycles, and sorts.
+//! Resolves the `needs` of tasks, reports unknown ids and cycles, and sorts the tasks into execution order.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
@@ -6,18 +6,20 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 use crate::document::problem::Problem;
 use crate::document::{Faults, Located, closest, quoted};
 
-/// Maximum number of cycles that are reported.
+/// The maximum number of cycles that are reported.
 const MAX_CYCLES: usize = 10;
-/// Maximum number of tasks that the report of one cycle names.
+/// The maximum number of tasks that the report of one cycle names.
 const MAX_NAMED: usize = 12;
 
-/// Maximum number of ids that a misspelled one is compared with.
+/// The maximum number of task ids that an unknown id is compared with, to suggest the id that the user meant.
 const MAX_COMPARED: usize = 500;
 
-/// The positions of the tasks in execution order: file order, as far as `needs` allows. Invalid references and cycles
-/// are reported to `faults`, and a document with faults is refused.
+/// Returns the indexes of the tasks in execution order: the order of the file, as far as `needs` allows.
+/// Reports invalid references and cycles to `faults`; the order is then incomplete, but the caller rejects a
+/// document with faults.
 ///
-/// `ids` and `needs` have one item per task, in file order. A task without an id is invalid, and no task needs it.
+/// `ids` and `needs` have one item per task, in file order. `ids` has `None` for a task whose id is invalid;
+/// no other task can name such a task in `needs`.
 pub(super) fn order(ids: &[Option<String>], needs: &[Vec<Located<String>>], faults: &mut Faults) -> Vec<usize> {
     let edges = edges(ids, needs, faults);
     let mut waiting_for: Vec<usize> = edges.iter().map(Vec::len).collect();
@@ -47,7 +49,7 @@ pub(super) fn order(ids: &[Option<String>], needs: &[Vec<Located<String>>], faul
             }
         }
         let Some(first) = placed.iter().position(|placed| !placed) else { break };
-        // Each remaining task needs another remaining one, so following `needs` leads into a cycle.
+        // Each remaining task needs another remaining task, so a walk along `needs` ends in a cycle.
         let cycle = cycle_from(first, &edges, &placed);
         report_cycle(&cycle, ids, needs, &edges, faults);
         cycles += 1;
@@ -59,15 +61,15 @@ pub(super) fn order(ids: &[Option<String>], needs: &[Vec<Located<String>>], faul
     order
 }
 
-/// A valid reference of a task.
+/// A valid entry of a task's `needs`.
 struct Edge {
-    /// Position of the needed task.
+    /// The index of the needed task, in file order.
     target: usize,
-    /// Index in the task's `needs`.
+    /// The index of the entry in the task's `needs`.
     index: usize,
 }
 
-/// The valid references of each task. Invalid references are reported.
+/// Returns the valid entries of the `needs` of each task. Reports the invalid entries to `faults`.
 fn edges(ids: &[Option<String>], needs: &[Vec<Located<String>>], faults: &mut Faults) -> Vec<Vec<Edge>> {
     let mut position_of: HashMap<&str, usize> = HashMap::new();
     for (position, id) in ids.iter().enumerate() {
@@ -75,7 +77,8 @@ fn edges(ids: &[Option<String>], needs: &[Vec<Located<String>>], faults: &mut Fa
             position_of.entry(id).or_insert(position);
         }
     }
-    // An invalid id was reported already. An unknown reference may mean that id.
+    // An invalid id was already reported. An unknown id in `needs` may mean the task with the invalid id, so
+    // unknown ids are reported only if all ids are valid.
     let all_known = ids.iter().all(Option::is_some);
     let mut edges = Vec::with_capacity(ids.len());
     for (task, needs) in needs.iter().enumerate() {
@@ -85,11 +88,12 @@ fn edges(ids: &[Option<String>], needs: &[Vec<Located<String>>], faults: &mut Fa
             let name = quoted(&need.value);
             let problem = match position_of.get(need.value.as_str()) {
                 _ if !seen.insert(&need.value) => {
-                    Problem::new(format!("`needs` names {name} twice"), need.span.clone()).hint("remove one of the two")
+                    Problem::new(format!("`needs` names {name} twice"), need.span.clone())
+                        .hint("remove one of the two entries")
                 }
                 Some(target) if *target == task => {
                     Problem::new(format!("the task {name} needs itself"), need.span.clone())
-                        .hint("remove it from `needs`")
+                        .hint("remove this id from `needs`")
                 }
                 Some(target) => {
                     targets.push(Edge { target: *target, index });
@@ -110,16 +114,18 @@ fn edges(ids: &[Option<String>], needs: &[Vec<Located<String>>], faults: &mut Fa
 }
 
 fn unknown_task(need: &Located<String>, known: &HashMap<&str, usize>) -> Problem {
-    let problem = Problem::new(format!("unknown task {}", quoted(&need.value)), need.span.clone());
+    let problem =
+        Problem::new(format!("`needs` names {}, but no task has this id", quoted(&need.value)), need.span.clone());
     let mut ids: Vec<(&str, usize)> = known.iter().map(|(id, position)| (*id, *position)).collect();
     ids.sort_by_key(|(_, position)| *position);
     match closest(&need.value, ids.into_iter().take(MAX_COMPARED).map(|(id, _)| id)) {
         Some(close) => problem.hint(format!("did you mean `{close}`?")),
-        None => problem.hint("`needs` takes ids of tasks of this spec; use `after` for other specs"),
+        None => problem.hint("`needs` contains ids of tasks of this spec; use `after` for other specs"),
     }
 }
 
-/// A cycle among the tasks that are not placed, beginning with its first task in file order.
+/// Finds a cycle among the tasks that are not in the order yet; the walk begins at `start`. The returned
+/// cycle begins with its first task in file order.
 fn cycle_from(start: usize, edges: &[Vec<Edge>], placed: &[bool]) -> Vec<usize> {
     let mut step_of: HashMap<usize, usize> = HashMap::new();
     let mut path = Vec::new();
@@ -155,5 +161,5 @@ fn report_cycle(
     let span =
         edges[cycle[0]].iter().find(|edge| edge.target == next).map(|edge| needs[cycle[0]][edge.index].span.clone());
     let problem = Problem::new(format!("these tasks need each other in a cycle: {}", names.join(" -> ")), span);
-    faults.push(problem.hint("remove one of them from a `needs`"));
+    faults.push(problem.hint("remove one of these ids from the `needs` of the task before it"));
 }

@@ -11,10 +11,10 @@ use crate::domain::spec::{Action, Task};
 /// The longest id of a task, in characters.
 const MAX_ID: usize = 64;
 
-/// The longest title that is made from a prompt or a command, in characters.
+/// The longest default title, which boi makes from the prompt or the command, in characters.
 const MAX_DEFAULT_TITLE: usize = 80;
 
-/// Reads the tasks into execution order; `None` when one of them is invalid.
+/// Reads the tasks and returns them in execution order; `None` if a task is invalid.
 pub(super) fn read(root: &Section<'_>, faults: &mut Faults) -> Option<Vec<Task>> {
     let sections = root.sections(faults, "tasks")?;
     if sections.is_empty() {
@@ -52,7 +52,8 @@ pub(super) fn read(root: &Section<'_>, faults: &mut Faults) -> Option<Vec<Task>>
     order.into_iter().map(|position| tasks[position].take()).collect()
 }
 
-/// The ids of the tasks: as written, or `t-1`, `t-2` by position.
+/// The ids of the tasks: the ids in the file, or else the default ids `t-1`, `t-2` and so on, by position in
+/// the file.
 #[derive(Default)]
 struct TaskIds {
     /// The id of each task in file order; `None`: the id is invalid.
@@ -81,11 +82,12 @@ impl TaskIds {
             let has_own = |position: usize| sections[position].key_span("id").is_some();
             let problem = if has_own(first) && has_own(position) {
                 let message = format!("tasks {} and {} have the same id `{id}`", first + 1, position + 1);
-                Problem::new(message, sections[position].key_span("id")).hint("ids are unique within a spec")
+                Problem::new(message, sections[position].key_span("id")).hint("give one of the two tasks another id")
             } else {
                 let (own, other) = if has_own(position) { (position, first) } else { (first, position) };
-                let message = format!("task {} has the id `{id}`, which task {} has by default", own + 1, other + 1);
-                Problem::new(message, sections[own].key_span("id")).hint("give one of the two another id")
+                let message =
+                    format!("task {} has the id `{id}`, which is also the default id of task {}", own + 1, other + 1);
+                Problem::new(message, sections[own].key_span("id")).hint("give one of the two tasks another id")
             };
             faults.push(problem);
         }
@@ -121,7 +123,7 @@ fn action(section: &Section<'_>, faults: &mut Faults) -> Option<Action> {
             let spans = [section.key_span("prompt"), section.key_span("run")];
             let at = spans.into_iter().flatten().max_by_key(|span| span.start);
             let problem = Problem::new("this task has both a `prompt` and a `run`", at);
-            faults.push(problem.hint("split it into two tasks; the second can name the first in `needs`"));
+            faults.push(problem.hint("split this task into two; the second can name the first in `needs`"));
             None
         }
         (false, false) if !meant.contains(&"prompt") && !meant.contains(&"run") => {
@@ -133,7 +135,7 @@ fn action(section: &Section<'_>, faults: &mut Faults) -> Option<Action> {
     }
 }
 
-/// The first line of the prompt or command that is not blank, shortened.
+/// Returns the default title of a task: the first line of its prompt or command that is not blank, shortened.
 fn default_title(action: &Action, position: usize) -> String {
     let (Action::Prompt(text) | Action::Run(text)) = action;
     let printable = |line: &str| line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();

@@ -1,4 +1,4 @@
-//! Specs: the whole file, and the fields above the tasks.
+//! Tests of whole spec files, and of the fields above the tasks.
 
 mod tasks;
 
@@ -49,7 +49,7 @@ fn messages(text: &str) -> Vec<String> {
     parse("spec.toml", text.as_bytes()).expect_err("accepted").iter().map(|problem| problem.message.clone()).collect()
 }
 
-/// A spec with the lines `top` and these tasks.
+/// Returns the text of a spec with the lines `top` above these tasks.
 fn spec(top: &str, tasks: &[&str]) -> String {
     let tasks: String = tasks.iter().map(|task| format!("[[tasks]]\n{task}\n")).collect();
     format!("title = \"T\"\n{top}\n{tasks}")
@@ -126,7 +126,7 @@ fn all_errors_are_reported_at_once() {
     8 | run = 'b'
       | ^^^
       |
-      = help: split it into two tasks; the second can name the first in `needs`
+      = help: split this task into two; the second can name the first in `needs`
     "#);
 }
 
@@ -155,7 +155,7 @@ fn a_missing_required_field_is_reported() {
     1 | context = 'x'
       | ^
       |
-      = help: describe it in one line: title = "..."
+      = help: describe the spec in one line: title = "..."
 
     error: the spec has no tasks
      --> spec.toml:1:1
@@ -265,7 +265,7 @@ fn after_takes_each_spec_id_once() {
     2 | after = ['SD979', 'main', 'sd979', 5]
       |                   ^^^^^^
       |
-      = help: an id looks like SD979; `boi status` lists them
+      = help: the id of a spec looks like SD979; `boi status` lists the ids
 
     error: `after` names SD979 twice
      --> spec.toml:2:27
@@ -273,7 +273,7 @@ fn after_takes_each_spec_id_once() {
     2 | after = ['SD979', 'main', 'sd979', 5]
       |                           ^^^^^^^
       |
-      = help: remove one of the two
+      = help: remove one of the two entries
 
     error: item 4 of `after` must be text, but is the number 5
      --> spec.toml:2:36
@@ -321,7 +321,7 @@ fn base_and_merge_need_a_repo() {
     );
     assert_eq!(
         messages(&spec("repo = '.'\nbase = 'SD979'\ndeliver = 'merge'", &["run = 'x'"])),
-        ["nothing can be merged into the branch of spec SD979"]
+        ["`deliver = \"merge\"` cannot merge into the branch of spec SD979"]
     );
     assert_eq!(messages(&spec("rpo = '.'\nbase = 'main'", &["run = 'x'"])), ["unknown key `rpo`"]);
 }

@@ -1,4 +1,4 @@
-//! Tasks: their fields, ids, order and cycles.
+//! Tests of tasks: their fields, ids, order and cycles.
 
 use super::{draft, ids, messages, parse, refused, spec};
 
@@ -45,7 +45,7 @@ fn a_task_has_exactly_one_of_prompt_and_run() {
     5 | run = 'b'
       | ^^^
       |
-      = help: split it into two tasks; the second can name the first in `needs`
+      = help: split this task into two; the second can name the first in `needs`
     ");
     assert_eq!(messages(&spec("", &["prompt = ''"])), ["`prompt` is empty"]);
     assert_eq!(messages(&spec("", &["run = \" \\n\""])), ["`run` is empty"]);
@@ -80,16 +80,16 @@ fn two_tasks_with_the_same_id_are_both_named() {
     9 | id = 'a'
       | ^^
       |
-      = help: ids are unique within a spec
+      = help: give one of the two tasks another id
     ");
     insta::assert_snapshot!(refused(&spec("", &["id = 't-2'\nrun = 'x'", "run = 'x'"])), @r"
-    error: task 1 has the id `t-2`, which task 2 has by default
+    error: task 1 has the id `t-2`, which is also the default id of task 2
      --> spec.toml:4:1
       |
     4 | id = 't-2'
       | ^^
       |
-      = help: give one of the two another id
+      = help: give one of the two tasks another id
     ");
 }
 
@@ -108,7 +108,7 @@ fn a_cycle_is_reported_with_its_tasks() {
     6 | needs = ['ok', 'c']
       |                ^^^
       |
-      = help: remove one of them from a `needs`
+      = help: remove one of these ids from the `needs` of the task before it
     ");
 }
 
@@ -127,7 +127,7 @@ fn two_cycles_are_reported_with_other_errors() {
             "these tasks need each other in a cycle: a -> b -> a",
             "these tasks need each other in a cycle: c -> d -> c",
             "the task `e` needs itself",
-            "unknown task `x`",
+            "`needs` names `x`, but no task has this id",
             "`needs` names `a` twice",
         ]
     );
@@ -136,7 +136,7 @@ fn two_cycles_are_reported_with_other_errors() {
 #[test]
 fn a_need_that_does_not_exist_gets_a_suggestion() {
     insta::assert_snapshot!(refused(&spec("", &["id = 'build'\nrun = 'x'", "run = 'x'\nneeds = ['biuld']"])), @r"
-    error: unknown task `biuld`
+    error: `needs` names `biuld`, but no task has this id
      --> spec.toml:8:10
       |
     8 | needs = ['biuld']
@@ -178,7 +178,7 @@ fn many_tasks_are_read_and_refused_in_bounded_time() {
 fn an_id_clashes_with_a_default_id_in_both_orders() {
     for tasks in [["id = 't-2'\nrun = 'x'", "run = 'x'"], ["run = 'x'", "id = 't-1'\nrun = 'x'"]] {
         let (own, other) = if tasks[0].starts_with("id") { (1, 2) } else { (2, 1) };
-        let message = format!("task {own} has the id `t-{other}`, which task {other} has by default");
+        let message = format!("task {own} has the id `t-{other}`, which is also the default id of task {other}");
         assert_eq!(messages(&spec("", &tasks)), [message]);
     }
 }
