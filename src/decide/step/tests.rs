@@ -251,7 +251,10 @@ fn a_delivery_that_needs_a_merge_verifies_it_and_merges_again_when_the_base_move
     merged.deliver(ready("m2"));
     merged.verify(&code(1));
     let Step::Close(Ending::Completed(Delivered::Unmerged(why))) = merged.position.step else { panic!("merged") };
-    assert_eq!(why.to_string(), "after the merge of the branch with its base, the verify command failed (`final`): exit code 1");
+    assert_eq!(
+        why.to_string(),
+        "after the merge of the branch with its base, the verify command failed (`final`): exit code 1"
+    );
 
     let mut already = to_delivery();
     already.deliver(DeliveryReady::AlreadyMerged);
