@@ -1,6 +1,6 @@
-//! The calls that a client can make over the control socket. Each is a type that names its path and its answer, so that
-//! client and server cannot disagree about them. Paths and field names are stable: clients of other versions use them
-//! too.
+//! The calls that a client can make over the control socket. Each call is a type that names its path and the
+//! type of its answer, so that client and server cannot disagree about them. Paths and field names are
+//! stable: clients of other versions use them too.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub(crate) trait Call: Serialize + DeserializeOwned + Send + 'static {
     type Answer: Serialize + DeserializeOwned + Send;
 }
 
-/// Queue these specs, all or none.
+/// Asks the daemon to queue these specs, all or none.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Dispatch {
     /// The specs.
@@ -47,12 +47,12 @@ pub(crate) struct Ids {
     pub ids: Vec<SpecId>,
 }
 
-/// Return the state of the daemon and its queue.
+/// Asks for the state of the daemon and its queue.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct StatusRequest {
     /// Which specs to return.
     pub filter: Filter,
-    /// Answer as soon as the state is newer than this revision, or after 30 s.
+    /// If set, the daemon answers when the state is newer than this revision, at the latest after 30 s.
     pub newer_than: Option<u64>,
 }
 
@@ -70,7 +70,7 @@ pub(crate) struct StatusResponse {
     pub status: StatusView,
 }
 
-/// End these specs and their processes.
+/// Asks the daemon to end these specs and their processes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Cancel {
     /// The ids of the specs.
@@ -91,8 +91,8 @@ pub(crate) struct CancelResult {
     pub outcome: Canceled,
 }
 
-/// Queue these specs again, and the specs that failed because of them. The answer contains the ids of all specs that
-/// were queued again.
+/// Asks the daemon to queue these specs again, and the specs that failed because of them. The answer contains
+/// the ids of all specs that were queued again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Retry {
     /// The ids of the specs.
@@ -104,7 +104,7 @@ impl Call for Retry {
     type Answer = Ids;
 }
 
-/// Pause or resume claiming.
+/// Asks the daemon to pause or resume claiming.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct SetPaused {
     /// Whether claiming is to be paused.
@@ -116,8 +116,8 @@ impl Call for SetPaused {
     type Answer = SetPaused;
 }
 
-/// Return the configuration in force. This needs no queue, so clients also use it to check that the daemon answers at
-/// all.
+/// Asks for the configuration in force. The daemon answers without its queue, so clients also use this call
+/// to check that the daemon answers at all.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct GetConfig;
 
@@ -129,16 +129,16 @@ impl Call for GetConfig {
 /// The configuration in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ConfigInForce {
-    /// The number of the configuration.
+    /// The generation of the configuration.
     pub generation: u64,
-    /// Each key's value, as `config.toml` writes it.
+    /// The value of each key, in the syntax of `config.toml`.
     pub values: BTreeMap<String, String>,
-    /// Values that the daemon's command line sets: `KEY = VALUE`.
+    /// The values that were set by flags on the daemon's command line, as `KEY = VALUE`.
     #[serde(default)]
     pub flags: Vec<String>,
 }
 
-/// End the daemon.
+/// Asks the daemon to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Leave {
@@ -172,7 +172,7 @@ pub(crate) struct CallFailure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FailureCode {
-    /// There is no such spec.
+    /// The queue has no spec with this id.
     Unknown,
     /// A rule of the queue forbids the change.
     Refused,

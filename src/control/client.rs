@@ -1,7 +1,8 @@
 //! The command line's side of the control socket.
 //!
-//! An answer may take long: a status request can wait for a newer state, and a cancel can wait for processes to end. So
-//! a daemon counts as hung only when it also does not answer a second, cheap call that is made meanwhile.
+//! An answer may take long: a status request can wait for a newer state, and a cancel can wait for processes
+//! to end. While the client waits for an answer, it makes a second, cheap call from time to time. Only a
+//! daemon that does not answer this call either counts as hung.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,8 @@ use crate::system::paths::ShortPath;
 
 /// How long the client waits for an answer before it checks whether the daemon answers at all.
 const QUIET: Duration = Duration::from_secs(3);
-/// How long this check may take before the client tells the user that the daemon does not answer.
+/// How long the check after [`QUIET`] may take before the client tells the user that the daemon does not
+/// answer.
 const PROBE: Duration = Duration::from_secs(2);
 
 /// A client of the daemon that listens at a socket.
@@ -30,7 +32,7 @@ const PROBE: Duration = Duration::from_secs(2);
 pub(crate) struct Client {
     socket: PathBuf,
     pid: Arc<AtomicI32>,
-    /// The daemon's version, once it has answered.
+    /// The daemon's version, which is known after the first answer.
     version: Arc<OnceLock<String>>,
     /// Whether the user was told that the daemon does not answer.
     warned: Arc<AtomicBool>,
@@ -51,7 +53,7 @@ pub(crate) enum ClientError {
         code: FailureCode,
     },
     /// The daemon ended before it answered.
-    #[error("the daemon ended before it had answered")]
+    #[error("the daemon ended before it answered the call")]
     Away,
     /// The daemon runs and has answered nothing for [`GIVE_UP`].
     #[error("the daemon{}{} has not answered for {} s", of_pid(*pid), if *stopped { " is stopped, and" } else { "" }, GIVE_UP.as_secs())]
@@ -61,8 +63,8 @@ pub(crate) enum ClientError {
         /// Whether the process is stopped by a signal.
         stopped: bool,
     },
-    /// The connection broke.
-    #[error("the daemon at {} does not answer: {reason}", socket.display())]
+    /// The call failed for another reason, such as a broken connection or an invalid answer.
+    #[error("the call to the daemon at {} failed: {reason}", socket.display())]
     Broken {
         /// The socket.
         socket: PathBuf,
@@ -83,7 +85,7 @@ impl Client {
         }
     }
 
-    /// Makes a call.
+    /// Makes a call, and returns the daemon's answer.
     pub(crate) async fn call<C: Call>(&self, call: &C) -> Result<C::Answer, ClientError> {
         tokio::select! {
             biased;
@@ -93,7 +95,8 @@ impl Client {
         }
     }
 
-    /// The version of the daemon, once it has answered a call. A daemon that sends no version has version 0.1.0.
+    /// Returns the version of the daemon, once it has answered a call. A daemon that sends no version has
+    /// version 0.1.0.
     pub(crate) fn daemon_version(&self) -> Option<&str> {
         self.version.get().map(String::as_str)
     }
@@ -144,7 +147,7 @@ impl Client {
             .header(VERSION_HEADER, env!("CARGO_PKG_VERSION"))
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| broken(error.to_string()))?;
-        // Once connected, an answer is cut off only when the daemon ends.
+        // Once the connection is made, only the end of the daemon interrupts the answer.
         let response = sender.send_request(request).await.map_err(|_| ClientError::Away)?;
         let version = response.headers().get(VERSION_HEADER).and_then(|version| version.to_str().ok());
         self.version.get_or_init(|| version.unwrap_or("0.1.0").to_owned());

@@ -1,5 +1,6 @@
-//! The daemon's side of the control socket. The socket is bound for this user only, and bound again when its file is
-//! removed. It is served until every accepted call is answered.
+//! The daemon's side of the control socket. Only processes of the user who runs the daemon get answers. If
+//! the socket's file is removed, the socket is bound again. A daemon that ends first answers the calls that
+//! it has accepted.
 
 use std::fs::Permissions;
 use std::io;
@@ -30,7 +31,7 @@ use super::calls::{
 use crate::queue::Cleaned;
 use crate::system::paths;
 
-/// The largest request, in bytes: more specs than anybody writes by hand.
+/// The largest accepted request, in bytes. No list of specs that was written by hand is larger.
 const LARGEST_REQUEST: usize = 256 << 20;
 /// The interval between two checks that the socket's file is still in place.
 const CHECK_EVERY: Duration = Duration::from_secs(2);
@@ -66,9 +67,9 @@ pub(crate) struct Socket {
     is_ours: Box<dyn Fn() -> bool + Send>,
 }
 
-/// Binds the socket, and removes a file that is already at its path. Such a file is left from a daemon that died, since
-/// the caller holds the lock of the home's only daemon. `is_ours` returns whether the path still belongs to this
-/// daemon.
+/// Binds the socket, and removes a file that is already at its path. Such a file was left by a daemon that
+/// died, because the caller holds the lock of the pid file, so no other daemon runs. `is_ours` returns
+/// whether the home at this path is still the home of this daemon.
 pub(crate) fn bind(path: &Path, is_ours: impl Fn() -> bool + Send + 'static) -> io::Result<Socket> {
     Ok(Socket { listener: listen(path)?, path: path.to_owned(), file: file_identity(path), is_ours: Box::new(is_ours) })
 }
@@ -97,13 +98,13 @@ impl Socket {
         }
         match listen(&self.path) {
             Ok(listener) => {
-                warn!(socket = %self.path.display(), "the control socket was removed: created it again");
+                warn!(socket = %self.path.display(), "the control socket was removed; the daemon created it again");
                 self.listener = listener;
                 self.file = file_identity(&self.path);
             }
             // The error is logged only once: `file` is `None` until the socket is bound again.
             Err(error) if self.file.take().is_some() => {
-                warn!(socket = %self.path.display(), %error, "the control socket was removed and cannot be created again: `boi` commands cannot reach this daemon");
+                warn!(socket = %self.path.display(), %error, "the control socket was removed, and the daemon cannot create it again: `boi` commands cannot reach this daemon");
             }
             Err(_) => {}
         }
@@ -115,13 +116,14 @@ impl Socket {
             && (self.is_ours)()
             && let Err(error) = std::fs::remove_file(&self.path)
         {
-            warn!(socket = %self.path.display(), %error, "the control socket's file could not be removed");
+            warn!(socket = %self.path.display(), %error, "the daemon cannot remove the file of its control socket");
         }
     }
 
     /// Accepts the connections that clients have made and that are not served yet.
     fn pending_connections(&self) -> impl Iterator<Item = UnixStream> {
-        // The runtime may not have polled the listener since these connections were made.
+        // The async listener may not have returned these connections yet, so they are accepted with a direct
+        // call.
         let accept = || accept_with(&self.listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC).ok();
         std::iter::from_fn(accept).filter_map(|stream| UnixStream::from_std(stream.into()).ok())
     }
@@ -131,16 +133,16 @@ impl Socket {
 fn is_own(stream: &UnixStream) -> bool {
     match stream.peer_cred() {
         Ok(peer) if peer.uid() == rustix::process::getuid().as_raw() => return true,
-        Ok(peer) => warn!(uid = peer.uid(), "refused another user's connection to the control socket"),
+        Ok(peer) => warn!(uid = peer.uid(), "the daemon refused another user's connection to the control socket"),
         Err(error) => {
-            warn!(%error, "refused a connection to the control socket: cannot read the credentials of the client")
+            warn!(%error, "the daemon refused a connection to the control socket, because it cannot read the client's credentials")
         }
     }
     false
 }
 
-/// Serves the socket until `closing` turns true. Then no more clients can connect, and this returns when every
-/// connected client has been answered.
+/// Serves the socket until `closing` turns true. Then removes the socket, so that no more clients can
+/// connect, answers every connected client, and returns.
 pub(crate) async fn serve<S: Service>(mut socket: Socket, service: S, mut closing: watch::Receiver<bool>) {
     let routes = Router::new();
     let routes = route::<Dispatch, S>(routes, &closing);
@@ -158,7 +160,7 @@ pub(crate) async fn serve<S: Service>(mut socket: Socket, service: S, mut closin
     let answer = |stream: UnixStream, connections: &mut JoinSet<()>| {
         if is_own(&stream) {
             let service = TowerToHyperService::new(routes.clone());
-            // An error means that the client went away or sent no valid request. It needs no answer.
+            // An error means that the client disconnected or sent no valid request: it gets no answer.
             connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service).map(drop));
         }
     };
@@ -168,7 +170,7 @@ pub(crate) async fn serve<S: Service>(mut socket: Socket, service: S, mut closin
             accepted = socket.listener.accept() => match accepted {
                 Ok((stream, _)) => answer(stream, &mut connections),
                 Err(error) => {
-                    warn!(%error, "the control socket cannot accept a connection: trying again");
+                    warn!(%error, "the daemon cannot accept a connection to the control socket; it tries again");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             },
@@ -222,7 +224,7 @@ fn log_version_skew(headers: &HeaderMap) {
         warn!(
             client,
             daemon,
-            "a `boi` command of another version called: to run that version's daemon, use its `boi daemon restart`"
+            "a `boi` command of another version called this daemon; to replace the daemon by one of that version, run `boi daemon restart` with that program"
         );
     }
 }

@@ -4,18 +4,18 @@
 
 use std::process::{Child, Command, Stdio};
 
-/// Runs a command, whose output the user sees. Returns whether it succeeded.
+/// Runs a command and shows its output to the user. Returns whether the command succeeded.
 pub(crate) fn run(command: &[String]) -> bool {
     start(command).is_some_and(|mut tool| tool.wait().is_ok_and(|status| status.success()))
 }
 
-/// Starts a command, whose output the user sees; `None` if it cannot be started.
+/// Starts a command, whose output the user sees. Returns `None` if the command cannot be started.
 pub(crate) fn start(command: &[String]) -> Option<Child> {
     let (program, arguments) = command.split_first()?;
     Command::new(program).args(arguments).stdin(Stdio::null()).spawn().ok()
 }
 
-/// The version of systemd; `None`: systemd is not installed.
+/// Returns the version of systemd; `None`: systemd is not installed.
 pub(crate) fn systemd_version() -> Option<u32> {
     let text = successful_output("systemctl", &["--version"])?;
     text.split_whitespace().nth(1)?.parse().ok()
@@ -28,8 +28,8 @@ pub(crate) fn lingers() -> bool {
         .is_some_and(|text| text.trim() == "yes")
 }
 
-/// The pid of a user service's main process. `None`: the manager has not loaded the service; `Some(None)`: the service
-/// does not run.
+/// Returns the pid of a user service's main process. `None`: the manager has not loaded the service.
+/// `Some(None)`: the service does not run.
 pub(crate) fn main_process(service: &str) -> Option<Option<u32>> {
     let text = successful_output("systemctl", &["--user", "show", service, "--property=LoadState,MainPID"])?;
     let property = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));

@@ -10,26 +10,29 @@ pub(crate) mod manager;
 pub(crate) mod unit;
 pub(crate) mod user_service;
 
-/// Reports that the daemon answers requests. The manager shows `status`.
+/// Tells the service manager that the daemon answers requests. The manager shows `status` to the user.
 pub(crate) fn ready(status: &str) {
     notify(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// Reports that a requested reload of the configuration has begun. [`ready`] must follow.
+/// Tells the service manager that a requested reload of the configuration has begun. A call of [`ready`] must
+/// follow.
 pub(crate) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => notify(&[NotifyState::Reloading, now]),
-        Err(error) => debug!(%error, "cannot report the reload to the service manager: no monotonic clock"),
+        Err(error) => {
+            debug!(%error, "cannot report the reload to the service manager, because the monotonic clock cannot be read")
+        }
     }
 }
 
-/// Reports that the daemon is stopping.
+/// Tells the service manager that the daemon is stopping.
 pub(crate) fn stopping() {
     notify(&[NotifyState::Stopping]);
 }
 
-/// Whether the manager that started this process is stopping, and so will kill what it runs. Blocks until the manager
-/// has answered.
+/// Returns whether the service manager that started this process is stopping, and so will kill all its
+/// processes. Blocks until the manager has answered.
 pub(crate) fn manager_is_stopping() -> bool {
     paths::variable("NOTIFY_SOCKET").is_some() && manager::is_stopping()
 }

@@ -1,5 +1,5 @@
-//! The files that make a service manager run the daemon: a systemd unit and a launchd agent. They keep the manager from
-//! killing supervisors, which outlive the daemon and are adopted by the next one.
+//! The files that make a service manager run the daemon: a systemd unit and a launchd agent. They tell the
+//! manager not to kill supervisors, which outlive the daemon and are adopted by the next daemon.
 
 use std::path::Path;
 
@@ -25,7 +25,7 @@ const NOTIFY_RELOAD: u32 = 253;
 /// The first version of systemd with `RestartSteps`, which lengthens the pause between restarts.
 const RESTART_STEPS: u32 = 254;
 
-/// The text of a systemd user unit.
+/// Returns the text of the systemd user unit.
 pub(crate) fn systemd(values: &UnitValues<'_>) -> String {
     let reloads = values.systemd.is_none_or(|version| version >= NOTIFY_RELOAD);
     let has_steps = values.systemd.is_none_or(|version| version >= RESTART_STEPS);
@@ -68,7 +68,7 @@ WantedBy=default.target
     )
 }
 
-/// The text of a launchd agent.
+/// Returns the text of the launchd agent.
 pub(crate) fn launchd(values: &UnitValues<'_>) -> String {
     format!(
         r#"<?xml version="1.0" encoding="UTF-8"?>
@@ -112,7 +112,8 @@ pub(crate) fn serves_another(text: &str, home: &Path) -> bool {
     names_one && !serves(text, home)
 }
 
-/// Whether systemd can execute a program at `path`. It refuses some characters even if they are quoted.
+/// Returns whether systemd can execute a program at `path`. systemd refuses some characters even if they are
+/// quoted.
 pub(crate) fn is_executable_by_systemd(path: &Path) -> bool {
     let refused = |c: char| c.is_control() || matches!(c, '"' | '\'' | '\\');
     path.to_str().is_some_and(|path| !path.contains(refused))

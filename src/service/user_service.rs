@@ -8,7 +8,8 @@ use crate::system::paths;
 /// The name of the systemd unit.
 pub(crate) const UNIT: &str = "boi.service";
 
-/// The service, installed or not. The variant is the kind of service manager; the path is that of the service's file.
+/// The service that runs the daemon, whether it is installed or not. The variant is the kind of service
+/// manager; the path is that of the unit file.
 pub(crate) enum UserService {
     Systemd(PathBuf),
     Launchd(PathBuf),
@@ -48,8 +49,8 @@ impl UserService {
         commands.iter().map(|command| command.join(" ")).collect()
     }
 
-    /// Registers the service, and makes it start at every login (launchd also starts it now). Returns whether the manager
-    /// did so.
+    /// Registers the service, and makes it start at every login (launchd also starts it now). Returns whether
+    /// all commands of the manager succeeded.
     pub(crate) fn enable(&self) -> bool {
         self.enable_commands().iter().all(|command| manager::run(command))
     }
@@ -66,7 +67,7 @@ impl UserService {
 /// An installed systemd service that runs the daemon of a home. boi starts and restarts this daemon through the
 /// manager, so that the manager keeps supervising it.
 pub(crate) struct InstalledService {
-    /// The pid of the daemon that the service runs now; `None`: it runs no daemon.
+    /// The pid of the daemon that the service runs now; `None`: the service does not run.
     pub(crate) main_pid: Option<u32>,
 }
 

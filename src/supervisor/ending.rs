@@ -13,14 +13,15 @@ use crate::process::descendants::descendants;
 use crate::process::signal_tree::signal_tree;
 use crate::system::clock;
 
-/// The pause between two rounds of SIGKILL. Each round kills the processes that were forked since the previous round.
-/// This is also the interval for checking whether processes that are not children still exist.
+/// The pause between two rounds of SIGKILL. Each round kills the processes that were forked since the
+/// previous round. It is also the interval at which the supervisor checks whether processes that are not its
+/// children still exist.
 const KILL_INTERVAL: Duration = Duration::from_millis(20);
 
 enum Phase {
     /// The command runs. If it still runs at `deadline`, it is ended.
     Running { deadline: Option<Instant> },
-    /// The process tree got SIGTERM. From `kill_at` on, it gets SIGKILL.
+    /// The process tree got SIGTERM, for the reason `cause`. From `kill_at` on, it gets SIGKILL.
     Ending { cause: EndCause, kill_at: Instant },
 }
 
@@ -69,7 +70,7 @@ pub(super) fn wait(
                 (_, _, true) => EndCause::TimedOut,
                 _ => continue,
             };
-            // If the command has just ended by itself, its own end counts.
+            // If the command has just ended by itself, its exit status is recorded instead of `cause`.
             if reap(main, &mut status)? && status.is_none() {
                 signal_whole_tree(Signal::TERM, cgroup);
                 phase = Phase::Ending { cause, kill_at: Instant::now() + grace };
@@ -107,7 +108,8 @@ fn exit_status(status: WaitStatus) -> ExitStatus {
     }
 }
 
-/// Sends `signal` to all processes of the command's tree. Errors are ignored, since more signals follow.
+/// Sends `signal` to all processes of the command's tree. Errors are ignored, because the caller sends more
+/// signals until no process is left.
 fn signal_whole_tree(signal: Signal, cgroup: Option<&Cgroup>) {
     let own = kernel::getpid().as_raw_nonzero().get();
     let list = || {

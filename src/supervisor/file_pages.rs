@@ -1,7 +1,9 @@
-//! Unmaps code and constants that a waiting supervisor does not need: pages of the program and its libraries that were
-//! used only at startup. The pages stay in the kernel's page cache, and the kernel maps them again when they are used.
+//! Reduces the memory of a waiting supervisor: unmaps pages of the program and its libraries that were used
+//! only at startup. The pages stay in the kernel's page cache, and the kernel maps them again when they are
+//! used.
 
-/// Releases mapped file pages that this process has not modified. If this fails, the process only uses more memory.
+/// Releases mapped file pages that this process has not modified. If this fails, the process uses more memory
+/// and works as before.
 #[cfg(target_os = "linux")]
 pub(super) fn release_file_pages() {
     use rustix::mm::{Advice, madvise};

@@ -8,8 +8,9 @@ use crate::system::{files, paths};
 
 /// The device and inode of the home in which the supervisor started.
 ///
-/// If a command's folder was removed, it is created again, so that the command's end can be recorded. It is created
-/// only in this home, not in a home that replaced it: the user may put the original home back.
+/// If the folder of a command was removed, the supervisor creates it again to record the command's end. It
+/// does so only if the home is still the one in which it started. If another home is at that path, the user
+/// may still put the original home back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct HomeIdentity {
     device: u64,
@@ -23,7 +24,7 @@ impl HomeIdentity {
         Ok(HomeIdentity { device: metadata.dev(), inode: metadata.ino() })
     }
 
-    /// Makes sure that `dir` exists and can be written to.
+    /// Makes sure that `dir` exists and can be written to. Fails if the home was removed or replaced.
     pub(super) fn ensure_folder(self, dir: &CommandDir) -> io::Result<()> {
         dir.restore_permissions()?;
         if dir.path().exists() {

@@ -22,7 +22,7 @@ pub(super) fn prepare(dir: &CommandDir) -> Result<(Request, Command), EndCause> 
     let permanent = |why: &str| EndCause::NotExecuted(why.to_owned());
     let request: Request = read_record(&dir.request_file())
         .map_err(|error| not_executed("cannot read the request", &error.into()))?
-        .ok_or_else(|| permanent("the request is missing"))?;
+        .ok_or_else(|| permanent("the file `request`, which describes the command, is missing"))?;
     let stdin = if request.prompt { dir.prompt_file() } else { "/dev/null".into() };
     let stdin = File::open(&stdin).map_err(cannot_open(&stdin))?;
     let open_output = |path: &Path| files::private_log(path).map_err(cannot_open(path));
@@ -31,10 +31,11 @@ pub(super) fn prepare(dir: &CommandDir) -> Result<(Request, Command), EndCause> 
         true => open_output(&dir.errors_file())?,
         false => output.try_clone().map_err(cannot_open(&dir.output_file()))?,
     };
-    let (program, arguments) = request.argv.split_first().ok_or_else(|| permanent("the request names no program"))?;
+    let (program, arguments) =
+        request.argv.split_first().ok_or_else(|| permanent("the request contains no program to execute"))?;
     if program.contains('/') && Path::new(program).is_relative() {
         return Err(EndCause::NotExecuted(format!(
-            "cannot execute `{program}`: it is a relative path, and would be looked for in the worktree"
+            "cannot execute `{program}`: it is a relative path, which would name a file in the worktree; use an absolute path"
         )));
     }
     // A symbolic link could lead to a folder that does not belong to boi.
@@ -74,11 +75,13 @@ pub(super) fn run(
         home.ensure_folder(&folder)?;
         files::write_record(&folder.started_file(), &started, files::Durability::Process)?;
         failpoint::hit_with_parent("supervisor.started");
-        // The limit is set only now, because with a low limit the record could not be written.
+        // The limit on open files is set after the record was written, because a low limit could prevent that
+        // write.
         open_files.map_or(Ok(()), limits::set_open_files).map_err(io::Error::from)
     };
-    // SAFETY: between fork and exec, a process with several threads may only make async-signal-safe calls. This process
-    // has one thread, so no lock (the allocator's included) is held by a thread that the child lacks.
+    // SAFETY: between fork and exec, a process with several threads may only make async-signal-safe calls.
+    // This process has one thread, so in the child no lock (such as the allocator's) is held by a thread that
+    // does not exist there.
     unsafe { command.pre_exec(record_start) };
     let program = request.argv.first().map(String::as_str).unwrap_or_default();
     let end = match command.spawn() {
@@ -97,7 +100,7 @@ pub(super) fn run(
     Ok(end)
 }
 
-/// The exit record of a command that was not executed.
+/// Returns the content of the `exit` record of a command that was not executed.
 pub(super) fn not_executed_end(cause: EndCause) -> CommandEnd {
     CommandEnd::new(cause, None, clock::now())
 }
@@ -107,8 +110,8 @@ fn identify_self() -> io::Result<crate::domain::command::Identity> {
     identity::identify(pid).ok_or_else(|| io::Error::other("this process cannot read its own entry in /proc"))
 }
 
-/// Creates the command's cgroup, which has the command's marker as its name. Without a cgroup, the command's process
-/// tree is found by parent links and the marker.
+/// Creates the command's cgroup, which has the command's marker as its name. Returns `None` if no cgroup can
+/// be created: boi then finds the command's processes by their parents and the marker.
 fn create_cgroup() -> Option<Cgroup> {
     if failpoint::is_without_cgroups() {
         return None;
@@ -117,8 +120,8 @@ fn create_cgroup() -> Option<Cgroup> {
     Cgroup::create(&cgroup::find_base().ok()?, &marker).ok()
 }
 
-/// The end cause for a step that failed before the execution: a transient one if a missing resource may become
-/// available.
+/// Returns the end cause for a failure before the command was executed. The cause is transient if a resource
+/// is missing that may become available.
 fn not_executed(what: &str, error: &io::Error) -> EndCause {
     use io::ErrorKind::{ExecutableFileBusy, Interrupted, OutOfMemory, QuotaExceeded, StorageFull, WouldBlock};
     let is_out_of_files = [libc::EMFILE, libc::ENFILE].map(Some).contains(&error.raw_os_error());
@@ -145,11 +148,11 @@ mod tests {
         let folder = tempfile::TempDir::new().unwrap();
         let dir = CommandDir::at(folder.path().to_owned());
         std::fs::write(dir.request_file(), br#"{"version": 2, "argv": ["true"], "cwd": "/"}"#).unwrap();
-        let Err(EndCause::NotExecuted(why)) = prepare(&dir) else { panic!("it would be executed") };
+        let Err(EndCause::NotExecuted(why)) = prepare(&dir) else { panic!("the command would be executed") };
         assert!(why.starts_with("cannot read the request") && why.contains("version 2"), "{why}");
         assert!(!dir.output_file().exists());
         std::fs::write(dir.request_file(), b"garbage").unwrap();
-        let Err(EndCause::NotExecuted(why)) = prepare(&dir) else { panic!("it would be executed") };
+        let Err(EndCause::NotExecuted(why)) = prepare(&dir) else { panic!("the command would be executed") };
         assert!(why.contains("is damaged"), "{why}");
     }
 }

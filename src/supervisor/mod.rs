@@ -1,7 +1,8 @@
 //! The small process under which each command runs. It outlives the daemon, keeps the command's output in files, and
 //! writes the record of the command's end.
 //!
-//! The supervisor is synchronous and has one thread. It knows neither the queue nor the configuration. Its life:
+//! The supervisor is synchronous and has one thread. It uses neither the queue nor the configuration. Its
+//! steps are:
 //!
 //! ```text
 //! take the lock over from stdin ─▶ new session, subreaper ─▶ reserve space for `exit` ─▶ read `request`
@@ -16,8 +17,8 @@
 //!   that the command wrote are on disk.
 //! - A descendant that leaves the session or loses its parent becomes a child of the supervisor, which is the
 //!   subreaper.
-//! - The command enters a cgroup of its own, where one can be made, before it is executed. The supervisor stays outside
-//!   that cgroup.
+//! - If a cgroup can be created for the command, the command enters it before it is executed. The supervisor
+//!   stays outside that cgroup.
 
 mod ending;
 mod file_pages;
@@ -39,7 +40,7 @@ use crate::process::command_dir::CommandDir;
 use crate::process::supervisor_process::SUPERVISE;
 use crate::system::{failpoint, files};
 
-/// The command's folder, if the program's arguments ask for a supervisor.
+/// Returns the command's folder if the arguments of the program ask for a supervisor, otherwise `None`.
 pub fn parse_arguments(mut arguments: impl Iterator<Item = OsString>) -> Option<PathBuf> {
     let first = arguments.nth(1)?;
     if first != OsStr::new(SUPERVISE) {
@@ -52,7 +53,8 @@ pub fn parse_arguments(mut arguments: impl Iterator<Item = OsString>) -> Option<
 pub fn main(dir: &Path) -> ExitCode {
     match supervise(&CommandDir::at(dir.to_owned())) {
         Ok(()) => ExitCode::SUCCESS,
-        // A missing exit record tells the daemon that nothing was executed, or that this process died.
+        // If the `exit` record is missing, the daemon concludes that nothing was executed or that this
+        // process died.
         Err(error) => {
             eprintln!("boi: supervisor of {}: {error}", dir.display());
             ExitCode::FAILURE
@@ -86,7 +88,8 @@ fn supervise(dir: &CommandDir) -> io::Result<()> {
     Ok(())
 }
 
-/// Flushes the command's files to disk, so that after a power loss no record of its end exists without its work.
+/// Flushes the files that the command wrote to disk. This comes before the `exit` record is written, so that
+/// no power cut leaves the record without the files.
 fn sync_work(dir: &CommandDir, request: &Request) {
     for path in [&request.cwd, dir.path()] {
         if let Err(error) = files::sync_file_system(path) {
@@ -100,7 +103,9 @@ fn take_lock(dir: &CommandDir) -> io::Result<OwnedFd> {
     let held = rustix::fs::fstat(rustix::stdio::stdin())?;
     let file = rustix::fs::stat(dir.lock_file())?;
     if (held.st_dev, held.st_ino) != (file.st_dev, file.st_ino) {
-        return Err(io::Error::other("standard input is not the command's lock: only a daemon starts a supervisor"));
+        return Err(io::Error::other(
+            "standard input is not the lock file of the command: only the daemon may start a supervisor",
+        ));
     }
     let lock = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;

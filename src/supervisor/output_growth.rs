@@ -1,6 +1,6 @@
-//! Notices that output files grow. It uses inotify, so that a command that prints nothing causes no wake-up. If no
-//! inotify instance is left (the kernel allows 128 for each user by default) or the system is not Linux, the sizes are
-//! polled.
+//! Reports when output files grow. With inotify, a supervisor does not wake up while its command prints
+//! nothing. If no inotify instance is left (the kernel allows 128 for each user by default) or the system is
+//! not Linux, the supervisor polls the sizes of the files.
 
 #[cfg(target_os = "linux")]
 mod inotify {

@@ -21,10 +21,11 @@ pub(super) struct WakeSources {
     terminate: UnixStream,
     child: UnixStream,
     growth: OutputGrowth,
-    /// The output files. They are kept open, so that their size is known even if their folder is removed.
+    /// The output files. They stay open, so that the supervisor can read their sizes even after their folder
+    /// was removed.
     files: Vec<File>,
     max_output_bytes: u64,
-    /// The time before which growth is not checked again.
+    /// The sizes of the output files are not checked again before this time.
     quiet_until: Instant,
 }
 
@@ -33,7 +34,7 @@ pub(super) struct WakeSources {
 pub(super) struct Woken {
     /// Whether a SIGTERM or SIGINT arrived.
     pub(super) terminate: bool,
-    /// Whether the output is larger than allowed.
+    /// Whether the output is larger than the limit `max_output_bytes` of the request.
     pub(super) too_much_output: bool,
 }
 
@@ -80,7 +81,8 @@ impl WakeSources {
         drain(&self.child);
         let mut woken = Woken { terminate: drain(&self.terminate), too_much_output: false };
         if self.quiet_until <= Instant::now() && self.growth.take_events() {
-            // During the quiet time no growth wakes this process, so it wakes when the quiet time ends.
+            // Until `quiet_until`, growing output does not wake this process. It wakes at `quiet_until`
+            // instead.
             if self.growth.is_pending() {
                 self.quiet_until = Instant::now() + CHECK_INTERVAL;
             }
@@ -101,8 +103,8 @@ fn drain(mut pipe: &UnixStream) -> bool {
     any
 }
 
-/// Ignores SIGHUP. An ignored signal, unlike a handled one, stays ignored in the command, so a closed terminal does not
-/// end an agent.
+/// Ignores SIGHUP. The command inherits this (it would not inherit a signal handler), so a closed terminal
+/// does not end an agent.
 pub(super) fn ignore_hangup() {
     // SAFETY: SIG_IGN installs no handler, and this process has one thread.
     unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
