@@ -279,7 +279,7 @@ fn a_daemon_whose_queue_hangs_in_a_write_ends_on_sigterm() {
     }
     assert_eq!(sandbox.stop_daemon(Signal::TERM).code(), Some(1));
     let log = sandbox.read("daemon.err");
-    assert!(log.contains("the daemon ended without it; running commands continue"), "{log}");
+    assert!(log.contains("the daemon ended without waiting for the queue; running commands continue"), "{log}");
     assert!(!sandbox.exists("boi/boi.sock") && lives(pid));
     waits.end();
     sandbox.start_daemon();

@@ -170,7 +170,10 @@ fn cancel_ends_the_command_even_when_nothing_can_be_recorded() {
     std::fs::create_dir(sandbox.path("boi/state/boi.db-shm")).unwrap();
     let said = sandbox.boi(&["cancel", &id]);
     assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.err.contains(&format!("{id} has ended, but it could not be recorded")), "{said:?}");
+    assert!(
+        said.err.contains(&format!("the processes of {id} have ended, but the queue could not record")),
+        "{said:?}"
+    );
     assert!(!lives(pid), "the command is ended");
     std::fs::remove_dir(sandbox.path("boi/state/boi.db-shm")).unwrap();
     sandbox.good(&["cancel", &id]);

@@ -318,7 +318,7 @@ fn adopted_without_files(names: &[&str]) {
     sandbox.start_daemon();
     wait_for("the log says that the command is adopted", || {
         let log = sandbox.read("daemon.err");
-        log.contains("files of a running command were deleted: the command goes on").then_some(())
+        log.contains("files of a running command were deleted: the command continues").then_some(())
     });
     assert!(lives(pid));
     sandbox.write("go", "");
@@ -361,7 +361,7 @@ fn a_command_whose_folder_is_deleted_under_its_daemon_runs_once_and_its_end_coun
     assert_eq!((&spec["attempt"], &spec["tasks"][0]["tries"]), (&1.into(), &1.into()));
     assert_eq!(sandbox.read("starts"), "x\n", "the command ran once");
     let log = sandbox.read("daemon.err");
-    assert!(log.contains("its output is lost, how it ended counts"), "{log}");
+    assert!(log.contains("the output of the command is lost, but the end of the command is recorded"), "{log}");
     let mode = fs::metadata(sandbox.path(&folder)).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
 }

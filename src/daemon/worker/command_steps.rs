@@ -30,7 +30,7 @@ struct ToRun {
     argv: Vec<String>,
     /// The prompt, if the command is an agent.
     prompt: Option<String>,
-    /// The time limit; `None`: the limit in the configuration.
+    /// The time limit in minutes; `None`: the limit in the configuration.
     minutes: Option<u32>,
     /// The try that the command belongs to.
     of: Option<Try>,
@@ -39,7 +39,7 @@ struct ToRun {
 }
 
 impl Worker {
-    /// Makes a try: runs the agent or the `run` command.
+    /// Carries out a try: runs the agent or the `run` command.
     pub(super) async fn act(
         &mut self,
         of: Try,
@@ -120,19 +120,21 @@ impl Worker {
     }
 
     fn cut_off(&self, stage: CommandStage, ended: Option<(TryOutcome, AgentReport)>) -> StepEnd {
-        warn!(spec = %self.claimed.fence.spec, "somebody other than boi ended a command: it is run again");
+        warn!(spec = %self.claimed.fence.spec, "somebody other than boi ended the command of a spec; the worker runs the command again");
         self.follow(|plan, progress| step::after_cut_off(plan, progress, stage, ended))
     }
 
-    /// The agent's command line.
+    /// Returns the agent's command line.
     async fn agent_argv(&self, agent: Agent) -> Result<Vec<String>, WorkerError> {
         let (config, spec) = (&self.claimed.config, &self.claimed.spec);
         let session = uuid::Uuid::new_v4().to_string();
         let name = config.claude_bin.clone();
-        // If the program is missing, the supervisor reports it. A command that is running already needs no program.
+        // A missing program is no error here: the supervisor reports it, and a command that is already
+        // running does not need the program.
         let find = move || paths::find_program(&name).map_or(name, |path| path.to_string_lossy().into_owned());
-        let program =
-            tokio::task::spawn_blocking(find).await.map_err(|error| fault("cannot look up the agent", error))?;
+        let program = tokio::task::spawn_blocking(find)
+            .await
+            .map_err(|error| fault("cannot look for the program of the agent", error))?;
         let (arguments, model) = (&config.claude_args, spec.model.as_deref());
         Ok(agent.dialect().command_line(&Run { program: &program, arguments, model, session: &session }))
     }
@@ -151,7 +153,7 @@ impl Worker {
         agent: Option<Agent>,
     ) -> Result<Ran, WorkerError> {
         supervise::run(job, orders, agent).await.map_err(|source| WorkerError::Io {
-            what: format!("cannot watch the command of {}", job.dir.path().display()),
+            what: format!("cannot supervise the command with the folder {}", job.dir.path().display()),
             source,
         })
     }
@@ -193,7 +195,7 @@ impl Worker {
     }
 }
 
-/// The end of a file that a command wrote.
+/// Reads the end of a file that a command wrote.
 async fn tail_of(file: PathBuf) -> Result<String, WorkerError> {
     let what = format!("cannot read {}", file.display());
     let bytes = tokio::task::spawn_blocking(move || files::tail(&file, OUTPUT_TAIL))

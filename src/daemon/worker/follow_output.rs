@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::agents::{Agent, Reading, Transcript};
 use crate::system::files;
 
-/// An agent that has given its result and does not exit is ended after this long.
+/// How long boi waits for the exit of an agent that has given its result. Then boi ends the agent.
 const HANG_AFTER_RESULT: Duration = Duration::from_secs(20);
 
 /// Reads an agent's output piece by piece, and remembers when the agent gave its result.

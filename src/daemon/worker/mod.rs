@@ -4,10 +4,11 @@
 //! follows before it does anything else. A later daemon rebuilds a worker from its record, so every step may be carried
 //! out twice; a running command is found by its folder.
 //!
-//! Orders (cancel, stop, detach) act between steps and while a command runs. A step of git is never interrupted. A
-//! daemon that leaves does not wait for git, since the next daemon waits for the lock that git holds.
+//! Orders (cancel, stop, detach) take effect between steps and while a command runs. A git step is never
+//! interrupted. A daemon that detaches does not wait for git: git holds a lock, and the next daemon waits for
+//! this lock.
 //!
-//! Invariant: nothing here blocks a thread of the runtime; files and git are used on threads that may block.
+//! Invariant: a worker never blocks a thread of the runtime. It uses files and git on threads that may block.
 
 mod command_steps;
 mod follow_output;
@@ -44,11 +45,11 @@ use crate::queue::{Claimed, Fence, GiveBack, QueueError, WorktreePlace};
 use crate::system::paths::Home;
 use crate::system::{clock, failpoint, files};
 
-/// How many steps of git run at once. Each occupies a thread of the blocking pool while git runs, and verbs of the
-/// queue must always find a free thread in that pool.
+/// The maximum number of git steps that run at once. Each occupies a thread of the blocking pool while git
+/// runs, and the operations of the queue must always find a free thread in that pool.
 const GIT_STEPS: usize = 64;
-/// How many workers prepare their folders at the same time. A daemon adopts all workers at once, and more threads would
-/// only slow that down.
+/// The maximum number of workers that create their folders at the same time. A new daemon adopts all running
+/// specs at once, and more threads would only make this slower.
 const STARTS: usize = 4;
 /// The time between SIGTERM and SIGKILL for processes of a quarantined spec, whose configuration may be unreadable.
 const QUARANTINE_GRACE: Duration = Duration::from_secs(10);
@@ -66,7 +67,7 @@ pub(crate) struct Workers {
 }
 
 impl Workers {
-    /// Makes the workers' common parts; no worker is started yet.
+    /// Creates the parts that all workers share. Starts no worker.
     pub(crate) fn new(home: Home, queue: AsyncQueue, shared: Arc<Shared>) -> Workers {
         let [git, starts] = [GIT_STEPS, STARTS].map(|permits| Arc::new(Semaphore::new(permits)));
         Workers { home, queue, shared, git, starts }
@@ -91,7 +92,9 @@ impl Spawn for Workers {
 /// Sends the end of a worker's task to the loop. A panic ends only the worker that panicked.
 fn report_end(task: tokio::task::JoinHandle<WorkerEnd>, fence: Fence, events: mpsc::UnboundedSender<Event>) {
     tokio::spawn(async move {
-        let end = task.await.unwrap_or_else(|error| WorkerEnd::Failed(format!("internal fault: {error}")));
+        let end = task.await.unwrap_or_else(|error| {
+            WorkerEnd::Failed(format!("internal fault in the worker (please report it): {error}"))
+        });
         drop(events.send(Event::Ended(fence, end)));
     });
 }
@@ -123,7 +126,7 @@ enum WorkerError {
 
 /// How a step ended.
 enum StepEnd {
-    /// The step had a result, from which this move follows.
+    /// The step has a result. This move follows from it.
     Move(Box<Move>),
     /// An order to cancel or stop ended the step's command.
     Interrupted,
@@ -158,8 +161,8 @@ impl Worker {
         }
         match self.steps(&mut orders).await {
             Ok(end) => end,
-            // The spec has ended, or a newer attempt has a worker of its own: this worker has nothing to record any
-            // more.
+            // The spec has ended, or a newer attempt has a worker of its own: this worker has nothing left to
+            // record.
             Err(WorkerError::Queue(QueueError::Superseded(fence))) => {
                 warn!(spec = %fence.spec, attempt = fence.attempt, "the spec has ended or has a newer attempt: the worker of this attempt stops");
                 WorkerEnd::Recorded
@@ -183,14 +186,20 @@ impl Worker {
                 .and_then(|_| files::private_dir(&folder))
                 .map_err(|error| format!("cannot create {}: {error}", folder.display()))
         };
-        let _permit = self.starts.acquire().await.map_err(|error| format!("internal fault: {error}"))?;
-        tokio::task::spawn_blocking(create).await.unwrap_or_else(|error| Err(format!("internal fault: {error}")))
+        let _permit = self
+            .starts
+            .acquire()
+            .await
+            .map_err(|error| format!("internal fault before the worker's start (please report it): {error}"))?;
+        tokio::task::spawn_blocking(create).await.unwrap_or_else(|error| {
+            Err(format!("internal fault before the worker's start (please report it): {error}"))
+        })
     }
 
     async fn steps(&mut self, orders: &mut watch::Receiver<Order>) -> Result<WorkerEnd, WorkerError> {
         loop {
-            // A running command is ended by its own step, which gets the order too; `Close` is carried out under any
-            // order.
+            // A step that runs a command gets the orders itself, and ends its command. `Close` is carried out
+            // under any order.
             let order = *orders.borrow();
             if matches!(self.position.step, Step::Prepare { .. } | Step::Git(_))
                 && let Some(end) = self.obey(order).await?
@@ -217,7 +226,7 @@ impl Worker {
         }
     }
 
-    /// Carries out an order between two steps; returns how the worker ends, if the order ends it.
+    /// Carries out an order between two steps. Returns how the worker ends; `None` if the worker continues.
     async fn obey(&mut self, order: Order) -> Result<Option<WorkerEnd>, WorkerError> {
         match order {
             Order::Work => Ok(None),
@@ -230,7 +239,8 @@ impl Worker {
         }
     }
 
-    /// The input from which `decide::step` decides. `next_command` is new for each step.
+    /// Returns the input for the functions of `decide::step`. `next_command` identifies the command that may
+    /// begin with the next step; the caller makes a new one for each step.
     fn plan<'a>(&'a self, next_command: &'a RunningCommand) -> AttemptPlan<'a> {
         AttemptPlan {
             spec: &self.claimed.spec,
@@ -242,7 +252,8 @@ impl Worker {
         }
     }
 
-    /// Records a move in the queue, then makes it the worker's position.
+    /// Records a position and the `changes` that belong to it in the queue, then makes it the worker's
+    /// position.
     async fn record(&mut self, position: Position, changes: Vec<RecordChange>) -> Result<(), WorkerError> {
         for change in &changes {
             match change {
@@ -252,7 +263,7 @@ impl Worker {
                 }
                 RecordChange::TryRejected { of, failure } => {
                     let (task, what, how) = (&self.task(*of).id, failure.part.to_string(), failure.how.to_string());
-                    info!(spec = %self.claimed.fence.spec, task, number = of.number, what, how, "try rejected");
+                    info!(spec = %self.claimed.fence.spec, task, number = of.number, what, how, "the try is rejected, because a part of it failed");
                 }
                 RecordChange::TryEnded { .. } | RecordChange::Task { .. } => {}
             }
@@ -282,7 +293,8 @@ impl Worker {
         Ok(end)
     }
 
-    /// Gives the spec back to the queue, since the step's command could not be started: the command is started later.
+    /// Gives the spec back to the queue, because the step's command could not be started. The command is
+    /// started later.
     async fn not_started(&mut self, detail: String) -> Result<WorkerEnd, WorkerError> {
         warn!(spec = %self.claimed.fence.spec, detail, "a command could not be started: the spec is queued again, and the command is started later");
         let wait = retry::start_backoff_millis(self.claimed.setbacks + 1);
@@ -296,7 +308,8 @@ impl Worker {
         .await
     }
 
-    /// Gives the spec back to the queue, since the model's service refused: the same try is repeated later.
+    /// Gives the spec back to the queue, because the model's service refused the agent's request. The same
+    /// try is repeated later.
     async fn refused(
         &mut self,
         position: Position,
@@ -305,11 +318,12 @@ impl Worker {
     ) -> Result<WorkerEnd, WorkerError> {
         let not_before = retry::service_wait(&outcome, self.claimed.setbacks + 1, clock::now(), rand::random());
         let cause = Cause::Refused { outcome, until: not_before };
-        warn!(spec = %self.claimed.fence.spec, cause = %cause, "the model's service refused: the spec is queued again, and the try is repeated later");
+        warn!(spec = %self.claimed.fence.spec, cause = %cause, "the model's service refused the agent's request: the spec is queued again, and the try is repeated later");
         self.give_back(GiveBack { position, changes, cause: Some(cause), not_before, setback: true }).await
     }
 
-    /// Gives the spec back to the queue, since the step's command died: the command is run again after a wait.
+    /// Gives the spec back to the queue, because the step's command died. The command is run again after a
+    /// wait.
     async fn died(
         &mut self,
         position: Position,
@@ -327,7 +341,9 @@ impl Worker {
     async fn finish(&mut self, ending: Ending) -> Result<WorkerEnd, WorkerError> {
         let (fence, spec) = (self.claimed.fence.clone(), self.claimed.fence.spec.clone());
         match &ending {
-            Ending::Completed(Delivered::Unmerged(why)) => warn!(%spec, why = %why, "spec completed, but not merged"),
+            Ending::Completed(Delivered::Unmerged(why)) => {
+                warn!(%spec, why = %why, "spec completed, but its branch was not merged into the base")
+            }
             Ending::Completed(_) => info!(%spec, "spec completed"),
             Ending::Failed(cause) => warn!(%spec, cause = %cause, "spec failed"),
             Ending::Canceled => info!(%spec, "spec canceled"),
@@ -335,7 +351,7 @@ impl Worker {
         let failed = self.queue.call(move |queue| queue.finish(&fence, &ending, clock::now())).await?;
         failpoint::hit("spec.finished");
         for dependent in failed {
-            warn!(spec = %dependent, "spec failed: it waits for {spec}");
+            warn!(spec = %dependent, "spec failed, because it waits for {spec}, which did not complete");
         }
         Ok(WorkerEnd::Recorded)
     }
@@ -365,7 +381,8 @@ impl Worker {
                         Ok(self.follow(|plan, progress| step::after_prepare(plan, progress, then, prepared)))
                     }
                     Some(Err(blocked)) => {
-                        // A path that was recorded earlier stays recorded: its disk may only be unmounted.
+                        // A path that was recorded earlier stays recorded: the worktree may exist on a disk
+                        // that is not mounted now.
                         if is_new && !self.has_folder().await {
                             self.record_kept(vec![], Some(WorktreePlace::Removed)).await?;
                         }
@@ -435,7 +452,7 @@ impl Worker {
         }
     }
 
-    /// Removes the worktree if the ending asks for that, and ends the spec.
+    /// Removes the worktree if the spec completed or `cleanup_on_failure` is set, and ends the spec.
     async fn close(&mut self, ending: Ending, orders: &mut watch::Receiver<Order>) -> Result<StepEnd, WorkerError> {
         let remove = matches!(ending, Ending::Completed(_))
             || self.claimed.config.cleanup_on_failure && self.claimed.spec.repo.is_some();
@@ -446,7 +463,7 @@ impl Worker {
                     self.record_kept(removed.kept, removed.gone.then_some(WorktreePlace::Removed)).await?;
                 }
                 Some(Err(blocked)) => {
-                    warn!(spec = %self.claimed.fence.spec, reason = blocked.reason(), "the worktree could not be removed: it stays until `boi clean`");
+                    warn!(spec = %self.claimed.fence.spec, reason = blocked.reason(), "cannot remove the worktree of the spec; remove it later with `boi clean`");
                 }
                 None => return Ok(StepEnd::Detached),
             }
@@ -454,19 +471,22 @@ impl Worker {
         Ok(StepEnd::Move(Box::new(Move::End(ending))))
     }
 
-    /// Decides the move after a step of this position, with a new marker for the command that may begin.
+    /// Decides with `after` which move follows the current step. A command that begins with this move gets a
+    /// new marker.
     fn follow(&self, after: impl FnOnce(&AttemptPlan<'_>, Progress) -> Move) -> StepEnd {
         let next_command = RunningCommand { boot: clock::boot_id().to_owned(), marker: marker::new_marker() };
         StepEnd::Move(Box::new(after(&self.plan(&next_command), self.position.progress.clone())))
     }
 
-    /// Runs a step of git on a thread that may block; `None` when the daemon leaves before the step is done.
+    /// Runs a git step on a thread that may block. Returns `None` if the daemon detaches before the step has
+    /// ended.
     async fn git<T: Send + 'static>(
         &self,
         orders: &mut watch::Receiver<Order>,
         step: impl FnOnce(&WorkerTree) -> T + Send + 'static,
     ) -> Result<Option<T>, WorkerError> {
-        let fault = |error| WorkerError::Io { what: "internal fault in a step of git".into(), source: error };
+        let fault =
+            |error| WorkerError::Io { what: "internal fault in a git step (please report it)".into(), source: error };
         let (turns, tree) = (Arc::clone(&self.git), self.tree.clone());
         let done = async move {
             let turn = turns.acquire_owned().await.map_err(io::Error::other)?;
@@ -479,13 +499,14 @@ impl Worker {
         };
         tokio::select! {
             done = done => done.map(Some).map_err(fault),
-            // Git continues, and a later worker waits for the lock that it holds.
+            // Git continues to run, and a later worker waits for the lock that git holds.
             () = detached(orders) => Ok(None),
         }
     }
 
-    /// Handles a step that git could not do. `decide::step` decides what follows a permanent obstacle; a transient one
-    /// fails the worker, so that the loop gives the spec back to the queue for a while.
+    /// Handles a step that git could not carry out. After a permanent failure of git, `decide::step` decides
+    /// what follows. After a transient one the worker fails, so that the loop gives the spec back to the
+    /// queue for a while.
     fn blocked(&self, blocked: Blocked) -> Result<StepEnd, WorkerError> {
         match blocked {
             Blocked::Permanent(detail) => {
@@ -519,7 +540,7 @@ impl Worker {
             return Ok(());
         }
         for reference in &kept {
-            info!(spec = %self.claimed.fence.spec, reference, "work that no branch contains was kept under a ref");
+            info!(spec = %self.claimed.fence.spec, reference, "boi saved work that no branch contains under a ref");
         }
         let (fence, recorded) = (self.claimed.fence.clone(), place.clone());
         self.queue.call(move |queue| queue.record_kept(&fence, kept, recorded)).await?;
@@ -535,7 +556,7 @@ impl Worker {
         &self.claimed.spec.tasks[of.task]
     }
 
-    /// The name of a try in the refs that keep its work.
+    /// Returns the part of a kept ref's name that identifies the try whose work the ref contains.
     fn label(&self, of: Try) -> String {
         format!("{}-try-{}", self.task(of).id, of.number)
     }
@@ -551,7 +572,7 @@ impl Worker {
         format!("Merge the base into {}\n\n{}\n\nBoi-Spec: {spec}\n", spec.branch(), self.claimed.spec.title)
     }
 
-    /// The text of a verify command.
+    /// Returns the shell command of a verify step.
     fn verify_command(&self, verify: &Verify) -> String {
         match verify {
             Verify::Task { of, index, .. } => self.task(*of).verify[*index].clone(),

@@ -1,5 +1,5 @@
-//! Runs one command of a worker under its supervisor: starts it or finds it again, waits for its end, and ends it on an
-//! order. `decide::recover` decides what to do with a command that is found.
+//! Runs one command of a worker under its supervisor: starts it or finds it again, waits for its end, and
+//! ends it on an order. `decide::recover` decides what to do with a command that an earlier worker started.
 
 use std::io;
 use std::sync::Arc;
@@ -21,11 +21,13 @@ use crate::process::command_dir::{CommandDir, CommandLock};
 use crate::process::supervisor_process::{self, Supervisor};
 use crate::system::{clock, failpoint};
 
-/// How long to wait before inspecting again a supervisor that holds its lock and has not written its record yet.
+/// The pause between two inspections of a command whose supervisor holds the lock and has not written the
+/// record `started` yet.
 const INSPECT_AGAIN: Duration = Duration::from_millis(20);
-/// After this many inspections the supervisor is searched for by its marker, since its record may have been deleted.
+/// After this many inspections, the worker searches for the supervisor by the command's marker, because the
+/// record `started` may have been deleted.
 const INSPECTIONS_BEFORE_MARKER: u32 = 50;
-/// After this many supervisors that ended without executing anything, the spec is given back to the queue.
+/// After this many supervisors ended without executing the command, the spec is given back to the queue.
 const STARTS: u32 = 3;
 /// How often an agent's output is read while it runs.
 const FOLLOW_EVERY: Duration = Duration::from_secs(2);
@@ -38,18 +40,18 @@ pub(super) struct Job {
     pub(super) variables: Vec<(&'static str, String)>,
     /// The boot id when the command was recorded, and the marker that its supervisor and all descendants carry.
     pub(super) command: RunningCommand,
-    /// Whether an earlier worker recorded the command, so that a supervisor may be running it.
+    /// Whether an earlier worker recorded the command. A supervisor may then be running it.
     pub(super) begun: bool,
-    /// The state of the daemon, to check that the home is still the daemon's.
+    /// The daemon's shared state, with which the worker checks that the home was not removed or replaced.
     pub(super) shared: Arc<Shared>,
 }
 
-/// How the watch over a command ended.
+/// What a worker gets when it runs a command.
 pub(super) enum Ran {
-    /// The command ended, by itself or because of an order. The reading is of the output of an agent, and empty for
-    /// other commands.
+    /// The command ended, by itself or because of an order. The `Reading` is what was read from an agent's
+    /// output; for other commands it is empty.
     Ended(CommandEnd, Box<Reading>),
-    /// The daemon is leaving; the command lives on.
+    /// The daemon is leaving; the command continues to run.
     Detached,
     /// The command could not be started; nothing was executed.
     NotStarted(io::Error),
@@ -68,8 +70,8 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: O
         let dir = job.dir.clone();
         let inspect = move || {
             let (evidence, lock) = dir.inspect(other_boot)?;
-            // The supervisor that holds the lock is opened in the same step, since a daemon adopts many commands at
-            // once.
+            // The supervisor that holds the lock is opened in the same blocking call, because a new daemon
+            // adopts many commands at once.
             let adopted = if evidence.lock_held { Supervisor::adopt(&dir)? } else { None };
             Ok((evidence, lock, adopted))
         };
@@ -78,7 +80,7 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: O
         if begun && !evidence.lock_held && evidence.exit.is_none() {
             runner = find_runner(job).await?;
             removed |= !matches!(runner, Runner::Nobody);
-            // A supervisor that was not found may have recorded the end meanwhile.
+            // If no supervisor was found, it may have recorded the command's end and ended meanwhile.
             let dir = job.dir.clone();
             evidence = blocking(move || Ok(dir.read_evidence(other_boot)?)).await?;
         }
@@ -97,10 +99,10 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: O
             }
             (Recovery::Lost, ..) => return finished(job, lost(), follower).await,
             (Recovery::SweepThenLost, lock, _) => {
-                warn!(dir = %job.dir.path().display(), "the supervisor died: ending the processes of its command");
+                warn!(dir = %job.dir.path().display(), "the supervisor died; boi ends the remaining processes of its command");
                 tokio::select! {
                     swept = sweep_remaining(job) => swept?,
-                    // Cancel-safe: the next daemon finds the remaining processes, and sweeps again.
+                    // Cancel-safe: the next daemon finds the remaining processes, and ends them.
                     () = detached(orders) => return Ok(Ran::Detached),
                 }
                 failpoint::hit("loss.seen");
@@ -170,7 +172,8 @@ async fn spawn(job: &Job, lock: CommandLock) -> io::Result<Supervisor> {
     blocking(move || Supervisor::spawn(&dir, lock, &request, prompt.as_deref(), &marker, &variables)).await
 }
 
-/// The processes of a command that were found by its marker, when its records may have been deleted.
+/// The result of a search for a command's processes by its marker. The search is made when the command's
+/// records may have been deleted.
 enum Runner {
     Nobody,
     Supervisor(Supervisor),
@@ -195,7 +198,7 @@ async fn find_runner(job: &Job) -> io::Result<Runner> {
     {
         warn!(
             dir = %job.dir.path().display(), supervisor = identity.pid,
-            "files of a running command were deleted: the command goes on, and its end is awaited",
+            "files of a running command were deleted: the command continues, and boi waits for its end",
         );
         return Ok(Runner::Supervisor(supervisor));
     }
@@ -214,15 +217,15 @@ async fn restore(job: &Job, marker: &str) -> io::Result<bool> {
     if removed {
         warn!(
             dir = %job.dir.path().display(),
-            "the folder of a running command was deleted: its output is lost, how it ended counts",
+            "the folder of a running command was deleted; boi creates it again: the output of the command is lost, but the end of the command is recorded",
         );
     }
     Ok(removed)
 }
 
-/// Waits a moment for a supervisor that has not written its record; `None` when the daemon leaves. The supervisor's pid
-/// is unknown, but the supervisor and its descendants carry the command's marker, so that an order to end the command
-/// finds them.
+/// Waits a moment for a supervisor that has not written the record `started`. Returns `None` if the daemon
+/// detaches. The supervisor's pid is unknown, but the supervisor and its descendants carry the command's
+/// marker, so an order to cancel or stop can still end them.
 async fn wait_for_record(job: &Job, orders: &mut watch::Receiver<Order>) -> io::Result<Option<()>> {
     let order = *orders.borrow_and_update();
     let wait = match order {
@@ -231,7 +234,7 @@ async fn wait_for_record(job: &Job, orders: &mut watch::Receiver<Order>) -> io::
         Order::Cancel | Order::Stop => {
             tokio::select! {
                 swept = sweep_remaining(job) => swept?,
-                // Cancel-safe: the next daemon finds the intent in the queue.
+                // Cancel-safe: the next daemon reads the request to cancel or stop from the queue.
                 () = detached(orders) => return Ok(None),
             }
             SWEEP_EVERY
@@ -246,11 +249,11 @@ async fn wait_for_record(job: &Job, orders: &mut watch::Receiver<Order>) -> io::
 
 /// Returns when the daemon leaves and lets running commands continue.
 pub(crate) async fn detached(orders: &mut watch::Receiver<Order>) {
-    // If the daemon's loop has ended, no order comes any more, which counts as a detach.
+    // If the daemon's loop has ended, it sends no more orders. This counts as a detach.
     drop(orders.wait_for(|order| *order == Order::Detach).await);
 }
 
-/// Waits for a supervisor's end; `None` when the daemon leaves first.
+/// Waits for a supervisor's end. Returns `None` if the daemon detaches first.
 async fn wait(
     job: &Job,
     supervisor: &mut Supervisor,
@@ -285,7 +288,7 @@ async fn wait(
                     && follower.is_hanging(&job.dir.output_file()).await?
                 {
                     let dir = job.dir.path().display();
-                    info!(%dir, "the agent has given its result and does not exit: ending it");
+                    info!(%dir, "the agent has given its result and does not exit; boi ends it");
                     supervisor.terminate()?;
                 }
             }
@@ -315,11 +318,11 @@ async fn sweep_remaining(job: &Job) -> io::Result<()> {
     remove_cgroup(job).await
 }
 
-/// Removes the cgroup of a command. A cgroup that cannot be removed is logged, since it does no harm.
+/// Removes the cgroup of a command. If that fails, this is only logged, because an empty cgroup does no harm.
 async fn remove_cgroup(job: &Job) -> io::Result<()> {
     let dir = job.dir.clone();
     if let Err(error) = blocking(move || Ok(dir.remove_cgroup())).await? {
-        warn!(dir = %job.dir.path().display(), %error, "the cgroup of an ended command could not be removed");
+        warn!(dir = %job.dir.path().display(), %error, "cannot remove the cgroup of a command that has ended");
     }
     Ok(())
 }
@@ -384,14 +387,15 @@ mod tests {
             tokio::join!(run(&job, &mut received, None), detach).0
         };
         assert!(matches!(ran.await.unwrap(), Ran::Detached));
-        // Canceled while the holder of the lock has written no record: once the lock is free, nothing is executed.
+        // The cancel arrives while the holder of the lock has written no record. Once the lock is free, the
+        // command is not executed.
         let (orders, mut received) = watch::channel(Order::Cancel);
         let free = async {
             tokio::task::yield_now().await;
             drop(lock);
         };
         let (ran, ()) = tokio::join!(run(&job, &mut received, None), free);
-        let Ran::Ended(end, _) = ran.unwrap() else { panic!("it has not ended") };
+        let Ran::Ended(end, _) = ran.unwrap() else { panic!("the command has not ended") };
         assert_eq!(end.cause, EndCause::Terminated);
         assert!(!job.dir.output_file().exists());
         drop(orders);
@@ -455,9 +459,13 @@ mod tests {
                     Started { version: RECORD_VERSION, supervisor: then.clone(), command: then.clone(), cgroup: None };
                 files::write_record(&job.dir.started_file(), &started, files::Durability::Process).unwrap();
                 files::write_private(&folder.path().join("marker"), b"nobody carries this").unwrap();
-                assert!(Supervisor::adopt(&job.dir).unwrap().is_none(), "it is no supervisor");
-                assert!(job.dir.remaining_processes().unwrap().is_empty(), "nothing is left");
-                // While the lock is held, the command counts as adopted; once the lock is free, it is swept.
+                assert!(
+                    Supervisor::adopt(&job.dir).unwrap().is_none(),
+                    "the process with the recycled pid is no supervisor"
+                );
+                assert!(job.dir.remaining_processes().unwrap().is_empty(), "the command has no process");
+                // While the lock is held, the command counts as adopted. Once the lock is free, its remaining
+                // processes are ended.
                 let (_, lock) = job.dir.inspect(false).unwrap();
                 let (orders, mut received) = watch::channel(order);
                 let free = async {
@@ -465,7 +473,7 @@ mod tests {
                     drop(lock);
                 };
                 let (ran, ()) = tokio::join!(run(&job, &mut received, None), free);
-                let Ran::Ended(end, _) = ran.unwrap() else { panic!("it has not ended") };
+                let Ran::Ended(end, _) = ran.unwrap() else { panic!("the command has not ended") };
                 assert_eq!(end.cause, EndCause::Lost);
                 drop(orders);
             }

@@ -14,8 +14,8 @@ use crate::process::signal_tree::Signalled;
 /// How often the remaining processes are listed. Each listing reads all of `/proc`.
 pub(crate) const SWEEP_EVERY: Duration = Duration::from_millis(100);
 
-/// Ends the processes that `list` returns, by means of `signal`. A process that boi has no permission to signal,
-/// because the process changed its user, is logged and left alone.
+/// Ends the processes that `list` returns; `signal` sends a signal to all of them. A process that boi has no
+/// permission to signal, because the process changed its user, is logged and left running.
 pub(crate) async fn sweep<L: Future<Output = io::Result<Vec<Identity>>>, S: Future<Output = io::Result<Signalled>>>(
     mut list: impl FnMut() -> L,
     mut signal: impl FnMut(Signal) -> S,
@@ -31,7 +31,7 @@ pub(crate) async fn sweep<L: Future<Output = io::Result<Vec<Identity>>>, S: Futu
         let next = match (Instant::now() >= kill_at, is_termed) {
             (true, _) => Some(Signal::KILL),
             (false, false) => Some(Signal::TERM),
-            // New processes may be cleaning up after those that got SIGTERM.
+            // SIGTERM is sent only once: new processes may be cleaning up after those that got it.
             (false, true) => None,
         };
         if let Some(next) = next {

@@ -1,5 +1,6 @@
-//! A worker's worktree: a git worktree on the spec's branch, or an empty scratch directory for a spec without a
-//! repository. Everything here may block. Each function can be called again after a crash at any point of the function.
+//! A worker's worktree: a git worktree on the spec's branch, or an empty scratch directory for a spec without
+//! a repository. The functions here may block. If the daemon crashes during a function, a later daemon can
+//! call the function again.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,12 +26,12 @@ pub(super) struct WorkerTree {
     path: PathBuf,
     git: Option<(Worktree, Repo)>,
     setbacks: u32,
-    /// After a restart of the machine, the commit that the branch was on, for the repair of damage by a power cut.
-    /// `None` when no repair is due.
+    /// The commit that the branch was on before the machine restarted, for the repair of damage by a power
+    /// cut. `None` if the machine has not restarted or the repair is done.
     damaged: Arc<Mutex<Option<String>>>,
 }
 
-/// Why git could not do a step.
+/// Why git could not carry out a step.
 #[derive(Debug)]
 pub(super) enum Blocked {
     /// Only the user can fix this problem.
@@ -67,7 +68,7 @@ impl Blocked {
 }
 
 impl WorkerTree {
-    /// The worktree of a claimed spec at `path`. `folder` is the attempt's folder.
+    /// Describes the worktree of a claimed spec at `path`. `folder` is the attempt's folder. Creates nothing.
     pub(super) fn new(claimed: &Claimed, path: PathBuf, folder: &Path) -> WorkerTree {
         // The lock belongs to the spec, not to the attempt: git may still be running for an earlier attempt.
         let scratch = folder.parent().unwrap_or(folder).join("git");
@@ -86,9 +87,9 @@ impl WorkerTree {
         &self.path
     }
 
-    /// The commit that the branch starts from; `None` without a repository. The caller records it before the worktree
-    /// is created: once the branch exists its base may move, and only the record shows that this spec created the
-    /// branch.
+    /// Returns the commit that the branch starts from; `None` without a repository. The caller records this
+    /// commit before the worktree is created: once the branch exists its base may move, and only the record
+    /// shows that this spec created the branch.
     pub(super) fn resolve_origin(&self) -> Result<Option<String>, Blocked> {
         self.git.as_ref().map(|(worktree, repo)| self.resolve_base(worktree, repo)).transpose()
     }
@@ -132,13 +133,16 @@ impl WorkerTree {
             }
             Base::Spec(id) => match git::branch_head(&worktree.repo, id).map_err(|error| self.blocked(error))? {
                 Some(head) => Ok(head),
-                None => Err(Blocked::Permanent(format!("its base, branch {}, is not in the repository", id.branch()))),
+                None => Err(Blocked::Permanent(format!(
+                    "the repository has no branch {}, on which this spec is based",
+                    id.branch()
+                ))),
             },
         }
     }
 
-    /// Fails if the repository has a branch of the spec's name that this spec did not create: such a branch is the
-    /// user's.
+    /// Fails if the repository has a branch with the name of the spec's branch that this spec did not create:
+    /// such a branch belongs to the user.
     fn refuse_foreign_branch(&self, worktree: &Worktree, origin: &str) -> Result<(), Blocked> {
         match git::branch_head(&worktree.repo, &worktree.spec).map_err(|error| self.blocked(error))? {
             Some(head) if head != origin => Err(Blocked::Permanent(format!(
@@ -162,8 +166,8 @@ impl WorkerTree {
             Err(error @ GitError::NestedRepositories { .. }) => not_committed(&error.to_string()),
             Err(GitError::NoWorktree { .. }) => match git::create_worktree(&at, head, Checkout::AsItIs, label) {
                 Ok(_) => not_committed(
-                    "the worktree lost its .git, which boi needs to commit the files; boi put it back and changed no file: \
-                     do not remove .git",
+                    "the worktree had no .git any more, which boi needs to commit the files; boi created .git again and \
+                     changed no other file: do not remove .git",
                 ),
                 Err(GitError::Occupied { .. }) => not_committed(
                     "the worktree's .git was replaced, so boi cannot commit the files: remove the new .git",
@@ -253,14 +257,15 @@ impl WorkerTree {
         }
     }
 
-    /// Locks the worktree. After a restart of the machine, this also repairs what a power cut may have damaged.
+    /// Locks the worktree. The first call after a restart of the machine also repairs what a power cut may
+    /// have damaged.
     fn lock(&self, worktree: &Worktree) -> Result<LockedWorktree, Blocked> {
         let at = worktree.lock().map_err(|error| self.blocked(error))?;
         let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(base) = damaged.as_deref() {
             let repairs = git::repair_after_power_loss(&at, base, "leftover").map_err(|error| self.blocked(error))?;
             if repairs != Repairs::default() {
-                warn!(path = %self.path.display(), ?repairs, "repaired files that git was writing when the machine went down");
+                warn!(path = %self.path.display(), ?repairs, "boi repaired files that git was writing when the machine went down");
             }
             *damaged = None;
         }
