@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // This check comes before the runtime and the argument parser, because a supervisor must stay small: each running
-    // command has one.
+    // A supervisor starts neither the async runtime nor the argument parser: each running command has a
+    // supervisor, so a supervisor must use little memory.
     match boi::supervisor::parse_arguments(std::env::args_os()) {
         Some(dir) => boi::supervisor::main(&dir),
         None => {

@@ -1,4 +1,5 @@
-//! Running specs without a worker: specs that an earlier daemon left running, and specs whose worker failed.
+//! Handles running specs that have no worker: specs that an earlier daemon left running, and specs whose
+//! worker failed.
 //!
 //! A spec is given back to the queue only when no command of the spec can be alive. If a command may be alive, the spec
 //! stays running and keeps its slot, and a new worker is started, which finds the command by its folder.
@@ -26,8 +27,9 @@ enum Found {
 }
 
 impl<S: Spawn> Daemon<S> {
-    /// Gives every spec that is running in the queue a slot. A spec that was claimed and never started waits for its
-    /// turn, as a newly claimed spec does. A spec outside the scope is left alone, unless it has the intent to cancel.
+    /// Gives a slot to every spec that is running in the queue, and starts its worker. If an earlier daemon
+    /// claimed a spec and did not start its worker, the spec waits for its turn like a newly claimed one. A
+    /// spec outside the scope gets no worker, unless the user canceled it.
     pub(super) async fn adopt(&mut self) -> Result<(), QueueError> {
         let ids = self.scope.clone();
         let read = move |queue: &dyn crate::queue::Queue| {
@@ -42,13 +44,13 @@ impl<S: Spawn> Daemon<S> {
             if self.registry.contains(&spec) {
                 continue;
             } else if !within && claimed.intent != Some(Intent::Cancel) {
-                warn!(%spec, attempt, "running spec left alone, because it is outside the scope of this run; it takes a slot");
+                warn!(%spec, attempt, "this daemon starts no worker for a running spec that is outside the scope of its `boi run`; the spec takes a slot");
                 self.registry.insert(claimed.fence, SlotState::Foreign);
             } else if claimed.started {
                 info!(%spec, attempt, "running spec adopted");
                 self.start(claimed);
             } else {
-                info!(%spec, attempt, "claimed spec adopted: its worker was not started yet");
+                info!(%spec, attempt, "claimed spec adopted; an earlier daemon had not started its worker");
                 unstarted.push(claimed);
             }
         }
@@ -68,7 +70,7 @@ impl<S: Spawn> Daemon<S> {
             WorkerEnd::Recorded => self.release(&spec),
             WorkerEnd::Detached => drop(self.registry.remove(&spec)),
             WorkerEnd::NotStarted(detail) => {
-                warn!(%spec, attempt, detail, "worker not started");
+                warn!(%spec, attempt, detail, "the worker could not be started");
                 if self.leaving == Some(Leaving::Detach) {
                     self.registry.remove(&spec);
                 } else {
@@ -87,7 +89,7 @@ impl<S: Spawn> Daemon<S> {
                 }
             }
             WorkerEnd::Failed(detail) => {
-                error!(%spec, attempt, detail, "worker failed");
+                error!(%spec, attempt, detail, "the worker failed");
                 if self.leaving == Some(Leaving::Detach) {
                     self.registry.remove(&spec);
                 } else {
@@ -104,12 +106,14 @@ impl<S: Spawn> Daemon<S> {
         self.shared.changed();
     }
 
-    /// Reads from the queue the spec of a worker that failed, and gives the spec back or restarts its worker later.
+    /// Handles a worker that failed: reads its spec from the queue, then gives the spec back to the queue or
+    /// restarts the worker later.
     async fn recover_slot(&mut self, fence: Fence, cause: Cause) {
         let has_unrecorded = self.registry.get(&fence.spec).is_some_and(|slot| slot.unrecorded_intent.is_some());
         match self.queue.call(|queue| queue.running()).await.map(|running| find(running, &fence)) {
             Ok(None) => self.release(&fence.spec),
-            // The spec's processes could not be ended, or their end could not be recorded: a restart tries again later.
+            // The spec's processes could not be ended, or the queue could not record their end. The restart
+            // tries this again.
             Ok(Some(Found::Quarantined(_))) if self.leaving.is_some() => {
                 self.registry.set(&fence, SlotState::Quarantined)
             }
@@ -120,8 +124,8 @@ impl<S: Spawn> Daemon<S> {
         }
     }
 
-    /// Gives a spec back to the queue, eligible after a backoff. If that is not possible, its worker is restarted
-    /// later.
+    /// Gives a spec back to the queue, which makes it eligible after a wait. If a command of the spec may be
+    /// running, or the queue cannot take the spec back, restarts the spec's worker later instead.
     async fn put_back(&mut self, claimed: Claimed, cause: Cause) {
         let Claimed { fence, position, setbacks, .. } = claimed;
         if position.running_command().is_some() {
@@ -139,7 +143,7 @@ impl<S: Spawn> Daemon<S> {
         match self.queue.call(move |queue| queue.give_back(&given, back, clock::now())).await {
             Ok(()) | Err(QueueError::Superseded(_)) => self.release(&fence.spec),
             Err(error) => {
-                error!(spec = %fence.spec, %error, "spec could not be given back to the queue: its worker is restarted later");
+                error!(spec = %fence.spec, %error, "cannot give the spec back to the queue; the spec's worker is restarted later");
                 self.restart_later(&fence, &cause);
             }
         }
@@ -165,7 +169,7 @@ impl<S: Spawn> Daemon<S> {
         for fence in due {
             match &running {
                 Err(error) => {
-                    error!(spec = %fence.spec, %error, "the queue could not be read: the worker is restarted later");
+                    error!(spec = %fence.spec, %error, "cannot read the spec from the queue; its worker is restarted later");
                     self.restart_later(&fence, &Cause::WorkerFailed { detail: error.to_string(), until: None });
                 }
                 Ok(running) => {
@@ -180,12 +184,12 @@ impl<S: Spawn> Daemon<S> {
         }
     }
 
-    /// Quarantines a spec with a record that this version cannot read. If the user asked to cancel the spec, the spec
-    /// is ended.
+    /// Quarantines a spec with a record that this version of boi cannot read. If the user canceled the spec,
+    /// ends it.
     fn quarantine(&mut self, fence: &Fence, intent: Option<Intent>, detail: String) {
         error!(
             spec = %fence.spec, attempt = fence.attempt, detail,
-            "spec quarantined: this version of boi cannot read its stored record, so it leaves the spec alone. Run a version that can read the record, or cancel the spec",
+            "spec quarantined: this version of boi cannot read a record of the spec, so it does nothing with the spec. Run a version of boi that can read the record, or end the spec with `boi cancel`",
         );
         self.shared.set_cause(&fence.spec, Some(Cause::Quarantined { detail }));
         self.registry.set(fence, SlotState::Quarantined);
@@ -215,7 +219,7 @@ impl<S: Spawn> Daemon<S> {
     fn answer_waiters(&mut self, spec: &SpecId, end: &Ended) {
         let Some(slot) = self.registry.get_mut(spec) else { return };
         for waiter in std::mem::take(&mut slot.waiters) {
-            // A caller that went away needs no answer.
+            // If the caller has disconnected, nobody needs the answer.
             drop(waiter.send(end.clone()));
         }
     }

@@ -1,5 +1,5 @@
-//! Tests of running specs of an earlier daemon, workers that fail, quarantined specs, and a queue that cannot be
-//! written: the real loop over a real queue.
+//! Tests of running specs of an earlier daemon, workers that fail, quarantined specs, and a queue that cannot
+//! be written. They run the real loop over a real queue.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn worker_config() -> WorkerConfig {
     HotConfig { generation: 1, config: config() }.worker_config()
 }
 
-/// Claims a spec and records a start of its worker, as an earlier daemon did.
+/// Claims a spec and records the start of its worker, like a daemon that ran earlier.
 fn claim(queue: &dyn Queue, spec: &SpecId) -> Claimed {
     let scope = std::slice::from_ref(spec);
     let claimed = queue.claim(1, Some(scope), &worker_config(), clock::now()).unwrap().remove(0);
@@ -33,7 +33,7 @@ fn claim(queue: &dyn Queue, spec: &SpecId) -> Claimed {
     claimed
 }
 
-/// Records that a command of the attempt has begun.
+/// Records that the attempt is at a step that runs a command.
 fn begin_command(queue: &dyn Queue, claimed: &Claimed) {
     let stage = CommandStage::Act(Try { task: 0, number: 1 });
     let command = RunningCommand { boot: "b".into(), marker: "m".into() };
@@ -87,7 +87,7 @@ async fn a_scoped_daemon_adopts_specs_in_its_scope_and_leaves_others_alone_in_th
     bench.running.await.unwrap().unwrap();
     let running = bench.handle.queue.blocking().running().unwrap().claimed;
     let theirs = running.iter().find(|claimed| claimed.spec.title == "theirs").unwrap();
-    assert_eq!(theirs.intent, None, "no stop was recorded for it");
+    assert_eq!(theirs.intent, None, "a stop was recorded for a spec outside the scope");
 }
 
 #[tokio::test(start_paused = true)]
@@ -206,7 +206,7 @@ async fn a_cancel_that_cannot_be_recorded_ends_the_worker_and_is_repeated_for_th
     assert!(unrecorded, "{error}");
     drop(occupied);
     let worker = bench.spawned.recv().await.unwrap();
-    assert_eq!(*worker.orders.borrow(), Order::Cancel, "the next worker cancels the spec");
+    assert_eq!(*worker.orders.borrow(), Order::Cancel, "the next worker does not cancel the spec");
     bench.handle.send(Event::Leave(Leaving::Detach));
     end(worker, WorkerEnd::Detached);
     bench.running.await.unwrap().unwrap();
@@ -257,7 +257,7 @@ async fn a_quarantined_spec_keeps_its_slot_until_it_is_canceled_and_others_run()
     bench.handle.queue(move |queue| queue.finish(&fence, &Ending::Canceled, clock::now())).await.unwrap();
     end(ending, WorkerEnd::Recorded);
     let second = bench.spawned.recv().await.unwrap();
-    assert_eq!(second.title, "b", "its slot is free");
+    assert_eq!(second.title, "b", "the quarantined spec still has its slot");
     assert_eq!(status(&bench, "newer").await, SpecStatus::Canceled);
     bench.handle.send(Event::Leave(Leaving::Detach));
     end(first, WorkerEnd::Detached);
@@ -274,12 +274,16 @@ async fn a_worker_that_finds_a_newer_record_quarantines_its_spec_and_the_daemon_
     settle().await;
     let reason = shown_reason(&bench, &spec).await.unwrap();
     assert!(reason.starts_with("quarantined: started is a record of version 2"), "{reason}");
-    assert!(bench.spawned_within(Duration::from_secs(5)).await.is_empty(), "its command may be running");
+    assert!(
+        bench.spawned_within(Duration::from_secs(5)).await.is_empty(),
+        "another spec was started, although a command of the quarantined spec may be running"
+    );
     bench.handle.send(Event::Leave(Leaving::Stop));
     bench.running.await.unwrap().unwrap();
 }
 
-/// Gives an attempt back to the queue, eligible at once, as its worker does before it ends.
+/// Gives the attempt of `worker` back to the queue, as a worker does before it ends. The spec is eligible at
+/// once.
 fn give_back(queue: &dyn Queue, worker: &Spawned) {
     let claimed = queue.running().unwrap().claimed.into_iter().find(|claimed| claimed.fence == worker.fence).unwrap();
     let back = GiveBack { position: claimed.position, changes: vec![], cause: None, not_before: None, setback: false };
@@ -298,7 +302,11 @@ async fn specs_that_are_claimed_again_before_the_ends_of_their_workers_are_handl
     }
     for title in ["a", "b"] {
         let again = bench.spawned.recv().await.unwrap();
-        assert_eq!((again.title.as_str(), again.orders.has_changed().is_ok()), (title, true), "it can be given orders");
+        assert_eq!(
+            (again.title.as_str(), again.orders.has_changed().is_ok()),
+            (title, true),
+            "the new worker cannot get orders"
+        );
     }
 }
 
@@ -350,7 +358,7 @@ async fn ends_of_a_quarantined_spec_that_fail_are_tried_again_at_growing_interva
         let worker = bench.spawned.recv().await.unwrap();
         assert_eq!(worker.title, "quarantined");
         waits.push(before.elapsed());
-        end(worker, WorkerEnd::Failed("a process of it cannot be ended".into()));
+        end(worker, WorkerEnd::Failed("a process of the spec cannot be ended".into()));
     }
     assert!(waits[1] >= Duration::from_secs(1) && waits[2] > waits[1] && waits[3] > waits[2], "{waits:?}");
 }

@@ -1,5 +1,6 @@
-//! The queue for async callers. Each verb (an operation of the queue) runs on a thread that may block. The start time
-//! of each verb in flight is kept, to notice a queue that does not answer, for example because its disk blocks.
+//! Lets async callers use the queue. Each verb (an operation of the queue) runs on a thread that may block.
+//! The start time of each running verb is stored, so that the daemon notices a queue that does not answer,
+//! for example because its disk hangs.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::queue::{Queue, QueueError};
 
-/// A queue, and its verbs in flight. Cheap to clone.
+/// A queue, and the verbs (operations) that are running on it. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct AsyncQueue {
     queue: Arc<dyn Queue>,
@@ -23,7 +24,7 @@ struct Verbs {
     since: BTreeMap<u64, Instant>,
 }
 
-/// Marks a verb as in flight until this value is dropped.
+/// Marks a verb as running until this value is dropped.
 struct Verb<'a> {
     in_flight: &'a InFlight,
     number: u64,
@@ -45,7 +46,7 @@ impl AsyncQueue {
             let _in_flight = in_flight.begin();
             verb(queue.as_ref())
         };
-        // A verb may have changed the queue before it panicked.
+        // A verb may have changed the queue before it panicked, so its result is unknown.
         tokio::task::spawn_blocking(verb).await.unwrap_or_else(|error| Err(QueueError::Unknown(error.into())))
     }
 
@@ -55,7 +56,7 @@ impl AsyncQueue {
         self.queue.as_ref()
     }
 
-    /// How long the oldest verb in flight has had no answer; `None` if no verb is in flight.
+    /// Returns how long the oldest running verb has had no answer; `None` if no verb is running.
     pub(crate) fn unanswered_for(&self) -> Option<Duration> {
         self.in_flight.verbs().since.values().next().map(Instant::elapsed)
     }

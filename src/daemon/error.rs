@@ -21,13 +21,13 @@ pub(crate) enum LoopError {
     },
     /// The queue could not record the results of some specs while the daemon was leaving.
     #[error(
-        "the queue could not record the result of {}: {reason}; the next daemon resumes from the last record",
+        "the queue could not record the result of {}: {reason}; the next daemon resumes each spec from its last record",
         list(specs)
     )]
     Unrecorded {
         /// The specs whose results are not recorded.
         specs: Vec<SpecId>,
-        /// Why the queue could not record the result.
+        /// Why the queue could not record the results.
         reason: String,
     },
     /// The loop panicked.
@@ -41,10 +41,10 @@ pub(crate) enum CallError {
     /// The queue failed.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// The queue has not answered any call for `silent_for`.
+    /// The queue has not answered any request of the daemon for `silent_for`.
     #[error(
-        "the daemon answers, but its queue has not answered for {} s: {place}; check the disk of the queue: the daemon \
-         continues by itself when the queue answers", silent_for.as_secs()
+        "the daemon answers, but its queue has not answered for {} s: {place}; check the disk that holds the queue: the \
+         daemon continues by itself when the queue answers", silent_for.as_secs()
     )]
     QueueSilent {
         /// The path of the queue.
@@ -54,16 +54,17 @@ pub(crate) enum CallError {
     },
     /// The processes of a canceled spec have ended, and the queue could not record their end.
     #[error(
-        "{spec} has ended, but it could not be recorded: {reason}; run `boi cancel {spec}` again once there is room"
+        "the processes of {spec} have ended, but the queue could not record the cancel: {reason}; run `boi cancel {spec}` \
+         again when the queue can be written"
     )]
     CanceledUnrecorded {
         /// The canceled spec.
         spec: SpecId,
-        /// Why the queue could not record the result.
+        /// Why the queue could not record the results.
         reason: String,
     },
-    /// The call panicked.
-    #[error("internal fault: the call panicked; please report it")]
+    /// The task that carried out the call panicked.
+    #[error("internal fault: the daemon panicked while it carried out the call; please report it")]
     Panicked,
 }
 

@@ -1,4 +1,4 @@
-//! The daemon's side of each call of the control socket.
+//! Carries out the calls that clients make over the control socket.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
@@ -30,14 +30,15 @@ use crate::system::clock;
 pub(super) const SILENT: Duration = Duration::from_secs(3);
 /// How often a call that waits for the queue checks whether the queue answers any call.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
-/// How long a status request waits for a newer state at most.
+/// The longest time that a status request waits for a newer state.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// The parts of a daemon that calls use: its queue, its configuration, its state and its loop. Cheap to clone.
+/// The parts of a daemon that calls use: its queue, its configuration, its state and the channel to its loop.
+/// Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Handle {
     pub(super) queue: AsyncQueue,
-    /// The path of the queue, for messages.
+    /// The path of the queue's file, for messages.
     pub(super) place: Arc<str>,
     pub(super) hot: Arc<ArcSwap<HotConfig>>,
     pub(super) shared: Arc<Shared>,
@@ -55,7 +56,8 @@ impl Handle {
         self.shared.newer_than(revision).await
     }
 
-    /// Runs a verb of the queue. An outage of the queue is recorded and shown by `boi status`.
+    /// Runs a verb (an operation of the queue). If the queue cannot be used, records the reason, which `boi
+    /// status` then shows.
     pub(crate) async fn queue<T: Send + 'static>(
         &self,
         verb: impl FnOnce(&dyn Queue) -> Result<T, QueueError> + Send + 'static,
@@ -72,8 +74,8 @@ impl Handle {
         result
     }
 
-    /// Waits for `call`, but gives up when the queue has answered no verb for `patience`. Giving up does not cancel the
-    /// call, which may still be carried out later.
+    /// Waits for `call`. Fails when the queue has answered no verb for `patience`. The call then continues in
+    /// the background, and may still be carried out.
     pub(super) async fn unless_silent<T, A>(
         &self,
         patience: Duration,
@@ -92,7 +94,7 @@ impl Handle {
         }
     }
 
-    /// Fails if a verb of the queue has had no answer for `patience`.
+    /// Fails if a verb of the queue has been running for `patience` without an answer.
     pub(super) fn check_silence(&self, patience: Duration) -> Result<(), CallError> {
         match self.queue.unanswered_for().filter(|silent_for| *silent_for >= patience) {
             Some(silent_for) => Err(CallError::QueueSilent { place: self.place.to_string(), silent_for }),
@@ -100,9 +102,9 @@ impl Handle {
         }
     }
 
-    /// Cancels a spec. A queued spec is canceled at once; a running spec is canceled when its worker has ended it. If
-    /// the queue cannot record the intent, the spec's processes are ended all the same, and this call returns when they
-    /// have ended, with an error if the queue could not record their end either.
+    /// Cancels a spec. A queued spec is canceled at once; a running spec is canceled when its worker has
+    /// ended it. If the queue cannot record the user's request, the spec's processes are ended nevertheless.
+    /// The call then returns when they have ended, and fails if the queue could not record their end either.
     pub(crate) async fn cancel(&self, spec: SpecId) -> Result<Canceled, CallError> {
         let id = spec.clone();
         let failure = match self.queue(move |queue| queue.cancel(&id, clock::now())).await {
@@ -116,7 +118,7 @@ impl Handle {
             Err(error) if error.is_outage() => error,
             Err(error) => return Err(error.into()),
         };
-        warn!(%spec, error = %failure, "the intent to cancel could not be recorded: the spec is ended all the same");
+        warn!(%spec, error = %failure, "the queue could not record the request to cancel a spec; the processes of the spec are ended nevertheless");
         let (caller, ended) = oneshot::channel();
         self.send(Event::CancelUnrecorded(spec.clone(), caller));
         match ended.await {
@@ -164,7 +166,7 @@ impl Serve<StatusRequest> for Handle {
         mut closing: watch::Receiver<bool>,
     ) -> Result<StatusResponse, CallFailure> {
         let revision = match newer_than {
-            // Cancel-safe: nothing is lost but the wait.
+            // Cancel-safe: each branch only waits.
             Some(revision) => tokio::select! {
                 revision = self.shared.newer_than(revision) => revision,
                 () = tokio::time::sleep(LONGEST_WAIT) => revision,

@@ -1,5 +1,5 @@
-//! Tests of how the loop claims and starts specs: the real loop over a real queue, with a spawner that only records
-//! what it is asked to start.
+//! Tests of how the loop claims and starts specs. They run the real loop over a real queue, with a spawner
+//! that starts nothing and only records what it is asked to start.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -148,9 +148,10 @@ impl Bench {
     }
 }
 
-/// Shorter than the tick interval: only starts of the first window are seen.
+/// A wait that is shorter than the tick interval: the test sees only the starts of the first interval.
 const THIS_TICK: Duration = Duration::from_millis(700);
-/// Longer than the tick interval: all starts are seen that are possible before a worker ends.
+/// A wait that is longer than the tick interval: the test sees all starts that are possible before a worker
+/// ends.
 const SETTLED: Duration = Duration::from_millis(2_500);
 
 #[tokio::test(start_paused = true)]
@@ -270,8 +271,8 @@ async fn the_pace_holds_over_a_restart() {
     let config = Config { max_workers: 8, spawns_per_tick: 2, spawn_jitter_ms: [0, 0], ..Config::default() };
     let worker_config = HotConfig { generation: 1, config: config.clone() }.worker_config();
     let mut bench = Bench::after(config, &["a", "b", "c"], |queue, _| {
-        // An earlier daemon started two workers. Its wall clock was ahead of this one, so their starts count as starts
-        // of now.
+        // An earlier daemon started two workers, and its wall clock was 60 s ahead of this daemon's. So the
+        // two starts count as starts at this moment.
         let started_at = clock::now().plus_millis(60_000);
         for claimed in queue.claim(2, None, &worker_config, started_at).unwrap() {
             queue.record_start(&claimed.fence, started_at).unwrap();

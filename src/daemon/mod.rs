@@ -1,9 +1,10 @@
 //! The daemon, which runs the specs in the queue.
 //!
-//! [`Daemon::run`] is the loop: it waits until an [`Event`] arrives or a start or a tick is due, handles the event, if
-//! any, and then ticks. A tick takes **one** configuration snapshot, decides (`decide::tick`), claims its batch in one
-//! durable transaction, and lines the batch up for its start. Workers start one after another with a random pause
-//! between, so that a pause, a cancel, a stop or a reload acts between two starts.
+//! [`Daemon::run`] is the loop: it waits until an [`Event`] arrives or a start or a tick is due, handles the
+//! event, if any, and then ticks. A tick reads **one** configuration snapshot, decides how many specs to
+//! claim (`decide::tick`), claims this batch in one durable transaction, and lets the claimed specs wait for
+//! their start. Workers start one after another with a random delay between two starts, so that a pause, a
+//! cancel, a stop or a reload can take effect between them.
 //!
 //! | file | what is in it |
 //! | --- | --- |
@@ -62,15 +63,16 @@ const BACK_OFF: Duration = Duration::from_secs(1);
 /// Everything that can wake the loop.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// The queue changed: a dispatch, a retry.
+    /// A spec was queued (by a dispatch or a retry), or an outage of the queue was noticed. The loop ticks.
     Queued,
-    /// The user canceled a running spec; the intent is recorded.
+    /// The user canceled a running spec, and the queue has recorded this request.
     Cancel(SpecId),
-    /// The user canceled a running spec, and the queue could not record the intent: the sender gets the result.
+    /// The user canceled a running spec, and the queue could not record this request. The sender gets the
+    /// result.
     CancelUnrecorded(SpecId, oneshot::Sender<Ended>),
     /// Claiming was paused or resumed, and the queue has recorded that.
     Paused(bool),
-    /// The configuration was swapped.
+    /// A new configuration came into force.
     Reloaded,
     /// A worker's task ended.
     Ended(Fence, WorkerEnd),
@@ -78,18 +80,18 @@ pub(crate) enum Event {
     Leave(Leaving),
 }
 
-/// How the daemon ends.
+/// How the daemon leaves, that is, what happens to its workers before it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Leaving {
-    /// Running workers finish first; nothing new is claimed.
+    /// The daemon claims no more specs, and ends when its running workers have finished.
     Drain,
-    /// Workers are stopped, and their specs are queued again, to resume at the same step.
+    /// The daemon stops its workers and queues their specs again. These specs later resume at the same step.
     Stop,
-    /// Running commands continue, and the next daemon adopts them.
+    /// The daemon ends its workers but not their commands: the next daemon adopts these.
     Detach,
 }
 
-/// An order to a worker.
+/// An order that the loop gives to a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     /// Carry out the spec.
@@ -98,11 +100,11 @@ pub(crate) enum Order {
     Cancel,
     /// End the command, and queue the spec again.
     Stop,
-    /// Leave the command running and the record as it is.
+    /// End the worker only. Its command continues to run, and its record in the queue is not changed.
     Detach,
 }
 
-/// The result of a cancel whose intent the queue could not record.
+/// The result of a cancel that the queue could not record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ended {
     /// The spec had no worker, so there was nothing to end.
@@ -141,7 +143,7 @@ pub(crate) trait Spawn: Send {
     fn end_quarantined(&mut self, fence: Fence, orders: watch::Receiver<Order>, events: mpsc::UnboundedSender<Event>);
 }
 
-/// The loop's state.
+/// The daemon's loop, with its state.
 pub(crate) struct Daemon<S> {
     queue: AsyncQueue,
     hot: Arc<ArcSwap<HotConfig>>,
@@ -156,7 +158,8 @@ pub(crate) struct Daemon<S> {
     next_spawn: Instant,
     /// Specs whose end the queue could not record while the daemon was leaving, and why.
     unrecorded: Vec<(SpecId, String)>,
-    /// Whether a write failed since the registry was last compared with the queue.
+    /// Whether the registry may differ from the queue, because a write failed or a spec was claimed again
+    /// before the end of its last worker was handled. The next tick compares them.
     doubtful: bool,
     paused: bool,
     leaving: Option<Leaving>,
@@ -195,7 +198,8 @@ impl<S: Spawn> Daemon<S> {
         }
     }
 
-    /// Adopts the running specs of an earlier daemon, then drains the queue until the daemon is told to leave.
+    /// Adopts the running specs of an earlier daemon, then claims and starts specs until the daemon is told
+    /// to leave. Returns when the workers have ended.
     pub(crate) async fn run(mut self) -> Result<(), LoopError> {
         self.recover().await?;
         while !self.is_done() {
@@ -214,8 +218,8 @@ impl<S: Spawn> Daemon<S> {
         self.final_result()
     }
 
-    /// Postpones the next tick, and marks the registry to be compared with the queue at that tick, since a write that
-    /// was reported as failed may have been made.
+    /// Postpones the next tick. That tick compares the registry with the queue, because a write that the
+    /// queue reported as failed may have been made.
     fn back_off(&mut self) {
         self.doubtful = true;
         self.wake_at = Instant::now() + BACK_OFF;
@@ -226,7 +230,7 @@ impl<S: Spawn> Daemon<S> {
         self.leaving.is_some() && !self.registry.is_busy()
     }
 
-    /// The next event; `None` when a start, a restart or a tick is due.
+    /// Waits for the next event. Returns `None` when a start, a restart or a tick is due.
     async fn next_event(&mut self) -> Option<Event> {
         let mut due = self.registry.next_restart().map_or(self.wake_at, |restart| restart.min(self.wake_at));
         if self.registry.has_waiting() {
@@ -235,7 +239,7 @@ impl<S: Spawn> Daemon<S> {
         tokio::select! {
             // Cancel-safe: an event that was not received stays in the channel.
             event = self.inbox.recv() => event,
-            // Cancel-safe: the time due is kept in `self`.
+            // Cancel-safe: each call computes the due time again.
             () = tokio::time::sleep_until(due) => None,
         }
     }
@@ -258,7 +262,8 @@ impl<S: Spawn> Daemon<S> {
         Ok(())
     }
 
-    /// Adopts the running specs of an earlier daemon, and counts its last starts for the pace.
+    /// Adopts the running specs of an earlier daemon, and counts that daemon's recent starts, so that the
+    /// limit on starts per interval also holds across a restart of the daemon.
     async fn recover(&mut self) -> Result<(), QueueError> {
         let since = clock::now();
         let interval = self.hot.load().config.tick_interval_ms;
@@ -267,8 +272,8 @@ impl<S: Spawn> Daemon<S> {
             Ok((queue.starts_since(since.plus_millis(-window))?, queue.is_paused()?))
         };
         let (starts, paused) = self.queue.call(read).await?;
-        // The loop's clock starts one interval in the past, so that each start in that interval has a time on the
-        // clock.
+        // The loop's clock (`now`) begins one interval in the past, so that it can express the time of each
+        // start in that interval.
         self.began = Instant::now().checked_sub(Duration::from_millis(interval)).unwrap_or(self.began);
         for start in starts {
             let age = Duration::from_millis(u64::try_from(since.millis_since(start)).unwrap_or(0));
@@ -278,7 +283,8 @@ impl<S: Spawn> Daemon<S> {
         self.adopt().await
     }
 
-    /// One pass: reads the snapshot, decides, claims a batch, and starts the workers that are due.
+    /// One pass of the loop: reads one configuration snapshot, decides, claims a batch, and starts the
+    /// workers that are due.
     async fn tick(&mut self) -> Result<(), LoopError> {
         if self.doubtful && self.leaving.is_none() {
             self.adopt().await?;
@@ -301,14 +307,14 @@ impl<S: Spawn> Daemon<S> {
         let running = self.registry.len();
         let recent_starts = self.pace.recent(self.now(), interval);
         let (max_workers, spawns_per_tick) = (hot.config.max_workers, hot.config.spawns_per_tick);
-        // Counting one spec more than there is room for shows whether a spec has to wait for room.
+        // Counts up to one spec more than may be claimed now, to learn whether a spec has to wait.
         let count = tick::room(max_workers, spawns_per_tick, running, recent_starts).saturating_add(1);
         let scope = self.scope.clone();
         let eligible = self.queue.call(move |queue| queue.count_eligible(count, scope.as_deref())).await?;
         let inputs = tick::Inputs { max_workers, spawns_per_tick, running, recent_starts, eligible };
         let Decision { spawn, bound } = tick::decide(&inputs);
         if spawn > 0 {
-            debug!(?inputs, spawn, ?bound, generation = hot.generation, "tick");
+            debug!(?inputs, spawn, ?bound, generation = hot.generation, "the tick claims specs");
             self.claim(spawn, &hot).await?;
         }
         if let Some(due) = next_due {
@@ -331,7 +337,7 @@ impl<S: Spawn> Daemon<S> {
         self.start_due().await
     }
 
-    /// Lines claimed specs up for their start.
+    /// Gives each claimed spec a slot, in which the spec waits for its turn to start.
     fn line_up(&mut self, batch: Vec<Claimed>) {
         self.pace.claimed(u32::try_from(batch.len()).unwrap_or(u32::MAX));
         if !self.registry.has_waiting() {
@@ -342,7 +348,8 @@ impl<S: Spawn> Daemon<S> {
             batch.into_iter().partition(|claimed| self.registry.contains(&claimed.fence.spec));
         for claimed in reclaimed {
             if let Some(slot) = self.registry.get_mut(&claimed.fence.spec) {
-                // The last worker of the spec gave it back, and the loop has not handled that worker's end yet.
+                // The spec's last worker gave the spec back to the queue, and the loop has not handled the
+                // end of that worker yet.
                 slot.reclaimed = true;
                 self.pace.given_back();
             }
@@ -356,7 +363,8 @@ impl<S: Spawn> Daemon<S> {
         self.shared.changed();
     }
 
-    /// Starts the waiting specs whose turn has come, and draws the pause before each next start.
+    /// Starts the workers of the waiting specs whose turn has come, with a random delay before each next
+    /// start.
     async fn start_due(&mut self) -> Result<(), QueueError> {
         while self.next_spawn <= Instant::now() {
             let Some(Waiting { claimed, slot, batch }) = self.registry.next_waiting() else { break };
@@ -365,7 +373,7 @@ impl<S: Spawn> Daemon<S> {
             match self.queue.call(move |queue| queue.record_start(&fence, now)).await {
                 Ok(()) => {}
                 Err(QueueError::Superseded(fence)) => {
-                    warn!(spec = %fence.spec, attempt = fence.attempt, "worker not started: the spec has ended or has a newer attempt");
+                    warn!(spec = %fence.spec, attempt = fence.attempt, "the worker was not started, because its spec has ended or has a newer attempt");
                     self.registry.remove(&fence.spec);
                     self.pace.given_back();
                     continue;
@@ -393,7 +401,8 @@ impl<S: Spawn> Daemon<S> {
         self.shared.changed();
     }
 
-    /// The order that a worker starts with. `intent` is the user's request that the queue has recorded.
+    /// The order that a worker starts with. `intent` is the user's request to cancel or stop, if the queue
+    /// has recorded one.
     fn first_order(&self, spec: &SpecId, intent: Option<Intent>) -> Order {
         let unrecorded = self.registry.get(spec).and_then(|slot| slot.unrecorded_intent);
         match (unrecorded, intent) {

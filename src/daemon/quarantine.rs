@@ -28,9 +28,9 @@ pub(super) async fn end(
 ) -> WorkerEnd {
     tokio::select! {
         ended = end_processes(attempts, grace) => if let Err(error) = ended {
-            return WorkerEnd::Failed(format!("its processes could not be ended: {error}"));
+            return WorkerEnd::Failed(format!("the processes of the spec could not be ended: {error}"));
         },
-        // Cancel-safe: the next daemon finds the intent to cancel, and ends the processes.
+        // Cancel-safe: the next daemon reads the request to cancel from the queue, and ends the processes.
         () = detached(&mut orders) => return WorkerEnd::Detached,
     }
     let id = fence.clone();
@@ -38,7 +38,7 @@ pub(super) async fn end(
         Ok(failed) => {
             info!(spec = %fence.spec, "spec canceled");
             for dependent in failed {
-                warn!(spec = %dependent, "spec failed: it waits for {}", fence.spec);
+                warn!(spec = %dependent, "spec failed, because it waits for {}, which was canceled", fence.spec);
             }
             WorkerEnd::Recorded
         }
@@ -61,11 +61,11 @@ async fn end_processes(folder: PathBuf, grace: Duration) -> io::Result<()> {
     let left = find().await?;
     if !left.is_empty() {
         let lock = left.held_locks().first().map(|path| path.display().to_string()).unwrap_or_default();
-        return Err(io::Error::other(format!("a supervisor that cannot be signalled still holds the lock {lock}")));
+        return Err(io::Error::other(format!("a supervisor that boi cannot signal still holds the lock {lock}")));
     }
     // A cgroup that cannot be removed is empty and does no harm.
     if let Err(error) = left.remove_cgroups() {
-        warn!(folder = %folder.display(), %error, "the cgroup of an ended command could not be removed");
+        warn!(folder = %folder.display(), %error, "cannot remove the cgroup of a command that has ended");
     }
     Ok(())
 }

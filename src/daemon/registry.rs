@@ -2,14 +2,15 @@
 //!
 //! ```text
 //!  claimed ─▶ Waiting ─ its turn in the batch ─▶ Working ─ the worker's end is recorded ─▶ (removed)
-//!                                                ▲    │ the worker failed beside its command
+//!                                                ▲    │ the worker failed; its command may be running
 //!                                                │    ▼
 //!                                                └─ Restarting
 //!  found running at the start: Working, Waiting (never started), Foreign (outside the scope),
-//!  or Quarantined (a record that cannot be read); a cancel makes Working of the last two
+//!  or Quarantined (a record that cannot be read); a cancel turns the last two into Working
 //! ```
 //!
-//! Invariant: each running spec has exactly one slot; a second one for the same spec is a fault and is refused.
+//! Invariant: each running spec has exactly one slot. Code that inserts a second slot for a spec is faulty;
+//! the second slot is refused.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -36,7 +37,7 @@ pub(super) struct Slot {
     pub(super) fence: Fence,
     /// What the daemon is doing with the spec.
     pub(super) state: SlotState,
-    /// The user's request for the attempt, if the queue could not record it.
+    /// The user's request to cancel or stop the attempt, if the queue could not record it.
     pub(super) unrecorded_intent: Option<Intent>,
     /// Callers that wait for the end of the spec's worker.
     pub(super) waiters: Vec<oneshot::Sender<Ended>>,
@@ -50,13 +51,14 @@ pub(super) struct Slot {
 pub(super) enum SlotState {
     /// The spec is claimed and waits for its turn in the batch.
     Waiting(Box<Waiting>),
-    /// The spec has a worker, which takes orders over this channel.
+    /// The spec has a worker, or a task that ends a quarantined spec. It gets orders over this channel.
     Working(watch::Sender<Order>),
     /// The worker failed, and is restarted at this time.
     Restarting(Instant),
-    /// The daemon does nothing: the spec is outside its scope.
+    /// The daemon does nothing with the spec, because the spec is outside the daemon's scope.
     Foreign,
-    /// The daemon does nothing: it cannot read a record of the spec. A cancel ends the spec.
+    /// The daemon does nothing with the spec until the user cancels it, because the daemon cannot read a
+    /// record of it.
     Quarantined,
 }
 
@@ -70,10 +72,10 @@ pub(super) struct Waiting {
 }
 
 impl Registry {
-    /// Adds a slot; refuses a second slot for the same spec.
+    /// Adds a slot. Refuses and logs a second slot for the same spec.
     pub(super) fn insert(&mut self, fence: Fence, state: SlotState) {
         if self.slots.contains_key(&fence.spec) {
-            error!(spec = %fence.spec, attempt = fence.attempt, "internal fault: the spec already has a slot; please report it");
+            error!(spec = %fence.spec, attempt = fence.attempt, "internal fault: a second slot for the same spec was refused; please report it");
             return;
         }
         if matches!(state, SlotState::Waiting(_)) {

@@ -14,7 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::view::{ConfigView, DaemonView};
 use crate::system::clock;
 
-/// The part of the state that `boi status` shows and that is not in the queue.
+/// The part of the daemon's state that `boi status` shows and that is not in the queue.
 #[derive(Debug)]
 pub(crate) struct Shared {
     running: AtomicU32,
@@ -53,8 +53,8 @@ impl Shared {
         Shared { log: file.map(|path| path.to_string_lossy().into_owned()), ..self }
     }
 
-    /// Adds one to the revision, since something that `boi status` shows has changed. Waiting clients get the new
-    /// state.
+    /// Adds one to the revision. Must be called after a change of anything that `boi status` shows: clients
+    /// that wait for a newer state then get it.
     pub(crate) fn changed(&self) {
         self.revision.send_modify(|revision| *revision += 1);
     }
@@ -105,7 +105,7 @@ impl Shared {
         self.causes().get(spec).cloned()
     }
 
-    /// Sets the state of the configuration.
+    /// Replaces what `boi status` shows about the configuration.
     pub(crate) fn set_config(&self, view: ConfigView) {
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = view;
         self.changed();

@@ -1,4 +1,4 @@
-//! The state that `boi status` shows, with and without a daemon.
+//! Collects the state that `boi status` shows, with and without a daemon.
 
 use super::error::CallError;
 use super::handle::{Handle, SILENT};
@@ -9,7 +9,7 @@ use crate::domain::view::{ConfigView, Counts, DaemonView, SlotsView, StatusView,
 use crate::queue::{Filter, Queue, QueueError};
 
 impl Handle {
-    /// The whole state, with the specs that `filter` selects.
+    /// Returns the state of the daemon and its queue, with the specs that `filter` selects.
     pub(crate) async fn status(&self, filter: Filter) -> Result<StatusView, CallError> {
         let (daemon, config) = (self.shared.daemon_view(), self.shared.config());
         let slots = SlotsView { max_workers: self.hot.load().config.max_workers, running: self.shared.running() };
@@ -18,7 +18,8 @@ impl Handle {
         let (known_daemon, known_config) = (daemon.clone(), config.clone());
         let verb = move |queue: &dyn Queue| read(queue, &filter, Some(daemon), config, slots);
         let mut status = if everything {
-            // If the queue does not answer, a request for all specs gets what the daemon itself knows, and the reason.
+            // If the queue does not answer, a request for all specs returns what the daemon itself knows, and
+            // why the specs are missing.
             let status = self.unless_silent(SILENT, |handle| async move { Ok(handle.queue(verb).await?) }).await;
             status.unwrap_or_else(|error| StatusView {
                 store: broken_queue(&error),
@@ -39,7 +40,7 @@ impl Handle {
     }
 }
 
-/// The state while no daemon runs.
+/// Returns the state that `boi status` shows while no daemon runs.
 pub(crate) fn without_daemon(
     queue: &dyn Queue,
     filter: &Filter,
@@ -56,7 +57,7 @@ pub(crate) fn without_daemon(
     Ok(with_reasons(status))
 }
 
-/// The state of a home whose queue has no specs, does not exist yet, or cannot be read.
+/// Returns the state of a home whose queue has no specs, does not exist yet, or cannot be read.
 pub(crate) fn empty(daemon: Option<DaemonView>, config: ConfigView, slots: SlotsView) -> StatusView {
     StatusView {
         daemon,

@@ -1,5 +1,6 @@
-//! Whether the daemon's home and queue can be used, checked with each tick. While one of them cannot be used, no worker
-//! is started, running workers continue, and the reason is shown by `boi status` and logged once for each cause.
+//! Checks with each tick whether the daemon's home and queue can be used. While one of them cannot be used,
+//! no worker is started and running workers continue. `boi status` shows the reason, and each new reason is
+//! logged once.
 //!
 //! ```text
 //!            a tick or a write fails                    a tick succeeds, a probing write included
@@ -25,7 +26,7 @@ use crate::queue::{Queue, QueueError};
 use crate::system::clock;
 use crate::system::paths::Home;
 
-/// The daemon gives up on its home after the home was missing for this long. A home that comes back earlier is used
+/// If the home is missing for this long, the daemon ends. If the home is put back earlier, the daemon uses it
 /// again.
 const HOME_GONE_FOR_GOOD: Duration = Duration::from_secs(10);
 
@@ -39,14 +40,15 @@ pub(super) struct HomeIdentity {
 }
 
 impl HomeIdentity {
-    /// The home of the daemon that holds `pid_file`.
+    /// Returns the identity of `home`, whose daemon has opened `pid_file`.
     pub(super) fn of(home: &Home, pid_file: &File) -> io::Result<HomeIdentity> {
         let metadata = pid_file.metadata()?;
         let (root, pid_path) = (home.root().to_owned(), home.pid_file());
         Ok(HomeIdentity { root, pid_path, device: metadata.dev(), inode: metadata.ino() })
     }
 
-    /// Fails when the home was removed or replaced. A path that cannot be inspected is no reason to fail.
+    /// Fails if the home was removed or replaced. Succeeds if the path cannot be inspected for another
+    /// reason.
     fn check(&self) -> Result<(), LoopError> {
         let gone = match std::fs::metadata(&self.pid_path) {
             Ok(now) => (now.dev(), now.ino()) != (self.device, self.inode),
@@ -81,7 +83,7 @@ impl Health {
         self.home.get().map_or(Ok(()), HomeIdentity::check)
     }
 
-    /// Why no worker is started; `None`: home and queue can be used.
+    /// Why no worker is started; `None`: the home and the queue can be used.
     pub(in crate::daemon) fn trouble(&self) -> Option<String> {
         self.state().trouble.clone()
     }
@@ -91,13 +93,13 @@ impl Health {
         let mut state = self.state();
         let is_new = state.trouble.as_deref() != Some(reason);
         if is_new {
-            error!(%reason, "nothing new is started until this is fixed; running commands continue");
+            error!(%reason, "the home or the queue cannot be used: nothing new is started until this is fixed; running commands continue");
             state.trouble = Some(reason.to_owned());
         }
         is_new
     }
 
-    /// Records that home and queue can be used; returns whether that is new.
+    /// Records that the home and the queue can be used. Returns whether this is new.
     fn clear(&self) -> bool {
         std::mem::take(&mut *self.state()).trouble.is_some()
     }
@@ -115,7 +117,8 @@ impl Health {
 }
 
 impl<S: Spawn> Daemon<S> {
-    /// Checks the home and the lease, and after a failure also that the queue takes writes.
+    /// Checks that the home is still in place, and renews the lease under which this machine owns its claims.
+    /// After a failure, also checks that the queue accepts writes.
     pub(in crate::daemon) async fn check_prerequisites(&self) -> Result<(), LoopError> {
         if self.leaving.is_some() {
             return Ok(());
@@ -134,7 +137,8 @@ impl<S: Spawn> Daemon<S> {
         self.queue.call(check).await?
     }
 
-    /// Backs off after a tick or an event that failed, and logs a new cause. Leaves if the home is gone for good.
+    /// Postpones the next tick after a tick or an event that failed, and logs the failure if it is new. Ends
+    /// the daemon if the home has been missing for [`HOME_GONE_FOR_GOOD`].
     pub(in crate::daemon) async fn on_failure(&mut self, failure: &LoopError) {
         self.back_off();
         if self.shared.health.record_trouble(&failure.to_string()) {
@@ -142,7 +146,7 @@ impl<S: Spawn> Daemon<S> {
         }
         let gone_for = self.shared.health.record_home(matches!(failure, LoopError::HomeGone { .. }));
         if gone_for >= HOME_GONE_FOR_GOOD && self.leaving.is_none() {
-            error!(error = %failure, "the home of boi is still missing: the daemon ends, running commands continue");
+            error!(error = %failure, "the daemon's home is still missing: the daemon ends, running commands continue");
             self.leave(Leaving::Detach).await;
         }
     }
@@ -150,7 +154,7 @@ impl<S: Spawn> Daemon<S> {
     /// Clears the recorded failure after a tick that succeeded.
     pub(in crate::daemon) fn on_success(&self) {
         if self.leaving.is_none() && self.shared.health.clear() {
-            info!("home and queue can be used again: specs are started again");
+            info!("the home and the queue can be used again: the daemon starts specs again");
             self.shared.changed();
         }
     }

@@ -1,7 +1,7 @@
 //! Ends running specs: one spec when the user cancels it, all running specs when the daemon leaves.
 //!
-//! The intent is recorded before any process is signalled. If the queue cannot be written, such as on a full disk, the
-//! processes are ended all the same.
+//! The queue records the request to cancel or stop (the intent) before any process is signalled. If the queue
+//! cannot record it, for example on a full disk, the processes are ended nevertheless.
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -17,10 +17,11 @@ use crate::queue::{Fence, GiveBack, Queue, QueueError};
 use crate::system::clock;
 
 impl<S: Spawn> Daemon<S> {
-    /// Ends a spec whose intent to cancel is recorded.
+    /// Ends a spec after the queue has recorded the user's request to cancel it.
     pub(in crate::daemon) async fn cancel(&mut self, spec: &SpecId) -> Result<(), QueueError> {
         if self.leaving.is_none() && !self.registry.contains(spec) {
-            // The spec is running in the queue but has no slot: a claim that was reported as failed was made after all.
+            // The spec is running in the queue but has no slot: the queue made a claim that it had reported
+            // as failed.
             self.adopt().await?;
         }
         if let Some(slot) = self.registry.get(spec)
@@ -46,8 +47,8 @@ impl<S: Spawn> Daemon<S> {
         Ok(())
     }
 
-    /// Ends a spec whose intent to cancel could not be recorded. `caller` gets the result when the spec's worker has
-    /// ended.
+    /// Ends a spec although the queue could not record the user's request to cancel it. `caller` gets the
+    /// result when the spec's worker has ended.
     pub(in crate::daemon) fn cancel_unrecorded(&mut self, spec: &SpecId, caller: oneshot::Sender<Ended>) {
         let runs = self.end_worker(spec);
         match self.registry.get_mut(spec) {
@@ -60,7 +61,7 @@ impl<S: Spawn> Daemon<S> {
             }
             None => debug_assert!(!runs, "without a slot nothing runs"),
         }
-        // A caller that went away needs no answer.
+        // If the caller has disconnected, nobody needs the answer.
         drop(caller.send(Ended::Idle));
     }
 
@@ -80,7 +81,7 @@ impl<S: Spawn> Daemon<S> {
         true
     }
 
-    /// Gives back the claimed specs whose worker has not started yet.
+    /// Gives the claimed specs whose worker has not started yet back to the queue.
     pub(in crate::daemon) async fn give_back_waiting(&mut self) -> Result<(), QueueError> {
         while let Some(Waiting { claimed, .. }) = self.registry.next_waiting() {
             let fence = claimed.fence.clone();
@@ -111,7 +112,7 @@ impl<S: Spawn> Daemon<S> {
         self.leaving = Some(how);
         if let Err(error) = self.give_back_waiting().await {
             // The next daemon adopts these specs and starts their workers.
-            error!(%error, "claimed specs could not be given back to the queue: the next daemon starts them");
+            error!(%error, "cannot give claimed specs back to the queue; the next daemon starts their workers");
             for spec in self.registry.remove_all(|state| matches!(state, SlotState::Waiting(_))) {
                 self.unrecorded.push((spec, error.to_string()));
             }
@@ -119,7 +120,10 @@ impl<S: Spawn> Daemon<S> {
         match how {
             Leaving::Drain => {
                 self.shared.set_draining();
-                info!(workers = self.registry.len(), "draining: running workers finish, nothing new is claimed");
+                info!(
+                    workers = self.registry.len(),
+                    "the daemon drains: it claims no more specs, and ends when its running workers have finished"
+                );
             }
             Leaving::Detach => drop(self.registry.remove_all(|state| matches!(state, SlotState::Restarting(_)))),
             Leaving::Stop => self.record_stop().await,
@@ -138,7 +142,8 @@ impl<S: Spawn> Daemon<S> {
         }
     }
 
-    /// Records the intent to stop all attempts that have a worker or whose worker is to be restarted.
+    /// Records in the queue that all attempts which have a worker, or whose worker is to be restarted, are to
+    /// be stopped.
     async fn record_stop(&mut self) {
         let mut fences = Vec::new();
         for slot in self.registry.iter_mut() {
@@ -152,11 +157,11 @@ impl<S: Spawn> Daemon<S> {
             }
         }
         if let Err(error) = self.queue.call(move |queue| request_stops(queue, &fences)).await {
-            error!(%error, "the intent to stop the workers could not be recorded: they are stopped all the same");
+            error!(%error, "the queue could not record that the workers are to be stopped; the workers are stopped nevertheless");
         }
     }
 
-    /// The result of the loop: an error if the end of a spec could not be recorded.
+    /// Returns the result of the loop: an error if the queue could not record the end of a spec.
     pub(in crate::daemon) fn final_result(self) -> Result<(), LoopError> {
         let Some((_, reason)) = self.unrecorded.first() else { return Ok(()) };
         let reason = reason.clone();
@@ -164,7 +169,7 @@ impl<S: Spawn> Daemon<S> {
     }
 }
 
-/// Records the intent to stop these attempts, except for those that have ended meanwhile.
+/// Records that these attempts are to be stopped, except for those that have ended meanwhile.
 fn request_stops(queue: &dyn Queue, fences: &[Fence]) -> Result<(), QueueError> {
     for fence in fences {
         match queue.request_stop(fence) {

@@ -1,4 +1,5 @@
-//! Start and end of a home's one daemon: its seat, its signals, its health, and how it leaves.
+//! Starts and ends the one daemon of a home: its seat (the locked pid file and the open queue), its signals,
+//! its health, and the end of its workers.
 
 pub(crate) mod health;
 mod leave;

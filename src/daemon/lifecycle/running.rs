@@ -1,4 +1,4 @@
-//! Starts the daemon that holds a home's seat, and ends it.
+//! Starts the daemon that holds the seat of a home (see `seat`), and ends it.
 //!
 //! ```text
 //! seat taken ─▶ configuration booted ─▶ socket bound ─▶ reload thread ─▶ loop (adopts, then ticks)
@@ -110,8 +110,11 @@ impl Seat {
         let listener = tokio::spawn(signals::listen(signals, handle.clone(), reloader.handle(), detach));
         info!(pid = std::process::id(), home = %home.root().display(), "daemon started");
         match cgroup::find_usable_base() {
-            Ok(base) => info!(base = %base.display(), "cgroups can be used: each command gets its own"),
-            Err(why) => info!(why, "cgroups cannot be used: the processes of commands are found by parent and marker"),
+            Ok(base) => info!(base = %base.display(), "cgroups can be used: each command runs in a cgroup of its own"),
+            Err(why) => info!(
+                why,
+                "cgroups cannot be used: boi finds the processes of a command by their parents and the command's marker"
+            ),
         }
         service::ready(&describe(&booted.view()));
         let work = tokio::spawn(daemon.run());
@@ -120,7 +123,7 @@ impl Seat {
 }
 
 impl Running {
-    /// Waits until the daemon has left, and releases its seat.
+    /// Waits until the daemon's loop has ended, answers the accepted calls, and releases the daemon's seat.
     pub(crate) async fn ended(mut self) -> Result<(), BootError> {
         let result = tokio::select! {
             result = self.work => result.unwrap_or_else(|error| {
@@ -178,12 +181,16 @@ fn publish_verdicts(handle: Handle) -> Box<dyn Fn(&ConfigView) + Send> {
     })
 }
 
-/// The state of the configuration, in one line.
+/// Describes the state of the configuration in one line, for the service manager.
 fn describe(view: &ConfigView) -> String {
     let errors = match view.errors.len() {
         0 => String::new(),
         1 => format!(": {}", view.errors[0]),
         count => format!(": {count} errors, the first: {}", view.errors[0]),
     };
-    format!("configuration generation {} in force; on disk: {}{errors}", view.generation, view.outcome.as_str())
+    format!(
+        "configuration generation {} in force; configuration file: {}{errors}",
+        view.generation,
+        view.outcome.as_str()
+    )
 }

@@ -1,4 +1,5 @@
-//! The seat of a home's one daemon: the locked pid file, and the queue, open for writing.
+//! The seat of a home: a process that holds it is the home's one daemon. The seat consists of the locked pid
+//! file and the queue, which is open for writing.
 //!
 //! The pid file is locked for as long as the daemon lives. At its end the daemon empties the file and does not remove
 //! it. Signals are caught before the file is locked, so that a SIGHUP to the pid in the file never ends the process.
@@ -23,11 +24,11 @@ use crate::system::paths::Home;
 
 /// How long a starting daemon waits for a command that is writing to the queue.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long a command that probes for a daemon may hold the lock of the seat: a starting daemon waits this long for the
-/// lock.
+/// How long a command that checks whether a daemon runs may hold the lock of the pid file. A starting daemon
+/// waits at least this long for the lock.
 pub(crate) const PROBED: Duration = Duration::from_millis(100);
-/// A daemon that leaves has usually ended within this time. Until then, a starting daemon tries the lock every
-/// millisecond.
+/// A daemon that was told to end has usually ended within this time. A starting daemon that waits for it
+/// tries the lock every millisecond during this time, and less often later.
 const LEAVES_AT_ONCE: Duration = Duration::from_secs(1);
 /// A queue of at most this many bytes is checked for damage before each start of a daemon: the check takes
 /// milliseconds.
@@ -64,7 +65,7 @@ pub(crate) enum BootError {
     },
     /// The configuration names another queue than before, and the earlier queue has specs that have not ended.
     #[error(
-        "`paths.db` names another queue now, {}, and {} {} running and {} queued spec{} in {}, which no daemon would resume",
+        "`paths.db` now names the queue {}, but {} {} running and {} queued spec{} in {}, which a daemon on the new queue would not resume",
         now.display(),
         daemon.map_or_else(|| "the last daemon left".to_owned(), |pid| format!("the daemon (pid {pid}) has")),
         counts.running,
@@ -83,7 +84,7 @@ pub(crate) enum BootError {
         daemon: Option<u32>,
     },
     /// The daemon was told to leave while its queue did not answer.
-    #[error("the queue {place} has not answered for {} s: the daemon ended without it; running commands continue", silent_for.as_secs())]
+    #[error("the queue {place} has not answered for {} s: the daemon ended without waiting for the queue; running commands continue", silent_for.as_secs())]
     QueueSilent {
         /// The path of the queue.
         place: String,
@@ -91,13 +92,13 @@ pub(crate) enum BootError {
         silent_for: Duration,
     },
     /// A starting daemon got a signal to end while it waited for the running daemon to end.
-    #[error("ended by a signal while it waited for the running daemon{} to end", pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
+    #[error("a signal ended the start of the daemon, while it waited for the running daemon{} to end", pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
     Stopped {
         /// The pid of the running daemon, from the pid file.
         pid: Option<u32>,
     },
     /// Signals cannot be caught.
-    #[error("cannot catch signals: {0}")]
+    #[error("cannot catch SIGHUP, SIGINT and SIGTERM: {0}")]
     Signals(io::Error),
     /// The queue cannot be opened.
     #[error(transparent)]
@@ -144,7 +145,7 @@ impl Seat {
                 Err(rustix::io::Errno::WOULDBLOCK) => {}
                 Err(error) => return Err(io_error(error.into())),
             }
-            // A command that probes whether a daemon runs holds the lock for a moment.
+            // A command that checks whether a daemon runs holds the lock for a moment.
             let waited = begun.elapsed();
             let pause = Duration::from_millis(if waited < LEAVES_AT_ONCE { 1 } else { 20 });
             if waited >= patience {
@@ -154,7 +155,7 @@ impl Seat {
                 return Err(BootError::Stopped { pid: pid_in(&path) });
             }
         }
-        // A daemon that ends in order empties the file.
+        // A daemon that ended without a crash has emptied the file.
         let crashed = pid_in(&path).is_some();
         write_pid(&mut pid_file).map_err(io_error)?;
         let checked = if crashed { CHECK_AFTER_CRASH } else { CHECK_ALWAYS };
@@ -162,8 +163,8 @@ impl Seat {
             Ok(queue) => Ok(Seat { home: home.clone(), pid_file, signals, queue }),
             Err(error) => {
                 if !crashed {
-                    // If the file cannot be emptied, the next daemon assumes a crash, and checks the queue up to a
-                    // larger size.
+                    // If the file cannot be emptied, the next daemon assumes a crash, and so checks larger
+                    // queues for damage too.
                     drop(pid_file.set_len(0));
                 }
                 Err(error)
@@ -171,7 +172,7 @@ impl Seat {
         }
     }
 
-    /// The queue.
+    /// Returns the queue, which is open for writing.
     pub(crate) fn queue(&self) -> &dyn Queue {
         self.queue.as_ref()
     }
@@ -224,7 +225,7 @@ fn write_pid(file: &mut File) -> io::Result<()> {
     writeln!(file, "{}", std::process::id())
 }
 
-/// Waits for `pause` or for a signal; returns whether a signal to end came.
+/// Waits for `pause` or for a signal. Returns whether a signal to end (SIGINT or SIGTERM) arrived.
 async fn is_told_to_end(signals: &mut Signals, pause: Duration) -> bool {
     tokio::select! {
         Some(signal) = signals.next() => signal != SIGHUP,

@@ -18,8 +18,8 @@ use crate::service;
 /// How long the daemon waits for the service manager to answer whether the service manager is stopping.
 const MANAGER_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
-/// Turns signals into events. If the service manager is stopping too, TERM stops the workers, since the service manager
-/// would kill them.
+/// Turns signals into events. If the service manager is stopping too, TERM stops the workers, because the
+/// service manager would kill their commands.
 pub(super) async fn listen(mut signals: Signals, handle: Handle, reload: ReloadHandle, detach: watch::Sender<bool>) {
     let leave = || {
         handle.send(Event::Leave(Leaving::Detach));
@@ -39,20 +39,22 @@ pub(super) async fn listen(mut signals: Signals, handle: Handle, reload: ReloadH
             }
             SIGINT if !is_stopping => {
                 info!(
-                    "interrupted: workers are stopped and their specs queued again; a second interrupt leaves them running"
+                    "SIGINT received: the daemon stops its workers and queues their specs again; a second SIGINT ends the daemon without stopping its workers' commands"
                 );
                 handle.send(Event::Leave(Leaving::Stop));
                 is_stopping = true;
             }
             SIGTERM if !is_stopping && is_manager_stopping().await => {
                 info!(
-                    "the service manager is stopping and would kill the workers: they are stopped and their specs queued again"
+                    "SIGTERM received while the service manager is stopping, which would kill running commands: the daemon stops its workers and queues their specs again"
                 );
                 handle.send(Event::Leave(Leaving::Stop));
                 is_stopping = true;
             }
             _ => {
-                info!("stop signal received: the daemon ends, running commands continue");
+                info!(
+                    "SIGTERM received, or SIGINT while the daemon stops its workers: the daemon ends, running commands continue"
+                );
                 leave();
             }
         }
