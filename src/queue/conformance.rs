@@ -11,19 +11,19 @@ use crate::domain::spec::{Base, Deliver, Repo};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 
-/// Makes empty queues of one implementation.
+/// Creates empty queues of one implementation, and damages records in them.
 pub(super) trait Factory {
-    /// The storage of a queue. It is removed when this value is dropped.
+    /// The storage of a queue. Dropping this value removes the storage.
     type Storage;
 
-    /// An empty queue.
+    /// Creates an empty queue.
     fn queue() -> (Self::Storage, Box<dyn Queue>);
 
-    /// Replaces a stored record of a spec by one that no version can read.
+    /// Damages or deletes a stored record of a spec, so that no version can read it.
     fn damage(storage: &Self::Storage, spec: &SpecId, record: Record);
 }
 
-/// A stored record.
+/// The stored records of a spec that a test can damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Record {
     Spec,
@@ -61,7 +61,7 @@ fn one(queue: &dyn Queue, id: &SpecId) -> SpecView {
     queue.list(&filter).unwrap().specs.remove(0)
 }
 
-/// The position of a claimed spec whose first command has begun.
+/// Returns the position of a claimed spec whose first command has begun.
 fn at_command(claim: &Claimed) -> Position {
     let stage = CommandStage::Act(Try { task: 0, number: 1 });
     let command = RunningCommand { boot: "b".into(), marker: "m".into() };
@@ -82,7 +82,7 @@ pub(super) fn a_claim_takes_by_priority_then_by_arrival_and_never_twice<F: Facto
     let (_storage, queue) = F::queue();
     let urgent = Spec { priority: 1, ..spec("urgent") };
     let ids = enqueue(queue.as_ref(), vec![spec("first"), spec("second"), urgent], NOW).unwrap();
-    assert_eq!(queue.count_eligible(2, None).unwrap(), 2, "it counts up to the limit");
+    assert_eq!(queue.count_eligible(2, None).unwrap(), 2, "the count stops at the limit");
     let claimed = queue.claim(2, None, &config(), NOW).unwrap();
     let titles: Vec<_> = claimed.iter().map(|claim| claim.spec.title.as_str()).collect();
     assert_eq!(titles, ["urgent", "first"]);
@@ -284,7 +284,7 @@ pub(super) fn a_start_counts_from_its_own_time_and_not_from_the_claim<F: Factory
     let later = NOW.plus_millis(900);
     queue.record_start(&claims[0].fence, later).unwrap();
     assert_eq!(queue.starts_since(NOW.plus_millis(500)).unwrap(), [later]);
-    assert_eq!(queue.starts_since(NOW).unwrap(), [later], "a claim without a start does not count");
+    assert_eq!(queue.starts_since(NOW).unwrap(), [later], "a claim without a recorded start does not count");
     let running = queue.running().unwrap().claimed;
     assert_eq!(running.iter().map(|claim| claim.started).collect::<Vec<_>>(), [true, false]);
 }
@@ -324,7 +324,7 @@ pub(super) fn a_cancel_ends_a_queued_spec_at_once_and_records_an_intent_for_a_ru
     assert_eq!(queue.cancel(&ids[1], NOW).unwrap(), Canceled::Now);
     assert_eq!(queue.cancel(&ids[0], NOW).unwrap(), Canceled::Ending);
     queue.request_stop(&claim.fence).unwrap();
-    assert_eq!(queue.running().unwrap().claimed[0].intent, Some(Intent::Cancel), "a stop does not weaken a cancel");
+    assert_eq!(queue.running().unwrap().claimed[0].intent, Some(Intent::Cancel), "a stop does not replace a cancel");
     queue.finish(&claim.fence, &Ending::Canceled, NOW).unwrap();
     assert_eq!(queue.cancel(&ids[0], NOW).unwrap(), Canceled::EndedBefore(SpecStatus::Canceled));
     assert_eq!(queue.counts().unwrap(), Counts { canceled: 2, ..Counts::default() });
@@ -496,7 +496,7 @@ pub(super) fn a_spec_of_an_unknown_status_is_listed_and_canceled_as_a_running_on
     assert_eq!(one(queue.as_ref(), &id).status, SpecStatus::Canceled);
 }
 
-/// Runs the suite over a factory: one test for each function.
+/// Defines one test for each function of this suite. The tests use the queues of the given factory.
 macro_rules! conformance_suite {
     ($factory:ty) => {
         $crate::queue::conformance::conformance_suite! {

@@ -28,8 +28,8 @@ pub(crate) enum QueueError {
     /// The queue cannot be used for now: for example, the disk is full, another process has locked the database, or the
     /// database file is missing. Nothing was changed, and the same call may work later.
     Unavailable(Source),
-    /// It is unknown whether the change was made, since its commit failed midway. The caller has to read the queue
-    /// again.
+    /// It is unknown whether the change was made, because its commit failed midway. The caller must read the
+    /// queue again.
     Unknown(Source),
     /// A fault inside boi. Nothing was changed.
     Internal(Source),
@@ -71,7 +71,7 @@ pub(crate) enum Refusal {
 }
 
 impl QueueError {
-    /// Whether the whole queue is unusable, and not only this call failed.
+    /// Whether the error concerns the whole queue, and not only the failed call.
     pub(crate) fn is_outage(&self) -> bool {
         matches!(self, QueueError::Unavailable(_) | QueueError::Unknown(_))
     }
@@ -132,7 +132,7 @@ impl fmt::Display for Refusal {
                 }
             ),
             Refusal::NothingToRetry { spec, status } => {
-                write!(f, "{spec} is {}: there is nothing to retry", status.as_str())
+                write!(f, "{spec} is {}: only a failed, canceled or unmerged spec can be retried", status.as_str())
             }
             Refusal::WaitsForIncomplete { spec, blocker } => {
                 write!(
@@ -141,7 +141,7 @@ impl fmt::Display for Refusal {
                 )
             }
             Refusal::CommandMayRun { spec } => {
-                write!(f, "{spec} cannot be queued again while a command of it may be running")
+                write!(f, "{spec} cannot be queued again while one of its commands may be running")
             }
             Refusal::NoFreeId => f.write_str("no free id was found for the spec: the queue has too many specs"),
         }

@@ -1,14 +1,15 @@
-//! The durable queue of specs: dispatched, running and ended ones.
+//! The durable queue. It stores each spec from its dispatch on, also after the spec has ended.
 //!
-//! [`Queue`] is a trait of domain verbs; `sqlite` implements it for one machine. The terms of the queue:
+//! [`Queue`] is a trait; `sqlite` implements it for one machine. The terms of the queue:
 //!
-//! - **owner**: the machine that a claimed spec runs on. Only the owner's writes count.
+//! - **verb**: a method of [`Queue`].
+//! - **owner**: the machine that a claimed spec runs on. Only the owner writes for the spec.
 //! - **lease**: the right of a machine to own claims. The right ends when the lease is lost or expires.
 //! - **fence**: the attempt that a write belongs to. A write of a superseded attempt changes nothing.
 //!
 //! Invariants, which `conformance` tests for each implementation:
-//! - When a verb returns, its changes are durable. A verb that fails has changed nothing, unless its error is
-//!   [`QueueError::Unknown`].
+//! - When a verb returns `Ok`, its changes are durable. A verb that fails has changed nothing, unless its
+//!   error is [`QueueError::Unknown`].
 //! - A verb that takes a [`Fence`] changes nothing when that attempt is superseded, and returns
 //!   [`QueueError::Superseded`].
 //! - A record that cannot be read stops only its own spec, which is quarantined.
@@ -59,7 +60,7 @@ pub(crate) struct Lease {
     pub expires_in: Option<Duration>,
 }
 
-/// A claimed spec: everything that its first worker, and the workers of later daemons, are built from.
+/// A claimed spec, with everything that a daemon needs to build a worker for the spec.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Claimed {
     /// The spec and its current attempt.
@@ -76,7 +77,7 @@ pub(crate) struct Claimed {
     pub tasks: Vec<(TaskStatus, u32)>,
     /// The user's request for the attempt, such as to cancel it.
     pub intent: Option<Intent>,
-    /// How many times in a row the spec could not be started, or was refused by the model's service.
+    /// The number of setbacks in a row: failed starts, and requests that the model's service refused.
     pub setbacks: u32,
     /// Whether a worker was started since the claim.
     pub started: bool,
@@ -100,7 +101,7 @@ pub(crate) struct Quarantined {
 /// The running specs of this machine.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct RunningSpecs {
-    /// The specs that a worker can be built from.
+    /// The specs whose records can all be read.
     pub claimed: Vec<Claimed>,
     /// The specs with a record that cannot be read.
     pub quarantined: Vec<Quarantined>,
@@ -115,22 +116,22 @@ pub(crate) enum WorktreePlace {
     Removed,
 }
 
-/// How a claimed spec goes back to the queue.
+/// The arguments of [`Queue::give_back`]: how a claimed spec returns to the queue.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct GiveBack {
     /// The position at which the attempt continues.
     pub position: Position,
     /// The changes to record together with the position.
     pub changes: Vec<RecordChange>,
-    /// Why the spec goes back; `None`: there is no particular cause.
+    /// Why the spec is given back; `None`: no cause is recorded.
     pub cause: Option<Cause>,
     /// When the spec is eligible again; `None`: it is eligible at once.
     pub not_before: Option<Timestamp>,
-    /// Whether this counts as one more setback in a row.
+    /// Whether the give-back counts as one more setback in a row.
     pub setback: bool,
 }
 
-/// A command that was recorded as begun.
+/// The queue's record of a command that an attempt has begun.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct CommandRow {
     /// The attempt that the command belongs to.
@@ -147,7 +148,7 @@ pub(crate) struct CommandRow {
 pub(crate) enum Canceled {
     /// The spec was queued, and is now canceled.
     Now,
-    /// The spec is running. It becomes canceled when its worker has ended the spec.
+    /// The spec is running. Its status becomes `canceled` when its worker has ended the spec's command.
     Ending,
     /// The spec had already ended, with this status.
     EndedBefore(SpecStatus),
@@ -160,9 +161,9 @@ pub(crate) struct Cleaned {
     pub id: SpecId,
     /// Refs that keep work that no branch contains.
     pub kept: Vec<String>,
-    /// Whether its worktree was removed.
+    /// Whether the spec's worktree was removed.
     pub worktree: bool,
-    /// Whether its branch was deleted.
+    /// Whether the spec's branch was deleted.
     pub branch: bool,
 }
 
@@ -174,11 +175,14 @@ pub(crate) struct Filter {
     pub ids: Vec<SpecId>,
     /// Lists only specs with this status; `None`: specs with any status.
     pub status: Option<SpecStatus>,
-    /// Whether to list all specs. Otherwise only running specs, queued specs and the specs that ended last are listed.
+    /// Whether to list all specs, the newest first. Has no effect together with `ids` or `status`. If none of
+    /// the three is set, the default listing contains the running specs, queued specs and the specs that
+    /// ended last.
     pub all: bool,
-    /// The largest number of specs to list; 0: the default, 50.
+    /// The largest number of specs to list with `status` or `all`. In the default listing: the largest number
+    /// of queued specs. 0: the default, 50.
     pub limit: u32,
-    /// How many specs to skip.
+    /// How many specs to skip. Has an effect only with `status` or `all`.
     pub offset: u32,
     /// Whether to list the tries of each task.
     pub history: bool,
@@ -187,28 +191,30 @@ pub(crate) struct Filter {
 /// The specs that a filter selects.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Listing {
-    /// Running specs, then queued ones in queue order, then ended ones, the latest first.
+    /// The selected specs. In the default listing: running specs, then queued specs in queue order, then
+    /// ended specs, the latest first.
     pub specs: Vec<SpecView>,
-    /// Whether the filter selects more specs than are listed.
+    /// Whether there are more specs than are listed; always `false` for a filter with `ids`.
     pub more: bool,
 }
 
-/// The queue. A call blocks until its changes are durable: async callers use a thread that may block.
+/// The queue. A call blocks until its changes are durable, so async code must call it on a thread that may
+/// block.
 pub(crate) trait Queue: Send + Sync {
     /// Renews the lease under which this machine owns its claims; fails when the lease is lost.
     fn renew_lease(&self) -> Result<Lease, QueueError>;
 
-    /// Queues `specs`, all or none, and returns their ids in the same order. Ids in `taken` are not used, since
-    /// repositories have branches of these names.
+    /// Queues `specs`, all or none, and returns their ids in the same order. Gives no spec an id in `taken`:
+    /// a repository already has a branch or a kept ref for each of these ids.
     fn enqueue(&self, specs: Vec<Spec>, taken: HashSet<SpecId>, now: Timestamp) -> Result<Vec<SpecId>, QueueError>;
 
-    /// Counts the eligible specs, up to `limit`. With a `scope`, counts only the specs in it and the specs that they
-    /// wait for.
+    /// Returns the number of eligible specs, at most `limit`. With a `scope`, counts only the specs in the
+    /// scope and the specs that they wait for.
     fn count_eligible(&self, limit: u32, scope: Option<&[SpecId]>) -> Result<u32, QueueError>;
 
-    /// Claims up to `count` eligible specs, in queue order, in one transaction. When this returns, each of them is
-    /// running, with `config`, and this machine is its owner. A spec that cannot be read is quarantined and not
-    /// claimed.
+    /// Claims up to `count` eligible specs in one transaction, in queue order (by priority, then by arrival).
+    /// When this returns, each claimed spec is running with `config`, and this machine is its owner. A spec
+    /// with a record that cannot be read is quarantined instead of claimed.
     fn claim(
         &self,
         count: u32,
@@ -217,11 +223,11 @@ pub(crate) trait Queue: Send + Sync {
         now: Timestamp,
     ) -> Result<Vec<Claimed>, QueueError>;
 
-    /// Records that a worker of the attempt is started. The pace counts recorded starts, also after the daemon
-    /// restarts.
+    /// Records that a worker of the attempt is started. The limit on starts per tick interval counts these
+    /// records, also those of an earlier daemon.
     fn record_start(&self, fence: &Fence, now: Timestamp) -> Result<(), QueueError>;
 
-    /// Moves an attempt to `position`, and makes the changes that belong to the move.
+    /// Records the attempt's new `position` and `changes` in one transaction.
     fn record(
         &self,
         fence: &Fence,
@@ -230,62 +236,66 @@ pub(crate) trait Queue: Send + Sync {
         now: Timestamp,
     ) -> Result<(), QueueError>;
 
-    /// Puts a running spec back into the queue, to continue the same attempt. A spec with the intent to cancel is
-    /// canceled instead. Refused if `back` has a running command, since no daemon watches the commands of queued specs.
+    /// Returns a running spec to the queue; the next claim continues the same attempt. A spec with the intent
+    /// to cancel is canceled instead. Fails with [`Refusal::CommandMayRun`] if the position in `back` has a
+    /// running command, because no daemon watches the commands of queued specs.
     fn give_back(&self, fence: &Fence, back: GiveBack, now: Timestamp) -> Result<(), QueueError>;
 
-    /// Ends a spec. If it did not complete, this fails the specs that wait for it, and returns them.
+    /// Ends a spec. Unless the spec completed, also fails the specs that wait for it, directly or indirectly,
+    /// and returns their ids.
     fn finish(&self, fence: &Fence, ending: &Ending, now: Timestamp) -> Result<Vec<SpecId>, QueueError>;
 
-    /// Cancels a queued spec; records the intent to cancel a running one.
+    /// Cancels a queued spec. For a running spec, records the intent to cancel, which the spec's worker
+    /// carries out.
     fn cancel(&self, spec: &SpecId, now: Timestamp) -> Result<Canceled, QueueError>;
 
-    /// Records the intent to stop a running attempt, which continues later.
+    /// Records the intent to stop a running attempt. A later claim continues the attempt.
     fn request_stop(&self, fence: &Fence) -> Result<(), QueueError>;
 
-    /// Queues a failed, canceled or unmerged spec again, and the specs that failed because of it. Returns all of them.
+    /// Queues a failed, canceled or unmerged spec again, and the specs that failed because of it. Returns the
+    /// ids of all queued specs.
     fn retry(&self, spec: &SpecId, now: Timestamp) -> Result<Vec<SpecId>, QueueError>;
 
-    /// Makes delayed specs eligible whose delay is over. Returns when the next delay is over.
+    /// Makes each delayed spec eligible whose delay has ended. Returns when the next delay ends; `None`: no
+    /// spec is delayed.
     fn promote(&self, now: Timestamp) -> Result<Option<Timestamp>, QueueError>;
 
-    /// The running specs that this machine owns.
+    /// Returns the running specs that this machine owns.
     fn running(&self) -> Result<RunningSpecs, QueueError>;
 
-    /// All specs with a record that this version cannot read.
+    /// Returns all specs with a record that this version cannot read.
     fn quarantined(&self) -> Result<Vec<Quarantined>, QueueError>;
 
-    /// `ids` and all specs that they wait for, directly or not.
+    /// Returns `ids` and the ids of all specs that they wait for, directly or indirectly.
     fn scope(&self, ids: &[SpecId]) -> Result<Vec<SpecId>, QueueError>;
 
-    /// The times at which this machine started workers, from `since` on.
+    /// Returns the times at which this machine started workers, from `since` on.
     fn starts_since(&self, since: Timestamp) -> Result<Vec<Timestamp>, QueueError>;
 
-    /// Whether claiming is paused.
+    /// Returns whether claiming is paused.
     fn is_paused(&self) -> Result<bool, QueueError>;
 
     /// Pauses or resumes claiming.
     fn set_paused(&self, paused: bool) -> Result<(), QueueError>;
 
-    /// Records refs that keep work of an attempt if no branch contains this work. Also records a change of the
-    /// worktree's path.
+    /// Records the kept refs of an attempt, and a change of the worktree's path.
     fn record_kept(&self, fence: &Fence, kept: Vec<String>, place: Option<WorktreePlace>) -> Result<(), QueueError>;
 
-    /// Records what a cleanup removed of an ended spec.
+    /// Records what the cleanup of an ended spec removed, and the refs that it created.
     fn record_cleaned(&self, cleaned: &Cleaned) -> Result<(), QueueError>;
 
-    /// The spec as it was dispatched.
+    /// Returns the spec as it was dispatched.
     fn spec(&self, spec: &SpecId) -> Result<Spec, QueueError>;
 
-    /// The commands that began for a spec, oldest first.
+    /// Returns the commands that the attempts of a spec have begun, oldest first.
     fn commands(&self, spec: &SpecId) -> Result<Vec<CommandRow>, QueueError>;
 
-    /// Lists specs.
+    /// Returns the specs that `filter` selects.
     fn list(&self, filter: &Filter) -> Result<Listing, QueueError>;
 
-    /// How many specs there are, by status.
+    /// Returns the number of specs with each status.
     fn counts(&self) -> Result<Counts, QueueError>;
 
-    /// Makes a dummy write, to test whether the queue takes writes.
+    /// Writes dummy data, to test whether the queue can be written.
     fn probe_write(&self, now: Timestamp) -> Result<(), QueueError>;
 }

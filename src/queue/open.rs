@@ -1,4 +1,5 @@
-//! Opens the queue of a home, checks it before a daemon starts on it, and knows which queue the home used before.
+//! Opens the queue of a home, checks whether a daemon could use it, and finds the queue that the home used
+//! before.
 //!
 //! Outside of tests, only this file opens the implementation, `SqliteQueue`.
 
@@ -19,13 +20,14 @@ use crate::system::paths::Home;
 /// How long a check waits while another process has the queue open for writing. A starting daemon waits equally long.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Opens the queue of `home`. A missing database is created only if nothing shows that a database existed at its path.
+/// Opens the queue of `home`. With access for writing, creates a missing database, unless something shows
+/// that a database existed at its path.
 pub(crate) fn open(home: &Home, access: Access) -> Result<Arc<dyn Queue>, OpenError> {
     Ok(Arc::new(open_home(home, access)?))
 }
 
-/// Opens the queue of `home` for writing, waiting up to `patience` for another writer. Checks the whole database file
-/// for damage if it has at most `checked` bytes.
+/// Opens the queue of `home` for writing, and waits up to `patience` for another process that has the queue
+/// open for writing. Checks the whole database file for damage if it has at most `checked` bytes.
 pub(crate) fn open_checked(home: &Home, patience: Duration, checked: u64) -> Result<Arc<dyn Queue>, OpenError> {
     let queue = open_home(home, Access::Write(patience))?;
     if files::size(home.db()).is_ok_and(|size| size <= checked) {
@@ -63,14 +65,15 @@ fn open_home(home: &Home, access: Access) -> Result<SqliteQueue, OpenError> {
     let open_elsewhere = || left_behind(home).is_some_and(|(_, counts)| counts.open() > 0);
     // While the previously used queue has specs that have not ended, the record keeps the path of that queue.
     if !recorded && access != Access::Read && !open_elsewhere() {
-        // If this write fails, such as on a full disk, only one sign of the queue's existence is missing.
+        // An error, such as a full disk, is ignored: the record is only one of several signs that a queue
+        // existed.
         drop(files::write_atomically(&record, path, files::Durability::Power));
     }
     Ok(queue)
 }
 
-/// Fails if no daemon could start on the queue. `own`: the process that has the queue open for writing is this home's
-/// daemon, which is about to end.
+/// Fails if a new daemon could not use the queue. `own`: if a process has the queue open for writing, it is
+/// this home's daemon, which is about to end, so this does not wait for it.
 pub(crate) fn check_usable(home: &Home, own: bool) -> Result<(), OpenError> {
     let path = home.db();
     let error = |source: io::Error| OpenError::Failed { path: path.to_owned(), source: source.into() };
@@ -92,13 +95,13 @@ pub(crate) fn check_usable(home: &Home, own: bool) -> Result<(), OpenError> {
     }
     match open_home(home, Access::Read) {
         Err(OpenError::Missing { .. }) => Ok(()),
-        // The schema needs an upgrade, which only the process with the writer's lock can make.
+        // The schema needs an upgrade. Only the process with the writer's lock can make it: the next daemon.
         Err(OpenError::TooOld { .. }) if own => Ok(()),
         opened => opened.map(drop),
     }
 }
 
-/// The path of the queue that `home` last opened for writing.
+/// Returns the path of the queue that `home` last opened for writing; `None`: no path is recorded.
 pub(crate) fn last_used(home: &Home) -> Option<PathBuf> {
     Some(PathBuf::from(std::ffi::OsString::from_vec(std::fs::read(home.queue_record()).ok()?)))
 }
@@ -108,7 +111,8 @@ pub(crate) fn is_last_used(home: &Home) -> bool {
     last_used(home).is_some_and(|path| is_same_file(&path, home.db()))
 }
 
-/// The path of the queue that `home` used before, if it is not the current queue, and its numbers of specs by status.
+/// Returns the path of the queue that `home` used before, if it is not the current queue, and how many specs
+/// with each status that queue has.
 pub(crate) fn left_behind(home: &Home) -> Option<(PathBuf, Counts)> {
     let before = last_used(home).filter(|path| !is_same_file(path, home.db()))?;
     let counts = open_file(&before).ok()?.counts().ok()?;

@@ -39,17 +39,17 @@ fn a_database_that_vanishes_holds_new_starts_and_comes_back() {
     let (db, aside) = (sandbox.path("boi/state/boi.db"), sandbox.path("aside.db"));
     fs::rename(&db, &aside).unwrap();
     let reason = wait_for_store(&sandbox, false)["reason"].to_string();
-    assert!(reason.contains("boi.db is gone"), "{reason}");
+    assert!(reason.contains("boi.db is missing"), "{reason}");
     let said = sandbox.boi(&["doctor", "--json"]);
     let findings = said.json()["findings"].as_array().unwrap().clone();
     let reported =
         findings.iter().find(|finding| finding["kind"] == "daemon").map(|finding| finding["what"].to_string());
-    assert!(said.code == Some(1) && reported.is_some_and(|what| what.contains("boi.db is gone")), "{findings:#?}");
+    assert!(said.code == Some(1) && reported.is_some_and(|what| what.contains("boi.db is missing")), "{findings:#?}");
     let shown = sandbox.good(&["status"]).out;
-    assert!(shown.contains("is gone: put it back where it was; nothing new is started"), "{shown}");
+    assert!(shown.contains("is missing: move the file back to this path; nothing new is started"), "{shown}");
     sandbox.write("quick.toml", QUICK);
     let said = sandbox.boi(&["dispatch", "quick.toml"]);
-    assert!(said.code == Some(1) && said.err.contains("is gone"), "{said:?}");
+    assert!(said.code == Some(1) && said.err.contains("is missing"), "{said:?}");
     assert!(lives(pid));
     fs::rename(&aside, &db).unwrap();
     wait_for_store(&sandbox, true);
@@ -152,9 +152,9 @@ fn a_daemon_with_a_damaged_queue_does_not_start_and_names_the_backup() {
     let damaged: [(Option<&[u8]>, &str); 5] = [
         (Some(b""), "is empty"),
         (Some(&whole[..whole.len() / 2]), "is cut off"),
-        (Some(&[1; 9000]), "is no SQLite database"),
+        (Some(&[1; 9000]), "is not an SQLite database"),
         (Some(&garbled), "is damaged"),
-        (None, "is gone, but there was one"),
+        (None, "is missing, but it existed before"),
     ];
     for (bytes, part) in damaged {
         match bytes {
@@ -175,7 +175,7 @@ fn a_daemon_with_a_damaged_queue_does_not_start_and_names_the_backup() {
     fs::remove_file(&db).unwrap();
     for arguments in [&["status"][..], &["daemon", "run", "--foreground"]] {
         let said = sandbox.boi(arguments);
-        assert!(said.code == Some(1) && said.err.contains("there was one"), "{said:?}");
+        assert!(said.code == Some(1) && said.err.contains("it existed before"), "{said:?}");
     }
 }
 

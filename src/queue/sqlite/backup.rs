@@ -9,7 +9,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::error::OpenError;
 
-/// The path of a file beside the database: its name with `more` appended.
+/// Returns the path of a file beside the database: the path of the database with `more` appended.
 pub(super) fn beside(path: &Path, more: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(more);
@@ -30,7 +30,8 @@ pub(super) fn damaged(path: &Path, reason: &str) -> OpenError {
     OpenError::Damaged { path: path.to_owned(), reason, advice: restore(path, last_backup(path)) }
 }
 
-/// Recovery instructions for the user: how to restore `backup`, or how to save what can be read.
+/// Returns recovery instructions for the user: how to restore `backup` or, without a backup, how to save what
+/// can be read.
 pub(super) fn restore(path: &Path, backup: Option<PathBuf>) -> String {
     let (aside, path) = (beside(path, ".damaged"), path.display());
     let aside = aside.display();
@@ -67,7 +68,7 @@ pub(super) fn back_up(connection: &Connection, path: &Path, version: i64) -> Res
     Ok(target)
 }
 
-/// The newest backup of the database at `path`.
+/// Returns the newest backup of the database at `path`.
 pub(super) fn last_backup(path: &Path) -> Option<PathBuf> {
     let prefix = format!("{}.", path.file_name()?.to_str()?);
     let is_backup = |path: &PathBuf| {
@@ -83,7 +84,7 @@ pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
-/// Treats the removal of a file that did not exist as successful.
+/// Turns the error of removing a file that does not exist into success.
 pub(super) fn absent(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -91,7 +92,7 @@ pub(super) fn absent(removed: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Opens a file for reading and writing, and creates it for this user alone if it is missing.
+/// Opens a file for reading and writing. Creates a missing file, with access for this user only.
 pub(super) fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }

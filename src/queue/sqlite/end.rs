@@ -100,7 +100,8 @@ fn skip_open_tasks(c: &Connection, id: &SpecId) -> Result<(), QueueError> {
 pub(super) fn cancel(c: &Connection, id: &SpecId, now: Timestamp) -> Result<Canceled, QueueError> {
     let status = match dependency_state(c, id) {
         Ok((status, _)) => status,
-        // The status of the spec cannot be read, so one of its commands may be running. Cancel it like a running spec.
+        // The status of the spec cannot be read, so one of its commands may be running. The spec is canceled
+        // like a running spec.
         Err(QueueError::Unreadable { .. }) => {
             c.prepare_cached("UPDATE specs SET status = 'running' WHERE id = ?")?.execute([id.as_str()])?;
             SpecStatus::Running
@@ -179,7 +180,7 @@ pub(super) fn retry(c: &Connection, id: &SpecId, now: Timestamp) -> Result<Vec<S
     Ok(queued)
 }
 
-/// A spec that `id` waits for and that ended without completing.
+/// Returns a spec that `id` waits for and that ended without completing.
 fn blocker(c: &Connection, id: &SpecId) -> Result<Option<SpecId>, QueueError> {
     let name: Option<String> = c
         .prepare_cached(

@@ -18,7 +18,7 @@ pub(crate) enum OpenError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The database is damaged.
-    #[error("the queue {} is damaged ({reason}) and is left as it is: {advice}", path.display())]
+    #[error("the queue {} is damaged ({reason}); boi does not change the file: {advice}", path.display())]
     Damaged {
         /// The database file.
         path: PathBuf,
@@ -28,7 +28,7 @@ pub(crate) enum OpenError {
         advice: String,
     },
     /// The database file is missing, and something shows that it existed before.
-    #[error("the queue {} is gone, but there was one, as {signs} shows: {advice}", path.display())]
+    #[error("the queue {} is missing, but it existed before, because it left {signs}: {advice}", path.display())]
     Lost {
         /// The database file.
         path: PathBuf,
@@ -65,7 +65,7 @@ pub(crate) enum OpenError {
         /// The schema version that this program writes.
         known: i64,
     },
-    /// The database has the schema of an earlier boi, which is still using it.
+    /// The database has the schema of an earlier boi, and that boi is still using the database.
     #[error(
         "the queue {} has schema version {found}, and an earlier boi is using it; this boi reads version {known}: \
          `boi daemon restart` upgrades it, and running commands continue",

@@ -1,10 +1,10 @@
-//! The database file: creates it as a whole, checks it before it is opened, and notices its removal.
+//! Creates the database file as a whole, checks it before it is opened, and detects its removal.
 //!
 //! Invariants:
-//! - A file without the tables is never taken for an empty queue: a new database is renamed into place when it is
-//!   complete.
+//! - A file without tables is never treated as an empty queue, because a new database is renamed into place
+//!   only when it is complete.
 //! - If anything shows that a queue existed, no empty queue is created in its place.
-//! - If a database cannot be accepted, it is not changed.
+//! - A database that boi rejects, such as a damaged one, is not changed.
 
 use std::fs::{self, File};
 use std::io;
@@ -20,7 +20,7 @@ use super::error::OpenError;
 use super::schema;
 use crate::queue::QueueError;
 
-/// The identity of a database file, by which a removed or replaced file is noticed.
+/// The identity of a database file. It shows whether the file was removed or replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Anchor {
     path: PathBuf,
@@ -29,7 +29,7 @@ pub(super) struct Anchor {
 }
 
 impl Anchor {
-    /// The identity of the file that is at `path` now.
+    /// Reads the identity of the file that is at `path` now.
     pub(super) fn at(path: &Path) -> io::Result<Anchor> {
         let metadata = fs::metadata(path)?;
         Ok(Anchor { path: path.to_owned(), device: metadata.dev(), inode: metadata.ino() })
@@ -41,10 +41,10 @@ impl Anchor {
         let gone = match Anchor::at(&self.path) {
             Ok(now) if now == *self => return Ok(()),
             Ok(_) => format!(
-                "{path} was replaced by another file: stop the daemon, put the right file there, and start the daemon again"
+                "the database {path} was replaced by another file: stop the daemon, move the original file back to this path, and start the daemon again"
             ),
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                format!("{path} is gone: put it back where it was")
+                format!("the database {path} is missing: move the file back to this path")
             }
             Err(_) => return Ok(()),
         };
@@ -52,8 +52,8 @@ impl Anchor {
     }
 }
 
-/// Fails if something shows that the missing database existed before: its write-ahead log, a backup, or one of `signs`.
-/// A sign counts if it is a file or a folder that is not empty.
+/// Fails if something shows that the missing database existed before: its write-ahead log, a backup, or one
+/// of `signs`. A sign counts if it is a file, or a folder that is not empty.
 pub(super) fn check_absence(path: &Path, signs: &[PathBuf]) -> Result<(), OpenError> {
     let is_sign = |sign: &PathBuf| match fs::read_dir(sign) {
         Ok(mut entries) => entries.next().is_some(),
@@ -70,9 +70,9 @@ pub(super) fn check_absence(path: &Path, signs: &[PathBuf]) -> Result<(), OpenEr
     }
     let back = match backup {
         Some(_) => restore(path, backup),
-        None => "put it back where it was".to_owned(),
+        None => "move the file back to this path".to_owned(),
     };
-    let advice = format!("{back}; to start with an empty queue, move these away");
+    let advice = format!("{back}; to start with an empty queue instead, move these files and folders away");
     Err(OpenError::Lost { path: path.to_owned(), signs: signs.join(" and "), advice })
 }
 
@@ -94,7 +94,8 @@ pub(super) fn create(path: &Path) -> Result<(), OpenError> {
     fs::rename(&staged, path).and_then(|()| sync_folder(path)).map_err(io_error)
 }
 
-/// Fails if the file cannot be a complete database. This check comes before SQLite opens the file, which may change it.
+/// Fails if the file cannot be a complete database. This check runs before SQLite opens the file, because
+/// SQLite may change a file that it opens.
 pub(super) fn examine(path: &Path) -> Result<(), OpenError> {
     let io_error = |source: io::Error| OpenError::Failed { path: path.to_owned(), source: source.into() };
     let mut head = [0; 100];
@@ -105,7 +106,7 @@ pub(super) fn examine(path: &Path) -> Result<(), OpenError> {
     }
     match io::Read::read_exact(&mut io::BufReader::new(file), &mut head) {
         Ok(()) if head.starts_with(b"SQLite format 3\0") => {}
-        Ok(()) => return Err(damaged(path, "the file is no SQLite database")),
+        Ok(()) => return Err(damaged(path, "the file is not an SQLite database")),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             return Err(damaged(path, &format!("the file is cut off after {length} bytes")));
         }
@@ -125,7 +126,7 @@ pub(super) fn examine(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Checks the whole file for damage, which reads all of it.
+/// Checks the database for damage. Reads the whole file.
 pub(super) fn quick_check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let said: Result<String, _> = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
     match said {
@@ -148,8 +149,8 @@ pub(super) fn connect(path: &Path, read_only: bool, busy: Duration) -> Result<Co
     Ok(connection)
 }
 
-/// Acquires the writer's lock, waiting up to `patience`. The lock is on a file beside the database, so that two homes
-/// that share a database exclude each other.
+/// Acquires the writer's lock, and waits up to `patience` for it. The lock is on a file beside the database,
+/// so that two homes that share a database exclude each other.
 pub(super) fn lock(path: &Path, patience: Duration) -> Result<File, OpenError> {
     let lock_path = path.with_extension("lock");
     let file = private_file(&lock_path)
@@ -198,7 +199,7 @@ mod tests {
             (&b""[..], "is empty"),
             (&whole[..50], "cut off"),
             (cut, "cut off"),
-            (&[7; 8192], "no SQLite"),
+            (&[7; 8192], "not an SQLite"),
             (&garbled, "malformed"),
         ] {
             fs::write(&path, bytes).unwrap();
@@ -206,7 +207,7 @@ mod tests {
             assert!(matches!(refused, OpenError::Damaged { .. }), "{refused}");
             let said = refused.to_string();
             assert!(said.contains(part) && said.contains(".recover"), "{said}");
-            assert_eq!(fs::read(&path).unwrap(), bytes, "untouched");
+            assert_eq!(fs::read(&path).unwrap(), bytes, "the file is not changed");
             fs::write(beside(&path, ".v1.bak"), "").unwrap();
             let said = open(&path).and_then(|queue| queue.check_integrity()).unwrap_err().to_string();
             assert!(said.contains("boi.db.v1.bak'"), "{said}");
@@ -242,7 +243,7 @@ mod tests {
         fs::rename(&path, &aside).unwrap();
         assert!(matches!(queue.renew_lease(), Err(QueueError::Unavailable(_))));
         let refused = queue.set_paused(false).unwrap_err();
-        assert!(refused.is_outage() && refused.to_string().contains("is gone"), "{refused}");
+        assert!(refused.is_outage() && refused.to_string().contains("is missing"), "{refused}");
         assert!(queue.is_paused().unwrap(), "nothing was written to the moved file");
         fs::write(&path, "another").unwrap();
         assert!(queue.set_paused(false).unwrap_err().to_string().contains("replaced"));

@@ -1,8 +1,8 @@
 //! The queue on SQLite: one writer thread with group commit, and connections for reading.
 //!
-//! There is one owner. Its lease is the writer's lock, a lock on a file beside the database. The owner holds the lock
-//! while the queue is open. The daemon's loop has its own connection for reading, so that no long listing delays the
-//! loop.
+//! There is one owner. Its lease is the writer's lock: a lock on a file beside the database, which the owner
+//! holds while it has the queue open for writing. The daemon's loop has its own connection for reading, so
+//! that no long listing delays the loop.
 
 mod backup;
 mod end;
@@ -41,7 +41,7 @@ use crate::system::failpoint;
 
 /// How long a verb waits for another process that has locked the database.
 const BUSY: Duration = Duration::from_secs(5);
-/// The one machine that works on an SQLite queue.
+/// The name of the owner. An SQLite queue has only one.
 const OWNER: &str = "local";
 
 /// How a database is opened.
@@ -62,7 +62,7 @@ pub(crate) struct SqliteQueue {
     reader: Arc<Mutex<Connection>>,
     /// The connection for the daemon's loop.
     scheduler: Arc<Mutex<Connection>>,
-    /// The writer; `Err`: why this queue cannot be written.
+    /// The writer; `Err`: why this queue cannot be written, as a clause.
     writer: Result<Writer, String>,
     /// The writer's lock if the queue was opened with `open_stuck`. Otherwise a writer, if any, holds the lock.
     _stuck: Option<File>,
@@ -74,8 +74,8 @@ impl SqliteQueue {
         SqliteQueue::open_unless(path, access, &[])
     }
 
-    /// Like `open`, but does not create a missing database if one of `signs` (files or folders) shows that it existed
-    /// before: then this fails.
+    /// Like `open`, but fails if the database is missing and one of `signs` (files or folders) shows that it
+    /// existed before.
     pub(super) fn open_unless(path: &Path, access: Access, signs: &[PathBuf]) -> Result<SqliteQueue, OpenError> {
         if !path.exists() {
             file::check_absence(path, signs)?;
@@ -100,7 +100,7 @@ impl SqliteQueue {
         file::examine(path)?;
         let anchor = Arc::new(anchor(path)?);
         let writer = match lock {
-            None => Err("it was opened for reading only".to_owned()),
+            None => Err("this process opened the database for reading only".to_owned()),
             Some(lock) => {
                 let mut connection = connect(false)?;
                 schema::migrate(&mut connection, path)?;
@@ -128,19 +128,20 @@ impl SqliteQueue {
         Ok(SqliteQueue { path, owner, anchor, reader, scheduler, writer, _stuck: None })
     }
 
-    /// Checks the whole database for damage, which reads all of it.
+    /// Checks the database for damage. Reads the whole file.
     pub(crate) fn check_integrity(&self) -> Result<(), OpenError> {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         file::quick_check(&reader, &self.path)
     }
 
-    /// The ids in the table of specs that are not valid spec ids.
+    /// Returns the ids in the table of specs that are not valid spec ids.
     pub(crate) fn malformed_ids(&self) -> Result<Vec<String>, QueueError> {
         self.read(read::malformed_ids)
     }
 
-    /// Opens a database that cannot be written for reading, under the writer's lock. All verbs that write fail with
-    /// `reason`. Since the lock keeps other writers away, SQLite can read without creating files beside the database.
+    /// Opens a database for reading when it cannot be written. All verbs that write fail with `reason`. This
+    /// holds the writer's lock: without other writers, SQLite can read without creating files beside the
+    /// database.
     pub(crate) fn open_stuck(path: &Path, patience: Duration, reason: &str) -> Result<SqliteQueue, OpenError> {
         let failed = |error| open_error(path, error);
         let lock = lock(path, patience)?;
@@ -158,7 +159,7 @@ impl SqliteQueue {
             anchor,
             scheduler: Arc::clone(&reader),
             reader,
-            writer: Err(format!("it cannot be written: {reason}")),
+            writer: Err(format!("the database cannot be written: {reason}")),
             _stuck: Some(lock),
         })
     }
@@ -473,13 +474,13 @@ mod tests {
         let dir = tempfile::TempDir::new().unwrap();
         let path = dir.path().join("boi.db");
         SqliteQueue::open(&path, Access::Write(Duration::ZERO)).unwrap().set_paused(true).unwrap();
-        // A folder at this path keeps SQLite from creating the file, as a full disk does.
+        // A folder at this path prevents SQLite from creating the file, as a full disk does.
         std::fs::create_dir(dir.path().join("boi.db-shm")).unwrap();
         // Another test may fork a process, which holds the inherited lock until it executes its program.
         let store = SqliteQueue::open_stuck(&path, Duration::from_secs(10), "no room").unwrap();
         assert!(paused(&store));
         assert!(store.running().unwrap().claimed.is_empty());
-        assert!(store.set_paused(false).unwrap_err().to_string().ends_with("it cannot be written: no room"));
+        assert!(store.set_paused(false).unwrap_err().to_string().ends_with("the database cannot be written: no room"));
         let second = SqliteQueue::open_stuck(&path, Duration::ZERO, "no room");
         assert!(matches!(second, Err(OpenError::InUse { .. })));
     }

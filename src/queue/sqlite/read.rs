@@ -26,10 +26,10 @@ const DEFAULT_ENDED: u32 = 10;
 /// The largest number of specs that the cause `WaitsFor` names.
 const AWAITED_SHOWN: u32 = 8;
 
-/// The text that replaces a try's record that this version cannot read.
-const UNREADABLE: &str = "not readable by this version";
+/// The outcome that is shown for a try whose record this version cannot read.
+const UNREADABLE: &str = "this version of boi cannot read the record of the outcome";
 
-// The queries name their indexes: without statistics, SQLite's planner would scan the whole queue.
+// Some queries name their index: without statistics, SQLite's planner would scan the whole queue for them.
 pub(super) const ELIGIBLE: &str = "SELECT id FROM specs INDEXED BY specs_eligible
      WHERE status = 'queued' AND open_deps = 0 AND not_before IS NULL AND quarantine IS NULL ORDER BY priority, seq LIMIT ?1";
 /// Like `ELIGIBLE`, but within a scope. A scope is small, so its specs are looked up by id.
@@ -53,7 +53,7 @@ pub(super) const ENDED_AS: &str = "SELECT id FROM specs INDEXED BY specs_ended_a
      WHERE status = ? AND status IN ('completed', 'failed', 'canceled')
      ORDER BY finished_at DESC, seq DESC LIMIT ? OFFSET ?";
 
-/// The stored ids of the first `limit` eligible specs, in queue order. An id may be malformed.
+/// Returns the stored ids of the first `limit` eligible specs, in queue order. An id may be malformed.
 pub(super) fn eligible(c: &Connection, limit: u32, scope: Option<&[SpecId]>) -> Result<Vec<String>, QueueError> {
     Ok(match scope {
         None => c.prepare_cached(ELIGIBLE)?.query_map([limit], |row| row.get(0))?.collect::<Result<_, _>>()?,
@@ -96,20 +96,20 @@ pub(super) fn claimed(c: &Connection, spec: &SpecId, owner: &Owner) -> Result<Cl
         .optional()
         .map_err(|error| unreadable_column(spec, error))?;
     let Some((attempt, body, config, position, intent, setbacks, started, worktree)) = row else {
-        return Err(unreadable(spec, "the record of its attempt is missing"));
+        return Err(unreadable(spec, "the record of its current attempt is missing"));
     };
     let body: Spec = decode(spec, "spec", &body)?;
     let tasks = tasks(c, spec)?;
     if tasks.len() != body.tasks.len() {
         return Err(unreadable(
             spec,
-            format!("the spec has {} tasks, but there are records of {}", body.tasks.len(), tasks.len()),
+            format!("the spec has {} tasks, but the queue has records of {} tasks", body.tasks.len(), tasks.len()),
         ));
     }
     let position: Position = decode(spec, "position", &position)?;
     position.check_against(&body).map_err(|error| unreadable(spec, format!("position: {error}")))?;
     let intent = intent
-        .map(|name| Intent::from_name(&name).ok_or_else(|| unreadable(spec, format!("intent: `{name}` is not known"))));
+        .map(|name| Intent::from_name(&name).ok_or_else(|| unreadable(spec, format!("intent: this version of boi does not know `{name}`"))));
     Ok(Claimed {
         fence: Fence { spec: spec.clone(), attempt },
         owner: owner.clone(),
@@ -146,7 +146,8 @@ pub(super) fn running(c: &Connection, owner: &Owner) -> Result<RunningSpecs, Que
     Ok(running)
 }
 
-/// The quarantined specs: running ones that no worker can be built from, and queued ones that a claim found unreadable.
+/// Returns the quarantined specs: running specs with a record that cannot be read, and queued specs for which
+/// a claim found such a record.
 pub(super) fn quarantined(c: &Connection, owner: &Owner) -> Result<Vec<Quarantined>, QueueError> {
     let mut all = running(c, owner)?.quarantined;
     let queued: Vec<(String, String)> = c
@@ -243,8 +244,8 @@ pub(super) fn list(c: &Connection, filter: &Filter) -> Result<Listing, QueueErro
     Ok(Listing { specs, more })
 }
 
-/// The ids of the specs that a filter selects. If there are more than the limit, one id more than the limit is
-/// returned.
+/// Returns the ids of the specs that a filter selects. With `status` or `all`, one id more than the limit is
+/// returned if there are more specs.
 fn select(c: &Connection, filter: &Filter) -> Result<Vec<String>, QueueError> {
     if !filter.ids.is_empty() {
         for spec in &filter.ids {
@@ -275,7 +276,8 @@ fn select(c: &Connection, filter: &Filter) -> Result<Vec<String>, QueueError> {
     }
 }
 
-/// The view of a spec whose row cannot be read: its id, status and texts.
+/// Returns the view of a spec whose row cannot be read. The view has only the id, title, status, repository,
+/// worktree and cause.
 fn unreadable_view(c: &Connection, spec: &SpecId, detail: String) -> Result<SpecView, QueueError> {
     let (title, status, repo, worktree) = c
         .prepare_cached("SELECT title, status, repo, worktree FROM specs WHERE id = ?")?
@@ -324,12 +326,12 @@ fn read_view(c: &Connection, spec: &SpecId, history: bool) -> Result<SpecView, Q
         .query_row([spec.as_str()], |row| {
             let name: String = row.get(1)?;
             let known = SpecStatus::from_name(&name);
-            // If the status is unknown, a command of the spec may be running. So the spec is shown as running, and `boi
-            // cancel` also treats it as running.
+            // If the status is unknown, a command of the spec may be running, so the spec is shown as
+            // running. `boi cancel` treats it as running, too.
             let status = known.unwrap_or(SpecStatus::Running);
             let quarantine = match known {
                 Some(_) => row.get(20)?,
-                None => Some(format!("status: `{name}` is not known")),
+                None => Some(format!("status: this version of boi does not know `{name}`")),
             };
             let waits = status == SpecStatus::Queued && row.get::<_, i64>(18)? > 0;
             let ending = status == SpecStatus::Running && row.get::<_, Option<String>>(19)?.is_some();
@@ -419,7 +421,7 @@ fn tries(c: &Connection, spec: &SpecId, tasks: &mut [TaskView]) -> Result<(), Qu
     Ok(())
 }
 
-/// The first specs that a spec still waits for, up to a limit.
+/// Returns the first specs that a spec still waits for, at most [`AWAITED_SHOWN`].
 fn awaited(c: &Connection, spec: &SpecId) -> Result<Vec<Awaited>, QueueError> {
     let open: Vec<(String, bool)> = c
         .prepare_cached(
@@ -442,16 +444,16 @@ fn usage(row: &Row<'_>, first: usize) -> rusqlite::Result<Usage> {
 }
 
 pub(super) fn status(spec: &SpecId, name: &str) -> Result<SpecStatus, QueueError> {
-    SpecStatus::from_name(name).ok_or_else(|| unreadable(spec, format!("status: `{name}` is not known")))
+    SpecStatus::from_name(name).ok_or_else(|| unreadable(spec, format!("status: this version of boi does not know `{name}`")))
 }
 
-/// The stored ids that are valid spec ids. A row with an invalid id belongs to no spec: `boi doctor` names it, and the
-/// other rows can still be read.
+/// Returns the stored ids that are valid spec ids. A row with an invalid id is skipped, so that the other
+/// rows can still be read; `boi doctor` reports such a row.
 fn well_formed(names: &[String]) -> impl Iterator<Item = SpecId> {
     names.iter().filter_map(|name| name.parse().ok())
 }
 
-/// The stored ids that are not valid spec ids.
+/// Returns the stored ids that are not valid spec ids.
 pub(super) fn malformed_ids(c: &Connection) -> Result<Vec<String>, QueueError> {
     let mut names: Vec<String> =
         c.prepare("SELECT id FROM specs ORDER BY seq")?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
@@ -467,7 +469,7 @@ pub(super) fn id(name: &str) -> Result<SpecId, QueueError> {
 fn task_status(row: &Row<'_>, column: usize) -> rusqlite::Result<TaskStatus> {
     let name: String = row.get(column)?;
     TaskStatus::from_name(&name).ok_or_else(|| {
-        let why = format!("the task status `{name}` is not known");
+        let why = format!("task status: this version of boi does not know `{name}`");
         rusqlite::Error::FromSqlConversionFailure(column, Type::Text, why.into())
     })
 }

@@ -22,7 +22,8 @@ pub(super) fn check_fence(c: &Connection, fence: &Fence) -> Result<(), QueueErro
     if holds { Ok(()) } else { Err(QueueError::Superseded(fence.clone())) }
 }
 
-/// The status of a spec, and whether the spec completed and, if it asks for a merge, was merged.
+/// Returns the status of a spec, and whether specs that wait for it may start: the spec completed and, if it
+/// asks for a merge, was merged.
 pub(super) fn dependency_state(c: &Connection, id: &SpecId) -> Result<(SpecStatus, bool), QueueError> {
     let row = c
         .prepare_cached("SELECT status, merges, delivery FROM specs WHERE id = ?")?

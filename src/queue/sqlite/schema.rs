@@ -1,7 +1,8 @@
-//! The tables, and the upgrade of older databases.
+//! Creates the tables, and upgrades older databases.
 //!
-//! `specs.open_deps` counts the specs that a spec still waits for. The index for claims has only eligible specs, so
-//! that neither a long queue nor a long history slows a claim. Triggers keep `counts` for the same reason.
+//! The column `specs.open_deps` counts the specs that a spec still waits for. The index for claims contains
+//! only eligible specs, so that neither a long queue nor a long history slows a claim. Triggers update the
+//! table `counts`, so that no query has to count specs.
 
 use std::path::Path;
 
@@ -166,12 +167,13 @@ pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let from = version(connection, path)?;
     match usize::try_from(from) {
-        Ok(0) => Err(backup::damaged(path, "it has none of the tables")),
+        Ok(0) => Err(backup::damaged(path, "the file has no tables of boi")),
         Ok(done) if done < STEPS.len() => {
             let backup = backup::back_up(connection, path, from)?;
-            info!(backup = %backup.display(), from, to = VERSION, "upgrading the queue's database schema; the backup is a copy of the database before the upgrade");
+            info!(backup = %backup.display(), from, to = VERSION, "boi is upgrading the schema of the queue's database; `backup` is a copy of the database before the upgrade");
             upgrade(connection, done).map_err(|error| {
-                // The failed upgrade changed nothing. If the backup stayed, each further try would leave one more.
+                // The failed upgrade changed nothing, so its backup is removed. Otherwise each retry would
+                // add a backup.
                 drop(std::fs::remove_file(&backup));
                 backup::open_error(path, error)
             })
@@ -181,7 +183,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Op
     }
 }
 
-/// Carries out the upgrade steps in one transaction, without the first `done` steps.
+/// Carries out the upgrade steps after the first `done` ones, in one transaction.
 fn upgrade(connection: &mut Connection, done: usize) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for step in &STEPS[done..] {
@@ -195,7 +197,7 @@ fn upgrade(connection: &mut Connection, done: usize) -> rusqlite::Result<()> {
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     match version(connection, path)? {
         VERSION => Ok(()),
-        0 => Err(backup::damaged(path, "it has none of the tables")),
+        0 => Err(backup::damaged(path, "the file has no tables of boi")),
         found if found < VERSION => Err(OpenError::TooOld { path: path.to_owned(), found, known: VERSION }),
         found => Err(OpenError::TooNew { path: path.to_owned(), found, known: VERSION }),
     }
@@ -255,7 +257,7 @@ mod tests {
             );
             assert!(!plan.contains("SCAN specs\n") && !plan.contains("SCAN attempts\n"), "{sql}\n{plan}");
             let sorts = plan.contains("TEMP B-TREE FOR ORDER BY");
-            assert!(!sorts || sql == read::ELIGIBLE_IN_SCOPE, "sorts what an index has in order: {sql}\n{plan}");
+            assert!(!sorts || sql == read::ELIGIBLE_IN_SCOPE, "the query sorts rows that an index returns in order: {sql}\n{plan}");
         }
     }
 

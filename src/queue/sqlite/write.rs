@@ -1,4 +1,4 @@
-//! The verbs that change the queue. Each verb runs inside a transaction that its caller opens and commits.
+//! The verbs that change the queue. Each verb runs inside a transaction, which its caller begins and commits.
 
 use std::collections::HashSet;
 
@@ -19,7 +19,7 @@ use crate::queue::{Claimed, Cleaned, Fence, GiveBack, Owner, QueueError, Refusal
 pub(super) const PROMOTE: &str = "UPDATE specs INDEXED BY specs_due SET not_before = NULL, cause = NULL
      WHERE status = 'queued' AND not_before IS NOT NULL AND not_before <= ?";
 
-/// How many random ids of one length are tried before longer ones.
+/// How many random ids of one length are tried before longer ids are tried.
 const DRAWS: usize = 8;
 
 /// Queues `specs` under ids that are neither in the queue nor in `taken`.
@@ -116,9 +116,9 @@ pub(super) fn claim(
     Ok(batch)
 }
 
-/// Makes a queued spec ineligible, because its records cannot be read.
+/// Makes a queued spec ineligible, because one of its records cannot be read.
 fn quarantine(c: &Connection, id: &str, detail: &str) -> Result<(), QueueError> {
-    warn!(spec = id, detail, "spec quarantined and not claimed: a record of it cannot be read");
+    warn!(spec = id, detail, "a record of this spec cannot be read; the spec is quarantined and not claimed");
     c.prepare_cached("UPDATE specs SET quarantine = ? WHERE id = ?")?.execute([detail, id])?;
     Ok(())
 }
@@ -158,7 +158,7 @@ fn claim_one(
     Ok(())
 }
 
-/// Makes quarantined specs eligible again: the next claim tries to read them anew.
+/// Makes quarantined specs eligible again, so that the next claim tries again to read their records.
 pub(super) fn release_quarantined(c: &Connection) -> rusqlite::Result<()> {
     if c.prepare("SELECT 1 FROM specs WHERE quarantine IS NOT NULL")?.exists([])? {
         c.execute("UPDATE specs SET quarantine = NULL WHERE quarantine IS NOT NULL", [])?;

@@ -1,9 +1,9 @@
 //! The only thread that writes to the database. It commits verbs in groups.
 //!
-//! Verbs that arrive during a commit share the next one. Each runs in a savepoint of its own, so that a failing or
-//! panicking verb undoes none of the others, and all are answered after the one commit. A verb never runs outside a
-//! transaction, where its change would be durable even if its caller got an error. Nothing is committed to a file that
-//! is no longer at its path.
+//! Verbs that arrive during a commit share the next commit. Each verb runs in a savepoint of its own, so that
+//! a verb that fails or panics does not undo the others. The callers of all verbs of a group are answered
+//! after the commit. A verb never runs outside a transaction: there, its change would be durable even if its
+//! caller got an error. Nothing is committed to a file that is no longer at its path.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,7 +19,7 @@ use crate::system::failpoint;
 /// The largest number of verbs that share a commit.
 const GROUP: usize = 64;
 
-/// The writer. Dropping it ends its thread.
+/// The handle of the writer's thread. Dropping the handle ends the thread.
 pub(super) struct Writer {
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
@@ -28,8 +28,8 @@ pub(super) struct Writer {
 
 /// A verb that is sent to the writer's thread.
 type Job = Box<dyn FnOnce(Attempt<'_>) -> Done + Send>;
-/// The argument of a job: the connection on which the job runs its verb, inside a savepoint, or the failure because of
-/// which the verb does not run.
+/// The argument of a job: the connection on which the job runs its verb, inside a savepoint; `Err`: the
+/// failure that prevents the verb from running.
 type Attempt<'a> = Result<&'a Connection, Failure>;
 
 type AnswerCaller = Box<dyn FnOnce(Result<(), Failure>) + Send>;
@@ -61,7 +61,8 @@ impl Failure {
 }
 
 impl Writer {
-    /// Starts the writer's thread over `connection`. The writer holds the lock for as long as it lives.
+    /// Starts the writer's thread, which writes through `connection`. The returned writer holds the lock
+    /// until it is dropped.
     pub(super) fn spawn(connection: Connection, lock: File, anchor: Arc<Anchor>) -> Writer {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let thread = std::thread::Builder::new()
@@ -82,13 +83,13 @@ impl Writer {
         &self,
         verb: impl FnOnce(&Connection) -> Result<T, QueueError> + Send + 'static,
     ) -> Result<T, QueueError> {
-        let no_thread = || QueueError::unavailable("its writer's thread could not be started");
+        let no_thread = || QueueError::unavailable("the thread that writes to the database could not be started");
         let jobs = self.jobs.as_ref().ok_or_else(no_thread)?;
         let (reply, answer) = mpsc::sync_channel(1);
         let job: Job = Box::new(move |attempt| {
             let result = match attempt {
                 Ok(connection) => catch_unwind(AssertUnwindSafe(|| verb(connection)))
-                    .unwrap_or_else(|_| Err(QueueError::internal("a verb panicked"))),
+                    .unwrap_or_else(|_| Err(QueueError::internal("an operation of the queue panicked"))),
                 Err(failure) => Err(failure.error()),
             };
             let keep = result.is_ok();
@@ -97,12 +98,13 @@ impl Writer {
                     Err(failure) if result.is_ok() => Err(failure.error()),
                     _ => result,
                 };
-                // A caller that was dropped with its runtime needs no answer.
+                // Sending fails if the caller was dropped, together with its runtime. Then nobody needs the
+                // answer.
                 drop(reply.send(result));
             };
             Done { keep, answer: Box::new(answer) }
         });
-        let gone = || QueueError::Unknown("its writer's thread ended".into());
+        let gone = || QueueError::Unknown("the thread that writes to the database ended".into());
         jobs.send(job).map_err(|_| gone())?;
         answer.recv().map_err(|_| gone())?
     }
@@ -118,8 +120,8 @@ impl Drop for Writer {
     }
 }
 
-/// Runs a group of verbs in one transaction. `void`: the failure because of which no verb of the group can be
-/// committed.
+/// Runs a group of verbs in one transaction, and answers their callers. `void`: a failure that already
+/// prevents the commit of the whole group.
 fn commit(connection: &Connection, batch: Vec<Job>, mut void: Option<Failure>) {
     if void.is_none() {
         void = connection.execute_batch("BEGIN IMMEDIATE").err().map(Failure::nothing_changed);
@@ -136,7 +138,7 @@ fn commit(connection: &Connection, batch: Vec<Job>, mut void: Option<Failure>) {
         }
         // SQLite itself rolls a whole transaction back when the disk is full or fails.
         if void.is_none() && connection.is_autocommit() {
-            let why = "another change in the same commit failed, and both were undone";
+            let why = "another change in the same transaction failed, so the whole transaction was rolled back";
             void = Some(Failure::nothing_changed(why));
         }
     }
