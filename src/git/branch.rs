@@ -1,5 +1,5 @@
-//! Moves the spec's branch, and the worktree's HEAD back to it. Before a move, commits that it would lose are
-//! kept under refs.
+//! Moves the spec's branch, and puts the worktree's HEAD back on it. Commits that no ref would contain after
+//! such a move are kept under refs before it.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use super::program::{self, Git};
 use super::worktree::LockedWorktree;
 use super::{operation, refs, revision};
 
-/// Moves the branch from `base` to `candidate`. If the branch is at `candidate` already, nothing happens. If it is at
-/// any other commit, the result is [`GitError::Diverged`].
+/// Moves the branch from `base` to `candidate`. Does nothing if the branch is at `candidate` already. Fails
+/// with [`GitError::Diverged`] if the branch is at any other commit.
 pub(crate) fn advance_branch(worktree: &LockedWorktree, base: &str, candidate: &str) -> Result<(), GitError> {
     worktree.remove_stale_locks()?;
     let head = || refs::branch_head(worktree.git_location(), worktree.spec());
@@ -27,8 +27,8 @@ pub(crate) fn advance_branch(worktree: &LockedWorktree, base: &str, candidate: &
     }
 }
 
-/// Moves the branch from any commit to `commit`, or creates it. Returns the kept refs with `label`, among them the
-/// one for commits that only the branch contained. No file changes.
+/// Moves the branch from any commit to `commit`, or creates it. Commits that only the branch contained are
+/// kept under a ref. Returns all kept refs with `label`. Changes no file.
 pub(crate) fn reset_branch(worktree: &LockedWorktree, commit: &str, label: &str) -> Result<Vec<String>, GitError> {
     worktree.remove_stale_locks()?;
     let head = refs::branch_head(worktree.git_location(), worktree.spec())?;
@@ -41,8 +41,8 @@ pub(crate) fn reset_branch(worktree: &LockedWorktree, commit: &str, label: &str)
     refs::kept_refs_with_label(worktree.git_location(), worktree.spec(), label)
 }
 
-/// Puts HEAD back on the branch, which is at `commit`, and ends any operation in progress. Commits that only HEAD or
-/// the operation contains are kept under refs. No file changes.
+/// Puts HEAD back on the branch, which is at `commit`, and ends any operation in progress. Commits that only
+/// HEAD or the operation contains are kept under refs. Changes no file.
 pub(super) fn attach_head(worktree: &LockedWorktree, entry: &Path, commit: &str, label: &str) -> Result<(), GitError> {
     for held in operation::held_commits(entry) {
         if let Some(held) = revision::commit_of(worktree.path(), &held)? {

@@ -24,7 +24,8 @@ pub(super) fn repair_branch(
         return Ok(None);
     }
     let last = prune_reflog(&common_dir.join("logs").join(&name), common_dir)?.unwrap_or_else(|| base.to_owned());
-    // If the branch's file still existed, git would write the missing commit, its old value, into the reflog again.
+    // The file is removed first. Otherwise git would write its old value, the missing commit, into the reflog
+    // again.
     match fs::remove_file(&file) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(GitError::io("cannot remove", &file)(e)),
         _ => {}

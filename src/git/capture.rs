@@ -1,13 +1,14 @@
-//! Makes a candidate commit of the files that are in the worktree after a try.
+//! Commits the files that are in the worktree after a try, as the candidate.
 //!
-//! Whatever an agent did with git (commits, other branches, a detached HEAD, an unfinished rebase), the candidate
-//! consists of the worktree's files, on the commit where the task began. Only boi moves the spec's branch.
+//! Whatever an agent did with git (commits, other branches, a detached HEAD, an unfinished rebase), the
+//! candidate contains the worktree's files, and its parent is the commit at which the task began. Only boi
+//! moves the spec's branch.
 
 use super::git_error::GitError;
 use super::worktree::LockedWorktree;
 use super::{branch, index, ref_names, refs, revision, sync};
 
-/// The result of [`capture`]: the commit of the try's files, and the refs that keep the agent's own commits.
+/// The result of [`capture`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CapturedTry {
     /// The candidate commit; `None`: no file differs from the base.
@@ -16,9 +17,10 @@ pub(crate) struct CapturedTry {
     pub(crate) kept: Vec<String>,
 }
 
-/// Commits the worktree's files on `base`, without moving the branch to the new commit. The branch returns to
-/// `base` and HEAD to the branch; the agent's own commits are kept under refs; no file changes. Files that git ignores
-/// are not committed; a nested repository that git does not ignore is an error.
+/// Commits the worktree's files, with `base` as the parent, without moving the branch to the new commit.
+/// Moves the branch back to `base` and HEAD back to the branch, and keeps the agent's own commits under refs.
+/// Changes no file. Files that git ignores are not committed. Fails if there is a nested repository that git
+/// does not ignore.
 pub(crate) fn capture(
     worktree: &LockedWorktree,
     base: &str,
@@ -40,7 +42,8 @@ pub(crate) fn capture(
         return Ok(CapturedTry { commit: None, kept });
     }
     let commit = refs::commit_tree(worktree, &tree, &[base], message)?;
-    // Git does not write an object that exists already, and the agent's git did not sync it.
+    // The sync is needed because git does not write objects that exist already, and the agent's git did not
+    // sync its objects.
     sync::sync_worktree(worktree)?;
     worktree.repo_git()?.args(["update-ref", &ref_names::candidate_ref(worktree.spec()), &commit]).run()?;
     Ok(CapturedTry { commit: Some(commit), kept })

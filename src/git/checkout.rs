@@ -1,5 +1,5 @@
-//! The checkout of a branch: the user's working tree that is on the branch. Also tells why a delivery must not change a
-//! checkout.
+//! Finds the checkout of a branch (the user's working tree that is on the branch), and says why a delivery
+//! must not change this checkout.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -43,8 +43,8 @@ pub(super) fn find(repo: &Path, branch: &str) -> Result<Option<Checkout>, GitErr
     Ok(None)
 }
 
-/// The path of the main working tree. If the git directory is outside the working tree, git
-/// lists the git directory instead.
+/// Returns the path of the main working tree. `listed` is the path that git lists for it: the git directory,
+/// if that is outside the working tree.
 fn main_working_tree(repo: &Path, listed: PathBuf) -> Result<PathBuf, GitError> {
     if listed.join(".git").exists() {
         return Ok(listed);
@@ -76,7 +76,8 @@ fn parse_worktree_list(listed: &[u8]) -> Vec<(PathBuf, Option<Vec<u8>>)> {
 }
 
 impl Checkout {
-    /// Why a fast-forward of `base` must not change this checkout; `None`: the fast-forward may change it.
+    /// Returns why a fast-forward of `base` must not change this checkout; `None`: the fast-forward may
+    /// change it.
     pub(super) fn merge_refusal(&self, base: &str) -> Result<Option<MergeRefusal>, GitError> {
         let base = base.to_owned();
         let checkout = self.path.display().to_string();

@@ -1,11 +1,11 @@
-//! Creates a worktree: its branch, its entry in the repository, its files.
+//! Creates a worktree: its branch, its entry in the repository, and its files.
 //!
 //! ```text
 //! branch ─▶ `worktree add --no-checkout` (under the repository's lock) ─▶ files ─▶ the worktree's index
 //! ```
 //!
-//! The repository's lock is not held while files are written, so worktrees are checked out in parallel. A worktree
-//! without an index is one whose checkout was killed; the checkout is repeated.
+//! The repository's lock is not held while files are written, so worktrees are checked out in parallel. If a
+//! worktree has no index, its checkout was killed, and is repeated.
 
 use std::fs;
 use std::io;
@@ -27,9 +27,9 @@ pub(crate) struct CreatedWorktree {
     pub(crate) kept: Vec<String>,
 }
 
-/// Creates the worktree, and the branch at `base`, if they are missing, and completes a creation that was killed.
-/// With [`Checkout::Clean`], the files are then made equal to the branch as by [`reset_files::reset_to_commit`]; with
-/// [`Checkout::AsItIs`], files of a complete worktree are not changed.
+/// Creates the worktree, and the branch at `base`, if they are missing; completes a creation that was killed.
+/// With [`Checkout::Clean`], [`reset_files::reset_to_commit`] then makes the files equal to the branch. With
+/// [`Checkout::AsItIs`], the files of a complete worktree are not changed.
 pub(crate) fn create_worktree(
     worktree: &LockedWorktree,
     base: &str,
@@ -61,7 +61,7 @@ pub(crate) fn create_worktree(
     Ok(CreatedWorktree { head, kept })
 }
 
-/// Returns the branch's commit, after repairing the branch or creating it at `base` where necessary.
+/// Repairs the branch, or creates it at `base`, if necessary. Returns the branch's commit.
 fn ensure_branch(worktree: &LockedWorktree, base: &str) -> Result<String, GitError> {
     if let Some(head) = refs::branch_head(worktree.git_location(), worktree.spec())? {
         return Ok(head);
@@ -79,12 +79,12 @@ pub(super) struct Attached {
     entry: PathBuf,
     /// The branch's commit.
     head: String,
-    /// Whether git just created the worktree, without files.
+    /// Whether git created the worktree in this call. Then it has no files yet.
     is_new: bool,
 }
 
-/// Attaches the worktree to the repository. If the worktree has files, the broken link and entry are written again;
-/// otherwise git creates both.
+/// Attaches the worktree to the repository. If the worktree has files, boi writes the broken link and entry
+/// again; otherwise git creates both.
 pub(super) fn attach(worktree: &LockedWorktree, base: &str, label: &str) -> Result<Attached, GitError> {
     let path = worktree.path();
     let common_dir = entry::common_dir(worktree.users_repo())?;
@@ -111,8 +111,8 @@ pub(super) fn attach(worktree: &LockedWorktree, base: &str, label: &str) -> Resu
     Ok(Attached { entry, head, is_new })
 }
 
-/// The entry to which the files at the worktree's path belong; `None`: there are no files, or they
-/// belong to no entry of the repository. Removes an entry whose files are missing.
+/// Returns the entry to which the files at the worktree's path belong; `None`: there are no files, or they
+/// belong to no entry of the repository. Deletes the entry if the files are missing.
 fn find_entry_to_relink(
     worktree: &LockedWorktree,
     common_dir: &Path,
@@ -181,7 +181,7 @@ enum Content {
 }
 
 fn read_content(path: &Path) -> Result<Content, GitError> {
-    // Two names are enough to tell the link alone from the link and other files.
+    // Two names are enough to distinguish the link alone from the link with other files.
     let mut names = match fs::read_dir(path) {
         Ok(entries) => entries.take(2).collect::<Result<Vec<_>, _>>().map_err(GitError::io("cannot read", path))?,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Content::Nothing),

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Invariants:
-//! - The base only moves forward, and only from the commit that the plan names.
+//! - The base moves only forward, and only from the commit that the plan names.
 //! - If the user has checked out the base, that checkout moves together with it. The base moves only if the checkout
 //!   has no changes and no operation in progress.
 
@@ -52,7 +52,7 @@ pub(crate) enum FastForward {
     BaseMoved,
 }
 
-/// Compares the branch with its base.
+/// Compares the branch with its base, and returns the next step of the delivery.
 pub(crate) fn plan_delivery(worktree: &LockedWorktree, base: &str) -> Result<DeliveryPlan, DeliveryError> {
     let repo = worktree.git_location();
     let Some(from) = revision::commit_of(repo, &ref_names::full_branch_name(base))? else {
@@ -70,9 +70,9 @@ pub(crate) fn plan_delivery(worktree: &LockedWorktree, base: &str) -> Result<Del
     }
 }
 
-/// Merges `from`, a commit of the branch `base`, into the spec's branch and returns the branch's new commit. Before the
-/// merge, the worktree is made equal to the branch (see [`reset_files::reset_to_commit`]). Afterwards it is equal to
-/// the branch too, even if the merge had conflicts.
+/// Merges `from`, a commit of the branch `base`, into the spec's branch and returns the branch's new commit.
+/// Before the merge, the worktree is made equal to the branch (see [`reset_files::reset_to_commit`]). After
+/// the merge, the worktree is equal to the branch again, even if the merge had conflicts.
 pub(crate) fn merge_base_into_branch(
     worktree: &LockedWorktree,
     base: &str,
@@ -123,7 +123,8 @@ pub(crate) fn fast_forward_base(
 ) -> Result<FastForward, DeliveryError> {
     let (repo, base_ref) = (worktree.git_location(), ref_names::full_branch_name(base));
     let base = ref_names::short_branch_name(base);
-    // While another delivery moves the checkout, the checkout would look as if the user had changed it.
+    // The lock is needed because a checkout that another delivery is moving looks as if the user had changed
+    // it.
     let _one_at_a_time = locks::lock_repository(&entry::common_dir(repo)?)?;
     let before = revision::commit_of(repo, &base_ref)?;
     if before.as_deref() == Some(to) {

@@ -1,8 +1,8 @@
 //! A worktree's entry: its administrative directory `<git directory>/worktrees/<NAME>`. The entry's file `gitdir` and
 //! the worktree's file `.git` (the link) name each other.
 //!
-//! Invariants: functions that write here are called with the repository's or the worktree's lock held; entries of other
-//! worktrees are read, never written.
+//! Invariants: the functions of this file that write are called with the repository's or the worktree's lock
+//! held. Entries of other worktrees are read, never written.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -13,19 +13,21 @@ use super::git_error::GitError;
 use super::program::{self, Git};
 use crate::system::files;
 
-/// The git directory that all worktrees of the repository share.
+/// Returns the git directory that all worktrees of the repository share.
 pub(super) fn common_dir(repo: &Path) -> Result<PathBuf, GitError> {
     let printed = program::path(&Git::reading(repo).args(["rev-parse", "--git-common-dir"]).run()?);
     let path = repo.join(printed);
     fs::canonicalize(&path).map_err(GitError::io("cannot find", &path))
 }
 
-/// The git directory that `entry` belongs to, found without running git; `None`: the git directory does not exist.
+/// Returns the git directory that `entry` belongs to, without running git; `None`: the git directory does not
+/// exist.
 pub(super) fn common_dir_of_entry(entry: &Path) -> Option<PathBuf> {
     fs::canonicalize(entry.join(read_path(&entry.join("commondir"))?)).ok()
 }
 
-/// The entry of the worktree at `path`; `None` unless entry and worktree name each other and the entry is complete.
+/// Returns the entry of the worktree at `path`; `None`: there is no such entry, the entry and the worktree do
+/// not name each other, or the entry is incomplete.
 pub(super) fn of_worktree(path: &Path) -> Option<PathBuf> {
     let entry = named_by_link(path)?;
     let is_complete = names_link(&entry, &real_path(path).join(".git"))
@@ -35,7 +37,7 @@ pub(super) fn of_worktree(path: &Path) -> Option<PathBuf> {
     is_complete.then_some(entry)
 }
 
-/// The entry that the link in `path` names, whether that entry exists or not.
+/// Returns the entry that the link in `path` names. The entry need not exist.
 pub(super) fn named_by_link(path: &Path) -> Option<PathBuf> {
     let bytes = fs::read(path.join(".git")).ok()?;
     let named = bytes.strip_prefix(b"gitdir: ")?;
@@ -68,7 +70,7 @@ pub(super) fn names_link(entry: &Path, link: &Path) -> bool {
     read_path(&entry.join("gitdir")).is_some_and(|gitdir| gitdir == link)
 }
 
-/// Whether git was killed while it created this entry.
+/// Whether git has not finished creating this entry, because it was killed.
 pub(super) fn is_initializing(entry: &Path) -> bool {
     fs::read(entry.join("locked")).is_ok_and(|reason| reason.is_empty() || reason.starts_with(b"initializing"))
         && !entry.join("index").exists()
@@ -118,12 +120,13 @@ pub(super) fn remove_damaged_index(entry: &Path) -> Result<(), GitError> {
     if is_damaged { remove_any(&index) } else { Ok(()) }
 }
 
-/// The commit of the entry's HEAD, if HEAD is detached.
+/// Returns the commit of the entry's HEAD; `None`: HEAD is not detached.
 pub(super) fn detached_head(entry: &Path) -> Option<String> {
     parse_hash(&fs::read_to_string(entry.join("HEAD")).ok()?)
 }
 
-/// `path` as git writes it: with the symbolic links in its parent resolved, even if `path` itself does not exist.
+/// Returns `path` in the form that git writes into its files: with symbolic links resolved. If `path` does
+/// not exist, only the links in its parent are resolved.
 pub(super) fn real_path(path: &Path) -> PathBuf {
     if let Ok(real) = fs::canonicalize(path) {
         return real;
@@ -153,7 +156,7 @@ pub(super) fn remove_any(path: &Path) -> Result<(), GitError> {
     }
 }
 
-/// The path that `file` contains, relative to the folder of `file`.
+/// Returns the path that `file` contains. A relative path is resolved against the folder of `file`.
 fn read_path(file: &Path) -> Option<PathBuf> {
     let path = program::path(&fs::read(file).ok()?);
     // A power loss may have emptied the file.

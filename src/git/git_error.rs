@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Whether the same operation can succeed when it is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Severity {
-    /// The cause, such as a full disk, usually passes without help.
+    /// The cause, such as a full disk, is usually temporary.
     Transient,
     /// Git failed for an unknown reason. A caller retries a limited number of times, then treats it as permanent.
     Unknown,
@@ -33,7 +33,7 @@ pub(crate) enum GitError {
     },
     /// Git refuses to work in a directory that another user owns.
     #[error(
-        "git refuses {dir:?} because another user owns it (dubious ownership); \
+        "git refuses to work in {dir:?}, because another user owns this directory (dubious ownership); \
          allow it with: git config --global --add safe.directory {dir:?}"
     )]
     DubiousOwnership { dir: PathBuf },
@@ -46,18 +46,18 @@ pub(crate) enum GitError {
         source: io::Error,
     },
     /// The worktree's path contains something other than the worktree, or is a symbolic link.
-    #[error("{path:?} holds something that is not the worktree of this spec; move it away")]
+    #[error("the path {path:?} is reserved for this spec's worktree, but contains something else; move it away")]
     Occupied { path: PathBuf },
     /// There is no worktree at the path, or its link to the repository is broken.
-    #[error("{path:?} is missing or is not a git worktree")]
+    #[error("the worktree {path:?} is missing, or its link to the repository is broken")]
     NoWorktree { path: PathBuf },
     /// The branch is checked out elsewhere.
-    #[error("branch {branch} is checked out in {path:?}; check out another branch there")]
+    #[error("the branch {branch} is checked out in {path:?}; check out another branch in that directory")]
     BranchInUse { branch: String, path: PathBuf },
     /// The worktree contains git repositories. A commit would contain only a link to each, not its files.
     #[error(
         "git repositories inside the worktree cannot be committed: {paths:?}; \
-         remove their .git, or make git ignore them"
+         remove the .git in each of them, or make git ignore them"
     )]
     NestedRepositories {
         /// The paths of the repositories, relative to the worktree.
@@ -65,7 +65,7 @@ pub(crate) enum GitError {
     },
     /// Something other than boi moved or deleted the spec's branch. Nothing was changed.
     #[error(
-        "branch {branch} was moved, and not by boi: expected {expected}, found {}",
+        "something other than boi moved or deleted the branch {branch}: expected {expected}, found {}",
         .found.as_deref().unwrap_or("no branch")
     )]
     Diverged {

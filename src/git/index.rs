@@ -1,10 +1,11 @@
 //! Reads the files of a worktree into a git tree, and checks out a commit, both through an index of boi's own.
 //!
 //! Invariants:
-//! - Boi's own index is in the scratch directory. Agents do not write it, so no flag that an agent sets in the
-//!   worktree's index can hide a change. It also caches what was read, so that reading again is cheap.
-//! - Files that git ignores are not read. Neither are nested repositories: git repositories inside the worktree that
-//!   are not part of its commit.
+//! - Boi's own index is in the scratch directory. Agents do not write it, so no flag that an agent sets in
+//!   the worktree's index can hide a change. The index also caches the files that were read, so that reading
+//!   unchanged files again is cheap.
+//! - Files that git ignores are not read. Nested repositories (git repositories inside the worktree that are
+//!   not part of its commit) are not read, either.
 //! - The worktree's own index exists only once the checkout is complete.
 
 use std::ffi::OsString;
@@ -18,7 +19,7 @@ use super::worktree::LockedWorktree;
 use super::{entry, refs};
 use crate::system::files;
 
-/// Sets boi's own index to a commit (`None`: to no files) without changing the worktree. The cached
+/// Sets boi's own index to a commit (`None`: to an empty tree) without changing the worktree. The cached
 /// information about unchanged files stays valid.
 pub(super) fn load(worktree: &LockedWorktree, commit: Option<&str>) -> Result<(), GitError> {
     let read = || {
@@ -36,8 +37,8 @@ pub(super) fn load(worktree: &LockedWorktree, commit: Option<&str>) -> Result<()
     Ok(())
 }
 
-/// Returns the paths of nested repositories, relative to the worktree. [`load`] must be called first. Repositories that
-/// git ignores, and repositories that are part of the loaded commit, are not listed.
+/// Returns the paths of nested repositories, relative to the worktree, without those that git ignores and
+/// those that are part of the loaded commit. [`load`] must be called first.
 pub(super) fn nested_repositories(worktree: &LockedWorktree) -> Result<Vec<PathBuf>, GitError> {
     let args = ["ls-files", "--others", "--exclude-standard", "-z"];
     let others = run_readable(worktree, || Ok(own_index_git(worktree)?.args(args)))?;
@@ -49,9 +50,9 @@ pub(super) fn nested_repositories(worktree: &LockedWorktree) -> Result<Vec<PathB
     Ok(repositories.map(program::path).collect())
 }
 
-/// Reads all files except the nested repositories `excluded` into boi's own index and returns the files' tree. [`load`]
-/// must be called first with the same `commit`. A nested repository in place of a file of `commit` is an error: the
-/// tree would contain only a link to the repository.
+/// Reads all files except the nested repositories `excluded` into boi's own index and returns the files'
+/// tree. [`load`] must be called first with the same `commit`. Fails if a nested repository is in the place
+/// of a file of `commit`: the tree would contain only a link to the repository.
 pub(super) fn write_tree(
     worktree: &LockedWorktree,
     excluded: &[PathBuf],
@@ -84,8 +85,8 @@ pub(super) fn write_tree(
     if paths.is_empty() { Ok(tree) } else { Err(GitError::NestedRepositories { paths }) }
 }
 
-/// Writes the files of `commit`, overwriting files that differ, and sets boi's own index to `commit`. Untracked files
-/// stay.
+/// Writes the files of `commit` into the worktree, overwriting files that differ, and sets boi's own index to
+/// `commit`. Does not delete untracked files.
 pub(super) fn check_out(worktree: &LockedWorktree, commit: &str) -> Result<(), GitError> {
     own_index_git(worktree)?.args(["read-tree", "--reset", "-u", commit]).run()?;
     Ok(())
@@ -142,7 +143,7 @@ fn run_readable(worktree: &LockedWorktree, git: impl Fn() -> Result<Git, GitErro
     git()?.output()
 }
 
-/// The paths at which `tree` has a link to a repository and `commit` does not have the same link.
+/// Returns the paths at which `tree` has a link to a repository and `commit` does not have the same link.
 fn changed_gitlinks(dir: &Path, commit: &str, tree: &str) -> Result<Vec<PathBuf>, GitError> {
     let args = ["diff-tree", "-r", "-z", "--raw", "--no-renames", commit, tree];
     let changes = Git::reading(dir).args(args).run()?;
@@ -157,7 +158,8 @@ fn changed_gitlinks(dir: &Path, commit: &str, tree: &str) -> Result<Vec<PathBuf>
     Ok(paths)
 }
 
-/// Parses the repositories that `git add` rejects: `error: 'path/' does not have a commit checked out`.
+/// Returns the paths of the repositories that `git add` rejects, parsed from its messages `error: 'path/'
+/// does not have a commit checked out`.
 fn repositories_without_commit(stderr: &str) -> Vec<PathBuf> {
     let path =
         |line: &str| Some(line.split_once('\'')?.1.split_once("/' does not have a commit checked out")?.0.into());

@@ -20,34 +20,34 @@ pub(crate) struct InspectedRepository {
 /// Why boi cannot work in a directory.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RepositoryRefusal {
-    #[error("{0:?} does not exist; correct `repo`, or create the repository")]
+    #[error("the directory {0:?} does not exist; correct `repo` in the spec, or create the repository")]
     Missing(PathBuf),
-    #[error("{0:?} is not a directory; `repo` names the directory of a git repository")]
+    #[error("{0:?} is not a directory; set `repo` in the spec to the directory of a git repository")]
     NotADirectory(PathBuf),
-    #[error("{0:?} is not in a git repository; run `git init` and commit there, or omit `repo`")]
+    #[error("the directory {0:?} is not in a git repository; run `git init` and commit there, or omit `repo` in the spec")]
     NotARepository(PathBuf),
-    #[error("{0:?} is a bare repository; name a clone or a worktree of it")]
+    #[error("{0:?} is a bare repository; set `repo` in the spec to a clone or a worktree of this repository")]
     Bare(PathBuf),
     /// The directory is a repository's git directory, or is inside one.
-    #[error("{0:?} is inside a .git directory; name the working tree instead")]
+    #[error("{0:?} is inside a .git directory; set `repo` in the spec to the working tree instead")]
     InsideGitDir(PathBuf),
     /// Git does not check out submodules in a new worktree.
-    #[error("{repo:?} has submodules ({}), which boi does not support", list(.paths))]
+    #[error("the repository {repo:?} has submodules ({}), which boi does not support", list(.paths))]
     Submodules { repo: PathBuf, paths: Vec<PathBuf> },
     /// The current branch has no commit from which a spec's branch could start.
-    #[error("{0:?} has no commit on its current branch; make a first commit")]
+    #[error("the repository {0:?} has no commit on its current branch; make a first commit")]
     Unborn(PathBuf),
     /// Git cannot create branches `boi/...` beside a branch `boi`.
     #[error(
-        "{0:?} has a branch named `boi`, so git cannot create `boi/...` there; rename it: git branch -m boi boi-old"
+        "the repository {0:?} has a branch `boi`, so git cannot create branches `boi/...` there; rename the branch: git branch -m boi boi-old"
     )]
     BranchNamedBoi(PathBuf),
     #[error(transparent)]
     Git(#[from] GitError),
 }
 
-/// Checks the directory that a spec names as its repository. The directory may be anywhere
-/// inside a working tree.
+/// Checks whether boi can work in the directory that a spec names as its repository. The directory may be
+/// anywhere inside a working tree.
 pub(crate) fn inspect_repository(path: &Path) -> Result<InspectedRepository, RepositoryRefusal> {
     match fs::metadata(path) {
         Ok(meta) if meta.is_dir() => {}
@@ -81,7 +81,7 @@ pub(crate) fn same_repository(one: &Path, other: &Path) -> Result<bool, GitError
 }
 
 fn find_toplevel(path: &Path) -> Result<PathBuf, RepositoryRefusal> {
-    // The toplevel comes last because it may contain newlines.
+    // The path of the working tree is printed last, because it may contain newlines.
     let args = ["rev-parse", "--is-bare-repository", "--is-inside-work-tree", "--show-toplevel"];
     let output = Git::reading(path).args(args).output()?;
     let mut lines = output.stdout.splitn(3, |byte| *byte == b'\n');

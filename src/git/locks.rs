@@ -7,15 +7,15 @@ use std::path::Path;
 
 use super::git_error::GitError;
 
-/// Takes an exclusive lock on `file` and blocks until the lock is free. The lock is released when the last copy of
-/// `file` is closed.
+/// Acquires an exclusive lock on `file`; blocks until the lock is free. The lock is released when the last
+/// copy of `file` is closed.
 pub(super) fn lock_exclusively(file: &File) -> io::Result<()> {
     rustix::io::retry_on_intr(|| rustix::fs::flock(file, rustix::fs::FlockOperation::LockExclusive))?;
     Ok(())
 }
 
-/// Locks a repository for changes to its `worktrees/`; the lock is held while the returned file, the git directory, is
-/// open.
+/// Locks a repository for changes to its `worktrees/`. The lock is on the git directory, and is held while
+/// the returned file is open.
 pub(super) fn lock_repository(common_dir: &Path) -> Result<File, GitError> {
     let dir = File::open(common_dir).map_err(GitError::io("cannot open", common_dir))?;
     lock_exclusively(&dir).map_err(GitError::io("cannot lock", common_dir))?;

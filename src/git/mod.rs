@@ -6,7 +6,7 @@
 //!
 //! | file | what it is for |
 //! | --- | --- |
-//! | `git_error` | what failed, and whether a retry can help |
+//! | `git_error` | the errors, and whether a retry can help |
 //! | `program` | runs the git program |
 //! | `ref_names` | names of the refs that boi creates |
 //! | `locks` | file locks, and the lock of a repository |
@@ -15,30 +15,32 @@
 //! | `worktree` | a spec's worktree and its lock |
 //! | `sync` | syncs a worktree to the disk |
 //! | `revision` | resolves names to commits, compares commits |
-//! | `checkout` | finds the checkout that has a branch, and why that checkout must not be changed |
+//! | `checkout` | finds the working tree that is on a branch, and says why a delivery must not change it |
 //! | `refs` | creates, moves and deletes the spec's branch and kept refs |
 //! | `index` | reads a worktree's files into a git tree |
 //! | `branch` | moves the spec's branch, and HEAD back to it |
 //! | `reset_files` | makes a worktree's files equal to a commit |
-//! | `capture` | makes a candidate commit of what a try left |
+//! | `capture` | commits the worktree's files after a try, as the candidate |
 //! | `branch_repair` | repairs a branch that a power loss damaged |
-//! | `create` | creates a worktree, or completes one |
+//! | `create` | creates a worktree, or completes a creation that was killed |
 //! | `remove` | removes a worktree |
-//! | `deliver` | merges a spec's branch and its base |
+//! | `deliver` | merges a base into a spec's branch, and moves the base forward to the branch |
 //! | `power_loss` | repairs everything that a power loss can damage |
-//! | `inspect` | checks a user's repository before a spec is queued |
-//! | `survey` | lists what boi has in a repository, for `boi doctor` |
+//! | `inspect` | checks whether boi can work in a user's repository, before a spec is queued |
+//! | `survey` | lists boi's refs, worktrees and lock files in a repository, for `boi doctor` |
 //!
 //! Invariants:
-//! - The user's checkouts, index, stash, configuration and other branches are never changed, with one exception:
-//!   [`fast_forward_base`] moves a branch of the user's, and the checkout that is on it. What boi adds to a repository
-//!   is `refs/heads/boi/<SPEC>`, `refs/boi/*` and one entry per worktree.
+//! - The user's checkouts, index, stash, configuration and other branches are never changed, with one
+//!   exception: [`fast_forward_base`] moves one of the user's branches, and the checkout that is on this
+//!   branch. What boi adds to a repository is `refs/heads/boi/<SPEC>`, `refs/boi/*` and one entry per
+//!   worktree.
 //! - No work is deleted: files and commits that no branch contains are saved under `refs/boi/kept/<SPEC>/` before they
 //!   are removed from a worktree.
 //! - Every operation may be killed at any point; calling it again completes it.
-//! - There are two locks, always taken in this order: the worktree's (while it is held, no other git process of boi's
-//!   writes for that worktree), then the repository's (for changes to `worktrees/`). The repository's lock is taken on
-//!   the git directory itself, so it creates no file there.
+//! - There are two locks, always acquired in this order: the worktree's lock, then the repository's lock.
+//!   While the worktree's lock is held, no other git process of boi writes for that worktree. The
+//!   repository's lock is for changes to `worktrees/`. It is a lock on the git directory itself, so that boi
+//!   creates no lock file there.
 
 mod branch;
 mod branch_repair;

@@ -54,7 +54,7 @@ const MARKERS: &[(&str, GitOperation)] = &[
     ("BISECT_START", GitOperation::Bisect),
 ];
 
-/// The operation in progress in the checkout whose git directory is `git_dir`.
+/// Returns the operation in progress in the checkout whose git directory is `git_dir`.
 pub(super) fn in_progress(git_dir: &Path) -> Option<GitOperation> {
     MARKERS.iter().find(|(file, _)| git_dir.join(file).exists()).map(|(_, operation)| *operation)
 }
@@ -70,7 +70,7 @@ pub(super) fn returns_to(git_dir: &Path, branch: &str) -> bool {
         || contains("BISECT_START", branch)
 }
 
-/// Hashes of commits that only the operation in progress refers to.
+/// Returns the hashes of commits that perhaps only the operation in progress refers to.
 pub(super) fn held_commits(git_dir: &Path) -> Vec<String> {
     let read = |name: &&str| fs::read_to_string(git_dir.join(name)).ok();
     COMMIT_FILES.iter().filter_map(read).filter_map(|text| entry::parse_hash(&text)).collect()

@@ -1,9 +1,9 @@
 //! Repairs a worktree and its repository after a power loss, before any other git process reads them.
 //!
-//! Whatever boi itself recorded is intact, because it was synced first (see `sync`). Files that other programs wrote
-//! shortly before the power loss, and files of an operation that did not complete, may be empty. An empty object must
-//! be removed: when git later commits the content with that object's name, it finds the object and does not write the
-//! content.
+//! Everything that boi's records refer to is intact, because it was synced before the record was written (see
+//! `sync`). Files that other programs wrote shortly before the power loss, and files of an operation that did
+//! not complete, may be empty. An empty git object must be removed: if git later commits content with the
+//! same object name, it finds the empty object and does not write the content.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -19,7 +19,7 @@ use crate::system::files;
 pub(crate) struct Repairs {
     /// How many empty objects were removed from the repository.
     pub(crate) empty_objects: usize,
-    /// Whether the branch named no existing commit and was moved to one.
+    /// Whether the branch named no existing commit and was moved to an existing one.
     pub(crate) branch: bool,
     /// Whether the link between the worktree and its entry was broken and was written again.
     pub(crate) link: bool,
@@ -27,9 +27,9 @@ pub(crate) struct Repairs {
     pub(crate) index: bool,
 }
 
-/// Repairs what a power loss damaged. `base` is a commit at which the branch was known to be; it is used if the
-/// branch's reflog is lost too. No file of the worktree changes. If the repository cannot be reached, nothing happens:
-/// the next operation that needs the repository reports the problem.
+/// Repairs what a power loss damaged. `base` is a commit that the branch is known to have had: a damaged
+/// branch is moved to `base` if its reflog is lost, too. No file of the worktree changes. If the repository
+/// cannot be reached, nothing happens: the next operation that needs the repository reports the problem.
 pub(crate) fn repair_after_power_loss(worktree: &LockedWorktree, base: &str, label: &str) -> Result<Repairs, GitError> {
     let Ok(common_dir) = entry::common_dir(worktree.git_location()) else { return Ok(Repairs::default()) };
     worktree.remove_stale_locks()?;
@@ -46,7 +46,7 @@ pub(crate) fn repair_after_power_loss(worktree: &LockedWorktree, base: &str, lab
 
 fn remove_empty_objects(common_dir: &Path) -> Result<usize, GitError> {
     let list = |folder: &Path| files::list_folder(folder).map_err(GitError::io("cannot read", folder));
-    // Objects that a running git has not finished writing do not have a hash as their name.
+    // While git is writing an object, the file's name is not a hash.
     let is_hash = |path: &Path, lengths: &[usize]| {
         let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
         lengths.contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_hexdigit())

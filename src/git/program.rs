@@ -30,8 +30,8 @@ const CLEARED: &[&str] = &[
     "GIT_REFLOG_ACTION",
 ];
 
-/// Settings for every git process: no hooks, signatures or background jobs of the user's, and commits that survive a
-/// power loss.
+/// Settings for every git process. They disable the user's hooks, signatures and background jobs, and sync
+/// commits so that these survive a power loss.
 const ALWAYS: &[&str] = &[
     "core.hooksPath=/dev/null",
     "commit.gpgSign=false",
@@ -60,7 +60,7 @@ const OWN_TREE: &[&str] = &[
 /// How many bytes of git's standard error are put into an error, counted from its end.
 const STDERR_TAIL: usize = 2_000;
 
-/// Name and email in commits when the user has configured none.
+/// The name and email in commits if the user has not configured both.
 const IDENTITY: (&str, &str) = ("boi", "boi@localhost");
 
 /// A git command line that has not been run yet.
@@ -71,14 +71,14 @@ pub(super) struct Git {
 }
 
 impl Git {
-    /// A git command that only reads: it takes no locks, not even to refresh an index.
+    /// Returns a git command that only reads. Git acquires no lock for it, not even to refresh an index.
     pub(super) fn reading(dir: &Path) -> Git {
         let mut git = Git::new(dir);
         git.command.arg("--no-optional-locks").stdin(Stdio::null());
         git
     }
 
-    /// A git command that writes, with the locked file `lock` as its standard input.
+    /// Returns a git command that writes, with the locked file `lock` as its standard input.
     pub(super) fn writing(dir: &Path, lock: &File) -> Result<Git, GitError> {
         let lock = lock.try_clone().map_err(GitError::io("cannot duplicate the lock for", dir))?;
         let mut git = Git::new(dir);
@@ -146,8 +146,8 @@ impl Git {
         args.into_iter().fold(self, Git::arg)
     }
 
-    /// Runs git and returns its exit code and output, whatever the exit code is. It is an error only if git cannot be
-    /// run or refuses the repository because of its owner.
+    /// Runs git and returns its exit code and output, whatever the exit code is. Fails only if git cannot be
+    /// run, or refuses the repository because of its owner.
     pub(super) fn output(mut self) -> Result<GitOutput, GitError> {
         let Output { status, stdout, stderr } = self.command.output().map_err(GitError::CannotRun)?;
         let stderr = String::from_utf8_lossy(&stderr);
@@ -160,13 +160,13 @@ impl Git {
         Ok(GitOutput { code: status.code(), stdout, stderr, permission_denied, dir: self.dir, subcommand })
     }
 
-    /// Runs git and returns its standard output; any exit code but 0 is an error.
+    /// Runs git and returns its standard output. Fails on any exit code but 0.
     pub(super) fn run(self) -> Result<Vec<u8>, GitError> {
         let output = self.output()?;
         if output.code == Some(0) { Ok(output.stdout) } else { Err(output.into_error()) }
     }
 
-    /// Runs git and returns the one line that it printed; any exit code but 0 is an error.
+    /// Runs git and returns the one line that it printed. Fails on any exit code but 0.
     pub(super) fn line(self) -> Result<String, GitError> {
         Ok(line(&self.run()?))
     }
@@ -191,7 +191,8 @@ impl GitOutput {
         GitError::Failed { subcommand: self.subcommand, dir: self.dir, code: self.code, stderr: self.stderr }
     }
 
-    /// The answer of a command that answers with its exit code: 0 is yes, 1 is no, and any other code is an error.
+    /// Returns the answer of a git command that answers a question with its exit code: 0 is yes, 1 is no, and
+    /// any other exit code is an error.
     pub(super) fn yes_or_no(self) -> Result<bool, GitError> {
         match self.code {
             Some(0) => Ok(true),
@@ -201,23 +202,24 @@ impl GitOutput {
     }
 }
 
-/// Output of git as text, without its line end.
+/// Returns output of git as text, without the line end.
 pub(super) fn line(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes.strip_suffix(b"\n").unwrap_or(bytes)).into_owned()
 }
 
-/// A path printed by git, without its line end; it need not be UTF-8.
+/// Returns a path that git printed, without the line end. The path need not be UTF-8.
 pub(super) fn path(bytes: &[u8]) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(bytes.strip_suffix(b"\n").unwrap_or(bytes)))
 }
 
-/// Paths printed by git with `-z`.
+/// Returns the paths that git printed with the option `-z`.
 pub(super) fn paths(bytes: &[u8]) -> Vec<PathBuf> {
     bytes.split(|b| *b == 0).filter(|p| !p.is_empty()).map(|p| PathBuf::from(OsStr::from_bytes(p))).collect()
 }
 
-/// Environment variables that set boi's identity for each role (author, committer) whose name or email the user has not
-/// configured.
+/// Returns environment variables that set boi's identity for each role (author, committer) whose name or
+/// email the user has not configured. `configured` lists the git settings that the user has, `env` reads the
+/// environment.
 fn missing_identity(configured: &str, env: impl Fn(&str) -> Option<OsString>) -> Vec<(&'static str, &'static str)> {
     let set = |name: &str| env(name).is_some_and(|value| !value.is_empty());
     let has = |key: &str| configured.lines().any(|line| line.eq_ignore_ascii_case(key));

@@ -5,22 +5,23 @@ use crate::domain::id::SpecId;
 /// How many digits of a commit's hash the name of a kept ref has.
 const HASH_DIGITS: usize = 12;
 
-/// `refs/heads/boi/<SPEC>`.
+/// Returns `refs/heads/boi/<SPEC>`, the spec's branch.
 pub(super) fn branch_ref(spec: &SpecId) -> String {
     format!("refs/heads/{}", spec.branch())
 }
 
-/// `refs/boi/kept/<SPEC>/`, the folder of the spec's kept refs.
+/// Returns `refs/boi/kept/<SPEC>/`, the prefix of the names of the spec's kept refs.
 pub(super) fn kept_dir(spec: &SpecId) -> String {
     format!("refs/boi/kept/{spec}/")
 }
 
-/// The ref that protects a candidate commit from garbage collection while it is being verified.
+/// Returns the name of the ref that protects a candidate from git's garbage collection while the candidate is
+/// verified.
 pub(super) fn candidate_ref(spec: &SpecId) -> String {
     format!("refs/boi/candidate/{spec}")
 }
 
-/// The ref that keeps `commit`: `refs/boi/kept/<SPEC>/<label>-<hash>`.
+/// Returns the name of the ref that keeps `commit`: `refs/boi/kept/<SPEC>/<label>-<hash>`.
 pub(super) fn kept_ref(spec: &SpecId, label: &str, commit: &str) -> String {
     let short = &commit[..HASH_DIGITS.min(commit.len())];
     format!("{}{}-{short}", kept_dir(spec), component(label))
@@ -33,12 +34,12 @@ pub(super) fn is_kept_with_label(name: &str, spec: &SpecId, label: &str) -> bool
         .is_some_and(|hash| hash.len() == HASH_DIGITS && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// `refs/heads/<BRANCH>`, from the short or the full name of a branch.
+/// Returns `refs/heads/<BRANCH>` for the short or the full name of a branch.
 pub(super) fn full_branch_name(branch: &str) -> String {
     format!("refs/heads/{}", short_branch_name(branch))
 }
 
-/// A branch's name without `refs/heads/`.
+/// Returns a branch's name without `refs/heads/`.
 pub(super) fn short_branch_name(branch: &str) -> &str {
     branch.strip_prefix("refs/heads/").unwrap_or(branch)
 }

@@ -1,4 +1,5 @@
-//! The spec's branch, and its kept refs, which keep work that no branch contains.
+//! Reads, creates, moves and deletes the spec's branch, and its kept refs, which keep work that no branch
+//! contains.
 //!
 //! Invariant: an existing ref is moved only if it is at the expected commit.
 
@@ -11,7 +12,7 @@ use super::worktree::LockedWorktree;
 use super::{checkout, entry, locks, ref_names};
 use crate::domain::id::SpecId;
 
-/// The commit of `boi/<SPEC>`; `None`: the branch does not exist.
+/// Returns the commit of the branch `boi/<SPEC>`; `None`: the branch does not exist.
 pub(crate) fn branch_head(repo: &Path, spec: &SpecId) -> Result<Option<String>, GitError> {
     revision::commit_of(repo, &ref_names::branch_ref(spec))
 }
@@ -38,14 +39,15 @@ pub(crate) fn delete_branch(repo: &Path, spec: &SpecId, expected: &str) -> Resul
     Ok(())
 }
 
-/// All kept refs of the spec.
+/// Returns all kept refs of the spec.
 pub(super) fn kept_refs(repo: &Path, spec: &SpecId) -> Result<Vec<String>, GitError> {
     let dir = ref_names::kept_dir(spec);
     let listed = Git::reading(repo).args(["for-each-ref", "--format=%(refname)", &dir]).run()?;
     Ok(String::from_utf8_lossy(&listed).lines().map(str::to_owned).collect())
 }
 
-/// The kept refs of the spec with this label, including those of earlier calls that were killed.
+/// Returns the kept refs of the spec with this label, including those that earlier calls created before they
+/// were killed.
 pub(super) fn kept_refs_with_label(repo: &Path, spec: &SpecId, label: &str) -> Result<Vec<String>, GitError> {
     let mut refs = kept_refs(repo, spec)?;
     refs.retain(|name| ref_names::is_kept_with_label(name, spec, label));

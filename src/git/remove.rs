@@ -18,13 +18,13 @@ use crate::system::files;
 /// Why boi refuses to remove a worktree. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RemovalRefusal {
-    /// The worktree's repository cannot be found, so its files cannot be kept there.
+    /// The worktree's repository cannot be found, so boi cannot keep the worktree's files in it.
     #[error("the repository {} cannot be reached", repo.display())]
     RepositoryUnreachable { repo: PathBuf },
     /// The worktree must not be discarded, because its files can be kept in its repository.
     #[error(
-        "the repository {} can be reached, so files of the worktree can be kept; remove the worktree without \
-         discarding them",
+        "the repository {} can be reached, so boi can keep the worktree's files there; remove the worktree without \
+         discarding its files",
         repo.display()
     )]
     RepositoryReachable { repo: PathBuf },
@@ -34,8 +34,8 @@ pub(crate) enum RemovalRefusal {
     /// Removing the worktree would delete the git repositories nested in it: a commit keeps only a link to each of them,
     /// not its files.
     #[error(
-        "git repositories inside the worktree would be lost: {paths:?}; move them away, remove their .git \
-         to have their files kept, or make git ignore them to have them deleted"
+        "removing the worktree would delete the git repositories inside the worktree: {paths:?}; move them away; or \
+         remove the .git in each of them, and boi keeps their files; or make git ignore them, and boi deletes them"
     )]
     NestedRepositories {
         /// The paths of the repositories, relative to the worktree.
@@ -61,8 +61,9 @@ impl From<GitError> for RemoveError {
     }
 }
 
-/// Removes the worktree and its entry, and returns the kept refs with `label`, among them those for files and commits
-/// that no branch contains. The branch stays. Nothing happens if the worktree does not exist.
+/// Removes the worktree and its entry, after keeping files and commits that no branch contains under refs.
+/// Returns all kept refs with `label`, including those of earlier calls. Does not delete the branch. The
+/// worktree need not exist.
 pub(crate) fn remove_worktree(worktree: &LockedWorktree, label: &str) -> Result<Vec<String>, RemoveError> {
     let path = worktree.path();
     let doomed = doomed_path(path);
@@ -118,8 +119,8 @@ pub(crate) fn check_removal(worktree: &LockedWorktree) -> Result<(), RemoveError
     check_nested(worktree, head.as_deref())
 }
 
-/// Deletes a worktree whose repository cannot be reached, with all its files. The
-/// call is refused if the repository can be reached.
+/// Deletes a worktree whose repository cannot be reached, with all its files. Fails if the repository can be
+/// reached.
 pub(crate) fn discard_worktree(worktree: &LockedWorktree) -> Result<(), RemoveError> {
     if find_common_dir(worktree)?.is_some() {
         return Err(RemovalRefusal::RepositoryReachable { repo: worktree.users_repo().to_owned() }.into());
@@ -128,8 +129,8 @@ pub(crate) fn discard_worktree(worktree: &LockedWorktree) -> Result<(), RemoveEr
     Ok(delete_folder(worktree.path())?)
 }
 
-/// Fails if the folder has files besides the link. A worktree that contains only the link is the result of a creation
-/// that was killed.
+/// Fails if the folder has files other than the link `.git`. A folder with only the link is left by a
+/// creation of the worktree that was killed.
 fn check_has_no_files(path: &Path, refusal: impl FnOnce() -> RemovalRefusal) -> Result<(), RemovalRefusal> {
     let has_files = path.exists() && !is_empty(path) && !has_only_link(path);
     if has_files { Err(refusal()) } else { Ok(()) }
@@ -142,15 +143,15 @@ fn check_nested(worktree: &LockedWorktree, head: Option<&str>) -> Result<(), Rem
     if paths.is_empty() { Ok(()) } else { Err(RemovalRefusal::NestedRepositories { paths }.into()) }
 }
 
-/// The repository's git directory, even if the working tree that the spec named is gone; `None`: the
-/// repository cannot be reached.
+/// Returns the repository's git directory, even if the working tree that the spec named no longer exists;
+/// `None`: the repository cannot be reached.
 fn find_common_dir(worktree: &LockedWorktree) -> Result<Option<PathBuf>, GitError> {
     if let Some(entry) = entry::named_by_link(worktree.path()) {
         if let Some(common_dir) = entry::common_dir_of_entry(&entry) {
             return Ok(Some(common_dir));
         }
-        // The worktree's repository is missing. Git might find another repository in a folder above, in which the
-        // work must not be kept.
+        // The worktree's repository is missing. Git might find another repository in a parent folder, and the
+        // work must not be kept in that one.
         if !entry.ancestors().nth(2).is_some_and(Path::exists) {
             return Ok(None);
         }
@@ -164,7 +165,7 @@ fn find_common_dir(worktree: &LockedWorktree) -> Result<Option<PathBuf>, GitErro
     }
 }
 
-/// Keeps, under refs, the worktree's files and commits that nothing else contains.
+/// Keeps the worktree's files and commits under refs, unless the branch or another ref contains them.
 fn keep_work(worktree: &LockedWorktree, entry: &Path, label: &str) -> Result<(), RemoveError> {
     let path = worktree.path();
     let head = revision::commit_of(path, "HEAD")?;
@@ -190,7 +191,8 @@ fn keep_work(worktree: &LockedWorktree, entry: &Path, label: &str) -> Result<(),
     Ok(())
 }
 
-/// Keeps the commit of a detached HEAD if the worktree's folder is gone and only the entry is left.
+/// Keeps the commit of the entry's HEAD under a ref if HEAD is detached. Used when the worktree's folder is
+/// missing and only its entry exists.
 fn keep_detached_head(worktree: &LockedWorktree, entry: &Path, label: &str) -> Result<(), GitError> {
     let Some(held) = entry::detached_head(entry) else { return Ok(()) };
     let Some(dir) = entry::common_dir_of_entry(entry) else { return Ok(()) };
@@ -200,7 +202,7 @@ fn keep_detached_head(worktree: &LockedWorktree, entry: &Path, label: &str) -> R
     }
 }
 
-/// Keeps a commit unless a branch, a tag or a kept ref contains it.
+/// Keeps a commit under a ref unless a branch, a tag or a kept ref contains the commit.
 fn keep_unless_contained(worktree: &LockedWorktree, dir: &Path, commit: &str, label: &str) -> Result<(), GitError> {
     let namespaces = ["refs/heads", "refs/tags", "refs/remotes", "refs/boi/kept"];
     let args = ["for-each-ref", "--count=1", "--contains", commit];
@@ -217,8 +219,8 @@ fn has_only_link(path: &Path) -> bool {
     path.join(".git").is_file() && fs::read_dir(path).is_ok_and(|mut entries| entries.all(is_link))
 }
 
-/// The name to which the folder is renamed before it is deleted: a deletion that is killed must not look like files
-/// that an agent deleted.
+/// Returns the path to which the folder is renamed before it is deleted. Otherwise, after a deletion that was
+/// killed, the missing files would look like files that an agent deleted.
 fn doomed_path(path: &Path) -> PathBuf {
     let mut name = path.file_name().map_or_else(OsString::new, ToOwned::to_owned);
     name.push(".removed");

@@ -1,4 +1,5 @@
-//! Makes the files of a worktree equal to a commit. Files that git ignores, and nested repositories, stay.
+//! Makes the files of a worktree equal to a commit. Files that git ignores, and nested repositories, are not
+//! deleted.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,9 +10,9 @@ use super::program::Git;
 use super::worktree::LockedWorktree;
 use super::{branch, entry, index, refs, revision, sync};
 
-/// Makes the worktree's files equal to `commit`, with HEAD on the branch and no operation in progress. The branch must
-/// be at `commit`. Returns the kept refs with `label`, among them those for files and commits that were removed from
-/// the worktree.
+/// Makes the worktree's files equal to `commit`, with HEAD on the branch and no operation in progress. The
+/// branch must be at `commit`. Files and commits that this removes from the worktree are kept under refs.
+/// Returns all kept refs with `label`.
 pub(crate) fn reset_to_commit(worktree: &LockedWorktree, commit: &str, label: &str) -> Result<Vec<String>, GitError> {
     let entry = worktree.entry()?;
     worktree.remove_stale_locks()?;

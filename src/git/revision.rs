@@ -6,7 +6,8 @@ use super::git_error::GitError;
 use super::program::{self, Git};
 use super::ref_names;
 
-/// How similar (of 1000) a branch must be to a name that does not exist, so that the branch is suggested.
+/// How similar the name of a branch must be to a name that does not exist, so that the branch is suggested.
+/// 1000 means equal.
 const LEAST_SIMILARITY: u32 = 800;
 
 /// Why a name cannot be used as a base.
@@ -36,8 +37,8 @@ pub(crate) fn resolve_base(repo: &Path, name: &str) -> Result<String, BaseError>
     for revision in [format!("refs/heads/{name}"), format!("refs/tags/{name}"), name.to_owned()] {
         match commit_of(repo, &revision) {
             Ok(Some(commit)) => return Ok(commit),
-            // Git also fails on an ambiguous hash or one of another kind of object. If it cannot read the repository at
-            // all, the listing of branches below fails too.
+            // Git also fails if the hash is ambiguous, or names an object that is not a commit. If git cannot
+            // read the repository at all, the listing of branches below fails, too.
             Ok(None) | Err(GitError::Failed { .. }) => {}
             Err(e) => return Err(e.into()),
         }
@@ -54,7 +55,7 @@ pub(crate) fn is_local_branch(repo: &Path, name: &str) -> bool {
     commit_of(repo, &ref_names::full_branch_name(name)).is_ok_and(|commit| commit.is_some())
 }
 
-/// The commit that a ref or hash names; `None`: it names no existing commit.
+/// Returns the commit that a ref or hash names; `None`: it names no existing commit.
 pub(super) fn commit_of(dir: &Path, revision: &str) -> Result<Option<String>, GitError> {
     let revision = format!("{revision}^{{commit}}");
     let output = Git::reading(dir).args(["rev-parse", "--quiet", "--verify", &revision]).output()?;
@@ -65,7 +66,7 @@ pub(super) fn commit_of(dir: &Path, revision: &str) -> Result<Option<String>, Gi
     }
 }
 
-/// The tree of a commit.
+/// Returns the tree of a commit.
 pub(super) fn tree_of(dir: &Path, commit: &str) -> Result<String, GitError> {
     Git::reading(dir).args(["rev-parse", "--verify", &format!("{commit}^{{tree}}")]).line()
 }

@@ -10,21 +10,21 @@ use super::git_error::GitError;
 use super::program::{self, Git};
 use crate::domain::id::SpecId;
 
-/// The first two numbers of git's version; `None`: git prints its version in another form.
+/// Returns the first two numbers of git's version; `None`: git's output has an unknown form.
 pub(crate) fn git_version() -> Result<Option<(u32, u32)>, GitError> {
     let printed = Git::reading(Path::new("/")).args(["version"]).line()?;
     let mut numbers = printed.split_whitespace().nth(2).unwrap_or_default().split('.').map(|part| part.parse().ok());
     Ok(numbers.next().flatten().zip(numbers.next().flatten()))
 }
 
-/// The branches and kept refs that boi created in the repository.
+/// Returns the branches and kept refs that boi created in the repository.
 pub(crate) fn own_refs(repo: &Path) -> Result<Vec<String>, GitError> {
     let listed =
         Git::reading(repo).args(["for-each-ref", "--format=%(refname)", "refs/heads/boi/", "refs/boi/kept/"]).run()?;
     Ok(String::from_utf8_lossy(&listed).lines().map(str::to_owned).collect())
 }
 
-/// The ids of all specs that have a branch or a kept ref in the repository.
+/// Returns the ids of all specs that have a branch or a kept ref in the repository.
 pub(crate) fn spec_ids_in_refs(repo: &Path) -> Result<HashSet<SpecId>, GitError> {
     let ids = own_refs(repo)?.into_iter().filter_map(|name| {
         let id =
@@ -34,13 +34,14 @@ pub(crate) fn spec_ids_in_refs(repo: &Path) -> Result<HashSet<SpecId>, GitError>
     Ok(ids.collect())
 }
 
-/// The worktrees in the folder `parent` that have an entry in the repository but do not exist.
+/// Returns the paths of worktrees in the folder `parent` that have an entry in the repository but do not
+/// exist.
 pub(crate) fn entries_without_folder(repo: &Path, parent: &Path) -> Result<Vec<PathBuf>, GitError> {
     let worktrees = entries_with_worktrees(repo, parent)?.into_iter().map(|(_, worktree)| worktree);
     Ok(worktrees.filter(|worktree| !worktree.exists()).collect())
 }
 
-/// Git's lock files in the entries of worktrees in the folder `parent`, and for boi's branches.
+/// Returns git's lock files for boi's branches, and those in the entries of worktrees in the folder `parent`.
 pub(crate) fn lock_files(repo: &Path, parent: &Path) -> Result<Vec<PathBuf>, GitError> {
     let branches = entry::common_dir(repo)?.join("refs/heads/boi");
     let folders = entries_with_worktrees(repo, parent)?.into_iter().map(|(entry, _)| entry).chain([branches]);
@@ -51,7 +52,7 @@ pub(crate) fn lock_files(repo: &Path, parent: &Path) -> Result<Vec<PathBuf>, Git
     Ok(locks)
 }
 
-/// Each entry whose worktree belongs in `parent`, with the worktree's path.
+/// Returns each entry whose worktree is in the folder `parent`, with the worktree's path.
 fn entries_with_worktrees(repo: &Path, parent: &Path) -> Result<Vec<(PathBuf, PathBuf)>, GitError> {
     let folder = entry::common_dir(repo)?.join("worktrees");
     let parent = entry::real_path(parent);

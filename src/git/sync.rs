@@ -1,8 +1,8 @@
 //! Syncs a worktree to the disk.
 //!
-//! Git syncs the objects and refs that it writes for boi. It does not sync checked-out files, their index and the entry
-//! in `worktrees/`, and an agent's git does not sync the objects of its commits. For up to half a minute the disk may
-//! have the names of these files without their content.
+//! Git syncs the objects and refs that it writes for boi. It does not sync checked-out files, their index and
+//! the entry in `worktrees/`. An agent's git does not sync the objects of its commits, either. For up to half
+//! a minute after such a file was written, the disk may have the file's name without its content.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -13,7 +13,7 @@ use super::git_error::GitError;
 use super::worktree::LockedWorktree;
 use crate::system::files;
 
-/// Writes the worktree and its entry to the disk before it returns. Records that are written afterwards may rely on
+/// Syncs the worktree and its entry to the disk. Once this has returned, boi may write records that refer to
 /// both.
 pub(super) fn sync_worktree(worktree: &LockedWorktree) -> Result<(), GitError> {
     let sync = |path: &Path| files::sync_file_system(path).map_err(GitError::io("cannot sync", path));

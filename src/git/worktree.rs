@@ -1,4 +1,4 @@
-//! A spec's worktree, and the lock that every operation which writes for it holds.
+//! A spec's worktree, and its lock, which every operation that writes for the worktree holds.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
@@ -19,13 +19,13 @@ pub(crate) struct Worktree {
     pub(crate) repo: PathBuf,
     pub(crate) path: PathBuf,
     pub(crate) spec: SpecId,
-    /// A directory outside the repository for this worktree alone. It holds the worktree's lock, boi's own index and a
-    /// commit message.
+    /// A directory outside the repository for this worktree alone. It contains the lock file of the worktree,
+    /// boi's own index and a commit message.
     pub(crate) scratch: PathBuf,
 }
 
-/// A worktree whose lock is held. Git processes that write inherit the lock, so it stays held while one of them runs,
-/// even if the daemon has died.
+/// A worktree whose lock is held. Git processes that write inherit the lock. So the lock is held while one of
+/// them runs, even if the daemon has died.
 #[derive(Debug)]
 pub(crate) struct LockedWorktree {
     worktree: Worktree,
@@ -33,8 +33,8 @@ pub(crate) struct LockedWorktree {
 }
 
 impl Worktree {
-    /// Waits until no git process of boi's writes for this worktree, and prevents others from starting. A symbolic link
-    /// at the worktree's path is [`GitError::Occupied`].
+    /// Acquires the worktree's lock: waits until no other git process of boi writes for this worktree. Fails
+    /// with [`GitError::Occupied`] if there is a symbolic link at the worktree's path.
     pub(crate) fn lock(&self) -> Result<LockedWorktree, GitError> {
         let dir = &self.scratch;
         files::restore_permissions(&[dir]).map_err(GitError::io("cannot restore access to", dir))?;
@@ -42,7 +42,8 @@ impl Worktree {
         let path = dir.join("git.lock");
         let lock = files::private_file(&path).map_err(GitError::io("cannot open", &path))?;
         locks::lock_exclusively(&lock).map_err(GitError::io("cannot lock", &path))?;
-        // A symbolic link may lead to a folder of the user's, or to the worktree under a path that git does not know.
+        // A symbolic link may lead to one of the user's folders, or to the worktree by a path that git does
+        // not know.
         if self.path.is_symlink() {
             return Err(GitError::Occupied { path: self.path.clone() });
         }
@@ -61,18 +62,18 @@ impl LockedWorktree {
         &self.worktree.spec
     }
 
-    /// The working tree that the spec names. It may have been removed or moved since; see
+    /// Returns the working tree that the spec names. The user may have removed or moved it; see
     /// [`LockedWorktree::git_location`].
     pub(super) fn users_repo(&self) -> &Path {
         &self.worktree.repo
     }
 
-    /// The spec's directory outside the repository.
+    /// Returns the directory outside the repository for this worktree alone.
     pub(super) fn scratch(&self) -> &Path {
         &self.worktree.scratch
     }
 
-    /// The worktree's locked file, for git processes that write elsewhere in the repository.
+    /// Returns the worktree's lock file, for git processes that write elsewhere in the repository.
     pub(super) fn lock_file(&self) -> &File {
         &self.lock
     }
@@ -81,28 +82,28 @@ impl LockedWorktree {
         ref_names::branch_ref(self.spec())
     }
 
-    /// Where git finds the repository: the worktree while it is intact, because the user may have removed or moved the
-    /// working tree that the spec names.
+    /// Returns a directory in which git finds the repository: the worktree if it is intact, otherwise the
+    /// working tree that the spec names, which the user may have removed or moved.
     pub(super) fn git_location(&self) -> &Path {
         if entry::of_worktree(self.path()).is_some() { self.path() } else { self.users_repo() }
     }
 
-    /// The worktree's entry; an error if there is no intact worktree.
+    /// Returns the worktree's entry. Fails if there is no intact worktree.
     pub(super) fn entry(&self) -> Result<PathBuf, GitError> {
         entry::of_worktree(self.path()).ok_or_else(|| GitError::NoWorktree { path: self.path().to_owned() })
     }
 
-    /// A git command that writes in the worktree.
+    /// Returns a git command that writes in the worktree.
     pub(super) fn git(&self) -> Result<Git, GitError> {
         Ok(Git::writing(self.path(), &self.lock)?.own_tree())
     }
 
-    /// A git command that writes in the repository, whether the worktree exists or not.
+    /// Returns a git command that writes in the repository. The worktree need not exist.
     pub(super) fn repo_git(&self) -> Result<Git, GitError> {
         Git::writing(self.git_location(), &self.lock)
     }
 
-    /// The file of boi's own index of the worktree. Agents do not write this file.
+    /// Returns the path of boi's own index of the worktree. Agents do not write this file.
     pub(super) fn own_index(&self) -> PathBuf {
         self.scratch().join("index")
     }
@@ -120,8 +121,8 @@ impl LockedWorktree {
         Ok(path)
     }
 
-    /// Removes lock files that a killed git process left. They are stale: while the worktree is locked, no other git
-    /// process of boi's writes for it.
+    /// Removes lock files that a killed git process left. They are stale, because no other git process of boi
+    /// writes for the worktree while it is locked.
     pub(super) fn remove_stale_locks(&self) -> Result<(), GitError> {
         let entry = entry::of_worktree(self.path());
         let mut stale = vec![lock_of(&self.own_index())];
@@ -138,7 +139,7 @@ impl LockedWorktree {
     }
 }
 
-/// The lock file that git creates beside `path` while it writes that file.
+/// Returns the path of the lock file that git creates while it writes the file `path`.
 fn lock_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");

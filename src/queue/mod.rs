@@ -253,7 +253,7 @@ pub(crate) trait Queue: Send + Sync {
     fn request_stop(&self, fence: &Fence) -> Result<(), QueueError>;
 
     /// Queues a failed, canceled or unmerged spec again, and the specs that failed because of it. Returns the
-    /// ids of all queued specs.
+    /// ids of all specs that this queued.
     fn retry(&self, spec: &SpecId, now: Timestamp) -> Result<Vec<SpecId>, QueueError>;
 
     /// Makes each delayed spec eligible whose delay has ended. Returns when the next delay ends; `None`: no

@@ -6,7 +6,7 @@ use super::{Scratch, commit, executable, git, head, read, status, try_git, write
 use crate::git::refs::kept_refs;
 use crate::git::{GitError, advance_branch, branch_head, capture, entry, operation, reset_branch, reset_to_commit};
 
-/// The content of a file in a revision.
+/// Returns the content of a file in a revision.
 fn content(dir: &std::path::Path, revision: &str, path: &str) -> String {
     git(dir, ["show", &format!("{revision}:{path}")])
 }
@@ -182,7 +182,7 @@ fn nested_repositories_fail_a_capture_and_are_left_alone_by_a_reset() {
     fs::rename(worktree.path().join("plain"), worktree.path().join("a.txt")).unwrap();
     assert!(
         matches!(reset_to_commit(&worktree, &base, "s"), Err(GitError::NestedRepositories { .. })),
-        "a file would replace a repository"
+        "a file of the commit would replace a nested repository"
     );
     assert!(matches!(capture(&worktree, &base, "m", "t"), Err(GitError::NestedRepositories { .. })));
     assert_eq!(read(worktree.path(), "a.txt/n.txt"), "n\n");

@@ -84,12 +84,12 @@ fn every_incomplete_worktree_is_completed() {
         assert_eq!(git(&scratch.repo, ["worktree", "list"]).matches("SD979]").count(), 1, "{what}");
     };
     fs::remove_dir_all(path).unwrap();
-    check("the directory is gone");
+    check("the directory is missing");
     fs::remove_file(path.join(".git")).unwrap();
-    check("the link is gone");
+    check("the link is missing");
     fs::remove_dir_all(own()).unwrap();
     fs::create_dir_all(scratch.repo.join(".git/worktrees")).unwrap();
-    check("the entry is gone");
+    check("the entry is missing");
     fs::remove_file(own().join("index")).unwrap();
     fs::remove_file(path.join("sub/run.sh")).unwrap();
     check("the checkout was killed");

@@ -60,7 +60,8 @@ impl Scratch {
         (worktree, base)
     }
 
-    /// The user's files, refs and settings that only a fast-forward may change.
+    /// Returns the state of the user's checkout, refs and settings. boi changes them only in a fast-forward
+    /// of the base.
     fn users_state(&self) -> Vec<Vec<u8>> {
         let read = |name: &str| fs::read(self.repo.join(".git").join(name)).unwrap_or_default();
         let format = "--format=%(refname) %(objectname)";

@@ -1,4 +1,4 @@
-//! A removed worktree leaves nothing but its branch and refs that keep work which no branch contains.
+//! After its removal, a worktree leaves only its branch, and refs that keep work which no branch contains.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

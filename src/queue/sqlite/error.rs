@@ -28,7 +28,7 @@ pub(crate) enum OpenError {
         advice: String,
     },
     /// The database file is missing, and something shows that it existed before.
-    #[error("the queue {} is missing, but it existed before, because it left {signs}: {advice}", path.display())]
+    #[error("the queue {} is missing, but it existed before: it left {signs}; {advice}", path.display())]
     Lost {
         /// The database file.
         path: PathBuf,
