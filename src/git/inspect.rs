@@ -24,7 +24,9 @@ pub(crate) enum RepositoryRefusal {
     Missing(PathBuf),
     #[error("{0:?} is not a directory; set `repo` in the spec to the directory of a git repository")]
     NotADirectory(PathBuf),
-    #[error("the directory {0:?} is not in a git repository; run `git init` and commit there, or omit `repo` in the spec")]
+    #[error(
+        "the directory {0:?} is not in a git repository; run `git init` and commit there, or omit `repo` in the spec"
+    )]
     NotARepository(PathBuf),
     #[error("{0:?} is a bare repository; set `repo` in the spec to a clone or a worktree of this repository")]
     Bare(PathBuf),

@@ -1,11 +1,11 @@
-//! Finds and signals every process of a spec's attempts by the attempts' folders and the markers in them alone.
+//! Finds and signals every process of a spec's attempts without relying on the attempts' records.
 //!
-//! This ends a spec whose records cannot be read, because they are damaged or of a newer version. The processes of
-//! a command carry the marker that its folder holds, descend from such a process, or are in the cgroup named by the
-//! marker.
+//! boi uses this to end a spec whose records cannot be read, because they are damaged or of a newer version. A process
+//! belongs to a command if it carries the marker in the command's folder, descends from such a process, or is in the
+//! cgroup named after the marker.
 //!
-//! Invariants: no pid comes from a file, so a reused pid is never signalled; this process is never signalled, also when
-//! it runs under one of the attempt's commands.
+//! Invariants: no pid is read from a record, so a reused pid is never signalled. This process never signals
+//! itself, even if it runs under one of the attempt's commands.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,8 @@ pub(crate) struct AttemptProcesses {
     markers: Vec<String>,
     cgroups: Vec<Cgroup>,
     processes: Vec<Identity>,
-    /// Whether a cgroup has members. Members of an outer pid namespace have no pid here, so `processes` lacks them.
+    /// Whether a cgroup has members. `processes` lacks the members that belong to an outer pid namespace,
+    /// because they have no pid in this process's namespace.
     is_cgroup_populated: bool,
     held_locks: Vec<PathBuf>,
 }
@@ -55,8 +56,8 @@ pub(crate) fn find(attempts: &Path) -> io::Result<AttemptProcesses> {
 impl AttemptProcesses {
     /// Whether nothing of the spec runs: no process was found, and no supervisor holds a lock.
     ///
-    /// A lock may be held although no process was found, by a supervisor of another user, for example. Such a
-    /// supervisor can only be waited for.
+    /// A lock may be held although no process was found, for example by a supervisor of another user. boi
+    /// cannot signal such a supervisor, but only wait for its end.
     pub(crate) fn is_empty(&self) -> bool {
         self.processes.is_empty() && !self.is_cgroup_populated && self.held_locks.is_empty()
     }
@@ -71,12 +72,13 @@ impl AttemptProcesses {
         &self.held_locks
     }
 
-    /// Sends `signal` to every process of the attempt, supervisors included, as if at one moment. Searches for them
-    /// again, so processes that were started since [`find`] get it too. Repeating it does no harm. Blocks for up to
-    /// half a second.
+    /// Sends `signal` to every process of the attempt, including supervisors, as if at the same moment.
+    /// Searches for the processes again, so that those started after [`find`] get the signal, too. May be
+    /// called repeatedly. Blocks for up to half a second.
     pub(crate) fn signal(&self, signal: Signal) -> io::Result<Signalled> {
         let own = own_pid();
-        // The kernel kills a whole cgroup. If this process is in it, the others are killed one by one.
+        // The kernel can only kill a whole cgroup. If this process is in the cgroup, its other members are
+        // killed one by one.
         let is_foreign = |cgroup: &&Cgroup| cgroup.processes().iter().all(|process| process.pid != own);
         let cgroups: Vec<Cgroup> = self.cgroups.iter().filter(is_foreign).cloned().collect();
         signal_tree(signal, &cgroups, || Ok(self.list()))
@@ -131,8 +133,8 @@ fn read_marker(dir: &CommandDir) -> io::Result<Option<String>> {
     }
 }
 
-/// The cgroup that the record `started` names, whatever version the record has. The cgroup is used only if its name
-/// contains the command's marker, so the record need not be trusted.
+/// Returns the cgroup that the record `started` names, whatever version the record has. The record need not
+/// be trusted, because a cgroup counts only if the command's marker is in its name.
 fn recorded_cgroup(dir: &CommandDir, marker: &str) -> Option<Cgroup> {
     let bytes = files::read_optional(&dir.started_file()).ok()??;
     let record: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
@@ -224,7 +226,7 @@ mod tests {
             assert!(found.signal(Signal::KILL).unwrap().sent.is_empty(), "signalling again does nothing");
         }
         let mut bystander = bystander;
-        assert!(!bystander.has_ended(), "a process that only a record names was ended");
+        assert!(!bystander.has_ended(), "a process was ended although only a record named it");
     }
 
     #[test]
@@ -254,7 +256,7 @@ mod tests {
     #[test]
     fn members_of_the_cgroup_are_found_without_a_marker() {
         let Ok(base) = super::super::cgroup::find_usable_base() else {
-            eprintln!("skipped: no cgroup can be made here");
+            eprintln!("test skipped: this process cannot make cgroups");
             return;
         };
         let marker = new_marker();

@@ -8,7 +8,8 @@ use std::process::{Child, Stdio};
 use super::own_program;
 use crate::system::files;
 
-/// Starts this program with `arguments`, and appends its output to `log`. The child has to call [`detach`].
+/// Starts this program with `arguments`, and appends its output to the file `log`. The child must call
+/// [`detach`].
 pub(crate) fn start(arguments: &[&str], log: &Path) -> io::Result<Child> {
     let log = files::private_log(log)?;
     let mut command = own_program::command()?;
@@ -17,16 +18,17 @@ pub(crate) fn start(arguments: &[&str], log: &Path) -> io::Result<Child> {
     command.spawn()
 }
 
-/// Leaves the session, so that this process does not end with its terminal.
+/// Moves this process to a new session, so that the end of its terminal does not end this process.
 pub(crate) fn detach() -> io::Result<()> {
     match rustix::process::setsid() {
-        // A process that leads its group already has a session of its own, as under a service manager.
+        // `setsid` fails for the leader of a process group. A service manager starts the daemon as one,
+        // without a terminal.
         Ok(_) | Err(rustix::io::Errno::PERM) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Reads a log from `offset` on; empty when it cannot be read.
+/// Returns the text of a log from the byte `offset` on; empty if the log cannot be read.
 pub(crate) fn read_log_since(log: &Path, offset: u64) -> String {
     let mut text = Vec::new();
     match files::read_from(log, offset, |chunk| text.extend_from_slice(chunk)) {
@@ -35,7 +37,7 @@ pub(crate) fn read_log_since(log: &Path, offset: u64) -> String {
     }
 }
 
-/// The size of a log in bytes; 0 when it cannot be read.
+/// Returns the size of a log in bytes; 0 if it cannot be read.
 pub(crate) fn log_size(log: &Path) -> u64 {
     File::open(log).and_then(|file| file.metadata()).map_or(0, |metadata| metadata.len())
 }

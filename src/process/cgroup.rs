@@ -1,11 +1,12 @@
-//! A cgroup of version 2 for each command, if boi is allowed to make cgroups. Its members are the command's processes,
-//! whatever their parents are, and even if they cleared their environment.
+//! A cgroup of version 2 for each command, if boi is allowed to make cgroups. Every process of the command is
+//! a member, even if its parent ended or it cleared its environment.
 //!
-//! boi may make cgroups inside its own one if a service manager delegated that to boi, or if no service manager runs on
-//! this machine. A command's cgroup sets no limits. It shows which processes belong to the command, and can kill all of
-//! them at one moment.
+//! boi may make cgroups inside its own cgroup if a service manager delegated that cgroup to boi, or if
+//! systemd does not manage this machine. A command's cgroup sets no limits. It shows which processes belong
+//! to the command, and the kernel can kill all of its members at the same moment.
 //!
-//! Invariant: only a cgroup that boi made, as its name and file system tell, is killed or removed.
+//! Invariant: boi kills or removes only cgroups that it made. It recognizes them by their name and file
+//! system.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -20,14 +21,16 @@ use crate::system::paths;
 
 /// The prefix of a cgroup's name; the command's marker follows.
 const PREFIX: &str = "boi-";
-/// A folder that exists while systemd manages this machine and thus every cgroup that it has not delegated.
+/// A folder that exists if systemd manages this machine. Then systemd manages every cgroup that it has not
+/// delegated.
 const SYSTEMD: &str = "/run/systemd/system";
 /// The environment variable in which boi's unit names its own, delegated cgroup. It is needed because a user's systemd
 /// does not mark a delegated cgroup.
 pub(crate) const DELEGATED: &str = "BOI_DELEGATED_CGROUP";
-/// The deepest level of nested cgroups that is searched.
+/// The number of levels of nested cgroups that are searched.
 const MAX_DEPTH: usize = 32;
-/// How long an empty cgroup may be busy while the kernel releases ended processes.
+/// How long to retry the removal of a cgroup that is busy because the kernel has not released its ended
+/// processes.
 const RELEASE_TIMEOUT: Duration = Duration::from_millis(500);
 /// The pause between two attempts to remove a busy cgroup.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
@@ -36,28 +39,35 @@ const POLL_INTERVAL: Duration = Duration::from_millis(5);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cgroup(PathBuf);
 
-/// Finds the cgroup in which cgroups for commands can be made. The error says why there is no such cgroup.
+/// Finds the cgroup in which this process may make the cgroups of commands. The error says why there is none.
 pub(crate) fn find_base() -> Result<PathBuf, String> {
     let read = |file: &str| fs::read_to_string(file).map_err(|error| format!("cannot read {file}: {error}"));
-    let own = own_path(&read("/proc/self/cgroup")?).ok_or("this process is in no cgroup of version 2")?.to_owned();
+    let own = own_path(&read("/proc/self/cgroup")?)
+        .ok_or("/proc/self/cgroup names no usable cgroup of version 2")?
+        .to_owned();
     let mounts = read("/proc/self/mountinfo")?;
     let pid = std::process::id().to_string();
-    // Another file system mounted over the path would hide the cgroup.
+    // The check of the pid is needed because another file system may be mounted over the cgroup's path.
     let is_own = |folder: &PathBuf| {
         fs::read_to_string(folder.join("cgroup.procs")).is_ok_and(|pids| pids.lines().any(|line| line == pid))
     };
-    let folder =
-        mounted_folders(&mounts, &own).find(is_own).ok_or_else(|| format!("the cgroup {own} is not mounted here"))?;
+    let folder = mounted_folders(&mounts, &own)
+        .find(is_own)
+        .ok_or_else(|| format!("the cgroup {own} of this process is not mounted"))?;
     let named = paths::variable(DELEGATED);
     let may_divide = has_name_of_boi(&folder)
         || is_named(&folder, named.as_deref())
         || is_delegated(&folder)
         || !Path::new(SYSTEMD).exists();
-    if may_divide { Ok(folder) } else { Err(format!("{} is not delegated to boi", folder.display())) }
+    if may_divide {
+        Ok(folder)
+    } else {
+        Err(format!("systemd did not delegate the cgroup {} to boi", folder.display()))
+    }
 }
 
-/// Finds the cgroup in which cgroups for commands can be made, and checks that this process has the permission to make
-/// cgroups in it and to move processes there.
+/// Like [`find_base`], and checks that this process has the permission to make cgroups in the found cgroup
+/// and to move processes there.
 pub(crate) fn find_usable_base() -> Result<PathBuf, String> {
     let base = find_base()?;
     for path in [base.clone(), base.join("cgroup.procs")] {
@@ -75,13 +85,14 @@ impl Cgroup {
         Ok(Cgroup(path))
     }
 
-    /// The cgroup of the command with `marker`, in the place where this process would make it; `None`: it does not
-    /// exist.
+    /// Returns the cgroup of the command with `marker`, at the path where this process would make it; `None`:
+    /// it does not exist.
     pub(super) fn with_marker(marker: &str) -> Option<Cgroup> {
         Cgroup::at(&named(&find_base().ok()?, marker))
     }
 
-    /// The cgroup at `path`; `None`: there is no cgroup at `path`, or its name is not one that boi gives.
+    /// Returns the cgroup at `path`; `None`: there is no cgroup at `path`, or its name is not one that boi
+    /// gives.
     pub(super) fn at(path: &Path) -> Option<Cgroup> {
         (has_name_of_boi(path) && is_cgroup(path)).then(|| Cgroup(path.to_owned()))
     }
@@ -96,26 +107,27 @@ impl Cgroup {
         self.0.file_name().and_then(|name| name.to_str()?.strip_prefix(PREFIX)) == Some(marker)
     }
 
-    /// Moves this process into the cgroup. Called between fork and exec.
+    /// Moves this process into the cgroup. A supervisor's child calls this between fork and exec.
     pub(crate) fn join(&self) -> io::Result<()> {
         fs::write(self.0.join("cgroup.procs"), "0")
     }
 
-    /// Whether any living process is in the cgroup or below it.
+    /// Whether any living process is in the cgroup or in a cgroup nested in it.
     pub(crate) fn is_populated(&self) -> bool {
         fs::read_to_string(self.0.join("cgroup.events"))
             .is_ok_and(|events| events.lines().any(|line| line == "populated 1"))
     }
 
-    /// Every living process in the cgroup and below it.
+    /// Returns every living process in the cgroup and in the cgroups nested in it.
     pub(crate) fn processes(&self) -> Vec<Identity> {
         let identified: Vec<Identity> = self.pids().into_iter().filter_map(identify).collect();
-        // The pids are read again: a pid may have been reused before its process was identified.
+        // The pids are read again, because a pid may have been reused before its process was identified.
         let pids = self.pids();
         identified.into_iter().filter(|process| pids.contains(&process.pid) && lives(process)).collect()
     }
 
-    /// Kills everything in the cgroup and below it, including processes that are being forked. Needs Linux 5.14.
+    /// Kills all processes in the cgroup and in the cgroups nested in it, including processes that are being
+    /// forked. Needs Linux 5.14.
     pub(super) fn kill(&self) -> io::Result<()> {
         fs::write(self.0.join("cgroup.kill"), "1")
     }
@@ -146,12 +158,12 @@ impl Cgroup {
 
     fn pids(&self) -> Vec<i32> {
         let text = |folder: &PathBuf| fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
-        // A process of an outer pid namespace has no pid here and is shown as 0.
+        // The kernel shows a process of an outer pid namespace as 0, because it has no pid in this one.
         let pids = |text: String| text.lines().filter_map(|line| line.parse().ok()).collect::<Vec<i32>>();
         self.all().iter().map(text).flat_map(pids).filter(|pid| *pid > 0).collect()
     }
 
-    /// The folders of this cgroup and of all cgroups below it, outer ones first.
+    /// Returns the folders of this cgroup and of all cgroups nested in it, outer ones first.
     fn all(&self) -> Vec<PathBuf> {
         let mut all = vec![self.0.clone()];
         let mut level = vec![self.0.clone()];
@@ -177,18 +189,19 @@ fn has_name_of_boi(path: &Path) -> bool {
     path.file_name().and_then(|name| name.to_str()?.strip_prefix(PREFIX)).is_some_and(is_marker)
 }
 
-/// Whether `named`, the value of `BOI_DELEGATED_CGROUP`, is the name of this cgroup. It is another name if this
-/// process was moved after it got the variable.
+/// Whether `named`, the value of `BOI_DELEGATED_CGROUP`, is the name of the cgroup at `folder`. The names
+/// differ if this process was moved to another cgroup after it got the variable.
 fn is_named(folder: &Path, named: Option<&OsStr>) -> bool {
     named.is_some() && folder.file_name() == named
 }
 
-/// The path of the cgroup of version 2 in the text of `/proc/PID/cgroup`.
+/// Returns the path of the version 2 cgroup in the text of `/proc/PID/cgroup`; `None`: there is none, or it
+/// is outside this process's cgroup namespace.
 fn own_path(text: &str) -> Option<&str> {
     text.lines().find_map(|line| line.strip_prefix("0::")).filter(|path| !path.contains("/.."))
 }
 
-/// The folders at which the cgroup `own` is mounted, from the text of `/proc/self/mountinfo`.
+/// Returns the folders at which the cgroup `own` is mounted, from the text of `/proc/self/mountinfo`.
 fn mounted_folders(mounts: &str, own: &str) -> impl Iterator<Item = PathBuf> {
     mounts.lines().filter_map(move |line| {
         let (mount, kind) = line.split_once(" - ")?;
@@ -202,7 +215,7 @@ fn mounted_folders(mounts: &str, own: &str) -> impl Iterator<Item = PathBuf> {
     })
 }
 
-/// A field of mountinfo, without its octal escapes of blanks and backslashes.
+/// Returns a field of mountinfo with its octal escapes replaced by the escaped blanks and backslashes.
 fn unescape(field: &str) -> String {
     [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
         .iter()
@@ -241,7 +254,7 @@ mod tests {
     fn the_mount_that_shows_the_own_cgroup_is_found() {
         assert_eq!(own_path("9:name=systemd:/x\n0::/user.slice/a b\n"), Some("/user.slice/a b"));
         assert_eq!(own_path("1:cpu:/\n"), None);
-        assert_eq!(own_path("0::/../elsewhere\n"), None, "outside of the cgroup namespace");
+        assert_eq!(own_path("0::/../elsewhere\n"), None, "a cgroup outside of the cgroup namespace has no usable path");
         let mounts = "24 1 0:22 / /proc rw - proc proc rw\n\
                       38 31 0:37 / /sys/fs/cgroup/unified rw,relatime shared:9 - cgroup2 cgroup2 rw\n\
                       39 31 0:38 /user.slice /mnt/a\\040b rw - cgroup2 none rw\n\
@@ -272,6 +285,6 @@ mod tests {
             assert!(!has_name_of_boi(Path::new(other)), "{other}");
         }
         fs::remove_dir(&named).unwrap();
-        assert_eq!(Cgroup::at(&named), None, "removed");
+        assert_eq!(Cgroup::at(&named), None, "the cgroup was removed");
     }
 }

@@ -1,17 +1,19 @@
-//! One command's folder: its lock, its records, and the processes left of a command whose supervisor died.
+//! The folder of one command: reads its lock, its records, and which processes remain of a command whose
+//! supervisor died.
 //!
-//! The daemon locks `lock` and hands the locked file to the supervisor as standard input; the kernel keeps the lock for
-//! as long as the supervisor lives. A reader takes the lock first and reads the records then. Files of the folder:
+//! The daemon locks the file `lock` and passes it to the supervisor as its standard input, so the kernel
+//! keeps the lock until the supervisor ends. A reader acquires the lock before it reads the records. Files of
+//! the folder:
 //!
-//! | file | holds |
+//! | file | content |
 //! | --- | --- |
 //! | `lock` | nothing; locked while the supervisor lives |
-//! | `request` | what the supervisor is to run |
+//! | `request` | the command line and options that the supervisor executes |
 //! | `prompt` | the command's standard input |
 //! | `marker` | the marker in the environment of the supervisor and all its descendants |
-//! | `started` | that the command was started, and by which process |
-//! | `exit` | how it ended |
-//! | `output`, `errors` | what it printed |
+//! | `started` | that the command was started, with the identities of the supervisor and the command |
+//! | `exit` | how the command ended |
+//! | `output`, `errors` | what the command printed |
 //! | `supervisor` | error messages of the supervisor itself |
 
 use std::fs::File;
@@ -41,7 +43,7 @@ pub(crate) struct CommandDir(PathBuf);
 pub(crate) struct CommandLock(pub(super) File);
 
 impl CommandDir {
-    /// Creates the folder at `path`, or takes the one that is there.
+    /// Creates the folder at `path`, or uses the existing one.
     pub(crate) fn create(path: PathBuf) -> io::Result<CommandDir> {
         let dir = CommandDir(path);
         dir.restore_permissions()?;
@@ -49,13 +51,13 @@ impl CommandDir {
         Ok(dir)
     }
 
-    /// The folder at `path`, which need not exist.
+    /// Returns a handle of the folder at `path`, which need not exist.
     pub(crate) fn at(path: PathBuf) -> CommandDir {
         CommandDir(path)
     }
 
-    /// The folder, below `attempts`, of the command in whose process tree this process runs; `None`: no command there
-    /// has this process's marker.
+    /// Finds, below the folder `attempts`, the folder of the command in whose process tree this process runs;
+    /// `None`: this process has no marker, or no command there has the same one.
     pub(crate) fn around(attempts: &Path) -> Option<CommandDir> {
         let own = paths::variable(MARKER)?.into_string().ok()?;
         let below = |folder: PathBuf| files::list_folder(&folder).unwrap_or_default();
@@ -67,12 +69,12 @@ impl CommandDir {
     /// command removed the access rights.
     pub(crate) fn restore_permissions(&self) -> io::Result<()> {
         if let Some(path) = files::restore_permissions(&paths::folders_of_command(&self.0))? {
-            warn!(path = %path.display(), "restored this user's permissions, which a command had removed");
+            warn!(path = %path.display(), "a command had removed this user's permissions for this path; boi restored them");
         }
         Ok(())
     }
 
-    /// The folder.
+    /// The path of the folder.
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }
@@ -82,12 +84,12 @@ impl CommandDir {
         self.0.join("lock")
     }
 
-    /// The record of what to run.
+    /// The record of what the supervisor executes.
     pub(crate) fn request_file(&self) -> PathBuf {
         self.0.join("request")
     }
 
-    /// The command's standard input.
+    /// The file with the command's standard input.
     pub(crate) fn prompt_file(&self) -> PathBuf {
         self.0.join("prompt")
     }
@@ -102,28 +104,28 @@ impl CommandDir {
         self.0.join("exit")
     }
 
-    /// The marker of the command's processes.
+    /// The file with the marker of the command's processes.
     pub(super) fn marker_file(&self) -> PathBuf {
         self.0.join("marker")
     }
 
-    /// What the command printed.
+    /// The file with the command's standard output, and with its standard error unless that is kept apart.
     pub(crate) fn output_file(&self) -> PathBuf {
         self.0.join("output")
     }
 
-    /// What the command printed on standard error, if that is kept apart from standard output.
+    /// The file with the command's standard error, if that is kept apart from the standard output.
     pub(crate) fn errors_file(&self) -> PathBuf {
         self.0.join("errors")
     }
 
-    /// Error messages of the supervisor itself.
+    /// The file with error messages of the supervisor itself.
     pub(super) fn supervisor_file(&self) -> PathBuf {
         self.0.join("supervisor")
     }
 
-    /// Takes the lock and reads the records, unless a supervisor holds the lock. `other_boot`: whether the machine was
-    /// rebooted since the command was recorded as begun.
+    /// Acquires the lock and reads the records, unless a supervisor holds the lock. `other_boot`: whether the
+    /// machine was rebooted since the command was recorded as begun.
     pub(crate) fn inspect(&self, other_boot: bool) -> Result<(Evidence, Option<CommandLock>), RecordError> {
         self.restore_permissions()?;
         let file = files::private_file(&self.lock_file())?;
@@ -142,13 +144,14 @@ impl CommandDir {
         let started = match self.read_started()? {
             Some(started) if identity::lives(&started.command) => Some(Remains::Alive),
             Some(_) => Some(Remains::Gone),
-            // A damaged record still tells that something was executed.
+            // Even a damaged record shows that the command was executed.
             None => (self.started_file().exists() || self.exit_file().exists()).then_some(Remains::Gone),
         };
         Ok(Evidence { lock_held: false, exit, other_boot, started, removed: false })
     }
 
-    /// Reads which processes the supervisor and the command are; `None` when the record is absent or damaged.
+    /// Reads the record `started`, which identifies the processes of the supervisor and the command; `None`:
+    /// the record is missing or damaged.
     pub(super) fn read_started(&self) -> Result<Option<Started>, RecordError> {
         read_undamaged_record(&self.started_file())
     }
@@ -159,14 +162,14 @@ impl CommandDir {
         Ok(marker.map(|marker| String::from_utf8_lossy(&marker).into_owned()))
     }
 
-    /// The last line that the supervisor printed about itself.
+    /// Returns the last of the supervisor's own error messages.
     pub(crate) fn last_supervisor_message(&self) -> Option<String> {
         let text = files::tail(&self.supervisor_file(), 1000).ok()?;
         String::from_utf8_lossy(&text).trim_end().lines().next_back().map(str::to_owned)
     }
 
-    /// Creates the folder again with its `marker`, if the folder was removed while the command ran. Returns whether it
-    /// was removed. Records that the supervisor has written since then are kept.
+    /// Creates the folder again, with the file `marker`, if it was removed while the command ran. Returns
+    /// whether it was removed. Does not change records that the supervisor has written since then.
     pub(crate) fn restore(&self, marker: &str) -> io::Result<bool> {
         self.restore_permissions()?;
         if self.read_marker()?.as_deref() == Some(marker) {
@@ -177,8 +180,8 @@ impl CommandDir {
         Ok(true)
     }
 
-    /// Finds the processes that are left of a command whose supervisor died: those that carry its marker, are in its
-    /// cgroup, or descend from the command.
+    /// Finds the remaining processes of a command whose supervisor died: those that carry the command's
+    /// marker, are in its cgroup, or descend from the command.
     pub(crate) fn remaining_processes(&self) -> Result<Vec<Identity>, RecordError> {
         let mut left = self.read_marker()?.map(|marker| marker::processes_with(&[&marker])).unwrap_or_default();
         left.extend(self.cgroup()?.map(|cgroup| cgroup.processes()).unwrap_or_default());
@@ -190,7 +193,7 @@ impl CommandDir {
         Ok(left)
     }
 
-    /// Sends `signal` to the processes that are left of a command whose supervisor died.
+    /// Sends `signal` to the remaining processes of a command whose supervisor died.
     pub(crate) fn signal_remaining(&self, signal: Signal) -> Result<Signalled, RecordError> {
         let cgroup = self.cgroup()?;
         Ok(signal_tree(signal, cgroup.as_slice(), || Ok(self.remaining_processes()?))?)
@@ -201,8 +204,8 @@ impl CommandDir {
         Ok(self.cgroup()?.map_or(Ok(()), |cgroup| cgroup.remove())?)
     }
 
-    /// The command's cgroup: the one that the record `started` names, or, if `started` names none, the one with the
-    /// command's marker in the place where this process would make it.
+    /// Returns the command's cgroup: the one that the record `started` names. If `started` names none, the
+    /// one with the command's marker, at the path where this process would make it.
     fn cgroup(&self) -> Result<Option<Cgroup>, RecordError> {
         if let Some(cgroup) = self.read_started()?.and_then(|started| started.cgroup) {
             return Ok(Cgroup::at(&cgroup));

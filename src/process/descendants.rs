@@ -1,4 +1,4 @@
-//! Process trees by parent links.
+//! Finds the processes of a tree by their parent pids.
 
 use std::collections::HashMap;
 
@@ -6,19 +6,20 @@ use super::identity;
 use super::procfs::{self, Stat};
 use crate::domain::command::Identity;
 
-/// Finds every living process that descends from the process `root`. The caller makes sure that `root` does not end
-/// meanwhile: its pid could be reused.
+/// Finds every living process that descends from the process `root`. The caller must make sure that `root`
+/// does not end during the call, because its pid could be reused.
 pub(crate) fn descendants(root: i32) -> Vec<Identity> {
     descendants_of_any(&[root])
 }
 
-/// Returns the processes of `roots` that live, and every living process that descends from them.
+/// Returns the living processes in `roots`, and every living process that descends from one of them.
 pub(super) fn living_with_descendants(mut roots: Vec<Identity>) -> Vec<Identity> {
     loop {
         let pids: Vec<i32> = roots.iter().map(|root| root.pid).collect();
         let below = descendants_of_any(&pids);
         let before = roots.len();
-        // The roots are checked after the search: a root that still lives had its pid while its descendants were found.
+        // The roots are checked after the search: a root that is still alive had its pid during the whole
+        // search.
         roots.retain(identity::lives);
         if roots.len() == before {
             roots.extend(below);
@@ -34,7 +35,8 @@ fn descendants_of_any(roots: &[i32]) -> Vec<Identity> {
     let all: HashMap<i32, Stat> = procfs::pids().filter_map(|pid| Some((pid, procfs::stat(pid)?))).collect();
     let descends = |pid: i32| {
         let mut at = pid;
-        // No chain of parents is longer than the number of processes, so this ends even if reused pids form a circle.
+        // No chain of parents is longer than the number of processes. The limit ends the loop if reused pids
+        // form a cycle.
         for _ in 0..all.len() {
             match all.get(&at) {
                 Some(stat) if roots.contains(&stat.parent) => return true,

@@ -1,4 +1,5 @@
-//! Identifying and signalling single processes, safely against reused pids.
+//! Identifies and signals single processes, without confusing two processes that have the same pid one after
+//! the other.
 //!
 //! Invariant: a signal goes only to a process whose identity (pid, start time, boot) was checked **after** a pidfd to
 //! it was opened. From then on the pidfd cannot refer to another process.
@@ -18,7 +19,7 @@ use crate::system::clock;
 pub(crate) struct ProcessHandle(OwnedFd);
 
 impl ProcessHandle {
-    /// Opens the process that `identity` names; `None` when it is gone.
+    /// Opens the process that `identity` names; `None`: it has ended.
     pub(crate) fn open(identity: &Identity) -> io::Result<Option<ProcessHandle>> {
         if identity.boot_id != clock::boot_id() {
             return Ok(None);
@@ -37,7 +38,7 @@ impl ProcessHandle {
         !matches!(poll(&mut ends, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(1))
     }
 
-    /// Sends `signal` to the process. Returns `false` when the process is gone.
+    /// Sends `signal` to the process. Returns `false` if the process has ended.
     pub(crate) fn signal(&self, signal: Signal) -> io::Result<bool> {
         match pidfd_send_signal(self.0.as_fd(), signal) {
             Ok(()) => Ok(true),
@@ -46,33 +47,33 @@ impl ProcessHandle {
         }
     }
 
-    /// The pidfd itself; it becomes readable when the process ends.
+    /// Returns the pidfd, which becomes readable when the process ends.
     pub(super) fn into_fd(self) -> OwnedFd {
         self.0
     }
 }
 
-/// Identifies the process that has `pid` now, a zombie included.
+/// Identifies the process that has `pid` now, even if it is a zombie.
 pub(crate) fn identify(pid: i32) -> Option<Identity> {
     procfs::stat(pid).map(|stat| with_stat(pid, &stat))
 }
 
-/// Identifies the process that has `pid` now; `None` for a zombie.
+/// Identifies the process that has `pid` now; `None`: there is none, or it is a zombie.
 pub(super) fn identify_living(pid: i32) -> Option<Identity> {
     procfs::stat(pid).filter(Stat::lives).map(|stat| with_stat(pid, &stat))
 }
 
-/// The identity of the process of which `stat` was read.
+/// Returns the identity of the process with `pid`, whose `stat` was read.
 pub(super) fn with_stat(pid: i32, stat: &Stat) -> Identity {
     Identity { pid, start_time: stat.start_time, boot_id: clock::boot_id().to_owned() }
 }
 
-/// Whether the process that `identity` names lives; a zombie does not.
+/// Whether the process that `identity` names is alive. A zombie is not.
 pub(crate) fn lives(identity: &Identity) -> bool {
     identity.boot_id == clock::boot_id() && has_its_pid(identity)
 }
 
-/// Sends `signal` to exactly the process that `identity` names. Returns `false` when it is gone.
+/// Sends `signal` to exactly the process that `identity` names. Returns `false` if that process has ended.
 pub(crate) fn signal(identity: &Identity, signal: Signal) -> io::Result<bool> {
     ProcessHandle::open(identity)?.map_or(Ok(false), |process| process.signal(signal))
 }

@@ -1,12 +1,12 @@
-//! What the programs that boi starts must not inherit from boi: variables of its environment, and open files.
+//! The environment variables and open files of boi that the programs that it starts must not inherit.
 
 use std::os::fd::{BorrowedFd, RawFd};
 
 use libc::STDERR_FILENO;
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
 
-/// Environment variables that tie git to one repository: those of `git rev-parse --local-env-vars`, of all versions of
-/// git.
+/// Environment variables that select a repository for git: those that `git rev-parse --local-env-vars` lists,
+/// in any version of git.
 pub(crate) const GIT_LOCAL: &[&str] = &[
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_COMMON_DIR",
@@ -26,8 +26,9 @@ pub(crate) const GIT_LOCAL: &[&str] = &[
     "GIT_WORK_TREE",
 ];
 
-/// Environment variables that must not reach a command: those of an agent or a command under which boi itself may run,
-/// and those by which the service manager and the daemon communicate.
+/// Environment variables that boi removes from the environment of commands: those that an agent or a command
+/// sets for boi if boi itself runs under it, and those with which a service manager and the daemon
+/// communicate.
 pub(super) const NOT_FOR_COMMANDS: &[&str] = &[
     "BOI_ATTEMPT",
     "BOI_SPEC",
@@ -42,10 +43,11 @@ pub(super) const NOT_FOR_COMMANDS: &[&str] = &[
     "WATCHDOG_USEC",
 ];
 
-/// Marks all open files but the standard streams close-on-exec. Otherwise a daemon or a command would hold the locks
-/// and pipes of boi's caller for hours. Must be called before this process opens anything.
+/// Marks all open files except the standard streams close-on-exec. Otherwise a daemon or a command would
+/// inherit the locks and pipes of boi's caller, and keep them open for hours. Must be called before this
+/// process opens a file or starts a thread.
 pub fn close_on_exec() {
-    // If this folder does not exist, the files stay inheritable.
+    // If the folder `/dev/fd` does not exist, the files stay inheritable.
     for entry in std::fs::read_dir("/dev/fd").into_iter().flatten().flatten() {
         let number: Option<RawFd> = entry.file_name().to_str().and_then(|name| name.parse().ok());
         let Some(number) = number.filter(|&number| number > STDERR_FILENO) else { continue };

@@ -1,7 +1,7 @@
 //! Resource limits of processes: open files and inotify instances.
 //!
-//! The daemon raises its soft limit of open files, because it needs some for each worker. Commands get the limit that
-//! the user set, because some programs loop over every descriptor that they may have.
+//! The daemon raises its soft limit of open files, because each worker needs several. Commands get the
+//! original limit, because some programs loop over all descriptors up to the limit.
 
 use std::sync::OnceLock;
 
@@ -13,7 +13,7 @@ static ORIGINAL: OnceLock<Option<u64>> = OnceLock::new();
 /// Raises this process's soft limit of open files to its hard limit.
 pub(crate) fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
-    // This runs only once: a second call would take the raised limit for the original one.
+    // The closure runs only once: a second run would record the raised limit as the original one.
     ORIGINAL.get_or_init(|| {
         let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
         raised.ok().and(limit.current)
@@ -35,7 +35,7 @@ pub(crate) fn max_open_files() -> Option<u64> {
     getrlimit(Resource::Nofile).maximum
 }
 
-/// Whether this user has as many inotify instances as the kernel allows.
+/// Whether this user, or this process, can create no further inotify instance.
 #[cfg(target_os = "linux")]
 pub(crate) fn inotify_is_exhausted() -> bool {
     use rustix::fs::inotify;

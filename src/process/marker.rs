@@ -1,5 +1,5 @@
-//! Markers: each command has a random value in its environment, which all of its descendants inherit. By the marker
-//! boi finds them when their supervisor is dead and the command's records are gone.
+//! Markers: each command has a random value in its environment, which all of its descendants inherit. The
+//! marker lets boi find them even if the supervisor has died and the command's records are lost.
 
 use super::identity::identify_living;
 use super::procfs;
@@ -21,7 +21,8 @@ pub(super) fn is_marker(text: &str) -> bool {
     text.len() == LENGTH && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Finds every living process that carries one of `markers`, as far as this user may read environments.
+/// Finds every living process that carries one of `markers` in its environment. Misses processes whose
+/// environment this user may not read.
 pub(super) fn processes_with(markers: &[&str]) -> Vec<Identity> {
     let wanted: Vec<String> = markers.iter().map(|marker| format!("{MARKER}={marker}")).collect();
     let carries_one = |pid: i32| {
@@ -32,8 +33,8 @@ pub(super) fn processes_with(markers: &[&str]) -> Vec<Identity> {
     living_processes(carries_one).map(|(identity, ())| identity).collect()
 }
 
-/// Finds every living process with a marker in its environment, whichever marker it is, and returns each with its
-/// marker. A process whose environment this user may not read is missed.
+/// Finds every living process with a marker in its environment, whichever marker it is, and returns each with
+/// its marker. Misses processes whose environment this user may not read.
 pub(crate) fn all_marked() -> Vec<(Identity, String)> {
     let prefix = format!("{MARKER}=");
     let marker_of = |pid: i32| {
@@ -45,12 +46,12 @@ pub(crate) fn all_marked() -> Vec<(Identity, String)> {
     living_processes(marker_of).collect()
 }
 
-/// The living processes for which `read` returns a value, each with that value.
+/// Returns the living processes for which `read` returns a value, each with that value.
 fn living_processes<T>(read: impl Fn(i32) -> Option<T>) -> impl Iterator<Item = (Identity, T)> {
     procfs::pids().filter_map(move |pid| {
         let before = identify_living(pid)?;
         let found = read(pid)?;
-        // The identity is checked again: `found` must be a value of the process that `before` identifies.
+        // The identity is checked again, because the pid may have been reused before `found` was read.
         (identify_living(pid).as_ref() == Some(&before)).then_some((before, found))
     })
 }

@@ -1,16 +1,16 @@
-//! Processes: identifying, finding, signalling and starting them; and the folder of a command with its supervisor.
+//! Identifies, finds, signals and starts processes, and manages the folder of a command.
 //!
-//! The files in layers; each uses only those above it:
+//! The files in layers. Each file uses only files of the layers above its own:
 //!
 //! | layer | files |
 //! | --- | --- |
-//! | what `/proc` says; limits; what children do not inherit | `procfs`, `limits`, `inherited` |
-//! | one process, safely against reused pids | `identity` |
-//! | the processes of a command: by marker, by cgroup, by parent links | `marker`, `cgroup`, `descendants` |
-//! | a signal to a whole tree as if at one moment | `signal_tree` |
-//! | a command's records and its folder | `record`, `command_dir` |
-//! | starting this program as supervisor or daemon | `own_program`, `supervisor_process`, `background` |
-//! | all processes of an attempt, by its folder and markers alone | `attempt_processes` |
+//! | reading `/proc`; resource limits; what child processes must not inherit | `procfs`, `limits`, `inherited` |
+//! | identifying and signalling one process, although pids are reused | `identity` |
+//! | finding the processes of a command: by marker, by cgroup, by parent pids | `marker`, `cgroup`, `descendants` |
+//! | signalling all processes of a tree as if at the same moment | `signal_tree` |
+//! | reading a command's records and its folder | `record`, `command_dir` |
+//! | starting this program as a supervisor or as a daemon | `own_program`, `supervisor_process`, `background` |
+//! | finding all processes of an attempt without reading its records | `attempt_processes` |
 //!
 //! Invariant: a signal goes only to a process whose identity (pid, start time, boot) was checked **after** a pidfd to
 //! it was opened, so a process that got a reused pid is never signalled.

@@ -1,4 +1,4 @@
-//! Starting this program again, as a supervisor or as a daemon in the background.
+//! Builds the command line that starts this program again, as a supervisor or as a daemon in the background.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::system::paths;
 
-/// A command that runs this program again, with the same home directory of boi.
+/// Returns a command that runs this program again, with the same home of boi.
 #[expect(clippy::disallowed_methods, reason = "`process` starts processes")]
 pub(super) fn command() -> io::Result<Command> {
     let mut command = Command::new(path()?);
@@ -15,7 +15,8 @@ pub(super) fn command() -> io::Result<Command> {
     Ok(command)
 }
 
-/// The path of this program. On Linux it leads to the running program's file even after an upgrade replaced that file.
+/// Returns the path of this program. On Linux, the path refers to the file of the running program, even after
+/// an upgrade replaced the file.
 fn path() -> io::Result<PathBuf> {
     if cfg!(target_os = "linux") { Ok(PathBuf::from("/proc/self/exe")) } else { std::env::current_exe() }
 }

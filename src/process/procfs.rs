@@ -1,5 +1,5 @@
-//! What `/proc` says about a process. Nothing here checks that two answers about a pid are about the same process: see
-//! `identity`.
+//! Reads `/proc`. The functions of this file do not check whether a pid was reused between two calls;
+//! `identity` does.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -19,20 +19,20 @@ pub(super) struct Stat {
 }
 
 impl Stat {
-    /// Whether the process has not ended. After its first thread has exited, `/proc` shows a process as a zombie
-    /// although its other threads run.
+    /// Whether the process has not ended. If the first thread of a process has exited, `/proc` shows the
+    /// process as a zombie although its other threads run.
     pub(super) fn lives(&self) -> bool {
         !matches!(self.state, b'Z' | b'X') || self.threads > 1
     }
 }
 
-/// Reads `/proc/PID/stat`; `None` when there is no such process.
+/// Reads `/proc/PID/stat`; `None`: there is no such process.
 pub(super) fn stat(pid: i32) -> Option<Stat> {
     parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// Parses a line of `stat`. The program's name stands in parentheses and may hold any byte, so fields are counted from
-/// the last `)`.
+/// Parses a line of `stat`. The program's name is in parentheses and may contain any byte, so fields are
+/// counted from the last `)`.
 fn parse(line: &[u8]) -> Option<Stat> {
     let after_name = line.iter().rposition(|&byte| byte == b')')? + 2;
     let rest = std::str::from_utf8(line.get(after_name..)?).ok()?;
@@ -45,14 +45,14 @@ fn parse(line: &[u8]) -> Option<Stat> {
     })
 }
 
-/// The states of all threads of a process.
+/// Returns the states of all threads of a process.
 pub(super) fn thread_states(pid: i32) -> Vec<u8> {
     let state = |thread: i32| Some(parse(&fs::read(format!("/proc/{pid}/task/{thread}/stat")).ok()?)?.state);
     threads(pid).filter_map(state).collect()
 }
 
-/// The environment with which a process was executed, as NUL-terminated `NAME=VALUE` strings. After the first thread
-/// has exited, only the other threads' files still have it.
+/// Returns the environment with which a process was executed, as NUL-terminated `NAME=VALUE` strings. If the
+/// first thread has exited, the environment is read from the files of the other threads.
 pub(super) fn environment(pid: i32) -> Option<Vec<u8>> {
     let bytes = fs::read(format!("/proc/{pid}/environ")).ok()?;
     if !bytes.is_empty() || stat(pid)?.threads < 2 {
@@ -62,18 +62,18 @@ pub(super) fn environment(pid: i32) -> Option<Vec<u8>> {
     threads(pid).filter_map(read).find(|bytes| !bytes.is_empty())
 }
 
-/// The first argument of a process after its program's name.
+/// Returns the first argument of a process after the name of its program.
 pub(super) fn first_argument(pid: i32) -> Option<Vec<u8>> {
     let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     line.split(|&byte| byte == 0).nth(1).map(<[u8]>::to_vec)
 }
 
-/// The user that a process runs as.
+/// Returns the id of the user that a process runs as.
 pub(super) fn owner(pid: i32) -> Option<u32> {
     fs::metadata(format!("/proc/{pid}")).ok().map(|folder| folder.uid())
 }
 
-/// The pids of all processes.
+/// Returns the pids of all processes.
 pub(super) fn pids() -> impl Iterator<Item = i32> {
     numbered_entries("/proc")
 }
@@ -83,7 +83,8 @@ pub(crate) fn is_stopped(pid: i32) -> bool {
     stat(pid).is_some_and(|stat| matches!(stat.state, b'T' | b't'))
 }
 
-/// Whether the process that has `pid` now has `file` open; `false` also when this user may not see its open files.
+/// Whether the process that has `pid` now has `file` open. Also `false` if this user may not see the open
+/// files of that process.
 pub(crate) fn has_open(pid: u32, file: &Path) -> bool {
     let Ok(file) = file.canonicalize() else { return false };
     let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();

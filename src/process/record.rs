@@ -1,5 +1,5 @@
-//! Reads the versioned records of commands. A record is complete or absent, but a power loss or a person can damage it,
-//! and a newer version of boi may have written it.
+//! Reads the versioned records of commands. boi writes each record as a whole, but a power loss or a person
+//! can damage a record, and a newer version of boi may have written it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,8 +14,8 @@ use crate::system::files;
 /// Why a record was not read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RecordError {
-    /// A newer version of boi wrote the record. Its meaning is unknown: do nothing to the command that is harmful if
-    /// a guess is wrong, such as starting the command a second time.
+    /// A newer version of boi wrote the record. The state of the command is unknown, so the caller must not
+    /// start the command again, and must not assume that it ended.
     #[error(
         "{} is a record of version {version}, and this boi reads up to version {RECORD_VERSION}: run the newer boi that \
          wrote it",
@@ -33,7 +33,8 @@ pub(crate) enum RecordError {
 }
 
 impl From<RecordError> for io::Error {
-    /// The `RecordError` stays available as the inner error: `error.get_ref()` and `downcast_ref`.
+    /// Converts the error; a `RecordError::Newer` stays available as the inner error, by `error.get_ref()`
+    /// and `downcast_ref`.
     fn from(error: RecordError) -> io::Error {
         match error {
             RecordError::Io(error) => error,
@@ -42,14 +43,15 @@ impl From<RecordError> for io::Error {
     }
 }
 
-/// The field that records of every version have; the first exit records had none.
+/// The version of a record. The first exit records did not have this field; their version counts as 0.
 #[derive(Deserialize)]
 struct Version {
     #[serde(default)]
     version: u32,
 }
 
-/// Reads a record; `None`: the file does not exist. A damaged record is an [`io::ErrorKind::InvalidData`].
+/// Reads a record; `None`: the file does not exist. Fails with [`io::ErrorKind::InvalidData`] if the record
+/// is damaged.
 pub(crate) fn read_record<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RecordError> {
     let Some(bytes) = files::read_optional(path)? else { return Ok(None) };
     let damaged = |error| io::Error::new(io::ErrorKind::InvalidData, format!("{} is damaged: {error}", path.display()));
@@ -61,11 +63,12 @@ pub(crate) fn read_record<T: DeserializeOwned>(path: &Path) -> Result<Option<T>,
     Ok(Some(serde_json::from_slice(&bytes).map_err(damaged)?))
 }
 
-/// Reads a record; `None`: the record does not exist or is damaged. If its file exists, the record was written.
+/// Reads a record; `None`: the record does not exist or is damaged. To distinguish the two, check whether the
+/// file exists.
 pub(super) fn read_undamaged_record<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RecordError> {
     match read_record(path) {
         Err(RecordError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
-            warn!(%error, "ignoring a damaged record");
+            warn!(%error, "a record of a command is damaged; boi treats it as missing");
             Ok(None)
         }
         read => read,
@@ -93,7 +96,7 @@ mod tests {
             assert!(matches!(&error, RecordError::Newer { path: found, version: 2 | 7 } if *found == path), "{error}");
             let error = io::Error::from(error);
             assert!(error.get_ref().is_some_and(|inner| inner.is::<RecordError>()), "{error}");
-            assert!(read_undamaged_record::<CommandEnd>(&path).is_err(), "newer is not damaged");
+            assert!(read_undamaged_record::<CommandEnd>(&path).is_err(), "a newer record does not count as damaged");
         }
         for damaged in ["", "\0\0\0\0", r#"{"version":1,"caus"#, r#"{"version":1}"#, r#"{"version":"two"}"#, "7"] {
             let error = io::Error::from(read(damaged).unwrap_err());

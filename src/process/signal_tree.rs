@@ -1,8 +1,9 @@
-//! Sends a signal to a whole tree of processes as if at one moment.
+//! Sends a signal to a whole tree of processes as if at the same moment.
 //!
-//! If processes are signalled one after the other, a shell whose child ends first starts its next command before the
-//! shell gets the signal. Therefore all processes are stopped (SIGSTOP) before any gets the signal. A SIGTERM stays
-//! pending in a stopped process and is handled first when the process is continued.
+//! If processes are signalled one after the other, a shell whose child ends first starts its next command
+//! before the shell gets the signal. Therefore all processes are stopped (SIGSTOP) before any of them gets
+//! the signal. A SIGTERM stays pending while a process is stopped. When the process is continued, it handles
+//! the SIGTERM first.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -16,32 +17,34 @@ use super::cgroup::Cgroup;
 use super::{identity, procfs};
 use crate::domain::command::Identity;
 
-/// How long to wait until every process has stopped. A process that has not stopped by then is blocked in the kernel,
-/// and stops before it runs again.
+/// The longest wait until every process has stopped. A process that has not stopped by then is blocked in the
+/// kernel, and will stop before it runs again.
 const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 /// The pause between two checks whether every process has stopped.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
-/// The result of signalling several processes. Processes that were gone already are in neither list.
+/// The result of signalling several processes. Neither list contains processes that had already ended.
 #[derive(Debug, Default)]
 pub(crate) struct Signalled {
     /// The processes that got the signal.
     pub sent: Vec<Identity>,
-    /// The processes that this process may not signal, each with the error.
+    /// The processes that could not be signalled, each with the error.
     pub refused: Vec<(Identity, io::Error)>,
 }
 
-/// Sends `signal` to every process that `list` returns. Calls `list` until it returns no new process, so that processes
-/// forked meanwhile get the signal too. Takes up to half a second.
+/// Sends `signal` to every process that `list` returns. Calls `list` until it returns no new process, so that
+/// processes forked during the call get the signal, too. Blocks for up to half a second.
 pub(crate) fn signal_all(signal: Signal, list: impl FnMut() -> io::Result<Vec<Identity>>) -> io::Result<Signalled> {
     let Signalled { sent: mut stopped, refused } = stop_all(list)?;
-    // Stopped processes do not change parents. Pids do not tell which process is older: they wrap around.
+    // The order is found by parents, which do not change while processes are stopped. Pids wrap around, so a
+    // lower pid does not mean an older process.
     let parents: HashMap<i32, i32> =
         stopped.iter().filter_map(|process| Some((process.pid, procfs::stat(process.pid)?.parent))).collect();
     let ancestors = |pid: i32| iter::successors(Some(pid), |pid| parents.get(pid).copied());
     stopped.sort_by_cached_key(|process| ancestors(process.pid).take(parents.len() + 1).count());
-    // Children first: then no parent notices that a child of its own is stopped; and when the last parent outside a
-    // process group ends, the kernel continues the group's stopped processes with a SIGHUP.
+    // Children get the signal before their parents, for two reasons: no parent notices that a child of its
+    // own is stopped; and if the last parent outside a process group ended first, the kernel would send
+    // SIGHUP to the group's stopped processes and continue them.
     let is_sent = |process: &&Identity| identity::signal(process, signal).unwrap_or(false);
     let sent = stopped.iter().rev().filter(is_sent).cloned().collect();
     if signal != Signal::KILL {
@@ -52,8 +55,9 @@ pub(crate) fn signal_all(signal: Signal, list: impl FnMut() -> io::Result<Vec<Id
     Ok(Signalled { sent, refused })
 }
 
-/// Sends `signal` to the process trees of commands, as `signal_all` does. For SIGKILL the kernel first kills everything
-/// in `cgroups` at one moment, so that no process can fork faster than its children are found.
+/// Sends `signal` to the process trees of commands, as `signal_all` does. For SIGKILL, the kernel first kills
+/// all processes in `cgroups` at the same moment, so that no process can fork faster than its children are
+/// found.
 pub(crate) fn signal_tree(
     signal: Signal,
     cgroups: &[Cgroup],
@@ -68,8 +72,8 @@ pub(crate) fn signal_tree(
     signal_all(signal, list)
 }
 
-/// Stops all processes, parents first, until `list` returns no new one and none runs. A stopped process does not fork,
-/// so this ends.
+/// Stops all processes, parents first, until `list` returns no new process and no process runs. This ends,
+/// because stopped processes do not fork.
 fn stop_all(mut list: impl FnMut() -> io::Result<Vec<Identity>>) -> io::Result<Signalled> {
     let until = Instant::now() + STOP_TIMEOUT;
     let (mut all, mut seen) = (Signalled::default(), HashSet::new());
@@ -77,7 +81,8 @@ fn stop_all(mut list: impl FnMut() -> io::Result<Vec<Identity>>) -> io::Result<S
         let mut found = match list() {
             Ok(found) => found,
             Err(error) if all.sent.is_empty() => return Err(error),
-            // Some processes are stopped already: they must get the signal and be continued.
+            // Some processes are stopped already. The caller must signal and continue them, so this returns
+            // no error.
             Err(_) => return Ok(all),
         };
         found.retain(|process| seen.insert((process.pid, process.start_time)));
@@ -147,8 +152,8 @@ mod tests {
         }
     }
 
-    /// Signals many shells at once, each of them a tree of `size` processes, and waits for their end. Returns what
-    /// their scripts wrote to `written`.
+    /// Starts many shells, each with a tree of `size` processes, signals all of them at once, and waits for
+    /// their end. Returns what their scripts wrote to the file `written`.
     fn signal_shells(script: &str, size: usize, signal: Signal) -> String {
         let folder = tempfile::TempDir::new().unwrap();
         let mut shells: Vec<Shell> = (0..20).map(|_| Shell::start(folder.path(), script)).collect();

@@ -32,7 +32,7 @@ pub(crate) struct Supervisor {
 
 #[derive(Debug)]
 enum Handle {
-    /// A supervisor that this process found and another process started.
+    /// A supervisor that another process started.
     Found(AsyncFd<OwnedFd>),
     /// A child of this process.
     Child(AsyncFd<OwnedFd>, Child),
@@ -41,8 +41,8 @@ enum Handle {
 }
 
 impl Supervisor {
-    /// Starts a supervisor on `request`, with `variables` added to the environment that the command inherits. After
-    /// an error no supervisor was started.
+    /// Starts a supervisor for the command that `request` describes. Adds `variables` to the environment,
+    /// which the command inherits. If this fails, no supervisor was started.
     pub(crate) fn spawn(
         dir: &CommandDir,
         lock: CommandLock,
@@ -57,7 +57,8 @@ impl Supervisor {
         files::write_private(&dir.marker_file(), marker.as_bytes())?;
         files::write_record(&dir.request_file(), request, files::Durability::Process)?;
         let mut command = own_program::command()?;
-        // The supervisor also works without a file for its own messages, which only help to find faults.
+        // The supervisor works even if the file for its own messages cannot be opened: the messages only help
+        // to find faults.
         let messages = files::private_log(&dir.supervisor_file()).map_or_else(|_| Stdio::null(), Stdio::from);
         command.arg(SUPERVISE).arg(dir.path()).stdin(Stdio::from(lock.0)).stdout(Stdio::null()).stderr(messages);
         for variable in inherited::GIT_LOCAL.iter().chain(inherited::NOT_FOR_COMMANDS) {
@@ -73,14 +74,15 @@ impl Supervisor {
         Ok(Supervisor { handle, marker: Some(marker.to_owned()) })
     }
 
-    /// Opens the living supervisor that the record `started` names; `None`: the record does not exist yet or is
-    /// damaged, or the supervisor is gone.
+    /// Opens the living supervisor that the record `started` names; `None`: the record does not exist yet or
+    /// is damaged, or the supervisor has ended.
     pub(crate) fn adopt(dir: &CommandDir) -> Result<Option<Supervisor>, RecordError> {
         let Some(started) = dir.read_started()? else { return Ok(None) };
         Ok(Supervisor::open(&started.supervisor, dir.read_marker()?)?)
     }
 
-    /// Opens the living supervisor that `identity` names and that carries `marker`; `None` when it is gone.
+    /// Opens the living supervisor that `identity` names; `None`: it has ended. `marker`: the marker that the
+    /// supervisor carries, if it is known.
     pub(crate) fn open(identity: &Identity, marker: Option<String>) -> io::Result<Option<Supervisor>> {
         let pidfd = ProcessHandle::open(identity)?.map(ProcessHandle::into_fd).map(register).transpose()?;
         Ok(pidfd.map(|pidfd| Supervisor { handle: Handle::Found(pidfd), marker }))
@@ -91,8 +93,8 @@ impl Supervisor {
         self.marker.as_deref()
     }
 
-    /// Waits for the supervisor's end. Cancel-safe: a dropped wait loses nothing, and waiting again after the end
-    /// returns at once.
+    /// Waits until the supervisor ends. This is cancel-safe: the future may be dropped, and the wait
+    /// repeated. After the supervisor has ended, this returns at once.
     pub(crate) async fn ended(&mut self) -> io::Result<()> {
         match &mut self.handle {
             Handle::Found(pidfd) => {
@@ -111,11 +113,12 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Asks the supervisor to end its command's tree and to record the end. A stopped supervisor is continued first.
+    /// Asks the supervisor, with SIGTERM, to end its command's process tree and to record the end. Continues
+    /// a stopped supervisor, so that it handles the signal.
     pub(crate) fn terminate(&mut self) -> io::Result<()> {
         let mut send = |signal| match &mut self.handle {
             Handle::Found(pidfd) | Handle::Child(pidfd, _) => Ok(pidfd_send_signal(pidfd.as_fd(), signal)),
-            // A child's pid is not reused before the child was waited for.
+            // The pid of a child is not reused before the parent has waited for the child.
             Handle::ChildWithoutPidfd(child) => child.try_wait().map(|ended| match ended {
                 None => kill_process(Pid::from_child(child), signal),
                 Some(_) => Ok(()),
@@ -137,12 +140,12 @@ pub(crate) fn find_supervisor(marker: &str) -> Option<Identity> {
     marker::processes_with(&[marker]).into_iter().find(|process| {
         let is_supervisor = procfs::first_argument(process.pid).is_some_and(|word| word == SUPERVISE.as_bytes());
         let is_own = procfs::owner(process.pid) == Some(getuid().as_raw());
-        // The identity is checked last: the process that has the pid now must be the one that carries the marker.
+        // The identity is checked last, because the pid may have been reused since the marker was read.
         is_supervisor && is_own && identity::identify(process.pid).as_ref() == Some(process)
     })
 }
 
-/// Whether any process carries `marker` or is in the cgroup named by it.
+/// Whether any process carries `marker` or is in the cgroup named after it.
 pub(crate) fn has_processes(marker: &str) -> bool {
     !marker::processes_with(&[marker]).is_empty()
         || Cgroup::with_marker(marker).is_some_and(|cgroup| cgroup.is_populated())

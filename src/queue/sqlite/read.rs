@@ -108,8 +108,10 @@ pub(super) fn claimed(c: &Connection, spec: &SpecId, owner: &Owner) -> Result<Cl
     }
     let position: Position = decode(spec, "position", &position)?;
     position.check_against(&body).map_err(|error| unreadable(spec, format!("position: {error}")))?;
-    let intent = intent
-        .map(|name| Intent::from_name(&name).ok_or_else(|| unreadable(spec, format!("intent: this version of boi does not know `{name}`"))));
+    let intent = intent.map(|name| {
+        Intent::from_name(&name)
+            .ok_or_else(|| unreadable(spec, format!("intent: this version of boi does not know `{name}`")))
+    });
     Ok(Claimed {
         fence: Fence { spec: spec.clone(), attempt },
         owner: owner.clone(),
@@ -444,7 +446,8 @@ fn usage(row: &Row<'_>, first: usize) -> rusqlite::Result<Usage> {
 }
 
 pub(super) fn status(spec: &SpecId, name: &str) -> Result<SpecStatus, QueueError> {
-    SpecStatus::from_name(name).ok_or_else(|| unreadable(spec, format!("status: this version of boi does not know `{name}`")))
+    SpecStatus::from_name(name)
+        .ok_or_else(|| unreadable(spec, format!("status: this version of boi does not know `{name}`")))
 }
 
 /// Returns the stored ids that are valid spec ids. A row with an invalid id is skipped, so that the other

@@ -257,7 +257,10 @@ mod tests {
             );
             assert!(!plan.contains("SCAN specs\n") && !plan.contains("SCAN attempts\n"), "{sql}\n{plan}");
             let sorts = plan.contains("TEMP B-TREE FOR ORDER BY");
-            assert!(!sorts || sql == read::ELIGIBLE_IN_SCOPE, "the query sorts rows that an index returns in order: {sql}\n{plan}");
+            assert!(
+                !sorts || sql == read::ELIGIBLE_IN_SCOPE,
+                "the query sorts rows that an index returns in order: {sql}\n{plan}"
+            );
         }
     }
 
