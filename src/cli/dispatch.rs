@@ -84,6 +84,6 @@ pub(super) async fn warn_unless_drained(mut backend: Backend, home: &Home) {
             daemon.pid
         );
     } else if status.paused {
-        eprintln!("queued, but the queue is paused: `boi resume` starts specs again");
+        eprintln!("queued, but the queue is paused: waiting specs start after `boi resume`");
     }
 }

@@ -80,7 +80,7 @@ pub(super) async fn wait_until_listening(
         }
         if Instant::now() >= until {
             let message =
-                format!("the daemon (pid {}) does not listen after {} s", child.id(), STARTS_WITHIN.as_secs());
+                format!("the daemon (pid {}) is still not listening after {} s", child.id(), STARTS_WITHIN.as_secs());
             return Err(CliError::new(GAVE_UP, message).hint(format!("the log of the daemon: {}", log.display())));
         }
         sleep(POLL).await;

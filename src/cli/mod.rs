@@ -191,7 +191,7 @@ impl From<CallError> for CliError {
         match error {
             CallError::Queue(error) => error.into(),
             CallError::QueueSilent { .. } => CliError::new(GAVE_UP, error.to_string())
-                .hint("the queue may still carry out the command later: check with `boi status`"),
+                .hint("the request may still take effect later: check with `boi status`"),
             _ => CliError::new(FAILED, error.to_string()),
         }
     }
@@ -210,7 +210,7 @@ impl From<ClientError> for CliError {
             ClientError::Hung { pid, .. } => {
                 let pid = pid.map_or_else(|| "PID".to_owned(), |pid| pid.to_string());
                 CliError::new(GAVE_UP, error.to_string()).hint(format!(
-                    "the daemon may still carry out the command later; `kill -CONT {pid}` resumes a stopped daemon; \
+                    "the request may still take effect later; `kill -CONT {pid}` resumes a stopped daemon; \
                      `kill -KILL {pid}` ends the daemon, and `boi daemon start` takes over its workers"
                 ))
             }
@@ -219,7 +219,7 @@ impl From<ClientError> for CliError {
                 CliError::new(USAGE, error.to_string()).hint("`boi status --all` lists every spec")
             }
             ClientError::Refused { code: FailureCode::Silent, .. } => CliError::new(GAVE_UP, error.to_string())
-                .hint("the daemon may still carry out the command later: check with `boi status`"),
+                .hint("the request may still take effect later: check with `boi status`"),
             ClientError::Refused { .. } => CliError::new(FAILED, error.to_string()),
         }
     }
@@ -232,8 +232,8 @@ impl From<BootError> for CliError {
             BootError::Loop(LoopError::Queue(error)) => error.into(),
             BootError::Runs { .. } => CliError::new(FAILED, error.to_string()).hint("`boi status` shows what the daemon does"),
             BootError::OtherQueue { .. } => CliError::new(FAILED, error.to_string()).hint(
-                "set `paths.db` to its former value; or, to use the new value, first wait until those specs have ended or \
-                 `boi cancel` them, then run `boi daemon stop --drain`, change `paths.db`, and run `boi daemon start`",
+                "set `paths.db` back to its former value. To use the new value later: wait until those specs have ended (or end \
+                 them with `boi cancel`), run `boi daemon stop --drain`, set `paths.db` again, and run `boi daemon start`",
             ),
             _ => CliError::new(FAILED, error.to_string()),
         }

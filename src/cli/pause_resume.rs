@@ -15,9 +15,11 @@ pub(super) fn set_paused(home: &Home, paused: bool, json: bool) -> Result<ExitCo
         if json {
             print_json(&json!({"paused": paused}))?;
         } else if paused {
-            print_line("paused: no more specs are started, running specs continue; `boi resume` starts specs again")?;
+            print_line(
+                "paused: no more specs are started, running specs continue; waiting specs start after `boi resume`",
+            )?;
         } else {
-            print_line("resumed: queued specs are started again")?;
+            print_line("resumed: waiting specs start")?;
         }
         if !backend.is_daemon() {
             eprintln!("no daemon runs: the next daemon will find this setting in the queue");

@@ -84,7 +84,7 @@ impl SpecStatus {
 pub enum OnCancel {
     /// The queue cancels the spec at once, since the spec has no worker.
     CancelNow,
-    /// The queue records the intent; the spec becomes canceled when its worker has ended the attempt.
+    /// The queue records the intent to cancel; the spec becomes canceled when its worker has ended the attempt.
     RecordIntent,
     /// The request changes nothing: the spec has already ended.
     Nothing,

@@ -8,7 +8,7 @@ use super::position_v1;
 /// The format number of the positions that this program writes, and the newest that it reads.
 const FORMAT: u32 = 2;
 
-/// A position as it is stored.
+/// The form of a [`Position`] in the queue: JSON with a format number.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Record {

@@ -41,8 +41,9 @@ pub(crate) fn reset_branch(worktree: &LockedWorktree, commit: &str, label: &str)
     refs::kept_refs_with_label(worktree.git_location(), worktree.spec(), label)
 }
 
-/// Puts HEAD back on the branch, which is at `commit`, and ends any operation in progress. Commits that only
-/// HEAD or the operation contains are kept under refs. Changes no file.
+/// Attaches HEAD to the branch, which must be at `commit`, and ends a git operation in progress (a merge, a rebase).
+/// Commits that are reachable only from HEAD or from the state of that operation are first saved under refs. Changes no
+/// file of the worktree.
 pub(super) fn attach_head(worktree: &LockedWorktree, entry: &Path, commit: &str, label: &str) -> Result<(), GitError> {
     for held in operation::held_commits(entry) {
         if let Some(held) = revision::commit_of(worktree.path(), &held)? {

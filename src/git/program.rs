@@ -2,9 +2,9 @@
 //! prompt, or sign a commit are cleared or overridden.
 //!
 //! Invariants:
-//! - A git process that writes has a locked file as its standard input. The lock belongs to the open file, so it is
-//!   held for as long as that git process or the daemon lives: once the lock is acquired, no earlier git process is
-//!   running.
+//! - A git process that writes inherits a locked file as its standard input. The lock is released only when the daemon
+//!   and every such process have closed the file. So a daemon that acquires the lock of a worktree knows that no git
+//!   process of an earlier daemon writes for that worktree.
 //! - Text from the user (prompts, titles) is never an argument: commit messages go through files.
 
 use std::ffi::{OsStr, OsString};

@@ -278,7 +278,7 @@ pub(crate) trait Queue: Send + Sync {
     /// Pauses or resumes claiming.
     fn set_paused(&self, paused: bool) -> Result<(), QueueError>;
 
-    /// Records the kept refs of an attempt, and a change of the worktree's path.
+    /// Records the refs under which boi saved commits of the attempt and, if `place` is given, the worktree's new path.
     fn record_kept(&self, fence: &Fence, kept: Vec<String>, place: Option<WorktreePlace>) -> Result<(), QueueError>;
 
     /// Records what the cleanup of an ended spec removed, and the refs that it created.

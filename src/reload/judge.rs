@@ -191,7 +191,7 @@ impl Judge {
         verdict.hash_in_force.clone_from(&self.hash_in_force);
         if bytes.is_empty() {
             let note = self.defaults_note();
-            info!(attempt = verdict.attempt, "configuration: {note}");
+            info!(reading = verdict.attempt, "configuration: {note}");
             verdict.notes.push(note);
         }
         verdict.notes.extend(self.update_pending(&pending_restart, verdict.trigger));
@@ -199,7 +199,7 @@ impl Judge {
         if applied.is_empty() {
             info!(
                 generation = before.generation,
-                attempt = verdict.attempt,
+                reading = verdict.attempt,
                 "configuration: the file changes no value in force"
             );
         } else {
@@ -231,8 +231,8 @@ impl Judge {
         (verdict.generation, verdict.outcome) = (generation, ReloadOutcome::Applied);
         self.hot.store(Arc::new(HotConfig { generation, config }));
         for change in applied {
-            let (attempt, when) = (verdict.attempt, change.takes_effect);
-            info!(generation, attempt, "configuration: {change}, takes effect: {when}");
+            let (reading, when) = (verdict.attempt, change.takes_effect);
+            info!(generation, reading, "configuration: {change}, takes effect: {when}");
         }
     }
 
@@ -274,7 +274,7 @@ impl Judge {
         verdict.report = Some(why.to_string());
         let was_logged = self.rejected.replace(content) == Some(content) && verdict.errors == self.view.errors;
         if was_logged {
-            debug!(attempt = verdict.attempt, "configuration rejected again, for the same errors as before");
+            debug!(reading = verdict.attempt, "configuration rejected again, for the same errors as before");
         } else {
             let generation = verdict.generation;
             error!("configuration rejected; generation {generation} stays in force:\n{why}");
@@ -295,7 +295,7 @@ impl Judge {
                  defaults in force"
             ),
         };
-        warn!(attempt = verdict.attempt, "configuration: {why}");
+        warn!(reading = verdict.attempt, "configuration: {why}");
         verdict.errors = vec![why];
     }
 }

@@ -13,7 +13,7 @@ pub(crate) fn obstacle(status: &StatusView) -> Option<String> {
         return None;
     }
     if status.paused {
-        return Some("the queue is paused, so no specs are started: `boi resume` starts specs again".to_owned());
+        return Some("the queue is paused: waiting specs start after `boi resume`".to_owned());
     }
     if status.slots.max_workers == 0 {
         return Some("`max_workers` is 0, so no specs are started: raise it in config.toml".to_owned());

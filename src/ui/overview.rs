@@ -33,7 +33,7 @@ pub(crate) fn overview(status: &StatusView, now: Timestamp) -> String {
         workers += &paint(", no specs are started: `max_workers` is 0 in config.toml", ATTENTION);
     }
     if status.paused {
-        workers += &paint(", paused: `boi resume` starts specs again", ATTENTION);
+        workers += &paint(", paused: waiting specs start after `boi resume`", ATTENTION);
     }
     lines.push(workers);
     let counts = &status.counts;

@@ -99,7 +99,7 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: O
             }
             (Recovery::Lost, ..) => return finished(job, lost(), follower).await,
             (Recovery::SweepThenLost, lock, _) => {
-                warn!(dir = %job.dir.path().display(), "the supervisor died; boi ends the remaining processes of its command");
+                warn!(folder = %job.dir.path().display(), "the supervisor died; boi ends the remaining processes of its command");
                 tokio::select! {
                     swept = sweep_remaining(job) => swept?,
                     // Cancel-safe: the next daemon finds the remaining processes, and ends them.
@@ -322,7 +322,7 @@ async fn sweep_remaining(job: &Job) -> io::Result<()> {
 async fn remove_cgroup(job: &Job) -> io::Result<()> {
     let dir = job.dir.clone();
     if let Err(error) = blocking(move || Ok(dir.remove_cgroup())).await? {
-        warn!(dir = %job.dir.path().display(), %error, "cannot remove the cgroup of a command that has ended");
+        warn!(folder = %job.dir.path().display(), %error, "cannot remove the cgroup of a command that has ended");
     }
     Ok(())
 }

@@ -11,7 +11,8 @@ use tracing::warn;
 use crate::domain::command::Identity;
 use crate::process::signal_tree::Signalled;
 
-/// How often the remaining processes are listed. Each listing reads all of `/proc`.
+/// The interval between two listings of the processes that an ended command left running. Each listing reads all of
+/// `/proc`.
 pub(crate) const SWEEP_EVERY: Duration = Duration::from_millis(100);
 
 /// Ends the processes that `list` returns; `signal` sends a signal to all of them. A process that boi has no
