@@ -4,7 +4,7 @@
 //! A command leaves evidence in this order. The daemon commits the position to the queue, acquires the
 //! command's lock, writes `marker` and `request`, and starts the supervisor, which inherits the lock. The
 //! supervisor starts a process, which writes `started` and executes the command. The supervisor waits for the
-//! command, ends its process tree, syncs the files that the command wrote to the disk, writes `exit` and
+//! command, ends its process tree, syncs the files of work that is to be kept to the disk, writes `exit` and
 //! syncs it to the disk, and releases the lock.
 //!
 //! In the table, `sweep` means: end the remaining processes of the command. `lost` means: count the command
@@ -17,6 +17,7 @@
 //! | free | no | no | the command was never executed | spawn it again, same attempt, same try |
 //! | free | no | deleted while the supervisor was alive | both died, or the supervisor could not record the end | sweep, then lost |
 //! | free | no | no, position recorded under another boot | `started` may have been lost in a power cut | lost |
+//! | free | damaged | no | the command was executed | sweep, then lost |
 //! | free | no | damaged, same boot | the command may have been executed | sweep by the marker, then lost |
 //! | free | no | yes, other boot | restart of the machine or power cut | lost |
 //! | free | no | yes, same boot, command alive | only the supervisor died | sweep, then lost |

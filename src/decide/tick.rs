@@ -1,7 +1,7 @@
 //! Decides how many specs one tick claims and spawns.
 //!
 //! ```text
-//! to_spawn = min(max_workers - running, spawns_per_tick - spawned within the last tick_interval, eligible specs)
+//! spawn = min(max_workers - running, spawns_per_tick - recent_starts, eligible)
 //! ```
 
 /// The inputs of the decision: one configuration snapshot, and counts taken at the same moment.
@@ -11,7 +11,8 @@ pub(crate) struct Inputs {
     pub max_workers: u32,
     /// The configuration's `spawns_per_tick`.
     pub spawns_per_tick: u32,
-    /// The number of slots that are taken by workers and by claimed specs whose worker has not started yet.
+    /// The number of slots that are taken: by workers, by claimed specs whose worker has not started or starts again
+    /// later, and by quarantined specs.
     pub running: u32,
     /// The number of starts within the last tick interval, plus the number of claimed specs whose worker has
     /// not started.

@@ -68,7 +68,7 @@ pub(crate) fn read_record<T: DeserializeOwned>(path: &Path) -> Result<Option<T>,
 pub(super) fn read_undamaged_record<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RecordError> {
     match read_record(path) {
         Err(RecordError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
-            warn!(%error, "a record of a command is damaged; boi treats it as missing");
+            warn!(%error, "the record of a command is damaged, so boi does not use it");
             Ok(None)
         }
         read => read,

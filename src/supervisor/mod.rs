@@ -9,12 +9,12 @@
 //!     ─▶ fork; the child writes `started` and executes the command
 //!     ─▶ wait ─┬─ the command ended ─────────────────────┐
 //!              └─ deadline, too much output, own SIGTERM ─┴─▶ SIGTERM to the whole tree ─▶ grace ─▶ SIGKILL
-//!     ─▶ no process is left ─▶ flush the files to disk ─▶ write `exit` durably ─▶ exit, which releases the lock
+//!     ─▶ no process is left ─▶ sync the files (if the request says so) ─▶ write `exit` durably ─▶ exit, which releases the lock
 //! ```
 //!
 //! Invariants:
-//! - `started` exists before the command is executed. `exit` is written only when no descendant is left, and the files
-//!   that the command wrote are on disk.
+//! - `started` exists before the command is executed. `exit` is written only when no descendant is left. If the request
+//!   says that the command's files are work to keep, they are synced to the disk before it.
 //! - A descendant that leaves the session or loses its parent becomes a child of the supervisor, which is the
 //!   subreaper.
 //! - If a cgroup can be created for the command, the command enters it before it is executed. The supervisor
