@@ -168,7 +168,7 @@ pub enum Unmerged {
         /// The problem in words, with the path.
         detail: String,
     },
-    /// A reason that version 0.1.0 recorded as words.
+    /// A reason that version 0.1.0 recorded as free text.
     Recorded {
         /// The words.
         words: String,

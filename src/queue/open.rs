@@ -72,8 +72,8 @@ fn open_home(home: &Home, access: Access) -> Result<SqliteQueue, OpenError> {
     Ok(queue)
 }
 
-/// Fails if a new daemon could not use the queue. `own`: if a process has the queue open for writing, it is
-/// this home's daemon, which is about to end, so this does not wait for it.
+/// Fails if a new daemon could not use the queue. If `own` is true, a process that has the queue open for writing is
+/// this home's daemon, which is about to end: the check neither waits for it nor fails because of it.
 pub(crate) fn check_usable(home: &Home, own: bool) -> Result<(), OpenError> {
     let path = home.db();
     let error = |source: io::Error| OpenError::Failed { path: path.to_owned(), source: source.into() };

@@ -82,8 +82,8 @@ fn write(inbox: &Receiver<Record>, verdict_file: &PathBuf, last_good_file: &Path
                 warn!(
                     %error,
                     path = %path.display(),
-                    "cannot write the verdict or the last good configuration of this reload; the next reload of a \
-                     valid file writes both again"
+                    "cannot save the verdict of this reload or the copy of the last good configuration; the next reload of \
+                     a valid file saves both"
                 );
             }
         }

@@ -108,7 +108,7 @@ fn drain_lets_what_runs_finish_and_starts_nothing_new() {
     let (first, pid) = slow(&sandbox);
     let second = sandbox.dispatch("title = 'Waits'\n[[tasks]]\nrun = 'true'");
     let drain = sandbox.begin(&["daemon", "stop", "--drain"]);
-    wait_for("it drains", || sandbox.read("boi/logs/daemon.log").contains("draining").then_some(()));
+    wait_for("it drains", || sandbox.read("boi/logs/daemon.log").contains("the daemon drains").then_some(()));
     drain.signal(Signal::TERM);
     assert_ne!(drain.end().code, Some(0));
     assert!(lives(pid));
@@ -269,7 +269,9 @@ fn another_database_is_refused_while_the_old_one_has_specs() {
     sandbox.write("boi/config.toml", "stop_grace_seconds = 1\npaths.db = 'q/other.db'");
     let said = sandbox.boi(&["daemon", "restart"]);
     assert_eq!(said.code, Some(1), "{said:?}");
-    for part in ["boi/state/boi.db", "boi/q/other.db", "1 running", "0 queued", "set `paths.db` to its former value"] {
+    for part in
+        ["boi/state/boi.db", "boi/q/other.db", "1 running", "0 queued", "set `paths.db` back to its former value"]
+    {
         assert!(said.err.contains(part), "{part}: {said:?}");
     }
     assert_eq!(sandbox.good(&["daemon", "status", "--json"]).json()["daemon"]["pid"], before);
@@ -293,7 +295,7 @@ fn another_database_is_refused_while_the_old_one_has_specs() {
             continue;
         }
         assert_eq!(said.code, Some(1), "{said:?}");
-        for part in ["the last daemon left 0 running and 1 queued spec in", "set `paths.db` to its former value"] {
+        for part in ["the last daemon left 0 running and 1 queued spec in", "set `paths.db` back to its former value"] {
             assert!(said.err.contains(part), "{part}: {said:?}");
         }
         assert_eq!(sandbox.read("boi/pids/daemon.pid"), "", "it ended cleanly");

@@ -46,15 +46,13 @@ pub(super) async fn listen(mut signals: Signals, handle: Handle, reload: ReloadH
             }
             SIGTERM if !is_stopping && is_manager_stopping().await => {
                 info!(
-                    "SIGTERM received while the service manager is stopping, which would kill running commands: the daemon stops its workers and queues their specs again"
+                    "SIGTERM received while the service manager shuts the session down; the shutdown kills commands that still run, so the daemon stops its workers and queues their specs again"
                 );
                 handle.send(Event::Leave(Leaving::Stop));
                 is_stopping = true;
             }
             _ => {
-                info!(
-                    "SIGTERM received, or SIGINT while the daemon stops its workers: the daemon ends, running commands continue"
-                );
+                info!("SIGTERM or a second SIGINT received: the daemon ends, running commands continue");
                 leave();
             }
         }

@@ -263,7 +263,7 @@ impl Worker {
                 }
                 RecordChange::TryRejected { of, failure } => {
                     let (task, what, how) = (&self.task(*of).id, failure.part.to_string(), failure.how.to_string());
-                    info!(spec = %self.claimed.fence.spec, task, number = of.number, what, how, "the try is rejected, because a part of it failed");
+                    info!(spec = %self.claimed.fence.spec, task, number = of.number, what, how, "the try failed, because one of its checks failed");
                 }
                 RecordChange::TryEnded { .. } | RecordChange::Task { .. } => {}
             }
