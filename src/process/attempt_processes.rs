@@ -37,6 +37,7 @@ pub(crate) struct AttemptProcesses {
 /// missing, nothing is found. Blocks, because it reads all of `/proc`.
 pub(crate) fn find(attempts: &Path) -> io::Result<AttemptProcesses> {
     let mut found = AttemptProcesses::default();
+    found.markers.push(marker::marker_of_git(attempts));
     for folder in command_folders(attempts)? {
         let dir = CommandDir::at(folder);
         dir.restore_permissions().ok();

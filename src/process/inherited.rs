@@ -29,7 +29,7 @@ pub(crate) const GIT_LOCAL: &[&str] = &[
 /// Environment variables that boi removes from the environment of commands: those that an agent or a command
 /// sets for boi if boi itself runs under it, and those with which a service manager and the daemon
 /// communicate.
-pub(super) const NOT_FOR_COMMANDS: &[&str] = &[
+pub(crate) const NOT_FOR_COMMANDS: &[&str] = &[
     "BOI_ATTEMPT",
     "BOI_SPEC",
     "BOI_TASK",

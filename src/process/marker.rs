@@ -1,6 +1,8 @@
 //! Markers: each command has a random value in its environment, which all of its descendants inherit. The
 //! marker lets boi find them even if the supervisor has died and the command's records are lost.
 
+use std::path::Path;
+
 use super::identity::identify_living;
 use super::procfs;
 use crate::domain::command::Identity;
@@ -14,6 +16,12 @@ const LENGTH: usize = 32;
 /// Makes a marker that no process carries yet: 128 random bits, in hexadecimal.
 pub(crate) fn new_marker() -> String {
     uuid::Uuid::new_v4().simple().to_string()
+}
+
+/// Returns the marker of the git processes that work for a spec, whose attempts are in the folder `attempts`. It is the
+/// same one each time, so a later daemon finds the git processes of a daemon that was killed.
+pub(crate) fn marker_of_git(attempts: &Path) -> String {
+    blake3::hash(attempts.join("git").as_os_str().as_encoded_bytes()).to_hex()[..LENGTH].to_owned()
 }
 
 /// Whether `text` has the form of a marker.

@@ -17,6 +17,7 @@
 
 pub(crate) mod attempt_processes;
 pub(crate) mod background;
+pub(crate) mod bounded;
 pub(crate) mod cgroup;
 pub(crate) mod command_dir;
 pub(crate) mod descendants;

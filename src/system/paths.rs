@@ -265,6 +265,11 @@ pub(crate) fn variable(name: &str) -> Option<OsString> {
     env::var_os(name)
 }
 
+/// Returns the names of all environment variables.
+pub(crate) fn variable_names() -> impl Iterator<Item = OsString> {
+    env::vars_os().map(|(name, _)| name)
+}
+
 /// Replaces a leading `~` by the user's home directory (`HOME`).
 pub(crate) fn expand_tilde(path: &Path) -> PathBuf {
     match (path.strip_prefix("~"), env::var_os("HOME")) {
