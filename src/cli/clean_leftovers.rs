@@ -100,7 +100,7 @@ impl Leftovers {
                 let is_merged = |base: String| git::is_merged(&repo, id, &base).unwrap_or(false);
                 let merged_head = git::branch_head(&repo, id).ok().flatten().filter(|_| base.is_some_and(is_merged));
                 let scratch = home.spec_attempts(id).join("git");
-                let worktree = Worktree { repo, path: folder.clone(), spec: id.clone(), scratch };
+                let worktree = Worktree::of_user(repo, folder.clone(), id.clone(), scratch);
                 (Some(worktree), merged_head)
             }
         };

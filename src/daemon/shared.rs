@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
@@ -11,8 +11,12 @@ use super::lifecycle::health::Health;
 use crate::domain::cause::Cause;
 use crate::domain::id::SpecId;
 use crate::domain::time::Timestamp;
-use crate::domain::view::{ConfigView, DaemonView};
+use crate::domain::view::{ConfigView, DaemonView, GitView};
+use crate::git::GitWatch;
 use crate::system::clock;
+
+/// A git process that has run for this long is shown, in milliseconds.
+const LONG_GIT_MILLIS: i64 = 1_000;
 
 /// The part of the daemon's state that `boi status` shows and that is not in the queue.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub(crate) struct Shared {
     log: Option<String>,
     /// Causes of running specs, such as a quarantine, that are not in the queue.
     causes: Mutex<HashMap<SpecId, Cause>>,
+    /// The watch over the git processes of each spec that has a worker.
+    git_watches: Mutex<HashMap<SpecId, Arc<GitWatch>>>,
     /// Whether the home and the queue can be used.
     pub(super) health: Health,
 }
@@ -43,6 +49,7 @@ impl Shared {
             draining: AtomicBool::new(false),
             log: None,
             causes: Mutex::default(),
+            git_watches: Mutex::default(),
             health: Health::default(),
         }
     }
@@ -103,6 +110,21 @@ impl Shared {
     /// Why a running spec has no worker; `None`: no cause is set.
     pub(super) fn cause(&self, spec: &SpecId) -> Option<Cause> {
         self.causes().get(spec).cloned()
+    }
+
+    /// Sets the watch over the git processes of a spec; `None`: the spec has no worker any more.
+    pub(super) fn watch_git(&self, spec: &SpecId, watch: Option<Arc<GitWatch>>) {
+        let mut watches = self.git_watches.lock().unwrap_or_else(PoisonError::into_inner);
+        match watch {
+            Some(watch) => watches.insert(spec.clone(), watch),
+            None => watches.remove(spec),
+        };
+    }
+
+    /// Returns the git process that works for a spec, if it has run for a second or longer.
+    pub(super) fn running_git(&self, spec: &SpecId) -> Option<GitView> {
+        let watches = self.git_watches.lock().unwrap_or_else(PoisonError::into_inner);
+        watches.get(spec)?.running().filter(|git| clock::now().millis_since(git.since) >= LONG_GIT_MILLIS)
     }
 
     /// Replaces what `boi status` shows about the configuration.

@@ -30,6 +30,7 @@ impl Handle {
         };
         for spec in status.specs.iter_mut().filter(|spec| spec.status == SpecStatus::Running) {
             spec.cause = self.shared.cause(&spec.id).or(spec.cause.take());
+            spec.git = self.shared.running_git(&spec.id);
         }
         if let Err(error) = self.check_silence(SILENT) {
             status.store = broken_queue(&error);

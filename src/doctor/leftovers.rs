@@ -14,6 +14,7 @@ use crate::domain::command::Identity;
 use crate::domain::id::SpecId;
 use crate::domain::life::SpecStatus;
 use crate::domain::position::Step;
+use crate::git;
 use crate::process::command_dir::CommandDir;
 use crate::process::record::RecordError;
 use crate::process::{identity, marker, signal_tree, supervisor_process};
@@ -154,6 +155,10 @@ pub(super) fn check_folders(subject: &Subject, specs: &RecordedSpecs) -> Vec<Fin
     for parent in specs.worktree_folders(home) {
         for path in files::list_folder(&parent).unwrap_or_default() {
             let id = super::folder_name(&path);
+            if let Some((of, _)) = id.split_once(git::SET_ASIDE).filter(|(of, _)| of.parse::<SpecId>().is_ok()) {
+                findings.push(folder_set_aside(of, &path));
+                continue;
+            }
             let recorded = specs.specs.get(&id).and_then(|spec| spec.worktree.as_ref());
             if parent != home.worktrees() && recorded.is_none_or(|recorded| Path::new(recorded) != path) {
                 // A parent folder that is no longer configured may also contain folders that boi did not
@@ -184,6 +189,16 @@ pub(super) fn check_folders(subject: &Subject, specs: &RecordedSpecs) -> Vec<Fin
         }
     }
     findings
+}
+
+fn folder_set_aside(spec: &str, path: &Path) -> Finding {
+    let text = Text {
+        what: format!("files of {spec} that git cannot store are kept in a folder"),
+        place: path.display().to_string(),
+        why: "boi never deletes work; whether you need it is for you to decide".into(),
+        advice: format!("inspect it, and if you do not need it, remove it: rm -r {}", super::quote(path)),
+    };
+    Finding::note("kept-folder", text)
 }
 
 fn status_of_folder(specs: &RecordedSpecs, name: &str) -> Option<SpecStatus> {

@@ -113,12 +113,12 @@ fn check_entries(subject: &Subject, specs: &RecordedSpecs, repo: &Path) -> Vec<F
             };
             let stale = StaleEntry {
                 home: subject.home.clone(),
-                worktree: Worktree {
-                    repo: repo.to_owned(),
+                worktree: Worktree::of_user(
+                    repo.to_owned(),
                     path,
-                    spec: id.clone(),
-                    scratch: subject.home.spec_attempts(&id).join("git"),
-                },
+                    id.clone(),
+                    subject.home.spec_attempts(&id).join("git"),
+                ),
                 // While a daemon runs, only the daemon may write to the queue.
                 record: status.is_some() && !subject.daemon.runs(),
             };

@@ -172,6 +172,10 @@ pub(crate) struct Progress {
     /// The machine's boot id when the last command was recorded. If the boot id has changed, a power cut may
     /// have damaged files that git wrote.
     pub last_boot: Option<String>,
+    /// The repository in which the worktree was created; `None` before `Prepare`, for an attempt of an earlier version, or
+    /// if the spec has no repository.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repository: Option<RepositoryIdentity>,
     /// The commit that the branch started from; `None` before `Prepare`, or if the spec has no repository.
     pub origin: Option<String>,
     /// The commit that the branch is on: the base of the current task.
@@ -187,6 +191,20 @@ pub(crate) struct Progress {
     /// How many times in a row the command died: with its supervisor, at a restart of the machine, or by a
     /// signal.
     pub deaths: u32,
+}
+
+/// Identifies a repository, so that another one in its place is noticed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RepositoryIdentity {
+    /// The path of the git directory that all worktrees of the repository share, without symbolic links.
+    pub common_dir: String,
+    /// The machine's boot id when the repository was identified: `device` may differ after a restart.
+    pub boot: String,
+    /// The device number of the git directory.
+    pub device: u64,
+    /// The inode number of the git directory.
+    pub inode: u64,
 }
 
 /// How an attempt ends.
@@ -323,6 +341,8 @@ pub(super) mod tests {
         let mut position = Position::start(Some("o".into()), Some("h".into()), None);
         position.step = Step::Command { stage, command };
         position.progress.commands = 4;
+        position.progress.repository =
+            Some(RepositoryIdentity { common_dir: "/r/.git".into(), boot: "b".into(), device: 1, inode: 2 });
         position
     }
 

@@ -74,6 +74,7 @@ enum Goal {
 pub(super) fn read(value: serde_json::Value) -> Result<Position, String> {
     let old: PositionV1 = serde_json::from_value(value).map_err(|error| error.to_string())?;
     let progress = Progress {
+        repository: None,
         commands: old.commands,
         last_boot: old.boot.clone(),
         origin: old.origin,
@@ -221,6 +222,7 @@ mod tests {
             let progress = &read.progress;
             assert_eq!(progress.failure.as_ref().unwrap().sentence(), "verify command failed (`v`): exit code 1");
             let expected = Progress {
+                repository: None,
                 commands: 3,
                 last_boot: Some("b".into()),
                 origin: Some("o".into()),

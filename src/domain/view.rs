@@ -192,6 +192,9 @@ pub struct SpecView {
     pub base_commit: Option<String>,
     /// The path of the spec's working tree, while it exists.
     pub worktree: Option<String>,
+    /// The git process of boi that works for the spec now, if it has run for a second or longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git: Option<GitView>,
     /// How the spec's result was delivered.
     pub delivery: Option<Delivery>,
     /// When the spec was dispatched.
@@ -207,6 +210,15 @@ pub struct SpecView {
     /// The kept refs of the spec: they save work that no branch contains.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<String>,
+}
+
+/// A git process of boi that runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GitView {
+    /// The command: `git add`.
+    pub command: String,
+    /// When the process started.
+    pub since: Timestamp,
 }
 
 /// Reads a cause. A cause of an unknown kind, such as one that a later version of boi sends, becomes `None`;

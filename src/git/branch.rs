@@ -1,9 +1,8 @@
 //! Moves the spec's branch, and puts the worktree's HEAD back on it. Commits that no ref would contain after
 //! such a move are kept under refs before it.
 
-use std::path::Path;
-
 use super::git_error::GitError;
+use super::place::Place;
 use super::program::{self, Git};
 use super::worktree::LockedWorktree;
 use super::{operation, refs, revision};
@@ -12,7 +11,7 @@ use super::{operation, refs, revision};
 /// with [`GitError::Diverged`] if the branch is at any other commit.
 pub(crate) fn advance_branch(worktree: &LockedWorktree, base: &str, candidate: &str) -> Result<(), GitError> {
     worktree.remove_stale_locks()?;
-    let head = || refs::branch_head(worktree.git_location(), worktree.spec());
+    let head = || refs::branch_head_at(&worktree.repository()?, worktree.spec());
     let found = head()?;
     match found.as_deref() {
         Some(found) if found == candidate => Ok(()),
@@ -31,31 +30,31 @@ pub(crate) fn advance_branch(worktree: &LockedWorktree, base: &str, candidate: &
 /// kept under a ref. Returns all kept refs with `label`. Changes no file.
 pub(crate) fn reset_branch(worktree: &LockedWorktree, commit: &str, label: &str) -> Result<Vec<String>, GitError> {
     worktree.remove_stale_locks()?;
-    let head = refs::branch_head(worktree.git_location(), worktree.spec())?;
+    let head = refs::branch_head_at(&worktree.repository()?, worktree.spec())?;
     if head.as_deref() != Some(commit) {
         if let Some(head) = &head {
             refs::keep_unless_in(worktree, head, commit, label)?;
         }
         refs::move_branch(worktree, commit, head.as_deref())?;
     }
-    refs::kept_refs_with_label(worktree.git_location(), worktree.spec(), label)
+    refs::kept_refs_with_label(&worktree.repository()?, worktree.spec(), label)
 }
 
 /// Attaches HEAD to the branch, which must be at `commit`, and ends a git operation in progress (a merge, a rebase).
 /// Commits that are reachable only from HEAD or from the state of that operation are first saved under refs. Changes no
 /// file of the worktree.
-pub(super) fn attach_head(worktree: &LockedWorktree, entry: &Path, commit: &str, label: &str) -> Result<(), GitError> {
-    for held in operation::held_commits(entry) {
-        if let Some(held) = revision::commit_of(worktree.path(), &held)? {
+pub(super) fn attach_head(worktree: &LockedWorktree, place: &Place, commit: &str, label: &str) -> Result<(), GitError> {
+    for held in operation::held_commits(&place.git_dir) {
+        if let Some(held) = revision::commit_of(place, &held)? {
             refs::keep_unless_in(worktree, &held, commit, label)?;
         }
     }
-    let symbolic = Git::reading(worktree.path()).args(["symbolic-ref", "--quiet", "HEAD"]).output()?;
+    let symbolic = Git::reading(place).args(["symbolic-ref", "--quiet", "HEAD"]).output()?;
     if program::line(&symbolic.stdout) != worktree.branch_ref() {
-        if let Some(head) = revision::commit_of(worktree.path(), "HEAD")? {
+        if let Some(head) = revision::commit_of(place, "HEAD")? {
             refs::keep_unless_in(worktree, &head, commit, label)?;
         }
-        worktree.git()?.args(["symbolic-ref", "-m", "boi", "HEAD", &worktree.branch_ref()]).run()?;
+        worktree.git_at(place)?.args(["symbolic-ref", "-m", "boi", "HEAD", &worktree.branch_ref()]).run()?;
     }
-    operation::abandon(entry)
+    operation::abandon(place, worktree.lock_file())
 }

@@ -6,47 +6,52 @@ use std::io;
 use std::path::Path;
 
 use super::git_error::GitError;
+use super::place::Place;
 use super::program::Git;
 use super::worktree::LockedWorktree;
-use super::{refs, revision};
-use crate::system::files;
+use super::{entry, refs, revision};
 
 /// Moves a damaged branch to the last existing commit in its reflog, or to `base` if the reflog has none. Returns the
 /// new commit of the branch; `None`: the branch is intact or does not exist.
-pub(super) fn repair_branch(
-    worktree: &LockedWorktree,
-    common_dir: &Path,
-    base: &str,
-) -> Result<Option<String>, GitError> {
+pub(super) fn repair_branch(worktree: &LockedWorktree, base: &str) -> Result<Option<String>, GitError> {
+    let at = &worktree.repository()?;
     let name = worktree.branch_ref();
-    let file = common_dir.join(&name);
-    if !files::is_torn(&file) && !names_missing_commit(worktree, common_dir)? {
+    if at.has_ref_tables() {
+        // Git syncs the tables, and they contain the reflogs too, which no other program can read.
+        if !names_missing_commit(worktree, at)? {
+            return Ok(None);
+        }
+        worktree.repo_git()?.args(["update-ref", "-m", "boi", &name, base]).run()?;
+        return Ok(Some(base.to_owned()));
+    }
+    let file = at.common_dir.join(&name);
+    if !entry::is_torn(&file) && !names_missing_commit(worktree, at)? {
         return Ok(None);
     }
-    let last = prune_reflog(&common_dir.join("logs").join(&name), common_dir)?.unwrap_or_else(|| base.to_owned());
+    let last = prune_reflog(&at.common_dir.join("logs").join(&name), at)?.unwrap_or_else(|| base.to_owned());
     // The file is removed first. Otherwise git would write its old value, the missing commit, into the reflog
     // again.
     match fs::remove_file(&file) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(GitError::io("cannot remove", &file)(e)),
         _ => {}
     }
-    Git::writing(common_dir, worktree.lock_file())?.args(["update-ref", "-m", "boi", &name, &last]).run()?;
+    worktree.repo_git()?.args(["update-ref", "-m", "boi", &name, &last]).run()?;
     Ok(Some(last))
 }
 
-fn names_missing_commit(worktree: &LockedWorktree, common_dir: &Path) -> Result<bool, GitError> {
+fn names_missing_commit(worktree: &LockedWorktree, at: &Place) -> Result<bool, GitError> {
     let args = ["rev-parse", "--quiet", "--verify", &worktree.branch_ref()];
-    let exists = Git::reading(common_dir).args(args).output()?.yes_or_no()?;
-    Ok(exists && refs::branch_head(common_dir, worktree.spec())?.is_none())
+    let exists = Git::reading(at).args(args).output()?.yes_or_no()?;
+    Ok(exists && refs::branch_head_at(at, worktree.spec())?.is_none())
 }
 
 /// Removes lines that name missing commits from a branch's reflog, and returns the last commit that is left.
-fn prune_reflog(file: &Path, common_dir: &Path) -> Result<Option<String>, GitError> {
+fn prune_reflog(file: &Path, at: &Place) -> Result<Option<String>, GitError> {
     let Ok(reflog) = fs::read(file) else { return Ok(None) };
     let is_zero = |commit: &[u8]| commit.iter().all(|digit| *digit == b'0');
     let exists = |commit: &[u8]| match str::from_utf8(commit) {
         Ok(_) if is_zero(commit) => Ok(true),
-        Ok(commit) => revision::commit_of(common_dir, commit).map(|found| found.is_some()),
+        Ok(commit) => revision::commit_of(at, commit).map(|found| found.is_some()),
         Err(_) => Ok(false),
     };
     let (mut last, mut intact) = (None, Vec::new());

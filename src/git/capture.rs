@@ -27,18 +27,18 @@ pub(crate) fn capture(
     message: &str,
     label: &str,
 ) -> Result<CapturedTry, GitError> {
-    let entry = worktree.entry()?;
+    let at = &worktree.place()?;
     branch::reset_branch(worktree, base, label)?;
-    branch::attach_head(worktree, &entry, base, label)?;
-    index::load(worktree, Some(base))?;
-    index::install(worktree, &entry)?;
-    let nested = index::nested_repositories(worktree)?;
+    branch::attach_head(worktree, at, base, label)?;
+    index::load(worktree, at, Some(base))?;
+    index::install(worktree, &at.git_dir)?;
+    let nested = index::nested_repositories(worktree, at)?;
     if !nested.is_empty() {
         return Err(GitError::NestedRepositories { paths: nested });
     }
-    let tree = index::write_tree(worktree, &[], Some(base))?;
-    let kept = refs::kept_refs_with_label(worktree.git_location(), worktree.spec(), label)?;
-    if tree == revision::tree_of(worktree.path(), base)? {
+    let tree = index::write_tree(worktree, at, &[], Some(base))?;
+    let kept = refs::kept_refs_with_label(at, worktree.spec(), label)?;
+    if tree == revision::tree_of(at, base)? {
         return Ok(CapturedTry { commit: None, kept });
     }
     let commit = refs::commit_tree(worktree, &tree, &[base], message)?;

@@ -5,39 +5,36 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use super::git_error::GitError;
+use super::place::Place;
 use super::program::{self, Git};
 use super::{entry, operation};
 use crate::domain::delivery::MergeRefusal;
 
 /// A working tree that is on a branch, or will return to it when the operation in progress ends.
 pub(super) struct Checkout {
-    pub(super) path: PathBuf,
-    git_dir: PathBuf,
+    pub(super) place: Place,
 }
 
-/// Finds the working tree that is on `branch` (its short name). A working tree whose folder is missing counts only
-/// if the user locked it with `git worktree lock`, for example because its disk is not always mounted.
-pub(super) fn find(repo: &Path, branch: &str) -> Result<Option<Checkout>, GitError> {
-    let common_dir = entry::common_dir(repo)?;
-    let listed = Git::reading(repo).args(["worktree", "list", "--porcelain"]).run()?;
-    let folder = common_dir.join("worktrees");
+/// Finds the working tree that is on `branch` (its short name) in the repository at `at`. A working tree whose folder
+/// is missing counts only if the user locked it with `git worktree lock`, for example because its disk is not always
+/// mounted.
+pub(super) fn find(at: &Place, branch: &str) -> Result<Option<Checkout>, GitError> {
+    let listed = Git::reading(at).args(["worktree", "list", "--porcelain"]).run()?;
+    let folder = at.common_dir.join("worktrees");
     let entries: Vec<PathBuf> = fs::read_dir(folder).into_iter().flatten().flatten().map(|file| file.path()).collect();
     for (index, (path, on)) in parse_worktree_list(&listed).into_iter().enumerate() {
         // Git lists the main working tree first.
         let is_main = index == 0;
         let link = entry::real_path(&path).join(".git");
         let git_dir =
-            if is_main { Some(&common_dir) } else { entries.iter().find(|entry| entry::names_link(entry, &link)) };
+            if is_main { Some(&at.common_dir) } else { entries.iter().find(|entry| entry::names_link(entry, &link)) };
         let Some(git_dir) = git_dir else { continue };
         if on.as_deref() != Some(branch.as_bytes()) && !operation::returns_to(git_dir, branch) {
             continue;
         }
-        if path.exists() {
-            let path = if is_main { main_working_tree(repo, path)? } else { path };
-            return Ok(Some(Checkout { path, git_dir: git_dir.clone() }));
-        }
-        if git_dir.join("locked").exists() {
-            return Ok(Some(Checkout { path, git_dir: git_dir.clone() }));
+        let work_tree = if is_main { main_working_tree(at, path)? } else { path };
+        if work_tree.exists() || git_dir.join("locked").exists() {
+            return Ok(Some(Checkout { place: Place { git_dir: git_dir.clone(), work_tree, ..at.clone() } }));
         }
     }
     Ok(None)
@@ -45,11 +42,16 @@ pub(super) fn find(repo: &Path, branch: &str) -> Result<Option<Checkout>, GitErr
 
 /// Returns the path of the main working tree. `listed` is the path that git lists for it: the git directory,
 /// if that is outside the working tree.
-fn main_working_tree(repo: &Path, listed: PathBuf) -> Result<PathBuf, GitError> {
+fn main_working_tree(at: &Place, listed: PathBuf) -> Result<PathBuf, GitError> {
     if listed.join(".git").exists() {
         return Ok(listed);
     }
-    Ok(program::path(&Git::reading(repo).args(["rev-parse", "--show-toplevel"]).run()?))
+    // The place is the main working tree itself, or only the repository.
+    if at.git_dir == at.common_dir && at.work_tree != at.common_dir {
+        return Ok(at.work_tree.clone());
+    }
+    let configured = Git::reading(at).args(["config", "--get", "core.worktree"]).output()?;
+    Ok(if configured.code == Some(0) { at.common_dir.join(program::path(&configured.stdout)) } else { listed })
 }
 
 /// Parses `git worktree list --porcelain`: each path, and the short name of the branch that is checked out there. A
@@ -80,15 +82,16 @@ impl Checkout {
     /// change it.
     pub(super) fn merge_refusal(&self, base: &str) -> Result<Option<MergeRefusal>, GitError> {
         let base = base.to_owned();
-        let checkout = self.path.display().to_string();
-        if self.git_dir.join("index.lock").exists() {
+        let checkout = self.place.work_tree.display().to_string();
+        if self.place.git_dir.join("index.lock").exists() {
             return Ok(Some(MergeRefusal::CheckoutLocked { base, checkout }));
         }
-        if let Some(operation) = operation::in_progress(&self.git_dir) {
+        if let Some(operation) = operation::in_progress(&self.place)? {
             return Ok(Some(MergeRefusal::OperationInProgress { base, checkout, operation }));
         }
-        let args = ["status", "--porcelain=v2", "--untracked-files=no", "-z"];
-        let status = Git::reading(&self.path).args(args).output()?;
+        // The search for renames would read objects that a partial clone may lack.
+        let args = ["status", "--porcelain=v2", "--untracked-files=no", "--no-renames", "-z"];
+        let status = Git::reading(&self.place).running_filters().args(args).output()?;
         if status.code != Some(0) {
             return Ok(Some(MergeRefusal::CheckoutUnreadable { base, checkout, message: status.stderr }));
         }
@@ -105,7 +108,7 @@ pub(super) struct OrigHead {
 
 impl OrigHead {
     pub(super) fn read(checkout: &Checkout) -> Result<OrigHead, GitError> {
-        let path = checkout.git_dir.join("ORIG_HEAD");
+        let path = checkout.place.git_dir.join("ORIG_HEAD");
         let content = read_if_exists(&path)?;
         Ok(OrigHead { path, content })
     }

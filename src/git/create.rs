@@ -12,11 +12,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::git_error::GitError;
+use super::place::Place;
 use super::program::Git;
 use super::worktree::LockedWorktree;
 use super::{branch_repair, checkout, entry, index, locks, refs, reset_files, sync};
 use crate::domain::position::Checkout;
-use crate::system::{failpoint, files};
+use crate::system::failpoint;
 
 /// A complete worktree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,24 +37,26 @@ pub(crate) fn create_worktree(
     mode: Checkout,
     label: &str,
 ) -> Result<CreatedWorktree, GitError> {
-    let (entry, head) = match entry::of_worktree(worktree.path()) {
-        Some(entry) => {
+    let (at, head) = match worktree.place() {
+        Ok(at) => {
             worktree.remove_stale_locks()?;
-            (entry, ensure_branch(worktree, base)?)
+            (at, ensure_branch(worktree, base)?)
         }
-        None => {
-            let Attached { entry, head, is_new } = attach(worktree, base, label)?;
+        Err(GitError::NoWorktree { .. }) => {
+            let Attached { at, head, is_new } = attach(worktree, base, mode, label)?;
             if is_new {
                 failpoint::hit("worktree.added");
-                reset_files::populate(worktree, &entry, &head)?;
+                reset_files::populate(worktree, &at, &head)?;
                 sync::sync_worktree(worktree)?;
-                let kept = refs::kept_refs_with_label(worktree.path(), worktree.spec(), label)?;
+                let kept = refs::kept_refs_with_label(&at, worktree.spec(), label)?;
                 return Ok(CreatedWorktree { head, kept });
             }
-            (entry, head)
+            (at, head)
         }
+        Err(error) => return Err(error),
     };
-    if mode == Checkout::AsItIs && entry.join("index").exists() {
+    entry::pin_work_tree(&at.git_dir, worktree.path())?;
+    if mode == Checkout::AsItIs && at.git_dir.join("index").exists() {
         index::repair(worktree)?;
         return Ok(CreatedWorktree { head, kept: Vec::new() });
     }
@@ -63,11 +66,10 @@ pub(crate) fn create_worktree(
 
 /// Repairs the branch, or creates it at `base`, if necessary. Returns the branch's commit.
 fn ensure_branch(worktree: &LockedWorktree, base: &str) -> Result<String, GitError> {
-    if let Some(head) = refs::branch_head(worktree.git_location(), worktree.spec())? {
+    if let Some(head) = refs::branch_head_at(&worktree.repository()?, worktree.spec())? {
         return Ok(head);
     }
-    let common_dir = entry::common_dir(worktree.git_location())?;
-    if let Some(head) = branch_repair::repair_branch(worktree, &common_dir, base)? {
+    if let Some(head) = branch_repair::repair_branch(worktree, base)? {
         return Ok(head);
     }
     refs::move_branch(worktree, base, None)?;
@@ -76,7 +78,7 @@ fn ensure_branch(worktree: &LockedWorktree, base: &str) -> Result<String, GitErr
 
 /// A worktree that has an entry in the repository.
 pub(super) struct Attached {
-    entry: PathBuf,
+    at: Place,
     /// The branch's commit.
     head: String,
     /// Whether git created the worktree in this call. Then it has no files yet.
@@ -84,31 +86,33 @@ pub(super) struct Attached {
 }
 
 /// Attaches the worktree to the repository. If the worktree has files, boi writes the broken link and entry
-/// again; otherwise git creates both.
-pub(super) fn attach(worktree: &LockedWorktree, base: &str, label: &str) -> Result<Attached, GitError> {
+/// again; otherwise git creates both. With [`Checkout::Clean`], boi also writes the link again if something that
+/// holds no work replaced it.
+pub(super) fn attach(worktree: &LockedWorktree, base: &str, mode: Checkout, label: &str) -> Result<Attached, GitError> {
     let path = worktree.path();
-    let common_dir = entry::common_dir(worktree.users_repo())?;
+    let common_dir = worktree.common_dir()?.to_owned();
     worktree.remove_stale_locks()?;
     let head = ensure_branch(worktree, base)?;
     failpoint::hit("branch.made");
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(GitError::io("cannot create", parent))?;
     }
-    let repository_lock = locks::lock_repository(&common_dir)?;
-    let is_new = match find_entry_to_relink(worktree, &common_dir, &head, label)? {
+    let repository_lock = locks::lock_repository(&common_dir, worktree.watch())?;
+    let is_new = match find_entry_to_relink(worktree, &common_dir, &head, mode, label)? {
         Some(entry) => {
             entry::relink(&entry, path, &worktree.branch_ref())?;
             false
         }
-        None if matches!(read_content(path)?, Content::Nothing) => {
+        None if matches!(read_content(path, &common_dir)?, Content::Nothing) => {
             add_with_git(worktree, &repository_lock)?;
             true
         }
         None => return Err(GitError::Occupied { path: path.to_owned() }),
     };
-    let entry = worktree.entry()?;
+    let at = worktree.place()?;
+    entry::pin_work_tree(&at.git_dir, path)?;
     worktree.remove_stale_locks()?;
-    Ok(Attached { entry, head, is_new })
+    Ok(Attached { at, head, is_new })
 }
 
 /// Returns the entry to which the files at the worktree's path belong; `None`: there are no files, or they
@@ -117,14 +121,15 @@ fn find_entry_to_relink(
     worktree: &LockedWorktree,
     common_dir: &Path,
     head: &str,
+    mode: Checkout,
     label: &str,
 ) -> Result<Option<PathBuf>, GitError> {
     let path = worktree.path();
     let known = entry::find(common_dir, path)?;
-    Ok(match read_content(path)? {
+    Ok(match read_content(path, common_dir)? {
         Content::Nothing => {
             if let Some(entry) = known {
-                if let Some(held) = entry::detached_head(&entry) {
+                if let Some(held) = refs::head_of_entry(worktree, &entry)? {
                     refs::keep_unless_in(worktree, &held, head, label)?;
                 }
                 entry::delete(&entry)?;
@@ -149,17 +154,18 @@ fn find_entry_to_relink(
             (!entry.exists()).then_some(entry)
         }),
         Content::Unlinked => known,
-        Content::Foreign => return Err(GitError::Occupied { path: path.to_owned() }),
+        Content::ReplacedLink if mode == Checkout::Clean && known.is_some() => known,
+        Content::ReplacedLink | Content::Foreign => return Err(GitError::Occupied { path: path.to_owned() }),
     })
 }
 
 fn add_with_git(worktree: &LockedWorktree, repository_lock: &fs::File) -> Result<(), GitError> {
-    let (repo, branch) = (worktree.users_repo(), worktree.spec().branch());
-    let git = Git::writing(repo, repository_lock)?.own_tree();
+    let (at, branch) = (worktree.repository()?, worktree.spec().branch());
+    let git = Git::writing(&at, repository_lock)?.own_tree();
     let git = git.args(["worktree", "add", "--no-checkout"]).arg("--").arg(worktree.path()).arg(&branch);
     let Err(error) = git.run() else { return Ok(()) };
-    match checkout::find(repo, &branch)? {
-        Some(checkout) => Err(GitError::BranchInUse { branch, path: checkout.path }),
+    match checkout::find(&at, &branch)? {
+        Some(checkout) => Err(GitError::BranchInUse { branch, path: checkout.place.work_tree }),
         None => Err(error),
     }
 }
@@ -176,11 +182,13 @@ enum Content {
     DamagedLink,
     /// Files without a link.
     Unlinked,
+    /// Something that holds no work in the place of the link: a link to another repository, a pipe.
+    ReplacedLink,
     /// A repository of its own, or something that is not a directory.
     Foreign,
 }
 
-fn read_content(path: &Path) -> Result<Content, GitError> {
+fn read_content(path: &Path, common_dir: &Path) -> Result<Content, GitError> {
     // Two names are enough to distinguish the link alone from the link with other files.
     let mut names = match fs::read_dir(path) {
         Ok(entries) => entries.take(2).collect::<Result<Vec<_>, _>>().map_err(GitError::io("cannot read", path))?,
@@ -192,9 +200,16 @@ fn read_content(path: &Path) -> Result<Content, GitError> {
     Ok(match (names.pop().is_some(), link) {
         (false, _) => Content::Nothing,
         (true, None) => Content::Unlinked,
-        (true, Some(link)) if !link.is_file() => Content::Foreign,
-        (true, Some(_)) if files::is_torn(&path.join(".git")) => Content::DamagedLink,
+        (true, Some(link)) if link.is_dir() => Content::Foreign,
+        (true, Some(link)) if !link.is_file() => Content::ReplacedLink,
+        (true, Some(_)) if entry::is_torn(&path.join(".git")) => Content::DamagedLink,
+        (true, Some(_)) if names_other_repository(path, common_dir) => Content::ReplacedLink,
         (true, Some(_)) if names.is_empty() => Content::OnlyLink,
         (true, Some(_)) => Content::Linked,
     })
+}
+
+/// Whether the link in `path` leads to an existing git directory of another repository.
+fn names_other_repository(path: &Path, common_dir: &Path) -> bool {
+    entry::named_by_link(path).is_some_and(|named| named.exists() && !entry::is_of_repository(&named, common_dir))
 }

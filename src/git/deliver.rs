@@ -13,7 +13,7 @@
 use super::git_error::GitError;
 use super::program::{self, Git};
 use super::worktree::LockedWorktree;
-use super::{checkout, entry, locks, operation, ref_names, refs, reset_files, revision, sync};
+use super::{checkout, locks, operation, ref_names, refs, reset_files, revision, sync};
 use crate::domain::delivery::MergeRefusal;
 
 /// The next step that brings the branch into its base.
@@ -54,11 +54,11 @@ pub(crate) enum FastForward {
 
 /// Compares the branch with its base, and returns the next step of the delivery.
 pub(crate) fn plan_delivery(worktree: &LockedWorktree, base: &str) -> Result<DeliveryPlan, DeliveryError> {
-    let repo = worktree.git_location();
+    let repo = &worktree.repository()?;
     let Some(from) = revision::commit_of(repo, &ref_names::full_branch_name(base))? else {
         return Err(MergeRefusal::BaseNotLocalBranch { base: base.to_owned() }.into());
     };
-    let Some(head) = refs::branch_head(repo, worktree.spec())? else {
+    let Some(head) = refs::branch_head_at(repo, worktree.spec())? else {
         return Err(MergeRefusal::BranchMissing { branch: worktree.spec().branch() }.into());
     };
     if revision::is_ancestor(repo, &head, &from)? {
@@ -79,16 +79,17 @@ pub(crate) fn merge_base_into_branch(
     from: &str,
     message: &str,
 ) -> Result<String, DeliveryError> {
-    let Some(head) = refs::branch_head(worktree.git_location(), worktree.spec())? else {
+    let Some(head) = refs::branch_head_at(&worktree.repository()?, worktree.spec())? else {
         let (branch, expected) = (worktree.spec().branch(), from.to_owned());
         return Err(GitError::Diverged { branch, expected, found: None }.into());
     };
     reset_files::reset_to_commit(worktree, &head, "merge")?;
-    if revision::is_ancestor(worktree.path(), from, &head)? {
+    let at = &worktree.place()?;
+    if revision::is_ancestor(at, from, &head)? {
         return Ok(head);
     }
     let args = ["merge", "--no-ff", "--no-commit", "--no-stat", "--quiet", from];
-    let merged = worktree.git()?.identity()?.args(args).output()?;
+    let merged = worktree.git_at(at)?.running_filters().fetching().identity(at)?.args(args).output()?;
     if merged.code == Some(0) {
         let tree = worktree.git()?.arg("write-tree").line()?;
         let merge = refs::commit_tree(worktree, &tree, &[&head, from], message)?;
@@ -99,7 +100,7 @@ pub(crate) fn merge_base_into_branch(
     }
     let conflicts = worktree.git()?.args(["diff", "--name-only", "--diff-filter=U", "-z"]).run()?;
     abandon_merge(worktree)?;
-    worktree.git()?.args(["read-tree", "--reset", "-u", &head]).run()?;
+    worktree.git_at(at)?.running_filters().args(["read-tree", "--reset", "-u", &head]).run()?;
     reset_files::remove_untracked(worktree)?;
     let files: Vec<String> =
         program::paths(&conflicts).iter().map(|path| path.to_string_lossy().into_owned()).collect();
@@ -110,7 +111,7 @@ pub(crate) fn merge_base_into_branch(
 }
 
 fn abandon_merge(worktree: &LockedWorktree) -> Result<(), GitError> {
-    entry::of_worktree(worktree.path()).map_or(Ok(()), |entry| operation::abandon(&entry))
+    operation::abandon(&worktree.place()?, worktree.lock_file())
 }
 
 /// Moves the branch `base` from `from` forward to `to`, together with the checkout that is on it. If the base is at
@@ -121,11 +122,11 @@ pub(crate) fn fast_forward_base(
     from: &str,
     to: &str,
 ) -> Result<FastForward, DeliveryError> {
-    let (repo, base_ref) = (worktree.git_location(), ref_names::full_branch_name(base));
+    let (repo, base_ref) = (&worktree.repository()?, ref_names::full_branch_name(base));
     let base = ref_names::short_branch_name(base);
     // The lock is needed because a checkout that another delivery is moving looks as if the user had changed
     // it.
-    let _one_at_a_time = locks::lock_repository(&entry::common_dir(repo)?)?;
+    let _one_at_a_time = locks::lock_repository(&repo.common_dir, worktree.watch())?;
     let before = revision::commit_of(repo, &base_ref)?;
     if before.as_deref() == Some(to) {
         return Ok(FastForward::Done);
@@ -133,14 +134,15 @@ pub(crate) fn fast_forward_base(
     if before.as_deref() != Some(from) || !revision::is_ancestor(repo, from, to)? {
         return Ok(FastForward::BaseMoved);
     }
-    let moved = match checkout::find(repo, base)? {
+    let moved = match checkout::find(&worktree.users_place()?, base)? {
         Some(checkout) => {
             if let Some(refusal) = checkout.merge_refusal(base)? {
                 return Err(refusal.into());
             }
             let orig_head = checkout::OrigHead::read(&checkout)?;
             let args = ["merge", "--ff-only", "--no-overwrite-ignore", "--no-stat", "--quiet", to];
-            let git = Git::writing(&checkout.path, worktree.lock_file())?.env("GIT_REFLOG_ACTION", "boi deliver");
+            let git = Git::writing(&checkout.place, worktree.lock_file())?;
+            let git = git.running_filters().fetching().env("GIT_REFLOG_ACTION", "boi deliver");
             let moved = git.args(args).output()?;
             if moved.code != Some(0) {
                 orig_head.restore()?;

@@ -4,44 +4,42 @@
 //! Invariants: the functions of this file that write are called with the repository's or the worktree's lock
 //! held. Entries of other worktrees are read, never written.
 
-use std::fs::{self, File};
+use std::ffi::OsStr;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::git_error::GitError;
-use super::program::{self, Git};
-use crate::system::files;
-
-/// Returns the git directory that all worktrees of the repository share.
-pub(super) fn common_dir(repo: &Path) -> Result<PathBuf, GitError> {
-    let printed = program::path(&Git::reading(repo).args(["rev-parse", "--git-common-dir"]).run()?);
-    let path = repo.join(printed);
-    fs::canonicalize(&path).map_err(GitError::io("cannot find", &path))
-}
+use super::small_file;
 
 /// Returns the git directory that `entry` belongs to, without running git; `None`: the git directory does not
 /// exist.
 pub(super) fn common_dir_of_entry(entry: &Path) -> Option<PathBuf> {
-    fs::canonicalize(entry.join(read_path(&entry.join("commondir"))?)).ok()
+    fs::canonicalize(entry.join(small_file::read_path(&entry.join("commondir"))?)).ok()
 }
 
-/// Returns the entry of the worktree at `path`; `None`: there is no such entry, the entry and the worktree do
-/// not name each other, or the entry is incomplete.
-pub(super) fn of_worktree(path: &Path) -> Option<PathBuf> {
+/// Returns the entry of the worktree at `path` in the repository at `common_dir`; `None`: there is no such entry,
+/// the entry and the worktree do not name each other, the entry belongs to another repository, or it is incomplete.
+pub(super) fn of_worktree(path: &Path, common_dir: &Path) -> Option<PathBuf> {
     let entry = named_by_link(path)?;
-    let is_complete = names_link(&entry, &real_path(path).join(".git"))
-        && has_head(&entry)
-        && common_dir_of_entry(&entry).is_some()
-        && !is_initializing(&entry);
-    is_complete.then_some(entry)
+    let is_intact = is_of_repository(&entry, common_dir)
+        && names_link(&entry, &real_path(path).join(".git"))
+        && common_dir_of_entry(&entry).as_deref() == Some(common_dir)
+        && is_complete(&entry);
+    is_intact.then_some(entry)
 }
 
 /// Returns the entry that the link in `path` names. The entry need not exist.
 pub(super) fn named_by_link(path: &Path) -> Option<PathBuf> {
-    let bytes = fs::read(path.join(".git")).ok()?;
-    let named = bytes.strip_prefix(b"gitdir: ")?;
-    Some(path.join(program::path(named)))
+    Some(path.join(small_file::read_path_after(&path.join(".git"), b"gitdir: ")?))
+}
+
+/// Whether `entry` is in the `worktrees/` of the repository at `common_dir`, which is a path without symbolic links.
+pub(super) fn is_of_repository(entry: &Path, common_dir: &Path) -> bool {
+    let Ok(real) = fs::canonicalize(entry) else { return false };
+    real.parent() == Some(&common_dir.join("worktrees"))
 }
 
 /// Finds the entry of the worktree at `path`: an entry that names the worktree, or an entry with the same name that git
@@ -58,7 +56,8 @@ pub(super) fn find(common_dir: &Path, path: &Path) -> Result<Option<PathBuf>, Gi
         let entry = entry.map_err(GitError::io("cannot read", &dir))?.path();
         let (has_same_name, gitdir) = (entry.file_name() == path.file_name(), entry.join("gitdir"));
         let has_begun = has_same_name && !gitdir.exists() && is_initializing(&entry);
-        if has_begun || has_same_name && files::is_torn(&gitdir) || names_link(&entry, &link) {
+        let is_of_worktree = has_begun || has_same_name && is_torn(&gitdir) || names_link(&entry, &link);
+        if is_of_worktree && is_of_repository(&entry, common_dir) {
             return Ok(Some(entry));
         }
     }
@@ -67,22 +66,34 @@ pub(super) fn find(common_dir: &Path, path: &Path) -> Result<Option<PathBuf>, Gi
 
 /// Whether the entry names `link`, the file `.git` of a working tree.
 pub(super) fn names_link(entry: &Path, link: &Path) -> bool {
-    read_path(&entry.join("gitdir")).is_some_and(|gitdir| gitdir == link)
+    small_file::read_path(&entry.join("gitdir")).is_some_and(|gitdir| entry.join(gitdir) == link)
+}
+
+/// Whether a power loss destroyed the content of a small file.
+pub(super) fn is_torn(file: &Path) -> bool {
+    small_file::read(file).is_some_and(|bytes| bytes.iter().all(|byte| *byte == 0))
 }
 
 /// Whether git has not finished creating this entry, because it was killed.
 pub(super) fn is_initializing(entry: &Path) -> bool {
-    fs::read(entry.join("locked")).is_ok_and(|reason| reason.is_empty() || reason.starts_with(b"initializing"))
+    small_file::read(&entry.join("locked"))
+        .is_some_and(|reason| reason.is_empty() || reason.starts_with(b"initializing"))
         && !entry.join("index").exists()
 }
 
+/// Whether git can work with the entry: it has a HEAD, and git finished creating it.
+pub(super) fn is_complete(entry: &Path) -> bool {
+    has_head(entry) && !is_initializing(entry)
+}
+
 fn has_head(entry: &Path) -> bool {
-    fs::read_to_string(entry.join("HEAD")).is_ok_and(|head| head.starts_with("ref: ") || parse_hash(&head).is_some())
+    small_file::read_text(&entry.join("HEAD"))
+        .is_some_and(|head| head.starts_with("ref: ") || parse_hash(&head).is_some())
 }
 
 /// Makes `entry` and the link in `path` name each other again, and completes the entry.
 pub(super) fn relink(entry: &Path, path: &Path, branch_ref: &str) -> Result<(), GitError> {
-    let write = |file: PathBuf, content: &[u8]| fs::write(&file, content).map_err(GitError::io("cannot write", &file));
+    let write = |file: PathBuf, content: &[u8]| small_file::replace(&file, content);
     fs::create_dir_all(entry).map_err(GitError::io("cannot create", entry))?;
     if is_initializing(entry) {
         remove_any(&entry.join("locked"))?;
@@ -94,7 +105,35 @@ pub(super) fn relink(entry: &Path, path: &Path, branch_ref: &str) -> Result<(), 
     let gitdir = [real_path(path).join(".git").into_os_string().into_vec(), b"\n".to_vec()].concat();
     write(entry.join("gitdir"), &gitdir)?;
     let link = [b"gitdir: ".to_vec(), entry.as_os_str().as_bytes().to_vec(), b"\n".to_vec()].concat();
-    write(path.join(".git"), &link)
+    write(path.join(".git"), &link)?;
+    pin_work_tree(entry, path)
+}
+
+/// Writes the worktree's path into the worktree's own configuration. Git reads that file once the repository has
+/// `extensions.worktreeConfig`; without the path, a `core.worktree` or `core.bare` in the shared configuration would
+/// make the agent's git work in the user's checkout. The whole tree is checked out, also if the user's checkout is sparse.
+pub(super) fn pin_work_tree(entry: &Path, path: &Path) -> Result<(), GitError> {
+    let file = entry.join("config.worktree");
+    let work_tree = quote(real_path(path).as_os_str());
+    let settings: &[u8] = b"\n\tbare = false\n\tsparseCheckout = false\n";
+    let pinned = [b"[core]\n\tworktree = ", work_tree.as_slice(), settings].concat();
+    let existing = small_file::read(&file).unwrap_or_default();
+    if existing.ends_with(&pinned) {
+        return Ok(());
+    }
+    let separator: &[u8] = if existing.is_empty() || existing.ends_with(b"\n") { b"" } else { b"\n" };
+    small_file::replace(&file, &[&existing, separator, &pinned].concat())
+}
+
+/// Quotes a value for a configuration file of git.
+fn quote(value: &OsStr) -> Vec<u8> {
+    let escaped = value.as_bytes().iter().flat_map(|byte| match byte {
+        b'"' | b'\\' => vec![b'\\', *byte],
+        b'\n' => b"\\n".to_vec(),
+        b'\t' => b"\\t".to_vec(),
+        _ => vec![*byte],
+    });
+    [b"\"".to_vec(), escaped.collect(), b"\"".to_vec()].concat()
 }
 
 /// Deletes an entry. Like git, it also deletes `worktrees/` if no other entry is left.
@@ -114,15 +153,20 @@ pub(super) fn delete(entry: &Path) -> Result<(), GitError> {
 /// command in the worktree would fail.
 pub(super) fn remove_damaged_index(entry: &Path) -> Result<(), GitError> {
     let index = entry.join("index");
+    // A pipe or a link in the place of the index is damaged too.
+    if fs::symlink_metadata(&index).is_ok_and(|metadata| !metadata.is_file()) {
+        return remove_any(&index);
+    }
+    let open = |path: &Path| OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path);
     let mut signature = [0; 4];
     let is_damaged =
-        File::open(&index).is_ok_and(|mut file| file.read_exact(&mut signature).is_err() || &signature != b"DIRC");
+        open(&index).is_ok_and(|mut file| file.read_exact(&mut signature).is_err() || &signature != b"DIRC");
     if is_damaged { remove_any(&index) } else { Ok(()) }
 }
 
 /// Returns the commit of the entry's HEAD; `None`: HEAD is not detached.
 pub(super) fn detached_head(entry: &Path) -> Option<String> {
-    parse_hash(&fs::read_to_string(entry.join("HEAD")).ok()?)
+    parse_hash(&small_file::read_text(&entry.join("HEAD"))?)
 }
 
 /// Returns `path` in the form that git writes into its files: with symbolic links resolved. If `path` does
@@ -151,17 +195,9 @@ pub(super) fn remove_any(path: &Path) -> Result<(), GitError> {
         Err(e) => Err(e),
     };
     match removed {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(GitError::io("cannot remove", path)(e)),
+        Err(e) if !matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Err(GitError::io("cannot remove", path)(e))
+        }
         _ => Ok(()),
     }
-}
-
-/// Returns the path that `file` contains. A relative path is resolved against the folder of `file`.
-fn read_path(file: &Path) -> Option<PathBuf> {
-    let path = program::path(&fs::read(file).ok()?);
-    // A power loss may have emptied the file.
-    if path.as_os_str().is_empty() {
-        return None;
-    }
-    Some(file.parent()?.join(path))
 }

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Whether the same operation can succeed when it is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,44 @@ pub(crate) enum GitError {
         code: Option<i32>,
         /// The end of git's standard error.
         stderr: String,
+        /// Whether a retry can help, as far as git's text shows.
+        severity: Severity,
+    },
+    /// Git refuses to add files of the worktree, for example because a filter fails.
+    #[error("git cannot commit the files in {dir:?}: {stderr}")]
+    CannotAdd {
+        dir: PathBuf,
+        /// The end of git's standard error.
+        stderr: String,
+    },
+    /// Git did not end within its time limit, and was ended.
+    #[error(
+        "git {subcommand} in {dir:?} did not end within {} and was ended; a filter or another program that the          repository's configuration names may hang{}",
+        describe_limit(*.limit), after_colon(.stderr)
+    )]
+    TimedOut {
+        subcommand: String,
+        dir: PathBuf,
+        limit: Duration,
+        /// The end of git's standard error.
+        stderr: String,
+    },
+    /// Git was ended, or not started, because the worker was ordered to end.
+    #[error("git {subcommand} in {dir:?} was ended by boi")]
+    Ended { subcommand: String, dir: PathBuf },
+    /// Another process holds a lock.
+    #[error("another process holds the lock of {path:?}; wait until it has ended, or end it")]
+    Locked { path: PathBuf },
+    /// Another repository is in the place of the worktree's repository.
+    #[error(
+        "{common_dir:?} is not the repository in which boi created the worktree; put that repository back at this path"
+    )]
+    RepositoryReplaced { common_dir: PathBuf },
+    /// The worktree's repository cannot be found.
+    #[error("the repository of {path:?} cannot be found; move it back to its path")]
+    NoRepository {
+        /// The working tree that the spec names.
+        path: PathBuf,
     },
     /// Git refuses to work in a directory that another user owns.
     #[error(
@@ -82,12 +121,26 @@ impl GitError {
         move |source| GitError::Io { action, path, source }
     }
 
+    /// Returns the error of a git process that failed.
+    pub(super) fn failed(subcommand: String, dir: PathBuf, code: Option<i32>, stderr: String) -> GitError {
+        let severity = severity_of(&stderr);
+        GitError::Failed { subcommand, dir, code, stderr, severity }
+    }
+
     /// Whether a retry can help.
     pub(crate) fn severity(&self) -> Severity {
         match self {
-            GitError::CannotRun(_) | GitError::Io { .. } => Severity::Transient,
-            GitError::Failed { .. } => Severity::Unknown,
-            GitError::DubiousOwnership { .. }
+            GitError::CannotRun(error) | GitError::Io { source: error, .. } if is_temporary(error) => {
+                Severity::Transient
+            }
+            GitError::Failed { severity, .. } => *severity,
+            GitError::Ended { .. } => Severity::Transient,
+            GitError::CannotRun(_) | GitError::Io { .. } | GitError::Locked { .. } => Severity::Unknown,
+            GitError::CannotAdd { .. }
+            | GitError::TimedOut { .. }
+            | GitError::RepositoryReplaced { .. }
+            | GitError::NoRepository { .. }
+            | GitError::DubiousOwnership { .. }
             | GitError::Occupied { .. }
             | GitError::NoWorktree { .. }
             | GitError::BranchInUse { .. }
@@ -95,8 +148,90 @@ impl GitError {
             | GitError::Diverged { .. } => Severity::Permanent,
         }
     }
+
+    /// Whether git cannot store files of the worktree, so that they must be kept in another way.
+    pub(super) fn is_about_files(&self) -> bool {
+        matches!(self, GitError::CannotAdd { .. })
+            || matches!(self, GitError::TimedOut { subcommand, .. } if matches!(subcommand.as_str(), "add" | "ls-files"))
+    }
+}
+
+/// Texts of git that name a missing resource, which may become available.
+const OUT_OF_RESOURCES: &[&str] = &[
+    "No space left on device",
+    "Disk quota exceeded",
+    "Cannot allocate memory",
+    "Out of memory",
+    "out of memory",
+    "Too many open files",
+    "Resource temporarily unavailable",
+];
+
+/// Texts of git about an obstacle that a retry does not remove: a filter that fails, and a partial clone whose
+/// remote is a path that does not exist.
+const PERMANENT: &[&str] =
+    &["external filter '", "clean filter '", "smudge filter ", "does not appear to be a git repository"];
+
+/// Whether a retry of a git process that printed `stderr` can help.
+pub(super) fn severity_of(stderr: &str) -> Severity {
+    let contains = |texts: &[&str]| texts.iter().any(|text| stderr.contains(text));
+    match () {
+        () if contains(OUT_OF_RESOURCES) => Severity::Transient,
+        () if contains(PERMANENT) => Severity::Permanent,
+        () => Severity::Unknown,
+    }
+}
+
+/// Whether the cause of an error is a missing resource, which may become available.
+fn is_temporary(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ExecutableFileBusy, Interrupted, OutOfMemory, QuotaExceeded, ResourceBusy, StorageFull, TimedOut, WouldBlock,
+    };
+    let is_out_of_files = [libc::EMFILE, libc::ENFILE].map(Some).contains(&error.raw_os_error());
+    is_out_of_files
+        || matches!(
+            error.kind(),
+            ExecutableFileBusy
+                | Interrupted
+                | OutOfMemory
+                | QuotaExceeded
+                | ResourceBusy
+                | StorageFull
+                | TimedOut
+                | WouldBlock
+        )
+}
+
+fn describe_limit(limit: Duration) -> String {
+    let seconds = limit.as_secs();
+    if seconds >= 120 { format!("{} min", seconds / 60) } else { format!("{seconds} s") }
+}
+
+fn after_colon(stderr: &str) -> String {
+    if stderr.is_empty() { String::new() } else { format!(": {stderr}") }
 }
 
 fn describe_exit(code: Option<i32>) -> String {
     code.map_or_else(|| "ended by a signal".to_owned(), |code| format!("exit code {code}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_resources_pass_and_failing_filters_do_not() {
+        for (stderr, severity) in [
+            ("fatal: write error: No space left on device", Severity::Transient),
+            ("error: external filter 'x' failed 1\nfatal: f: clean filter 'x' failed", Severity::Permanent),
+            ("error: external filter 'x' failed: No space left on device", Severity::Transient),
+            ("fatal: '/gone' does not appear to be a git repository", Severity::Permanent),
+            ("fatal: unable to access 'https://host/': Could not resolve host", Severity::Unknown),
+        ] {
+            assert_eq!(severity_of(stderr), severity, "{stderr}");
+        }
+        let io = |kind: io::ErrorKind| GitError::io("cannot read", Path::new("/x"))(kind.into()).severity();
+        assert_eq!(io(io::ErrorKind::StorageFull), Severity::Transient);
+        assert_eq!(io(io::ErrorKind::NotADirectory), Severity::Unknown);
+    }
 }

@@ -10,20 +10,22 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, FileTimes};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::git_error::GitError;
+use super::git_error::{self, GitError, Severity};
+use super::place::Place;
 use super::program::{self, Git, GitOutput};
 use super::worktree::LockedWorktree;
-use super::{entry, refs};
+use super::{entry, refs, small_file};
 use crate::system::files;
 
 /// Sets boi's own index to a commit (`None`: to an empty tree) without changing the worktree. The cached
 /// information about unchanged files stays valid.
-pub(super) fn load(worktree: &LockedWorktree, commit: Option<&str>) -> Result<(), GitError> {
+pub(super) fn load(worktree: &LockedWorktree, at: &Place, commit: Option<&str>) -> Result<(), GitError> {
     let read = || {
-        let git = own_index_git(worktree)?.arg("read-tree");
+        let git = own_index_git(worktree, at)?.arg("read-tree");
         match commit {
             Some(commit) => git.args(["--reset", commit]).run(),
             None => git.arg("--empty").run(),
@@ -39,9 +41,9 @@ pub(super) fn load(worktree: &LockedWorktree, commit: Option<&str>) -> Result<()
 
 /// Returns the paths of nested repositories, relative to the worktree, without those that git ignores and
 /// those that are part of the loaded commit. [`load`] must be called first.
-pub(super) fn nested_repositories(worktree: &LockedWorktree) -> Result<Vec<PathBuf>, GitError> {
+pub(super) fn nested_repositories(worktree: &LockedWorktree, at: &Place) -> Result<Vec<PathBuf>, GitError> {
     let args = ["ls-files", "--others", "--exclude-standard", "-z"];
-    let others = run_readable(worktree, || Ok(own_index_git(worktree)?.args(args)))?;
+    let others = run_readable(worktree, || Ok(own_index_git(worktree, at)?.running_filters().args(args)))?;
     if others.code != Some(0) {
         return Err(others.into_error());
     }
@@ -55,6 +57,7 @@ pub(super) fn nested_repositories(worktree: &LockedWorktree) -> Result<Vec<PathB
 /// of a file of `commit`: the tree would contain only a link to the repository.
 pub(super) fn write_tree(
     worktree: &LockedWorktree,
+    at: &Place,
     excluded: &[PathBuf],
     commit: Option<&str>,
 ) -> Result<String, GitError> {
@@ -64,10 +67,10 @@ pub(super) fn write_tree(
         for path in excluded {
             specs.extend([b":(top,exclude,literal)", path.as_os_str().as_bytes(), b"\0"].concat());
         }
-        fs::write(&list, specs).map_err(GitError::io("cannot write", &list))?;
+        small_file::replace(&list, &specs)?;
     }
     let added = run_readable(worktree, || {
-        let add = own_index_git(worktree)?.args(["add", "--all"]);
+        let add = own_index_git(worktree, at)?.running_filters().args(["add", "--all"]);
         if excluded.is_empty() {
             return Ok(add);
         }
@@ -77,18 +80,19 @@ pub(super) fn write_tree(
     })?;
     if added.code != Some(0) {
         let paths = repositories_without_commit(&added.stderr);
-        return Err(if paths.is_empty() { added.into_error() } else { GitError::NestedRepositories { paths } });
+        return Err(if paths.is_empty() { cannot_add(added) } else { GitError::NestedRepositories { paths } });
     }
-    let tree = own_index_git(worktree)?.arg("write-tree").line()?;
+    let tree = own_index_git(worktree, at)?.arg("write-tree").line()?;
     let Some(commit) = commit else { return Ok(tree) };
-    let paths = changed_gitlinks(worktree.path(), commit, &tree)?;
+    let paths = changed_gitlinks(at, commit, &tree)?;
     if paths.is_empty() { Ok(tree) } else { Err(GitError::NestedRepositories { paths }) }
 }
 
 /// Writes the files of `commit` into the worktree, overwriting files that differ, and sets boi's own index to
 /// `commit`. Does not delete untracked files.
-pub(super) fn check_out(worktree: &LockedWorktree, commit: &str) -> Result<(), GitError> {
-    own_index_git(worktree)?.args(["read-tree", "--reset", "-u", commit]).run()?;
+pub(super) fn check_out(worktree: &LockedWorktree, at: &Place, commit: &str) -> Result<(), GitError> {
+    let git = own_index_git(worktree, at)?.running_filters().fetching();
+    git.args(["read-tree", "--reset", "-u", commit]).run()?;
     Ok(())
 }
 
@@ -96,39 +100,42 @@ pub(super) fn check_out(worktree: &LockedWorktree, commit: &str) -> Result<(), G
 pub(super) fn install(worktree: &LockedWorktree, entry: &Path) -> Result<(), GitError> {
     let (from, to) = (worktree.own_index(), entry.join("index"));
     let temporary = entry.join("index.boi");
+    entry::remove_any(&temporary)?;
     let copy = || {
-        fs::copy(&from, &temporary)?;
+        // An agent may have put a link or a pipe there.
+        let mut copy = File::options().write(true).create_new(true).open(&temporary)?;
+        io::copy(&mut File::open(&from)?, &mut copy)?;
         // Git trusts a cached file only if it is older than the index, so the copy must not look newer than the
         // original.
         let times = FileTimes::new().set_modified(fs::metadata(&from)?.modified()?);
-        File::options().write(true).open(&temporary)?.set_times(times)?;
+        copy.set_times(times)?;
         fs::rename(&temporary, &to)
     };
     copy().map_err(GitError::io("cannot write", &to))
 }
 
 /// Whether boi's own index contains no file.
-pub(super) fn is_empty(worktree: &LockedWorktree) -> Result<bool, GitError> {
-    Ok(own_index_git(worktree)?.arg("ls-files").run()?.is_empty())
+pub(super) fn is_empty(worktree: &LockedWorktree, at: &Place) -> Result<bool, GitError> {
+    Ok(own_index_git(worktree, at)?.arg("ls-files").run()?.is_empty())
 }
 
 /// Rebuilds the worktree's own index from the branch if git cannot read the index, and returns whether that was
 /// necessary. The rebuilt index has no staged changes. No file of the worktree changes.
 pub(super) fn repair(worktree: &LockedWorktree) -> Result<bool, GitError> {
-    let Some(entry) = entry::of_worktree(worktree.path()).filter(|entry| entry.join("index").exists()) else {
-        return Ok(false);
-    };
-    if Git::reading(worktree.path()).args(["ls-files", "--", ".git"]).output()?.code == Some(0) {
+    let Ok(at) = worktree.place() else { return Ok(false) };
+    // Git would wait for the writer of a pipe.
+    let Ok(metadata) = fs::symlink_metadata(at.git_dir.join("index")) else { return Ok(false) };
+    if metadata.is_file() && Git::reading(&at).args(["ls-files", "--", ".git"]).output()?.code == Some(0) {
         return Ok(false);
     }
-    let head = refs::branch_head(worktree.path(), worktree.spec())?;
-    load(worktree, head.as_deref())?;
-    install(worktree, &entry)?;
+    let head = refs::branch_head_at(&at, worktree.spec())?;
+    load(worktree, &at, head.as_deref())?;
+    install(worktree, &at.git_dir)?;
     Ok(true)
 }
 
-fn own_index_git(worktree: &LockedWorktree) -> Result<Git, GitError> {
-    Ok(worktree.git()?.index(&worktree.own_index()))
+fn own_index_git(worktree: &LockedWorktree, at: &Place) -> Result<Git, GitError> {
+    Ok(worktree.git_at(at)?.index(&worktree.own_index()))
 }
 
 /// Runs a git command that reads the whole worktree. Git skips folders that it may not read, and their files would be
@@ -144,9 +151,9 @@ fn run_readable(worktree: &LockedWorktree, git: impl Fn() -> Result<Git, GitErro
 }
 
 /// Returns the paths at which `tree` has a link to a repository and `commit` does not have the same link.
-fn changed_gitlinks(dir: &Path, commit: &str, tree: &str) -> Result<Vec<PathBuf>, GitError> {
+fn changed_gitlinks(at: &Place, commit: &str, tree: &str) -> Result<Vec<PathBuf>, GitError> {
     let args = ["diff-tree", "-r", "-z", "--raw", "--no-renames", commit, tree];
-    let changes = Git::reading(dir).args(args).run()?;
+    let changes = Git::reading(at).args(args).run()?;
     let mut fields = changes.split(|byte| *byte == 0);
     let mut paths = Vec::new();
     // Each change is `:OLD_MODE NEW_MODE ...`, then its path.
@@ -156,6 +163,18 @@ fn changed_gitlinks(dir: &Path, commit: &str, tree: &str) -> Result<Vec<PathBuf>
         }
     }
     Ok(paths)
+}
+
+/// The error of a `git add` that failed. Unless a resource of the machine is missing, or git cannot write to the
+/// repository, git refuses the files.
+fn cannot_add(added: GitOutput) -> GitError {
+    let is_about_repository = ["insufficient permission for adding an object", "unable to create temporary file"]
+        .iter()
+        .any(|text| added.stderr.contains(text));
+    if is_about_repository || git_error::severity_of(&added.stderr) == Severity::Transient || added.code.is_none() {
+        return added.into_error();
+    }
+    GitError::CannotAdd { dir: added.dir, stderr: added.stderr }
 }
 
 /// Returns the paths of the repositories that `git add` rejects, parsed from its messages `error: 'path/'

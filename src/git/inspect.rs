@@ -3,10 +3,12 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::git_error::GitError;
+use super::place::Place;
 use super::program::{self, Git};
-use super::{entry, revision};
+use super::{repository, revision};
 
 /// A repository that boi can work in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,17 +62,18 @@ pub(crate) fn inspect_repository(path: &Path) -> Result<InspectedRepository, Rep
         Err(e) => return Err(GitError::io("cannot access", path)(e).into()),
     }
     let toplevel = find_toplevel(path)?;
-    if revision::commit_of(&toplevel, "refs/heads/boi")?.is_some() {
+    let at = &repository::find(&toplevel)?;
+    if revision::commit_of(at, "refs/heads/boi")?.is_some() {
         return Err(RepositoryRefusal::BranchNamedBoi(toplevel));
     }
-    let Some(head) = revision::commit_of(&toplevel, "HEAD")? else {
+    let Some(head) = revision::commit_of(at, "HEAD")? else {
         return Err(RepositoryRefusal::Unborn(toplevel));
     };
-    let paths = list_submodules(&toplevel, &head)?;
+    let paths = list_submodules(at, &head)?;
     if !paths.is_empty() {
         return Err(RepositoryRefusal::Submodules { repo: toplevel, paths });
     }
-    let symbolic = Git::reading(&toplevel).args(["symbolic-ref", "--quiet", "HEAD"]).output()?;
+    let symbolic = Git::reading(at).args(["symbolic-ref", "--quiet", "HEAD"]).output()?;
     let name = program::line(&symbolic.stdout);
     let is_on_branch = symbolic.yes_or_no()?;
     let branch = name.strip_prefix("refs/heads/").filter(|_| is_on_branch).map(str::to_owned);
@@ -79,13 +82,13 @@ pub(crate) fn inspect_repository(path: &Path) -> Result<InspectedRepository, Rep
 
 /// Whether two working trees belong to the same repository.
 pub(crate) fn same_repository(one: &Path, other: &Path) -> Result<bool, GitError> {
-    Ok(one == other || entry::common_dir(one)? == entry::common_dir(other)?)
+    Ok(one == other || repository::find(one)?.common_dir == repository::find(other)?.common_dir)
 }
 
 fn find_toplevel(path: &Path) -> Result<PathBuf, RepositoryRefusal> {
     // The path of the working tree is printed last, because it may contain newlines.
     let args = ["rev-parse", "--is-bare-repository", "--is-inside-work-tree", "--show-toplevel"];
-    let output = Git::reading(path).args(args).output()?;
+    let output = Git::locating(path, &Arc::default()).args(args).output()?;
     let mut lines = output.stdout.splitn(3, |byte| *byte == b'\n');
     let mut next_is_true = || lines.next() == Some(b"true");
     let (is_bare, is_inside_working_tree) = (next_is_true(), next_is_true());
@@ -100,10 +103,20 @@ fn find_toplevel(path: &Path) -> Result<PathBuf, RepositoryRefusal> {
     }
 }
 
-fn list_submodules(dir: &Path, commit: &str) -> Result<Vec<PathBuf>, GitError> {
-    let listed = Git::reading(dir).args(["ls-tree", "-r", "-z", commit]).run()?;
+fn list_submodules(at: &Place, commit: &str) -> Result<Vec<PathBuf>, GitError> {
+    let listed = Git::reading(at).args(["ls-tree", "-r", "-z", commit]).output()?;
+    // A partial clone may lack the folders of the commit, and reading never fetches them.
+    if listed.code != Some(0) && is_partial(at)? {
+        return Ok(Vec::new());
+    }
+    let listed = listed.success()?;
     let links = listed.split(|byte| *byte == 0).filter(|entry| entry.starts_with(b"160000 "));
     Ok(links.filter_map(|entry| entry.splitn(2, |byte| *byte == b'\t').nth(1)).map(program::path).collect())
+}
+
+fn is_partial(at: &Place) -> Result<bool, GitError> {
+    let args = ["config", "--get-regexp", r"^(remote\..*\.promisor|extensions\.partialclone)$"];
+    Git::reading(at).args(args).output()?.yes_or_no()
 }
 
 fn list(paths: &[PathBuf]) -> String {

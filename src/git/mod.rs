@@ -7,17 +7,22 @@
 //! | file | what it is for |
 //! | --- | --- |
 //! | `git_error` | the errors, and whether a retry can help |
+//! | `small_file` | reads and writes the small files by which git links worktrees and repositories |
+//! | `watch` | bounds the git processes of a worker, and tells which one runs |
+//! | `place` | where git works: the git directory, the common directory, the working tree |
 //! | `program` | runs the git program |
 //! | `ref_names` | names of the refs that boi creates |
 //! | `locks` | file locks, and the lock of a repository |
 //! | `entry` | a worktree's entry: its administrative directory `<git directory>/worktrees/<NAME>` |
+//! | `repository` | finds repositories, and notices when another one is in the place of a worktree's |
+//! | `revision` | resolves names to commits, compares commits |
 //! | `operation` | merges, rebases and the like in progress in a checkout |
 //! | `worktree` | a spec's worktree and its lock |
 //! | `sync` | syncs a worktree to the disk |
-//! | `revision` | resolves names to commits, compares commits |
 //! | `checkout` | finds the working tree that is on a branch, and says why a delivery must not change it |
 //! | `refs` | creates, moves and deletes the spec's branch and kept refs |
 //! | `index` | reads a worktree's files into a git tree |
+//! | `set_aside` | keeps a worktree's folder whose files git cannot store |
 //! | `branch` | moves the spec's branch, and HEAD back to it |
 //! | `reset_files` | makes a worktree's files equal to a commit |
 //! | `capture` | commits the worktree's files after a try, as the candidate |
@@ -34,8 +39,12 @@
 //!   exception: [`fast_forward_base`] moves one of the user's branches, and the checkout that is on this
 //!   branch. What boi adds to a repository is `refs/heads/boi/<SPEC>`, `refs/boi/*` and one entry per
 //!   worktree.
+//! - Each git process that works for a worktree is told its git directory, common directory and working tree. No
+//!   configuration and no file of an agent can make it work elsewhere.
+//! - Only a process that writes files of a working tree fetches objects that a partial clone lacks.
+//! - No git process runs without a time limit, and an order ends it together with its descendants.
 //! - No work is deleted: files and commits that no branch contains are saved under `refs/boi/kept/<SPEC>/` before they
-//!   are removed from a worktree.
+//!   are removed from a worktree. Files that git cannot store stay in a folder beside the worktree's path.
 //! - Every operation may be killed at any point; calling it again completes it.
 //! - There are two locks, always acquired in this order: the worktree's lock, then the repository's lock.
 //!   While the worktree's lock is held, no other git process of boi writes for that worktree. The
@@ -54,17 +63,22 @@ mod index;
 mod inspect;
 mod locks;
 mod operation;
+mod place;
 mod power_loss;
 mod program;
 mod ref_names;
 mod refs;
 mod remove;
+mod repository;
 mod reset_files;
 mod revision;
+mod set_aside;
+mod small_file;
 mod survey;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod worktree;
 
 pub(crate) use self::branch::{advance_branch, reset_branch};
@@ -80,5 +94,7 @@ pub(crate) use self::refs::{branch_head, delete_branch, is_merged};
 pub(crate) use self::remove::{RemovalRefusal, RemoveError, check_removal, discard_worktree, remove_worktree};
 pub(crate) use self::reset_files::reset_to_commit;
 pub(crate) use self::revision::{is_local_branch, resolve_base};
+pub(crate) use self::set_aside::SET_ASIDE;
 pub(crate) use self::survey::{entries_without_folder, git_version, lock_files, own_refs, spec_ids_in_refs};
+pub(crate) use self::watch::GitWatch;
 pub(crate) use self::worktree::{LockedWorktree, Worktree};

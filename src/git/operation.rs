@@ -1,11 +1,13 @@
 //! Git operations in progress (merge, rebase, cherry-pick, revert, bisect), read from the files that git keeps for them
 //! in a checkout's git directory: the entry of a worktree, or the repository's own git directory.
 
-use std::fs;
+use std::fs::File;
 use std::path::Path;
 
-use super::entry;
 use super::git_error::GitError;
+use super::place::Place;
+use super::program::Git;
+use super::{entry, revision, small_file};
 use crate::domain::delivery::GitOperation;
 
 /// Files and folders that git keeps while an operation is in progress.
@@ -34,6 +36,10 @@ const STATE_FILES: &[&str] = &[
     "sequencer",
 ];
 
+/// The state files that are refs where the repository stores refs in tables.
+const STATE_REFS: &[&str] =
+    &["AUTO_MERGE", "BISECT_EXPECTED_REV", "BISECT_HEAD", "CHERRY_PICK_HEAD", "REBASE_HEAD", "REVERT_HEAD"];
+
 /// The state files that contain the hash of a commit which perhaps no branch contains.
 const COMMIT_FILES: &[&str] = &[
     "MERGE_AUTOSTASH",
@@ -54,16 +60,22 @@ const MARKERS: &[(&str, GitOperation)] = &[
     ("BISECT_START", GitOperation::Bisect),
 ];
 
-/// Returns the operation in progress in the checkout whose git directory is `git_dir`.
-pub(super) fn in_progress(git_dir: &Path) -> Option<GitOperation> {
-    MARKERS.iter().find(|(file, _)| git_dir.join(file).exists()).map(|(_, operation)| *operation)
+/// Returns the operation in progress in a checkout.
+pub(super) fn in_progress(at: &Place) -> Result<Option<GitOperation>, GitError> {
+    for (name, operation) in MARKERS {
+        let is_table_ref = at.has_ref_tables() && STATE_REFS.contains(name);
+        if at.git_dir.join(name).exists() || is_table_ref && revision::commit_of(at, name)?.is_some() {
+            return Ok(Some(*operation));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether an operation in progress started on this branch and will return to it. HEAD is detached during such an
 /// operation.
 pub(super) fn returns_to(git_dir: &Path, branch: &str) -> bool {
     let contains =
-        |file: &str, wanted: &str| fs::read_to_string(git_dir.join(file)).is_ok_and(|text| text.trim() == wanted);
+        |file: &str, wanted: &str| small_file::read_text(&git_dir.join(file)).is_some_and(|text| text.trim() == wanted);
     let full = format!("refs/heads/{branch}");
     contains("rebase-merge/head-name", &full)
         || contains("rebase-apply/head-name", &full)
@@ -72,11 +84,19 @@ pub(super) fn returns_to(git_dir: &Path, branch: &str) -> bool {
 
 /// Returns the hashes of commits that perhaps only the operation in progress refers to.
 pub(super) fn held_commits(git_dir: &Path) -> Vec<String> {
-    let read = |name: &&str| fs::read_to_string(git_dir.join(name)).ok();
+    let read = |name: &&str| small_file::read_text(&git_dir.join(name));
     COMMIT_FILES.iter().filter_map(read).filter_map(|text| entry::parse_hash(&text)).collect()
 }
 
-/// Ends any operation in progress without changing files of the checkout.
-pub(super) fn abandon(git_dir: &Path) -> Result<(), GitError> {
-    STATE_FILES.iter().try_for_each(|name| entry::remove_any(&git_dir.join(name)))
+/// Ends any operation in progress without changing files of the checkout. `lock` is the worktree's locked file.
+pub(super) fn abandon(at: &Place, lock: &File) -> Result<(), GitError> {
+    STATE_FILES.iter().try_for_each(|name| entry::remove_any(&at.git_dir.join(name)))?;
+    if at.has_ref_tables() {
+        for name in STATE_REFS {
+            if revision::commit_of(at, name)?.is_some() {
+                Git::writing(at, lock)?.args(["update-ref", "-d", name]).run()?;
+            }
+        }
+    }
+    Ok(())
 }

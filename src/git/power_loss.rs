@@ -11,7 +11,8 @@ use std::path::Path;
 
 use super::git_error::GitError;
 use super::worktree::LockedWorktree;
-use super::{branch_repair, create, entry, index};
+use super::{branch_repair, create, index};
+use crate::domain::position::Checkout;
 use crate::system::files;
 
 /// The repairs that were made.
@@ -31,14 +32,14 @@ pub(crate) struct Repairs {
 /// branch is moved to `base` if its reflog is lost, too. No file of the worktree changes. If the repository
 /// cannot be reached, nothing happens: the next operation that needs the repository reports the problem.
 pub(crate) fn repair_after_power_loss(worktree: &LockedWorktree, base: &str, label: &str) -> Result<Repairs, GitError> {
-    let Ok(common_dir) = entry::common_dir(worktree.git_location()) else { return Ok(Repairs::default()) };
+    let Ok(common_dir) = worktree.common_dir() else { return Ok(Repairs::default()) };
     worktree.remove_stale_locks()?;
-    let empty_objects = remove_empty_objects(&common_dir)?;
-    let branch = branch_repair::repair_branch(worktree, &common_dir, base)?.is_some();
+    let empty_objects = remove_empty_objects(common_dir)?;
+    let branch = branch_repair::repair_branch(worktree, base)?.is_some();
     let has_files = files::list_folder(worktree.path()).is_ok_and(|names| !names.is_empty());
-    let link = has_files && entry::of_worktree(worktree.path()).is_none();
+    let link = has_files && worktree.entry().is_err();
     if link {
-        create::attach(worktree, base, label)?;
+        create::attach(worktree, base, Checkout::AsItIs, label)?;
     }
     let index = index::repair(worktree)?;
     Ok(Repairs { empty_objects, branch, link, index })

@@ -5,15 +5,22 @@
 //! - A git process that writes inherits a locked file as its standard input. The lock is released only when the daemon
 //!   and every such process have closed the file. So a daemon that acquires the lock of a worktree knows that no git
 //!   process of an earlier daemon writes for that worktree.
+//! - A git process that writes gets its git directory, common directory and working tree explicitly.
+//! - Every git process has a time limit, and ends with its descendants on an order.
+//! - Only commands that write files of a working tree fetch objects that a partial clone lacks.
 //! - Text from the user (prompts, titles) is never an argument: commit messages go through files.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use super::git_error::GitError;
+use super::place::Place;
+use super::watch::{GitWatch, Work};
+use crate::process::bounded::BoundedEnd;
 use crate::process::inherited;
 use crate::system::paths::variable;
 
@@ -50,12 +57,17 @@ const ALWAYS: &[&str] = &[
 /// Settings for git in boi's worktrees: the whole tree is checked out, and every change of a file is detected.
 const OWN_TREE: &[&str] = &[
     "core.sparseCheckout=false",
+    "index.sparse=false",
     "core.splitIndex=false",
     "core.untrackedCache=false",
     "core.checkStat=default",
     "core.trustctime=true",
     "core.safecrlf=false",
 ];
+
+/// The protocols over which git may fetch. It also keeps versions of git that do not know `GIT_NO_LAZY_FETCH` from
+/// fetching.
+const ALLOWED_PROTOCOLS: &str = "GIT_ALLOW_PROTOCOL";
 
 /// How many bytes of git's standard error are put into an error, counted from its end.
 const STDERR_TAIL: usize = 2_000;
@@ -66,37 +78,79 @@ const IDENTITY: (&str, &str) = ("boi", "boi@localhost");
 /// A git command line that has not been run yet.
 pub(super) struct Git {
     command: Command,
+    /// The directory that errors name.
     dir: PathBuf,
+    watch: Arc<GitWatch>,
+    work: Work,
     subcommand: Option<String>,
 }
 
 impl Git {
+    /// Returns a git command that reads the repository which git finds from `dir`.
+    pub(super) fn locating(dir: &Path, watch: &Arc<GitWatch>) -> Git {
+        let mut git = Git::new(dir, dir, watch);
+        git.command.arg("--no-optional-locks").stdin(Stdio::null());
+        git
+    }
+
     /// Returns a git command that only reads. Git acquires no lock for it, not even to refresh an index.
-    pub(super) fn reading(dir: &Path) -> Git {
-        let mut git = Git::new(dir);
+    pub(super) fn reading(at: &Place) -> Git {
+        let mut git = Git::pinned(at);
         git.command.arg("--no-optional-locks").stdin(Stdio::null());
         git
     }
 
     /// Returns a git command that writes, with the locked file `lock` as its standard input.
-    pub(super) fn writing(dir: &Path, lock: &File) -> Result<Git, GitError> {
-        let lock = lock.try_clone().map_err(GitError::io("cannot duplicate the lock for", dir))?;
-        let mut git = Git::new(dir);
+    pub(super) fn writing(at: &Place, lock: &File) -> Result<Git, GitError> {
+        let lock = lock.try_clone().map_err(GitError::io("cannot duplicate the lock for", &at.work_tree))?;
+        let mut git = Git::pinned(at);
         git.command.stdin(Stdio::from(lock));
         Ok(git)
     }
 
+    /// Returns a git command that works in exactly this place, whatever the repository's configuration says.
+    fn pinned(at: &Place) -> Git {
+        // Without a working tree, for example because its folder was deleted, git can still use the repository.
+        let start = if at.work_tree.is_dir() { &at.work_tree } else { &at.common_dir };
+        let mut git = Git::new(start, &at.work_tree, &at.watch);
+        git.command.env("GIT_DIR", &at.git_dir).env("GIT_COMMON_DIR", &at.common_dir);
+        git.command.env("GIT_WORK_TREE", &at.work_tree);
+        git
+    }
+
     #[expect(clippy::disallowed_methods, reason = "`git` starts git")]
-    fn new(dir: &Path) -> Git {
+    fn new(start: &Path, dir: &Path, watch: &Arc<GitWatch>) -> Git {
         let mut command = Command::new("git");
         for name in inherited::GIT_LOCAL.iter().chain(CLEARED) {
             command.env_remove(name);
         }
         command.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").env("GIT_EDITOR", "true");
-        command.arg("-C").arg(dir);
-        let mut git = Git { command, dir: dir.to_owned(), subcommand: None };
+        // In a partial clone, reading a missing object would fetch it, and so execute what the remote's
+        // configuration names.
+        command.env("GIT_NO_LAZY_FETCH", "1").env(ALLOWED_PROTOCOLS, "none");
+        command.arg("-C").arg(start);
+        let (dir, watch) = (dir.to_owned(), Arc::clone(watch));
+        let mut git = Git { command, dir, watch, work: Work::Plain, subcommand: None };
         git.configure(ALWAYS);
         git
+    }
+
+    /// Marks a command that reads or writes files of a working tree, so that git may run filters: its time
+    /// limit is that of the step.
+    pub(super) fn running_filters(mut self) -> Git {
+        self.work = Work::RunsFilters;
+        self
+    }
+
+    /// Lets git fetch the objects that a partial clone lacks. Only for commands that write files of a working
+    /// tree.
+    pub(super) fn fetching(mut self) -> Git {
+        self.command.env_remove("GIT_NO_LAZY_FETCH");
+        match variable(ALLOWED_PROTOCOLS) {
+            Some(users) => self.command.env(ALLOWED_PROTOCOLS, users),
+            None => self.command.env_remove(ALLOWED_PROTOCOLS),
+        };
+        self
     }
 
     fn configure(&mut self, settings: &[&str]) {
@@ -124,8 +178,8 @@ impl Git {
     }
 
     /// Uses boi's identity for authors and committers that the user has not configured.
-    pub(super) fn identity(self) -> Result<Git, GitError> {
-        let output = Git::reading(&self.dir)
+    pub(super) fn identity(self, at: &Place) -> Result<Git, GitError> {
+        let output = Git::reading(at)
             .args(["config", "--name-only", "--get-regexp", r"^(user|author|committer)\.(name|email)$"])
             .output()?;
         let configured = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -149,21 +203,29 @@ impl Git {
     /// Runs git and returns its exit code and output, whatever the exit code is. Fails only if git cannot be
     /// run, or refuses the repository because of its owner.
     pub(super) fn output(mut self) -> Result<GitOutput, GitError> {
-        let Output { status, stdout, stderr } = self.command.output().map_err(GitError::CannotRun)?;
+        let subcommand = self.subcommand.unwrap_or_default();
+        let name = format!("git {subcommand}");
+        let (end, limit) = self.watch.run(&mut self.command, &name, self.work).map_err(GitError::CannotRun)?;
+        let (status, stdout, stderr) = match end {
+            BoundedEnd::Exited { status, stdout, stderr } => (status, stdout, stderr),
+            BoundedEnd::TimedOut(stderr) => {
+                let stderr = tail(&String::from_utf8_lossy(&stderr));
+                return Err(GitError::TimedOut { subcommand, dir: self.dir, limit, stderr });
+            }
+            BoundedEnd::Ordered => return Err(GitError::Ended { subcommand, dir: self.dir }),
+        };
         let stderr = String::from_utf8_lossy(&stderr);
         let permission_denied = stderr.contains("Permission denied");
         let stderr = tail(&stderr);
         if stderr.contains("dubious ownership") || stderr.contains("unsafe repository") {
             return Err(GitError::DubiousOwnership { dir: self.dir });
         }
-        let subcommand = self.subcommand.unwrap_or_default();
         Ok(GitOutput { code: status.code(), stdout, stderr, permission_denied, dir: self.dir, subcommand })
     }
 
     /// Runs git and returns its standard output. Fails on any exit code but 0.
     pub(super) fn run(self) -> Result<Vec<u8>, GitError> {
-        let output = self.output()?;
-        if output.code == Some(0) { Ok(output.stdout) } else { Err(output.into_error()) }
+        self.output()?.success()
     }
 
     /// Runs git and returns the one line that it printed. Fails on any exit code but 0.
@@ -181,14 +243,19 @@ pub(super) struct GitOutput {
     pub(super) stderr: String,
     /// Whether git reported `Permission denied` for a file.
     pub(super) permission_denied: bool,
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
     subcommand: String,
 }
 
 impl GitOutput {
     /// Turns this output into an error which says that git failed.
     pub(super) fn into_error(self) -> GitError {
-        GitError::Failed { subcommand: self.subcommand, dir: self.dir, code: self.code, stderr: self.stderr }
+        GitError::failed(self.subcommand, self.dir, self.code, self.stderr)
+    }
+
+    /// Returns the standard output; any exit code but 0 is an error.
+    pub(super) fn success(self) -> Result<Vec<u8>, GitError> {
+        if self.code == Some(0) { Ok(self.stdout) } else { Err(self.into_error()) }
     }
 
     /// Returns the answer of a git command that answers a question with its exit code: 0 is yes, 1 is no, and

@@ -6,50 +6,67 @@
 use std::path::Path;
 
 use super::git_error::GitError;
+use super::place::Place;
 use super::program::Git;
 use super::revision::{self, BaseError};
 use super::worktree::LockedWorktree;
-use super::{checkout, entry, locks, ref_names};
+use super::{checkout, entry, locks, ref_names, repository};
 use crate::domain::id::SpecId;
 
 /// Returns the commit of the branch `boi/<SPEC>`; `None`: the branch does not exist.
 pub(crate) fn branch_head(repo: &Path, spec: &SpecId) -> Result<Option<String>, GitError> {
-    revision::commit_of(repo, &ref_names::branch_ref(spec))
+    branch_head_at(&repository::find(repo)?, spec)
+}
+
+/// Returns the commit of `boi/<SPEC>`; `None`: the branch does not exist.
+pub(super) fn branch_head_at(at: &Place, spec: &SpecId) -> Result<Option<String>, GitError> {
+    revision::commit_of(at, &ref_names::branch_ref(spec))
 }
 
 /// Whether `into` (a branch, tag or commit) contains all of `boi/<SPEC>`. A branch that does not exist is not merged.
 pub(crate) fn is_merged(repo: &Path, spec: &SpecId, into: &str) -> Result<bool, BaseError> {
     let Some(head) = branch_head(repo, spec)? else { return Ok(false) };
     let into = revision::resolve_base(repo, into)?;
-    Ok(revision::is_ancestor(repo, &head, &into)?)
+    Ok(revision::is_ancestor(&repository::find(repo)?, &head, &into)?)
 }
 
 /// Deletes the branch `boi/<SPEC>` if it is at `expected` and not checked out. The branch need not exist.
 pub(crate) fn delete_branch(repo: &Path, spec: &SpecId, expected: &str) -> Result<(), GitError> {
-    let lock = locks::lock_repository(&entry::common_dir(repo)?)?;
-    let found = match branch_head(repo, spec)? {
+    let at = &repository::find(repo)?;
+    let lock = locks::lock_repository(&at.common_dir, &at.watch)?;
+    let found = match branch_head_at(at, spec)? {
         None => return Ok(()),
         Some(found) if found == expected => found,
         found => return Err(GitError::Diverged { branch: spec.branch(), expected: expected.to_owned(), found }),
     };
-    if let Some(checkout) = checkout::find(repo, &spec.branch())? {
-        return Err(GitError::BranchInUse { branch: spec.branch(), path: checkout.path });
+    if let Some(checkout) = checkout::find(at, &spec.branch())? {
+        return Err(GitError::BranchInUse { branch: spec.branch(), path: checkout.place.work_tree });
     }
-    Git::writing(repo, &lock)?.args(["update-ref", "-d", &ref_names::branch_ref(spec), &found]).run()?;
+    Git::writing(&Place::of_repository(&at.common_dir, &at.watch), &lock)?
+        .args(["update-ref", "-d", &ref_names::branch_ref(spec), &found])
+        .run()?;
     Ok(())
 }
 
 /// Returns all kept refs of the spec.
-pub(super) fn kept_refs(repo: &Path, spec: &SpecId) -> Result<Vec<String>, GitError> {
+pub(super) fn kept_refs(at: &Place, spec: &SpecId) -> Result<Vec<String>, GitError> {
     let dir = ref_names::kept_dir(spec);
-    let listed = Git::reading(repo).args(["for-each-ref", "--format=%(refname)", &dir]).run()?;
+    let listed = Git::reading(at).args(["for-each-ref", "--format=%(refname)", &dir]).run()?;
     Ok(String::from_utf8_lossy(&listed).lines().map(str::to_owned).collect())
+}
+
+/// Returns the commit that the HEAD of a worktree's entry names, if no branch may contain it: HEAD is detached, or
+/// the repository stores refs in tables, so that the entry's files do not tell.
+pub(super) fn head_of_entry(worktree: &LockedWorktree, entry: &Path) -> Result<Option<String>, GitError> {
+    let at = worktree.place_with(entry.to_owned())?;
+    let name = if at.has_ref_tables() { Some("HEAD".to_owned()) } else { entry::detached_head(entry) };
+    name.map_or(Ok(None), |name| revision::commit_of(&at, &name))
 }
 
 /// Returns the kept refs of the spec with this label, including those that earlier calls created before they
 /// were killed.
-pub(super) fn kept_refs_with_label(repo: &Path, spec: &SpecId, label: &str) -> Result<Vec<String>, GitError> {
-    let mut refs = kept_refs(repo, spec)?;
+pub(super) fn kept_refs_with_label(at: &Place, spec: &SpecId, label: &str) -> Result<Vec<String>, GitError> {
+    let mut refs = kept_refs(at, spec)?;
     refs.retain(|name| ref_names::is_kept_with_label(name, spec, label));
     Ok(refs)
 }
@@ -62,17 +79,17 @@ pub(super) fn move_branch(worktree: &LockedWorktree, new: &str, old: Option<&str
     Ok(())
 }
 
-/// Keeps a commit of the repository at `dir` under a ref.
-pub(super) fn keep_commit(worktree: &LockedWorktree, dir: &Path, commit: &str, label: &str) -> Result<(), GitError> {
+/// Keeps a commit of the repository under a ref.
+pub(super) fn keep_commit(worktree: &LockedWorktree, commit: &str, label: &str) -> Result<(), GitError> {
     let name = ref_names::kept_ref(worktree.spec(), label, commit);
-    Git::writing(dir, worktree.lock_file())?.args(["update-ref", &name, commit]).run()?;
+    worktree.repo_git()?.args(["update-ref", &name, commit]).run()?;
     Ok(())
 }
 
 /// Keeps `commit` under a ref unless `base` contains it.
 pub(super) fn keep_unless_in(worktree: &LockedWorktree, commit: &str, base: &str, label: &str) -> Result<(), GitError> {
-    let dir = worktree.git_location();
-    if revision::is_ancestor(dir, commit, base)? { Ok(()) } else { keep_commit(worktree, dir, commit, label) }
+    let is_kept = revision::is_ancestor(&worktree.repository()?, commit, base)?;
+    if is_kept { Ok(()) } else { keep_commit(worktree, commit, label) }
 }
 
 /// Keeps a tree under a ref, as a commit on `parent`, unless a kept ref has the same tree and parent already.
@@ -82,16 +99,16 @@ pub(super) fn keep_tree(
     parent: Option<&str>,
     label: &str,
 ) -> Result<(), GitError> {
-    let (dir, spec) = (worktree.git_location(), worktree.spec());
+    let (at, spec) = (&worktree.repository()?, worktree.spec());
     let format = "--format=%(tree) %(parent)";
-    let kept = Git::reading(dir).args(["for-each-ref", format, &ref_names::kept_dir(spec)]).run()?;
+    let kept = Git::reading(at).args(["for-each-ref", format, &ref_names::kept_dir(spec)]).run()?;
     let wanted = format!("{tree} {}", parent.unwrap_or(""));
     if String::from_utf8_lossy(&kept).lines().any(|line| line.trim() == wanted.trim()) {
         return Ok(());
     }
     let message = format!("boi {spec}: files of the worktree ({label})\n\nKept because no branch contains them.\n");
     let commit = commit_tree(worktree, tree, parent.as_slice(), &message)?;
-    keep_commit(worktree, worktree.git_location(), &commit, label)
+    keep_commit(worktree, &commit, label)
 }
 
 /// Creates a commit of a tree. No ref names the new commit yet.
@@ -101,7 +118,7 @@ pub(super) fn commit_tree(
     parents: &[&str],
     message: &str,
 ) -> Result<String, GitError> {
-    let mut git = worktree.repo_git()?.identity()?.args(["commit-tree", tree]);
+    let mut git = worktree.repo_git()?.identity(&worktree.repository()?)?.args(["commit-tree", tree]);
     for parent in parents {
         git = git.args(["-p", parent]);
     }

@@ -10,9 +10,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::git_error::GitError;
+use super::place::Place;
 use super::program::Git;
 use super::worktree::LockedWorktree;
-use super::{entry, index, locks, operation, ref_names, refs, revision};
+use super::{entry, index, locks, operation, ref_names, refs, revision, set_aside};
 use crate::system::files;
 
 /// Why boi refuses to remove a worktree. Nothing was changed.
@@ -62,27 +63,31 @@ impl From<GitError> for RemoveError {
 }
 
 /// Removes the worktree and its entry, after keeping files and commits that no branch contains under refs.
-/// Returns all kept refs with `label`, including those of earlier calls. Does not delete the branch. The
+/// Files that git cannot store stay in a folder beside the worktree's path. Returns all kept refs with `label`,
+/// including those of earlier calls, and the path of that folder. Does not delete the branch. The
 /// worktree need not exist.
 pub(crate) fn remove_worktree(worktree: &LockedWorktree, label: &str) -> Result<Vec<String>, RemoveError> {
     let path = worktree.path();
     let doomed = doomed_path(path);
     delete_folder(&doomed)?;
-    let Some(common_dir) = find_common_dir(worktree)? else {
+    let Ok(common_dir) = worktree.common_dir() else {
         check_has_no_files(path, || RemovalRefusal::RepositoryUnreachable { repo: worktree.users_repo().to_owned() })?;
         delete_folder(path)?;
         return Ok(Vec::new());
     };
-    if let Some(entry) = entry::of_worktree(path) {
+    let mut aside = None;
+    if let Some(at) = place_of_files(worktree)? {
         worktree.remove_stale_locks()?;
-        entry::remove_damaged_index(&entry)?;
-        keep_work(worktree, &entry, label)?;
+        entry::remove_damaged_index(&at.git_dir)?;
+        if let Kept::InFolder = keep_work(worktree, &at, label)? {
+            aside = Some(set_aside::rename(path)?);
+        }
     } else {
         check_has_no_files(path, || RemovalRefusal::NotAWorktree { path: path.to_owned() })?;
     }
     {
-        let _repository_lock = locks::lock_repository(&common_dir)?;
-        let known = entry::find(&common_dir, path)?;
+        let _repository_lock = locks::lock_repository(common_dir, worktree.watch())?;
+        let known = entry::find(common_dir, path)?;
         if let (Some(entry), false) = (&known, path.exists()) {
             keep_detached_head(worktree, entry, label)?;
         }
@@ -97,32 +102,37 @@ pub(crate) fn remove_worktree(worktree: &LockedWorktree, label: &str) -> Result<
     delete_folder(&doomed)?;
     let _ = fs::remove_file(worktree.own_index());
     let candidate = ref_names::candidate_ref(worktree.spec());
-    Git::writing(&common_dir, worktree.lock_file())?.args(["update-ref", "-d", &candidate]).run()?;
-    Ok(refs::kept_refs_with_label(&common_dir, worktree.spec(), label)?)
+    worktree.repo_git()?.args(["update-ref", "-d", &candidate]).run()?;
+    let mut kept = refs::kept_refs_with_label(&worktree.repository()?, worktree.spec(), label)?;
+    kept.extend(aside);
+    Ok(kept)
 }
 
 /// Checks whether [`remove_worktree`] would refuse, without removing anything.
 pub(crate) fn check_removal(worktree: &LockedWorktree) -> Result<(), RemoveError> {
     let path = worktree.path();
-    if find_common_dir(worktree)?.is_none() {
+    if worktree.common_dir().is_err() {
         let repo = worktree.users_repo().to_owned();
         return Ok(check_has_no_files(path, || RemovalRefusal::RepositoryUnreachable { repo })?);
     }
-    let Some(entry) = entry::of_worktree(path) else {
+    let Some(at) = place_of_files(worktree)? else {
         return Ok(check_has_no_files(path, || RemovalRefusal::NotAWorktree { path: path.to_owned() })?);
     };
-    entry::remove_damaged_index(&entry)?;
-    let head = match refs::branch_head(path, worktree.spec())? {
+    entry::remove_damaged_index(&at.git_dir)?;
+    let head = match refs::branch_head_at(&at, worktree.spec())? {
         Some(branch) => Some(branch),
-        None => revision::commit_of(path, "HEAD")?,
+        None => revision::commit_of(&at, "HEAD")?,
     };
-    check_nested(worktree, head.as_deref())
+    match check_nested(worktree, &at, head.as_deref()) {
+        Err(RemoveError::Git(error)) if error.is_about_files() => Ok(()),
+        checked => checked,
+    }
 }
 
 /// Deletes a worktree whose repository cannot be reached, with all its files. Fails if the repository can be
 /// reached.
 pub(crate) fn discard_worktree(worktree: &LockedWorktree) -> Result<(), RemoveError> {
-    if find_common_dir(worktree)?.is_some() {
+    if worktree.common_dir().is_ok() {
         return Err(RemovalRefusal::RepositoryReachable { repo: worktree.users_repo().to_owned() }.into());
     }
     delete_folder(&doomed_path(worktree.path()))?;
@@ -137,77 +147,88 @@ fn check_has_no_files(path: &Path, refusal: impl FnOnce() -> RemovalRefusal) -> 
 }
 
 /// Loads `head` into boi's own index, and fails if the worktree contains nested repositories.
-fn check_nested(worktree: &LockedWorktree, head: Option<&str>) -> Result<(), RemoveError> {
-    index::load(worktree, head)?;
-    let paths = index::nested_repositories(worktree)?;
+fn check_nested(worktree: &LockedWorktree, at: &Place, head: Option<&str>) -> Result<(), RemoveError> {
+    index::load(worktree, at, head)?;
+    let paths = index::nested_repositories(worktree, at)?;
     if paths.is_empty() { Ok(()) } else { Err(RemovalRefusal::NestedRepositories { paths }.into()) }
 }
 
-/// Returns the repository's git directory, even if the working tree that the spec named no longer exists;
-/// `None`: the repository cannot be reached.
-fn find_common_dir(worktree: &LockedWorktree) -> Result<Option<PathBuf>, GitError> {
-    if let Some(entry) = entry::named_by_link(worktree.path()) {
-        if let Some(common_dir) = entry::common_dir_of_entry(&entry) {
-            return Ok(Some(common_dir));
-        }
-        // The worktree's repository is missing. Git might find another repository in a parent folder, and the
-        // work must not be kept in that one.
-        if !entry.ancestors().nth(2).is_some_and(Path::exists) {
-            return Ok(None);
-        }
+/// Returns the place in which git reads the worktree's files; `None`: the files belong to no entry of the repository, or
+/// a git directory is in the place of the worktree's link. A link that is missing, or was replaced by something else, is
+/// not needed: the entry names the worktree.
+fn place_of_files(worktree: &LockedWorktree) -> Result<Option<Place>, GitError> {
+    match worktree.place() {
+        Ok(at) => return Ok(Some(at)),
+        Err(GitError::NoWorktree { .. }) => {}
+        Err(error) => return Err(error),
     }
-    let repo = worktree.users_repo();
-    match entry::common_dir(repo) {
-        Ok(common_dir) => Ok(Some(common_dir)),
-        Err(GitError::Failed { stderr, .. }) if stderr.contains("not a git repository") => Ok(None),
-        Err(_) if fs::symlink_metadata(repo).is_err_and(|e| e.kind() == io::ErrorKind::NotFound) => Ok(None),
-        Err(e) => Err(e),
+    let path = worktree.path();
+    let is_replaced = fs::symlink_metadata(path.join(".git")).is_ok_and(|link| !link.is_dir());
+    if !is_replaced {
+        return Ok(None);
     }
+    let Some(entry) = entry::find(worktree.common_dir()?, path)? else { return Ok(None) };
+    if !entry::is_complete(&entry) {
+        return Ok(None);
+    }
+    worktree.place_with(entry).map(Some)
+}
+
+/// Where the work of a worktree is kept.
+enum Kept {
+    /// Git has all of it: in a branch or under kept refs.
+    ByGit,
+    /// Git cannot store the files, so they must stay in their folder.
+    InFolder,
 }
 
 /// Keeps the worktree's files and commits under refs, unless the branch or another ref contains them.
-fn keep_work(worktree: &LockedWorktree, entry: &Path, label: &str) -> Result<(), RemoveError> {
-    let path = worktree.path();
-    let head = revision::commit_of(path, "HEAD")?;
-    let parent = refs::branch_head(path, worktree.spec())?.or_else(|| head.clone());
-    let is_incomplete = !entry.join("index").exists();
-    check_nested(worktree, parent.as_deref())?;
-    let tree = index::write_tree(worktree, &[], parent.as_deref())?;
-    let is_clean = match &parent {
-        Some(parent) => {
-            tree == revision::tree_of(path, parent)?
-                || (is_incomplete && revision::is_part_of_commit(path, &tree, parent)?)
+fn keep_work(worktree: &LockedWorktree, at: &Place, label: &str) -> Result<Kept, RemoveError> {
+    let head = revision::commit_of(at, "HEAD")?;
+    let parent = refs::branch_head_at(at, worktree.spec())?.or_else(|| head.clone());
+    let is_incomplete = !at.git_dir.join("index").exists();
+    let written = check_nested(worktree, at, parent.as_deref())
+        .and_then(|()| Ok(index::write_tree(worktree, at, &[], parent.as_deref())?));
+    let kept = match written {
+        Ok(tree) => {
+            let is_clean = match &parent {
+                Some(parent) => {
+                    tree == revision::tree_of(at, parent)?
+                        || (is_incomplete && revision::is_part_of_commit(at, &tree, parent)?)
+                }
+                None => index::is_empty(worktree, at)?,
+            };
+            if !is_clean {
+                refs::keep_tree(worktree, &tree, parent.as_deref(), label)?;
+            }
+            Kept::ByGit
         }
-        None => index::is_empty(worktree)?,
+        Err(RemoveError::Git(error)) if error.is_about_files() => Kept::InFolder,
+        Err(error) => return Err(error),
     };
-    if !is_clean {
-        refs::keep_tree(worktree, &tree, parent.as_deref(), label)?;
-    }
-    for held in operation::held_commits(entry).into_iter().chain(head) {
-        if let Some(held) = revision::commit_of(path, &held)? {
-            keep_unless_contained(worktree, path, &held, label)?;
+    for held in operation::held_commits(&at.git_dir).into_iter().chain(head) {
+        if let Some(held) = revision::commit_of(at, &held)? {
+            keep_unless_contained(worktree, &held, label)?;
         }
     }
-    Ok(())
+    Ok(kept)
 }
 
 /// Keeps the commit of the entry's HEAD under a ref if HEAD is detached. Used when the worktree's folder is
 /// missing and only its entry exists.
 fn keep_detached_head(worktree: &LockedWorktree, entry: &Path, label: &str) -> Result<(), GitError> {
-    let Some(held) = entry::detached_head(entry) else { return Ok(()) };
-    let Some(dir) = entry::common_dir_of_entry(entry) else { return Ok(()) };
-    match revision::commit_of(&dir, &held)? {
-        Some(held) => keep_unless_contained(worktree, &dir, &held, label),
+    match refs::head_of_entry(worktree, entry)? {
+        Some(held) => keep_unless_contained(worktree, &held, label),
         None => Ok(()),
     }
 }
 
 /// Keeps a commit under a ref unless a branch, a tag or a kept ref contains the commit.
-fn keep_unless_contained(worktree: &LockedWorktree, dir: &Path, commit: &str, label: &str) -> Result<(), GitError> {
+fn keep_unless_contained(worktree: &LockedWorktree, commit: &str, label: &str) -> Result<(), GitError> {
     let namespaces = ["refs/heads", "refs/tags", "refs/remotes", "refs/boi/kept"];
     let args = ["for-each-ref", "--count=1", "--contains", commit];
-    let containing = Git::reading(dir).args(args).args(namespaces).run()?;
-    if containing.is_empty() { refs::keep_commit(worktree, dir, commit, label) } else { Ok(()) }
+    let containing = Git::reading(&worktree.repository()?).args(args).args(namespaces).run()?;
+    if containing.is_empty() { refs::keep_commit(worktree, commit, label) } else { Ok(()) }
 }
 
 fn is_empty(path: &Path) -> bool {

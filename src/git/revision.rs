@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::git_error::GitError;
+use super::place::Place;
 use super::program::{self, Git};
-use super::ref_names;
+use super::{ref_names, repository};
 
 /// How similar the name of a branch must be to a name that does not exist, so that the branch is suggested.
 /// 1000 means equal.
@@ -30,12 +31,13 @@ pub(crate) enum BaseError {
 /// Resolves the name of a base to a commit. A branch takes precedence over a tag of the same name, and both over
 /// anything else that git resolves to a commit.
 pub(crate) fn resolve_base(repo: &Path, name: &str) -> Result<String, BaseError> {
+    let at = &repository::find(repo)?;
     let is_special = |c: char| c.is_control() || c.is_whitespace() || matches!(c, ':' | '?' | '*' | '[' | '\\');
     if name.is_empty() || name.starts_with(['-', '^']) || name.contains("..") || name.contains(is_special) {
         return Err(BaseError::Malformed(name.to_owned()));
     }
     for revision in [format!("refs/heads/{name}"), format!("refs/tags/{name}"), name.to_owned()] {
-        match commit_of(repo, &revision) {
+        match commit_of(at, &revision) {
             Ok(Some(commit)) => return Ok(commit),
             // Git also fails if the hash is ambiguous, or names an object that is not a commit. If git cannot
             // read the repository at all, the listing of branches below fails, too.
@@ -43,7 +45,7 @@ pub(crate) fn resolve_base(repo: &Path, name: &str) -> Result<String, BaseError>
             Err(e) => return Err(e.into()),
         }
     }
-    let branches = Git::reading(repo).args(["for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads"]).run()?;
+    let branches = Git::reading(at).args(["for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads"]).run()?;
     let branches = String::from_utf8_lossy(&branches).into_owned();
     let similarity = |branch: &&str| (strsim::jaro_winkler(name, branch) * 1000.0) as u32;
     let suggestion = branches.lines().max_by_key(similarity).filter(|branch| similarity(branch) >= LEAST_SIMILARITY);
@@ -52,13 +54,14 @@ pub(crate) fn resolve_base(repo: &Path, name: &str) -> Result<String, BaseError>
 
 /// Whether `name` is a local branch.
 pub(crate) fn is_local_branch(repo: &Path, name: &str) -> bool {
-    commit_of(repo, &ref_names::full_branch_name(name)).is_ok_and(|commit| commit.is_some())
+    let commit = repository::find(repo).and_then(|at| commit_of(&at, &ref_names::full_branch_name(name)));
+    commit.is_ok_and(|commit| commit.is_some())
 }
 
 /// Returns the commit that a ref or hash names; `None`: it names no existing commit.
-pub(super) fn commit_of(dir: &Path, revision: &str) -> Result<Option<String>, GitError> {
+pub(super) fn commit_of(at: &Place, revision: &str) -> Result<Option<String>, GitError> {
     let revision = format!("{revision}^{{commit}}");
-    let output = Git::reading(dir).args(["rev-parse", "--quiet", "--verify", &revision]).output()?;
+    let output = Git::reading(at).args(["rev-parse", "--quiet", "--verify", &revision]).output()?;
     match output.code {
         Some(0) => Ok(Some(program::line(&output.stdout))),
         Some(1) => Ok(None),
@@ -67,20 +70,20 @@ pub(super) fn commit_of(dir: &Path, revision: &str) -> Result<Option<String>, Gi
 }
 
 /// Returns the tree of a commit.
-pub(super) fn tree_of(dir: &Path, commit: &str) -> Result<String, GitError> {
-    Git::reading(dir).args(["rev-parse", "--verify", &format!("{commit}^{{tree}}")]).line()
+pub(super) fn tree_of(at: &Place, commit: &str) -> Result<String, GitError> {
+    Git::reading(at).args(["rev-parse", "--verify", &format!("{commit}^{{tree}}")]).line()
 }
 
 /// Whether `commit` is `other` or one of its ancestors.
-pub(super) fn is_ancestor(dir: &Path, commit: &str, other: &str) -> Result<bool, GitError> {
+pub(super) fn is_ancestor(at: &Place, commit: &str, other: &str) -> Result<bool, GitError> {
     let args = ["merge-base", "--is-ancestor", commit, other];
-    Ok(commit == other || Git::reading(dir).args(args).output()?.yes_or_no()?)
+    Ok(commit == other || Git::reading(at).args(args).output()?.yes_or_no()?)
 }
 
 /// Whether `commit` contains every file of `tree` unchanged, as after a checkout of `commit` that did not complete.
-pub(super) fn is_part_of_commit(dir: &Path, tree: &str, commit: &str) -> Result<bool, GitError> {
+pub(super) fn is_part_of_commit(at: &Place, tree: &str, commit: &str) -> Result<bool, GitError> {
     let args = ["diff-tree", "-r", "--no-renames", "--name-only", "--diff-filter=d", commit, tree];
-    Ok(Git::reading(dir).args(args).run()?.is_empty())
+    Ok(Git::reading(at).args(args).run()?.is_empty())
 }
 
 fn did_you_mean(suggestion: Option<&str>) -> String {

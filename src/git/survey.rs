@@ -4,23 +4,25 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::entry;
 use super::git_error::GitError;
-use super::program::{self, Git};
+use super::program::Git;
+use super::{entry, repository, small_file};
 use crate::domain::id::SpecId;
 
 /// Returns the first two numbers of git's version; `None`: git's output has an unknown form.
 pub(crate) fn git_version() -> Result<Option<(u32, u32)>, GitError> {
-    let printed = Git::reading(Path::new("/")).args(["version"]).line()?;
+    let printed = Git::locating(Path::new("/"), &Arc::default()).args(["version"]).line()?;
     let mut numbers = printed.split_whitespace().nth(2).unwrap_or_default().split('.').map(|part| part.parse().ok());
     Ok(numbers.next().flatten().zip(numbers.next().flatten()))
 }
 
 /// Returns the branches and kept refs that boi created in the repository.
 pub(crate) fn own_refs(repo: &Path) -> Result<Vec<String>, GitError> {
-    let listed =
-        Git::reading(repo).args(["for-each-ref", "--format=%(refname)", "refs/heads/boi/", "refs/boi/kept/"]).run()?;
+    let listed = Git::reading(&repository::find(repo)?)
+        .args(["for-each-ref", "--format=%(refname)", "refs/heads/boi/", "refs/boi/kept/"])
+        .run()?;
     Ok(String::from_utf8_lossy(&listed).lines().map(str::to_owned).collect())
 }
 
@@ -43,7 +45,7 @@ pub(crate) fn entries_without_folder(repo: &Path, parent: &Path) -> Result<Vec<P
 
 /// Returns git's lock files for boi's branches, and those in the entries of worktrees in the folder `parent`.
 pub(crate) fn lock_files(repo: &Path, parent: &Path) -> Result<Vec<PathBuf>, GitError> {
-    let branches = entry::common_dir(repo)?.join("refs/heads/boi");
+    let branches = repository::find(repo)?.common_dir.join("refs/heads/boi");
     let folders = entries_with_worktrees(repo, parent)?.into_iter().map(|(entry, _)| entry).chain([branches]);
     let files = folders.flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
     let mut locks: Vec<PathBuf> =
@@ -54,10 +56,10 @@ pub(crate) fn lock_files(repo: &Path, parent: &Path) -> Result<Vec<PathBuf>, Git
 
 /// Returns each entry whose worktree is in the folder `parent`, with the worktree's path.
 fn entries_with_worktrees(repo: &Path, parent: &Path) -> Result<Vec<(PathBuf, PathBuf)>, GitError> {
-    let folder = entry::common_dir(repo)?.join("worktrees");
+    let folder = repository::find(repo)?.common_dir.join("worktrees");
     let parent = entry::real_path(parent);
     let read = |entry: PathBuf| {
-        let worktree = program::path(&fs::read(entry.join("gitdir")).ok()?).parent()?.to_owned();
+        let worktree = small_file::read_path(&entry.join("gitdir"))?.parent()?.to_owned();
         (worktree.parent() == Some(&parent)).then_some((entry, worktree))
     };
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();

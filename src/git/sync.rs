@@ -8,7 +8,6 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::entry;
 use super::git_error::GitError;
 use super::worktree::LockedWorktree;
 use crate::system::files;
@@ -18,7 +17,7 @@ use crate::system::files;
 pub(super) fn sync_worktree(worktree: &LockedWorktree) -> Result<(), GitError> {
     let sync = |path: &Path| files::sync_file_system(path).map_err(GitError::io("cannot sync", path));
     sync(worktree.path())?;
-    let Some(entry) = entry::of_worktree(worktree.path()) else { return Ok(()) };
+    let Ok(entry) = worktree.entry() else { return Ok(()) };
     let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
     if device(&entry) == device(worktree.path()) { Ok(()) } else { sync(&entry) }
 }

@@ -5,15 +5,19 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::git_error::GitError;
+use super::place::{self, Place};
 use super::program::Git;
-use super::{entry, locks, ref_names};
+use super::watch::GitWatch;
+use super::{entry, locks, ref_names, repository};
 use crate::domain::id::SpecId;
+use crate::domain::position::RepositoryIdentity;
 use crate::system::files;
 
 /// A spec's worktree, which need not exist yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Worktree {
     /// The user's working tree that the spec names; its repository gets the branch.
     pub(crate) repo: PathBuf,
@@ -22,6 +26,10 @@ pub(crate) struct Worktree {
     /// A directory outside the repository for this worktree alone. It contains the lock file of the worktree,
     /// boi's own index and a commit message.
     pub(crate) scratch: PathBuf,
+    /// The repository in which the worktree was created; `None`: that was not recorded.
+    pub(crate) repository: Option<RepositoryIdentity>,
+    /// The watch over the git processes that work for the worktree.
+    pub(crate) watch: Arc<GitWatch>,
 }
 
 /// A worktree whose lock is held. Git processes that write inherit the lock. So the lock is held while one of
@@ -30,18 +38,30 @@ pub(crate) struct Worktree {
 pub(crate) struct LockedWorktree {
     worktree: Worktree,
     lock: File,
+    /// The repository's common directory; `None`: the repository cannot be found.
+    common_dir: Option<PathBuf>,
 }
 
 impl Worktree {
-    /// Acquires the worktree's lock: waits until no other git process of boi writes for this worktree. Fails
-    /// with [`GitError::Occupied`] if there is a symbolic link at the worktree's path.
+    /// Returns the worktree for a command of the user, which knows neither the recorded repository nor the worker.
+    pub(crate) fn of_user(repo: PathBuf, path: PathBuf, spec: SpecId, scratch: PathBuf) -> Worktree {
+        Worktree { repo, path, spec, scratch, repository: None, watch: Arc::default() }
+    }
+
+    /// Acquires the worktree's lock: waits until no other git process of boi writes for this worktree, and ends
+    /// git processes that an earlier daemon left. Finds the repository, and fails if another one is in its
+    /// place. Fails with [`GitError::Occupied`] if there is a symbolic link at the worktree's path.
     pub(crate) fn lock(&self) -> Result<LockedWorktree, GitError> {
         let dir = &self.scratch;
         files::restore_permissions(&[dir]).map_err(GitError::io("cannot restore access to", dir))?;
         files::private_dir(dir).map_err(GitError::io("cannot create", dir))?;
         let path = dir.join("git.lock");
         let lock = files::private_file(&path).map_err(GitError::io("cannot open", &path))?;
-        locks::lock_exclusively(&lock).map_err(GitError::io("cannot lock", &path))?;
+        if locks::is_held(&lock) {
+            self.watch.end_leftovers();
+        }
+        locks::lock_exclusively(&lock, &path, &self.watch)?;
+        remove_unless_regular(&dir.join("index"))?;
         // A symbolic link may lead to one of the user's folders, or to the worktree by a path that git does
         // not know.
         if self.path.is_symlink() {
@@ -49,7 +69,16 @@ impl Worktree {
         }
         // A command may have removed the access rights; a worktree that cannot be read looks like a missing one.
         files::grant_owner(&self.path, 0o700, 0).map_err(GitError::io("cannot restore access to", &self.path))?;
-        Ok(LockedWorktree { worktree: self.clone(), lock })
+        let common_dir = match &self.repository {
+            Some(recorded) => repository::check(recorded)?,
+            None => repository::common_dir(&self.repo, &self.path, &self.watch)?,
+        };
+        Ok(LockedWorktree { worktree: self.clone(), lock, common_dir })
+    }
+
+    /// Identifies the repository that the spec names. Fails if git refuses it.
+    pub(crate) fn identify_repository(&self) -> Result<Option<RepositoryIdentity>, GitError> {
+        repository::identify(&self.repo, &self.watch)
     }
 }
 
@@ -62,8 +91,7 @@ impl LockedWorktree {
         &self.worktree.spec
     }
 
-    /// Returns the working tree that the spec names. The user may have removed or moved it; see
-    /// [`LockedWorktree::git_location`].
+    /// Returns the working tree that the spec names. The user may have removed or moved it.
     pub(super) fn users_repo(&self) -> &Path {
         &self.worktree.repo
     }
@@ -82,25 +110,59 @@ impl LockedWorktree {
         ref_names::branch_ref(self.spec())
     }
 
-    /// Returns a directory in which git finds the repository: the worktree if it is intact, otherwise the
-    /// working tree that the spec names, which the user may have removed or moved.
-    pub(super) fn git_location(&self) -> &Path {
-        if entry::of_worktree(self.path()).is_some() { self.path() } else { self.users_repo() }
+    /// Returns the repository's common directory. Fails if the repository cannot be found.
+    pub(super) fn common_dir(&self) -> Result<&Path, GitError> {
+        let existing = self.common_dir.as_deref().filter(|path| path.is_dir());
+        existing.ok_or_else(|| GitError::NoRepository { path: self.users_repo().to_owned() })
     }
 
-    /// Returns the worktree's entry. Fails if there is no intact worktree.
+    pub(super) fn watch(&self) -> &Arc<GitWatch> {
+        &self.worktree.watch
+    }
+
+    /// Returns the worktree's entry. Fails if there is no intact worktree of the repository.
     pub(super) fn entry(&self) -> Result<PathBuf, GitError> {
-        entry::of_worktree(self.path()).ok_or_else(|| GitError::NoWorktree { path: self.path().to_owned() })
+        entry::of_worktree(self.path(), self.common_dir()?)
+            .ok_or_else(|| GitError::NoWorktree { path: self.path().to_owned() })
+    }
+
+    /// Returns the place of the worktree. Fails if there is no intact worktree of the repository.
+    pub(super) fn place(&self) -> Result<Place, GitError> {
+        self.place_with(self.entry()?)
+    }
+
+    /// Returns the place of the worktree with this entry, whatever the worktree's `.git` is.
+    pub(super) fn place_with(&self, entry: PathBuf) -> Result<Place, GitError> {
+        let (common_dir, watch) = (self.common_dir()?.to_owned(), Arc::clone(self.watch()));
+        Ok(Place { git_dir: entry, common_dir, work_tree: self.path().to_owned(), watch })
+    }
+
+    /// Returns the place for work on the repository's refs and objects. The worktree need not exist.
+    pub(super) fn repository(&self) -> Result<Place, GitError> {
+        Ok(Place::of_repository(self.common_dir()?, self.watch()))
+    }
+
+    /// Returns the place of the working tree that the spec names if it still belongs to the repository, otherwise
+    /// that of the repository.
+    pub(super) fn users_place(&self) -> Result<Place, GitError> {
+        let repository = self.repository()?;
+        let users = Place::linked_from(self.users_repo(), self.watch());
+        Ok(users.filter(|users| users.common_dir == repository.common_dir).unwrap_or(repository))
     }
 
     /// Returns a git command that writes in the worktree.
     pub(super) fn git(&self) -> Result<Git, GitError> {
-        Ok(Git::writing(self.path(), &self.lock)?.own_tree())
+        self.git_at(&self.place()?)
+    }
+
+    /// Returns a git command that writes in the worktree at `place`.
+    pub(super) fn git_at(&self, place: &Place) -> Result<Git, GitError> {
+        Ok(Git::writing(place, &self.lock)?.own_tree())
     }
 
     /// Returns a git command that writes in the repository. The worktree need not exist.
     pub(super) fn repo_git(&self) -> Result<Git, GitError> {
-        Git::writing(self.git_location(), &self.lock)
+        Git::writing(&self.repository()?, &self.lock)
     }
 
     /// Returns the path of boi's own index of the worktree. Agents do not write this file.
@@ -124,11 +186,11 @@ impl LockedWorktree {
     /// Removes lock files that a killed git process left. They are stale, because no other git process of boi
     /// writes for the worktree while it is locked.
     pub(super) fn remove_stale_locks(&self) -> Result<(), GitError> {
-        let entry = entry::of_worktree(self.path());
         let mut stale = vec![lock_of(&self.own_index())];
-        stale.extend(entry.iter().flat_map(|entry| [entry.join("index.lock"), entry.join("HEAD.lock")]));
-        let common_dir = entry.as_deref().and_then(entry::common_dir_of_entry);
-        if let Some(common_dir) = common_dir.or_else(|| entry::common_dir(self.git_location()).ok()) {
+        if let Ok(entry) = self.entry() {
+            stale.extend(["index.lock", "HEAD.lock", "reftable/tables.list.lock"].map(|name| entry.join(name)));
+        }
+        if let Some(common_dir) = self.common_dir.as_deref().filter(|common_dir| !place::has_ref_tables(common_dir)) {
             let refs = [self.branch_ref(), ref_names::candidate_ref(self.spec())];
             stale.extend(refs.map(|name| lock_of(&common_dir.join(name))));
             let kept = common_dir.join(ref_names::kept_dir(self.spec()));
@@ -144,4 +206,13 @@ fn lock_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     PathBuf::from(name)
+}
+
+/// Removes whatever is at `path` unless it is a regular file or missing: git would follow a link, and wait for
+/// the writer of a pipe.
+fn remove_unless_regular(path: &Path) -> Result<(), GitError> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if !metadata.is_file() => entry::remove_any(path),
+        _ => Ok(()),
+    }
 }

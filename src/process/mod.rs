@@ -10,6 +10,7 @@
 //! | signalling all processes of a tree as if at the same moment | `signal_tree` |
 //! | reading a command's records and its folder | `record`, `command_dir` |
 //! | starting this program as a supervisor or as a daemon | `own_program`, `supervisor_process`, `background` |
+//! | running a program to its end within bounds | `bounded` |
 //! | finding all processes of an attempt without reading its records | `attempt_processes` |
 //!
 //! Invariant: a signal goes only to a process whose identity (pid, start time, boot) was checked **after** a pidfd to

@@ -190,12 +190,6 @@ pub(crate) fn read_optional(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// Whether a file is empty or contains only zero bytes. A power loss leaves such a file if the disk already
-/// had its name but not its content. `false` for a file that is missing or cannot be read.
-pub(crate) fn is_torn(path: &Path) -> bool {
-    std::fs::read(path).is_ok_and(|bytes| bytes.iter().all(|byte| *byte == 0))
-}
-
 /// Flushes everything that any process wrote to the file system of `path` to the disk.
 pub(crate) fn sync_file_system(path: &Path) -> io::Result<()> {
     let at = File::open(path)?;

@@ -1,5 +1,6 @@
 //! The overview of `boi status`: the daemon, the configuration, the workers and a table of specs.
 
+use super::spec_details::git_line;
 use super::units::{ago, duration};
 use super::{config_report, style};
 use crate::domain::life::{SpecStatus, TaskStatus};
@@ -47,6 +48,7 @@ pub(crate) fn overview(status: &StatusView, now: Timestamp) -> String {
     for spec in &status.specs {
         lines.push(spec_row(spec, now));
         lines.extend(spec.reason.as_ref().map(|reason| format!("           {}", text::fit(reason, REASON))));
+        lines.extend(spec.git.as_ref().map(|git| format!("           {}", git_line(git, now))));
     }
     if status.more {
         lines.push("... more: `boi status --all` lists every spec, a page at a time".to_owned());

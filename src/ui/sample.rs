@@ -7,6 +7,7 @@ use crate::domain::view::SpecView;
 
 pub(super) fn spec(number: u32, status: SpecStatus, title: &str) -> SpecView {
     SpecView {
+        git: None,
         id: format!("S{number:04X}").parse().expect("an id"),
         title: title.into(),
         status,

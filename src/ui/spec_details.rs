@@ -7,7 +7,7 @@ use crate::domain::life::SpecStatus;
 use crate::domain::outcome::{Delivery, Usage};
 use crate::domain::text;
 use crate::domain::time::Timestamp;
-use crate::domain::view::{SpecView, TaskView, TryView};
+use crate::domain::view::{GitView, SpecView, TaskView, TryView};
 
 /// The maximum number of characters shown of a reason, which may contain long output of git.
 const REASON: usize = 2_000;
@@ -18,6 +18,9 @@ pub(crate) fn spec_details(spec: &SpecView, now: Timestamp) -> String {
     let mut field = |name: &str, value: &str| lines.push(format!("  {name:<9} {value}"));
     if let Some(reason) = &spec.reason {
         field("reason", &text::one_line(reason, REASON));
+    }
+    if let Some(git) = &spec.git {
+        field("git", &git_line(git, now));
     }
     if let (Some(branch), Some(repo)) = (&spec.branch, &spec.repo) {
         field("branch", &format!("{branch} in {repo}"));
@@ -43,6 +46,11 @@ pub(crate) fn spec_details(spec: &SpecView, now: Timestamp) -> String {
         lines.extend(task.history.iter().map(|one| try_row(one, spec.status)));
     }
     lines.iter().fold(String::new(), |text, line| text + line.trim_end() + "\n")
+}
+
+/// Says which git process works for a spec, and for how long.
+pub(super) fn git_line(git: &GitView, now: Timestamp) -> String {
+    format!("{}: running for {}", git.command, duration(now.millis_since(git.since)))
 }
 
 fn task_row(task: &TaskView) -> String {

@@ -48,17 +48,64 @@ fn a_spec_whose_daemon_was_killed_in_git_keeps_its_base_though_main_has_moved() 
 }
 
 #[test]
-fn a_daemon_ends_without_waiting_for_git() {
+fn a_daemon_that_ends_ends_git_and_the_next_one_repeats_the_step() {
     let mut sandbox = sandbox_with_slow_git();
     sandbox.start_daemon();
     let id = sandbox.dispatch(SPEC);
     let git = pid_in(&sandbox.path("reached"));
     assert!(sandbox.stop_daemon(Signal::TERM).success());
-    assert!(lives(git), "the daemon waited for git, or ended it");
+    assert!(!lives(git), "git lives on without the daemon");
     assert_eq!(sandbox.spec(&id)["status"], "running");
-    sandbox.write("go", "");
     sandbox.start_daemon();
     assert_eq!(sandbox.wait_for_status(&id, "completed")["attempt"], 1);
+}
+
+#[test]
+fn a_filter_that_hangs_is_shown_and_ends_with_a_cancel_and_with_a_stop() {
+    let mut sandbox = Sandbox::new("").with_variables([("OTHER_API_KEY", "secret".to_owned())]);
+    let pid = sandbox.path("filter");
+    let environment = sandbox.at("environment");
+    let filter = format!("env > {environment}; echo $$ > {}; exec sleep 1000", sandbox.at("filter"));
+    sandbox.git("repo", &["config", "filter.hangs.clean", &filter]);
+    let spec =
+        "title = 'Hangs'\nrepo = 'repo'\n[[tasks]]\nrun = \"echo '*.x filter=hangs' > .gitattributes; echo 1 > f.x\"";
+    let filter = |sandbox: &Sandbox, id: &str| {
+        let git = pid_in(&pid);
+        wait_for("status names git", || (sandbox.spec(id)["git"]["command"] == "git add").then_some(()));
+        std::fs::remove_file(&pid).unwrap();
+        git
+    };
+    sandbox.start_daemon();
+    let id = sandbox.dispatch(spec);
+    let git = filter(&sandbox, &id);
+    let shown = sandbox.good(&["status", &id]).out;
+    assert!(shown.contains("git add: running for "), "{shown}");
+    sandbox.good(&["cancel", &id]);
+    sandbox.wait_for_status(&id, "canceled");
+    assert!(!lives(git));
+    let id = sandbox.dispatch(spec);
+    let git = filter(&sandbox, &id);
+    sandbox.good(&["daemon", "stop"]);
+    assert!(!lives(git));
+    assert_eq!(sandbox.spec(&id)["status"], "queued");
+    let environment = sandbox.read("environment");
+    assert!(environment.contains(&format!("BOI_SPEC={id}")) && !environment.contains("secret"), "{environment}");
+}
+
+#[test]
+fn files_that_git_refuses_fail_the_try_with_gits_words_and_clean_keeps_their_folder() {
+    let sandbox = Sandbox::new("retry_count = 1");
+    let (code, spec) =
+        sandbox.run("title = 'Refused'\nrepo = 'repo'\n[[tasks]]\nrun = 'ln -sf /dev/null .gitmodules; echo 1 > y'");
+    assert_eq!((code, &spec["tasks"][0]["tries"]), (Some(1), &2.into()), "{spec:#}");
+    let reason = spec["reason"].as_str().unwrap();
+    assert!(reason.contains(".gitmodules") && reason.contains("try 2 of 2"), "{reason}");
+    let id = spec["id"].as_str().unwrap();
+    let folder = sandbox.at(&format!("boi/worktrees/{id}.kept"));
+    assert!(sandbox.good(&["clean", id]).out.contains(&folder));
+    assert_eq!(sandbox.read(&format!("boi/worktrees/{id}.kept/y")), "1\n");
+    assert_eq!(sandbox.spec(id)["kept"], serde_json::json!([folder]));
+    assert!(sandbox.boi(&["doctor"]).out.contains("git cannot store"));
 }
 
 #[test]

@@ -60,6 +60,7 @@ impl Worker {
         let (agent, prompt) = for_agent.unzip();
         let to_run = ToRun { argv, prompt, minutes: task.timeout_minutes, of: Some(of), keeps_work: true };
         let job = self.job(to_run, command).await?;
+        self.try_began = (!job.begun).then(clock::now);
         let (end, reading) = match self.run(&job, orders, agent).await? {
             Ran::Ended(end, reading) => (end, reading),
             Ran::Detached => return Ok(StepEnd::Detached),

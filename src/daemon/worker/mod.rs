@@ -4,14 +4,14 @@
 //! follows before it does anything else. A later daemon rebuilds a worker from its record, so every step may be carried
 //! out twice; a running command is found by its folder.
 //!
-//! Orders (cancel, stop, detach) take effect between steps and while a command runs. A git step is never
-//! interrupted. A daemon that detaches does not wait for git: git holds a lock, and the next daemon waits for
-//! this lock.
+//! Orders (cancel, stop, detach) take effect between steps, while a command runs and while git runs. Git is a child of
+//! the daemon, so an order ends it, together with its descendants, and a later worker repeats the step.
 //!
 //! Invariant: a worker never blocks a thread of the runtime. It uses files and git on threads that may block.
 
 mod command_steps;
 mod follow_output;
+mod git_steps;
 pub(super) mod supervise;
 pub(super) mod sweep;
 mod worktree;
@@ -24,8 +24,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::{info, warn};
 
-use self::supervise::detached;
-use self::worktree::{Blocked, WorkerTree};
+use self::worktree::{Resolved, WorkerTree};
 use super::async_queue::AsyncQueue;
 use super::shared::Shared;
 use super::{Event, Order, Spawn, WorkerEnd, quarantine};
@@ -35,10 +34,9 @@ use crate::domain::cause::Cause;
 use crate::domain::failure::Failure;
 use crate::domain::life::TaskStatus;
 use crate::domain::outcome::TryOutcome;
-use crate::domain::position::{
-    CommandStage, Delivered, Ending, GitStage, Position, Progress, RunningCommand, Step, Try, Verify,
-};
+use crate::domain::position::{CommandStage, Delivered, Ending, Position, Progress, RunningCommand, Step, Try, Verify};
 use crate::domain::spec::Task;
+use crate::domain::time::Timestamp;
 use crate::process::marker;
 use crate::process::record::RecordError;
 use crate::queue::{Claimed, Fence, GiveBack, QueueError, WorktreePlace};
@@ -105,6 +103,8 @@ struct Worker {
     folder: PathBuf,
     done: Vec<bool>,
     tries: Vec<u32>,
+    /// When the command of the last try began; `None`: an earlier worker began it.
+    try_began: Option<Timestamp>,
     home: Home,
     queue: AsyncQueue,
     shared: Arc<Shared>,
@@ -145,6 +145,7 @@ impl Worker {
             folder,
             done: claimed.tasks.iter().map(|(status, _)| *status == TaskStatus::Done).collect(),
             tries: claimed.tasks.iter().map(|(_, tries)| *tries).collect(),
+            try_began: None,
             home: workers.home.clone(),
             queue: workers.queue.clone(),
             shared: Arc::clone(&workers.shared),
@@ -155,7 +156,15 @@ impl Worker {
         }
     }
 
-    async fn work(mut self, mut orders: watch::Receiver<Order>) -> WorkerEnd {
+    async fn work(self, orders: watch::Receiver<Order>) -> WorkerEnd {
+        let (shared, spec) = (Arc::clone(&self.shared), self.claimed.fence.spec.clone());
+        shared.watch_git(&spec, Some(Arc::clone(self.tree.watch())));
+        let end = self.work_to_end(orders).await;
+        shared.watch_git(&spec, None);
+        end
+    }
+
+    async fn work_to_end(mut self, mut orders: watch::Receiver<Order>) -> WorkerEnd {
         if let Err(reason) = self.create_folder().await {
             return WorkerEnd::NotStarted(reason);
         }
@@ -232,10 +241,14 @@ impl Worker {
             Order::Work => Ok(None),
             Order::Detach => Ok(Some(WorkerEnd::Detached)),
             Order::Cancel => {
+                self.end_leftover_git().await?;
                 self.record(step::canceled(self.position.progress.clone()), vec![]).await?;
                 Ok(None)
             }
-            Order::Stop => self.stopped().await.map(Some),
+            Order::Stop => {
+                self.end_leftover_git().await?;
+                self.stopped().await.map(Some)
+            }
         }
     }
 
@@ -360,27 +373,32 @@ impl Worker {
     async fn perform(&mut self, orders: &mut watch::Receiver<Order>) -> Result<StepEnd, WorkerError> {
         match self.position.step.clone() {
             Step::Prepare { checkout, then } => {
-                let is_unresolved = self.claimed.spec.repo.is_some() && self.position.progress.origin.is_none();
+                let Progress { origin, repository, .. } = &self.position.progress;
+                let is_unresolved = self.claimed.spec.repo.is_some() && (origin.is_none() || repository.is_none());
                 if is_unresolved {
-                    let origin = match self.git(orders, |tree| tree.resolve_origin()).await? {
-                        Some(Ok(origin)) => origin,
-                        Some(Err(blocked)) => return self.blocked(blocked),
-                        None => return Ok(StepEnd::Detached),
+                    let progress = self.position.progress.clone();
+                    let limit = self.time_limit();
+                    let resolved = match self.git(orders, limit, move |tree| tree.resolve(&progress)).await? {
+                        Ok(Ok(resolved)) => resolved,
+                        Ok(Err(blocked)) => return self.blocked(blocked),
+                        Err(end) => return Ok(end),
                     };
-                    let progress = Progress { origin, ..self.position.progress.clone() };
+                    self.tree.set_repository(resolved.repository.clone());
+                    let Resolved { origin, repository } = resolved;
+                    let progress = Progress { origin, repository, ..self.position.progress.clone() };
                     self.record(Position { step: self.position.step.clone(), progress }, vec![]).await?;
                 }
                 let is_new = self.record_place().await?;
                 let progress = self.position.progress.clone();
                 let create = move |tree: &WorkerTree| tree.create(&progress, checkout);
-                match self.git(orders, create).await? {
-                    Some(Ok(created)) => {
+                match self.git(orders, self.time_limit(), create).await? {
+                    Ok(Ok(created)) => {
                         failpoint::hit("worktree.laid");
                         self.record_kept(created.kept, None).await?;
                         let prepared = Prepared { origin: created.origin, head: created.head };
                         Ok(self.follow(|plan, progress| step::after_prepare(plan, progress, then, prepared)))
                     }
-                    Some(Err(blocked)) => {
+                    Ok(Err(blocked)) => {
                         // A path that was recorded earlier stays recorded: the worktree may exist on a disk
                         // that is not mounted now.
                         if is_new && !self.has_folder().await {
@@ -388,7 +406,7 @@ impl Worker {
                         }
                         self.blocked(blocked)
                     }
-                    None => Ok(StepEnd::Detached),
+                    Err(end) => Ok(end),
                 }
             }
             Step::Command { stage: CommandStage::Act(of), command } => self.act(of, command, orders).await,
@@ -400,121 +418,11 @@ impl Worker {
         }
     }
 
-    async fn git_step(&mut self, stage: GitStage, orders: &mut watch::Receiver<Order>) -> Result<StepEnd, WorkerError> {
-        let progress = self.position.progress.clone();
-        match stage {
-            GitStage::Capture(of) => {
-                let (message, label) = (self.commit_message(of), self.label(of));
-                let capture = move |tree: &WorkerTree| tree.capture(&progress, &message, &label);
-                match self.git(orders, capture).await? {
-                    Some(Ok(captured)) => {
-                        failpoint::hit("try.captured");
-                        self.record_kept(captured.kept, None).await?;
-                        Ok(self.follow(|plan, progress| step::after_capture(plan, progress, of, captured.result)))
-                    }
-                    Some(Err(blocked)) => self.blocked(blocked),
-                    None => Ok(StepEnd::Detached),
-                }
-            }
-            GitStage::Advance { of, candidate } => {
-                let (label, to) = (self.label(of), candidate.clone());
-                let advance = move |tree: &WorkerTree| tree.advance(&progress, to.as_deref(), &label);
-                match self.git(orders, advance).await? {
-                    Some(Ok(kept)) => {
-                        failpoint::hit("task.advanced");
-                        self.record_kept(kept, None).await?;
-                        Ok(self.follow(|plan, progress| step::after_advance(plan, progress, of, candidate)))
-                    }
-                    Some(Err(blocked)) => self.blocked(blocked),
-                    None => Ok(StepEnd::Detached),
-                }
-            }
-            GitStage::Deliver { round } => {
-                let message = self.merge_message();
-                match self.git(orders, move |tree| tree.deliver(&message)).await? {
-                    Some(Ok(ready)) => {
-                        Ok(self.follow(|plan, progress| step::after_deliver(plan, progress, round, ready)))
-                    }
-                    Some(Err(blocked)) => self.blocked(blocked),
-                    None => Ok(StepEnd::Detached),
-                }
-            }
-            GitStage::Land(merge) => {
-                let (from, head) = (merge.from.clone(), merge.head.clone());
-                match self.git(orders, move |tree| tree.land(&from, &head)).await? {
-                    Some(Ok(landed)) => {
-                        Ok(self.follow(|plan, progress| step::after_land(plan, progress, &merge, landed)))
-                    }
-                    Some(Err(blocked)) => self.blocked(blocked),
-                    None => Ok(StepEnd::Detached),
-                }
-            }
-        }
-    }
-
-    /// Removes the worktree if the spec completed or `cleanup_on_failure` is set, and ends the spec.
-    async fn close(&mut self, ending: Ending, orders: &mut watch::Receiver<Order>) -> Result<StepEnd, WorkerError> {
-        let remove = matches!(ending, Ending::Completed(_))
-            || self.claimed.config.cleanup_on_failure && self.claimed.spec.repo.is_some();
-        if remove {
-            match self.git(orders, |tree| tree.remove()).await? {
-                Some(Ok(removed)) => {
-                    failpoint::hit("worktree.removed");
-                    self.record_kept(removed.kept, removed.gone.then_some(WorktreePlace::Removed)).await?;
-                }
-                Some(Err(blocked)) => {
-                    warn!(spec = %self.claimed.fence.spec, reason = blocked.reason(), "cannot remove the worktree of the spec; remove it later with `boi clean`");
-                }
-                None => return Ok(StepEnd::Detached),
-            }
-        }
-        Ok(StepEnd::Move(Box::new(Move::End(ending))))
-    }
-
     /// Decides with `after` which move follows the current step. A command that begins with this move gets a
     /// new marker.
     fn follow(&self, after: impl FnOnce(&AttemptPlan<'_>, Progress) -> Move) -> StepEnd {
         let next_command = RunningCommand { boot: clock::boot_id().to_owned(), marker: marker::new_marker() };
         StepEnd::Move(Box::new(after(&self.plan(&next_command), self.position.progress.clone())))
-    }
-
-    /// Runs a git step on a thread that may block. Returns `None` if the daemon detaches before the step has
-    /// ended.
-    async fn git<T: Send + 'static>(
-        &self,
-        orders: &mut watch::Receiver<Order>,
-        step: impl FnOnce(&WorkerTree) -> T + Send + 'static,
-    ) -> Result<Option<T>, WorkerError> {
-        let fault =
-            |error| WorkerError::Io { what: "internal fault in a git step (please report it)".into(), source: error };
-        let (turns, tree) = (Arc::clone(&self.git), self.tree.clone());
-        let done = async move {
-            let turn = turns.acquire_owned().await.map_err(io::Error::other)?;
-            let step = move || {
-                let done = step(&tree);
-                drop(turn);
-                done
-            };
-            tokio::task::spawn_blocking(step).await.map_err(io::Error::other)
-        };
-        tokio::select! {
-            done = done => done.map(Some).map_err(fault),
-            // Git continues to run, and a later worker waits for the lock that git holds.
-            () = detached(orders) => Ok(None),
-        }
-    }
-
-    /// Handles a step that git could not carry out. After a permanent failure of git, `decide::step` decides
-    /// what follows. After a transient one the worker fails, so that the loop gives the spec back to the
-    /// queue for a while.
-    fn blocked(&self, blocked: Blocked) -> Result<StepEnd, WorkerError> {
-        match blocked {
-            Blocked::Permanent(detail) => {
-                let cause = Cause::Repository { detail };
-                Ok(StepEnd::Move(Box::new(step::after_obstacle(self.position.clone(), cause))))
-            }
-            Blocked::Transient(reason) => Err(WorkerError::Transient(reason)),
-        }
     }
 
     /// Records the path of the worktree before it is created, so that a later daemon finds it even if its configuration

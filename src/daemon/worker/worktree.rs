@@ -9,11 +9,13 @@ use tracing::warn;
 
 use crate::decide::step::{Captured, DeliveryReady, Landed};
 use crate::domain::cause::Unmerged;
-use crate::domain::position::{Checkout, Progress};
+use crate::domain::position::{Checkout, Progress, RepositoryIdentity};
 use crate::domain::spec::{Base, Repo};
 use crate::git::{
-    self, DeliveryError, DeliveryPlan, FastForward, GitError, LockedWorktree, RemoveError, Repairs, Severity, Worktree,
+    self, DeliveryError, DeliveryPlan, FastForward, GitError, GitWatch, LockedWorktree, RemoveError, Repairs, Severity,
+    Worktree,
 };
+use crate::process::marker;
 use crate::queue::Claimed;
 use crate::system::{clock, failpoint, files};
 
@@ -25,6 +27,7 @@ const UNKNOWN_IS_PERMANENT_AFTER: u32 = 6;
 pub(super) struct WorkerTree {
     path: PathBuf,
     git: Option<(Worktree, Repo)>,
+    watch: Arc<GitWatch>,
     setbacks: u32,
     /// The commit that the branch was on before the machine restarted, for the repair of damage by a power
     /// cut. `None` if the machine has not restarted or the repair is done.
@@ -38,6 +41,13 @@ pub(super) enum Blocked {
     Permanent(String),
     /// The step may succeed later.
     Transient(String),
+}
+
+/// What the worktree is created from. Both are `None` if the spec has no repository.
+#[derive(Default)]
+pub(super) struct Resolved {
+    pub(super) origin: Option<String>,
+    pub(super) repository: Option<RepositoryIdentity>,
 }
 
 /// The result of creating a worktree.
@@ -72,14 +82,19 @@ impl WorkerTree {
     pub(super) fn new(claimed: &Claimed, path: PathBuf, folder: &Path) -> WorkerTree {
         // The lock belongs to the spec, not to the attempt: git may still be running for an earlier attempt.
         let scratch = folder.parent().unwrap_or(folder).join("git");
+        let fence = &claimed.fence;
+        let marker = marker::marker_of_git(folder.parent().unwrap_or(folder));
+        let variables = vec![("BOI_SPEC", fence.spec.to_string()), ("BOI_ATTEMPT", fence.attempt.to_string())];
+        let watch = Arc::new(GitWatch::of_worker(marker, variables));
         let git = claimed.spec.repo.clone().map(|repo| {
-            let spec = claimed.fence.spec.clone();
-            (Worktree { repo: repo.path.clone(), path: path.clone(), spec, scratch }, repo)
+            let (spec, repository) = (fence.spec.clone(), claimed.position.progress.repository.clone());
+            let (path, watch) = (path.clone(), Arc::clone(&watch));
+            (Worktree { repo: repo.path.clone(), path, spec, scratch, repository, watch }, repo)
         });
         let Progress { last_boot, head, origin, .. } = &claimed.position.progress;
         let rebooted = last_boot.as_deref().is_some_and(|boot| boot != clock::boot_id());
         let damaged = head.as_ref().or(origin.as_ref()).filter(|_| rebooted).cloned();
-        WorkerTree { path, git, setbacks: claimed.setbacks, damaged: Arc::new(Mutex::new(damaged)) }
+        WorkerTree { path, git, watch, setbacks: claimed.setbacks, damaged: Arc::new(Mutex::new(damaged)) }
     }
 
     /// The directory in which commands run.
@@ -87,11 +102,35 @@ impl WorkerTree {
         &self.path
     }
 
-    /// Returns the commit that the branch starts from; `None` without a repository. The caller records this
-    /// commit before the worktree is created: once the branch exists its base may move, and only the record
+    /// Returns the watch over the git processes of this worker.
+    pub(super) fn watch(&self) -> &Arc<GitWatch> {
+        &self.watch
+    }
+
+    /// Sets the repository in which the worktree is created, and with which it is compared from now on.
+    pub(super) fn set_repository(&mut self, repository: Option<RepositoryIdentity>) {
+        if let Some((worktree, _)) = &mut self.git {
+            worktree.repository = repository;
+        }
+    }
+
+    /// Identifies the repository, and resolves the commit that the branch starts from, unless `progress` has it. The
+    /// caller records both before the worktree is created: once the branch exists its base may move, and only the record
     /// shows that this spec created the branch.
-    pub(super) fn resolve_origin(&self) -> Result<Option<String>, Blocked> {
-        self.git.as_ref().map(|(worktree, repo)| self.resolve_base(worktree, repo)).transpose()
+    pub(super) fn resolve(&self, progress: &Progress) -> Result<Resolved, Blocked> {
+        let Some((worktree, repo)) = &self.git else { return Ok(Resolved::default()) };
+        let identified = worktree.identify_repository();
+        let repository = match (identified, &progress.origin) {
+            (Ok(repository), _) => repository,
+            // The user may have removed the working tree that the spec names, if it was a linked one.
+            (Err(_), Some(_)) => None,
+            (Err(error), None) => return Err(self.blocked(error)),
+        };
+        let origin = match &progress.origin {
+            Some(origin) => origin.clone(),
+            None => self.resolve_base(worktree, repo)?,
+        };
+        Ok(Resolved { origin: Some(origin), repository })
     }
 
     /// Creates the worktree, or makes an existing one ready for the next step.
@@ -163,7 +202,9 @@ impl WorkerTree {
             |why: &str| Ok(CapturedWork { result: Captured::NotCommitted(why.to_owned()), kept: vec![] });
         match git::capture(&at, head, message, label) {
             Ok(captured) => Ok(CapturedWork { result: Captured::Candidate(captured.commit), kept: captured.kept }),
-            Err(error @ GitError::NestedRepositories { .. }) => not_committed(&error.to_string()),
+            Err(
+                error @ (GitError::NestedRepositories { .. } | GitError::CannotAdd { .. } | GitError::TimedOut { .. }),
+            ) => not_committed(&error.to_string()),
             Err(GitError::NoWorktree { .. }) => match git::create_worktree(&at, head, Checkout::AsItIs, label) {
                 Ok(_) => not_committed(
                     "the worktree had no .git any more, which boi needs to commit the files; boi created .git again and \

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::{Scratch, commit, executable, git, head, read, status, try_git, write};
 use crate::git::refs::kept_refs;
-use crate::git::{GitError, advance_branch, branch_head, capture, entry, operation, reset_branch, reset_to_commit};
+use crate::git::{GitError, advance_branch, branch_head, capture, operation, reset_branch, reset_to_commit};
 
 /// Returns the content of a file in a revision.
 fn content(dir: &std::path::Path, revision: &str, path: &str) -> String {
@@ -124,8 +124,7 @@ fn operations_in_progress_are_ended_without_changing_files() {
         assert_eq!(read(worktree.path(), "a.txt"), conflict);
         assert_eq!(content(&scratch.repo, captured.commit.as_ref().unwrap(), "a.txt"), conflict.trim_end());
         assert!(captured.kept.contains(&format!("refs/boi/kept/SD979/op-{n}-{}", &ours[..12])), "{captured:?}");
-        let entry = entry::of_worktree(worktree.path()).unwrap();
-        assert_eq!(operation::in_progress(&entry), None);
+        assert_eq!(operation::in_progress(&worktree.place().unwrap()).unwrap(), None);
         assert_eq!(status(worktree.path()), "## boi/SD979\n M a.txt");
     }
     git(worktree.path(), ["bisect", "start"]);
@@ -210,7 +209,7 @@ fn a_branch_that_was_moved_by_others_is_reported_and_unchanged() {
     let kept = reset_branch(&worktree, &base, "back").unwrap();
     assert_eq!(kept, [format!("refs/boi/kept/SD979/back-{}", &other[..12])]);
     assert_eq!(reset_branch(&worktree, &base, "back").unwrap(), kept);
-    assert_eq!(kept_refs(&scratch.repo, worktree.spec()).unwrap(), kept);
+    assert_eq!(kept_refs(&worktree.repository().unwrap(), worktree.spec()).unwrap(), kept);
     advance_branch(&worktree, &base, &candidate).unwrap();
 }
 

@@ -6,7 +6,7 @@ use std::thread;
 
 use super::{Scratch, commit, git, head, read, status, try_git, write};
 use crate::domain::position::Checkout;
-use crate::git::{GitError, advance_branch, branch_head, capture, create_worktree, entry, remove_worktree};
+use crate::git::{GitError, advance_branch, branch_head, capture, create_worktree, remove_worktree};
 
 #[test]
 fn a_new_worktree_is_on_its_branch_and_nothing_of_the_users_changes() {
@@ -74,7 +74,7 @@ fn every_incomplete_worktree_is_completed() {
     let scratch = Scratch::new();
     let (worktree, base) = scratch.create();
     let path = worktree.path();
-    let own = || entry::of_worktree(path).unwrap();
+    let own = || worktree.entry().unwrap();
     let check = |what: &str| {
         let created =
             create_worktree(&worktree, &base, Checkout::AsItIs, "complete").unwrap_or_else(|e| panic!("{what}: {e}"));

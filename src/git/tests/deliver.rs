@@ -3,7 +3,7 @@
 use super::{Scratch, commit, git, head, read, status, try_git, write};
 use crate::domain::delivery::{GitOperation, MergeRefusal};
 use crate::git::{
-    DeliveryError, DeliveryPlan, FastForward, LockedWorktree, advance_branch, capture, entry, fast_forward_base,
+    DeliveryError, DeliveryPlan, FastForward, LockedWorktree, advance_branch, capture, fast_forward_base,
     merge_base_into_branch, operation, plan_delivery, reset_to_commit,
 };
 
@@ -196,7 +196,7 @@ fn conflicts_are_listed_and_leave_branch_and_files_unchanged() {
         assert_eq!(head(worktree.path()), done);
         assert_eq!(status(worktree.path()), "## boi/SD979");
         assert_eq!(read(worktree.path(), "a.txt"), "ours\n");
-        assert_eq!(operation::in_progress(&entry::of_worktree(worktree.path()).unwrap()), None);
+        assert_eq!(operation::in_progress(&worktree.place().unwrap()).unwrap(), None);
     }
 }
 
@@ -208,7 +208,7 @@ fn a_merge_that_was_killed_is_repeated() {
     write(&scratch.repo, "m.txt", "m\n");
     let moved = commit(&scratch.repo, "meanwhile");
     git(worktree.path(), ["merge", "-q", "--no-commit", "--no-ff", &moved]);
-    std::fs::write(entry::of_worktree(worktree.path()).unwrap().join("index.lock"), "").unwrap();
+    std::fs::write(worktree.entry().unwrap().join("index.lock"), "").unwrap();
     let merge = merge_base_into_branch(&worktree, "main", &moved, "m").unwrap();
     assert_eq!(git(&scratch.repo, ["show", "-s", "--format=%P", &merge]), format!("{done} {moved}"));
     assert_eq!(status(worktree.path()), "## boi/SD979");

@@ -5,6 +5,7 @@ mod capture;
 mod create;
 mod deliver;
 mod inspect;
+mod place;
 mod power_loss;
 mod remove;
 
@@ -44,12 +45,12 @@ impl Scratch {
     }
 
     fn worktree(&self, spec: &str) -> Worktree {
-        Worktree {
-            repo: self.repo.clone(),
-            path: self.dir.path().join("wörk trees").join(spec),
-            spec: spec.parse().unwrap(),
-            scratch: self.dir.path().join("scratch").join(spec),
-        }
+        Worktree::of_user(
+            self.repo.clone(),
+            self.dir.path().join("wörk trees").join(spec),
+            spec.parse().unwrap(),
+            self.dir.path().join("scratch").join(spec),
+        )
     }
 
     /// Creates the worktree of spec SD979 at `main`, and returns it locked together with the commit of `main`.

@@ -4,14 +4,14 @@ use std::fs;
 
 use super::{Scratch, commit, git, head, status, write};
 use crate::domain::position::Checkout;
-use crate::git::{Repairs, create_worktree, entry, remove_worktree, repair_after_power_loss};
+use crate::git::{Repairs, create_worktree, remove_worktree, repair_after_power_loss};
 
 #[test]
 fn damaged_files_of_a_worktree_and_its_entry_are_repaired() {
     let scratch = Scratch::new();
     let (worktree, base) = scratch.create();
     write(worktree.path(), "a.txt", "changed\n");
-    let entry = entry::of_worktree(worktree.path()).unwrap();
+    let entry = worktree.entry().unwrap();
     let link = worktree.path().join(".git");
     let index = entry.join("index");
     let own = [entry.join("HEAD"), entry.join("commondir"), entry.join("gitdir"), index.clone()];

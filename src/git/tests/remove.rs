@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::{Scratch, commit, git, head, read, write};
 use crate::git::{
     GitError, LockedWorktree, RemovalRefusal, RemoveError, branch_head, check_removal, delete_branch, discard_worktree,
-    entry, is_merged, remove_worktree,
+    is_merged, remove_worktree,
 };
 
 #[test]
@@ -65,7 +65,7 @@ fn a_nested_repository_is_refused() {
         Err(RemoveError::Refused(RemovalRefusal::NestedRepositories { .. }))
     ));
     assert_eq!(read(&nested, "n.txt"), "n\n");
-    assert!(entry::of_worktree(worktree.path()).is_some());
+    assert!(worktree.entry().is_ok());
     fs::rename(&nested, worktree.path().join("nested.ignored")).unwrap();
     remove_worktree(&worktree, "clean").unwrap();
 }

@@ -285,6 +285,7 @@ fn unreadable_view(c: &Connection, spec: &SpecId, detail: String) -> Result<Spec
         .prepare_cached("SELECT title, status, repo, worktree FROM specs WHERE id = ?")?
         .query_row([spec.as_str()], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?)))?;
     Ok(SpecView {
+        git: None,
         id: spec.clone(),
         title,
         status: SpecStatus::from_name(&status).unwrap_or(SpecStatus::Running),
@@ -344,6 +345,7 @@ fn read_view(c: &Connection, spec: &SpecId, history: bool) -> Result<SpecView, Q
             };
             let waits = waits && cause.is_none();
             let view = SpecView {
+                git: None,
                 id: spec.clone(),
                 title: row.get(0)?,
                 status,

@@ -1,0 +1,221 @@
+//! The steps of a worker that run git: they change the repository or the worktree, within a time limit.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tracing::warn;
+
+use super::worktree::{Blocked, WorkerTree};
+use super::{StepEnd, Worker, WorkerError};
+use crate::daemon::Order;
+use crate::decide::step::{self, Move};
+use crate::domain::cause::Cause;
+use crate::domain::position::{Ending, GitStage, Try};
+use crate::queue::WorktreePlace;
+use crate::system::{clock, failpoint};
+
+/// The least time that git gets to read the files of a try, however much of the try's time is over.
+const LEAST_TIME: Duration = Duration::from_secs(30);
+/// How long an order waits for the end of a git step. Git and its descendants get SIGKILL earlier than that.
+const END_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the removal of a worktree may take after an order to cancel or stop.
+const REMOVAL_TIME: Duration = Duration::from_secs(10);
+
+/// The orders that end a git step.
+#[derive(Clone, Copy)]
+enum Heeds {
+    /// Every order.
+    All,
+    /// Only the order to detach. After an order to cancel or stop, the step gets little time.
+    Detach,
+}
+
+impl Worker {
+    pub(super) async fn git_step(
+        &mut self,
+        stage: GitStage,
+        orders: &mut watch::Receiver<Order>,
+    ) -> Result<StepEnd, WorkerError> {
+        let progress = self.position.progress.clone();
+        match stage {
+            GitStage::Capture(of) => {
+                let (message, label) = (self.commit_message(of), self.label(of));
+                let capture = move |tree: &WorkerTree| tree.capture(&progress, &message, &label);
+                match self.git(orders, self.time_left(of), capture).await? {
+                    Ok(Ok(captured)) => {
+                        failpoint::hit("try.captured");
+                        self.record_kept(captured.kept, None).await?;
+                        Ok(self.follow(|plan, progress| step::after_capture(plan, progress, of, captured.result)))
+                    }
+                    Ok(Err(blocked)) => self.blocked(blocked),
+                    Err(end) => Ok(end),
+                }
+            }
+            GitStage::Advance { of, candidate } => {
+                let (label, to) = (self.label(of), candidate.clone());
+                let advance = move |tree: &WorkerTree| tree.advance(&progress, to.as_deref(), &label);
+                match self.git(orders, self.time_limit(), advance).await? {
+                    Ok(Ok(kept)) => {
+                        failpoint::hit("task.advanced");
+                        self.record_kept(kept, None).await?;
+                        Ok(self.follow(|plan, progress| step::after_advance(plan, progress, of, candidate)))
+                    }
+                    Ok(Err(blocked)) => self.blocked(blocked),
+                    Err(end) => Ok(end),
+                }
+            }
+            GitStage::Deliver { round } => {
+                let message = self.merge_message();
+                match self.git(orders, self.time_limit(), move |tree| tree.deliver(&message)).await? {
+                    Ok(Ok(ready)) => {
+                        Ok(self.follow(|plan, progress| step::after_deliver(plan, progress, round, ready)))
+                    }
+                    Ok(Err(blocked)) => self.blocked(blocked),
+                    Err(end) => Ok(end),
+                }
+            }
+            GitStage::Land(merge) => {
+                let (from, head) = (merge.from.clone(), merge.head.clone());
+                match self.git(orders, self.time_limit(), move |tree| tree.land(&from, &head)).await? {
+                    Ok(Ok(landed)) => {
+                        Ok(self.follow(|plan, progress| step::after_land(plan, progress, &merge, landed)))
+                    }
+                    Ok(Err(blocked)) => self.blocked(blocked),
+                    Err(end) => Ok(end),
+                }
+            }
+        }
+    }
+
+    /// Removes the worktree if the spec completed or `cleanup_on_failure` is set, and ends the spec.
+    pub(super) async fn close(
+        &mut self,
+        ending: Ending,
+        orders: &mut watch::Receiver<Order>,
+    ) -> Result<StepEnd, WorkerError> {
+        let remove = matches!(ending, Ending::Completed(_))
+            || self.claimed.config.cleanup_on_failure && self.claimed.spec.repo.is_some();
+        if remove {
+            match self.git_at_close(orders, |tree| tree.remove()).await? {
+                Ok(Ok(removed)) => {
+                    failpoint::hit("worktree.removed");
+                    self.record_kept(removed.kept, removed.gone.then_some(WorktreePlace::Removed)).await?;
+                }
+                Ok(Err(blocked)) => {
+                    warn!(spec = %self.claimed.fence.spec, reason = blocked.reason(), "cannot remove the worktree of the spec; remove it later with `boi clean`");
+                }
+                Err(end) => return Ok(end),
+            }
+        }
+        Ok(StepEnd::Move(Box::new(Move::End(ending))))
+    }
+
+    /// Runs a git step, which may take `limit`, on a thread that may block. Returns the end of the step instead of its
+    /// result if an order ended git.
+    pub(super) async fn git<T: Send + 'static>(
+        &self,
+        orders: &mut watch::Receiver<Order>,
+        limit: Duration,
+        step: impl FnOnce(&WorkerTree) -> T + Send + 'static,
+    ) -> Result<Result<T, StepEnd>, WorkerError> {
+        self.run_git(orders, limit, Heeds::All, step).await
+    }
+
+    /// Runs the git step of a spec that is closing. Only an order to detach ends it.
+    async fn git_at_close<T: Send + 'static>(
+        &self,
+        orders: &mut watch::Receiver<Order>,
+        step: impl FnOnce(&WorkerTree) -> T + Send + 'static,
+    ) -> Result<Result<T, StepEnd>, WorkerError> {
+        let order = *orders.borrow();
+        let limit = if order == Order::Work { self.time_limit() } else { REMOVAL_TIME };
+        self.run_git(orders, limit, Heeds::Detach, step).await
+    }
+
+    async fn run_git<T: Send + 'static>(
+        &self,
+        orders: &mut watch::Receiver<Order>,
+        limit: Duration,
+        heeds: Heeds,
+        step: impl FnOnce(&WorkerTree) -> T + Send + 'static,
+    ) -> Result<Result<T, StepEnd>, WorkerError> {
+        let fault =
+            |error| WorkerError::Io { what: "internal fault in a git step (please report it)".into(), source: error };
+        let (turns, tree) = (Arc::clone(&self.git), self.tree.clone());
+        let watch = Arc::clone(self.tree.watch());
+        watch.begin(limit);
+        let done = async move {
+            let turn = turns.acquire_owned().await.map_err(io::Error::other)?;
+            let step = move || {
+                let done = step(&tree);
+                drop(turn);
+                done
+            };
+            tokio::task::spawn_blocking(step).await.map_err(io::Error::other)
+        };
+        tokio::pin!(done);
+        let obeys = move |order: &Order| match heeds {
+            Heeds::All => *order != Order::Work,
+            Heeds::Detach => *order == Order::Detach,
+        };
+        while !obeys(&orders.borrow_and_update()) {
+            tokio::select! {
+                // Cancel-safe: the step stays in `done`.
+                done = &mut done => return done.map(Ok).map_err(fault),
+                // Cancel-safe: the order stays in the channel.
+                changed = orders.changed() => match changed {
+                    Ok(()) if *orders.borrow() != Order::Work => watch.shorten(REMOVAL_TIME),
+                    Ok(()) => {}
+                    // The daemon's loop has ended, so no order comes any more: that counts as a detach.
+                    Err(_) => break,
+                },
+            }
+        }
+        watch.end();
+        let ended = tokio::select! {
+            done = &mut done => Some(done.map_err(fault)?),
+            // A thread that is blocked in the kernel cannot be waited for.
+            () = tokio::time::sleep(END_TIMEOUT) => None,
+        };
+        match ended {
+            Some(done) if !watch.was_interrupted() => Ok(Ok(done)),
+            _ if matches!(*orders.borrow(), Order::Cancel | Order::Stop) => Ok(Err(StepEnd::Interrupted)),
+            _ => Ok(Err(StepEnd::Detached)),
+        }
+    }
+
+    /// Ends the git processes of this spec that an earlier daemon left when it was killed.
+    pub(super) async fn end_leftover_git(&self) -> Result<(), WorkerError> {
+        let watch = Arc::clone(self.tree.watch());
+        let ended = tokio::task::spawn_blocking(move || watch.end_leftovers()).await;
+        ended.map_err(|error| WorkerError::Io { what: "cannot end git".into(), source: error.into() })
+    }
+
+    /// The time limit of a git step that belongs to no try.
+    pub(super) fn time_limit(&self) -> Duration {
+        Duration::from_secs(u64::from(self.claimed.config.task_timeout_minutes) * 60)
+    }
+
+    /// What is left of the time limit of a try whose command has ended.
+    fn time_left(&self, of: Try) -> Duration {
+        let minutes = self.task(of).timeout_minutes.unwrap_or(self.claimed.config.task_timeout_minutes);
+        let limit = Duration::from_secs(u64::from(minutes) * 60);
+        let took = self.try_began.map_or(0, |began| clock::now().millis_since(began));
+        limit.saturating_sub(Duration::from_millis(u64::try_from(took).unwrap_or(0))).max(LEAST_TIME)
+    }
+
+    /// Handles a step that git could not carry out. After a permanent failure of git, `decide::step` decides
+    /// what follows. After a transient one the worker fails, so that the loop gives the spec back to the
+    /// queue for a while.
+    pub(super) fn blocked(&self, blocked: Blocked) -> Result<StepEnd, WorkerError> {
+        match blocked {
+            Blocked::Permanent(detail) => {
+                let cause = Cause::Repository { detail };
+                Ok(StepEnd::Move(Box::new(step::after_obstacle(self.position.clone(), cause))))
+            }
+            Blocked::Transient(reason) => Err(WorkerError::Transient(reason)),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Finds repositories, and notices when another repository is in the place of a worktree's.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::entry;
+use super::git_error::GitError;
+use super::place::Place;
+use super::program::{self, Git};
+use super::watch::GitWatch;
+use crate::domain::position::RepositoryIdentity;
+use crate::system::clock;
+
+/// Finds the repository of a directory of the user's, for a command of the user. Reads files where git would find the
+/// same repository; otherwise asks git.
+pub(super) fn find(dir: &Path) -> Result<Place, GitError> {
+    let watch = Arc::default();
+    Place::linked_from(dir, &watch).map_or_else(|| ask_git(dir, &watch), Ok)
+}
+
+/// Asks git for the repository of a directory. Git refuses a repository of another user.
+pub(super) fn ask_git(dir: &Path, watch: &Arc<GitWatch>) -> Result<Place, GitError> {
+    // A path may contain newlines, so each question takes a process of its own.
+    let ask = |option: &str| -> Result<PathBuf, GitError> {
+        let printed = program::path(&Git::locating(dir, watch).args(["rev-parse", option]).run()?);
+        let path = dir.join(printed);
+        path.canonicalize().map_err(GitError::io("cannot find", &path))
+    };
+    let (git_dir, common_dir) = (ask("--absolute-git-dir")?, ask("--git-common-dir")?);
+    Ok(Place { git_dir, common_dir, work_tree: dir.to_owned(), watch: Arc::clone(watch) })
+}
+
+/// Identifies the repository of a directory of the user's; `None`: its path cannot be recorded, because it is not
+/// UTF-8. Fails if git refuses the repository.
+pub(super) fn identify(dir: &Path, watch: &Arc<GitWatch>) -> Result<Option<RepositoryIdentity>, GitError> {
+    let common_dir = ask_git(dir, watch)?.common_dir;
+    let metadata = fs::metadata(&common_dir).map_err(GitError::io("cannot access", &common_dir))?;
+    let Some(path) = common_dir.to_str() else { return Ok(None) };
+    Ok(Some(RepositoryIdentity {
+        common_dir: path.to_owned(),
+        boot: clock::boot_id().to_owned(),
+        device: metadata.dev(),
+        inode: metadata.ino(),
+    }))
+}
+
+/// Returns the recorded common directory; `None`: it is missing. Fails if another directory is in its place.
+pub(super) fn check(recorded: &RepositoryIdentity) -> Result<Option<PathBuf>, GitError> {
+    let path = PathBuf::from(&recorded.common_dir);
+    let metadata = match fs::metadata(&path) {
+        Ok(metadata) => metadata,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(GitError::io("cannot access", &path)(error)),
+    };
+    // After a restart of the machine, a file system may have another device number.
+    let is_same_file =
+        recorded.boot != clock::boot_id() || (metadata.dev(), metadata.ino()) == (recorded.device, recorded.inode);
+    let is_same_path = fs::canonicalize(&path).is_ok_and(|real| real == path);
+    if is_same_file && is_same_path { Ok(Some(path)) } else { Err(GitError::RepositoryReplaced { common_dir: path }) }
+}
+
+/// Returns the common directory of the repository of the worktree at `path`; `None`: the repository cannot be found.
+/// `repo` is the working tree that the spec names. The user may have removed it, if it was a linked one; then the
+/// worktree's own link leads to the repository.
+pub(super) fn common_dir(repo: &Path, path: &Path, watch: &Arc<GitWatch>) -> Result<Option<PathBuf>, GitError> {
+    if let Some(place) = Place::linked_from(repo, watch) {
+        return Ok(Some(place.common_dir));
+    }
+    if let Some(entry) = entry::named_by_link(path) {
+        if let Some(common_dir) = entry::common_dir_of_entry(&entry) {
+            return Ok(Some(common_dir));
+        }
+        // The worktree's repository is missing. Git could find another repository in a parent directory, in which
+        // the work must not be kept.
+        if !entry.ancestors().nth(2).is_some_and(Path::exists) {
+            return Ok(None);
+        }
+    }
+    match ask_git(repo, watch) {
+        Ok(place) => Ok(Some(place.common_dir)),
+        Err(GitError::Failed { stderr, .. }) if stderr.contains("not a git repository") => Ok(None),
+        Err(_) if fs::symlink_metadata(repo).is_err_and(|e| e.kind() == io::ErrorKind::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

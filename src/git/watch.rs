@@ -1,0 +1,194 @@
+//! Watches over the git processes of one worker: their deadline, the order to end them, and which of them
+//! runs now. Commands of the user, such as `boi clean`, have a watch without a marker.
+
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::domain::time::Timestamp;
+use crate::domain::view::GitView;
+use crate::process::bounded::{self, BoundedEnd, Bounds};
+use crate::process::inherited;
+use crate::process::marker::MARKER;
+use crate::system::{clock, paths};
+
+/// How long a worker's git process may run that executes no programs of the repository.
+const READ_LIMIT: Duration = Duration::from_secs(300);
+/// How long a command of the user waits for a git process.
+const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+/// How long a command of the user waits for a lock.
+const LOCK_LIMIT: Duration = Duration::from_secs(30);
+
+/// What a git process may do, which decides how long it may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Git executes no program of the repository.
+    Plain,
+    /// Git may execute programs that the repository's configuration names, such as filters.
+    RunsFilters,
+}
+
+/// The bounds of a worker's git processes, and the process that runs now.
+#[derive(Debug, Default)]
+pub(crate) struct GitWatch {
+    /// The marker in the environment of the git processes and their descendants.
+    marker: Option<String>,
+    /// Further environment variables of the git processes.
+    variables: Vec<(&'static str, String)>,
+    is_ended: AtomicBool,
+    was_interrupted: AtomicBool,
+    until: Mutex<Option<Instant>>,
+    running: Mutex<Option<(String, Timestamp)>>,
+}
+
+impl GitWatch {
+    /// Returns the watch over a worker's git processes, which carry `marker` and get `variables`.
+    pub(crate) fn of_worker(marker: String, variables: Vec<(&'static str, String)>) -> GitWatch {
+        GitWatch { marker: Some(marker), variables, ..GitWatch::default() }
+    }
+
+    /// Begins a step of git, which may take `limit`.
+    pub(crate) fn begin(&self, limit: Duration) {
+        *lock(&self.until) = Some(Instant::now() + limit);
+        self.was_interrupted.store(false, Ordering::SeqCst);
+        self.is_ended.store(false, Ordering::SeqCst);
+    }
+
+    /// Shortens the time that is left for the step to `limit`.
+    pub(crate) fn shorten(&self, limit: Duration) {
+        let until = Instant::now() + limit;
+        let mut current = lock(&self.until);
+        *current = Some(current.map_or(until, |current| current.min(until)));
+    }
+
+    /// Whether an order ended a git process of the step, or kept one from starting.
+    pub(crate) fn was_interrupted(&self) -> bool {
+        self.was_interrupted.load(Ordering::SeqCst)
+    }
+
+    /// Records that the step does not reach its end because of the order.
+    pub(super) fn interrupt(&self) {
+        self.was_interrupted.store(true, Ordering::SeqCst);
+    }
+
+    /// Orders the running git process, and each further one of the step, to end.
+    pub(crate) fn end(&self) {
+        self.is_ended.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the git processes of the step are ordered to end.
+    pub(super) fn is_ended(&self) -> bool {
+        self.is_ended.load(Ordering::SeqCst)
+    }
+
+    /// The git process that runs now; `None`: none runs.
+    pub(crate) fn running(&self) -> Option<GitView> {
+        lock(&self.running).as_ref().map(|(command, since)| GitView { command: command.clone(), since: *since })
+    }
+
+    /// When a wait for a lock is given up.
+    pub(super) fn lock_deadline(&self) -> Instant {
+        lock(&self.until).unwrap_or_else(|| Instant::now() + LOCK_LIMIT)
+    }
+
+    /// Ends the git processes that an earlier daemon left for this worker.
+    pub(crate) fn end_leftovers(&self) {
+        if let Some(marker) = &self.marker {
+            bounded::end_marked(marker);
+        }
+    }
+
+    /// Runs `command`, whose name is `name`, within the bounds. Returns how it ended, and how long it was
+    /// allowed to run.
+    pub(super) fn run(&self, command: &mut Command, name: &str, work: Work) -> std::io::Result<(BoundedEnd, Duration)> {
+        let now = Instant::now();
+        let left = lock(&self.until).map(|until| until.saturating_duration_since(now));
+        let limit = match (work, left) {
+            (_, None) => COMMAND_LIMIT,
+            (Work::Plain, Some(_)) => READ_LIMIT,
+            (Work::RunsFilters, Some(left)) => left,
+        };
+        if self.is_ended() {
+            self.interrupt();
+            return Ok((BoundedEnd::Ordered, limit));
+        }
+        self.set_environment(command);
+        *lock(&self.running) = Some((name.to_owned(), clock::now()));
+        let is_ordered_to_end = || {
+            let is_over = |until: Instant| work == Work::RunsFilters && until <= Instant::now();
+            self.is_ended() || lock(&self.until).is_some_and(is_over)
+        };
+        let bounds =
+            Bounds { until: now + limit, is_ordered_to_end: &is_ordered_to_end, marker: self.marker.as_deref() };
+        let end = bounded::run(command, &bounds);
+        *lock(&self.running) = None;
+        let end = match end? {
+            BoundedEnd::Ordered if self.is_ended() => {
+                self.interrupt();
+                BoundedEnd::Ordered
+            }
+            // The time of the step was shortened while git ran.
+            BoundedEnd::Ordered => BoundedEnd::TimedOut(Vec::new()),
+            end => end,
+        };
+        Ok((end, limit))
+    }
+
+    /// Gives git the environment that the commands of a worker get, without the credentials of agents: git
+    /// needs none of them, and may execute programs that an agent configured.
+    fn set_environment(&self, command: &mut Command) {
+        for name in inherited::NOT_FOR_COMMANDS {
+            command.env_remove(name);
+        }
+        for name in paths::variable_names() {
+            if name.to_str().is_some_and(is_credential) {
+                command.env_remove(name);
+            }
+        }
+        if let Some(marker) = &self.marker {
+            command.env(MARKER, marker);
+        }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+    }
+}
+
+/// Whether an environment variable of this name holds a credential of an agent.
+fn is_credential(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    name.ends_with("API_KEY")
+        || name.ends_with("AUTH_TOKEN")
+        || name.ends_with("OAUTH_TOKEN")
+        || name.starts_with("ANTHROPIC_")
+        || name.starts_with("CLAUDE")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_of_agents_are_told_from_other_variables() {
+        for name in ["ANTHROPIC_API_KEY", "OPENAI_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "anthropic_auth_token"] {
+            assert!(is_credential(name), "{name}");
+        }
+        for name in ["PATH", "HOME", "SSH_AUTH_SOCK", "GIT_SSH_COMMAND", "GPG_AGENT_INFO"] {
+            assert!(!is_credential(name), "{name}");
+        }
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the test starts a program")]
+    fn no_git_process_starts_once_a_step_is_ended_until_the_next_step_begins() {
+        let watch = GitWatch::default();
+        watch.end();
+        let run = || watch.run(&mut Command::new("true"), "true", Work::Plain).unwrap().0;
+        assert!(matches!(run(), BoundedEnd::Ordered));
+        watch.begin(Duration::from_secs(60));
+        assert!(matches!(run(), BoundedEnd::Exited { .. }));
+    }
+}
