@@ -12,8 +12,9 @@ use crate::domain::view::SpecView;
 use crate::git::{self, LockedWorktree, RemovalRefusal, RemoveError, Worktree};
 use crate::process::command_dir::CommandDir;
 use crate::queue::{Filter, Queue, QueueError};
-use crate::system::files;
+use crate::system::attempt_folder;
 use crate::system::paths::Home;
+use crate::system::untrusted::is_damaged;
 
 /// The number of specs that are read from the queue at a time.
 pub(super) const PAGE: u32 = 500;
@@ -46,9 +47,23 @@ pub(super) struct Removed {
 /// Removes the leftovers of a spec. Reads the spec's status again, because the spec may have been retried
 /// since it was chosen.
 pub(super) fn clean(home: &Home, queue: &dyn Queue, id: &SpecId, args: &Clean) -> Result<Outcome, CliError> {
-    let leftovers = Leftovers::find(home, queue, id)?;
+    let mut leftovers = Leftovers::find(home, queue, id)?;
     if leftovers.is_nothing() {
         return Ok(Outcome::Nothing);
+    }
+    if leftovers.has_links(home, id) {
+        let status = read_spec(queue, id)?.status;
+        if !status.is_ended() {
+            return Ok(Outcome::Revived(status));
+        }
+        if args.dry_run {
+            return Ok(Outcome::Removed(leftovers.links_as_removed()));
+        }
+        if let Err(error) = leftovers.remove_links(home, id) {
+            return Ok(Outcome::Refused(format!(
+                "cannot remove a link that a command put in a folder's place: {error}"
+            )));
+        }
     }
     // While this lock is held, no worker runs git in the worktree or creates it again.
     let lock = match &leftovers.worktree {
@@ -62,8 +77,7 @@ pub(super) fn clean(home: &Home, queue: &dyn Queue, id: &SpecId, args: &Clean) -
     if !leftovers.attempts_exist {
         // `Worktree::lock` created these folders.
         drop(lock);
-        drop(std::fs::remove_dir_all(home.spec_attempts(id).join("git")));
-        drop(std::fs::remove_dir(home.spec_attempts(id)));
+        drop(attempt_folder::remove(&home.spec_attempts(id)));
     }
     result
 }
@@ -75,6 +89,8 @@ struct Leftovers {
     /// The path of the worktree or of the scratch directory.
     folder: PathBuf,
     folder_exists: bool,
+    /// Whether a link was in the place of the worktree or scratch directory, and was removed.
+    folder_was_link: bool,
     attempts_exist: bool,
     /// The head of the spec's branch, if the branch is merged into its base.
     merged_head: Option<String>,
@@ -104,12 +120,42 @@ impl Leftovers {
                 (Some(worktree), merged_head)
             }
         };
-        let (folder_exists, attempts_exist) = (folder.exists(), home.spec_attempts(id).exists());
-        Ok(Leftovers { worktree, folder, folder_exists, attempts_exist, merged_head })
+        let (folder_exists, attempts_exist) = (exists(&folder), exists(&home.spec_attempts(id)));
+        Ok(Leftovers { worktree, folder, folder_exists, folder_was_link: false, attempts_exist, merged_head })
     }
 
     fn is_nothing(&self) -> bool {
         !self.folder_exists && !self.attempts_exist && self.merged_head.is_none()
+    }
+
+    /// Whether a command put something else in the place of the spec's attempts, or a link in the place of its worktree.
+    fn has_links(&self, home: &Home, id: &SpecId) -> bool {
+        self.folder.is_symlink()
+            || self.attempts_exist
+                && attempt_folder::open(&home.spec_attempts(id)).is_err_and(|error| is_damaged(&error))
+    }
+
+    fn links_as_removed(&self) -> Removed {
+        Removed {
+            worktree: self.folder_exists,
+            worktree_was_missing: false,
+            attempts: self.attempts_exist,
+            branch: false,
+            kept: Vec::new(),
+            branch_needed_by: None,
+        }
+    }
+
+    /// Removes the links that [`Leftovers::has_links`] noticed, and nothing that they lead to.
+    fn remove_links(&mut self, home: &Home, id: &SpecId) -> std::io::Result<()> {
+        if self.folder.is_symlink() {
+            std::fs::remove_file(&self.folder)?;
+            (self.folder_exists, self.folder_was_link) = (false, true);
+        }
+        match attempt_folder::open(&home.spec_attempts(id)) {
+            Err(error) if is_damaged(&error) => attempt_folder::remove(&home.spec_attempts(id)),
+            _ => Ok(()),
+        }
     }
 
     fn remove_under(
@@ -135,7 +181,7 @@ impl Leftovers {
         let branch_needed_by = if merged_head.is_some() { open_spec_based_on(queue, id)? } else { None };
         let merged_head = merged_head.filter(|_| branch_needed_by.is_none());
         let removed = Removed {
-            worktree: self.folder_exists,
+            worktree: self.folder_exists || self.folder_was_link,
             worktree_was_missing: view.worktree.is_some() && !self.folder_exists,
             attempts: self.attempts_exist,
             branch: merged_head.is_some(),
@@ -214,6 +260,11 @@ impl Leftovers {
     }
 }
 
+/// Whether anything is at `path`, also a link that leads nowhere.
+fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
 fn is_empty(folder: &Path) -> bool {
     std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }
@@ -239,11 +290,9 @@ fn with_advice(error: &RemoveError, id: &SpecId) -> String {
 /// Returns the folder of a command of the spec that still runs. Until a command ends, its supervisor holds
 /// the lock in the command's folder.
 fn running_command(home: &Home, id: &SpecId) -> Result<Option<PathBuf>, CliError> {
-    for attempt in files::list_folder(&home.spec_attempts(id))? {
-        for command in files::list_folder(&attempt)? {
-            if files::is_locked(&CommandDir::at(command.clone()).lock_file())? {
-                return Ok(Some(command));
-            }
+    for command in attempt_folder::commands(&home.spec_attempts(id))? {
+        if CommandDir::at(command.clone()).is_locked()? {
+            return Ok(Some(command));
         }
     }
     Ok(None)
@@ -254,10 +303,15 @@ fn running_command(home: &Home, id: &SpecId) -> Result<Option<PathBuf>, CliError
 fn remove_attempts(home: &Home, id: &SpecId, last: u32) -> Result<(), String> {
     let folder = home.spec_attempts(id);
     let cannot_remove = |error: std::io::Error| format!("cannot remove {}: {error}", folder.display());
-    for path in files::list_folder(&folder).map_err(cannot_remove)? {
-        let number = path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
+    let opened = match attempt_folder::open(&folder) {
+        // The link that was in its place is removed already.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        opened => opened.map_err(cannot_remove)?,
+    };
+    for name in opened.names().map_err(cannot_remove)? {
+        let number = name.to_str().and_then(|name| name.parse::<u32>().ok());
         if number.is_none_or(|number| number <= last) {
-            std::fs::remove_dir_all(&path).map_err(cannot_remove)?;
+            opened.remove(&name).map_err(cannot_remove)?;
         }
     }
     match std::fs::remove_dir(&folder) {

@@ -15,7 +15,6 @@ use crate::domain::text;
 use crate::domain::view::SpecView;
 use crate::process::command_dir::CommandDir;
 use crate::queue::{CommandRow, Filter, Queue, QueueError};
-use crate::system::files;
 use crate::system::paths::Home;
 
 /// The interval at which `--follow` reads new output.
@@ -63,7 +62,7 @@ async fn print_or_follow(
         let rows = queue.commands(&args.id)?;
         let chosen = choose_commands(&rows, spec, args, follow_from);
         let last = rows.last().map(|row| (row.attempt, row.number));
-        let runs = |place: Place| files::is_locked(&dir_of(place).lock_file()).unwrap_or(false);
+        let runs = |place: Place| dir_of(place).is_locked().unwrap_or(false);
         // Without a daemon no new command begins, but a command that an earlier daemon started may still run
         // and print.
         let over = view.status.is_ended() || told.daemon.is_none() && !last.is_some_and(runs);

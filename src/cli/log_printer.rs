@@ -1,13 +1,12 @@
 //! Prints the output of a command. Each call prints only the output that was not printed before.
 
 use std::io::Write;
-use std::path::Path;
 
 use super::CliError;
 use super::printing::print;
 use crate::agents::Agent;
 use crate::domain::text;
-use crate::process::command_dir::CommandDir;
+use crate::process::command_dir::{CommandDir, ERRORS, OUTPUT};
 use crate::system::files;
 
 /// An unfinished line with at least this many bytes is printed, unless it is an agent's output.
@@ -38,7 +37,7 @@ impl Section {
             print(format!("{heading}\n").as_bytes())?;
         }
         // The folder of a command that is about to begin does not exist yet.
-        if !self.dir.path().exists() && !is_current {
+        if !self.dir.exists() && !is_current {
             if heading.is_some() {
                 print(b"(removed by `boi clean`)\n")?;
             }
@@ -46,8 +45,8 @@ impl Section {
         }
         let (output, errors) = self.printed;
         self.printed = (
-            print_from(&self.dir.output_file(), output, self.agent, complete)?,
-            print_from(&self.dir.errors_file(), errors, None, complete)?,
+            print_from(&self.dir, OUTPUT, output, self.agent, complete)?,
+            print_from(&self.dir, ERRORS, errors, None, complete)?,
         );
         match self.printed {
             (0, 0) if complete && is_current => print(b"(no output yet)\n")?,
@@ -60,10 +59,17 @@ impl Section {
 
 /// Prints a file, starting at `offset`; returns the offset of the first byte that was not printed. Prints an
 /// unfinished last line only if `complete` is set or the line is very long.
-fn print_from(path: &Path, offset: u64, agent: Option<Agent>, complete: bool) -> Result<u64, CliError> {
+fn print_from(
+    dir: &CommandDir,
+    name: &str,
+    offset: u64,
+    agent: Option<Agent>,
+    complete: bool,
+) -> Result<u64, CliError> {
     let mut printer = LinePrinter { rest: Vec::new(), agent, within_line: false };
     let mut result = Ok(());
-    let end = files::read_from(path, offset, |chunk| {
+    let Some(file) = dir.open_file(name)? else { return Ok(offset) };
+    let end = files::read_from(file, offset, u64::MAX, |chunk| {
         if result.is_ok() {
             result = printer.push(chunk);
         }

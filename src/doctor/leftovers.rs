@@ -18,8 +18,8 @@ use crate::git;
 use crate::process::command_dir::CommandDir;
 use crate::process::record::RecordError;
 use crate::process::{identity, marker, signal_tree, supervisor_process};
-use crate::system::files;
 use crate::system::paths::Home;
+use crate::system::{attempt_folder, files};
 
 /// How long a process may take to end after SIGTERM before it gets SIGKILL.
 const GRACE: Duration = Duration::from_secs(10);
@@ -137,10 +137,9 @@ pub(super) fn check_processes(subject: &Subject, specs: &RecordedSpecs) -> Vec<F
 /// Maps the marker of each command of this home to the command's spec.
 fn specs_by_marker(home: &Home) -> HashMap<String, String> {
     let mut specs = HashMap::new();
-    for spec in files::list_folder(&home.attempts()).unwrap_or_default() {
-        let attempts = files::list_folder(&spec).unwrap_or_default();
-        for command in attempts.iter().flat_map(|attempt| files::list_folder(attempt).unwrap_or_default()) {
-            if let Ok(marker) = std::fs::read_to_string(command.join("marker")) {
+    for spec in attempt_folder::subfolders(&home.attempts()).unwrap_or_default() {
+        for command in attempt_folder::commands(&spec).unwrap_or_default() {
+            if let Ok(Some(marker)) = CommandDir::at(command).read_marker() {
                 specs.insert(marker, super::folder_name(&spec));
             }
         }

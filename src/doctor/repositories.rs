@@ -13,6 +13,7 @@ use crate::domain::spec::Base;
 use crate::git::{self, Worktree};
 use crate::queue::sqlite::Access;
 use crate::queue::{Cleaned, open};
+use crate::system::attempt_folder;
 use crate::system::paths::Home;
 
 pub(super) fn check(subject: &Subject, specs: &RecordedSpecs) -> Vec<Finding> {
@@ -139,16 +140,15 @@ struct StaleEntry {
 impl StaleEntry {
     /// Removes the entry. Commits that only the entry refers to are kept under refs.
     fn remove(self) -> Result<String, String> {
-        let Worktree { spec, scratch, .. } = &self.worktree;
+        let spec = &self.worktree.spec;
         let attempts = self.home.spec_attempts(spec);
-        let had_attempts = attempts.exists();
+        let had_attempts = attempts.symlink_metadata().is_ok();
         let lock = self.worktree.lock().map_err(|error| error.to_string())?;
         let removed = git::remove_worktree(&lock, "leftover").map_err(|error| error.to_string());
         drop(lock);
         if !had_attempts {
             // `Worktree::lock` created these folders.
-            drop(std::fs::remove_dir_all(scratch));
-            drop(std::fs::remove_dir(attempts));
+            drop(attempt_folder::remove(&attempts));
         }
         let kept = removed?;
         if kept.is_empty() {

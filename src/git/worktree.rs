@@ -14,7 +14,7 @@ use super::watch::GitWatch;
 use super::{entry, locks, ref_names, repository};
 use crate::domain::id::SpecId;
 use crate::domain::position::RepositoryIdentity;
-use crate::system::files;
+use crate::system::{attempt_folder, files};
 
 /// A spec's worktree, which need not exist yet.
 #[derive(Debug, Clone)]
@@ -53,15 +53,15 @@ impl Worktree {
     /// place. Fails with [`GitError::Occupied`] if there is a symbolic link at the worktree's path.
     pub(crate) fn lock(&self) -> Result<LockedWorktree, GitError> {
         let dir = &self.scratch;
-        files::restore_permissions(&[dir]).map_err(GitError::io("cannot restore access to", dir))?;
-        files::private_dir(dir).map_err(GitError::io("cannot create", dir))?;
+        let (folder, _) = attempt_folder::make(dir).map_err(GitError::io("cannot create", dir))?;
         let path = dir.join("git.lock");
-        let lock = files::private_file(&path).map_err(GitError::io("cannot open", &path))?;
+        let lock = folder.lockable("git.lock").map_err(GitError::io("cannot open", &path))?;
         if locks::is_held(&lock) {
             self.watch.end_leftovers();
         }
         locks::lock_exclusively(&lock, &path, &self.watch)?;
-        remove_unless_regular(&dir.join("index"))?;
+        // Git would write through a link in the place of the index.
+        folder.remove_impostors().map_err(GitError::io("cannot remove links in", dir))?;
         // A symbolic link may lead to one of the user's folders, or to the worktree by a path that git does
         // not know.
         if self.path.is_symlink() {
@@ -79,6 +79,14 @@ impl Worktree {
     /// Identifies the repository that the spec names. Fails if git refuses it.
     pub(crate) fn identify_repository(&self) -> Result<Option<RepositoryIdentity>, GitError> {
         repository::identify(&self.repo, &self.watch)
+    }
+}
+
+impl Drop for LockedWorktree {
+    /// Takes the permissions from other users that git gave them for boi's own index. If this fails, the folder around it
+    /// still is private.
+    fn drop(&mut self) {
+        files::make_private(&self.own_index()).ok();
     }
 }
 

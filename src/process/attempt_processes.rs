@@ -13,12 +13,13 @@ use std::path::{Path, PathBuf};
 use rustix::process::Signal;
 
 use super::cgroup::Cgroup;
-use super::command_dir::CommandDir;
+use super::command_dir::{CommandDir, STARTED};
 use super::descendants::living_with_descendants;
 use super::marker::{self, is_marker};
+use super::record::read_any_record;
 use super::signal_tree::{Signalled, signal_tree};
 use crate::domain::command::Identity;
-use crate::system::files;
+use crate::system::attempt_folder;
 
 /// The processes and locks of a spec's attempts at the moment of [`find`].
 #[derive(Debug, Default)]
@@ -38,13 +39,13 @@ pub(crate) struct AttemptProcesses {
 pub(crate) fn find(attempts: &Path) -> io::Result<AttemptProcesses> {
     let mut found = AttemptProcesses::default();
     found.markers.push(marker::marker_of_git(attempts));
-    for folder in command_folders(attempts)? {
+    for folder in attempt_folder::commands(attempts)? {
         let dir = CommandDir::at(folder);
         dir.restore_permissions().ok();
-        if files::is_locked(&dir.lock_file())? {
+        if dir.is_locked()? {
             found.held_locks.push(dir.lock_file());
         }
-        if let Some(marker) = read_marker(&dir)?.filter(|marker| is_marker(marker)) {
+        if let Some(marker) = dir.read_marker()?.filter(|marker| is_marker(marker)) {
             found.cgroups.extend(recorded_cgroup(&dir, &marker).or_else(|| Cgroup::with_marker(&marker)));
             found.markers.push(marker);
         }
@@ -107,38 +108,10 @@ fn own_pid() -> i32 {
     rustix::process::getpid().as_raw_nonzero().get()
 }
 
-/// The folders of the commands of all attempts.
-fn command_folders(attempts: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut folders = Vec::new();
-    for attempt in subfolders(attempts)? {
-        folders.extend(subfolders(&attempt)?);
-    }
-    Ok(folders)
-}
-
-/// The folders in `folder`, sorted, without symbolic links: boi creates no links there.
-fn subfolders(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    // A command may have removed this user's permissions. If they cannot be restored, reading fails below.
-    files::restore_permissions(&[folder]).ok();
-    let mut folders = files::list_folder(folder)?;
-    folders.retain(|path| path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()));
-    folders.sort();
-    Ok(folders)
-}
-
-/// Reads the command's marker; `None`: the marker file does not exist or is a folder.
-fn read_marker(dir: &CommandDir) -> io::Result<Option<String>> {
-    match dir.read_marker() {
-        Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(None),
-        read => read,
-    }
-}
-
 /// Returns the cgroup that the record `started` names, whatever version the record has. The record need not
 /// be trusted, because a cgroup counts only if the command's marker is in its name.
 fn recorded_cgroup(dir: &CommandDir, marker: &str) -> Option<Cgroup> {
-    let bytes = files::read_optional(&dir.started_file()).ok()??;
-    let record: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+    let record: serde_json::Value = read_any_record(&dir.open().ok()?, STARTED)?;
     let path = record.get("cgroup")?.as_str()?;
     Cgroup::at(Path::new(path)).filter(|cgroup| cgroup.is_of(marker))
 }
@@ -155,6 +128,7 @@ mod tests {
     use super::super::identity::identify;
     use super::super::marker::{MARKER, new_marker};
     use super::*;
+    use crate::system::files;
 
     /// A process that a test started; it is killed at the end of the test.
     struct Process(Child);

@@ -8,6 +8,9 @@ use std::process::{Child, Stdio};
 use super::own_program;
 use crate::system::files;
 
+/// No more of a log is read to report why a daemon did not start, in bytes.
+const MAX_OUTPUT: u64 = 1 << 20;
+
 /// Starts this program with `arguments`, and appends its output to the file `log`. The child must call
 /// [`detach`].
 pub(crate) fn start(arguments: &[&str], log: &Path) -> io::Result<Child> {
@@ -31,7 +34,9 @@ pub(crate) fn detach() -> io::Result<()> {
 /// Returns the text of a log from the byte `offset` on; empty if the log cannot be read.
 pub(crate) fn read_log_since(log: &Path, offset: u64) -> String {
     let mut text = Vec::new();
-    match files::read_from(log, offset, |chunk| text.extend_from_slice(chunk)) {
+    let read = File::open(log)
+        .and_then(|log| files::read_from(log, offset, offset + MAX_OUTPUT, |chunk| text.extend_from_slice(chunk)));
+    match read {
         Ok(_) => String::from_utf8_lossy(&text).into_owned(),
         Err(_) => String::new(),
     }

@@ -32,9 +32,24 @@ use super::record::{RecordError, read_undamaged_record};
 use super::signal_tree::{Signalled, signal_tree};
 use crate::decide::recover::{Evidence, Remains};
 use crate::domain::command::{CommandEnd, Identity, Started};
-use crate::system::{files, paths};
+use crate::system::untrusted::{Folder, is_damaged};
+use crate::system::{attempt_folder, files, paths};
 
-/// The folder of one command.
+pub(crate) const LOCK: &str = "lock";
+pub(crate) const REQUEST: &str = "request";
+pub(crate) const PROMPT: &str = "prompt";
+pub(crate) const STARTED: &str = "started";
+pub(crate) const EXIT: &str = "exit";
+pub(crate) const OUTPUT: &str = "output";
+pub(crate) const ERRORS: &str = "errors";
+pub(super) const MARKER_FILE: &str = "marker";
+pub(super) const SUPERVISOR: &str = "supervisor";
+
+/// No marker is longer, in bytes.
+const MAX_MARKER: usize = 128;
+
+/// The folder of one command. A command may have replaced it, the folders around it and its files, so every use opens
+/// the folder anew, without following links.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CommandDir(PathBuf);
 
@@ -46,8 +61,18 @@ impl CommandDir {
     /// Creates the folder at `path`, or uses the existing one.
     pub(crate) fn create(path: PathBuf) -> io::Result<CommandDir> {
         let dir = CommandDir(path);
-        dir.restore_permissions()?;
-        files::private_dir(&dir.0)?;
+        dir.make()?;
+        Ok(dir)
+    }
+
+    /// Creates the folder of a command that was never started. What an earlier command put at its path is removed, so
+    /// that it does not count as the record of this one. Only a folder whose lock is held stays.
+    pub(crate) fn create_empty(path: PathBuf) -> io::Result<CommandDir> {
+        let dir = CommandDir(path);
+        if !dir.is_locked()? {
+            attempt_folder::remove(&dir.0)?;
+        }
+        dir.make()?;
         Ok(dir)
     }
 
@@ -60,15 +85,57 @@ impl CommandDir {
     /// `None`: this process has no marker, or no command there has the same one.
     pub(crate) fn around(attempts: &Path) -> Option<CommandDir> {
         let own = paths::variable(MARKER)?.into_string().ok()?;
-        let below = |folder: PathBuf| files::list_folder(&folder).unwrap_or_default();
-        let mut commands = below(attempts.to_owned()).into_iter().flat_map(below).flat_map(below).map(CommandDir);
-        commands.find(|dir| dir.read_marker().is_ok_and(|marker| marker.as_ref() == Some(&own)))
+        let specs = attempt_folder::subfolders(attempts).unwrap_or_default();
+        let commands = specs.iter().flat_map(|spec| attempt_folder::commands(spec).unwrap_or_default());
+        commands.map(CommandDir).find(|dir| dir.read_marker().is_ok_and(|marker| marker.as_ref() == Some(&own)))
+    }
+
+    /// Opens the folder.
+    pub(crate) fn open(&self) -> io::Result<Folder> {
+        attempt_folder::open(&self.0)
+    }
+
+    /// Opens the folder, after creating it again if a command removed or replaced it.
+    pub(crate) fn make(&self) -> io::Result<Folder> {
+        let (folder, repaired) = attempt_folder::make(&self.0)?;
+        if let Some(path) = repaired {
+            warn!(path = %path.display(), "a command had removed this user's permissions for this path or put something else there; boi put it right");
+        }
+        Ok(folder)
+    }
+
+    /// Whether the folder exists.
+    pub(crate) fn exists(&self) -> bool {
+        self.open().is_ok()
+    }
+
+    /// Opens a file of the folder for reading; `None`: the file or the folder does not exist, or a command put something
+    /// else in its place.
+    pub(crate) fn open_file(&self, name: &str) -> io::Result<Option<File>> {
+        match self.open().and_then(|folder| folder.file(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if is_damaged(&error) => {
+                warn!(%error, "boi ignores a file of a command because something else is in its place");
+                Ok(None)
+            }
+            opened => opened,
+        }
+    }
+
+    /// Whether a supervisor holds the lock.
+    pub(crate) fn is_locked(&self) -> io::Result<bool> {
+        let Some(file) = self.open_file(LOCK)? else { return Ok(false) };
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(false),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Restores this user's access to the folder, to its records and to the folders above it that boi made, in case the
     /// command removed the access rights.
     pub(crate) fn restore_permissions(&self) -> io::Result<()> {
-        if let Some(path) = files::restore_permissions(&paths::folders_of_command(&self.0))? {
+        if let Some(path) = attempt_folder::restore_access(&self.0)? {
             warn!(path = %path.display(), "a command had removed this user's permissions for this path; boi restored them");
         }
         Ok(())
@@ -81,54 +148,26 @@ impl CommandDir {
 
     /// The file that is locked while the supervisor lives.
     pub(crate) fn lock_file(&self) -> PathBuf {
-        self.0.join("lock")
-    }
-
-    /// The record of what the supervisor executes.
-    pub(crate) fn request_file(&self) -> PathBuf {
-        self.0.join("request")
-    }
-
-    /// The file with the command's standard input.
-    pub(crate) fn prompt_file(&self) -> PathBuf {
-        self.0.join("prompt")
+        self.0.join(LOCK)
     }
 
     /// The record that the command was started.
+    #[cfg(test)]
     pub(crate) fn started_file(&self) -> PathBuf {
-        self.0.join("started")
+        self.0.join(STARTED)
     }
 
     /// The record of how the command ended.
+    #[cfg(test)]
     pub(crate) fn exit_file(&self) -> PathBuf {
-        self.0.join("exit")
-    }
-
-    /// The file with the marker of the command's processes.
-    pub(super) fn marker_file(&self) -> PathBuf {
-        self.0.join("marker")
-    }
-
-    /// The file with the command's standard output, and with its standard error unless that is kept apart.
-    pub(crate) fn output_file(&self) -> PathBuf {
-        self.0.join("output")
-    }
-
-    /// The file with the command's standard error, if that is kept apart from the standard output.
-    pub(crate) fn errors_file(&self) -> PathBuf {
-        self.0.join("errors")
-    }
-
-    /// The file with error messages of the supervisor itself.
-    pub(super) fn supervisor_file(&self) -> PathBuf {
-        self.0.join("supervisor")
+        self.0.join(EXIT)
     }
 
     /// Acquires the lock and reads the records, unless a supervisor holds the lock. `other_boot`: whether the
     /// machine was rebooted since the command was recorded as begun.
     pub(crate) fn inspect(&self, other_boot: bool) -> Result<(Evidence, Option<CommandLock>), RecordError> {
         self.restore_permissions()?;
-        let file = files::private_file(&self.lock_file())?;
+        let file = self.make()?.lockable(LOCK)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok((self.read_evidence(other_boot)?, Some(CommandLock(file)))),
             Err(rustix::io::Errno::WOULDBLOCK) => {
@@ -140,12 +179,18 @@ impl CommandDir {
 
     /// Reads the records. Must be called only while no supervisor holds the lock.
     pub(crate) fn read_evidence(&self, other_boot: bool) -> Result<Evidence, RecordError> {
-        let exit: Option<CommandEnd> = read_undamaged_record(&self.exit_file())?;
+        let folder = match self.open() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound || is_damaged(&error) => None,
+            opened => Some(opened?),
+        };
+        let exit: Option<CommandEnd> =
+            folder.as_ref().map_or(Ok(None), |folder| read_undamaged_record(folder, EXIT))?;
+        let contains = |name| folder.as_ref().is_some_and(|folder| folder.contains(name));
         let started = match self.read_started()? {
             Some(started) if identity::lives(&started.command) => Some(Remains::Alive),
             Some(_) => Some(Remains::Gone),
             // Even a damaged record shows that the command was executed.
-            None => (self.started_file().exists() || self.exit_file().exists()).then_some(Remains::Gone),
+            None => (contains(STARTED) || contains(EXIT)).then_some(Remains::Gone),
         };
         Ok(Evidence { lock_held: false, exit, other_boot, started, removed: false })
     }
@@ -153,18 +198,24 @@ impl CommandDir {
     /// Reads the record `started`, which identifies the processes of the supervisor and the command; `None`:
     /// the record is missing or damaged.
     pub(super) fn read_started(&self) -> Result<Option<Started>, RecordError> {
-        read_undamaged_record(&self.started_file())
+        match self.open() {
+            Ok(folder) => read_undamaged_record(&folder, STARTED),
+            Err(error) if error.kind() == io::ErrorKind::NotFound || is_damaged(&error) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
-    /// Reads the marker; `None`: the marker file does not exist.
-    pub(super) fn read_marker(&self) -> io::Result<Option<String>> {
-        let marker = files::read_optional(&self.marker_file())?;
-        Ok(marker.map(|marker| String::from_utf8_lossy(&marker).into_owned()))
+    /// Reads the marker; `None`: the marker file does not exist, or something else is in its place.
+    pub(crate) fn read_marker(&self) -> io::Result<Option<String>> {
+        match self.open().and_then(|folder| folder.read(MARKER_FILE, MAX_MARKER)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound || is_damaged(&error) => Ok(None),
+            read => Ok(read?.map(|marker| String::from_utf8_lossy(&marker).into_owned())),
+        }
     }
 
     /// Returns the last of the supervisor's own error messages.
     pub(crate) fn last_supervisor_message(&self) -> Option<String> {
-        let text = files::tail(&self.supervisor_file(), 1000).ok()?;
+        let text = files::tail(self.open_file(SUPERVISOR).ok()??, 1000).ok()?;
         String::from_utf8_lossy(&text).trim_end().lines().next_back().map(str::to_owned)
     }
 
@@ -175,8 +226,7 @@ impl CommandDir {
         if self.read_marker()?.as_deref() == Some(marker) {
             return Ok(false);
         }
-        files::private_dir(&self.0)?;
-        files::write_private(&self.marker_file(), marker.as_bytes())?;
+        self.make()?.write(MARKER_FILE, marker.as_bytes())?;
         Ok(true)
     }
 
@@ -208,7 +258,9 @@ impl CommandDir {
     /// one with the command's marker, at the path where this process would make it.
     fn cgroup(&self) -> Result<Option<Cgroup>, RecordError> {
         if let Some(cgroup) = self.read_started()?.and_then(|started| started.cgroup) {
-            return Ok(Cgroup::at(&cgroup));
+            // A command can write the record, and must not make boi end the processes of another command.
+            let marker = self.read_marker()?;
+            return Ok(Cgroup::at(&cgroup).filter(|cgroup| marker.is_some_and(|marker| cgroup.is_of(&marker))));
         }
         Ok(self.read_marker()?.and_then(|marker| Cgroup::with_marker(&marker)))
     }
@@ -241,7 +293,7 @@ mod tests {
             assert!(dir.remaining_processes().unwrap().is_empty());
             std::fs::remove_file(file).unwrap();
         }
-        std::fs::write(dir.marker_file(), b"\xff\0").unwrap();
+        std::fs::write(dir.path().join(MARKER_FILE), b"\xff\0").unwrap();
         assert!(dir.restore("a marker").unwrap() && !dir.restore("a marker").unwrap());
     }
 

@@ -9,13 +9,13 @@ use rustix::process::{Pid, PidfdFlags, Signal, getuid, kill_process, pidfd_open,
 use tokio::io::unix::AsyncFd;
 
 use super::cgroup::Cgroup;
-use super::command_dir::{CommandDir, CommandLock};
+use super::command_dir::{CommandDir, CommandLock, MARKER_FILE, PROMPT, REQUEST, SUPERVISOR};
 use super::identity::{self, ProcessHandle};
 use super::marker::{self, MARKER};
 use super::record::RecordError;
 use super::{inherited, own_program, procfs};
 use crate::domain::command::{Identity, Request};
-use crate::system::files;
+use crate::system::files::Durability;
 
 /// The first argument that makes this program a supervisor.
 pub(crate) const SUPERVISE: &str = "__supervise";
@@ -51,15 +51,16 @@ impl Supervisor {
         marker: &str,
         variables: &[(&str, String)],
     ) -> io::Result<Supervisor> {
+        let folder = dir.make()?;
         if let Some(prompt) = prompt {
-            files::write_private(&dir.prompt_file(), prompt.as_bytes())?;
+            folder.write(PROMPT, prompt.as_bytes())?;
         }
-        files::write_private(&dir.marker_file(), marker.as_bytes())?;
-        files::write_record(&dir.request_file(), request, files::Durability::Process)?;
+        folder.write(MARKER_FILE, marker.as_bytes())?;
+        folder.replace(REQUEST, &serde_json::to_vec(request)?, Durability::Process)?;
         let mut command = own_program::command()?;
         // The supervisor works even if the file for its own messages cannot be opened: the messages only help
         // to find faults.
-        let messages = files::private_log(&dir.supervisor_file()).map_or_else(|_| Stdio::null(), Stdio::from);
+        let messages = folder.appendable(SUPERVISOR).map_or_else(|_| Stdio::null(), Stdio::from);
         command.arg(SUPERVISE).arg(dir.path()).stdin(Stdio::from(lock.0)).stdout(Stdio::null()).stderr(messages);
         for variable in inherited::GIT_LOCAL.iter().chain(inherited::NOT_FOR_COMMANDS) {
             command.env_remove(variable);

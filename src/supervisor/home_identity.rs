@@ -4,7 +4,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 
 use crate::process::command_dir::CommandDir;
-use crate::system::{files, paths};
+use crate::system::paths;
+use crate::system::untrusted::Folder;
 
 /// The device and inode of the home in which the supervisor started.
 ///
@@ -24,15 +25,16 @@ impl HomeIdentity {
         Ok(HomeIdentity { device: metadata.dev(), inode: metadata.ino() })
     }
 
-    /// Makes sure that `dir` exists and can be written to. Fails if the home was removed or replaced.
-    pub(super) fn ensure_folder(self, dir: &CommandDir) -> io::Result<()> {
+    /// Opens `dir`, after creating it again if the command removed it or put something else in its place. Fails if the
+    /// home was removed or replaced.
+    pub(super) fn open_folder(self, dir: &CommandDir) -> io::Result<Folder> {
         dir.restore_permissions()?;
-        if dir.path().exists() {
-            return Ok(());
+        if let Ok(folder) = dir.open() {
+            return Ok(folder);
         }
         if HomeIdentity::of(dir)? != self {
             return Err(io::Error::other("the home was removed or replaced while the command ran"));
         }
-        files::private_dir(dir.path())
+        dir.make()
     }
 }

@@ -10,7 +10,7 @@ use super::home_identity::HomeIdentity;
 use super::{ending, file_pages, wake};
 use crate::domain::command::{CommandEnd, EndCause, RECORD_VERSION, Request, Started};
 use crate::process::cgroup::{self, Cgroup};
-use crate::process::command_dir::CommandDir;
+use crate::process::command_dir::{CommandDir, ERRORS, OUTPUT, PROMPT, REQUEST, STARTED};
 use crate::process::marker::MARKER;
 use crate::process::record::read_record;
 use crate::process::{identity, limits};
@@ -20,16 +20,21 @@ use crate::system::{clock, failpoint, files, paths};
 #[expect(clippy::disallowed_methods, reason = "the supervisor starts the command")]
 pub(super) fn prepare(dir: &CommandDir) -> Result<(Request, Command), EndCause> {
     let permanent = |why: &str| EndCause::NotExecuted(why.to_owned());
-    let request: Request = read_record(&dir.request_file())
+    let folder = dir.open().map_err(cannot_open(dir.path()))?;
+    let request: Request = read_record(&folder, REQUEST)
         .map_err(|error| not_executed("cannot read the request", &error.into()))?
         .ok_or_else(|| permanent("the file `request`, which describes the command, is missing"))?;
-    let stdin = if request.prompt { dir.prompt_file() } else { "/dev/null".into() };
-    let stdin = File::open(&stdin).map_err(cannot_open(&stdin))?;
-    let open_output = |path: &Path| files::private_log(path).map_err(cannot_open(path));
-    let output = open_output(&dir.output_file())?;
+    let prompt_file = dir.path().join(PROMPT);
+    let stdin = match request.prompt {
+        true => folder.file(PROMPT).and_then(|file| file.ok_or_else(|| io::ErrorKind::NotFound.into())),
+        false => File::open("/dev/null"),
+    };
+    let stdin = stdin.map_err(cannot_open(&prompt_file))?;
+    let open_output = |name: &str| folder.appendable(name).map_err(cannot_open(&dir.path().join(name)));
+    let output = open_output(OUTPUT)?;
     let errors = match request.separate_errors {
-        true => open_output(&dir.errors_file())?,
-        false => output.try_clone().map_err(cannot_open(&dir.output_file()))?,
+        true => open_output(ERRORS)?,
+        false => output.try_clone().map_err(cannot_open(&dir.path().join(OUTPUT)))?,
     };
     let (program, arguments) =
         request.argv.split_first().ok_or_else(|| permanent("the request contains no program to execute"))?;
@@ -72,8 +77,7 @@ pub(super) fn run(
         let command = identify_self()?;
         let cgroup = joined.as_ref().filter(|cgroup| cgroup.join().is_ok()).map(|cgroup| cgroup.path().to_owned());
         let started = Started { version: RECORD_VERSION, supervisor: supervisor.clone(), command, cgroup };
-        home.ensure_folder(&folder)?;
-        files::write_record(&folder.started_file(), &started, files::Durability::Process)?;
+        home.open_folder(&folder)?.replace(STARTED, &serde_json::to_vec(&started)?, files::Durability::Process)?;
         failpoint::hit_with_parent("supervisor.started");
         // The limit on open files is set after the record was written, because a low limit could prevent that
         // write.
@@ -147,11 +151,11 @@ mod tests {
     fn a_request_of_a_newer_version_is_not_executed_and_the_record_says_why() {
         let folder = tempfile::TempDir::new().unwrap();
         let dir = CommandDir::at(folder.path().to_owned());
-        std::fs::write(dir.request_file(), br#"{"version": 2, "argv": ["true"], "cwd": "/"}"#).unwrap();
+        std::fs::write(dir.path().join(REQUEST), br#"{"version": 2, "argv": ["true"], "cwd": "/"}"#).unwrap();
         let Err(EndCause::NotExecuted(why)) = prepare(&dir) else { panic!("the command would be executed") };
         assert!(why.starts_with("cannot read the request") && why.contains("version 2"), "{why}");
-        assert!(!dir.output_file().exists());
-        std::fs::write(dir.request_file(), b"garbage").unwrap();
+        assert!(!dir.path().join(OUTPUT).exists());
+        std::fs::write(dir.path().join(REQUEST), b"garbage").unwrap();
         let Err(EndCause::NotExecuted(why)) = prepare(&dir) else { panic!("the command would be executed") };
         assert!(why.contains("is damaged"), "{why}");
     }

@@ -36,7 +36,7 @@ use std::process::ExitCode;
 
 use self::home_identity::HomeIdentity;
 use crate::domain::command::Request;
-use crate::process::command_dir::CommandDir;
+use crate::process::command_dir::{CommandDir, EXIT, LOCK};
 use crate::process::supervisor_process::SUPERVISE;
 use crate::system::{failpoint, files};
 
@@ -69,7 +69,7 @@ fn supervise(dir: &CommandDir) -> io::Result<()> {
     detach()?;
     // The space is reserved before the command is executed: if the disk fills up later, the command's end can still be
     // recorded.
-    files::reserve_record(&dir.exit_file())?;
+    dir.make()?.reserve(EXIT)?;
     let end = match launch::prepare(dir) {
         Ok((request, command)) => {
             let end = launch::run(dir, home, &request, command)?;
@@ -81,8 +81,7 @@ fn supervise(dir: &CommandDir) -> io::Result<()> {
         Err(cause) => launch::not_executed_end(cause),
     };
     failpoint::hit("supervisor.ended");
-    home.ensure_folder(dir)?;
-    files::write_record(&dir.exit_file(), &end, files::Durability::Power)?;
+    home.open_folder(dir)?.replace(EXIT, &serde_json::to_vec(&end)?, files::Durability::Power)?;
     failpoint::hit("supervisor.recorded");
     drop(lock);
     Ok(())
@@ -101,7 +100,8 @@ fn sync_work(dir: &CommandDir, request: &Request) {
 /// Moves the lock from standard input to a close-on-exec descriptor, so that no command inherits it.
 fn take_lock(dir: &CommandDir) -> io::Result<OwnedFd> {
     let held = rustix::fs::fstat(rustix::stdio::stdin())?;
-    let file = rustix::fs::stat(dir.lock_file())?;
+    let Some(file) = dir.open_file(LOCK)? else { return Err(io::Error::other("the command's lock is missing")) };
+    let file = rustix::fs::fstat(&file)?;
     if (held.st_dev, held.st_ino) != (file.st_dev, file.st_ino) {
         return Err(io::Error::other(
             "standard input is not the lock file of the command: only the daemon may start a supervisor",

@@ -4,10 +4,10 @@
 
 #[cfg(target_os = "linux")]
 mod inotify {
+    use std::fs::File;
     use std::io;
     use std::mem::MaybeUninit;
-    use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-    use std::path::PathBuf;
+    use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
     use rustix::fs::inotify;
 
@@ -19,7 +19,7 @@ mod inotify {
 
     impl OutputGrowth {
         /// Watches `files`.
-        pub(crate) fn watch(files: &[PathBuf]) -> io::Result<OutputGrowth> {
+        pub(crate) fn watch(files: &[File]) -> io::Result<OutputGrowth> {
             let polling = OutputGrowth { events: None, pending: true };
             let events = match inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK) {
                 Ok(events) => events,
@@ -27,7 +27,9 @@ mod inotify {
                 Err(error) => return Err(error.into()),
             };
             for file in files {
-                match inotify::add_watch(&events, file, inotify::WatchFlags::MODIFY) {
+                // A path through the descriptor leads to the open file, whatever is at the file's own path.
+                let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+                match inotify::add_watch(&events, path, inotify::WatchFlags::MODIFY) {
                     Ok(_) => {}
                     Err(rustix::io::Errno::NOSPC) => return Ok(polling),
                     Err(error) => return Err(error.into()),
@@ -62,14 +64,14 @@ mod inotify {
 
 #[cfg(not(target_os = "linux"))]
 mod polling {
+    use std::fs::File;
     use std::io;
     use std::os::fd::BorrowedFd;
-    use std::path::PathBuf;
 
     pub(crate) struct OutputGrowth;
 
     impl OutputGrowth {
-        pub(crate) fn watch(_files: &[PathBuf]) -> io::Result<OutputGrowth> {
+        pub(crate) fn watch(_files: &[File]) -> io::Result<OutputGrowth> {
             Ok(OutputGrowth)
         }
 

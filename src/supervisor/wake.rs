@@ -11,7 +11,7 @@ use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
 
 use super::output_growth::OutputGrowth;
 use crate::domain::command::Request;
-use crate::process::command_dir::CommandDir;
+use crate::process::command_dir::{CommandDir, ERRORS, OUTPUT};
 
 /// The size of growing output is checked at most this often.
 const CHECK_INTERVAL: Duration = Duration::from_millis(200);
@@ -47,10 +47,10 @@ impl WakeSources {
         signal_hook::low_level::pipe::register(SIGCHLD, on_child)?;
         terminate.set_nonblocking(true)?;
         child.set_nonblocking(true)?;
-        let mut paths = vec![dir.output_file(), dir.errors_file()];
-        paths.retain(|path| path.exists());
-        let growth = OutputGrowth::watch(&paths)?;
-        let files = paths.iter().map(File::open).collect::<io::Result<_>>()?;
+        let folder = dir.open()?;
+        let opened = [OUTPUT, ERRORS].map(|name| folder.file(name));
+        let files: Vec<File> = opened.into_iter().filter_map(io::Result::transpose).collect::<io::Result<_>>()?;
+        let growth = OutputGrowth::watch(&files)?;
         let max_output_bytes = request.max_output_bytes;
         Ok(WakeSources { terminate, child, growth, files, max_output_bytes, quiet_until: Instant::now() })
     }

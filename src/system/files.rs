@@ -14,12 +14,27 @@ pub(crate) fn private_dir(path: &Path) -> io::Result<()> {
 
 /// Opens a file for reading and writing. Creates it with mode 0600 if it does not exist.
 pub(crate) fn private_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let mut options = OpenOptions::new();
+    let file =
+        options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(path)?;
+    expect_file(&file)?;
+    Ok(file)
+}
+
+fn expect_file(file: &File) -> io::Result<()> {
+    match file.metadata()?.is_file() {
+        true => Ok(()),
+        false => Err(io::Error::other("it is not a regular file")),
+    }
 }
 
 /// Opens a file for appending. Creates it with mode 0600 if it does not exist.
 pub(crate) fn private_log(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(flags).open(path)?;
+    expect_file(&file)?;
+    Ok(file)
 }
 
 /// Returns the mode of a file or folder that other users can access, and the mode that it should have. `None`
@@ -37,24 +52,6 @@ pub(crate) fn make_private(path: &Path) -> io::Result<()> {
         Some((_, wanted)) => std::fs::set_permissions(path, Permissions::from_mode(wanted)),
         None => Ok(()),
     }
-}
-
-/// Restores this user's permissions for `folders`, which are listed outermost first, and for the entries of
-/// the last folder. Returns the first path for which a permission was missing. Ignores links and missing
-/// files.
-pub(crate) fn restore_permissions(folders: &[&Path]) -> io::Result<Option<PathBuf>> {
-    let mut first = None;
-    for folder in folders {
-        if grant_owner(folder, 0o700, 0o600)? {
-            first.get_or_insert_with(|| folder.to_path_buf());
-        }
-    }
-    for path in folders.last().map_or(Ok(Vec::new()), |folder| list_folder(folder))? {
-        if grant_owner(&path, 0o700, 0o600)? {
-            first.get_or_insert(path);
-        }
-    }
-    Ok(first)
 }
 
 /// Gives this user permission to read and remove everything in a folder, except files of other users.
@@ -130,12 +127,6 @@ pub(crate) fn is_locked(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Writes a file with mode 0600. Not atomic: a reader may see a part of the content.
-pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(bytes)
-}
-
 /// The events after which a written file must still have its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durability {
@@ -150,14 +141,8 @@ pub(crate) fn write_record<T: Serialize>(path: &Path, record: &T, durability: Du
     write_atomically(path, &serde_json::to_vec(record)?, durability)
 }
 
-/// The largest size of a record for which [`reserve_record`] makes room, in bytes.
-const RESERVED_BYTES: usize = 4096;
-
-/// Reserves disk space for a record of at most [`RESERVED_BYTES`], so that a later [`write_record`] succeeds
-/// even if the disk is full by then.
-pub(crate) fn reserve_record(path: &Path) -> io::Result<()> {
-    write_private(&staged(path), &[b' '; RESERVED_BYTES])
-}
+/// The largest size of a record for which `untrusted::Folder::reserve` makes room, in bytes.
+pub(super) const RESERVED_BYTES: usize = 4096;
 
 /// Replaces a file with mode 0600. A reader sees all of the old content or all of the new content.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
@@ -181,15 +166,6 @@ fn staged(path: &Path) -> PathBuf {
     path.with_extension("new")
 }
 
-/// Reads a file; `None` when it does not exist.
-pub(crate) fn read_optional(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
 /// Flushes everything that any process wrote to the file system of `path` to the disk.
 pub(crate) fn sync_file_system(path: &Path) -> io::Result<()> {
     let at = File::open(path)?;
@@ -203,13 +179,8 @@ pub(crate) fn sync_file_system(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns the last `max_bytes` bytes of a file. A missing file counts as empty.
-pub(crate) fn tail(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
+/// Reads the last `max_bytes` bytes of a file.
+pub(crate) fn tail(mut file: File, max_bytes: u64) -> io::Result<Vec<u8>> {
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(max_bytes)))?;
     let mut bytes = Vec::new();
@@ -217,15 +188,11 @@ pub(crate) fn tail(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads a file from `offset` to its end, and passes the content to `take` in chunks. Returns the offset of
-/// the end. A missing file counts as empty.
-pub(crate) fn read_from(path: &Path, offset: u64, mut take: impl FnMut(&[u8])) -> io::Result<u64> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(offset),
-        Err(error) => return Err(error),
-    };
+/// Reads a file from `offset` to its end, at most up to the offset `limit`, and passes the content to `take` in
+/// chunks. Returns the offset of the end of what was read.
+pub(crate) fn read_from(mut file: File, offset: u64, limit: u64, mut take: impl FnMut(&[u8])) -> io::Result<u64> {
     file.seek(SeekFrom::Start(offset))?;
+    let mut file = file.take(limit.saturating_sub(offset));
     let (mut at, mut chunk) = (offset, vec![0; 1 << 16]);
     loop {
         match file.read(&mut chunk)? {
@@ -266,24 +233,4 @@ pub(crate) fn read_user_file(path: &Path, limit: usize) -> io::Result<Option<Vec
     let mut bytes = Vec::new();
     file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_record_is_written_into_the_reserved_file() {
-        let dir = tempfile::TempDir::new().unwrap();
-        let path = dir.path().join("exit");
-        reserve_record(&path).unwrap();
-        assert!(!path.exists(), "the reserved space must not count as a record");
-        let staged = File::open(staged(&path)).unwrap();
-        write_record(&path, &"ended", Durability::Power).unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"\"ended\"");
-        let same = |a: std::fs::Metadata, b: std::fs::Metadata| {
-            std::os::unix::fs::MetadataExt::ino(&a) == std::os::unix::fs::MetadataExt::ino(&b)
-        };
-        assert!(same(staged.metadata().unwrap(), path.metadata().unwrap()), "another file was written");
-    }
 }

@@ -7,11 +7,13 @@
 //! - Only `main` ends this process, by returning its exit code.
 //! - `domain`, `document`, `agents`, `spec`, `config` and `decide` use no files: they get bytes and values.
 //!   Each other room opens and removes its own files. The file operations that several rooms share are in
-//!   `files`: private modes, atomic replacement, locks.
+//!   `files`: private modes, atomic replacement, locks. What a command may have replaced is opened by `untrusted`.
 
+pub(crate) mod attempt_folder;
 pub(crate) mod clock;
 pub(crate) mod failpoint;
 pub(crate) mod files;
 pub(crate) mod logs;
 pub mod paths;
 pub(crate) mod terminal;
+pub(crate) mod untrusted;

@@ -1,6 +1,5 @@
 //! The steps of a worker that run a command: each step builds its command, and interprets how the command ended.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -18,7 +17,7 @@ use crate::domain::outcome::{AgentReport, TryOutcome};
 use crate::domain::position::{CommandStage, RunningCommand, Try, Verify};
 use crate::domain::spec::Action;
 use crate::domain::text;
-use crate::process::command_dir::CommandDir;
+use crate::process::command_dir::{CommandDir, ERRORS, OUTPUT};
 use crate::process::limits;
 use crate::system::{clock, files, paths};
 
@@ -71,7 +70,7 @@ impl Worker {
         }
         let (outcome, report) = match agent {
             Some(agent) => {
-                let stderr = tail_of(job.dir.errors_file()).await?;
+                let stderr = tail_of(&job.dir, ERRORS).await?;
                 let zone = |name: &str| jiff::tz::TimeZone::get(name).ok();
                 let run = EndedRun { end: &end, reading: &reading, stderr: &stderr, now: clock::now(), zone };
                 (agent.dialect().outcome(&run), reading.report())
@@ -84,8 +83,8 @@ impl Worker {
         }
         let output = match (&report.message, agent) {
             (Some(message), Some(_)) => message.clone(),
-            (None, Some(_)) => tail_of(job.dir.errors_file()).await?,
-            (_, None) => tail_of(job.dir.output_file()).await?,
+            (None, Some(_)) => tail_of(&job.dir, ERRORS).await?,
+            (_, None) => tail_of(&job.dir, OUTPUT).await?,
         };
         let acted = Acted { outcome, report, output };
         Ok(self.follow(|plan, progress| step::after_act(plan, progress, of, acted)))
@@ -116,7 +115,7 @@ impl Worker {
         if step::is_cut_off(&self.position.progress, &end) {
             return Ok(self.cut_off(CommandStage::Verify(verify), None));
         }
-        let output = tail_of(job.dir.output_file()).await?;
+        let output = tail_of(&job.dir, OUTPUT).await?;
         Ok(self.follow(|plan, progress| step::after_verify(plan, progress, verify, &end, output)))
     }
 
@@ -163,12 +162,13 @@ impl Worker {
         let (fence, config) = (&self.claimed.fence, &self.claimed.config);
         let folder = self.home.command(&fence.spec, fence.attempt, self.position.progress.commands);
         let what = format!("cannot create {}", folder.display());
-        let dir = tokio::task::spawn_blocking(move || CommandDir::create(folder))
+        let begun = self.claimed.position.running_command() == Some(&command);
+        let create = move || if begun { CommandDir::create(folder) } else { CommandDir::create_empty(folder) };
+        let dir = tokio::task::spawn_blocking(create)
             .await
             .map_err(|error| fault(&what, error))?
             .map_err(|source| WorkerError::Io { what, source })?;
         let minutes = u64::from(to_run.minutes.unwrap_or(config.task_timeout_minutes));
-        let begun = self.claimed.position.running_command() == Some(&command);
         let mut variables = vec![("BOI_SPEC", fence.spec.to_string()), ("BOI_ATTEMPT", fence.attempt.to_string())];
         if let Some(of) = to_run.of {
             variables.extend([("BOI_TASK", self.task(of).id.clone()), ("BOI_TRY", of.number.to_string())]);
@@ -197,9 +197,11 @@ impl Worker {
 }
 
 /// Reads the end of a file that a command wrote.
-async fn tail_of(file: PathBuf) -> Result<String, WorkerError> {
-    let what = format!("cannot read {}", file.display());
-    let bytes = tokio::task::spawn_blocking(move || files::tail(&file, OUTPUT_TAIL))
+async fn tail_of(dir: &CommandDir, name: &'static str) -> Result<String, WorkerError> {
+    let what = format!("cannot read {}", dir.path().join(name).display());
+    let dir = dir.clone();
+    let read = move || dir.open_file(name)?.map_or(Ok(Vec::new()), |file| files::tail(file, OUTPUT_TAIL));
+    let bytes = tokio::task::spawn_blocking(read)
         .await
         .map_err(|error| fault(&what, error))?
         .map_err(|source| WorkerError::Io { what, source })?;

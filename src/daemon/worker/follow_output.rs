@@ -1,16 +1,18 @@
 //! Reads an agent's output while it runs, to notice an agent that has given its result and does not exit.
 
 use std::io;
-use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::agents::{Agent, Reading, Transcript};
+use crate::process::command_dir::{CommandDir, OUTPUT};
 use crate::system::files;
 
 /// How long boi waits for the exit of an agent that has given its result. Then boi ends the agent.
 const HANG_AFTER_RESULT: Duration = Duration::from_secs(20);
+/// A command can print this many bytes more than it may before its supervisor notices.
+const OVERSHOOT: u64 = 64 << 20;
 
 /// Reads an agent's output piece by piece, and remembers when the agent gave its result.
 pub(super) struct OutputFollower {
@@ -18,20 +20,24 @@ pub(super) struct OutputFollower {
     transcript: Transcript,
     /// How many bytes were read.
     offset: u64,
+    max_bytes: u64,
     result_at: Option<Instant>,
     ended_after_result: bool,
 }
 
 impl OutputFollower {
-    pub(super) fn new(agent: Agent) -> OutputFollower {
+    /// Makes a follower that reads at most about `max_bytes` bytes: the agent can replace the file whose size its
+    /// supervisor watches.
+    pub(super) fn new(agent: Agent, max_bytes: u64) -> OutputFollower {
         let transcript = agent.transcript();
-        OutputFollower { agent, transcript, offset: 0, result_at: None, ended_after_result: false }
+        let max_bytes = max_bytes.saturating_add(OVERSHOOT);
+        OutputFollower { agent, transcript, offset: 0, max_bytes, result_at: None, ended_after_result: false }
     }
 
     /// Reads the new output. Returns true, once, when the agent gave its result `HANG_AFTER_RESULT` ago.
-    pub(super) async fn is_hanging(&mut self, output: &Path) -> io::Result<bool> {
-        let unread = OutputFollower::new(self.agent);
-        *self = std::mem::replace(self, unread).read_on(output).await?;
+    pub(super) async fn is_hanging(&mut self, dir: &CommandDir) -> io::Result<bool> {
+        let unread = OutputFollower { max_bytes: self.max_bytes, ..OutputFollower::new(self.agent, 0) };
+        *self = std::mem::replace(self, unread).read_on(dir).await?;
         if self.transcript.so_far().result.is_none() {
             return Ok(false);
         }
@@ -42,20 +48,21 @@ impl OutputFollower {
     }
 
     /// Reads the rest of the output, after the agent has ended.
-    pub(super) async fn finish(self, output: &Path) -> io::Result<Reading> {
+    pub(super) async fn finish(self, dir: &CommandDir) -> io::Result<Reading> {
         let ended_after_result = self.ended_after_result;
-        let mut reading = self.read_on(output).await?.transcript.finish();
+        let mut reading = self.read_on(dir).await?.transcript.finish();
         reading.ended_after_result = ended_after_result;
         Ok(reading)
     }
 
-    async fn read_on(mut self, output: &Path) -> io::Result<OutputFollower> {
-        let output = output.to_owned();
+    async fn read_on(mut self, dir: &CommandDir) -> io::Result<OutputFollower> {
+        let dir = dir.clone();
         let read = tokio::task::spawn_blocking(move || {
-            files::read_from(&output, self.offset, |chunk| self.transcript.push(chunk)).map(|offset| {
-                self.offset = offset;
-                self
-            })
+            if let Some(output) = dir.open_file(OUTPUT)? {
+                let push = |chunk: &[u8]| self.transcript.push(chunk);
+                self.offset = files::read_from(output, self.offset, self.max_bytes, push)?;
+            }
+            Ok(self)
         });
         read.await.map_err(io::Error::other)?
     }

@@ -41,7 +41,7 @@ use crate::process::marker;
 use crate::process::record::RecordError;
 use crate::queue::{Claimed, Fence, GiveBack, QueueError, WorktreePlace};
 use crate::system::paths::Home;
-use crate::system::{clock, failpoint, files};
+use crate::system::{attempt_folder, clock, failpoint};
 
 /// The maximum number of git steps that run at once. Each occupies a thread of the blocking pool while git
 /// runs, and the operations of the queue must always find a free thread in that pool.
@@ -188,12 +188,14 @@ impl Worker {
     /// Creates the attempt's folder.
     async fn create_folder(&self) -> Result<(), String> {
         let (shared, folder) = (Arc::clone(&self.shared), self.folder.clone());
-        let (attempts, of_spec) = (self.home.attempts(), self.home.spec_attempts(&self.claimed.fence.spec));
         let create = move || {
             shared.health.check_home().map_err(|error| error.to_string())?;
-            files::restore_permissions(&[&attempts, &of_spec, &folder])
-                .and_then(|_| files::private_dir(&folder))
-                .map_err(|error| format!("cannot create {}: {error}", folder.display()))
+            let (_, repaired) = attempt_folder::make(&folder)
+                .map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
+            if let Some(path) = repaired {
+                warn!(path = %path.display(), "a command had removed this user's permissions for this path or put something else there; boi put it right");
+            }
+            Ok(())
         };
         let _permit = self
             .starts

@@ -61,7 +61,7 @@ pub(super) enum Ran {
 /// `agent`, its output is read.
 pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: Option<Agent>) -> io::Result<Ran> {
     let other_boot = job.command.boot != clock::boot_id();
-    let mut follower = agent.map(OutputFollower::new);
+    let mut follower = agent.map(|agent| OutputFollower::new(agent, job.request.max_output_bytes));
     let mut starts = 0;
     let mut inspections = 0_u32;
     // `begun`: a supervisor may be running the command. `removed`: files of the running command were deleted.
@@ -285,7 +285,7 @@ async fn wait(
                 let dir = job.dir.clone();
                 blocking(move || dir.restore_permissions()).await?;
                 if let Some(follower) = follower.as_deref_mut()
-                    && follower.is_hanging(&job.dir.output_file()).await?
+                    && follower.is_hanging(&job.dir).await?
                 {
                     let dir = job.dir.path().display();
                     info!(%dir, "the agent has given its result and does not exit; boi ends it");
@@ -298,7 +298,7 @@ async fn wait(
 
 async fn finished(job: &Job, end: CommandEnd, follower: Option<OutputFollower>) -> io::Result<Ran> {
     let reading = match follower {
-        Some(follower) => follower.finish(&job.dir.output_file()).await?,
+        Some(follower) => follower.finish(&job.dir).await?,
         None => Reading::default(),
     };
     Ok(Ran::Ended(end, Box::new(reading)))
@@ -397,7 +397,7 @@ mod tests {
         let (ran, ()) = tokio::join!(run(&job, &mut received, None), free);
         let Ran::Ended(end, _) = ran.unwrap() else { panic!("the command has not ended") };
         assert_eq!(end.cause, EndCause::Terminated);
-        assert!(!job.dir.output_file().exists());
+        assert!(!job.dir.path().join("output").exists());
         drop(orders);
     }
 
@@ -458,7 +458,7 @@ mod tests {
                 let started =
                     Started { version: RECORD_VERSION, supervisor: then.clone(), command: then.clone(), cgroup: None };
                 files::write_record(&job.dir.started_file(), &started, files::Durability::Process).unwrap();
-                files::write_private(&folder.path().join("marker"), b"nobody carries this").unwrap();
+                std::fs::write(folder.path().join("marker"), b"nobody carries this").unwrap();
                 assert!(
                     Supervisor::adopt(&job.dir).unwrap().is_none(),
                     "the process with the recycled pid is no supervisor"

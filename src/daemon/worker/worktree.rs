@@ -2,6 +2,7 @@
 //! a repository. The functions here may block. If the daemon crashes during a function, a later daemon can
 //! call the function again.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -136,7 +137,7 @@ impl WorkerTree {
     /// Creates the worktree, or makes an existing one ready for the next step.
     pub(super) fn create(&self, progress: &Progress, checkout: Checkout) -> Result<Created, Blocked> {
         let Some((worktree, repo)) = &self.git else {
-            files::private_dir(&self.path)
+            make_scratch_directory(&self.path)
                 .map_err(|error| Blocked::Transient(format!("cannot create {}: {error}", self.path.display())))?;
             return Ok(Created { origin: None, head: None, kept: vec![] });
         };
@@ -327,4 +328,13 @@ impl WorkerTree {
             Severity::Unknown | Severity::Permanent => Blocked::Permanent(error.to_string()),
         }
     }
+}
+
+/// Creates a scratch directory. A link in its place, which only a command can have made, is removed.
+fn make_scratch_directory(path: &Path) -> io::Result<()> {
+    if path.is_symlink() {
+        std::fs::remove_file(path)?;
+        warn!(path = %path.display(), "a command had put a link in the place of the scratch directory; boi removed the link");
+    }
+    files::private_dir(path)
 }
