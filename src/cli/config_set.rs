@@ -12,6 +12,7 @@ use super::{CliError, ExitCode, FAILED, USAGE, block_on, daemon_reload};
 use crate::config::edit::{self, EditError};
 use crate::config::flags::Flags;
 use crate::config::keys::Key;
+use crate::domain::escape;
 use crate::domain::verdict::Change;
 use crate::reload::{self, FileState, OpenForWriting, ReplaceError};
 use crate::system::files;
@@ -131,7 +132,7 @@ fn replace_error(error: ReplaceError) -> CliError {
 
 fn print_change(key: &'static Key, result: &FileChange) -> Result<(), CliError> {
     for warning in &result.new_warnings {
-        eprintln!("warning: {warning}");
+        eprintln!("warning: {}", escape::escaped_lines(warning));
     }
     let new = result.new.clone();
     match &result.old {

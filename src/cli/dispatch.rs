@@ -6,6 +6,7 @@ use super::args::Dispatch;
 use super::backend::{self, Backend};
 use super::printing::{plural, print_json, print_line};
 use super::{CliError, ExitCode, USAGE, block_on, spec_files, version_skew};
+use crate::domain::escape;
 use crate::domain::spec::Spec;
 use crate::queue::Filter;
 use crate::spec::PRIORITIES;
@@ -37,7 +38,7 @@ pub(super) fn dispatch(home: &Home, args: &Dispatch) -> Result<ExitCode, CliErro
             print_json(&json!({"specs": specs}))?;
         } else {
             for (id, title) in ids.iter().zip(&titles) {
-                print_line(&format!("{id}  {title}"))?;
+                print_line(&format!("{id}  {}", escape::escaped(title)))?;
             }
         }
         warn_unless_drained(backend, home).await;
@@ -50,7 +51,7 @@ fn print_dry_run(specs: &[Spec], json: bool) -> Result<(), CliError> {
         return print_json(&json!({"dry_run": true, "specs": specs}));
     }
     for Spec { title, tasks, .. } in specs {
-        print_line(&format!("would queue {title} ({} task{})", tasks.len(), plural(tasks.len())))?;
+        print_line(&format!("would queue {} ({} task{})", escape::escaped(title), tasks.len(), plural(tasks.len())))?;
     }
     Ok(())
 }
@@ -63,7 +64,7 @@ pub(super) async fn warn_unless_drained(mut backend: Backend, home: &Home) {
         Err(error) => {
             return eprintln!(
                 "the specs are queued, but boi cannot tell whether a daemon will run them: {}",
-                error.message()
+                escape::escaped(&error.message())
             );
         }
     };

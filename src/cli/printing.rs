@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::{CliError, FAILED};
+use crate::domain::escape;
 
 /// Prints bytes as they are.
 pub(super) fn print(bytes: &[u8]) -> Result<(), CliError> {
@@ -12,16 +13,17 @@ pub(super) fn print(bytes: &[u8]) -> Result<(), CliError> {
 /// Prints text. Removes its styles if standard output is not a terminal or the user asked for no styles
 /// (`NO_COLOR`).
 pub(super) fn print_styled(text: &str) -> Result<(), CliError> {
-    print_to(anstream::AutoStream::auto(io::stdout().lock()), text.as_bytes())
+    print_to(anstream::AutoStream::auto(io::stdout().lock()), escape::escaped_styled(text).as_bytes())
 }
 
+/// Prints text and a newline. Unsafe characters are made visible.
 pub(super) fn print_line(text: &str) -> Result<(), CliError> {
-    print(format!("{text}\n").as_bytes())
+    print(format!("{}\n", escape::escaped_lines(text)).as_bytes())
 }
 
 pub(super) fn print_json(value: &impl serde::Serialize) -> Result<(), CliError> {
     let text = serde_json::to_string_pretty(value).map_err(|error| CliError::new(FAILED, error.to_string()))?;
-    print_line(&text)
+    print(format!("{}\n", escape::escaped_json(&text)).as_bytes())
 }
 
 fn print_to(mut out: impl Write, bytes: &[u8]) -> Result<(), CliError> {

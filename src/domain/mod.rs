@@ -9,6 +9,7 @@
 pub(crate) mod cause;
 pub mod command;
 pub(crate) mod delivery;
+pub(crate) mod escape;
 pub(crate) mod exit;
 pub(crate) mod failure;
 pub(crate) mod id;

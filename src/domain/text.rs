@@ -6,6 +6,8 @@
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
+use super::escape;
+
 /// Returns `text` without terminal escape sequences, control characters and characters that change the
 /// direction of text. Newlines and tabs stay. A carriage return becomes a newline. A control string without
 /// an end is removed up to the end of its line.
@@ -15,6 +17,7 @@ pub(crate) fn plain(text: &str) -> String {
     while let Some(c) = chars.next() {
         match c {
             '\n' | '\t' => out.push(c),
+            '\u{2028}' | '\u{2029}' => out.push('\n'),
             '\r' => {
                 if chars.peek() != Some(&'\n') {
                     out.push('\n');
@@ -44,7 +47,7 @@ pub(crate) fn plain(text: &str) -> String {
             },
             '\u{9b}' => skip_control_sequence(&mut chars),
             '\u{90}' | '\u{98}' | '\u{9d}'..='\u{9f}' => skip_control_string(&mut chars),
-            c if c.is_control() || reorders(c) => {}
+            c if escape::is_unsafe(c) => {}
             c => out.push(c),
         }
     }
@@ -156,11 +159,6 @@ fn skip_control_string(chars: &mut Chars<'_>) {
     }
 }
 
-/// Returns whether `c` makes a terminal reorder the characters of a line.
-fn reorders(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -173,6 +171,7 @@ mod tests {
         assert_eq!(plain("\x1b]0;title\x07a\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\"), "alink");
         assert_eq!(plain("\x1b]never closed\nnext line"), "\nnext line");
         assert_eq!(plain("a\x1b\nb\x1b"), "a\nb");
+        assert_eq!(plain("a\u{2028}b\u{2029}c\u{e0041}"), "a\nb\nc");
         assert_eq!(plain("a\x1b(Bb\u{9b}2Jc\x08\x00\u{202e}d\u{7f}"), "abcd");
     }
 

@@ -1,5 +1,6 @@
 //! Starts the program's log, and changes its filter when the configuration is reloaded.
 
+use std::fmt::Debug;
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -10,11 +11,15 @@ use file_rotate::compression::Compression;
 use file_rotate::suffix::AppendCount;
 use file_rotate::{ContentLimit, FileRotate};
 
+use tracing::field::Field;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
 use super::files;
+use crate::domain::escape;
 
 /// A handle to the program's log: it changes the filter and returns the log's path.
 #[derive(Clone)]
@@ -71,7 +76,8 @@ impl Write for ReopeningLog {
 
 fn rotated(path: &Path) -> FileRotate<AppendCount> {
     let mut private = OpenOptions::new();
-    private.read(true).create(true).append(true).mode(0o600);
+    // A log that was removed is created again; a link that something put in its place is not followed.
+    private.read(true).create(true).append(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
     FileRotate::new(
         path,
         AppendCount::new(OLD_FILES),
@@ -92,15 +98,31 @@ pub(crate) fn start(output: LogOutput, filter: &str) -> Result<LogFilter, String
     let started = match output {
         LogOutput::Stderr { color } => {
             let ansi = color && std::io::stderr().is_terminal();
-            registry.with(fmt::layer().with_writer(std::io::stderr).with_ansi(ansi).with_target(false)).try_init()
+            let layer = fmt::layer().fmt_fields(escaping_fields()).with_writer(std::io::stderr);
+            registry.with(layer.with_ansi(ansi).with_target(false)).try_init()
         }
         LogOutput::File(path) => {
             let writer = Mutex::new(ReopeningLog::new(&path));
-            registry.with(fmt::layer().with_writer(writer).with_ansi(false).with_target(false)).try_init()
+            let layer = fmt::layer().fmt_fields(escaping_fields()).with_writer(writer);
+            registry.with(layer.with_ansi(false).with_target(false)).try_init()
         }
     };
     started.map_err(|error| error.to_string())?;
     Ok(LogFilter { handle, file })
+}
+
+/// Formats the fields of an event so that no value, such as the output of a program, can look like another event or
+/// control a terminal: unsafe characters are made visible, and the further lines of a message are indented.
+fn escaping_fields() -> impl for<'writer> fmt::FormatFields<'writer> {
+    let write = |writer: &mut Writer<'_>, field: &Field, value: &dyn Debug| {
+        let value = format!("{value:?}");
+        match (field.name(), writer.has_ansi_escapes()) {
+            ("message", _) => write!(writer, "{}", escape::escaped_lines(&value).replace('\n', "\n    ")),
+            (name, false) => write!(writer, "{name}={}", escape::escaped(&value)),
+            (name, true) => write!(writer, "\x1b[3m{name}\x1b[0m\x1b[2m=\x1b[0m{}", escape::escaped(&value)),
+        }
+    };
+    fmt::format::debug_fn(write).delimited(" ")
 }
 
 impl LogFilter {
@@ -148,6 +170,41 @@ mod tests {
         std::fs::remove_dir_all(dir.path()).unwrap();
         log.write_all(b"third\n").unwrap();
         assert!(!dir.path().exists());
+    }
+
+    /// The events that `log` writes, as the log has them.
+    fn logged(log: impl FnOnce()) -> String {
+        #[derive(Clone, Default)]
+        struct Shared(std::sync::Arc<Mutex<Vec<u8>>>);
+        impl Write for Shared {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap().write(bytes)
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let shared = Shared::default();
+        let writer = shared.clone();
+        let layer = fmt::layer().fmt_fields(escaping_fields()).with_writer(move || writer.clone());
+        let subscriber = tracing_subscriber::registry().with(layer.with_ansi(false).with_target(false).without_time());
+        tracing::subscriber::with_default(subscriber, log);
+        let bytes = shared.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn no_value_can_look_like_another_event_or_control_a_terminal() {
+        let forged = "x\n2026-01-01T00:00:00Z ERROR forged\u{1b}[2J\u{202e}\u{2028}";
+        let shown = "x\\n2026-01-01T00:00:00Z ERROR forged\\u{1b}[2J\\u{202e}\\u{2028}";
+        assert_eq!(
+            logged(|| tracing::info!(detail = %forged, count = 2, "two words")),
+            format!(" INFO two words detail={shown} count=2\n")
+        );
+        assert_eq!(logged(|| tracing::warn!(detail = "a\nb", "said")), " WARN said detail=\"a\\nb\"\n");
+        let message = logged(|| tracing::error!("refused:\n{forged}"));
+        assert_eq!(message.lines().filter(|line| !line.starts_with("    ")).collect::<Vec<_>>(), ["ERROR refused:"]);
+        assert!(!message.contains(['\u{1b}', '\u{202e}', '\u{2028}']), "{message:?}");
     }
 
     #[test]

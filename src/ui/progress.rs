@@ -8,6 +8,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::obstacle::obstacle;
+use crate::domain::escape;
 use crate::domain::id::SpecId;
 use crate::domain::life::{SpecStatus, TaskStatus};
 use crate::domain::outcome::Delivery;
@@ -58,7 +59,7 @@ impl Progress {
                     let now = line(spec);
                     if self.lines.get(&spec.id) != Some(&now) {
                         if !self.quiet {
-                            eprintln!("{now}");
+                            eprintln!("{}", escape::escaped_lines(&now));
                         }
                         self.lines.insert(spec.id.clone(), now);
                     }
