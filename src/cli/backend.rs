@@ -177,6 +177,7 @@ async fn call<C: Call>(client: &Client, request: &C) -> Result<C::Answer, Client
 /// Cancels a spec while no daemon runs, and ends the spec's processes that an earlier daemon left running.
 async fn cancel_here(home: &Home, id: &SpecId) -> Result<Canceled, CliError> {
     home.prepare_records()?;
+    home.check_identity()?;
     let queue = match open::open(home, Access::Write(WRITER_PATIENCE)) {
         // A full disk must not keep the user from ending a process.
         Err(error) if error.is_outage() => {
@@ -285,6 +286,7 @@ pub(super) fn configured(home: &Home) -> Home {
 
 fn write(home: &Home) -> Result<Arc<dyn Queue>, CliError> {
     home.prepare_records()?;
+    home.check_identity()?;
     Ok(open::open(home, Access::Write(WRITER_PATIENCE))?)
 }
 

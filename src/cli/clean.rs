@@ -8,6 +8,7 @@ use super::backend::{self, Backend};
 use super::clean_leftovers::{self, Outcome, PAGE, Removed};
 use super::printing::{print_json, print_line};
 use super::{CliError, ExitCode, FAILED, USAGE, block_on};
+use crate::domain::escape;
 use crate::domain::id::SpecId;
 use crate::domain::view::SpecView;
 use crate::queue::{Cleaned, Filter, Queue};
@@ -18,6 +19,8 @@ use crate::system::paths::Home;
 pub(super) fn clean(home: &Home, args: &Clean) -> Result<ExitCode, CliError> {
     let min_age = args.older_than.as_deref().map(parse_age).transpose()?;
     let configured = backend::configured(home);
+    configured.check_places()?;
+    configured.check_identity()?;
     let Some(queue) = backend::read(&configured)? else {
         return print_line("nothing to clean: the queue is empty").map(|()| 0);
     };
@@ -37,7 +40,7 @@ pub(super) fn clean(home: &Home, args: &Clean) -> Result<ExitCode, CliError> {
                     continue;
                 }
                 Outcome::Refused(reason) => {
-                    eprintln!("{id}: not cleaned: {reason}");
+                    eprintln!("{id}: not cleaned: {}", escape::escaped(&reason));
                     code = FAILED;
                     continue;
                 }

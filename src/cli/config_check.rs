@@ -10,6 +10,7 @@ use super::{CliError, ExitCode, FAILED, USAGE};
 use crate::config::MAX_BYTES;
 use crate::config::flags::Flags;
 use crate::document::problem::Problems;
+use crate::domain::escape;
 use crate::reload::{self, ConfigError};
 use crate::system::paths::Home;
 
@@ -38,12 +39,13 @@ pub(super) fn check(home: &Home, file: Option<PathBuf>, json: bool) -> Result<Ex
             Ok(FAILED)
         }
         Err(error) => Err(error.into()),
-        Ok((_, warnings)) => {
+        Ok((loaded, warnings)) => {
+            home.clone().with_paths(&loaded.config.paths).check_places()?;
             if json {
                 print_json(&json!({"file": path, "valid": true, "errors": [], "warnings": warnings}))?;
             } else {
                 for warning in &warnings {
-                    eprintln!("warning: {warning}");
+                    eprintln!("warning: {}", escape::escaped_lines(warning));
                 }
                 let exists = from_stdin || path.exists();
                 let result = if exists { "is valid" } else { "does not exist: every key has its default" };
@@ -58,7 +60,7 @@ fn print_problems(path: &Path, problems: &Problems, json: bool) -> Result<(), Cl
     if json {
         return print_json(&json!({"file": path, "valid": false, "errors": problems.reports()}));
     }
-    anstream::eprintln!("{}", problems.render(true));
+    anstream::eprintln!("{}", escape::escaped_styled(&problems.render(true)));
     let count = problems.count();
     eprintln!("{count} error{}; a daemon would reject this file", plural(count));
     Ok(())

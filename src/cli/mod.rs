@@ -45,6 +45,7 @@ use crate::control::client::ClientError;
 use crate::daemon::error::{CallError, LoopError};
 use crate::daemon::lifecycle::seat::BootError;
 use crate::document::problem::{ProblemReport, Problems};
+use crate::domain::escape;
 use crate::process::limits;
 use crate::queue::QueueError;
 use crate::queue::sqlite::OpenError;
@@ -175,6 +176,7 @@ impl From<OpenError> for CliError {
     fn from(error: OpenError) -> CliError {
         match error {
             OpenError::Queue(error) => error.into(),
+            OpenError::Unsafe(error) => error.into(),
             OpenError::InUse { .. } => CliError::Away {
                 message: error.to_string(),
                 hint: "a daemon of another home, or another command, is writing to the queue: try again".to_owned(),
@@ -319,7 +321,8 @@ fn carry_out(command: Command) -> Result<ExitCode, CliError> {
 fn report_error(error: &CliError, json: bool) -> ExitCode {
     match error {
         CliError::Message { .. } | CliError::Away { .. } if json => {
-            eprintln!("{}", serde_json::json!({"error": error.message(), "hint": error.next_step()}));
+            let object = serde_json::json!({"error": error.message(), "hint": error.next_step()});
+            eprintln!("{}", escape::escaped_json(&object.to_string()));
         }
         CliError::InvalidConfig { problems, .. } | CliError::InvalidSpecs(problems) if json => {
             let reports: Vec<ProblemReport> = problems.iter().flat_map(Problems::reports).collect();
@@ -327,15 +330,15 @@ fn report_error(error: &CliError, json: bool) -> ExitCode {
             let fields = [("error", "not valid".into()), ("errors", serde_json::json!(reports))];
             let object: serde_json::Map<String, serde_json::Value> =
                 fields.into_iter().chain(hint).map(|(name, value)| (name.to_owned(), value)).collect();
-            eprintln!("{}", serde_json::Value::Object(object));
+            eprintln!("{}", escape::escaped_json(&serde_json::Value::Object(object).to_string()));
         }
         CliError::Message { message, .. } | CliError::Away { message, .. } => {
-            anstream::eprintln!("{}: {message}", paint("error", ERROR));
+            anstream::eprintln!("{}: {}", paint("error", ERROR), escape::escaped_lines(message));
             print_next_step(error);
         }
         CliError::InvalidConfig { problems, .. } | CliError::InvalidSpecs(problems) => {
             for problems in problems {
-                anstream::eprintln!("{}", problems.render(true));
+                anstream::eprintln!("{}", escape::escaped_styled(&problems.render(true)));
             }
             let count: usize = problems.iter().map(Problems::count).sum();
             let nothing_done = if matches!(error, CliError::InvalidSpecs(_)) { "; nothing was queued" } else { "" };
@@ -348,7 +351,7 @@ fn report_error(error: &CliError, json: bool) -> ExitCode {
 
 fn print_next_step(error: &CliError) {
     if let Some(hint) = error.next_step() {
-        eprintln!("  {hint}");
+        eprintln!("  {}", escape::escaped_lines(hint));
     }
 }
 

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 
 use super::{Finding, Subject, Text};
 use crate::daemon::lifecycle::seat;
-use crate::system::files;
-use crate::system::paths::Home;
+use crate::system::paths::{Home, HomeError};
+use crate::system::{attempt_folder, files, home_record};
 
 /// The least free disk space, as (bytes, files). With less, the result of a command may not get recorded.
 const MIN_FREE: (u64, u64) = (64 << 20, 1000);
 
 pub(super) fn check(subject: &Subject) -> Vec<Finding> {
     let home = &subject.home;
-    let mut findings: Vec<Finding> = check_owner(home).into_iter().collect();
+    let mut findings: Vec<Finding> = check_owner(home).into_iter().chain(check_config(home)).collect();
     findings.extend(private_paths(home).iter().filter_map(|path| check_mode(path)));
     findings.extend(check_free_space(home));
     if !subject.daemon.runs() {
@@ -23,31 +23,66 @@ pub(super) fn check(subject: &Subject) -> Vec<Finding> {
     findings
 }
 
-/// Checks that no other user can change the home or its configuration.
+/// Checks that the home is the one that its records are of.
+pub(super) fn check_identity(home: &Home) -> Option<Finding> {
+    let error = home_record::check(home).err()?;
+    let text = Text {
+        what: error.to_string(),
+        place: home.root().display().to_string(),
+        why: "a daemon of a copy would end the processes and remove the worktrees of the original".into(),
+        advice: match &error {
+            HomeError::Copy { original, .. } => {
+                format!("use the original: BOI_HOME={}", super::quote(original))
+            }
+            _ => "`boi doctor --fix` adopts the home, if no other copy of it is in use".into(),
+        },
+    };
+    let home = home.clone();
+    Some(Finding::problem("home-identity", text).with_remedy(move || {
+        let adopted = home_record::adopt(&home).map_err(|error| error.to_string());
+        adopted.map(|()| "adopted the home at its present path".to_owned())
+    }))
+}
+
+/// Checks that no other user can change or replace the home, its configuration, or what boi uses elsewhere.
 fn check_owner(home: &Home) -> Option<Finding> {
-    let error = home.check().err()?;
-    let config = home.config_file();
-    let config_is_open = files::is_writable_by_others(&config);
-    if files::is_writable_by_others(home.root()) && !config_is_open {
-        // `check_mode` reports and fixes the mode of the home.
+    let error = home.check_places().err()?;
+    if let HomeError::Open { path, .. } = &error
+        && files::wrong_mode(path).is_some()
+        && (path.starts_with(home.root()) || [home.worktrees(), home.logs(), home.db()].contains(&path.as_path()))
+    {
+        // `check_mode` reports and fixes the mode.
         return None;
     }
-    let finding = Finding::problem(
+    Some(Finding::problem(
         "home",
         Text {
             what: error.to_string(),
             place: home.root().display().to_string(),
-            why: "boi refuses a home that other users can change, because they could make boi run any program".into(),
-            advice: "run the command above".into(),
+            why:
+                "boi refuses folders and files that other users can change, because they could make boi run any program"
+                    .into(),
+            advice: "do what the message says".into(),
         },
-    );
-    Some(match config_is_open {
-        true => finding.with_remedy(move || {
-            let closed = files::revoke_write_by_others(&config).map_err(|error| error.to_string());
-            closed.map(|()| "removed write access for other users".to_owned())
-        }),
-        false => finding,
-    })
+    ))
+}
+
+/// Checks that no other user can change the configuration.
+fn check_config(home: &Home) -> Option<Finding> {
+    let config = home.config_file();
+    if !files::is_writable_by_others(&config) {
+        return None;
+    }
+    let text = Text {
+        what: "other users can change the configuration".into(),
+        place: config.display().to_string(),
+        why: "they could make boi run any program".into(),
+        advice: format!("chmod go-w {}", super::quote(&config)),
+    };
+    Some(Finding::problem("home", text).with_remedy(move || {
+        let closed = files::revoke_write_by_others(&config).map_err(|error| error.to_string());
+        closed.map(|()| "removed write access for other users".to_owned())
+    }))
 }
 
 fn check_mode(path: &Path) -> Option<Finding> {
@@ -113,10 +148,11 @@ fn private_paths(home: &Home) -> Vec<PathBuf> {
     }
     paths.push(home.db().to_owned());
     paths.push(home.attempts());
-    for spec in files::list_folder(&home.attempts()).unwrap_or_default() {
-        for attempt in files::list_folder(&spec).unwrap_or_default() {
+    // A command may have put links there: a mode behind one is not boi's to change.
+    for spec in attempt_folder::subfolders(&home.attempts()).unwrap_or_default() {
+        for attempt in attempt_folder::subfolders(&spec).unwrap_or_default() {
             if attempt.file_name().is_some_and(|name| name != "git") {
-                for command in files::list_folder(&attempt).unwrap_or_default() {
+                for command in attempt_folder::subfolders(&attempt).unwrap_or_default() {
                     paths.extend(files::list_folder(&command).unwrap_or_default());
                     paths.push(command);
                 }

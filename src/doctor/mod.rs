@@ -21,6 +21,7 @@ use serde::Serialize;
 
 pub(crate) use self::daemon_state::DaemonState;
 use self::recorded_specs::RecordedSpecs;
+use crate::system::home_record;
 use crate::system::paths::Home;
 use crate::ui::shell;
 
@@ -113,6 +114,11 @@ pub(crate) fn examine(subject: &Subject, fix: bool) -> Vec<Finding> {
     examination.add(machine::check(subject));
     if !subject.home.root().exists() {
         return examination.findings;
+    }
+    examination.add(home::check_identity(&subject.home).into_iter().collect());
+    if home_record::check(&subject.home).is_err() {
+        // The records of a copy name processes, worktrees and repositories of the original: nothing else is fixed.
+        examination.fix = false;
     }
     examination.add(daemon_state::check(subject));
     examination.add(home::check(subject));

@@ -94,9 +94,8 @@ pub(super) fn attach(worktree: &LockedWorktree, base: &str, mode: Checkout, labe
     worktree.remove_stale_locks()?;
     let head = ensure_branch(worktree, base)?;
     failpoint::hit("branch.made");
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(GitError::io("cannot create", parent))?;
-    }
+    // Git creates the folder with the user's umask; other users have no business in it.
+    files::private_dir(path).map_err(GitError::io("cannot create", path))?;
     let repository_lock = locks::lock_repository(&common_dir, worktree.watch())?;
     let is_new = match find_entry_to_relink(worktree, &common_dir, &head, mode, label)? {
         Some(entry) => {

@@ -55,6 +55,7 @@ pub(crate) fn check_integrity(home: &Home) -> Result<Vec<String>, OpenError> {
 }
 
 fn open_home(home: &Home, access: Access) -> Result<SqliteQueue, OpenError> {
+    home.check_queue()?;
     let (record, path) = (home.queue_record(), home.db().as_os_str().as_bytes());
     let recorded = std::fs::read(&record).is_ok_and(|bytes| bytes == path);
     let mut signs = if recorded { vec![record.clone()] } else { Vec::new() };

@@ -13,6 +13,8 @@ pub(crate) mod attempt_folder;
 pub(crate) mod clock;
 pub(crate) mod failpoint;
 pub(crate) mod files;
+pub(crate) mod home_record;
+mod home_safety;
 pub(crate) mod logs;
 pub mod paths;
 pub(crate) mod terminal;

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Paths;
 use crate::domain::id::SpecId;
-use crate::system::files;
+use crate::system::{files, home_record, home_safety};
 
 /// boi's home: `BOI_HOME`, or `~/.boi`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub enum HomeError {
         path: PathBuf,
     },
     /// Another user owns the file or folder.
-    #[error("{} belongs to the user with uid {owner}, not to you (uid {own}): run `sudo chown -R {own} '{}'`", path.display(), path.display())]
+    #[error("{} belongs to {}, not to you (uid {own}): {}", path.display(), home_safety::user(*owner), home_safety::foreign_advice(path, *owner, *own))]
     Foreign {
         /// The file or folder.
         path: PathBuf,
@@ -55,6 +55,73 @@ pub enum HomeError {
         owner: u32,
         /// The uid of this process.
         own: u32,
+    },
+    /// Another user owns a folder around one that boi uses, and can replace what is in it.
+    #[error("{} is in {}, which belongs to {}: {}", path.display(), parent.display(), home_safety::user(*owner), home_safety::foreign_parent_advice(*owner, *own))]
+    ForeignParent {
+        /// The file or folder that boi uses.
+        path: PathBuf,
+        /// The folder around it.
+        parent: PathBuf,
+        /// The owner's uid.
+        owner: u32,
+        /// The uid of this process.
+        own: u32,
+    },
+    /// Other users can replace what is in a folder around one that boi uses.
+    #[error("{} is in {}, where other users can replace it (mode {mode:03o}): run `chmod o-w '{}'`, or use another folder", path.display(), parent.display(), parent.display())]
+    OpenParent {
+        /// The file or folder that boi uses.
+        path: PathBuf,
+        /// The folder around it.
+        parent: PathBuf,
+        /// The mode of the folder around it.
+        mode: u32,
+    },
+    /// A folder that boi uses is shared by all users, as `/tmp` is.
+    #[error("{} is shared with other users (mode {mode:03o}): use a folder of your own in it", path.display())]
+    Shared {
+        /// The folder.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// Something else is in the place of a file.
+    #[error("{} is not a regular file: move it away", path.display())]
+    NotAFile {
+        /// The path of the file.
+        path: PathBuf,
+    },
+    /// A link is in a place where boi follows none.
+    #[error("{} is a link, which boi does not follow there because a command may have made it: remove the link, or put in its place what it leads to", path.display())]
+    Link {
+        /// The path of the link.
+        path: PathBuf,
+    },
+    /// The home is a copy of another home.
+    #[error(
+        "{} looks like a copy of the home {}: boi signals and starts nothing from a copy, because its records name the \
+         processes and worktrees of the original. Use the original (BOI_HOME='{}'); or, if the copy shall replace it, stop \
+         the original's daemon, move the original away, and run `boi doctor --fix` on the copy",
+        home.display(), original.display(), original.display()
+    )]
+    Copy {
+        /// The home.
+        home: PathBuf,
+        /// The home of which it is a copy.
+        original: PathBuf,
+    },
+    /// The home is not the folder that its record names.
+    #[error(
+        "{} was moved or restored from a backup, or is a copy: its records are of a home at {}, so boi signals and starts \
+         nothing. If no other copy of this home is in use, run `boi doctor --fix`, which adopts it",
+        home.display(), recorded.display()
+    )]
+    Moved {
+        /// The home.
+        home: PathBuf,
+        /// The path of the home when it was last used.
+        recorded: PathBuf,
     },
     /// Other users can write to the file or folder.
     #[error("other users can write to {} (mode {mode:03o}): run `chmod go-w '{}'`", path.display(), path.display())]
@@ -112,31 +179,46 @@ impl Home {
     /// or can write to.
     pub fn prepare(&self) -> Result<(), HomeError> {
         self.prepare_records()?;
-        create(&self.worktrees)
+        create(&self.worktrees)?;
+        self.check_identity()
+    }
+
+    /// Fails if this home is a copy of another one, or was moved or restored from a backup. A home without a record of
+    /// its identity gets one.
+    pub fn check_identity(&self) -> Result<(), HomeError> {
+        match self.root.join("state").exists() {
+            true => home_record::check_or_record(self),
+            false => Ok(()),
+        }
     }
 
     /// Creates the same folders as [`Home::prepare`], except the folder of the worktrees. For commands that
     /// work without a daemon.
     pub fn prepare_records(&self) -> Result<(), HomeError> {
-        if let Ok(metadata) = std::fs::metadata(&self.root) {
-            check(&self.root, &metadata, true)?;
-        }
+        home_safety::check(self)?;
         for folder in [&self.root, &self.root.join("state"), &self.root.join("pids"), &self.attempts(), &self.logs] {
             create(folder)?;
         }
         self.db.parent().map_or(Ok(()), create)?;
-        self.check()
+        home_safety::check(self)
     }
 
     /// Refuses a home that another user owns or can write to. Accepts a home that does not exist. Does not
     /// check the configuration: `check_config` does, when the file is read, so that a command that needs no
     /// configuration works even if other users can write to that file.
     pub fn check(&self) -> Result<(), HomeError> {
-        match std::fs::metadata(&self.root) {
-            Ok(metadata) => check(&self.root, &metadata, true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(source) => Err(HomeError::Io { path: self.root.clone(), source }),
-        }
+        home_safety::check_folder(&self.root)
+    }
+
+    /// Refuses a queue that another user owns, or can change or replace.
+    pub fn check_queue(&self) -> Result<(), HomeError> {
+        home_safety::check_queue(self)
+    }
+
+    /// Refuses a home of which another user owns, or can change or replace, a folder or file that boi uses, wherever the
+    /// configuration or a link places it.
+    pub fn check_places(&self) -> Result<(), HomeError> {
+        home_safety::check(self)
     }
 
     /// The home's folder.
@@ -188,6 +270,11 @@ impl Home {
     /// The file that records the path at which the database was last opened for writing.
     pub fn queue_record(&self) -> PathBuf {
         self.root.join("state/queue-at")
+    }
+
+    /// The record of the home's identity.
+    pub fn home_record(&self) -> PathBuf {
+        self.root.join("state/home.json")
     }
 
     /// The folder of the logs.
@@ -245,14 +332,6 @@ fn create(folder: &Path) -> Result<(), HomeError> {
 /// returned.
 pub(crate) fn home_of_command(folder: &Path) -> &Path {
     folder.ancestors().nth(4).unwrap_or(folder)
-}
-
-/// Returns a command's folder and the folders around it, from the folder of all attempts to the command's
-/// folder.
-pub(crate) fn folders_of_command(folder: &Path) -> Vec<&Path> {
-    let mut folders: Vec<&Path> = folder.ancestors().take(4).collect();
-    folders.reverse();
-    folders
 }
 
 /// Returns the value of `CLAUDE_BIN`, the program of the agent `claude`, if it is set and not empty.
@@ -349,21 +428,17 @@ pub(crate) fn check_config(path: &Path, metadata: &Metadata) -> Result<(), HomeE
         }
     }
     let is_private = around.is_some_and(|around| around.mode() & 0o077 == 0);
-    match check(path, metadata, false) {
+    match check_config_file(path, metadata) {
         Err(HomeError::Open { mode, .. }) if is_private && mode & 0o002 == 0 => Ok(()),
         result => result,
     }
 }
 
-fn check(path: &Path, metadata: &Metadata, directory: bool) -> Result<(), HomeError> {
+fn check_config_file(path: &Path, metadata: &Metadata) -> Result<(), HomeError> {
     let own = rustix::process::getuid().as_raw();
     let path = path.to_owned();
-    if directory && !metadata.is_dir() {
-        return Err(HomeError::NotADirectory { path });
-    }
     // A configuration that root owns is accepted: an administrator may have written it.
-    let is_administrators = metadata.uid() == 0 && !directory;
-    if metadata.uid() != own && !is_administrators {
+    if metadata.uid() != own && metadata.uid() != 0 {
         return Err(HomeError::Foreign { path, owner: metadata.uid(), own });
     }
     let mode = metadata.mode() & 0o777;

@@ -19,8 +19,8 @@ use crate::domain::view::Counts;
 use crate::queue::Queue;
 use crate::queue::open;
 use crate::queue::sqlite::OpenError;
-use crate::system::files;
-use crate::system::paths::Home;
+use crate::system::paths::{Home, HomeError};
+use crate::system::{files, home_record};
 
 /// How long a starting daemon waits for a command that is writing to the queue.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -103,6 +103,9 @@ pub(crate) enum BootError {
     /// The queue cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// Another user can change the home, or the home is a copy.
+    #[error(transparent)]
+    Home(#[from] HomeError),
     /// The loop failed.
     #[error(transparent)]
     Loop(#[from] LoopError),
@@ -134,6 +137,7 @@ impl Seat {
         patience: Duration,
         check: impl FnOnce() -> Result<(), BootError>,
     ) -> Result<Seat, BootError> {
+        home_record::check(home)?;
         let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(BootError::Signals)?;
         let path = home.pid_file();
         let io_error = |source| BootError::Io { path: path.clone(), source };

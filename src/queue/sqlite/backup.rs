@@ -94,7 +94,14 @@ pub(super) fn absent(removed: io::Result<()>) -> io::Result<()> {
 
 /// Opens a file for reading and writing. Creates a missing file, with access for this user only.
 pub(super) fn private_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use rusqlite::ErrorCode;
 
 use crate::queue::QueueError;
+use crate::system::paths::HomeError;
 
 /// Why the queue's database could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +18,9 @@ pub(crate) enum OpenError {
         /// What SQLite or the file system reports.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Another user can change the database.
+    #[error(transparent)]
+    Unsafe(#[from] HomeError),
     /// The database is damaged.
     #[error("the queue {} is damaged ({reason}); boi does not change the file: {advice}", path.display())]
     Damaged {
