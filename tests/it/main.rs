@@ -32,4 +32,5 @@ mod service;
 mod stop;
 mod store;
 mod trees;
+mod trust;
 mod upgrade;
