@@ -6,7 +6,7 @@ use super::launch::LEAVES_WITHIN;
 use super::{BAD_CONFIG, CliError, ExitCode, FAILED, USAGE, block_on_daemon, preflight};
 use crate::config::flags::Flags;
 use crate::daemon::lifecycle::seat::{self, BootError, Seat};
-use crate::process::background;
+use crate::process::{background, limits};
 use crate::reload;
 use crate::system::logs::{self, LogOutput};
 use crate::system::paths::Home;
@@ -20,6 +20,7 @@ pub(super) fn run(home: &Home, foreground: bool, background: bool, flags: &Flags
         )
         .hint("`boi daemon start` runs the daemon in the background"));
     }
+    limits::raise_open_files();
     preflight::refuse_within_own_task(home)?;
     if background {
         background::detach()?;

@@ -21,9 +21,8 @@ pub(crate) fn check(home: &Home) -> Result<(), HomeError> {
         check_folder(folder)?;
     }
     check_queue(home)?;
-    for file in [home.log_file(), home.pid_file(), home.home_record(), home.queue_record(), home.last_good_config()] {
-        check_file(&file)?;
-    }
+    let files = [home.log_file(), home.pid_file(), home.home_record(), home.queue_record(), home.last_good_config()];
+    files.iter().try_for_each(|file| check_file(file))?;
     // Nothing of these is opened through a link.
     for file in [home.log_file(), home.pid_file(), home.attempts()] {
         if file.is_symlink() {
@@ -60,8 +59,10 @@ pub(crate) fn check_folder(path: &Path) -> Result<(), HomeError> {
     Ok(())
 }
 
+/// Refuses a file that another user owns or can write to. Something else in its place fails when it is opened.
 fn check_file(path: &Path) -> Result<(), HomeError> {
-    metadata(path)?.map_or(Ok(()), |metadata| check_owned(path, &metadata, false))
+    let file = metadata(path)?.filter(Metadata::is_file);
+    file.map_or(Ok(()), |metadata| check_owned(path, &metadata, false))
 }
 
 /// The metadata of what `path` leads to; `None`: it does not exist.
@@ -74,13 +75,11 @@ fn metadata(path: &Path) -> Result<Option<Metadata>, HomeError> {
 }
 
 /// Refuses a file or folder that another user owns or can write to.
-pub(super) fn check_owned(path: &Path, metadata: &Metadata, directory: bool) -> Result<(), HomeError> {
+fn check_owned(path: &Path, metadata: &Metadata, directory: bool) -> Result<(), HomeError> {
     let own = rustix::process::getuid().as_raw();
     let path = path.to_owned();
-    match (directory, metadata.is_dir()) {
-        (true, false) => return Err(HomeError::NotADirectory { path }),
-        (false, _) if !metadata.is_file() => return Err(HomeError::NotAFile { path }),
-        _ => {}
+    if directory && !metadata.is_dir() {
+        return Err(HomeError::NotADirectory { path });
     }
     if metadata.uid() != own {
         return Err(HomeError::Foreign { path, owner: metadata.uid(), own });

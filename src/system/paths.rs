@@ -86,12 +86,6 @@ pub enum HomeError {
         /// Its mode.
         mode: u32,
     },
-    /// Something else is in the place of a file.
-    #[error("{} is not a regular file: move it away", path.display())]
-    NotAFile {
-        /// The path of the file.
-        path: PathBuf,
-    },
     /// A link is in a place where boi follows none.
     #[error("{} is a link, which boi does not follow there because a command may have made it: remove the link, or put in its place what it leads to", path.display())]
     Link {

@@ -55,26 +55,6 @@ fn cancel_ends_an_agent_and_its_processes() {
 }
 
 #[test]
-fn a_spec_whose_command_cannot_be_started_is_queued_again_with_the_reason() {
-    let mut sandbox = Sandbox::new("");
-    let id = sandbox.dispatch("title = 'Room'\n[[tasks]]\nrun = 'true'");
-    // A folder where the supervisor reserves space for the exit record: without it, it executes nothing.
-    let command = format!("boi/attempts/{id}/1/command-1");
-    std::fs::create_dir_all(sandbox.path(&format!("{command}/exit.new"))).unwrap();
-    sandbox.start_daemon();
-    let waits = wait_for("the spec is queued again", || {
-        let spec = sandbox.spec(&id);
-        (spec["status"] == "queued" && spec["reason"].is_string()).then_some(spec)
-    });
-    let reason = waits["reason"].as_str().unwrap();
-    assert!(reason.starts_with("a command could not be started: its supervisor ended"), "{reason}");
-    let words = sandbox.read(&format!("{command}/supervisor"));
-    assert!(words.contains("boi: supervisor of") && words.contains("directory"), "{words}");
-    let spec = sandbox.wait_for_status(&id, "completed");
-    assert_eq!((&spec["attempt"], &spec["tasks"][0]["tries"]), (&1.into(), &1.into()));
-}
-
-#[test]
 fn a_spec_whose_command_cannot_be_executed_fails_with_the_reason_and_a_remedy() {
     // A relative path would name a file in the worktree, which an agent can write.
     let sandbox = Sandbox::new("claude_bin = './agent.sh'\n");

@@ -145,9 +145,9 @@ fn a_copy_of_a_home_signals_and_starts_nothing_until_the_original_is_gone() {
 
 #[test]
 fn another_boot_id_is_no_reason_to_refuse_a_home() {
-    let sandbox = Sandbox::new("").with_variables([("BOI_BOOT_ID", "one")]);
+    let sandbox = Sandbox::new("").with_variables([("BOI_BOOT_ID", "one".to_owned())]);
     sandbox.run("title = 't'\n[[tasks]]\nrun = 'true'");
-    let sandbox = sandbox.with_variables([("BOI_BOOT_ID", "two")]);
+    let sandbox = sandbox.with_variables([("BOI_BOOT_ID", "two".to_owned())]);
     let (code, spec) = sandbox.run("title = 't'\n[[tasks]]\nrun = 'true'");
     assert_eq!(code, Some(0), "{spec:#}");
     assert!(sandbox.read("boi/state/home.json").contains("two"));
@@ -170,6 +170,7 @@ fn a_log_in_a_folder_that_others_can_change_is_refused_everywhere() {
 #[test]
 fn modes_are_private_under_any_umask_and_commands_keep_the_users() {
     let sandbox = Sandbox::new("retry_count = 0");
+    fs::set_permissions(sandbox.path("boi"), fs::Permissions::from_mode(0o700)).unwrap();
     let spec = sandbox.write(
         "s.toml",
         "title = 't'\nrepo = 'repo'\n[[tasks]]\nrun = 'umask > $BOI_HOME/../umask; echo 1 > one; exit 1'",

@@ -422,6 +422,17 @@ mod tests {
         drop(orders);
     }
 
+    #[tokio::test]
+    async fn a_supervisor_that_ends_without_executing_anything_is_started_only_a_few_times() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let job = job(folder.path());
+        // The supervisor is this test program, which has no test of the supervisor's name and ends at once.
+        let (orders, mut received) = watch::channel(Order::Work);
+        let Ran::NotStarted(error) = run(&job, &mut received, None).await.unwrap() else { panic!("it was started") };
+        assert_eq!(error.to_string(), format!("its supervisor ended {STARTS} times without executing anything"));
+        drop(orders);
+    }
+
     /// A process that boi did not start, with the pid of a process that boi started before.
     struct Bystander(std::process::Child);
 
