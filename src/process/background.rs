@@ -1,6 +1,5 @@
 //! Starts this program in the background: a daemon that outlives its terminal.
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -34,7 +33,7 @@ pub(crate) fn detach() -> io::Result<()> {
 /// Returns the text of a log from the byte `offset` on; empty if the log cannot be read.
 pub(crate) fn read_log_since(log: &Path, offset: u64) -> String {
     let mut text = Vec::new();
-    let read = File::open(log)
+    let read = files::open_file(log)
         .and_then(|log| files::read_from(log, offset, offset + MAX_OUTPUT, |chunk| text.extend_from_slice(chunk)));
     match read {
         Ok(_) => String::from_utf8_lossy(&text).into_owned(),
@@ -44,5 +43,5 @@ pub(crate) fn read_log_since(log: &Path, offset: u64) -> String {
 
 /// Returns the size of a log in bytes; 0 if it cannot be read.
 pub(crate) fn log_size(log: &Path) -> u64 {
-    File::open(log).and_then(|file| file.metadata()).map_or(0, |metadata| metadata.len())
+    files::open_file(log).and_then(|file| file.metadata()).map_or(0, |metadata| metadata.len())
 }

@@ -17,6 +17,8 @@ use crate::domain::view::Counts;
 use crate::system::files;
 use crate::system::paths::Home;
 
+/// No path of a queue is longer, in bytes.
+const MAX_PATH: usize = 64 << 10;
 /// How long a check waits while another process has the queue open for writing. A starting daemon waits equally long.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -57,7 +59,7 @@ pub(crate) fn check_integrity(home: &Home) -> Result<Vec<String>, OpenError> {
 fn open_home(home: &Home, access: Access) -> Result<SqliteQueue, OpenError> {
     home.check_queue()?;
     let (record, path) = (home.queue_record(), home.db().as_os_str().as_bytes());
-    let recorded = std::fs::read(&record).is_ok_and(|bytes| bytes == path);
+    let recorded = read_record(&record).is_some_and(|bytes| bytes == path);
     let mut signs = if recorded { vec![record.clone()] } else { Vec::new() };
     if home.has_default_db() {
         signs.extend([home.attempts(), home.worktrees().to_owned()]);
@@ -102,9 +104,14 @@ pub(crate) fn check_usable(home: &Home, own: bool) -> Result<(), OpenError> {
     }
 }
 
+/// Reads the record of the queue's path; `None`: it is missing or cannot be read.
+fn read_record(path: &Path) -> Option<Vec<u8>> {
+    files::read_user_file(path, MAX_PATH).ok()?
+}
+
 /// Returns the path of the queue that `home` last opened for writing; `None`: no path is recorded.
 pub(crate) fn last_used(home: &Home) -> Option<PathBuf> {
-    Some(PathBuf::from(std::ffi::OsString::from_vec(std::fs::read(home.queue_record()).ok()?)))
+    Some(PathBuf::from(std::ffi::OsString::from_vec(read_record(&home.queue_record())?)))
 }
 
 /// Whether the current queue of `home` is the queue that `home` last opened for writing.

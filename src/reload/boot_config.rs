@@ -15,8 +15,8 @@ use crate::config::flags::Flags;
 use crate::config::{Config, Loaded, MAX_BYTES};
 use crate::domain::verdict::{ReloadOutcome, Trigger, Verdict, WatchMode};
 use crate::domain::view::ConfigView;
-use crate::system::clock;
 use crate::system::paths::Home;
+use crate::system::{clock, files};
 
 /// The configuration that a daemon starts with.
 #[derive(Debug, Clone)]
@@ -80,7 +80,7 @@ pub fn boot(home: &Home, flags: &Flags) -> Result<BootConfig, ConfigError> {
         },
         Err(why) => (None, ConfigError::Unreadable { why }),
     };
-    let Ok(last_good) = std::fs::read(home.last_good_config()) else { return Err(error) };
+    let Ok(Some(last_good)) = files::read_user_file(&home.last_good_config(), MAX_BYTES) else { return Err(error) };
     let Ok((loaded, warnings)) = read(&last_good) else { return Err(error) };
     let verdict = Verdict {
         outcome: ReloadOutcome::Rejected,

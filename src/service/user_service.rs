@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{manager, unit};
-use crate::system::paths;
+use crate::system::{files, paths};
 
 /// The name of the systemd unit.
 pub(crate) const UNIT: &str = "boi.service";
@@ -75,7 +75,7 @@ pub(crate) struct InstalledService {
 /// cannot be reached.
 pub(crate) fn installed(home: &Path) -> Option<InstalledService> {
     let UserService::Systemd(file) = UserService::locate()? else { return None };
-    let text = std::fs::read_to_string(file).ok()?;
+    let text = String::from_utf8(files::read_user_file(&file, 1 << 20).ok()??).ok()?;
     if !unit::serves(&text, home) {
         return None;
     }

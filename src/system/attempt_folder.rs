@@ -106,7 +106,7 @@ mod tests {
         let command = home.join("attempts/SD979/1/command-1");
         assert!(subfolders(&home.join("attempts")).unwrap().is_empty());
         assert_eq!(make(&command).unwrap().1, None);
-        assert_eq!(commands(&home.join("attempts/SD979")).unwrap(), [command.clone()]);
+        assert_eq!(commands(&home.join("attempts/SD979")).unwrap(), std::slice::from_ref(&command));
         std::fs::rename(home.join("attempts/SD979"), dir.path().join("aside")).unwrap();
         symlink(&precious, home.join("attempts/SD979")).unwrap();
         assert!(is_damaged(&open(&command).unwrap_err()));

@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -113,7 +113,7 @@ pub(crate) fn list_folder(folder: &Path) -> io::Result<Vec<PathBuf>> {
 /// not locked.
 pub(crate) fn is_locked(path: &Path) -> io::Result<bool> {
     use rustix::fs::{FlockOperation, flock};
-    let file = match File::open(path) {
+    let file = match open_file(path) {
         Ok(file) => file,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(false);
@@ -148,7 +148,7 @@ pub(super) const RESERVED_BYTES: usize = 4096;
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
     let staged = staged(path);
     // Truncating the file first would release the reserved space, and the disk may have no other space left.
-    let mut file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&staged)?;
+    let mut file = open_staged(&staged)?;
     file.write_all(bytes)?;
     file.set_len(bytes.len() as u64)?;
     if durability == Durability::Power {
@@ -160,6 +160,33 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8], durability: Durability
         File::open(dir)?.sync_all()?;
     }
     Ok(())
+}
+
+/// Opens a staged file for writing, without truncating it. Something else in its place, such as a link or a file with a
+/// second name, is removed.
+fn open_staged(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    let opened = options.open(path).and_then(|file| Ok((file.metadata()?, file)));
+    match opened {
+        Ok((metadata, file)) if metadata.is_file() && metadata.nlink() == 1 => return Ok(file),
+        Err(error) if !matches!(error.raw_os_error(), Some(libc::ELOOP | libc::ENXIO | libc::EISDIR)) => {
+            return Err(error);
+        }
+        _ => {}
+    }
+    match std::fs::symlink_metadata(path)?.is_dir() {
+        true => std::fs::remove_dir_all(path)?,
+        false => std::fs::remove_file(path)?,
+    }
+    options.create_new(true).open(path)
+}
+
+/// Opens a regular file for reading, without waiting for a FIFO's writer. Links are followed.
+pub(crate) fn open_file(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    expect_file(&file)?;
+    Ok(file)
 }
 
 fn staged(path: &Path) -> PathBuf {
@@ -217,20 +244,52 @@ pub(crate) fn free_space(path: &Path) -> rustix::io::Result<(u64, Option<u64>)> 
     Ok((found.f_bavail.saturating_mul(found.f_frsize), (found.f_files > 0).then_some(found.f_favail)))
 }
 
-/// Reads a regular file that a user wrote; `None` when it does not exist. Reads at most `limit` + 1 bytes, so a result
+/// Reads a regular file, which a user or a command may have put there; `None` when it does not exist. Reads at most `limit` + 1 bytes, so a result
 /// longer than `limit` means that the file is too large.
 pub(crate) fn read_user_file(path: &Path, limit: usize) -> io::Result<Option<Vec<u8>>> {
-    // Without NONBLOCK, opening a FIFO would wait for its writer.
-    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
-    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+    let file = match open_file(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
     let mut bytes = Vec::new();
     file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_not_written_through_what_is_in_the_place_of_its_staged_file() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let (record, staged, gold) = (dir.path().join("r.json"), dir.path().join("r.new"), dir.path().join("gold"));
+        std::fs::write(&gold, "gold").unwrap();
+        let make: [&dyn Fn(); 4] = [
+            &|| std::os::unix::fs::symlink(&gold, &staged).unwrap(),
+            &|| std::fs::hard_link(&gold, &staged).unwrap(),
+            &|| std::fs::create_dir_all(staged.join("x")).unwrap(),
+            &|| {
+                let kind = rustix::fs::FileType::Fifo;
+                rustix::fs::mknodat(rustix::fs::CWD, &staged, kind, rustix::fs::Mode::RWXU, 0).unwrap();
+            },
+        ];
+        for make in make {
+            make();
+            write_atomically(&record, b"new", Durability::Power).unwrap();
+            assert_eq!(std::fs::read(&record).unwrap(), b"new");
+            assert_eq!(std::fs::read(&gold).unwrap(), b"gold");
+        }
+    }
+
+    #[test]
+    fn a_fifo_is_not_waited_for() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("fifo");
+        let kind = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, kind, rustix::fs::Mode::RWXU, 0).unwrap();
+        assert!(open_file(&path).is_err() && read_user_file(&path, 9).is_err() && !is_torn(&path));
+        assert!(is_locked(&path).is_err() && private_file(&path).is_err());
+    }
 }

@@ -195,10 +195,15 @@ pub(crate) fn refuse_other_queue(home: &Home, daemon: Option<u32>) -> Result<(),
 
 /// Whether a daemon that is running or starting holds the lock of this pid file.
 pub(crate) fn seat_is_taken(pid_file: &std::path::Path) -> io::Result<bool> {
-    let file = match File::open(pid_file) {
+    let file = match files::open_file(pid_file) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
+        Err(error) => {
+            return Err(io::Error::new(
+                error.kind(),
+                format!("cannot use the pid file {}: {error}", pid_file.display()),
+            ));
+        }
     };
     match flock(&file, FlockOperation::NonBlockingLockShared) {
         Ok(()) => Ok(false),
@@ -220,7 +225,8 @@ pub(crate) fn tidy_seat(pid_file: &std::path::Path, socket: &std::path::Path) ->
 
 /// The pid in a pid file, if the file contains one.
 pub(crate) fn pid_in(path: &std::path::Path) -> Option<u32> {
-    std::fs::read_to_string(path).ok()?.trim().parse().ok()
+    let bytes = files::read_user_file(path, 64).ok()??;
+    std::str::from_utf8(&bytes).ok()?.trim().parse().ok()
 }
 
 fn write_pid(file: &mut File) -> io::Result<()> {

@@ -19,6 +19,7 @@ use super::backup::{absent, beside, damaged, last_backup, open_error, private_fi
 use super::error::OpenError;
 use super::schema;
 use crate::queue::QueueError;
+use crate::system::files;
 
 /// The identity of a database file. It shows whether the file was removed or replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +100,7 @@ pub(super) fn create(path: &Path) -> Result<(), OpenError> {
 pub(super) fn examine(path: &Path) -> Result<(), OpenError> {
     let io_error = |source: io::Error| OpenError::Failed { path: path.to_owned(), source: source.into() };
     let mut head = [0; 100];
-    let file = File::open(path).map_err(io_error)?;
+    let file = files::open_file(path).map_err(io_error)?;
     let length = file.metadata().map_err(io_error)?.len();
     if length == 0 {
         return Err(damaged(path, "the file is empty"));

@@ -1,0 +1,112 @@
+//! Removes what is in a folder, without following links.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::Path;
+
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+use super::{FOLDER, Folder, with_path};
+
+impl Folder {
+    /// Removes what has this name: a folder with everything in it, a link as a link. Nothing happens if it does not exist.
+    pub(crate) fn remove(&self, name: &OsStr) -> io::Result<()> {
+        match fs::unlinkat(&self.fd, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => return Ok(()),
+            // Linux says ISDIR, POSIX says PERM.
+            Err(Errno::ISDIR | Errno::PERM) => {}
+            Err(error) => return Err(with_path(&self.path.join(name), error.into())),
+        }
+        self.remove_tree(name).map_err(|error| with_path(&self.path.join(name), error))
+    }
+
+    /// Removes links, devices, sockets, FIFOs, and files that have a second name, so that programs which open the files
+    /// of this folder by their paths find only files of this folder.
+    pub(crate) fn remove_impostors(&self) -> io::Result<()> {
+        for name in self.names()? {
+            let is_own = self.inspect(&name)?.is_some_and(|(stat, _)| match FileType::from_raw_mode(stat.st_mode) {
+                FileType::Directory => true,
+                FileType::RegularFile => stat.st_nlink == 1,
+                _ => false,
+            });
+            if !is_own {
+                self.remove_file(&name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what has this name unless it is a folder with files.
+    pub(super) fn remove_file(&self, name: &OsStr) -> io::Result<()> {
+        let removed = match fs::unlinkat(&self.fd, name, AtFlags::empty()) {
+            Err(Errno::ISDIR | Errno::PERM) => fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR),
+            removed => removed,
+        };
+        removed.map_err(|error| with_path(&self.path.join(name), error.into()))
+    }
+
+    /// Removes a folder tree of any depth with two open descriptors.
+    fn remove_tree(&self, name: &OsStr) -> io::Result<()> {
+        /// A folder that is being emptied.
+        struct Level {
+            name: OsString,
+            stat: Stat,
+            /// Folders in it that are not empty yet.
+            inner: Vec<OsString>,
+        }
+        let level = |name: OsString, folder: &Folder| -> io::Result<Level> {
+            Ok(Level { name, stat: fs::fstat(&folder.fd)?, inner: folder.remove_files()? })
+        };
+        let mut current = self.enter(name)?;
+        let mut levels = vec![level(name.to_owned(), &current)?];
+        while let Some(last) = levels.last_mut() {
+            if let Some(inner) = last.inner.pop() {
+                current = current.enter(&inner)?;
+                levels.push(level(inner, &current)?);
+                continue;
+            }
+            let Some(Level { name, .. }) = levels.pop() else { return Ok(()) };
+            current = match levels.last() {
+                None => self.duplicate()?,
+                Some(Level { stat, .. }) => {
+                    let fd = fs::openat(&current.fd, "..", FOLDER | OFlags::CLOEXEC, Mode::empty())?;
+                    let found = fs::fstat(&fd)?;
+                    if (found.st_dev, found.st_ino) != (stat.st_dev, stat.st_ino) {
+                        return Err(io::Error::other("a folder was moved while it was being removed"));
+                    }
+                    let path = current.path.parent().unwrap_or(&self.path).to_owned();
+                    Folder { fd, path }
+                }
+            };
+            match fs::unlinkat(&current.fd, &name, AtFlags::REMOVEDIR) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes everything in the folder but folders that are not empty, and returns the names of these.
+    fn remove_files(&self) -> io::Result<Vec<OsString>> {
+        let mut inner = Vec::new();
+        for name in self.names()? {
+            let removed = match fs::unlinkat(&self.fd, &name, AtFlags::empty()) {
+                Err(Errno::ISDIR | Errno::PERM) => fs::unlinkat(&self.fd, &name, AtFlags::REMOVEDIR),
+                removed => removed,
+            };
+            match removed {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(Errno::NOTEMPTY | Errno::EXIST) => inner.push(name),
+                Err(error) => return Err(with_path(&self.path.join(&name), error.into())),
+            }
+        }
+        Ok(inner)
+    }
+
+    /// Opens a folder that is to be emptied, with this user's access restored.
+    fn enter(&self, name: &OsStr) -> io::Result<Folder> {
+        self.restore_access(name)?;
+        self.open(Path::new(name))
+    }
+}
