@@ -14,7 +14,7 @@ use crate::process::command_dir::CommandDir;
 use crate::queue::{Filter, Queue, QueueError};
 use crate::system::attempt_folder;
 use crate::system::paths::Home;
-use crate::system::untrusted::is_damaged;
+use crate::system::untrusted::{self, is_damaged};
 
 /// The number of specs that are read from the queue at a time.
 pub(super) const PAGE: u32 = 500;
@@ -249,7 +249,7 @@ impl Leftovers {
                 }
                 Err(error) => return Err(with_advice(&error, id)),
             },
-            None if self.folder_exists && args.scratch => std::fs::remove_dir_all(path).map_err(cannot_remove)?,
+            None if self.folder_exists && args.scratch => untrusted::remove(path).map_err(cannot_remove)?,
             None if self.folder_exists => std::fs::remove_dir(path).map_err(cannot_remove)?,
             None => {}
         }

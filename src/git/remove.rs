@@ -14,7 +14,7 @@ use super::place::Place;
 use super::program::Git;
 use super::worktree::LockedWorktree;
 use super::{entry, index, locks, operation, ref_names, refs, revision, set_aside};
-use crate::system::files;
+use crate::system::untrusted;
 
 /// Why boi refuses to remove a worktree. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -250,13 +250,5 @@ fn doomed_path(path: &Path) -> PathBuf {
 
 /// Deletes a folder, after restoring access rights if necessary. The folder need not exist.
 fn delete_folder(path: &Path) -> Result<(), GitError> {
-    match fs::remove_dir_all(path) {
-        Ok(()) => Ok(()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
-            files::make_tree_readable(path);
-            fs::remove_dir_all(path).map_err(GitError::io("cannot remove", path))
-        }
-        Err(e) => Err(GitError::io("cannot remove", path)(e)),
-    }
+    untrusted::remove(path).map_err(GitError::io("cannot remove", path))
 }

@@ -215,12 +215,3 @@ fn lock_of(path: &Path) -> PathBuf {
     name.push(".lock");
     PathBuf::from(name)
 }
-
-/// Removes whatever is at `path` unless it is a regular file or missing: git would follow a link, and wait for
-/// the writer of a pipe.
-fn remove_unless_regular(path: &Path) -> Result<(), GitError> {
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if !metadata.is_file() => entry::remove_any(path),
-        _ => Ok(()),
-    }
-}

@@ -195,7 +195,9 @@ fn staged(path: &Path) -> PathBuf {
 
 /// Flushes everything that any process wrote to the file system of `path` to the disk.
 pub(crate) fn sync_file_system(path: &Path) -> io::Result<()> {
-    let at = File::open(path)?;
+    // A command may have put a FIFO or a link in the place of the folder.
+    let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let at = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     #[cfg(target_os = "linux")]
     rustix::fs::syncfs(&at)?;
     #[cfg(not(target_os = "linux"))]
@@ -290,6 +292,7 @@ mod tests {
         let kind = rustix::fs::FileType::Fifo;
         rustix::fs::mknodat(rustix::fs::CWD, &path, kind, rustix::fs::Mode::RWXU, 0).unwrap();
         assert!(open_file(&path).is_err() && read_user_file(&path, 9).is_err() && !is_torn(&path));
-        assert!(is_locked(&path).is_err() && private_file(&path).is_err());
+        assert!(is_locked(&path).is_err() && private_file(&path).is_err() && sync_file_system(&path).is_err());
+        sync_file_system(dir.path()).unwrap();
     }
 }

@@ -83,6 +83,7 @@ fn impostors_in_the_place_of_records_freeze_nothing_and_lead_to_an_end() {
         "mkdir -p $D/exit/x",
         "rm $D/exit.new; mkfifo $D/exit.new",
         "rm -r $BOI_HOME/attempts/$BOI_SPEC; mkfifo $BOI_HOME/attempts/$BOI_SPEC",
+        "cd /; W=$BOI_HOME/worktrees/$BOI_SPEC; rmdir $W; mkfifo $W; exit 1",
     ];
     let spec = |script: &str| format!("title = 't'\n[[tasks]]\nrun = '''{FOLDER}; {script}'''");
     let ids: Vec<String> = scripts.iter().map(|script| sandbox.dispatch(&spec(script))).collect();

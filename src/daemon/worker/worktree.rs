@@ -137,8 +137,7 @@ impl WorkerTree {
     /// Creates the worktree, or makes an existing one ready for the next step.
     pub(super) fn create(&self, progress: &Progress, checkout: Checkout) -> Result<Created, Blocked> {
         let Some((worktree, repo)) = &self.git else {
-            make_scratch_directory(&self.path)
-                .map_err(|error| Blocked::Transient(format!("cannot create {}: {error}", self.path.display())))?;
+            make_scratch_directory(&self.path)?;
             return Ok(Created { origin: None, head: None, kept: vec![] });
         };
         let at = self.lock(worktree)?;
@@ -330,11 +329,20 @@ impl WorkerTree {
     }
 }
 
-/// Creates a scratch directory. A link in its place, which only a command can have made, is removed.
-fn make_scratch_directory(path: &Path) -> io::Result<()> {
-    if path.is_symlink() {
-        std::fs::remove_file(path)?;
-        warn!(path = %path.display(), "a command had put a link in the place of the scratch directory; boi removed the link");
+/// Creates a scratch directory. A link, FIFO or socket in its place, which only a command can have made, is removed; a file,
+/// which may be its work, stays.
+fn make_scratch_directory(path: &Path) -> Result<(), Blocked> {
+    let transient = |error: io::Error| Blocked::Transient(format!("cannot create {}: {error}", path.display()));
+    match path.symlink_metadata() {
+        Ok(found) if found.is_file() => {
+            let why = format!("{} is a file, not the scratch directory that it was: move it away", path.display());
+            return Err(Blocked::Permanent(why));
+        }
+        Ok(found) if !found.is_dir() => {
+            std::fs::remove_file(path).map_err(transient)?;
+            warn!(path = %path.display(), "a command had put something else in the place of the scratch directory; boi removed it");
+        }
+        _ => {}
     }
-    files::private_dir(path)
+    files::private_dir(path).map_err(transient)
 }

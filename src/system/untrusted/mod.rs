@@ -23,6 +23,7 @@ use rustix::fs::{self, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use self::beneath::open_beneath;
+pub(crate) use self::removal::remove;
 use super::files::{Durability, RESERVED_BYTES};
 
 /// How often a file is tried to be written in the place of something else that a command put there.

@@ -9,6 +9,18 @@ use rustix::io::Errno;
 
 use super::{FOLDER, Folder, with_path};
 
+/// Removes what is at `path`, whose last component a command may have replaced, as [`Folder::remove`] does. A file system
+/// that something mounted in it is not emptied.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    match Folder::trusted(parent) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        parent => parent?.remove(name),
+    }
+}
+
 impl Folder {
     /// Removes what has this name: a folder with everything in it, a link as a link. Nothing happens if it does not exist.
     pub(crate) fn remove(&self, name: &OsStr) -> io::Result<()> {
