@@ -13,6 +13,7 @@ pub(crate) mod attempt_folder;
 pub(crate) mod clock;
 pub(crate) mod failpoint;
 pub(crate) mod files;
+mod home_error;
 pub(crate) mod home_record;
 mod home_safety;
 pub(crate) mod logs;
