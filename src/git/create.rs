@@ -18,6 +18,7 @@ use super::worktree::LockedWorktree;
 use super::{branch_repair, checkout, entry, index, locks, refs, reset_files, sync};
 use crate::domain::position::Checkout;
 use crate::system::failpoint;
+use crate::system::files;
 
 /// A complete worktree.
 #[derive(Debug, Clone, PartialEq, Eq)]
