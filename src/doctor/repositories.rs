@@ -10,7 +10,7 @@ use super::{Finding, Subject, Text};
 use crate::domain::id::SpecId;
 use crate::domain::life::SpecStatus;
 use crate::domain::spec::Base;
-use crate::git::{self, Worktree};
+use crate::git::{self, Recovered, Unfinished, Worktree};
 use crate::queue::sqlite::Access;
 use crate::queue::{Cleaned, open};
 use crate::system::attempt_folder;
@@ -27,6 +27,7 @@ pub(super) fn check(subject: &Subject, specs: &RecordedSpecs) -> Vec<Finding> {
                 findings.extend(check_kept_refs(path, &refs));
                 findings.extend(check_entries(subject, specs, path));
                 findings.extend(check_lock_files(subject, specs, path));
+                findings.extend(check_deliveries(subject, specs, path));
             }
             Err(error) => findings.push(Finding::note(
                 "repository",
@@ -162,6 +163,54 @@ impl StaleEntry {
         }
         Ok(format!("removed the entry; kept its commits under {}", kept.join(", ")))
     }
+}
+
+/// Finds deliveries that were interrupted, so that files of a user's checkout may be of another commit than its branch.
+fn check_deliveries(subject: &Subject, specs: &RecordedSpecs, repo: &Path) -> Vec<Finding> {
+    let interrupted = git::interrupted_deliveries(repo).unwrap_or_default().into_iter();
+    // The worker of a running spec completes or undoes its delivery.
+    let has_worker = |spec: &SpecId| subject.daemon.runs() && specs.status(spec.as_str()) == Some(SpecStatus::Running);
+    let interrupted = interrupted.filter(|delivery| !has_worker(&delivery.spec));
+    let finding = |delivery: Unfinished| {
+        let files: Vec<String> = delivery.files.iter().map(|path| path.display().to_string()).collect();
+        let repo = repo.to_owned();
+        Finding::problem(
+            "interrupted-delivery",
+            Text {
+                what: format!("the merge of {} was interrupted and may have changed: {}", delivery.spec, files.join(", ")),
+                place: delivery.checkout.display().to_string(),
+                why: format!(
+                    "these files may be of another commit than the branch; nothing is merged there until they are put back \
+                     ({}; journal: {})",
+                    delivery.reason,
+                    delivery.folder.display()
+                ),
+                advice: "`boi doctor --fix` completes or undoes the merge; files that you changed since stay".into(),
+            },
+        )
+        .with_remedy(move || recover_deliveries(&repo))
+    };
+    interrupted.map(finding).collect()
+}
+
+/// Completes or undoes the interrupted deliveries of a repository, and says which.
+fn recover_deliveries(repo: &Path) -> Result<String, String> {
+    let (recovered, unfinished) = git::recover_deliveries(repo).map_err(|error| error.to_string())?;
+    if let Some(delivery) = unfinished.first() {
+        let files: Vec<String> = delivery.files.iter().map(|path| path.display().to_string()).collect();
+        return Err(format!("{}; files: {}", delivery.reason, files.join(", ")));
+    }
+    let said = recovered.into_iter().map(|delivery| match delivery {
+        Recovered::Completed(spec) => format!("completed the merge of {spec}"),
+        Recovered::Undone(spec, left) if left.is_empty() => format!("undid the merge of {spec}"),
+        Recovered::Undone(spec, left) => {
+            let left: Vec<String> = left.iter().map(|path| path.display().to_string()).collect();
+            format!("undid the merge of {spec}, except for files that you changed: {}", left.join(", "))
+        }
+        Recovered::Settled(spec) => format!("nothing was left to undo of the merge of {spec}"),
+    });
+    let said: Vec<String> = said.collect();
+    Ok(if said.is_empty() { "it was undone already".to_owned() } else { said.join("; ") })
 }
 
 fn check_lock_files(subject: &Subject, specs: &RecordedSpecs, repo: &Path) -> Vec<Finding> {

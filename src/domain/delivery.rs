@@ -59,6 +59,39 @@ pub enum MergeRefusal {
         /// The user's working tree that is on the base.
         checkout: String,
     },
+    /// Files in the checkout of the base would be overwritten: untracked or ignored ones, or files that were changed
+    /// while the delivery began.
+    FilesInTheWay {
+        /// The base branch.
+        base: String,
+        /// The user's working tree that is on the base.
+        checkout: String,
+        /// The files, relative to the checkout.
+        files: Vec<String>,
+    },
+    /// A file in the checkout of the base could not be changed. Everything else was put back.
+    CheckoutNotWritable {
+        /// The base branch.
+        base: String,
+        /// The user's working tree that is on the base.
+        checkout: String,
+        /// The file.
+        file: String,
+        /// Why it could not be changed.
+        message: String,
+    },
+    /// A delivery into the checkout of the base was interrupted and cannot be undone, so that files there are of another
+    /// commit than the base.
+    CheckoutHalfChanged {
+        /// The base branch.
+        base: String,
+        /// The user's working tree that is on the base.
+        checkout: String,
+        /// The files, relative to the checkout.
+        files: Vec<String>,
+        /// Why the files cannot be put back.
+        message: String,
+    },
     /// Git refused to move the base, for example because untracked files would be overwritten.
     RejectedByGit {
         /// The base branch.
@@ -110,6 +143,21 @@ impl fmt::Display for MergeRefusal {
             MergeRefusal::CheckoutDirty { base, checkout } => write!(
                 f,
                 "{base} is checked out in {checkout:?}, where tracked files have changes; commit or stash the changes"
+            ),
+            MergeRefusal::FilesInTheWay { base, checkout, files } => write!(
+                f,
+                "{base} is checked out in {checkout:?}, where the merge would overwrite {}; move them away, or commit them",
+                files.join(", ")
+            ),
+            MergeRefusal::CheckoutNotWritable { base, checkout, file, message } => write!(
+                f,
+                "{base} is checked out in {checkout:?}, where {file:?} could not be changed: {message}; nothing was changed"
+            ),
+            MergeRefusal::CheckoutHalfChanged { base, checkout, files, message } => write!(
+                f,
+                "an interrupted merge left {base} half changed in {checkout:?}: {}; {message}; `boi doctor --fix` puts the \
+                 files back once this is possible",
+                files.join(", ")
             ),
             MergeRefusal::RejectedByGit { base, message } => write!(f, "git cannot fast-forward {base}: {message}"),
         }
@@ -178,6 +226,29 @@ mod tests {
             (
                 MergeRefusal::CheckoutDirty { base: base(), checkout: checkout() },
                 "main is checked out in \"/r\", where tracked files have changes; commit or stash the changes",
+            ),
+            (
+                MergeRefusal::FilesInTheWay { base: base(), checkout: checkout(), files: vec!["a".into(), "b".into()] },
+                "main is checked out in \"/r\", where the merge would overwrite a, b; move them away, or commit them",
+            ),
+            (
+                MergeRefusal::CheckoutNotWritable {
+                    base: base(),
+                    checkout: checkout(),
+                    file: "a".into(),
+                    message: "no space left".into(),
+                },
+                "main is checked out in \"/r\", where \"a\" could not be changed: no space left; nothing was changed",
+            ),
+            (
+                MergeRefusal::CheckoutHalfChanged {
+                    base: base(),
+                    checkout: checkout(),
+                    files: vec!["a".into(), "b".into()],
+                    message: "cannot put \"a\" back: read-only".into(),
+                },
+                "an interrupted merge left main half changed in \"/r\": a, b; cannot put \"a\" back: read-only; \
+                 `boi doctor --fix` puts the files back once this is possible",
             ),
             (
                 MergeRefusal::RejectedByGit { base: base(), message: message() },

@@ -1,8 +1,10 @@
 //! Finds the checkout of a branch (the user's working tree that is on the branch), and says why a delivery
 //! must not change this checkout.
 
-use std::path::{Path, PathBuf};
-use std::{fs, io};
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use super::git_error::GitError;
 use super::place::Place;
@@ -99,36 +101,22 @@ impl Checkout {
     }
 }
 
-/// The content of a checkout's ORIG_HEAD, to which the user can return with `git reset ORIG_HEAD`. Git overwrites
-/// the file before it knows whether a merge is possible.
-pub(super) struct OrigHead {
-    path: PathBuf,
-    content: Option<Vec<u8>>,
-}
-
-impl OrigHead {
-    pub(super) fn read(checkout: &Checkout) -> Result<OrigHead, GitError> {
-        let path = checkout.place.git_dir.join("ORIG_HEAD");
-        let content = read_if_exists(&path)?;
-        Ok(OrigHead { path, content })
-    }
-
-    pub(super) fn restore(self) -> Result<(), GitError> {
-        if read_if_exists(&self.path)? == self.content {
-            return Ok(());
-        }
-        let restored = match &self.content {
-            Some(content) => fs::write(&self.path, content),
-            None => fs::remove_file(&self.path),
-        };
-        restored.map_err(GitError::io("cannot restore", &self.path))
+/// Returns the full name of the branch that HEAD is on in a working tree; `None`: HEAD is detached.
+pub(super) fn head_ref(at: &Place) -> Result<Option<String>, GitError> {
+    let output = Git::reading(at).args(["symbolic-ref", "--quiet", "HEAD"]).output()?;
+    match output.code {
+        Some(0) => Ok(Some(program::line(&output.stdout))),
+        Some(1) => Ok(None),
+        _ => Err(output.into_error()),
     }
 }
 
-fn read_if_exists(path: &Path) -> Result<Option<Vec<u8>>, GitError> {
-    match fs::read(path) {
-        Ok(content) => Ok(Some(content)),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(GitError::io("cannot read", path)(e)),
-    }
+/// Returns the tracked files that have changes in a working tree.
+pub(super) fn changed_files(at: &Place) -> Result<Vec<PathBuf>, GitError> {
+    let args = ["status", "--porcelain", "--no-renames", "--untracked-files=no", "-z"];
+    let listed = program::paths(&Git::reading(at).running_filters().args(args).run()?);
+    // Each line begins with two letters and a space.
+    let name =
+        |line: &PathBuf| PathBuf::from(OsStr::from_bytes(line.as_os_str().as_bytes().get(3..).unwrap_or_default()));
+    Ok(listed.iter().map(name).collect())
 }

@@ -10,8 +10,17 @@
 //! - If the user has checked out the base, that checkout moves together with it. The base moves only if the checkout
 //!   has no changes and no operation in progress.
 
+use std::fs::File;
+
+use tracing::{info, warn};
+
+use super::checkout::Checkout;
+use super::checkout_update::Update;
+use super::delivery_outcome::{DeliveryError, FastForward};
+use super::delivery_recovery::{self, Recovered, Unfinished};
 use super::git_error::GitError;
-use super::program::{self, Git};
+use super::place::Place;
+use super::program;
 use super::worktree::LockedWorktree;
 use super::{checkout, locks, operation, ref_names, refs, reset_files, revision, sync};
 use crate::domain::delivery::MergeRefusal;
@@ -25,31 +34,6 @@ pub(crate) enum DeliveryPlan {
     FastForward { from: String, head: String },
     /// The base has commits that the branch lacks: the base's commit `from` must be merged into the branch first.
     NeedsMerge { from: String },
-}
-
-/// Why a step of a delivery was not taken.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum DeliveryError {
-    #[error("{0}")]
-    Refused(MergeRefusal),
-    #[error(transparent)]
-    Git(#[from] GitError),
-}
-
-impl From<MergeRefusal> for DeliveryError {
-    fn from(refusal: MergeRefusal) -> DeliveryError {
-        DeliveryError::Refused(refusal)
-    }
-}
-
-/// The result of a fast-forward.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub(crate) enum FastForward {
-    /// The base is at the branch's commit.
-    Done,
-    /// The base is not at the commit that the plan names, so it was not moved. The caller must plan again.
-    BaseMoved,
 }
 
 /// Compares the branch with its base, and returns the next step of the delivery.
@@ -126,7 +110,8 @@ pub(crate) fn fast_forward_base(
     let base = ref_names::short_branch_name(base);
     // The lock is needed because a checkout that another delivery is moving looks as if the user had changed
     // it.
-    let _one_at_a_time = locks::lock_repository(&repo.common_dir, worktree.watch())?;
+    let lock = locks::lock_repository(&repo.common_dir, worktree.watch())?;
+    let unfinished = recover(repo, &lock);
     let before = revision::commit_of(repo, &base_ref)?;
     if before.as_deref() == Some(to) {
         return Ok(FastForward::Done);
@@ -134,29 +119,58 @@ pub(crate) fn fast_forward_base(
     if before.as_deref() != Some(from) || !revision::is_ancestor(repo, from, to)? {
         return Ok(FastForward::BaseMoved);
     }
-    let moved = match checkout::find(&worktree.users_place()?, base)? {
-        Some(checkout) => {
-            if let Some(refusal) = checkout.merge_refusal(base)? {
-                return Err(refusal.into());
-            }
-            let orig_head = checkout::OrigHead::read(&checkout)?;
-            let args = ["merge", "--ff-only", "--no-overwrite-ignore", "--no-stat", "--quiet", to];
-            let git = Git::writing(&checkout.place, worktree.lock_file())?;
-            let git = git.running_filters().fetching().env("GIT_REFLOG_ACTION", "boi deliver");
-            let moved = git.args(args).output()?;
-            if moved.code != Some(0) {
-                orig_head.restore()?;
-            }
-            moved
-        }
-        None => worktree.repo_git()?.args(["update-ref", "-m", "boi deliver", &base_ref, to, from]).output()?,
+    let Some(checkout) = checkout::find(&worktree.users_place()?, base)? else {
+        return move_unused_branch(worktree, base, &base_ref, from, to);
     };
-    match revision::commit_of(repo, &base_ref)? {
+    let into_it = |other: &Unfinished| other.folder.parent() == Some(&checkout.place.git_dir.join("boi"));
+    if let Some(other) = unfinished.into_iter().find(into_it) {
+        return Err(half_changed(base, &checkout, other).into());
+    }
+    Update { worktree, checkout: &checkout, base, base_ref: &base_ref, from, to }.carry_out()
+}
+
+/// Moves a branch that no checkout is on.
+fn move_unused_branch(
+    worktree: &LockedWorktree,
+    base: &str,
+    base_ref: &str,
+    from: &str,
+    to: &str,
+) -> Result<FastForward, DeliveryError> {
+    let moved = worktree.repo_git()?.args(["update-ref", "-m", "boi deliver", base_ref, to, from]).output()?;
+    match revision::commit_of(&worktree.repository()?, base_ref)? {
         Some(after) if after == to => Ok(FastForward::Done),
         Some(after) if after == from && moved.code != Some(0) => {
             let words: Vec<&str> = moved.stderr.split_whitespace().collect();
             Err(MergeRefusal::RejectedByGit { base: base.to_owned(), message: words.join(" ") }.into())
         }
         _ => Ok(FastForward::BaseMoved),
+    }
+}
+
+/// Completes or undoes the interrupted deliveries of the repository, and returns those for which neither is possible.
+fn recover(repo: &Place, lock: &File) -> Vec<Unfinished> {
+    let (recovered, unfinished) = delivery_recovery::recover_all(repo, lock);
+    for delivery in recovered {
+        match delivery {
+            Recovered::Completed(spec) => info!(%spec, "an interrupted delivery was completed"),
+            Recovered::Undone(spec, left) if left.is_empty() => {
+                info!(%spec, "an interrupted delivery was undone: the checkout is as it was before");
+            }
+            Recovered::Undone(spec, left) => {
+                warn!(%spec, ?left, "an interrupted delivery was undone, except for files that were changed meanwhile");
+            }
+            Recovered::Settled(spec) => info!(%spec, "nothing was left to undo of an interrupted delivery"),
+        }
+    }
+    unfinished
+}
+
+fn half_changed(base: &str, checkout: &Checkout, delivery: Unfinished) -> MergeRefusal {
+    MergeRefusal::CheckoutHalfChanged {
+        base: base.to_owned(),
+        checkout: checkout.place.work_tree.display().to_string(),
+        files: delivery.files.iter().map(|path| path.display().to_string()).collect(),
+        message: delivery.reason,
     }
 }

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 
 use super::git_error::GitError;
 use super::watch::GitWatch;
+use crate::system::files;
 
 /// How often a lock that another process holds is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(20);
@@ -51,4 +52,9 @@ pub(super) fn is_held(file: &File) -> bool {
         Ok(()) => flock(file, FlockOperation::Unlock).is_err(),
         Err(error) => error == Errno::WOULDBLOCK,
     }
+}
+
+/// Returns whether another process, or another open file of this one, holds the lock of a repository.
+pub(super) fn is_locked(common_dir: &Path) -> Result<bool, GitError> {
+    files::is_locked(common_dir).map_err(GitError::io("cannot lock", common_dir))
 }

@@ -29,6 +29,13 @@
 //! | `branch_repair` | repairs a branch that a power loss damaged |
 //! | `create` | creates a worktree, or completes a creation that was killed |
 //! | `remove` | removes a worktree |
+//! | `index_file` | the file format of git's index |
+//! | `delivery_outcome` | the result of a step of a delivery |
+//! | `delivery_journal` | what a delivery is about to change in a checkout, on the disk |
+//! | `delivery_moves` | makes and undoes these changes |
+//! | `delivery_plan` | plans how a checkout's files change from one commit to another |
+//! | `delivery_recovery` | completes or undoes a delivery that was interrupted |
+//! | `checkout_update` | moves a checkout together with its branch, or changes nothing |
 //! | `deliver` | merges a base into a spec's branch, and moves the base forward to the branch |
 //! | `power_loss` | repairs everything that a power loss can damage |
 //! | `inspect` | checks whether boi can work in a user's repository, before a spec is queued |
@@ -55,11 +62,18 @@ mod branch;
 mod branch_repair;
 mod capture;
 mod checkout;
+mod checkout_update;
 mod create;
 mod deliver;
+mod delivery_journal;
+mod delivery_moves;
+mod delivery_outcome;
+mod delivery_plan;
+mod delivery_recovery;
 mod entry;
 mod git_error;
 mod index;
+mod index_file;
 mod inspect;
 mod locks;
 mod operation;
@@ -84,9 +98,9 @@ mod worktree;
 pub(crate) use self::branch::{advance_branch, reset_branch};
 pub(crate) use self::capture::capture;
 pub(crate) use self::create::create_worktree;
-pub(crate) use self::deliver::{
-    DeliveryError, DeliveryPlan, FastForward, fast_forward_base, merge_base_into_branch, plan_delivery,
-};
+pub(crate) use self::deliver::{DeliveryPlan, fast_forward_base, merge_base_into_branch, plan_delivery};
+pub(crate) use self::delivery_outcome::{DeliveryError, FastForward};
+pub(crate) use self::delivery_recovery::{Recovered, Unfinished, interrupted_deliveries, recover_deliveries};
 pub(crate) use self::git_error::{GitError, Severity};
 pub(crate) use self::inspect::{inspect_repository, same_repository};
 pub(crate) use self::power_loss::{Repairs, repair_after_power_loss};

@@ -165,9 +165,21 @@ impl Git {
         self
     }
 
+    /// Adds settings. Must be called before the first argument is added.
+    pub(super) fn settings(mut self, settings: &[&str]) -> Git {
+        self.configure(settings);
+        self
+    }
+
     /// Uses `file` as the index.
     pub(super) fn index(mut self, file: &Path) -> Git {
         self.command.env("GIT_INDEX_FILE", file);
+        self
+    }
+
+    /// Uses `folder` as the working tree.
+    pub(super) fn work_tree(mut self, folder: &Path) -> Git {
+        self.command.env("GIT_WORK_TREE", folder);
         self
     }
 

@@ -3,6 +3,8 @@
 use super::overview::spec_row;
 use super::style::{of_task, paint};
 use super::units::{duration, usage};
+use crate::domain::cause::{Cause, Unmerged};
+use crate::domain::delivery::MergeRefusal;
 use crate::domain::life::SpecStatus;
 use crate::domain::outcome::{Delivery, Usage};
 use crate::domain::text;
@@ -21,6 +23,14 @@ pub(crate) fn spec_details(spec: &SpecView, now: Timestamp) -> String {
     }
     if let Some(git) = &spec.git {
         field("git", &git_line(git, now));
+    }
+    if let Some(Cause::Unmerged { why: Unmerged::Refused { refusal } }) = &spec.cause {
+        let (name, files) = match refusal {
+            MergeRefusal::CheckoutHalfChanged { files, .. } => ("half changed", files.as_slice()),
+            MergeRefusal::FilesInTheWay { files, .. } => ("in the way", files.as_slice()),
+            _ => ("", &[][..]),
+        };
+        files.iter().for_each(|file| field(name, &text::one_line(file, REASON)));
     }
     if let (Some(branch), Some(repo)) = (&spec.branch, &spec.repo) {
         field("branch", &format!("{branch} in {repo}"));

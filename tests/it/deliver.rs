@@ -71,3 +71,26 @@ fn what_conflicts_with_the_base_stays_on_its_branch() {
     assert_eq!((sandbox.read("repo/a.txt").as_str(), sandbox.exists("repo/.git/MERGE_HEAD")), ("three\n", false));
     assert_eq!(sandbox.git("repo", &["show", &format!("{}:a.txt", spec["branch"].as_str().unwrap())]), "two");
 }
+
+#[test]
+fn a_filter_that_fails_leaves_the_checkout_as_it_was() {
+    let sandbox = Sandbox::new("");
+    for (name, value) in [("clean", "cat"), ("smudge", "false"), ("required", "true")] {
+        sandbox.git("repo", &["config", &format!("filter.f.{name}"), value]);
+    }
+    sandbox.write("repo/.gitattributes", "*.dat filter=f\n");
+    sandbox.git("repo", &["add", "-A"]);
+    sandbox.git("repo", &["commit", "-q", "-m", "attributes"]);
+    let before = sandbox.checkout();
+    let (_, spec) = sandbox.run(&format!("{MERGE}\n[[tasks]]\nrun = 'echo m > m.dat'"));
+    assert_eq!(spec["delivery"], "unmerged", "{spec:#}");
+    assert!(spec["reason"].as_str().unwrap().contains("smudge filter f failed"), "{spec:#}");
+    assert_eq!((sandbox.checkout(), sandbox.exists("repo/m.dat")), (before, false));
+    let mut sandbox = sandbox;
+    sandbox.git("repo", &["config", "filter.f.smudge", "cat"]);
+    let id = spec["id"].as_str().unwrap();
+    sandbox.good(&["retry", id]);
+    sandbox.start_daemon();
+    assert_eq!(sandbox.wait_for_status(id, "completed")["delivery"], "merged");
+    assert_eq!((sandbox.read("repo/m.dat").as_str(), sandbox.read("repo/a.txt").as_str()), ("m\n", "two\n"));
+}

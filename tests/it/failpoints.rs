@@ -205,6 +205,93 @@ fn daemon_after_the_base_moved() {
     daemon_dies_delivering_at("base.moved");
 }
 
+/// A spec that changes a file, removes one, and adds others, and is merged into the checked-out `main`.
+fn merging_spec() -> String {
+    "title = 'Merges'\nrepo = 'repo'\nbase = 'main'\ndeliver = 'merge'\n[[tasks]]\n\
+     run = 'echo two > a.txt; rm -r old; mkdir -p new/deep; echo n > new/deep/n.txt; ln -s n.txt new/deep/link'"
+        .to_owned()
+}
+
+/// A sandbox whose `main` has a folder that [`merging_spec`] removes, and an untracked file.
+fn merging_sandbox(point: &str) -> Sandbox {
+    let sandbox = armed(point);
+    fs::create_dir(sandbox.path("repo/old")).unwrap();
+    sandbox.write("repo/old/gone.txt", "gone\n");
+    sandbox.git("repo", &["add", "-A"]);
+    sandbox.git("repo", &["commit", "-q", "-m", "more"]);
+    sandbox.write("repo/untracked", "mine\n");
+    sandbox
+}
+
+/// The daemon dies at each point of a delivery into a checkout, and the next one delivers all of it.
+#[track_caller]
+fn daemon_dies_changing_a_checkout_at(points: &[&str]) {
+    for point in points {
+        let mut sandbox = merging_sandbox(point);
+        let id = sandbox.dispatch(&merging_spec());
+        sandbox.begin_daemon();
+        assert_eq!(sandbox.wait_for_daemon().signal(), Some(9), "{point}");
+        sandbox.start_daemon();
+        let spec = wait_until_completed(&sandbox, &id);
+        assert_eq!(spec["delivery"], "merged", "{point}: {spec:#}");
+        assert_eq!(sandbox.git("repo", &["status", "--porcelain"]), "?? untracked", "{point}");
+        assert_eq!(sandbox.git("repo", &["diff-files", "--name-only"]), "", "{point}");
+        assert_eq!(sandbox.git("repo", &["rev-parse", "main"]), spec["tasks"][0]["commit"].as_str().unwrap());
+        assert_eq!((sandbox.read("repo/a.txt"), sandbox.read("repo/new/deep/link")), ("two\n".into(), "n\n".into()));
+        assert!(!sandbox.exists("repo/old"), "{point}");
+        assert!(!sandbox.exists("repo/.git/boi") && !sandbox.exists("repo/.git/index.lock"), "{point}");
+    }
+}
+
+#[test]
+fn daemon_before_a_checkout_is_changed() {
+    daemon_dies_changing_a_checkout_at(&["delivery.prepared", "delivery.journaled", "delivery.locked"]);
+}
+
+#[test]
+fn daemon_while_files_of_a_checkout_are_moved() {
+    let moves = ["delivery.aside", "delivery.folder-removed", "delivery.folder-made", "delivery.placed"];
+    daemon_dies_changing_a_checkout_at(&moves);
+}
+
+#[test]
+fn daemon_after_the_files_of_a_checkout_were_moved() {
+    let points = ["delivery.all-placed", "delivery.index-written", "delivery.indexed", "delivery.moved"];
+    daemon_dies_changing_a_checkout_at(&points);
+}
+
+#[test]
+fn an_interrupted_delivery_is_undone_by_a_cancel_and_by_the_doctor() {
+    for by_doctor in [false, true] {
+        let mut sandbox = merging_sandbox("delivery.all-placed");
+        let before = (sandbox.git("repo", &["ls-files", "--stage"]), sandbox.git("repo", &["rev-parse", "main"]));
+        let id = sandbox.dispatch(&merging_spec());
+        sandbox.begin_daemon();
+        assert_eq!(sandbox.wait_for_daemon().signal(), Some(9));
+        assert_eq!(sandbox.read("repo/a.txt"), "two\n", "the checkout is half changed");
+        if by_doctor {
+            let found = sandbox.boi(&["doctor"]);
+            for part in [id.as_str(), "a.txt", "new/deep/n.txt", "old/gone.txt"] {
+                assert!(found.out.contains(part), "{part}: {found:?}");
+            }
+            let fixed = sandbox.boi(&["doctor", "--fix"]);
+            assert!(fixed.out.contains(&format!("undid the merge of {id}")), "{fixed:?}");
+        } else {
+            sandbox.good(&["cancel", &id]);
+        }
+        assert_eq!(sandbox.git("repo", &["status", "--porcelain"]), "?? untracked");
+        assert_eq!(sandbox.git("repo", &["diff-files", "--name-only"]), "");
+        assert_eq!(before.0, sandbox.git("repo", &["ls-files", "--stage"]));
+        assert_eq!(before.1, sandbox.git("repo", &["rev-parse", "main"]));
+        assert_eq!((sandbox.read("repo/old/gone.txt").as_str(), sandbox.exists("repo/new")), ("gone\n", false));
+        assert!(!sandbox.exists("repo/.git/boi") && !sandbox.exists("repo/.git/index.lock"));
+        if by_doctor {
+            sandbox.start_daemon();
+            assert_eq!(wait_until_completed(&sandbox, &id)["delivery"], "merged");
+        }
+    }
+}
+
 #[test]
 fn daemon_between_a_supervisors_death_and_its_record() {
     let mut sandbox = armed("loss.seen");

@@ -13,6 +13,7 @@ use crate::daemon::Order;
 use crate::decide::step::{self, Move};
 use crate::domain::cause::Cause;
 use crate::domain::position::{Ending, GitStage, Try};
+use crate::domain::spec::Deliver;
 use crate::queue::WorktreePlace;
 use crate::system::{clock, failpoint};
 
@@ -97,6 +98,15 @@ impl Worker {
     ) -> Result<StepEnd, WorkerError> {
         let remove = matches!(ending, Ending::Completed(_))
             || self.claimed.config.cleanup_on_failure && self.claimed.spec.repo.is_some();
+        if !matches!(ending, Ending::Completed(_)) && self.claimed.spec.deliver == Deliver::Merge {
+            match self.git_at_close(orders, WorkerTree::settle_delivery).await? {
+                Ok(Ok(())) => {}
+                Ok(Err(blocked)) => {
+                    warn!(spec = %self.claimed.fence.spec, reason = blocked.reason(), "an interrupted merge stays as it is; `boi doctor --fix` undoes it later");
+                }
+                Err(end) => return Ok(end),
+            }
+        }
         if remove {
             match self.git_at_close(orders, |tree| tree.remove()).await? {
                 Ok(Ok(removed)) => {

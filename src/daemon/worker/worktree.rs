@@ -14,7 +14,7 @@ use crate::domain::position::{Checkout, Progress, RepositoryIdentity};
 use crate::domain::spec::{Base, Repo};
 use crate::git::{
     self, DeliveryError, DeliveryPlan, FastForward, GitError, GitWatch, LockedWorktree, RemoveError, Repairs, Severity,
-    Worktree,
+    Unfinished, Worktree,
 };
 use crate::process::marker;
 use crate::queue::Claimed;
@@ -272,6 +272,20 @@ impl WorkerTree {
             }
             Ok(FastForward::BaseMoved) => Ok(Landed::BaseMoved),
             Err(error) => self.unmerged(error).map(Landed::Unmerged),
+        }
+    }
+
+    /// Completes or undoes a delivery of this spec that was interrupted, since nobody repeats it when the spec ends.
+    pub(super) fn settle_delivery(&self) -> Result<(), Blocked> {
+        let Some((worktree, _)) = self.merging() else { return Ok(()) };
+        let (_, unfinished) = git::recover_deliveries(&worktree.repo).map_err(|error| self.blocked(error))?;
+        match unfinished.into_iter().find(|delivery| delivery.spec == worktree.spec) {
+            Some(Unfinished { checkout, files, reason, .. }) => Err(Blocked::Permanent(format!(
+                "the merge into {} was interrupted and could not be undone: {reason}; files: {}",
+                checkout.display(),
+                files.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+            ))),
+            None => Ok(()),
         }
     }
 

@@ -4,6 +4,7 @@
 mod capture;
 mod create;
 mod deliver;
+mod delivery;
 mod inspect;
 mod place;
 mod power_loss;

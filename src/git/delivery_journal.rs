@@ -1,0 +1,283 @@
+//! The journal of a delivery: what boi is about to change in a user's checkout, written to the disk before the first
+//! change. From it, a delivery that was interrupted is completed or undone.
+//!
+//! ```text
+//! <git directory of the checkout>/boi/delivery-<SPEC>/
+//!   journal      complete or absent; `journal.done` while there is nothing to undo
+//!   index-old    the checkout's index as it was
+//!   index-new    the index with the delivered commit, until it is moved to `index.lock`
+//!   new/<path>   new content of files, until it is moved into the checkout
+//!   old/<n>      files that were moved out of the checkout
+//! ```
+//!
+//! A file is never copied into the checkout, only moved. So `new` and `old` are on the same file system as the file: if
+//! a file is on another one than the git directory, they are in a folder `.boi-delivery-<SPEC>` of the checkout.
+
+use std::ffi::OsString;
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::git_error::GitError;
+use crate::domain::id::SpecId;
+use crate::system::files::{self, Durability};
+
+/// The version of the journals that this program writes.
+const VERSION: u32 = 1;
+const FILE: &str = "journal";
+/// The journal's name before the delivery changes anything, and once it is done or undone.
+const RETIRED: &str = "journal.done";
+
+/// One delivery into a checkout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Journal {
+    version: u32,
+    /// The spec whose branch is delivered.
+    pub(super) spec: SpecId,
+    /// The full name of the branch that moves.
+    pub(super) base_ref: String,
+    /// The commit that the branch moves from.
+    pub(super) from: String,
+    /// The commit that the branch moves to.
+    pub(super) to: String,
+    /// The top folder of the checkout.
+    pub(super) checkout: StoredPath,
+    /// The folders with `new` and `old` that are in the checkout, relative to it.
+    pub(super) folders: Vec<StoredPath>,
+    /// The inode of the prepared index, which becomes `index.lock` and then the index.
+    pub(super) index_inode: u64,
+    /// The changes of the checkout's files, in the order in which they are made.
+    pub(super) moves: Vec<Move>,
+}
+
+/// One change of a checkout's files. Paths are relative to the checkout. `folder` 0 is the journal's folder, and each
+/// higher number one of [`Journal::folders`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub(super) enum Move {
+    /// A file is moved out of the checkout, to `old/<number>`.
+    Aside { path: StoredPath, folder: usize, number: usize, original: Identity },
+    /// An empty folder is removed.
+    RemoveFolder { path: StoredPath, mode: u32 },
+    /// A folder is made.
+    MakeFolder { path: StoredPath },
+    /// A file is moved into the checkout, from `new/<path>`.
+    Place { path: StoredPath, folder: usize, fresh: Identity },
+}
+
+/// What tells whether a file is still the same and unchanged. The change time is not part of it, since a move changes
+/// that time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Identity {
+    inode: u64,
+    size: u64,
+    modified: i64,
+    modified_nanos: i64,
+    mode: u32,
+}
+
+/// A path as text, or as bytes if it is not UTF-8.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct StoredPath(pub(super) PathBuf);
+
+/// Why a journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum JournalError {
+    #[error("cannot read {0:?}: {1}")]
+    Io(PathBuf, #[source] io::Error),
+    #[error("{0:?} is damaged: {1}")]
+    Damaged(PathBuf, #[source] serde_json::Error),
+    #[error("{0:?} was written by a later version of boi")]
+    Newer(PathBuf),
+}
+
+impl Journal {
+    /// A journal without changes.
+    pub(super) fn new(spec: &SpecId, base_ref: &str, from: &str, to: &str, checkout: &Path) -> Journal {
+        Journal {
+            version: VERSION,
+            spec: spec.clone(),
+            base_ref: base_ref.to_owned(),
+            from: from.to_owned(),
+            to: to.to_owned(),
+            checkout: StoredPath(checkout.to_owned()),
+            folders: Vec::new(),
+            index_inode: 0,
+            moves: Vec::new(),
+        }
+    }
+
+    /// Writes the journal into its folder. It is complete or absent, also after a power loss.
+    pub(super) fn write(&self, folder: &Path) -> Result<(), GitError> {
+        let path = folder.join(FILE);
+        files::write_record(&path, self, Durability::Power).map_err(GitError::io("cannot write", &path))
+    }
+
+    /// Writes the journal under its name of a delivery that changed nothing.
+    pub(super) fn write_retired(&self, folder: &Path) -> Result<(), GitError> {
+        let path = folder.join(RETIRED);
+        files::write_record(&path, self, Durability::Process).map_err(GitError::io("cannot write", &path))
+    }
+
+    /// Reads the journal of a delivery's folder. `None`: the delivery was interrupted before it changed anything.
+    pub(super) fn read(folder: &Path) -> Result<Option<Journal>, JournalError> {
+        let path = folder.join(FILE);
+        let Some(bytes) = files::read_optional(&path).map_err(|error| JournalError::Io(path.clone(), error))? else {
+            return Ok(None);
+        };
+        let parsed: serde_json::Value =
+            serde_json::from_slice(&bytes).map_err(|error| JournalError::Damaged(path.clone(), error))?;
+        if parsed["version"].as_u64().is_some_and(|version| version > u64::from(VERSION)) {
+            return Err(JournalError::Newer(path));
+        }
+        serde_json::from_value(parsed).map(Some).map_err(|error| JournalError::Damaged(path, error))
+    }
+
+    /// Marks the delivery as done or undone, and returns its journal, if it has a readable one.
+    pub(super) fn retire(folder: &Path) -> Result<Option<Journal>, GitError> {
+        let (current, retired) = (folder.join(FILE), folder.join(RETIRED));
+        match fs::rename(&current, &retired) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(GitError::io("cannot rename", &current)(error));
+            }
+            _ => {}
+        }
+        let bytes = files::read_optional(&retired).map_err(GitError::io("cannot read", &retired))?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    /// The files that the delivery changes, relative to the checkout; each once.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let mut paths: Vec<PathBuf> = self.moves.iter().map(|change| change.path().to_owned()).collect();
+        paths.sort();
+        paths.dedup();
+        paths
+    }
+}
+
+impl Move {
+    /// The path of the changed file or folder, relative to the checkout.
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Move::Aside { path, .. }
+            | Move::RemoveFolder { path, .. }
+            | Move::MakeFolder { path }
+            | Move::Place { path, .. } => &path.0,
+        }
+    }
+}
+
+impl Identity {
+    /// The identity of a file with this metadata.
+    pub(super) fn of(file: &Metadata) -> Identity {
+        Identity {
+            inode: file.ino(),
+            size: file.len(),
+            modified: file.mtime(),
+            modified_nanos: file.mtime_nsec(),
+            mode: file.mode(),
+        }
+    }
+
+    /// Whether the file has this inode.
+    pub(super) fn is_inode(&self, inode: u64) -> bool {
+        self.inode == inode
+    }
+
+    /// The file's inode.
+    pub(super) fn inode(&self) -> u64 {
+        self.inode
+    }
+
+    /// The identity of the file at `path`, not following links; `None`: there is none.
+    pub(super) fn at(path: &Path) -> io::Result<Option<Identity>> {
+        match fs::symlink_metadata(path) {
+            Ok(file) => Ok(Some(Identity::of(&file))),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The folders of deliveries into the checkout with this git directory, and the spec of each.
+pub(super) fn folders_in(git_dir: &Path) -> Vec<(SpecId, PathBuf)> {
+    let listed = files::list_folder(&git_dir.join("boi")).unwrap_or_default();
+    let mut found: Vec<(SpecId, PathBuf)> = listed
+        .into_iter()
+        .filter_map(|path| Some((path.file_name()?.to_str()?.strip_prefix("delivery-")?.parse().ok()?, path)))
+        .collect();
+    found.sort();
+    found
+}
+
+/// The folder of a spec's delivery into the checkout with this git directory.
+pub(super) fn folder_of(git_dir: &Path, spec: &SpecId) -> PathBuf {
+    git_dir.join("boi").join(format!("delivery-{spec}"))
+}
+
+impl Serialize for StoredPath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.to_str() {
+            Some(text) => serializer.serialize_str(text),
+            None => self.0.as_os_str().as_bytes().serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for StoredPath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<StoredPath, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Stored {
+            Text(String),
+            Bytes(Vec<u8>),
+        }
+        Ok(StoredPath(match Stored::deserialize(deserializer)? {
+            Stored::Text(text) => text.into(),
+            Stored::Bytes(bytes) => OsString::from_vec(bytes).into(),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(bytes: &[u8]) -> StoredPath {
+        StoredPath(OsString::from_vec(bytes.to_vec()).into())
+    }
+
+    #[test]
+    fn a_journal_is_read_back_with_paths_of_any_bytes() {
+        let dir = tempfile::TempDir::new().unwrap();
+        assert_eq!(Journal::read(dir.path()).unwrap(), None);
+        let identity = Identity { inode: 1, size: 2, modified: -3, modified_nanos: 4, mode: 0o100_755 };
+        let mut journal = Journal::new(&"SD979".parse().unwrap(), "refs/heads/main", "a", "b", Path::new("/r\n"));
+        journal.folders.push(path(b"mount/.boi-delivery-SD979"));
+        journal.moves = vec![
+            Move::Aside { path: path(b"\xff\n\"x"), folder: 0, number: 7, original: identity },
+            Move::RemoveFolder { path: path(b"d"), mode: 0o755 },
+            Move::MakeFolder { path: path("ä".as_bytes()) },
+            Move::Place { path: path(b"\xff\n\"x"), folder: 1, fresh: identity },
+        ];
+        journal.write(dir.path()).unwrap();
+        assert_eq!(Journal::read(dir.path()).unwrap().as_ref(), Some(&journal));
+        assert_eq!(journal.files().len(), 3, "a replaced file is named once");
+    }
+
+    #[test]
+    fn a_damaged_journal_and_one_of_a_later_version_are_errors() {
+        let dir = tempfile::TempDir::new().unwrap();
+        for (content, words) in
+            [("{\"version\":1}", "is damaged"), ("", "is damaged"), ("{\"version\":2}", "later version")]
+        {
+            fs::write(dir.path().join(FILE), content).unwrap();
+            let error = Journal::read(dir.path()).unwrap_err();
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
+}
