@@ -18,7 +18,7 @@ use crate::daemon::error::CallError;
 use crate::daemon::lifecycle::seat;
 use crate::daemon::shared::Shared;
 use crate::daemon::worker::Workers;
-use crate::daemon::{Event, Order, Spawn, WorkerEnd, handle, status};
+use crate::daemon::{Event, Order, Spawn, WorkerEnd, handle, merged_by_user, status};
 use crate::domain::id::SpecId;
 use crate::domain::spec::Spec;
 use crate::domain::verdict::ReloadOutcome;
@@ -309,7 +309,20 @@ fn own_status(home: &Home, filter: &Filter) -> Result<StatusView, CliError> {
         }
         return Ok(status::empty(None, config, SlotsView { max_workers, running: 0 }));
     };
+    if !filter.ids.is_empty() {
+        record_merges_by_hand(home, queue.as_ref(), &filter.ids);
+    }
     Ok(status::without_daemon(queue.as_ref(), filter, config, max_workers)?)
+}
+
+/// Records which of these specs the user merged by hand. Ignores a failure: the daemon looks again.
+fn record_merges_by_hand(home: &Home, queue: &dyn Queue, specs: &[SpecId]) {
+    let looks = merged_by_user::look(queue, specs).unwrap_or_default();
+    if !looks.is_empty()
+        && let Ok(queue) = write(home)
+    {
+        drop(queue.record_looks(looks));
+    }
 }
 
 /// Returns the state of the configuration that a daemon would start with.

@@ -105,6 +105,7 @@ async fn record(backend: &mut Backend, home: &Home, id: &SpecId, removed: &Remov
         kept: removed.kept.clone(),
         worktree: removed.worktree || removed.worktree_was_missing,
         branch: removed.branch,
+        merged: removed.merged,
     };
     backend.cleaned(home, &cleaned).await
 }

@@ -9,9 +9,9 @@ use crate::domain::id::SpecId;
 use crate::domain::life::SpecStatus;
 use crate::domain::spec::Base;
 use crate::domain::view::SpecView;
-use crate::git::{self, LockedWorktree, RemovalRefusal, RemoveError, Worktree};
+use crate::git::{self, LockedWorktree, MergeState, RemovalRefusal, RemoveError, Worktree};
 use crate::process::command_dir::CommandDir;
-use crate::queue::{Filter, Queue, QueueError};
+use crate::queue::{Filter, Queue, QueueError, unlanded};
 use crate::system::attempt_folder;
 use crate::system::paths::Home;
 use crate::system::untrusted::{self, is_damaged};
@@ -38,6 +38,8 @@ pub(super) struct Removed {
     pub(super) worktree_was_missing: bool,
     pub(super) attempts: bool,
     pub(super) branch: bool,
+    /// Whether a base has the changes of the spec, which completed.
+    pub(super) merged: bool,
     /// The refs under which work of the worktree that is on no branch is kept.
     pub(super) kept: Vec<String>,
     /// A spec that starts from the branch; because of it, the branch was not removed.
@@ -94,6 +96,8 @@ struct Leftovers {
     attempts_exist: bool,
     /// The head of the spec's branch, if the branch is merged into its base.
     merged_head: Option<String>,
+    /// Whether a base has the changes of the spec, which completed.
+    is_merged: bool,
 }
 
 impl Leftovers {
@@ -101,27 +105,30 @@ impl Leftovers {
         let view = read_spec(queue, id)?;
         let folder = home.worktree(id, view.worktree.as_deref());
         let repo = match queue.spec(id) {
-            Ok(spec) => spec.repo.map(|repo| (repo.path, Some(repo.base))),
+            Ok(spec) => {
+                let bases = unlanded::bases(queue, &spec)?;
+                spec.repo.map(|repo| (repo.path, bases))
+            }
             // The base of the spec's branch is not known, so the branch is kept.
-            Err(QueueError::Unreadable { .. }) => view.repo.map(|path| (PathBuf::from(path), None)),
+            Err(QueueError::Unreadable { .. }) => view.repo.map(|path| (PathBuf::from(path), Vec::new())),
             Err(error) => return Err(error.into()),
         };
-        let (worktree, merged_head) = match repo {
-            None => (None, None),
-            Some((repo, base)) => {
-                let base = base.map(|base| match base {
-                    Base::Revision(name) => name,
-                    Base::Spec(id) => id.branch(),
-                });
-                let is_merged = |base: String| git::is_merged(&repo, id, &base).unwrap_or(false);
-                let merged_head = git::branch_head(&repo, id).ok().flatten().filter(|_| base.is_some_and(is_merged));
+        let (worktree, merged_head, merge_state) = match repo {
+            None => (None, None, MergeState::NotMerged),
+            Some((repo, bases)) => {
+                // Only a completed spec is merged: of another one, the base may have got a part.
+                let origin = view.base_commit.as_deref().filter(|_| view.status == SpecStatus::Completed);
+                let merge_state = git::merge_state(&repo, id, &bases, origin);
+                let is_merged = merge_state != MergeState::NotMerged;
+                let merged_head = git::branch_head(&repo, id).ok().flatten().filter(|_| is_merged);
                 let scratch = home.spec_attempts(id).join("git");
                 let worktree = Worktree::of_user(repo, folder.clone(), id.clone(), scratch);
-                (Some(worktree), merged_head)
+                (Some(worktree), merged_head, merge_state)
             }
         };
         let (folder_exists, attempts_exist) = (exists(&folder), exists(&home.spec_attempts(id)));
-        Ok(Leftovers { worktree, folder, folder_exists, folder_was_link: false, attempts_exist, merged_head })
+        let is_merged = merge_state == MergeState::Merged;
+        Ok(Leftovers { worktree, folder, folder_exists, folder_was_link: false, attempts_exist, merged_head, is_merged })
     }
 
     fn is_nothing(&self) -> bool {
@@ -185,6 +192,7 @@ impl Leftovers {
             worktree_was_missing: view.worktree.is_some() && !self.folder_exists,
             attempts: self.attempts_exist,
             branch: merged_head.is_some(),
+            merged: self.is_merged,
             kept: Vec::new(),
             branch_needed_by,
         };

@@ -178,6 +178,10 @@ impl Serve<StatusRequest> for Handle {
             // `status` itself reports a queue that does not answer.
             self.status(filter).await?
         } else {
+            if newer_than.is_none() {
+                // A repository that hangs must not keep the status from being shown.
+                drop(tokio::time::timeout(SILENT, self.look_for_merges(Some(filter.ids.clone()))).await);
+            }
             self.unless_silent(GIVE_UP, |handle| async move { handle.status(filter).await }).await?
         };
         Ok(StatusResponse { revision, status })
@@ -255,6 +259,8 @@ impl Serve<Cleaned> for Handle {
     async fn serve(&self, cleaned: Cleaned, _: watch::Receiver<bool>) -> Result<(), CallFailure> {
         self.unless_silent(GIVE_UP, |handle| async move {
             handle.queue(move |queue| queue.record_cleaned(&cleaned)).await?;
+            // Specs may have waited for a merge that the cleanup noticed.
+            handle.send(Event::Queued);
             handle.shared.changed();
             Ok(())
         })

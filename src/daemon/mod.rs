@@ -13,6 +13,7 @@
 //! | `adopt` | running specs of an earlier daemon, and workers that failed |
 //! | `worker/` | a worker: its steps, its commands, its worktree |
 //! | `lifecycle/` | start and end of the daemon, its health, ending running specs |
+//! | `merged_by_user` | notices branches that the user merged by hand |
 //! | `handle`, `status` | the calls of the control socket |
 //!
 //! Invariants:
@@ -25,6 +26,7 @@ pub(crate) mod async_queue;
 pub(crate) mod error;
 pub(crate) mod handle;
 pub(crate) mod lifecycle;
+pub(crate) mod merged_by_user;
 mod quarantine;
 mod registry;
 pub(crate) mod shared;

@@ -9,10 +9,9 @@ use super::recorded_specs::RecordedSpecs;
 use super::{Finding, Subject, Text};
 use crate::domain::id::SpecId;
 use crate::domain::life::SpecStatus;
-use crate::domain::spec::Base;
-use crate::git::{self, Recovered, Unfinished, Worktree};
+use crate::git::{self, MergeState, Recovered, Unfinished, Worktree};
 use crate::queue::sqlite::Access;
-use crate::queue::{Cleaned, open};
+use crate::queue::{Cleaned, open, unlanded};
 use crate::system::attempt_folder;
 use crate::system::paths::Home;
 
@@ -57,7 +56,7 @@ fn check_branches(specs: &RecordedSpecs, repo: &Path, refs: &[String]) -> Vec<Fi
             Text {
                 what: format!("branch boi/{id} is merged, but still exists"),
                 place: repo.display().to_string(),
-                why: "the base of the spec contains all commits of the branch".into(),
+                why: "the base of the spec has all changes of the branch".into(),
                 advice: format!("`boi clean {id}` deletes it"),
             },
         )
@@ -67,11 +66,9 @@ fn check_branches(specs: &RecordedSpecs, repo: &Path, refs: &[String]) -> Vec<Fi
 
 fn is_merged(specs: &RecordedSpecs, repo: &Path, id: &SpecId) -> bool {
     let Ok(spec) = specs.queue.spec(id) else { return false };
-    let base = spec.repo.map(|repo| match repo.base {
-        Base::Revision(name) => name,
-        Base::Spec(other) => other.branch(),
-    });
-    base.is_some_and(|base| git::is_merged(repo, id, &base).unwrap_or(false))
+    let bases = unlanded::bases(specs.queue.as_ref(), &spec).unwrap_or_default();
+    let origin = specs.specs.get(id.as_str()).and_then(|spec| spec.base_commit.as_deref());
+    git::merge_state(repo, id, &bases, origin) != MergeState::NotMerged
 }
 
 fn check_kept_refs(repo: &Path, refs: &[String]) -> Vec<Finding> {
@@ -157,7 +154,8 @@ impl StaleEntry {
         }
         if self.record {
             // A failure is ignored: the refs exist even if the queue cannot record them.
-            let cleaned = Cleaned { id: spec.clone(), kept: kept.clone(), worktree: false, branch: false };
+            let cleaned =
+                Cleaned { id: spec.clone(), kept: kept.clone(), worktree: false, branch: false, merged: false };
             let queue = open::open(&self.home, Access::Write(Duration::ZERO));
             drop(queue.and_then(|queue| Ok(queue.record_cleaned(&cleaned)?)));
         }

@@ -148,6 +148,26 @@ impl Delivery {
     }
 }
 
+/// Who merged a spec's branch into its base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MergedBy {
+    /// boi merged it, as the spec asks.
+    Boi,
+    /// The user merged it by hand.
+    User,
+}
+
+impl MergedBy {
+    /// Returns the name in the database and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            MergedBy::Boi => "boi",
+            MergedBy::User => "user",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::cause::Cause;
 use super::id::SpecId;
 use super::life::{SpecStatus, TaskStatus};
-use super::outcome::{Delivery, Usage};
+use super::outcome::{Delivery, MergedBy, Usage};
 use super::time::Timestamp;
 use super::verdict::{ReloadOutcome, Verdict, WatchMode};
 
@@ -197,6 +197,9 @@ pub struct SpecView {
     pub git: Option<GitView>,
     /// How the spec's result was delivered.
     pub delivery: Option<Delivery>,
+    /// Who merged the branch; `None` unless the delivery is `merged`.
+    #[serde(default)]
+    pub merged_by: Option<MergedBy>,
     /// When the spec was dispatched.
     pub queued_at: Timestamp,
     /// When the spec's first attempt started.

@@ -27,6 +27,7 @@
 //! | `reset_files` | makes a worktree's files equal to a commit |
 //! | `capture` | commits the worktree's files after a try, as the candidate |
 //! | `branch_repair` | repairs a branch that a power loss damaged |
+//! | `merged` | finds out whether a base has the changes of a spec's branch |
 //! | `create` | creates a worktree, or completes a creation that was killed |
 //! | `remove` | removes a worktree |
 //! | `index_file` | the file format of git's index |
@@ -76,6 +77,7 @@ mod index;
 mod index_file;
 mod inspect;
 mod locks;
+mod merged;
 mod operation;
 mod place;
 mod power_loss;
@@ -103,8 +105,9 @@ pub(crate) use self::delivery_outcome::{DeliveryError, FastForward};
 pub(crate) use self::delivery_recovery::{Recovered, Unfinished, interrupted_deliveries, recover_deliveries};
 pub(crate) use self::git_error::{GitError, Severity};
 pub(crate) use self::inspect::{inspect_repository, same_repository};
+pub(crate) use self::merged::{MergeState, has_changes, local_branches, merge_state};
 pub(crate) use self::power_loss::{Repairs, repair_after_power_loss};
-pub(crate) use self::refs::{branch_head, delete_branch, is_merged};
+pub(crate) use self::refs::{branch_head, delete_branch};
 pub(crate) use self::remove::{RemovalRefusal, RemoveError, check_removal, discard_worktree, remove_worktree};
 pub(crate) use self::reset_files::reset_to_commit;
 pub(crate) use self::revision::{is_local_branch, resolve_base};

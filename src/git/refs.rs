@@ -8,9 +8,8 @@ use std::path::Path;
 use super::git_error::GitError;
 use super::place::Place;
 use super::program::Git;
-use super::revision::{self, BaseError};
 use super::worktree::LockedWorktree;
-use super::{checkout, entry, locks, ref_names, repository};
+use super::{checkout, entry, locks, ref_names, repository, revision};
 use crate::domain::id::SpecId;
 
 /// Returns the commit of the branch `boi/<SPEC>`; `None`: the branch does not exist.
@@ -21,13 +20,6 @@ pub(crate) fn branch_head(repo: &Path, spec: &SpecId) -> Result<Option<String>, 
 /// Returns the commit of `boi/<SPEC>`; `None`: the branch does not exist.
 pub(super) fn branch_head_at(at: &Place, spec: &SpecId) -> Result<Option<String>, GitError> {
     revision::commit_of(at, &ref_names::branch_ref(spec))
-}
-
-/// Whether `into` (a branch, tag or commit) contains all of `boi/<SPEC>`. A branch that does not exist is not merged.
-pub(crate) fn is_merged(repo: &Path, spec: &SpecId, into: &str) -> Result<bool, BaseError> {
-    let Some(head) = branch_head(repo, spec)? else { return Ok(false) };
-    let into = revision::resolve_base(repo, into)?;
-    Ok(revision::is_ancestor(&repository::find(repo)?, &head, &into)?)
 }
 
 /// Deletes the branch `boi/<SPEC>` if it is at `expected` and not checked out. The branch need not exist.

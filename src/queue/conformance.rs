@@ -5,8 +5,8 @@ use super::*;
 use crate::decide::step::RecordChange;
 use crate::domain::cause::{Awaited, Unmerged};
 use crate::domain::failure::{FailedHow, FailedPart, Failure};
-use crate::domain::outcome::{AgentReport, TryOutcome, Usage};
-use crate::domain::position::{CommandStage, Delivered, GitStage, RunningCommand, Step, Try};
+use crate::domain::outcome::{AgentReport, Delivery, MergedBy, TryOutcome, Usage};
+use crate::domain::position::{CommandStage, Delivered, GitStage, Progress, RunningCommand, Step, Try};
 use crate::domain::spec::{Base, Deliver, Repo};
 
 const NOW: Timestamp = Timestamp(1_000_000);
@@ -129,6 +129,49 @@ pub(super) fn a_spec_waits_for_its_dependencies_and_for_their_merges<F: Factory>
     let merged = Ending::Completed(Delivered::Merged);
     queue.finish(&again.fence, &merged, NOW).unwrap();
     assert_eq!(queue.claim(9, None, &config(), NOW).unwrap()[0].fence.spec, second);
+}
+
+pub(super) fn a_merge_by_the_user_releases_the_specs_that_wait_for_it<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    let on = |deliver, title| Spec {
+        deliver,
+        repo: Some(Repo { path: "/r".into(), base: Base::Revision("main".into()) }),
+        ..spec(title)
+    };
+    let specs = vec![on(Deliver::Merge, "merging"), on(Deliver::Branch, "branch")];
+    let ids = enqueue(queue.as_ref(), specs, NOW).unwrap();
+    let waits = enqueue(queue.as_ref(), vec![Spec { after: ids.clone(), ..spec("waits") }], NOW).unwrap().remove(0);
+    assert_eq!(queue.unlanded(None).unwrap(), []);
+    let why = Unmerged::Obstacle { detail: "dirty".into() };
+    for (claim, delivered) in
+        queue.claim(9, None, &config(), NOW).unwrap().iter().zip([Delivered::Unmerged(why), Delivered::Branch])
+    {
+        let progress = Progress { origin: Some("a".into()), head: Some("b".into()), ..claim.position.progress.clone() };
+        let position = Position { progress, ..claim.position.clone() };
+        queue.record(&claim.fence, &position, vec![], NOW).unwrap();
+        queue.finish(&claim.fence, &Ending::Completed(delivered), NOW).unwrap();
+    }
+    let unlanded = queue.unlanded(None).unwrap();
+    assert_eq!(unlanded.iter().map(|spec| &spec.id).collect::<Vec<_>>(), [&ids[0], &ids[1]]);
+    assert_eq!((unlanded[0].origin.as_str(), unlanded[0].head.as_str(), &unlanded[0].compared), ("a", "b", &None));
+    let look = |id: &SpecId, is_merged| Look { id: id.clone(), compared: "b c".into(), is_merged };
+    queue.record_looks(vec![look(&ids[0], false), look(&waits, true)]).unwrap();
+    assert_eq!(queue.unlanded(Some(&ids[..1])).unwrap()[0].compared.as_deref(), Some("b c"));
+    assert_eq!(one(queue.as_ref(), &waits).delivery, None, "a spec that has not completed is not merged");
+    assert_eq!(queue.count_eligible(9, None).unwrap(), 0);
+    for _ in 0..2 {
+        queue.record_looks(vec![look(&ids[0], true)]).unwrap();
+        let merged = one(queue.as_ref(), &ids[0]);
+        assert_eq!((merged.delivery, merged.merged_by), (Some(Delivery::Merged), Some(MergedBy::User)));
+        assert_eq!((merged.status, merged.cause), (SpecStatus::Completed, None));
+        assert_eq!(queue.count_eligible(9, None).unwrap(), 1);
+    }
+    assert!(queue.retry(&ids[0], NOW).is_err(), "there is nothing left to deliver");
+    assert_eq!(one(queue.as_ref(), &ids[1]).merged_by, None);
+    let cleaned = Cleaned { id: ids[1].clone(), kept: vec![], worktree: false, branch: true, merged: true };
+    queue.record_cleaned(&cleaned).unwrap();
+    assert_eq!(one(queue.as_ref(), &ids[1]).merged_by, Some(MergedBy::User));
+    assert_eq!(queue.unlanded(None).unwrap(), []);
 }
 
 pub(super) fn a_failure_fails_the_specs_that_wait_for_it_and_a_retry_queues_all_of_them_again<F: Factory>() {
@@ -396,7 +439,7 @@ pub(super) fn a_cleanup_is_recorded_with_all_that_it_removed<F: Factory>() {
     queue.finish(&claim.fence, &failed(), NOW).unwrap();
     assert_eq!(one(queue.as_ref(), &id).branch, Some(id.branch()));
     let kept = vec!["refs/boi/kept/a".to_owned()];
-    let cleaned = Cleaned { id: id.clone(), kept: kept.clone(), worktree: true, branch: true };
+    let cleaned = Cleaned { id: id.clone(), kept: kept.clone(), worktree: true, branch: true, merged: false };
     queue.record_cleaned(&cleaned).unwrap();
     let seen = one(queue.as_ref(), &id);
     assert_eq!((seen.worktree, seen.branch, seen.kept), (None, None, kept));
@@ -504,6 +547,7 @@ macro_rules! conformance_suite {
             a_claim_takes_by_priority_then_by_arrival_and_never_twice,
             all_specs_of_a_dispatch_are_queued_or_none,
             a_spec_waits_for_its_dependencies_and_for_their_merges,
+            a_merge_by_the_user_releases_the_specs_that_wait_for_it,
             a_failure_fails_the_specs_that_wait_for_it_and_a_retry_queues_all_of_them_again,
             a_retry_does_not_queue_a_spec_that_waits_for_another_failed_one,
             a_superseded_attempt_changes_nothing,

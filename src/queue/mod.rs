@@ -18,6 +18,7 @@
 mod error;
 pub(crate) mod open;
 pub(crate) mod sqlite;
+pub(crate) mod unlanded;
 
 #[cfg(test)]
 mod conformance;
@@ -28,6 +29,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::error::{QueueError, Refusal};
+use self::unlanded::{Look, Unlanded};
 use crate::config::WorkerConfig;
 use crate::decide::step::RecordChange;
 use crate::domain::cause::Cause;
@@ -165,6 +167,9 @@ pub(crate) struct Cleaned {
     pub worktree: bool,
     /// Whether the spec's branch was deleted.
     pub branch: bool,
+    /// Whether a base has the changes of a completed spec.
+    #[serde(default)]
+    pub merged: bool,
 }
 
 /// Which specs [`Queue::list`] returns.
@@ -283,6 +288,13 @@ pub(crate) trait Queue: Send + Sync {
 
     /// Records what the cleanup of an ended spec removed, and the refs that it created.
     fn record_cleaned(&self, cleaned: &Cleaned) -> Result<(), QueueError>;
+
+    /// Returns the completed specs with a branch that is not recorded as merged: those of `specs`, or all.
+    fn unlanded(&self, specs: Option<&[SpecId]>) -> Result<Vec<Unlanded>, QueueError>;
+
+    /// Records looks at completed specs. A spec whose branch the user merged becomes merged, and specs that wait for
+    /// that need not wait any more. A look at a spec that was retried or merged meanwhile changes nothing.
+    fn record_looks(&self, looks: Vec<Look>) -> Result<(), QueueError>;
 
     /// Returns the spec as it was dispatched.
     fn spec(&self, spec: &SpecId) -> Result<Spec, QueueError>;

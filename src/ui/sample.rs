@@ -21,6 +21,7 @@ pub(super) fn spec(number: u32, status: SpecStatus, title: &str) -> SpecView {
         base_commit: None,
         worktree: None,
         delivery: None,
+        merged_by: None,
         queued_at: Timestamp(0),
         started_at: None,
         finished_at: None,

@@ -6,7 +6,7 @@ use super::units::{duration, usage};
 use crate::domain::cause::{Cause, Unmerged};
 use crate::domain::delivery::MergeRefusal;
 use crate::domain::life::SpecStatus;
-use crate::domain::outcome::{Delivery, Usage};
+use crate::domain::outcome::{Delivery, MergedBy, Usage};
 use crate::domain::text;
 use crate::domain::time::Timestamp;
 use crate::domain::view::{GitView, SpecView, TaskView, TryView};
@@ -36,7 +36,8 @@ pub(crate) fn spec_details(spec: &SpecView, now: Timestamp) -> String {
         field("branch", &format!("{branch} in {repo}"));
     }
     if let Some(delivery) = spec.delivery {
-        field("delivery", delivery_name(delivery));
+        let by_hand = if spec.merged_by == Some(MergedBy::User) { ", by hand" } else { "" };
+        field("delivery", &format!("{}{by_hand}", delivery_name(delivery)));
     }
     if let Some(worktree) = &spec.worktree {
         field("worktree", worktree);

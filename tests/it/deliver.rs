@@ -94,3 +94,70 @@ fn a_filter_that_fails_leaves_the_checkout_as_it_was() {
     assert_eq!(sandbox.wait_for_status(id, "completed")["delivery"], "merged");
     assert_eq!((sandbox.read("repo/m.dat").as_str(), sandbox.read("repo/a.txt").as_str()), ("m\n", "two\n"));
 }
+
+/// Completes a spec that cannot be merged because of a change in the checkout, and one that waits for it. Returns the ids.
+fn unmerged_and_waiting(sandbox: &mut Sandbox) -> [String; 2] {
+    sandbox.write("repo/a.txt", "mine\n");
+    let first = sandbox.dispatch(&MERGE.replace("echo two > a.txt", "echo n > n.txt"));
+    let second = sandbox.dispatch(&format!("title = 'Waits'\nafter = ['{first}']\n[[tasks]]\nrun = 'true'"));
+    sandbox.start_daemon();
+    let spec = sandbox.wait_for_status(&first, "completed");
+    assert_eq!((&spec["delivery"], &spec["merged_by"]), (&"unmerged".into(), &serde_json::Value::Null), "{spec:#}");
+    sandbox.git("repo", &["checkout", "-q", "a.txt"]);
+    [first, second]
+}
+
+#[test]
+fn a_merge_by_hand_is_noticed_and_releases_what_waits_for_it() {
+    let mut sandbox = Sandbox::new("");
+    let [first, second] = unmerged_and_waiting(&mut sandbox);
+    sandbox.git("repo", &["merge", "-q", "--squash", &format!("boi/{first}")]);
+    sandbox.git("repo", &["commit", "-q", "-m", "squashed by hand"]);
+    assert_eq!(sandbox.spec(&second)["status"], "queued");
+    let spec = sandbox.spec(&first);
+    assert_eq!((spec["delivery"].as_str(), spec["merged_by"].as_str()), (Some("merged"), Some("user")), "{spec:#}");
+    assert!(spec["reason"].is_null() && spec["status"] == "completed", "{spec:#}");
+    sandbox.wait_for_status(&second, "completed");
+    // Whatever happens to the base later, it was merged.
+    sandbox.git("repo", &["reset", "-q", "--hard", "HEAD~1"]);
+    assert_eq!(sandbox.spec(&first)["delivery"], "merged");
+    sandbox.git("repo", &["reset", "-q", "--hard", "HEAD@{1}"]);
+    sandbox.good(&["clean", &first]);
+    assert_eq!(sandbox.git("repo", &["branch", "--list", "boi/*"]), "");
+}
+
+#[test]
+fn a_merge_by_hand_while_no_daemon_runs_is_noticed_by_the_next_one() {
+    let mut sandbox = Sandbox::new("");
+    let [first, second] = unmerged_and_waiting(&mut sandbox);
+    sandbox.kill_daemon();
+    sandbox.git("repo", &["merge", "-q", "--no-edit", &format!("boi/{first}")]);
+    sandbox.git("repo", &["branch", "-q", "-D", &format!("boi/{first}")]);
+    sandbox.start_daemon();
+    sandbox.wait_for_status(&second, "completed");
+    assert_eq!(sandbox.spec(&first)["merged_by"], "user");
+}
+
+#[test]
+fn a_merge_by_hand_is_noticed_by_clean_and_by_status_without_a_daemon() {
+    let sandbox = Sandbox::new("");
+    let branch = |name: &str, base: &str| {
+        format!("title = '{name}'\nrepo = 'repo'\nbase = '{base}'\n[[tasks]]\nrun = 'echo {name} > {name}.txt'")
+    };
+    let id = |spec: &serde_json::Value| spec["id"].as_str().unwrap().to_owned();
+    let first = id(&sandbox.run(&branch("first", "main")).1);
+    let second = id(&sandbox.run(&branch("second", &first)).1);
+    let third = id(&sandbox.run(&branch("third", "main")).1);
+    sandbox.git("repo", &["merge", "-q", "--no-edit", &format!("boi/{second}")]);
+    assert_eq!(sandbox.spec(&first)["merged_by"], "user");
+    sandbox.good(&["clean", &first]);
+    // The base of the second spec was the branch of the first one, which is gone.
+    assert_eq!(sandbox.git("repo", &["branch", "--list", "--format=%(refname:short)", &format!("boi/{first}")]), "");
+    sandbox.good(&["clean"]);
+    assert_eq!(
+        sandbox.git("repo", &["branch", "--list", "--format=%(refname:short)", "boi/*"]),
+        format!("boi/{third}")
+    );
+    let deliveries = [&first, &second, &third].map(|id| sandbox.spec(id)["delivery"].clone());
+    assert_eq!(deliveries, ["merged", "merged", "branch"].map(serde_json::Value::from));
+}

@@ -25,7 +25,7 @@ use crate::daemon::error::{CallError, LoopError};
 use crate::daemon::handle::{Handle, SILENT};
 use crate::daemon::shared::Shared;
 use crate::daemon::worker::Workers;
-use crate::daemon::{Daemon, Event};
+use crate::daemon::{Daemon, Event, merged_by_user};
 use crate::domain::id::SpecId;
 use crate::domain::view::ConfigView;
 use crate::process::cgroup;
@@ -47,6 +47,7 @@ pub(crate) struct Running {
     server: JoinHandle<()>,
     close: watch::Sender<bool>,
     listener: JoinHandle<()>,
+    merges: JoinHandle<()>,
     detaching: watch::Receiver<bool>,
     reloader: Reloader,
     home: Home,
@@ -117,8 +118,9 @@ impl Seat {
             ),
         }
         service::ready(&describe(&booted.view()));
+        let merges = tokio::spawn(merged_by_user::poll(handle.clone()));
         let work = tokio::spawn(daemon.run());
-        Ok(Running { handle, work, server, close, listener, detaching, reloader, home, pid_file })
+        Ok(Running { handle, work, server, close, listener, merges, detaching, reloader, home, pid_file })
     }
 }
 
@@ -139,6 +141,7 @@ impl Running {
         };
         service::stopping();
         self.listener.abort();
+        self.merges.abort();
         self.close.send_replace(true);
         if tokio::time::timeout(ANSWERS_WITHIN, &mut self.server).await.is_err() {
             self.server.abort();

@@ -6,6 +6,7 @@ mod create;
 mod deliver;
 mod delivery;
 mod inspect;
+mod merged;
 mod place;
 mod power_loss;
 mod remove;

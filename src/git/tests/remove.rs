@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::{Scratch, commit, git, head, read, write};
 use crate::git::{
-    GitError, LockedWorktree, RemovalRefusal, RemoveError, branch_head, check_removal, delete_branch, discard_worktree,
-    is_merged, remove_worktree,
+    GitError, LockedWorktree, MergeState, RemovalRefusal, RemoveError, branch_head, check_removal, delete_branch,
+    discard_worktree, merge_state, remove_worktree,
 };
 
 #[test]
@@ -156,11 +156,12 @@ fn a_branch_is_deleted_only_if_it_is_where_expected() {
     let scratch = Scratch::new();
     let (worktree, base) = scratch.create();
     let spec = worktree.spec();
-    assert!(is_merged(&scratch.repo, spec, "main").unwrap());
+    let state = || merge_state(&scratch.repo, spec, &["gone".to_owned(), "main".to_owned()], Some(&base));
+    assert_eq!(state(), MergeState::Unchanged);
     assert!(matches!(delete_branch(&scratch.repo, spec, &base), Err(GitError::BranchInUse { .. })));
     write(worktree.path(), "n.txt", "n\n");
     let moved = commit(worktree.path(), "n");
-    assert!(!is_merged(&scratch.repo, spec, "main").unwrap());
+    assert_eq!(state(), MergeState::NotMerged);
     remove_worktree(&worktree, "clean").unwrap();
     assert!(matches!(delete_branch(&scratch.repo, spec, &base), Err(GitError::Diverged { .. })));
     delete_branch(&scratch.repo, spec, &moved).unwrap();

@@ -8,6 +8,7 @@ mod backup;
 mod end;
 mod error;
 mod file;
+mod landed;
 mod read;
 mod rows;
 mod schema;
@@ -26,6 +27,7 @@ use self::backup::open_error;
 pub(crate) use self::error::OpenError;
 use self::file::{Anchor, connect, lock};
 use self::writer::Writer;
+use super::unlanded::{Look, Unlanded};
 use super::{
     Canceled, Claimed, Cleaned, CommandRow, Fence, Filter, GiveBack, Lease, Listing, Owner, Quarantined, Queue,
     QueueError, RunningSpecs, WorktreePlace,
@@ -305,6 +307,15 @@ impl Queue for SqliteQueue {
     fn record_cleaned(&self, cleaned: &Cleaned) -> Result<(), QueueError> {
         let cleaned = cleaned.clone();
         self.write(move |connection| write::record_cleaned(connection, &cleaned))
+    }
+
+    fn unlanded(&self, specs: Option<&[SpecId]>) -> Result<Vec<Unlanded>, QueueError> {
+        let specs = specs.map(<[SpecId]>::to_vec);
+        self.read(move |connection| landed::unlanded(connection, specs.as_deref()))
+    }
+
+    fn record_looks(&self, looks: Vec<Look>) -> Result<(), QueueError> {
+        self.write(move |connection| landed::record_looks(connection, &looks))
     }
 
     fn spec(&self, spec: &SpecId) -> Result<Spec, QueueError> {

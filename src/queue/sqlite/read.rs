@@ -11,7 +11,7 @@ use crate::domain::cause::{Awaited, Cause};
 use crate::domain::failure::Failure;
 use crate::domain::id::SpecId;
 use crate::domain::life::{Intent, SpecStatus, TaskStatus};
-use crate::domain::outcome::{Delivery, TryOutcome, Usage};
+use crate::domain::outcome::{Delivery, MergedBy, TryOutcome, Usage};
 use crate::domain::position::Position;
 use crate::domain::position_record::read_stage;
 use crate::domain::spec::Spec;
@@ -299,6 +299,7 @@ fn unreadable_view(c: &Connection, spec: &SpecId, detail: String) -> Result<Spec
         base_commit: None,
         worktree,
         delivery: None,
+        merged_by: None,
         queued_at: Timestamp(0),
         started_at: None,
         finished_at: None,
@@ -323,7 +324,7 @@ fn read_view(c: &Connection, spec: &SpecId, history: bool) -> Result<SpecView, Q
         .prepare_cached(
             "SELECT s.title, s.status, s.cause, s.priority, s.attempt, a.generation, s.has_branch, s.repo, s.origin,
                     s.worktree, s.delivery, s.queued_at, s.started_at, s.finished_at, s.turns, s.input_tokens,
-                    s.output_tokens, s.cost_usd, s.open_deps, a.intent, s.quarantine
+                    s.output_tokens, s.cost_usd, s.open_deps, a.intent, s.quarantine, s.merged_by
                FROM specs s LEFT JOIN attempts a ON a.spec = s.id AND a.number = s.attempt WHERE s.id = ?",
         )?
         .query_row([spec.as_str()], |row| {
@@ -344,6 +345,9 @@ fn read_view(c: &Connection, spec: &SpecId, history: bool) -> Result<SpecView, Q
                 (None, None) => ending.then_some(Cause::Ending),
             };
             let waits = waits && cause.is_none();
+            let delivery = row.get::<_, Option<String>>(10)?.and_then(|name| Delivery::from_name(&name));
+            let is_by_user = row.get::<_, Option<String>>(21)?.as_deref() == Some(MergedBy::User.as_str());
+            let merged_by = if is_by_user { MergedBy::User } else { MergedBy::Boi };
             let view = SpecView {
                 git: None,
                 id: spec.clone(),
@@ -358,7 +362,8 @@ fn read_view(c: &Connection, spec: &SpecId, history: bool) -> Result<SpecView, Q
                 repo: row.get(7)?,
                 base_commit: row.get(8)?,
                 worktree: row.get(9)?,
-                delivery: row.get::<_, Option<String>>(10)?.and_then(|name| Delivery::from_name(&name)),
+                delivery,
+                merged_by: (delivery == Some(Delivery::Merged)).then_some(merged_by),
                 queued_at: Timestamp(row.get(11)?),
                 started_at: row.get::<_, Option<i64>>(12)?.map(Timestamp),
                 finished_at: row.get::<_, Option<i64>>(13)?.map(Timestamp),

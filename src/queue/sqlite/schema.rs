@@ -13,7 +13,7 @@ use super::backup;
 use super::error::OpenError;
 
 /// The version of the schema that this program writes.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 const TABLES: &str = "
 CREATE TABLE specs (
@@ -155,8 +155,16 @@ CREATE INDEX specs_eligible ON specs (priority, seq)
 CREATE INDEX specs_quarantined ON specs (seq) WHERE quarantine IS NOT NULL;
 ";
 
+/// The upgrade from version 3 to 4: adds who merged a branch, and what the last look at an unmerged one compared.
+const FOURTH: &str = "
+ALTER TABLE specs ADD COLUMN merged_by TEXT;
+ALTER TABLE specs ADD COLUMN compared TEXT;
+CREATE INDEX specs_unlanded ON specs (seq)
+    WHERE status = 'completed' AND has_branch = 1 AND delivery IN ('branch', 'unmerged');
+";
+
 /// The upgrade steps from each version to the next. The first step starts from an empty database.
-const STEPS: [&str; VERSION as usize] = [TABLES, SECOND, THIRD];
+const STEPS: [&str; VERSION as usize] = [TABLES, SECOND, THIRD, FOURTH];
 
 /// Creates the current schema in a new database.
 pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
@@ -213,7 +221,7 @@ fn version(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
 mod tests {
     use std::time::Duration;
 
-    use super::super::{Access, SqliteQueue, end, file, read, write};
+    use super::super::{Access, SqliteQueue, end, file, landed, read, write};
     use super::*;
     use crate::domain::cause::Cause;
     use crate::queue::Queue;
@@ -246,6 +254,7 @@ mod tests {
             (read::QUARANTINED, "specs_quarantined"),
             (read::LAST_ENDED, "specs_ended"),
             (read::ENDED_AS, "specs_ended_as"),
+            (landed::UNLANDED, "specs_unlanded"),
             (write::PROMOTE, "specs_due"),
             (end::RELEASE_DEPENDENTS, "specs_1"),
             (end::FAIL_DEPENDENTS, "specs_1"),
@@ -273,9 +282,16 @@ mod tests {
             for step in &STEPS[..usize::try_from(from).unwrap()] {
                 connection.execute_batch(step).unwrap();
             }
-            let row = "INSERT INTO specs (id, title, body, merges, priority, status, reason, open_deps, queued_at)
-                       VALUES ('S0001', 't', '{}', 0, 1, 'failed', 'it \"failed\"', 0, 1)";
-            connection.execute_batch(row).unwrap();
+            let recorded = Cause::Recorded { words: "it \"failed\"".to_owned() };
+            let (column, value) = match from {
+                1 | 2 => ("reason", recorded.to_string()),
+                _ => ("cause", serde_json::to_string(&recorded).unwrap()),
+            };
+            let row = format!(
+                "INSERT INTO specs (id, title, body, merges, priority, status, {column}, open_deps, queued_at)
+                     VALUES ('S0001', 't', '{{}}', 0, 1, 'failed', ?, 0, 1)"
+            );
+            connection.execute(&row, [value]).unwrap();
             connection.pragma_update(None, "user_version", from).unwrap();
             let too_old = check(&connection, &path);
             assert!(matches!(too_old, Err(OpenError::TooOld { found, known: VERSION, .. }) if found == from));
@@ -283,8 +299,7 @@ mod tests {
             check(&connection, &path).unwrap();
             migrate(&mut connection, &path).unwrap();
             let cause: String = connection.query_row("SELECT cause FROM specs", [], |row| row.get(0)).unwrap();
-            let words = "it \"failed\"".to_owned();
-            assert_eq!(serde_json::from_str::<Cause>(&cause).unwrap(), Cause::Recorded { words });
+            assert_eq!(serde_json::from_str::<Cause>(&cause).unwrap(), recorded);
             let backup = Connection::open(dir.path().join(format!("boi.db.v{from}.bak"))).unwrap();
             assert!(matches!(check(&backup, &path), Err(OpenError::TooOld { found, .. }) if found == from));
         }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, named_params, params};
 use tracing::warn;
 
 use super::rows::{check_fence, dependency_state, encode};
-use super::{end, read};
+use super::{end, landed, read};
 use crate::config::WorkerConfig;
 use crate::decide::step::RecordChange;
 use crate::domain::id::SpecId;
@@ -356,6 +356,9 @@ pub(super) fn record_kept(
 
 pub(super) fn record_cleaned(c: &Connection, cleaned: &Cleaned) -> Result<(), QueueError> {
     keep(c, &cleaned.id, &cleaned.kept)?;
+    if cleaned.merged {
+        landed::record_merge_by_user(c, &cleaned.id)?;
+    }
     if cleaned.worktree {
         set_worktree(c, &cleaned.id, None)?;
     }

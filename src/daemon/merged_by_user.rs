@@ -1,0 +1,127 @@
+//! Notices that the user merged the branch of a completed spec by hand, so that specs which wait for the merge start and
+//! `boi clean` removes the branch.
+//!
+//! A look compares commits only when a branch or its base has moved since the last look, and that is remembered in the
+//! queue. A spec that is recorded as merged is never looked at again, whatever happens to its base.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+use super::Event;
+use super::handle::Handle;
+use crate::domain::id::SpecId;
+use crate::git;
+use crate::queue::unlanded::{self, Look, Unlanded};
+use crate::queue::{Queue, QueueError};
+
+/// How often the daemon looks.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// Looks at all specs again and again.
+pub(crate) async fn poll(handle: Handle) {
+    loop {
+        if let Err(error) = handle.look_for_merges(None).await {
+            warn!(%error, "cannot find out which branches were merged by hand");
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// How many results are recorded at a time, so that not all are lost when the daemon ends.
+const BATCH: usize = 50;
+
+impl Handle {
+    /// Looks whether the user merged the branches of `specs` by hand; `None`: of all specs.
+    pub(crate) async fn look_for_merges(&self, specs: Option<Vec<SpecId>>) -> Result<(), QueueError> {
+        let candidates = self.queue.call(move |queue| candidates(queue, specs.as_deref())).await?;
+        let mut rest = tokio::task::spawn_blocking(move || due(candidates)).await.unwrap_or_default();
+        while !rest.is_empty() {
+            let batch: Vec<Due> = rest.drain(..rest.len().min(BATCH)).collect();
+            let looks = tokio::task::spawn_blocking(move || look_at(batch)).await.unwrap_or_default();
+            let is_merged = looks.iter().any(|look| look.is_merged);
+            self.queue.call(move |queue| queue.record_looks(looks)).await?;
+            if is_merged {
+                // Specs may have waited for these merges.
+                self.send(Event::Queued);
+                self.shared.changed();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Looks whether the user merged the branches of `specs` by hand. Returns what has to be recorded: the queue may be open
+/// for reading only.
+pub(crate) fn look(queue: &dyn Queue, specs: &[SpecId]) -> Result<Vec<Look>, QueueError> {
+    Ok(look_at(due(candidates(queue, Some(specs))?)))
+}
+
+/// A spec, and the names of its bases.
+type Candidate = (Unlanded, Vec<String>);
+
+/// A spec to look at: its branch and bases are not at the commits of the last look.
+#[derive(Debug)]
+struct Due {
+    spec: Unlanded,
+    head: String,
+    bases: Vec<String>,
+}
+
+fn candidates(queue: &dyn Queue, specs: Option<&[SpecId]>) -> Result<Vec<Candidate>, QueueError> {
+    let mut found = Vec::new();
+    for spec in queue.unlanded(specs)? {
+        match queue.spec(&spec.id) {
+            Ok(body) => found.push((spec, unlanded::bases(queue, &body)?)),
+            Err(QueueError::NotFound(_) | QueueError::Unreadable { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+/// Reads the branches of each repository once, and returns the specs whose branch or base moved since the last look.
+fn due(candidates: Vec<Candidate>) -> Vec<Due> {
+    let mut by_repo: BTreeMap<String, Vec<Candidate>> = BTreeMap::new();
+    for candidate in candidates {
+        by_repo.entry(candidate.0.repo.clone()).or_default().push(candidate);
+    }
+    let mut due = Vec::new();
+    for (repo, candidates) in by_repo {
+        // A repository that is away now is looked at when it is back.
+        let Ok(branches) = git::local_branches(Path::new(&repo)) else { continue };
+        for (spec, bases) in candidates {
+            // The user may have deleted the branch after the merge.
+            let head = branches.get(&spec.id.branch()).unwrap_or(&spec.head).clone();
+            let name = |base: &String| base.strip_prefix("refs/heads/").unwrap_or(base).to_owned();
+            let bases = bases.iter().filter_map(|base| branches.get(&name(base)).cloned()).collect();
+            due.push(Due { spec, head, bases });
+        }
+    }
+    due.retain(|due| due.spec.compared.as_ref() != Some(&due.compared()));
+    due
+}
+
+impl Due {
+    /// The commits that a look compares.
+    fn compared(&self) -> String {
+        self.bases.iter().fold(self.head.clone(), |text, commit| text + " " + commit)
+    }
+}
+
+fn look_at(due: Vec<Due>) -> Vec<Look> {
+    let look = |due: Due| {
+        let repo = Path::new(&due.spec.repo);
+        let has_changes = |base: &String| git::has_changes(repo, base, &due.spec.origin, &due.head);
+        // After an error, the next look compares the same commits again.
+        let results: Vec<bool> = due.bases.iter().map(has_changes).collect::<Result<_, _>>().ok()?;
+        let is_merged = results.contains(&true);
+        if is_merged {
+            info!(spec = %due.spec.id, "the branch of the spec was merged by hand");
+        }
+        Some(Look { id: due.spec.id.clone(), compared: due.compared(), is_merged })
+    };
+    due.into_iter().filter_map(look).collect()
+}

@@ -1,0 +1,57 @@
+//! Completed specs whose branch is in no base, as far as boi knows. The user may merge such a branch by hand.
+
+use std::collections::HashSet;
+
+use super::{Queue, QueueError};
+use crate::domain::id::SpecId;
+use crate::domain::spec::{Base, Spec};
+
+/// A completed spec whose branch is not recorded as merged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unlanded {
+    /// The spec.
+    pub id: SpecId,
+    /// The path of its repository.
+    pub repo: String,
+    /// The commit that its branch started from.
+    pub origin: String,
+    /// The last commit of its branch that boi made.
+    pub head: String,
+    /// What the last look at it compared; see [`Look`].
+    pub compared: Option<String>,
+}
+
+/// A look at a completed spec: whether the user has merged its branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Look {
+    /// The spec.
+    pub id: SpecId,
+    /// The commits that were compared, of the branch and of its bases. While they stay the same, so does the result.
+    pub compared: String,
+    /// Whether a base has the changes of the branch.
+    pub is_merged: bool,
+}
+
+/// Returns the bases into which a spec's branch can be merged, the nearest first: the base that the spec names, and if
+/// that is the branch of another spec, the bases of that one too, since its branch is deleted once it is merged.
+pub(crate) fn bases(queue: &dyn Queue, spec: &Spec) -> Result<Vec<String>, QueueError> {
+    let (mut bases, mut seen) = (Vec::new(), HashSet::new());
+    let mut next = spec.repo.as_ref().map(|repo| repo.base.clone());
+    while let Some(base) = next.take() {
+        match base {
+            Base::Revision(name) => bases.push(name),
+            Base::Spec(id) => {
+                bases.push(id.branch());
+                if seen.insert(id.clone()) {
+                    next = match queue.spec(&id) {
+                        Ok(other) => other.repo.map(|repo| repo.base),
+                        // Its bases are not known, such as after retention removed it.
+                        Err(QueueError::NotFound(_) | QueueError::Unreadable { .. }) => None,
+                        Err(error) => return Err(error),
+                    };
+                }
+            }
+        }
+    }
+    Ok(bases)
+}
