@@ -128,7 +128,15 @@ impl Leftovers {
         };
         let (folder_exists, attempts_exist) = (exists(&folder), exists(&home.spec_attempts(id)));
         let is_merged = merge_state == MergeState::Merged;
-        Ok(Leftovers { worktree, folder, folder_exists, folder_was_link: false, attempts_exist, merged_head, is_merged })
+        Ok(Leftovers {
+            worktree,
+            folder,
+            folder_exists,
+            folder_was_link: false,
+            attempts_exist,
+            merged_head,
+            is_merged,
+        })
     }
 
     fn is_nothing(&self) -> bool {
@@ -148,6 +156,7 @@ impl Leftovers {
             worktree_was_missing: false,
             attempts: self.attempts_exist,
             branch: false,
+            merged: false,
             kept: Vec::new(),
             branch_needed_by: None,
         }

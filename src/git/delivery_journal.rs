@@ -26,6 +26,9 @@ use super::git_error::GitError;
 use crate::domain::id::SpecId;
 use crate::system::files::{self, Durability};
 
+/// The largest journal that is read, in bytes. A journal has a few hundred bytes for each changed file.
+const MAX_BYTES: usize = 1 << 30;
+
 /// The version of the journals that this program writes.
 const VERSION: u32 = 1;
 const FILE: &str = "journal";
@@ -126,7 +129,9 @@ impl Journal {
     /// Reads the journal of a delivery's folder. `None`: the delivery was interrupted before it changed anything.
     pub(super) fn read(folder: &Path) -> Result<Option<Journal>, JournalError> {
         let path = folder.join(FILE);
-        let Some(bytes) = files::read_optional(&path).map_err(|error| JournalError::Io(path.clone(), error))? else {
+        let Some(bytes) =
+            files::read_user_file(&path, MAX_BYTES).map_err(|error| JournalError::Io(path.clone(), error))?
+        else {
             return Ok(None);
         };
         let parsed: serde_json::Value =
@@ -146,7 +151,7 @@ impl Journal {
             }
             _ => {}
         }
-        let bytes = files::read_optional(&retired).map_err(GitError::io("cannot read", &retired))?;
+        let bytes = files::read_user_file(&retired, MAX_BYTES).map_err(GitError::io("cannot read", &retired))?;
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
