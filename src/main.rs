@@ -8,6 +8,9 @@ fn main() -> ExitCode {
     match boi::supervisor::parse_arguments(std::env::args_os()) {
         Some(dir) => boi::supervisor::main(&dir),
         None => {
+            if let Some(answered) = boi::reload::answer_look(std::env::args_os()) {
+                return answered;
+            }
             boi::process::inherited::close_on_exec();
             ExitCode::from(boi::cli::main(std::env::args_os()))
         }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::flags::Flags;
 use super::from_toml::{self, KeysSet};
-use super::keys::{KEYS, Key, find};
+use super::keys::{KEYS, Key, Value, find};
 use super::values::{CLAUDE, Config};
 use crate::document::problem::{Problem, Problems};
 use crate::document::{self, Document};
@@ -28,6 +28,8 @@ pub struct ProcessSettings {
 /// A valid configuration, with the source of each value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded {
+    /// The values without those of the command line.
+    pub(crate) own: Config,
     /// The effective values.
     pub config: Config,
     /// The keys that the file sets, each with the byte range of its value.
@@ -71,10 +73,12 @@ pub fn parse(name: &str, bytes: &[u8], settings: &ProcessSettings) -> Result<Loa
             claude.program.clone_from(program);
         }
         let set = from_toml::read(document, root, faults, &mut config);
-        settings.flags.apply(&mut config);
+        // The file must also be valid without the command line, whose values end with the process.
         from_toml::check_order(&config, &set, faults);
+        let own = config.clone();
+        settings.flags.apply(&mut config);
         let (flags, document) = (settings.flags.clone(), document.clone());
-        Some(Loaded { config, set, has_env: env.is_some(), flags, document })
+        Some(Loaded { config, own, set, has_env: env.is_some(), flags, document })
     })
 }
 
@@ -122,6 +126,17 @@ impl Loaded {
         }
     }
 
+    /// Returns each key of the file whose value does not count, because the command line sets another: the key, its
+    /// value in the file, and the value of the command line.
+    pub(crate) fn overridden(&self) -> impl Iterator<Item = (&'static Key, Value, Value)> {
+        let is_set_by_flag = |key: &Key| self.flags.sets(&key.name) || self.flags.sets(other_name_of(key));
+        let values = |key: &'static Key| (key, key.get(&self.own), key.get(&self.config));
+        KEYS.iter()
+            .filter(move |key| self.set.contains_key(key.name.as_str()) && is_set_by_flag(key))
+            .map(values)
+            .filter(|(_, own, flag)| own != flag)
+    }
+
     /// Returns one key for each value. If a value has two names, the key is the name in use.
     pub fn keys(&self) -> impl Iterator<Item = &'static Key> {
         KEYS.iter().filter(|key| self.used_name(&key.name) == key.name)
@@ -141,4 +156,8 @@ impl Loaded {
     fn problem_at(&self, name: &str, message: impl Into<String>, hint: Option<String>) -> Problem {
         Problem { message: message.into(), span: self.set.get(self.used_name(name)).cloned(), hint }
     }
+}
+
+fn other_name_of(key: &Key) -> &str {
+    key.other_name().map_or("", |other| &other.name)
 }

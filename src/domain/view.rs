@@ -83,6 +83,12 @@ pub struct ConfigView {
     pub outcome: ReloadOutcome,
     /// How the daemon notices changes of the file.
     pub watch: WatchMode,
+    /// Why the daemon notices changes only by polling, in words; `None`: it does not poll only, or no reason is known.
+    #[serde(default)]
+    pub watch_reason: Option<String>,
+    /// When the daemon began to look at the file, if the file's file system has not answered for seconds.
+    #[serde(default)]
+    pub look_pending_since: Option<Timestamp>,
     /// Changed keys that need a restart of the daemon to take effect: `KEY: OLD -> NEW`.
     pub pending_restart: Vec<String>,
     /// Why the file on disk is not valid.
@@ -111,6 +117,8 @@ impl ConfigView {
             generation: 0,
             outcome,
             watch: WatchMode::None,
+            watch_reason: None,
+            look_pending_since: None,
             pending_restart: Vec::new(),
             errors,
             warnings: Vec::new(),

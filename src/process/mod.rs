@@ -25,6 +25,7 @@ pub(crate) mod descendants;
 pub(crate) mod identity;
 pub mod inherited;
 pub(crate) mod limits;
+pub(crate) mod look_process;
 pub(crate) mod marker;
 mod own_program;
 pub(crate) mod procfs;

@@ -91,6 +91,27 @@ pub(crate) fn has_open(pid: u32, file: &Path) -> bool {
     descriptors.flat_map(|entry| fs::read_link(entry.path())).any(|open| open == file)
 }
 
+/// The processes, by pid and name, that have `file` open for writing, as far as this user may see their open files. No
+/// other open file is touched: it could be on a file system that does not answer.
+pub(crate) fn writers(file: &Path) -> Vec<(i32, String)> {
+    let Ok(file) = file.canonicalize() else { return Vec::new() };
+    let writes = |pid: i32, descriptor: i32| {
+        fs::read_link(format!("/proc/{pid}/fd/{descriptor}")).is_ok_and(|open| open == file)
+            && fs::read_to_string(format!("/proc/{pid}/fdinfo/{descriptor}")).is_ok_and(|info| is_writable(&info))
+    };
+    let name = |pid: i32| Some(fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim_end().to_owned());
+    pids()
+        .filter(|pid| numbered_entries(&format!("/proc/{pid}/fd")).any(|descriptor| writes(*pid, descriptor)))
+        .filter_map(|pid| Some((pid, name(pid)?)))
+        .collect()
+}
+
+/// Whether the open flags in a text of `/proc/PID/fdinfo` allow writing.
+fn is_writable(info: &str) -> bool {
+    let flags = info.lines().find_map(|line| i32::from_str_radix(line.strip_prefix("flags:")?.trim(), 8).ok());
+    flags.is_some_and(|flags| flags & libc::O_ACCMODE != libc::O_RDONLY)
+}
+
 fn threads(pid: i32) -> impl Iterator<Item = i32> {
     numbered_entries(&format!("/proc/{pid}/task"))
 }
@@ -110,6 +131,16 @@ mod tests {
         assert_eq!(parse(line), Some(Stat { state: b'S', parent: 42, start_time: 9876, threads: 3 }));
         assert_eq!(parse(b""), None);
         assert_eq!(parse(b"17 (a"), None);
+    }
+
+    #[test]
+    fn the_writers_of_a_file_are_found_and_its_readers_are_not() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let own = i32::try_from(std::process::id()).unwrap();
+        assert!(writers(file.path()).iter().any(|(pid, name)| *pid == own && !name.is_empty()));
+        let path = file.into_temp_path();
+        let _reader = fs::File::open(&path).unwrap();
+        assert_eq!(writers(&path), []);
     }
 
     #[test]

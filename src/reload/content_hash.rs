@@ -1,7 +1,9 @@
 //! A hash of the configuration file's content, to compare two contents.
 
+use serde::{Deserialize, Serialize};
+
 /// BLAKE3 hash of a file's bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ContentHash([u8; 32]);
 
 impl ContentHash {

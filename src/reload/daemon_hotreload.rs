@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
@@ -10,7 +11,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tempfile::TempDir;
 
-use super::judge::Content;
+use super::judge::{Content, Unread};
+use super::read_file::FileContent;
+use super::settle::OpenForWriting;
 use super::{Callbacks, ConfigError, Judge, boot, validate};
 use crate::config::flags::Flags;
 use crate::config::keys::{KEYS, Value};
@@ -39,8 +42,12 @@ impl Scene {
     }
 
     fn over(dir: TempDir, home: &Home) -> Scene {
+        Scene::over_with(dir, home, &Flags::default())
+    }
+
+    fn over_with(dir: TempDir, home: &Home, flags: &Flags) -> Scene {
         capture_logs();
-        let booted = boot(home, &Flags::default()).unwrap();
+        let booted = boot(home, flags).unwrap();
         let hot = Arc::new(ArcSwap::from_pointee(HotConfig { generation: 1, config: booted.config.clone() }));
         let (views, filters) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
         let callbacks = Callbacks {
@@ -193,7 +200,7 @@ fn an_error_is_logged_again_when_another_verdict_came_between() {
     let mut scene = Scene::new("max_workers = 3\n");
     let log = logged(|| {
         scene.saved("max_workers = x\n");
-        scene.judge(Content::NotRead(ReloadOutcome::Missing), Trigger::File);
+        scene.judge(Content::NotRead(Unread::Missing), Trigger::File);
         scene.saved("max_workers = x\n");
     });
     assert_eq!(log.matches("ERROR").count(), 2, "{log}");
@@ -229,15 +236,22 @@ fn warnings_and_pending_restarts_are_logged_once() {
 #[test]
 fn a_waiting_or_missing_file_keeps_the_generation_and_says_what_to_do() {
     let mut scene = Scene::new("max_workers = 3\n");
-    for (outcome, words) in [
-        (ReloadOutcome::Waiting, "keeps PATH open for writing"),
-        (ReloadOutcome::Missing, "PATH is missing or empty: the old configuration stays in force"),
+    let vim = vec![(7, "vim".to_owned())];
+    let both = vec![(7, "vim".to_owned()), (8, "cp".to_owned())];
+    for (why, outcome, words) in [
+        (Unread::OpenForWriting(Vec::new()), ReloadOutcome::Waiting, "a program keeps PATH open for writing"),
+        (Unread::OpenForWriting(vim), ReloadOutcome::Waiting, "vim (pid 7) keeps PATH open for writing"),
+        (Unread::OpenForWriting(both), ReloadOutcome::Waiting, "vim (pid 7), cp (pid 8) keep PATH open for writing"),
+        (Unread::Unsettled("nfs at /m".to_owned()), ReloadOutcome::Waiting, "PATH was changed less than 6 s ago"),
+        (Unread::Missing, ReloadOutcome::Missing, "PATH is missing or empty: the old configuration stays in force"),
+        (Unread::Dangling("x leads to y".to_owned()), ReloadOutcome::Missing, "x leads to y: the old configuration"),
     ] {
-        let verdict = scene.judge(Content::NotRead(outcome), Trigger::File);
+        let is_dangling = matches!(why, Unread::Dangling(_));
+        let verdict = scene.judge(Content::NotRead(why), Trigger::File);
         assert_eq!((verdict.outcome, verdict.generation, verdict.errors.len()), (outcome, 1, 1));
         let path = scene.home().config_file().display().to_string();
         assert!(verdict.errors[0].contains(&words.replace("PATH", &path)), "{:?}", verdict.errors);
-        assert!(verdict.errors[0].contains("boi daemon reload"), "{:?}", verdict.errors);
+        assert!(is_dangling || verdict.errors[0].contains("boi daemon reload"), "{:?}", verdict.errors);
     }
 }
 
@@ -246,7 +260,7 @@ fn a_change_of_the_watch_is_published_once() {
     use crate::domain::verdict::WatchMode::{Inotify, Poll};
     let mut scene = Scene::new("");
     for (mode, published) in [(Poll, 0), (Inotify, 1), (Inotify, 1), (Poll, 2)] {
-        scene.judge.set_watch_mode(mode);
+        scene.judge.set_watch_mode(mode, None);
         assert_eq!(scene.views.lock().unwrap().len(), published, "{mode:?}");
     }
     assert_eq!(scene.view().watch, Poll);
@@ -255,17 +269,17 @@ fn a_change_of_the_watch_is_published_once() {
 #[test]
 fn a_missing_file_changes_nothing_and_means_defaults_after_a_request() {
     let mut scene = Scene::new("max_workers = 3\n");
-    let missing = scene.judge(Content::NotRead(ReloadOutcome::Missing), Trigger::File);
+    let missing = scene.judge(Content::NotRead(Unread::Missing), Trigger::File);
     assert_eq!((missing.outcome, missing.generation), (ReloadOutcome::Missing, 1));
     assert_eq!(scene.config().max_workers, 3);
     let log = logged(|| {
         scene.judge.count_request();
-        let verdict = scene.judge(Content::Bytes(Vec::new()), Trigger::Signal);
+        let verdict = scene.judge(Content::Defaults { exists: true }, Trigger::Signal);
         assert_eq!((verdict.outcome, verdict.answers), (ReloadOutcome::Applied, 1));
         let path = scene.home().config_file();
         assert_eq!(verdict.notes, [format!("{} is empty: the defaults are in force", path.display())]);
         fs::remove_file(&path).unwrap();
-        let verdict = scene.judge(Content::Bytes(Vec::new()), Trigger::Signal);
+        let verdict = scene.judge(Content::Defaults { exists: false }, Trigger::Signal);
         assert_eq!(verdict.notes, [format!("{} does not exist: the defaults are in force", path.display())]);
     });
     assert!(
@@ -418,4 +432,94 @@ fn whole(number: u32) -> Config {
         paths: Paths { db: Some(number.to_string().into()), ..Paths::default() },
         ..Config::default()
     }
+}
+
+#[test]
+fn a_verdict_that_depends_on_the_machine_is_provisional_and_stands_while_nothing_changes() {
+    let mut scene = Scene::new("claude_bin = \"/bin/sh\"\n");
+    let found = |text: &str| FileContent::Bytes(text.into(), OpenForWriting::No);
+    assert!(!scene.judge.is_provisional(), "{:?}", scene.judge.view());
+    let tool = scene.dir.path().join("tool");
+    let text = format!("claude_bin = '{}'\n", tool.display());
+    assert_eq!(scene.saved(&text).outcome, ReloadOutcome::Rejected);
+    assert!(scene.judge.is_provisional() && scene.judge.stands(&found(&text)));
+    assert!(!scene.judge.stands(&FileContent::Unreadable("EMFILE".to_owned())));
+    let log = logged(|| {
+        fs::write(&tool, "").unwrap();
+        assert!(!scene.judge.stands(&found(&text)), "it exists, but is not executable");
+        fs::set_permissions(&tool, fs::Permissions::from_mode(0o700)).unwrap();
+        assert!(!scene.judge.stands(&found(&text)));
+    });
+    assert_eq!(log, "", "a look says nothing");
+    assert_eq!(scene.saved(&text).outcome, ReloadOutcome::Applied);
+    assert!(!scene.judge.is_provisional());
+    scene.judge(Content::Unreadable("cannot read it".to_owned()), Trigger::Poll);
+    assert!(scene.judge.is_provisional() && scene.judge.stands(&FileContent::Unreadable("cannot read it".to_owned())));
+    assert!(!scene.judge.stands(&found(&text)));
+
+    // A warning is looked at again too: the program may be installed.
+    let mut warned = Scene::new("claude_bin = \"/nowhere\"\n");
+    assert!(warned.judge.is_provisional() && warned.judge.stands(&found("claude_bin = \"/nowhere\"\n")));
+    warned.saved("claude_bin = \"/bin/sh\"\n");
+    assert!(!warned.judge.is_provisional());
+}
+
+#[test]
+fn a_daemon_starts_with_the_last_good_file_when_its_file_was_emptied() {
+    for text in ["", "\n", " \r\n\t\n", "\u{FEFF}\n"] {
+        let scene = Scene::new("max_workers = 3\n");
+        let home = scene.home();
+        drop(scene.judge);
+        fs::write(home.config_file(), text).unwrap();
+        let booted = boot(&home, &Flags::default()).unwrap();
+        let view = booted.view();
+        assert_eq!((booted.config.max_workers, view.outcome), (3, ReloadOutcome::Missing), "{text:?}");
+        assert!(booted.degraded.is_some() && view.errors[0].contains("config.toml is empty"), "{view:?}");
+        fs::remove_file(home.config_file()).unwrap();
+        std::os::unix::fs::symlink("../dots/boi.toml", home.config_file()).unwrap();
+        let dangling = boot(&home, &Flags::default()).unwrap();
+        assert_eq!(dangling.config.max_workers, 3);
+        assert!(dangling.view().errors[0].contains("dots, which does not exist"), "{:?}", dangling.view().errors);
+        // A missing file means the defaults, as documented; that a configuration was lost is said.
+        fs::remove_file(home.config_file()).unwrap();
+        let missing = boot(&home, &Flags::default()).unwrap();
+        assert_eq!((missing.config.max_workers, missing.view().outcome), (5, ReloadOutcome::Applied));
+        let is_said = |warning: &String| warning.contains("is missing: the defaults are in force");
+        assert!(missing.warnings().iter().any(is_said), "{:?}", missing.warnings());
+    }
+}
+
+#[test]
+fn a_first_start_without_a_file_says_nothing() {
+    let dir = TempDir::new().unwrap();
+    let home = Home::at(dir.path().join("boi"));
+    for text in [None, Some("\n")] {
+        if let Some(text) = text {
+            fs::create_dir_all(home.root()).unwrap();
+            fs::write(home.config_file(), text).unwrap();
+        }
+        let booted = boot(&home, &Flags::default()).unwrap();
+        let view = booted.view();
+        assert_eq!((view.outcome, view.errors.len(), booted.degraded), (ReloadOutcome::Applied, 0, None), "{text:?}");
+    }
+}
+
+#[test]
+fn a_file_is_judged_on_its_own_values_too() {
+    let dir = TempDir::new().unwrap();
+    let home = Home::at(dir.path().join("boi"));
+    home.prepare().unwrap();
+    fs::write(home.config_file(), "max_workers = 3\n").unwrap();
+    let given = ["spawn_jitter_ms=[300, 400]", "max_workers=2", "log=debug"].map(str::to_owned);
+    let mut scene = Scene::over_with(dir, &home, &Flags::read(&given).unwrap());
+    let verdict = scene.saved("spawn_jitter_ms = [400, 200]\n");
+    assert_eq!(verdict.outcome, ReloadOutcome::Rejected, "{verdict:?}");
+    let verdict = scene.saved("log = \"boi[a{b=\"\n");
+    assert_eq!(verdict.outcome, ReloadOutcome::Rejected, "{verdict:?}");
+    let verdict = scene.saved("max_workers = 12\nretry_count = 2\n");
+    assert_eq!(scene.config().max_workers, 2);
+    assert!(
+        verdict.notes.contains(&"max_workers = 12 is overridden by the daemon's command line: 2".to_owned()),
+        "{verdict:?}"
+    );
 }

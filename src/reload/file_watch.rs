@@ -17,7 +17,6 @@ use crate::domain::verdict::WatchMode;
 /// the watch of a path when an entry of that name is removed, even if a new entry of that name exists by then.
 pub(super) struct FileWatch {
     _watcher: RecommendedWatcher,
-    mode: WatchMode,
 }
 
 impl FileWatch {
@@ -41,43 +40,19 @@ impl FileWatch {
             // If the file was removed meanwhile, the watch on its folder reports that.
             drop(watcher.watch(file, RecursiveMode::NonRecursive));
         }
-        let mode = if chain.file().or(chain.folders().last()).is_some_and(is_remote) { WatchMode::Poll } else { MODE };
-        Ok(FileWatch { _watcher: watcher, mode })
-    }
-
-    /// Returns how the daemon notices changes: from events, or only from the poll if other machines can
-    /// change the file.
-    pub(super) fn mode(&self) -> WatchMode {
-        self.mode
+        Ok(FileWatch { _watcher: watcher })
     }
 }
 
+/// How this platform reports changes.
 #[cfg(target_os = "linux")]
-const MODE: WatchMode = WatchMode::Inotify;
+pub(super) const MODE: WatchMode = WatchMode::Inotify;
+/// How this platform reports changes.
 #[cfg(not(target_os = "linux"))]
-const MODE: WatchMode = WatchMode::Fsevents;
+pub(super) const MODE: WatchMode = WatchMode::Fsevents;
 
 /// Whether this platform reports that a program closed a file.
 pub(super) const REPORTS_CLOSE: bool = cfg!(target_os = "linux");
-
-/// Whether other machines can change the file without an event of this machine's kernel.
-#[cfg(target_os = "linux")]
-fn is_remote(path: &Path) -> bool {
-    const NFS: u64 = 0x6969;
-    const SMB: u64 = 0x517B;
-    const SMB2: u64 = 0xFE53_4D42;
-    const CIFS: u64 = 0xFF53_4D42;
-    const PLAN9: u64 = 0x0102_1997;
-    const FUSE: u64 = 0x6573_5546;
-    const CEPH: u64 = 0x00C3_6400;
-    rustix::fs::statfs(path)
-        .is_ok_and(|found| [NFS, SMB, SMB2, CIFS, PLAN9, FUSE, CEPH].contains(&(found.f_type as u64 & 0xFFFF_FFFF)))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn is_remote(_path: &Path) -> bool {
-    false
-}
 
 /// Converts a file system event to its meaning for the configuration file; `None`: the event does not concern
 /// that file.

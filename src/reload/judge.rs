@@ -12,11 +12,15 @@ use tracing::{debug, error, info, warn};
 use super::boot_config::BootConfig;
 use super::content_hash::ContentHash;
 use super::path_chain::FileState;
+use super::read_file::FileContent;
 use super::recorder::Recorder;
+use super::settle::STILL;
 use super::validate::{ConfigError, validate};
 use crate::config::changes::{self, ReloadPlan};
 use crate::config::flags::Flags;
+use crate::config::keys::{Key, Value};
 use crate::config::{Config, HotConfig, Loaded};
+use crate::domain::time::Timestamp;
 use crate::domain::verdict::{Change, ReloadOutcome, Trigger, Verdict, WatchMode};
 use crate::domain::view::ConfigView;
 use crate::system::clock;
@@ -42,8 +46,26 @@ pub(super) enum Content {
     Bytes(Vec<u8>),
     /// The file cannot be read; the text says why.
     Unreadable(String),
-    /// The file is not read yet; the outcome is `waiting` or `missing`.
-    NotRead(ReloadOutcome),
+    /// The file is missing or empty, and the user wants the defaults.
+    Defaults {
+        /// Whether there is an empty file.
+        exists: bool,
+    },
+    /// The content does not count yet.
+    NotRead(Unread),
+}
+
+/// Why the content does not count yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// Programs have the file open for writing: their pids and names, as far as this user may know them.
+    OpenForWriting(Vec<(i32, String)>),
+    /// The file is on this foreign mount and was changed a moment ago.
+    Unsettled(String),
+    /// The file is missing or empty.
+    Missing,
+    /// A link leads to a missing file or folder; the text says which.
+    Dangling(String),
 }
 
 /// Gives a verdict on each content of the configuration file, and keeps the state between two verdicts.
@@ -54,6 +76,7 @@ pub struct Judge {
     validate: Validate,
     flags: Flags,
     boot_state: FileState,
+    boot_look: Option<ContentHash>,
     view: ConfigView,
     recorder: Recorder,
     /// How many reloads were requested (by SIGHUP).
@@ -76,6 +99,7 @@ impl Judge {
         let judge = Judge {
             hash_in_force: boot.verdict.hash_in_force.clone(),
             boot_state: boot.state.clone(),
+            boot_look: boot.look,
             view: boot.view(),
             recorder: Recorder::new(&home),
             home,
@@ -115,15 +139,28 @@ impl Judge {
         &self.boot_state
     }
 
+    /// Returns what the daemon saw of the file when it read it at its start, if that is in force.
+    pub(super) fn boot_look(&self) -> Option<ContentHash> {
+        self.boot_look
+    }
+
     /// Counts a requested reload. The next verdict answers the request.
     pub(super) fn count_request(&mut self) {
         self.requests += 1;
     }
 
-    /// Publishes how the daemon notices changes of the file from now on, if that changed.
-    pub(super) fn set_watch_mode(&mut self, mode: WatchMode) {
-        if self.view.watch != mode {
-            self.view.watch = mode;
+    /// Publishes how the daemon notices changes of the file from now on, and why only so, if that changed.
+    pub(super) fn set_watch_mode(&mut self, mode: WatchMode, reason: Option<String>) {
+        if (self.view.watch, &self.view.watch_reason) != (mode, &reason) {
+            (self.view.watch, self.view.watch_reason) = (mode, reason);
+            (self.callbacks.publish)(&self.view);
+        }
+    }
+
+    /// Publishes since when a look at the file has waited for an answer, if that changed.
+    pub(super) fn set_look_pending(&mut self, since: Option<Timestamp>) {
+        if self.view.look_pending_since != since {
+            self.view.look_pending_since = since;
             (self.callbacks.publish)(&self.view);
         }
     }
@@ -141,11 +178,15 @@ impl Judge {
         };
         match &content {
             Content::Bytes(bytes) => self.judge_bytes(bytes, &mut verdict),
+            Content::Defaults { exists } => {
+                verdict.notes.push(self.defaults_note(*exists));
+                self.judge_bytes(&[], &mut verdict);
+            }
             Content::Unreadable(why) => {
                 let error = ConfigError::Unreadable { why: why.clone() };
                 self.reject(&error, ContentHash::of(&[]), &mut verdict);
             }
-            Content::NotRead(outcome) => self.wait(*outcome, &mut verdict),
+            Content::NotRead(why) => self.wait(why, &mut verdict),
         }
         verdict.micros = u64::try_from(since_first_event().as_micros()).unwrap_or(u64::MAX);
         let is_good = matches!(verdict.outcome, ReloadOutcome::Applied | ReloadOutcome::Unchanged);
@@ -163,24 +204,65 @@ impl Judge {
         self.recorder.record_verdict(&verdict);
         self.view.verdict = Some(verdict);
         (self.callbacks.publish)(&self.view);
-        if let (true, Content::Bytes(bytes)) = (is_good, content) {
-            self.recorder.record_last_good(&bytes);
+        match content {
+            Content::Bytes(bytes) if is_good => self.recorder.record_last_good(&bytes),
+            Content::Defaults { .. } if is_good => self.recorder.record_last_good(&[]),
+            _ => {}
         }
+    }
+
+    /// Whether the last verdict may change although the file does not: it is bad, or has warnings. Then it also depends
+    /// on programs, modes, limits and mounts, whose changes no event reports.
+    pub(super) fn is_provisional(&self) -> bool {
+        !self.has_good_outcome() || !self.view.warnings.is_empty()
+    }
+
+    /// Whether a verdict on what was found would say the same as the last verdict. Changes and logs nothing.
+    pub(super) fn stands(&self, found: &FileContent) -> bool {
+        let verdict = match found {
+            FileContent::Bytes(bytes, _) if !is_blank(bytes) => match self.validated(bytes, &self.hot.load().config) {
+                Ok((_, warnings)) => (Vec::new(), warnings),
+                Err(error) => (error.lines(), self.view.warnings.clone()),
+            },
+            FileContent::Unreadable(why) => (vec![why.clone()], self.view.warnings.clone()),
+            FileContent::Changing => (vec![keeps_changing(&self.path())], self.view.warnings.clone()),
+            // These states of the file, and the way out of them, are found by comparing the file's state.
+            FileContent::Bytes(..) | FileContent::Missing | FileContent::Dangling(_) => return true,
+        };
+        verdict == (self.view.errors.clone(), self.view.warnings.clone())
+    }
+
+    /// Whether the daemon says that a look has not been answered.
+    pub(super) fn is_look_pending(&self) -> bool {
+        self.view.look_pending_since.is_some()
+    }
+
+    /// Whether the file on disk is in force.
+    pub(super) fn has_good_outcome(&self) -> bool {
+        matches!(self.view.outcome, ReloadOutcome::Applied | ReloadOutcome::Unchanged)
+    }
+
+    /// Whether the defaults are in force because the file is missing or empty.
+    pub(super) fn has_defaults_of_no_file(&self) -> bool {
+        self.hash_in_force.as_deref() == Some(&ContentHash::of(&[]).hex())
+    }
+
+    fn validated(&self, bytes: &[u8], in_force: &Config) -> Result<(Loaded, Vec<String>), ConfigError> {
+        let path = self.path();
+        // The validator reads arbitrary text. A panic in the validator must not end the reload thread.
+        catch_unwind(AssertUnwindSafe(|| (self.validate)(&path, bytes, Some(in_force), &self.flags))).unwrap_or_else(
+            |_| {
+                let why = format!("the validator panicked on {}: please report this bug", path.display());
+                Err(ConfigError::Unreadable { why })
+            },
+        )
     }
 
     fn judge_bytes(&mut self, bytes: &[u8], verdict: &mut Verdict) {
         let before = self.hot.load_full();
-        let path = self.path();
         let hash = ContentHash::of(bytes);
         verdict.hash_on_disk = Some(hash.hex());
-        // The validator reads arbitrary text. A panic in the validator must not end the reload thread.
-        let validated =
-            catch_unwind(AssertUnwindSafe(|| (self.validate)(&path, bytes, Some(&before.config), &self.flags)))
-                .unwrap_or_else(|_| {
-                    let why = format!("the validator panicked on {}: please report this bug", path.display());
-                    Err(ConfigError::Unreadable { why })
-                });
-        let (loaded, warnings) = match validated {
+        let (loaded, warnings) = match self.validated(bytes, &before.config) {
             Ok(validated) => validated,
             Err(error) => return self.reject(&error, hash, verdict),
         };
@@ -189,10 +271,10 @@ impl Judge {
         self.log_news(&warnings, &pending_restart);
         self.hash_in_force = Some(hash.hex());
         verdict.hash_in_force.clone_from(&self.hash_in_force);
-        if bytes.is_empty() {
-            let note = self.defaults_note();
+        let overridden = loaded.overridden().map(|(key, own, flag)| overridden_note(key, &own, &flag));
+        verdict.notes.extend(overridden);
+        for note in &verdict.notes {
             info!(reading = verdict.attempt, "configuration: {note}");
-            verdict.notes.push(note);
         }
         verdict.notes.extend(self.update_pending(&pending_restart, verdict.trigger));
         (verdict.pending_restart, verdict.warnings) = (pending_restart, warnings);
@@ -237,9 +319,9 @@ impl Judge {
     }
 
     /// Returns the note that the defaults are in force because the file is missing or empty.
-    fn defaults_note(&self) -> String {
+    fn defaults_note(&self, exists: bool) -> String {
         let path = self.path();
-        let why = match path.exists() {
+        let why = match exists {
             true => format!("{} is empty", path.display()),
             false => format!("{} does not exist", path.display()),
         };
@@ -270,6 +352,7 @@ impl Judge {
 
     fn reject(&mut self, why: &ConfigError, content: ContentHash, verdict: &mut Verdict) {
         verdict.outcome = ReloadOutcome::Rejected;
+        verdict.notes.clear();
         verdict.errors = why.lines();
         verdict.report = Some(why.to_string());
         let was_logged = self.rejected.replace(content) == Some(content) && verdict.errors == self.view.errors;
@@ -281,21 +364,60 @@ impl Judge {
         }
     }
 
-    fn wait(&mut self, outcome: ReloadOutcome, verdict: &mut Verdict) {
-        verdict.outcome = outcome;
-        let path = self.path();
-        let path = path.display();
-        let why = match outcome {
-            ReloadOutcome::Waiting => format!(
-                "a program keeps {path} open for writing: boi reads the file when the program closes it, or at once after \
-                 another `boi daemon reload` (SIGHUP)"
-            ),
-            _ => format!(
-                "{path} is missing or empty: the old configuration stays in force; `boi daemon reload` (SIGHUP) puts the \
-                 defaults in force"
-            ),
+    fn wait(&mut self, why: &Unread, verdict: &mut Verdict) {
+        verdict.outcome = match why {
+            Unread::OpenForWriting(_) | Unread::Unsettled(_) => ReloadOutcome::Waiting,
+            Unread::Missing | Unread::Dangling(_) => ReloadOutcome::Missing,
         };
+        let why = waiting_reason(&self.path(), why);
         warn!(reading = verdict.attempt, "configuration: {why}");
         verdict.errors = vec![why];
+    }
+}
+
+/// Whether a file with these bytes says nothing: what a full disk or an interrupted save leaves.
+pub(super) fn is_blank(bytes: &[u8]) -> bool {
+    bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes).trim_ascii().is_empty()
+}
+
+/// The message for a file that gives no content however often it is read.
+pub(super) fn keeps_changing(path: &Path) -> String {
+    format!("cannot read {}: it keeps changing, or its size is not that of its content", path.display())
+}
+
+/// The note that a value of the file does not count, because the daemon's command line sets the key.
+fn overridden_note(key: &Key, own: &Value, flag: &Value) -> String {
+    format!("{} = {own} is overridden by the daemon's command line: {flag}", key.name)
+}
+
+fn waiting_reason(path: &Path, why: &Unread) -> String {
+    let path = path.display();
+    match why {
+        Unread::OpenForWriting(writers) => {
+            let name = |(pid, name): &(i32, String)| format!("{name} (pid {pid})");
+            let who = match writers.as_slice() {
+                [] => "a program keeps".to_owned(),
+                [one] => format!("{} keeps", name(one)),
+                several => format!("{} keep", several.iter().map(name).collect::<Vec<_>>().join(", ")),
+            };
+            format!(
+                "{who} {path} open for writing: boi reads the file when it is closed, or at once after another \
+                 `boi daemon reload` (SIGHUP)"
+            )
+        }
+        Unread::Unsettled(mount) => format!(
+            "{path} was changed less than {} s ago on a file system ({mount}) that does not report when a save is \
+             complete: boi applies the file when it has been the same for {} s, or at once after another \
+             `boi daemon reload` (SIGHUP)",
+            STILL.as_secs(),
+            STILL.as_secs()
+        ),
+        Unread::Missing => format!(
+            "{path} is missing or empty: the old configuration stays in force; `boi daemon reload` (SIGHUP) puts the \
+             defaults in force"
+        ),
+        Unread::Dangling(why) => {
+            format!("{why}: the old configuration stays in force; create the missing file, or correct the link {path}")
+        }
     }
 }

@@ -44,6 +44,8 @@ mod boot_config;
 mod content_hash;
 mod file_watch;
 mod judge;
+mod look;
+mod mounts;
 mod path_chain;
 mod read_file;
 mod recorder;
@@ -54,6 +56,7 @@ mod validate;
 
 pub use boot_config::{BootConfig, boot};
 pub use judge::{Callbacks, Judge};
+pub use look::answer as answer_look;
 pub(crate) use path_chain::FileState;
 pub use reload_thread::{ReloadHandle, Reloader};
 pub(crate) use replace_file::{ReplaceError, replace};

@@ -7,6 +7,9 @@ use std::ffi::OsString;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::mounts::{ForeignMount, Mounts};
 
 /// Maximum number of links that are followed, as in the kernel.
 const MAX_LINKS: usize = 40;
@@ -20,6 +23,8 @@ pub(super) struct PathChain {
     vacancy: Option<PathBuf>,
     /// The file, by its path without links, if it exists.
     file: Option<(PathBuf, Inode)>,
+    /// The foreign mount on which the last hop lies. Nothing on that mount was touched.
+    foreign: Option<ForeignMount>,
 }
 
 /// One step of the chain.
@@ -30,6 +35,7 @@ struct Hop {
     folder_inode: Option<Inode>,
     path: PathBuf,
     inode: Option<Inode>,
+    is_link: bool,
 }
 
 /// Device and inode.
@@ -44,8 +50,18 @@ pub(crate) struct FileState {
 }
 
 impl PathChain {
-    /// Follows the absolute path `path`.
+    /// Follows the absolute path `path` up to the first part on a foreign mount.
     pub(super) fn resolve(path: &Path) -> PathChain {
+        PathChain::resolve_within(path, &Mounts::now())
+    }
+
+    /// Follows the absolute path `path` to its end. May wait for a foreign file system without bound.
+    pub(super) fn resolve_anywhere(path: &Path) -> PathChain {
+        PathChain::resolve_within(path, &Mounts::default())
+    }
+
+    fn resolve_within(path: &Path, mounts: &Mounts) -> PathChain {
+        let end = |hops, vacancy, file, foreign| PathChain { hops, vacancy, file, foreign };
         let mut todo: VecDeque<OsString> = parts(path);
         let (mut at, mut hops, mut links) = (PathBuf::from("/"), Vec::new(), 0);
         while let Some(part) = todo.pop_front() {
@@ -54,6 +70,10 @@ impl PathChain {
                 continue;
             }
             let next = at.join(&part);
+            if let Some(mount) = mounts.foreign(&next) {
+                hops.push(Hop::new(&at, &next, None));
+                return end(hops, None, None, Some(mount));
+            }
             match fs::symlink_metadata(&next) {
                 Ok(metadata) if metadata.is_symlink() => {
                     hops.push(Hop::new(&at, &next, Some(&metadata)));
@@ -73,16 +93,16 @@ impl PathChain {
                 Ok(metadata) => {
                     hops.push(Hop::new(&at, &next, Some(&metadata)));
                     let file = (!metadata.is_dir() && todo.is_empty()).then(|| (next, inode(&metadata)));
-                    return PathChain { hops, vacancy: None, file };
+                    return end(hops, None, file, None);
                 }
                 Err(_) => {
                     hops.push(Hop::new(&at, &next, None));
                     let vacancy = todo.is_empty().then_some(next);
-                    return PathChain { hops, vacancy, file: None };
+                    return end(hops, vacancy, None, None);
                 }
             }
         }
-        PathChain { hops, vacancy: None, file: None }
+        end(hops, None, None, None)
     }
 
     /// Returns the folders in which a change can make the path lead to another file.
@@ -106,6 +126,18 @@ impl PathChain {
         self.file().or(self.vacancy.as_deref())
     }
 
+    /// Returns the foreign mount that the path leads to, if it does.
+    pub(super) fn foreign(&self) -> Option<&ForeignMount> {
+        self.foreign.as_ref()
+    }
+
+    /// Returns the last link of the chain and the missing file or folder that it leads to, if it leads to nothing.
+    pub(super) fn dangling(&self) -> Option<(&Path, &Path)> {
+        let [.., link, missing] = self.hops.as_slice() else { return None };
+        let dangles = link.is_link && missing.inode.is_none() && self.foreign.is_none();
+        dangles.then_some((&link.path, &missing.path))
+    }
+
     /// Whether `metadata` belongs to the file at the end of the chain.
     pub(super) fn leads_to(&self, metadata: &Metadata) -> bool {
         self.file.as_ref().is_some_and(|(_, found)| *found == inode(metadata))
@@ -119,14 +151,24 @@ impl Hop {
             folder_inode: fs::metadata(folder).ok().as_ref().map(inode),
             path: path.to_owned(),
             inode: metadata.map(inode),
+            is_link: metadata.is_some_and(Metadata::is_symlink),
         }
     }
 }
 
 impl FileState {
-    /// Returns the state of the file that `path` leads to now.
+    /// Returns the state of the file that `path` leads to now. For a file on a foreign mount, this is the state of the
+    /// path up to that mount.
     pub(crate) fn of(path: &Path) -> FileState {
-        let chain = PathChain::resolve(path);
+        FileState::at_end_of(PathChain::resolve(path))
+    }
+
+    /// Returns the same, also for a file on a foreign mount. May wait for its file system without bound.
+    pub(crate) fn anywhere(path: &Path) -> FileState {
+        FileState::at_end_of(PathChain::resolve_anywhere(path))
+    }
+
+    fn at_end_of(chain: PathChain) -> FileState {
         let metadata = chain.file().and_then(|file| fs::metadata(file).ok()).map(|metadata| {
             (
                 metadata.size(),
@@ -138,6 +180,15 @@ impl FileState {
             )
         });
         FileState { chain, metadata }
+    }
+
+    /// Returns the time since the file's last change, by this machine's clock; `None`: there is no file, or its times
+    /// lie in the future.
+    pub(super) fn age(&self) -> Option<Duration> {
+        let (_, mtime, mtime_nanos, ctime, ctime_nanos, _) = self.metadata?;
+        let (seconds, nanos) = (mtime, mtime_nanos).max((ctime, ctime_nanos));
+        let changed = Duration::new(seconds.try_into().ok()?, nanos.try_into().ok()?);
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + changed).ok()
     }
 
     /// Returns the chain to the file.

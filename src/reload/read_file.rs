@@ -8,29 +8,45 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use super::path_chain::PathChain;
 use super::settle::OpenForWriting;
-use crate::system::paths;
+use crate::system::{access, paths};
 
 /// The result of one read.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum FileContent {
     /// The file does not exist.
     Missing,
+    /// The path leads over a link to a file or folder that does not exist; the text says which.
+    Dangling(String),
     /// The file's bytes. One byte more than the limit shows the validator that the file is too large.
     Bytes(Vec<u8>, OpenForWriting),
-    /// The file changed or was replaced during the read.
+    /// The file changed or was replaced during the read, or its size is not that of its content.
     Changing,
     /// The file cannot be read, or is not safe to use; the text says why.
     Unreadable(String),
 }
 
-/// Reads the file that `path` leads to. `limit`: the maximum size of a valid file, in bytes.
+/// Reads the file that `path` leads to. `limit`: the maximum size of a valid file, in bytes. May wait without bound
+/// for a file on a foreign mount.
 pub(super) fn read_once(path: &Path, limit: usize) -> FileContent {
     match try_read(path, limit) {
         Ok(found) => found,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => FileContent::Missing,
-        Err(error) => FileContent::Unreadable(format!("cannot read {}: {error}", path.display())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => missing(path),
+        Err(error) => FileContent::Unreadable(access::explain_read(path, &error)),
+    }
+}
+
+fn missing(path: &Path) -> FileContent {
+    match PathChain::resolve_anywhere(path).dangling() {
+        None => FileContent::Missing,
+        Some((link, target)) => FileContent::Dangling(format!(
+            "{} is a link that leads to {}, which does not exist",
+            link.display(),
+            target.display()
+        )),
     }
 }
 
@@ -51,7 +67,7 @@ fn try_read(path: &Path, limit: usize) -> io::Result<FileContent> {
     let after = file.metadata()?;
     let state = |of: &std::fs::Metadata| (of.size(), of.mtime(), of.mtime_nsec(), of.ctime(), of.ctime_nsec());
     let complete = bytes.len() as u64 == after.size() || bytes.len() > limit;
-    let same = state(&before) == state(&after) && complete && PathChain::resolve(path).leads_to(&after);
+    let same = state(&before) == state(&after) && complete && PathChain::resolve_anywhere(path).leads_to(&after);
     let writer = lease.writer();
     drop(lease);
     Ok(if same { FileContent::Bytes(bytes, writer) } else { FileContent::Changing })

@@ -5,10 +5,12 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use super::read_file::{FileContent, read_once};
+use super::judge::keeps_changing;
+use super::look::{self, Look};
+use super::read_file::FileContent;
 use super::settle::OpenForWriting;
 use crate::config::flags::Flags;
-use crate::config::{self, Config, HostFacts, Loaded, MAX_BYTES, ProcessSettings};
+use crate::config::{self, Config, HostFacts, Loaded, ProcessSettings};
 use crate::document::problem::Problems;
 use crate::system::logs;
 use crate::system::paths::{self, Home, HomeError};
@@ -60,19 +62,14 @@ pub(crate) fn load_file(path: &Path, flags: &Flags) -> Result<(Loaded, Vec<Strin
 /// as empty.
 pub(crate) fn read(path: &Path) -> Result<(Vec<u8>, OpenForWriting), ConfigError> {
     for _ in 0..MAX_READS {
-        match read_once(path, MAX_BYTES) {
-            FileContent::Missing => return Ok((Vec::new(), OpenForWriting::No)),
+        match Look::at(path).found {
+            FileContent::Missing | FileContent::Dangling(_) => return Ok((Vec::new(), OpenForWriting::No)),
             FileContent::Bytes(bytes, writer) => return Ok((bytes, writer)),
             FileContent::Unreadable(why) => return Err(ConfigError::Unreadable { why }),
             FileContent::Changing => thread::sleep(READ_AGAIN),
         }
     }
-    Err(ConfigError::Unreadable {
-        why: format!(
-            "cannot read {}: the file changed during each of {MAX_READS} reads; try again when no program writes to it",
-            path.display()
-        ),
-    })
+    Err(ConfigError::Unreadable { why: keeps_changing(path) })
 }
 
 /// Validates the bytes of a configuration, and checks the values on this machine. `in_force`: the
@@ -88,8 +85,8 @@ pub(crate) fn validate(
     let settings = ProcessSettings { claude_bin_env: paths::claude_bin(), flags: flags.clone() };
     let loaded = config::parse(&path.display().to_string(), bytes, &settings).map_err(invalid)?;
     let facts = HostFacts {
-        program_found: paths::find_program(&loaded.config.claude().program).map(drop),
-        log_filter: logs::check(&loaded.config.log),
+        program_found: look::find_program(&loaded.config.claude().program).map(drop),
+        log_filter: logs::check(&loaded.config.log).and_then(|()| logs::check(&loaded.own.log)),
     };
     let warnings = config::check_host(&loaded, in_force, &facts).map_err(invalid)?;
     Ok((loaded, warnings))

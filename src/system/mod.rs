@@ -9,6 +9,7 @@
 //!   Each other room opens and removes its own files. The file operations that several rooms share are in
 //!   `files`: private modes, atomic replacement, locks. What a command may have replaced is opened by `untrusted`.
 
+pub(crate) mod access;
 pub(crate) mod attempt_folder;
 pub(crate) mod clock;
 pub(crate) mod failpoint;

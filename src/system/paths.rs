@@ -260,7 +260,7 @@ pub(crate) fn find_program(program: &str) -> Result<PathBuf, String> {
     if path.is_absolute() {
         return match std::fs::metadata(&path) {
             Ok(metadata) if metadata.is_dir() => Err("is a directory".to_owned()),
-            Ok(metadata) if !is_program(&metadata) => Err("is not executable".to_owned()),
+            Ok(metadata) if !is_program(&path, &metadata) => Err("is not executable".to_owned()),
             Ok(_) => Ok(path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err("does not exist".to_owned()),
             Err(error) => Err(format!("cannot be read: {error}")),
@@ -269,15 +269,25 @@ pub(crate) fn find_program(program: &str) -> Result<PathBuf, String> {
     if program.contains('/') {
         return Err("is a relative path, which names a different file in each working directory".to_owned());
     }
-    let dirs: OsString = env::var_os("PATH").unwrap_or_default();
-    let mut files = env::split_paths(&dirs).filter(|dir| dir.is_absolute()).map(|dir| dir.join(program));
-    files
-        .find(|file| std::fs::metadata(file).is_ok_and(|metadata| is_program(&metadata)))
-        .ok_or_else(|| "is not a program on the PATH".to_owned())
+    let found = places_of_program(program)
+        .into_iter()
+        .find(|file| std::fs::metadata(file).is_ok_and(|metadata| is_program(file, &metadata)));
+    found.ok_or_else(|| "is not a program on the PATH".to_owned())
 }
 
-fn is_program(metadata: &Metadata) -> bool {
-    metadata.is_file() && metadata.mode() & 0o111 != 0
+/// Returns the paths at which [`find_program`] looks for a program, in this order.
+pub(crate) fn places_of_program(program: &str) -> Vec<PathBuf> {
+    let path = expand_tilde(Path::new(program));
+    if path.is_absolute() {
+        return vec![path];
+    }
+    let dirs: OsString = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&dirs).filter(|dir| dir.is_absolute()).map(|dir| dir.join(program)).collect()
+}
+
+/// Whether this user may execute the file. A mount option can forbid it too.
+fn is_program(path: &Path, metadata: &Metadata) -> bool {
+    metadata.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }
 
 /// A path that is short enough for a socket address, which can contain about 100 bytes.

@@ -70,13 +70,6 @@ impl Seat {
                 home.last_good_config().display()
             );
         }
-        if booted.was_lost {
-            warn!(
-                "configuration file {} is missing or empty: the daemon uses the default of every key; the last good configuration is kept in {}",
-                home.config_file().display(),
-                home.last_good_config().display()
-            );
-        }
         for warning in booted.warnings() {
             warn!("configuration: {warning}");
         }

@@ -25,8 +25,14 @@
 //! After a SIGHUP, the file is read without the wait of 20 ms; the waits of 5 s and 1 s remain. A SIGHUP
 //! after `Report(OpenForWriting)` forces the read: the file is judged although a program has it open.
 
+mod stillness;
+
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+pub(super) use self::stillness::STILL;
+use self::stillness::Stillness;
 use super::content_hash::ContentHash;
 
 /// Time without events after which a complete file is read.
@@ -70,7 +76,7 @@ pub(super) enum FileEvent {
 }
 
 /// Whether a program has the file open for writing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum OpenForWriting {
     /// No program has the file open for writing.
     No,
@@ -79,6 +85,8 @@ pub(crate) enum OpenForWriting {
     /// The kernel does not report it: the platform or the file system has no leases, or the file belongs to
     /// another user.
     Unknown,
+    /// This kernel does not see every program that may have the file open: the file is on a foreign mount.
+    Elsewhere,
 }
 
 /// What a read found.
@@ -86,6 +94,8 @@ pub(crate) enum OpenForWriting {
 pub(super) enum Observation {
     /// The file does not exist.
     Missing,
+    /// The path leads over a link to a file or folder that does not exist.
+    Dangling,
     /// A file of 0 bytes.
     Empty(OpenForWriting),
     /// A file with content.
@@ -103,6 +113,8 @@ pub(super) enum WaitReason {
     OpenForWriting,
     /// The file is missing or empty.
     Missing,
+    /// The file is on a foreign mount, and was changed less than [`STILL`] ago.
+    Unsettled,
 }
 
 /// What to do after a read.
@@ -142,6 +154,12 @@ pub(super) struct Settle {
     forced: bool,
     /// The last [`WaitReason`] that was reported.
     reported: Option<WaitReason>,
+    /// Whether a SIGHUP was answered with [`WaitReason::Unsettled`].
+    put_off: bool,
+    /// When a read first found that the file changed during the read.
+    changing_since: Option<Duration>,
+    /// How long a file on a foreign mount has been the same. This outlives a reload.
+    stillness: Stillness,
 }
 
 impl Settle {
@@ -159,6 +177,9 @@ impl Settle {
             requested: false,
             forced: false,
             reported: None,
+            put_off: false,
+            changing_since: None,
+            stillness: Stillness::default(),
         }
     }
 
@@ -202,7 +223,7 @@ impl Settle {
                 self.due = Some(now);
             }
             FileEvent::Requested => {
-                self.forced |= self.reported == Some(WaitReason::OpenForWriting);
+                self.forced |= self.put_off || self.reported == Some(WaitReason::OpenForWriting);
                 self.requested = true;
                 self.unexplained = true;
                 self.due = Some(now);
@@ -215,29 +236,33 @@ impl Settle {
     pub(super) fn on_read(&mut self, now: Duration, found: Observation) -> Decision {
         self.due = None;
         let (hash, writer) = match found {
-            Observation::Changing => {
-                self.due = Some(now + self.quiet);
-                return Decision::Wait;
-            }
+            Observation::Changing => return self.changing(now),
             Observation::Unreadable => return self.judge(),
-            Observation::Missing => {
+            Observation::Missing | Observation::Dangling => {
                 self.writing_since = None;
-                return self.missing(now);
+                return self.missing(now, found);
             }
             Observation::Empty(writer) => (None, writer),
             Observation::Content(hash, writer) => (Some(hash), writer),
         };
+        self.changing_since = None;
         let is_open = match writer {
             OpenForWriting::Yes => true,
-            OpenForWriting::No => false,
+            OpenForWriting::No | OpenForWriting::Elsewhere => false,
             OpenForWriting::Unknown => self.writing_since.is_some(),
         };
         if is_open && !self.forced {
             return self.open_for_writing(now);
         }
-        let Some(hash) = hash else { return self.missing(now) };
+        let is_still = writer != OpenForWriting::Elsewhere || self.stillness.is_still(now);
+        if !is_still && !self.forced {
+            return self.unsettled(now);
+        }
+        let Some(hash) = hash else { return self.missing(now, found) };
         self.missing_since = None;
-        let is_complete = writer == OpenForWriting::No || (self.reports_close && !self.unexplained) || self.forced;
+        let is_complete = matches!(writer, OpenForWriting::No | OpenForWriting::Elsewhere)
+            || (self.reports_close && !self.unexplained)
+            || self.forced;
         if !is_complete && self.unconfirmed != Some(hash) {
             self.unconfirmed = Some(hash);
             self.due = Some(now + CONFIRM);
@@ -246,14 +271,52 @@ impl Settle {
         self.judge()
     }
 
+    /// Notes the state in which a look found a file on a foreign mount: a hash of its content and its metadata.
+    pub(super) fn note_state(&mut self, now: Duration, state: ContentHash) {
+        self.stillness.note(now, state);
+    }
+
+    /// Notes that the file on a foreign mount was judged in this state: a look that finds the same state again may judge
+    /// it at once.
+    pub(super) fn note_judged(&mut self, state: ContentHash) {
+        self.stillness.note_judged(state);
+    }
+
     fn read_after(&mut self, now: Duration, quiet: Duration) {
         let first = *self.first_event_at.get_or_insert(now);
         self.due = Some((now + quiet).min(first + MAX_DELAY).max(now));
     }
 
     fn judge(&mut self) -> Decision {
-        *self = Settle::new(self.reports_close);
+        self.reset();
         Decision::Judge
+    }
+
+    fn reset(&mut self) {
+        let stillness = std::mem::take(&mut self.stillness);
+        *self = Settle { stillness, ..Settle::new(self.reports_close) };
+    }
+
+    /// A file whose size never matches its content, such as one in `/proc`, would change for ever.
+    fn changing(&mut self, now: Duration) -> Decision {
+        let since = *self.changing_since.get_or_insert(now);
+        if now >= since + WRITER_PATIENCE {
+            return self.judge();
+        }
+        self.due = Some(now + self.quiet);
+        Decision::Wait
+    }
+
+    fn unsettled(&mut self, now: Duration) -> Decision {
+        self.missing_since = None;
+        self.due = Some(self.stillness.still_at(now).min(now + WAITING_RETRY));
+        let is_news = self.reported != Some(WaitReason::Unsettled) || self.requested;
+        if !is_news {
+            return Decision::Wait;
+        }
+        self.reported = Some(WaitReason::Unsettled);
+        self.put_off |= std::mem::take(&mut self.requested);
+        Decision::Report(WaitReason::Unsettled)
     }
 
     fn open_for_writing(&mut self, now: Duration) -> Decision {
@@ -272,7 +335,7 @@ impl Settle {
         Decision::Report(WaitReason::OpenForWriting)
     }
 
-    fn missing(&mut self, now: Duration) -> Decision {
+    fn missing(&mut self, now: Duration, found: Observation) -> Decision {
         let since = *self.missing_since.get_or_insert(now);
         if now < since + MISSING_PATIENCE {
             self.due = Some(since + MISSING_PATIENCE);
@@ -282,6 +345,8 @@ impl Settle {
         let already_reported = self.reported == Some(WaitReason::Missing);
         self.reported = Some(WaitReason::Missing);
         match (std::mem::take(&mut self.requested), already_reported) {
+            // The user keeps a configuration somewhere: its absence is no wish for the defaults.
+            (true, _) if found == Observation::Dangling => Decision::Report(WaitReason::Missing),
             (true, _) => Decision::UseDefaults,
             (false, false) => Decision::Report(WaitReason::Missing),
             (false, true) => Decision::Wait,

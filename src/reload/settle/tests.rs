@@ -249,6 +249,91 @@ fn a_file_that_changes_during_the_read_is_read_again() {
     assert_eq!(settle.on_read(ms(40), closed_file()), Decision::Judge);
 }
 
+/// A look at a file on a foreign mount.
+fn elsewhere(bytes: &[u8]) -> Observation {
+    content(bytes, OpenForWriting::Elsewhere)
+}
+
+/// Lets `settle` look at a file on a foreign mount.
+fn look(settle: &mut Settle, at: u64, bytes: &[u8]) -> Decision {
+    settle.note_state(ms(at), ContentHash::of(bytes));
+    let found = if bytes.is_empty() { Observation::Empty(OpenForWriting::Elsewhere) } else { elsewhere(bytes) };
+    settle.on_read(ms(at), found)
+}
+
+#[test]
+fn a_file_on_a_foreign_mount_is_judged_when_it_has_been_the_same_for_six_seconds() {
+    let mut settle = after(&[(0, Unknown)]);
+    assert_eq!(look(&mut settle, 0, b"half"), Decision::Report(WaitReason::Unsettled));
+    assert_eq!(due(&settle), 1000);
+    assert_eq!(look(&mut settle, 1000, b"half"), Decision::Wait, "reported already");
+    // The writer goes on after four seconds.
+    assert_eq!(look(&mut settle, 4000, b"whole"), Decision::Wait);
+    for at in [5000, 6000, 7000, 9999] {
+        assert_eq!(look(&mut settle, at, b"whole"), Decision::Wait, "{at}");
+    }
+    assert_eq!(due(&settle), 10_000);
+    assert_eq!(look(&mut settle, 10_000, b"whole"), Decision::Judge);
+    assert_eq!(settle.due(), None);
+}
+
+#[test]
+fn a_request_takes_a_file_on_a_foreign_mount_unless_it_was_changed_a_moment_ago() {
+    let mut settle = Settle::new(true);
+    // The poll has found the same file for long.
+    settle.note_state(ms(0), ContentHash::of(b"old"));
+    settle.note_state(ms(7000), ContentHash::of(b"old"));
+    settle.on_event(ms(7500), Requested);
+    assert_eq!(look(&mut settle, 7500, b"old"), Decision::Judge);
+    settle.note_judged(ContentHash::of(b"old"));
+    // It has changed since the last poll: the first request is told so, and the second one takes it.
+    settle.on_event(ms(20_000), Requested);
+    assert_eq!(look(&mut settle, 20_000, b"new"), Decision::Report(WaitReason::Unsettled));
+    settle.on_event(ms(20_100), Requested);
+    assert_eq!(look(&mut settle, 20_100, b"newer"), Decision::Judge, "whatever it contains now");
+    // What was judged is not waited for again.
+    settle.note_judged(ContentHash::of(b"newer"));
+    settle.on_event(ms(20_200), Requested);
+    assert_eq!(look(&mut settle, 20_200, b"newer"), Decision::Judge);
+}
+
+#[test]
+fn the_poll_reports_a_change_and_a_first_request_after_it_does_not_force() {
+    let mut settle = after(&[(0, Unknown)]);
+    assert_eq!(look(&mut settle, 0, b"half"), Decision::Report(WaitReason::Unsettled));
+    settle.on_event(ms(500), Requested);
+    assert_eq!(look(&mut settle, 500, b"half"), Decision::Report(WaitReason::Unsettled));
+    settle.on_event(ms(600), Requested);
+    assert_eq!(look(&mut settle, 600, b"half"), Decision::Judge);
+}
+
+#[test]
+fn an_emptied_file_on_a_foreign_mount_is_a_change_first_and_missing_then() {
+    let mut settle = after(&[(0, Requested)]);
+    assert_eq!(look(&mut settle, 0, b""), Decision::Report(WaitReason::Unsettled));
+    assert_eq!(look(&mut settle, 6000, b""), Decision::Wait);
+    assert_eq!(look(&mut settle, 7000, b""), Decision::Report(WaitReason::Missing), "the request was answered before");
+}
+
+#[test]
+fn a_dangling_link_never_means_the_defaults() {
+    let mut settle = after(&[(0, Requested)]);
+    assert_eq!(settle.on_read(ms(0), Observation::Dangling), Decision::Wait);
+    assert_eq!(settle.on_read(ms(1000), Observation::Dangling), Decision::Report(WaitReason::Missing));
+    settle.on_event(ms(2000), Requested);
+    assert_eq!(settle.on_read(ms(2000), Observation::Dangling), Decision::Report(WaitReason::Missing));
+}
+
+#[test]
+fn a_file_that_changes_at_every_read_is_judged_after_five_seconds() {
+    let mut settle = after(&[(0, Requested)]);
+    let mut now = 0;
+    while settle.on_read(ms(now), Observation::Changing) == Decision::Wait {
+        now = due(&settle);
+    }
+    assert_eq!((now, settle.due()), (5000, None));
+}
+
 #[test]
 fn a_file_that_cannot_be_read_is_judged_at_once() {
     let mut settle = after(&[(0, Requested)]);
