@@ -302,9 +302,23 @@ pub(super) enum Config {
     Set {
         /// The key, such as max_workers
         key: String,
-        /// The value in TOML; text needs no quotes
+        /// The value in TOML; text needs no quotes. `KEY=VALUE` as one argument is accepted too
         #[arg(allow_hyphen_values = true)]
-        value: String,
+        value: Option<String>,
+        /// Wait for the daemon to apply the change and print its verdict, like `boi daemon reload`
+        #[arg(long)]
+        reload: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put one key of config.toml back to its default and leave the rest of the file as it is
+    ///
+    /// The key is removed by whichever of its names the file sets it. A running daemon applies the file as soon as it is
+    /// written.
+    Unset {
+        /// The key, such as max_workers
+        key: String,
         /// Wait for the daemon to apply the change and print its verdict, like `boi daemon reload`
         #[arg(long)]
         reload: bool,
@@ -445,6 +459,7 @@ impl Command {
                 | Config::Show { json, .. }
                 | Config::Get { json, .. }
                 | Config::Set { json, .. }
+                | Config::Unset { json, .. }
                 | Config::Diff { json },
             )
             | Command::Daemon(

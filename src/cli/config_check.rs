@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::in_force::{self, InForce};
 use super::printing::{plural, print_json, print_line};
 use super::{CliError, ExitCode, FAILED, USAGE};
 use crate::config::MAX_BYTES;
@@ -19,20 +20,24 @@ const STDIN: &str = "<stdin>";
 
 /// Carries out `boi config check`.
 pub(super) fn check(home: &Home, file: Option<PathBuf>, json: bool) -> Result<ExitCode, CliError> {
+    let is_own = file.is_none();
     let from_stdin = file.as_deref() == Some(Path::new("-"));
     let path = match file {
         Some(_) if from_stdin => PathBuf::from(STDIN),
-        Some(path) if !path.exists() => {
+        Some(path) if is_missing(&path) => {
             return Err(CliError::new(USAGE, format!("there is no file {}", path.display())));
         }
         Some(path) => path,
         None => home.config_file(),
     };
-    let flags = Flags::default();
-    let loaded = match from_stdin {
-        true => reload::validate(&path, &read_stdin()?, None, &flags),
-        false => reload::load_file(&path, &flags),
-    };
+    let daemon = in_force::ask(home)?;
+    // The daemon refuses a change to a program that it cannot execute. Another file is not the daemon's next one.
+    let in_force = daemon.as_ref().filter(|_| is_own).and_then(InForce::config);
+    let bytes = if from_stdin { read_stdin()? } else { reload::read(&std::path::absolute(&path)?)?.0 };
+    let is_missing = !from_stdin && is_missing(&path);
+    let loaded = in_force::validate(daemon.as_ref(), &Flags::default(), |host| {
+        reload::validate_on(host, &path, &bytes, in_force.as_ref())
+    });
     match loaded {
         Err(ConfigError::Invalid(problems)) => {
             print_problems(&path, &problems, json)?;
@@ -47,13 +52,17 @@ pub(super) fn check(home: &Home, file: Option<PathBuf>, json: bool) -> Result<Ex
                 for warning in &warnings {
                     eprintln!("warning: {}", escape::escaped_lines(warning));
                 }
-                let exists = from_stdin || path.exists();
-                let result = if exists { "is valid" } else { "does not exist: every key has its default" };
+                let result = if !is_missing { "is valid" } else { "does not exist: every key has its default" };
                 print_line(&format!("{} {result}", path.display()))?;
             }
             Ok(0)
         }
     }
+}
+
+/// Whether there is no file at `path`. A file on a foreign mount is not touched for that.
+fn is_missing(path: &Path) -> bool {
+    std::path::absolute(path).is_ok_and(|path| reload::foreign_mount_of(&path).is_none()) && !path.exists()
 }
 
 fn print_problems(path: &Path, problems: &Problems, json: bool) -> Result<(), CliError> {

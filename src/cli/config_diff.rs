@@ -2,45 +2,72 @@
 
 use serde_json::json;
 
-use super::backend::Backend;
+use super::in_force;
 use super::printing::{print, print_json, print_line};
-use super::{CliError, ExitCode, FAILED, NO_DAEMON};
+use super::{CliError, ExitCode, FAILED, NO_DAEMON, backend, block_on};
 use crate::config::flags::Flags;
 use crate::config::keys::Key;
-use crate::control::calls::GetConfig;
 use crate::domain::verdict::Change;
 use crate::reload;
 use crate::system::paths::Home;
 use crate::ui::config_report::change_line;
 
+/// A key of the file whose value does not count, because the daemon's command line sets the key.
+#[derive(serde::Serialize)]
+struct Overridden {
+    key: String,
+    on_disk: String,
+    in_force: String,
+}
+
 /// Carries out `boi config diff`.
-pub(super) async fn diff(home: &Home, json: bool) -> Result<ExitCode, CliError> {
-    let Backend::Daemon(client) = Backend::find(home).await? else {
+pub(super) fn diff(home: &Home, json: bool) -> Result<ExitCode, CliError> {
+    // Waits for a daemon that starts, and says what is wrong with one that cannot be reached.
+    let runs = block_on(async { Ok(backend::daemon(home).await?.is_some()) })?;
+    let daemon = if runs { in_force::ask(home)? } else { None };
+    let Some(daemon) = daemon else {
         return Err(CliError::new(NO_DAEMON, "no daemon runs, so no configuration is in force")
-            .hint("`boi config show` shows what a daemon would start with"));
+            .hint("`boi config show` prints the values that a daemon would start with"));
     };
-    let in_force = client.call(&GetConfig).await?;
-    let on_disk = reload::load(home, &Flags::default()).map_err(|error| CliError::from(error).with_code(FAILED))?;
-    // The file does not affect keys that the daemon's command line sets.
-    let is_set_by_flag = |key: &Key| in_force.flags.iter().any(|flag| flag.split(" = ").next() == Some(&key.name));
-    let changes: Vec<Change> = on_disk
-        .keys()
-        .filter(|key| !is_set_by_flag(key) && !key.other_name().is_some_and(is_set_by_flag))
-        .filter_map(|key| {
-            let (old, new) = (in_force.values.get(&key.name)?.clone(), key.get(&on_disk.config).to_string());
-            (old != new).then(|| Change { key: key.name.clone(), old, new, takes_effect: key.takes_effect })
-        })
-        .collect();
+    let path = home.config_file();
+    let on_disk = in_force::validate(Some(&daemon), &Flags::default(), |host| {
+        reload::validate_on(host, &path, &reload::read(&path)?.0, None)
+    });
+    let (on_disk, _) = on_disk.map_err(|error| CliError::from(error).with_code(FAILED))?;
+    let (mut changes, mut overridden) = (Vec::new(), Vec::new());
+    for key in on_disk.keys() {
+        let value = key.get(&on_disk.own);
+        let flag = daemon.flag(key);
+        match (daemon.value(key), flag) {
+            // The file does not set the key: its default loses against the command line, as expected.
+            (_, Some(flag)) if on_disk.is_set(key) && in_force::differs(&value, flag) => {
+                overridden.push(Overridden {
+                    key: key.name.clone(),
+                    on_disk: value.to_string(),
+                    in_force: flag.to_owned(),
+                });
+            }
+            (Some(old), None) if in_force::differs(&value, old) => changes.push(change(key, old, &value.to_string())),
+            _ => {}
+        }
+    }
+    let generation = daemon.generation();
     if json {
-        print_json(&json!({"generation": in_force.generation, "changes": changes, "flags": in_force.flags}))?;
-    } else if changes.is_empty() {
-        print_line(&format!(
-            "config.toml does not differ from the configuration in force (generation {})",
-            in_force.generation
-        ))?;
+        print_json(&json!({"generation": generation, "changes": changes, "overridden": overridden,
+            "flags": daemon.flags()}))?;
+    } else if changes.is_empty() && overridden.is_empty() {
+        print_line(&format!("no differences: generation {generation} is in force"))?;
     } else {
-        let lines: String = changes.iter().map(|change| format!("{}\n", change_line(change))).collect();
-        print(format!("in force (generation {}) -> on disk\n{lines}", in_force.generation).as_bytes())?;
+        let changed = changes.iter().map(|change| format!("{}\n", change_line(change)));
+        let kept = overridden.iter().map(|Overridden { key, on_disk, in_force }| {
+            format!("  {key}: {in_force} -> {on_disk} ({})\n", in_force::overridden(in_force))
+        });
+        let lines: String = changed.chain(kept).collect();
+        print(format!("in force (generation {generation}) -> on disk\n{lines}").as_bytes())?;
     }
     Ok(0)
+}
+
+fn change(key: &Key, old: &str, new: &str) -> Change {
+    Change { key: key.name.clone(), old: old.to_owned(), new: new.to_owned(), takes_effect: key.takes_effect }
 }

@@ -1,5 +1,7 @@
-//! `boi config set`: changes one key in the configuration file, and nothing else.
+//! `boi config set` and `unset`: change one key in the configuration file, and nothing else.
 
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -7,13 +9,15 @@ use rustix::fs::{FlockOperation, flock};
 use serde_json::json;
 
 use super::config_show::find_key;
+use super::in_force::{self, InForce};
 use super::printing::{print_json, print_line};
-use super::{CliError, ExitCode, FAILED, USAGE, block_on, daemon_reload};
+use super::{CliError, ExitCode, FAILED, GAVE_UP, USAGE, block_on, daemon_reload};
 use crate::config::edit::{self, EditError};
 use crate::config::flags::Flags;
 use crate::config::keys::Key;
 use crate::domain::escape;
 use crate::domain::verdict::Change;
+use crate::process::procfs;
 use crate::reload::{self, FileState, OpenForWriting, ReplaceError};
 use crate::system::files;
 use crate::system::paths::Home;
@@ -22,25 +26,54 @@ use crate::ui::config_report::change_line;
 /// How long to wait for another program that is writing the configuration file.
 const WRITER_PATIENCE: Duration = Duration::from_secs(5);
 const WRITER_POLL: Duration = Duration::from_millis(20);
+/// When a command that waits for another `boi config set` says so, and when it gives up.
+const TURN_SAID_AFTER: Duration = Duration::from_secs(5);
+const TURN_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Carries out `boi config set`. `with_reload`: also waits for the daemon's verdict on the new file, and
-/// prints it.
-pub(super) fn set(home: &Home, name: &str, value: &str, with_reload: bool, json: bool) -> Result<ExitCode, CliError> {
+/// A change of one key.
+pub(super) enum Edit {
+    /// Sets the key to this value.
+    Set(String),
+    /// Removes the key, so that it has its default.
+    Unset,
+}
+
+/// Splits the arguments of `boi config set`, which takes `KEY VALUE` and `KEY=VALUE`.
+pub(super) fn key_and_value(key: &str, value: Option<String>) -> Result<(&str, String), CliError> {
+    match (value, key.split_once('=')) {
+        (Some(value), _) => Ok((key, value)),
+        (None, Some((key, value))) => Ok((key.trim(), value.to_owned())),
+        (None, None) => Err(CliError::new(USAGE, format!("no value is given for `{key}`"))
+            .hint(format!("write `boi config set {key} VALUE`; `boi config unset {key}` puts the default back"))),
+    }
+}
+
+/// Carries out `boi config set` and `boi config unset`. `with_reload`: also waits for the daemon's verdict on the new
+/// file, and prints it.
+pub(super) fn change(
+    home: &Home,
+    name: &str,
+    edit: &Edit,
+    with_reload: bool,
+    json: bool,
+) -> Result<ExitCode, CliError> {
     let key = find_key(name)?;
     let path = home.config_file();
-    let result = change_file(home, &path, key, value)?;
+    let daemon = in_force::ask(home)?;
+    let result = change_file(home, &path, key, edit, daemon.as_ref())?;
     if with_reload {
         if !json {
-            print_change(key, &result)?;
+            print_change(key, &result, daemon.as_ref())?;
         }
-        return block_on(daemon_reload::reload(home, json));
+        return block_on(daemon_reload::reload_own_write(home, json));
     }
     if json {
-        let FileChange { old, new, written, warnings, .. } = result;
+        let overridden = daemon.as_ref().and_then(|daemon| daemon.flag(key));
+        let FileChange { old, new, written, warnings, .. } = &result;
         print_json(&json!({"file": path, "key": key.name, "old": old, "new": new, "written": written,
-            "takes_effect": key.takes_effect, "warnings": warnings}))?;
+            "takes_effect": key.takes_effect, "warnings": warnings, "overridden_by": overridden}))?;
     } else {
-        print_change(key, &result)?;
+        print_change(key, &result, daemon.as_ref())?;
     }
     Ok(0)
 }
@@ -57,44 +90,103 @@ struct FileChange {
     new_warnings: Vec<String>,
 }
 
-fn change_file(home: &Home, path: &Path, key: &'static Key, value: &str) -> Result<FileChange, CliError> {
+fn change_file(
+    home: &Home,
+    path: &Path,
+    key: &'static Key,
+    edit: &Edit,
+    daemon: Option<&InForce>,
+) -> Result<FileChange, CliError> {
     let no_flags = Flags::default();
     home.prepare_records()?;
     // This lock makes concurrent commands take turns, so each command changes the file that the previous one
     // wrote.
-    let lock = files::private_file(&home.config_lock())?;
-    flock(&lock, FlockOperation::LockExclusive).map_err(std::io::Error::from)?;
+    let _turn = take_turn(&home.config_lock())?;
     let (stamp, bytes) = read_when_settled(path)?;
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
-    let (before, old_warnings) = match reload::validate(path, &bytes, None, &no_flags) {
-        Ok((loaded, warnings)) => (Some(loaded.config), warnings),
+    let validate = |bytes: &[u8], in_force: Option<&crate::config::Config>| {
+        in_force::validate(daemon, &no_flags, |host| reload::validate_on(host, path, bytes, in_force))
+    };
+    let (before, old_warnings) = match validate(&bytes, None) {
+        Ok((loaded, warnings)) => (Some(loaded.own), warnings),
         Err(_) => (None, Vec::new()),
     };
-    let edited = edit::set(text, key, value).map_err(|error| match error {
+    let edited = match edit {
+        Edit::Set(value) => edit::set(text, key, value),
+        Edit::Unset => edit::unset(text, key).map(|edited| edited.unwrap_or_else(|| text.to_owned())),
+    };
+    let edited = edited.map_err(|error| match error {
         EditError::Syntax => syntax_error(path, &bytes),
         EditError::Value { .. } => CliError::new(USAGE, error.to_string()),
         EditError::NotATable { .. } => CliError::new(USAGE, format!("cannot change {}: {error}", path.display())),
     })?;
-    let (after, warnings) = reload::validate(path, edited.as_bytes(), before.as_ref(), &no_flags)?;
+    // What the daemon would refuse to put in force is not promised.
+    let in_force = daemon.and_then(InForce::config);
+    let (after, warnings) = validate(edited.as_bytes(), in_force.as_ref().or(before.as_ref()))?;
     let written = edited.as_bytes() != bytes;
     if written {
         reload::replace(path, &stamp, edited.as_bytes()).map_err(replace_error)?;
     }
     Ok(FileChange {
         old: before.as_ref().map(|before| key.get(before).to_string()),
-        new: key.get(&after.config).to_string(),
+        new: key.get(&after.own).to_string(),
         written,
         new_warnings: warnings.iter().filter(|warning| !old_warnings.contains(warning)).cloned().collect(),
         warnings,
     })
 }
 
-/// Reads the file once no other program is writing it. The returned stamp is taken before the content is
-/// read, so replacing the file fails if the file changes in between.
+/// Waits until no other command changes the configuration. The lock file contains the pid of the command that holds it.
+fn take_turn(path: &Path) -> Result<File, CliError> {
+    let mut lock = files::private_file(path)?;
+    let (begun, mut said) = (Instant::now(), false);
+    while let Err(error) = flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        if error != rustix::io::Errno::WOULDBLOCK {
+            return Err(std::io::Error::from(error).into());
+        }
+        let waited = begun.elapsed();
+        if waited >= TURN_PATIENCE {
+            let message =
+                format!("{} has been changing the configuration for {} s", holder(path), TURN_PATIENCE.as_secs());
+            return Err(
+                CliError::new(GAVE_UP, message).hint("nothing was changed; end that command, or let it continue")
+            );
+        }
+        if waited >= TURN_SAID_AFTER && !std::mem::replace(&mut said, true) {
+            eprintln!("waiting for {}, which is changing the configuration", holder(path));
+        }
+        std::thread::sleep(WRITER_POLL);
+    }
+    // The pid is only for messages.
+    let record = lock
+        .set_len(0)
+        .and_then(|()| lock.seek(SeekFrom::Start(0)))
+        .and_then(|_| write!(lock, "{}", std::process::id()));
+    drop(record);
+    Ok(lock)
+}
+
+/// The command that holds the lock, in words.
+fn holder(path: &Path) -> String {
+    let mut text = String::new();
+    let read = File::open(path).and_then(|mut file| file.read_to_string(&mut text));
+    match (read, text.trim().parse()) {
+        (Ok(_), Ok(pid)) if procfs::is_stopped(pid) => {
+            format!("another boi (pid {pid}, stopped: `kill -CONT {pid}` continues it)")
+        }
+        (Ok(_), Ok(pid)) => format!("another boi (pid {pid})"),
+        _ => "another boi".to_owned(),
+    }
+}
+
+/// Reads the file when no other program is writing it. Also returns the file's state from before the read, with
+/// which [`reload::replace`] refuses to overwrite a later change.
 fn read_when_settled(path: &Path) -> Result<(FileState, Vec<u8>), CliError> {
     let until = Instant::now() + WRITER_PATIENCE;
+    // On a foreign mount this fails in time if the file system does not answer.
+    reload::read(path)?;
     loop {
-        let stamp = FileState::of(path);
+        let stamp = FileState::anywhere(path);
         let (bytes, writer) = reload::read(path)?;
         if writer != OpenForWriting::Yes {
             return Ok((stamp, bytes));
@@ -126,20 +218,27 @@ fn replace_error(error: ReplaceError) -> CliError {
         ReplaceError::Io { source, .. } if source.kind() == std::io::ErrorKind::ResourceBusy => {
             plain.hint("the file is a mount point, so it cannot be replaced: edit it in place")
         }
-        ReplaceError::Linked { .. } | ReplaceError::Io { .. } => plain,
+        _ => plain,
     }
 }
 
-fn print_change(key: &'static Key, result: &FileChange) -> Result<(), CliError> {
+fn print_change(key: &'static Key, result: &FileChange, daemon: Option<&InForce>) -> Result<(), CliError> {
     for warning in &result.new_warnings {
         eprintln!("warning: {}", escape::escaped_lines(warning));
     }
     let new = result.new.clone();
+    if let Some(flag) = daemon.and_then(|daemon| daemon.flag(key)) {
+        let old = result.old.as_ref().map(|old| format!("{old} -> ")).unwrap_or_default();
+        return print_line(&format!("{}: {old}{new} ({})", key.name, in_force::overridden(flag)));
+    }
     match &result.old {
         _ if !result.written => print_line(&format!("{} is {new} already", key.name)),
+        Some(old) if old == &new => print_line(&format!("{}: {new}", key.name)),
         Some(old) => {
             let change = Change { key: key.name.clone(), old: old.clone(), new, takes_effect: key.takes_effect };
-            print_line(change_line(&change).trim_start())
+            // Without a daemon, the next one starts with the new value.
+            let line = if daemon.is_some() { change_line(&change) } else { change.to_string() };
+            print_line(line.trim_start())
         }
         None => print_line(&format!("{}: {new}", key.name)),
     }

@@ -2,12 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
+use super::in_force::{self, InForce};
 use super::printing::{print_json, print_line};
 use super::{CliError, ExitCode, USAGE};
 use crate::config::flags::Flags;
 use crate::config::keys::{self, KEYS, Key};
 use crate::config::{Loaded, Origin, schema};
-use crate::reload;
+use crate::reload::{self, ConfigError};
 use crate::system::paths::Home;
 
 pub(super) fn print_schema() -> Result<ExitCode, CliError> {
@@ -17,28 +18,89 @@ pub(super) fn print_schema() -> Result<ExitCode, CliError> {
 
 /// Carries out `boi config show`.
 pub(super) fn show(home: &Home, flags: &Flags, json: bool, origin: bool) -> Result<ExitCode, CliError> {
-    let loaded = &reload::load(home, flags)?;
+    let daemon = in_force::ask(home)?;
+    let daemon = daemon.as_ref();
+    let loaded = match load(home, flags, daemon) {
+        Ok(loaded) => loaded,
+        Err(error) => return show_without_file(home, error, daemon, json),
+    };
     if json {
-        let values: Map<String, Value> =
-            KEYS.iter().map(|key| (key.name.clone(), key_as_json(loaded, key, origin))).collect();
+        let value = |key: &Key| (key.name.clone(), key_as_json(&loaded, key, origin, daemon));
+        let values: Map<String, Value> = KEYS.iter().map(value).collect();
         print_json(&values)?;
         return Ok(0);
     }
-    let width = KEYS.iter().map(|key| key.name.len()).max().unwrap_or(0);
     for key in KEYS.iter() {
-        let value = key.get(&loaded.config).to_string();
-        let from = if origin { format!("  # {}", origin_name(loaded.origin(key))) } else { String::new() };
-        print_line(&format!("{:width$} = {value}{from}", key.name))?;
+        let from = origin.then(|| origin_name(loaded.origin(key)).to_owned());
+        let notes = [from, overridden(&loaded, key, daemon).map(in_force::overridden)];
+        print_row(key, &key.get(&loaded.config), &notes.into_iter().flatten().collect::<Vec<_>>().join("; "))?;
     }
     Ok(0)
 }
 
+/// Prints the values in force while the file is not valid, or, while no daemon runs, those that one would start with.
+fn show_without_file(
+    home: &Home,
+    error: ConfigError,
+    daemon: Option<&InForce>,
+    json: bool,
+) -> Result<ExitCode, CliError> {
+    let kept = || std::fs::read(home.last_good_config()).ok();
+    let (config, which) = match daemon {
+        Some(daemon) => (daemon.config(), format!("in force (generation {})", daemon.generation())),
+        None => {
+            let valid = kept()
+                .and_then(|bytes| reload::validate(&home.last_good_config(), &bytes, None, &Flags::default()).ok());
+            (
+                valid.map(|(loaded, _)| loaded.config),
+                "of the last good configuration, with which a daemon would start".to_owned(),
+            )
+        }
+    };
+    let Some(config) = config else { return Err(error.into()) };
+    eprintln!("warning: {}", error.lines().join("\nwarning: "));
+    eprintln!("warning: {} cannot be used: these are the values {which}", home.config_file().display());
+    if json {
+        let values: Map<String, Value> = KEYS.iter().map(|key| (key.name.clone(), json!(key.get(&config)))).collect();
+        print_json(&values)?;
+        return Ok(0);
+    }
+    for key in KEYS.iter() {
+        print_row(key, &key.get(&config), "")?;
+    }
+    Ok(0)
+}
+
+fn print_row(key: &Key, value: &keys::Value, note: &str) -> Result<(), CliError> {
+    let width = KEYS.iter().map(|key| key.name.len()).max().unwrap_or(0);
+    let note = if note.is_empty() { String::new() } else { format!("  # {note}") };
+    print_line(&format!("{:width$} = {value}{note}", key.name))
+}
+
+/// Loads the file as the daemon would, with values of this command's own command line.
+fn load(home: &Home, flags: &Flags, daemon: Option<&InForce>) -> Result<Loaded, ConfigError> {
+    let path = home.config_file();
+    let (bytes, _) = reload::read(&path)?;
+    in_force::validate(daemon, flags, |host| reload::validate_on(host, &path, &bytes, None)).map(|(loaded, _)| loaded)
+}
+
+/// The value of the daemon's command line that counts instead of the value of this command, if there is one.
+fn overridden<'d>(loaded: &Loaded, key: &Key, daemon: Option<&'d InForce>) -> Option<&'d str> {
+    let flag = daemon?.flag(key)?;
+    (loaded.origin(key) != Origin::Flag && in_force::differs(&key.get(&loaded.config), flag)).then_some(flag)
+}
+
 /// Carries out `boi config get`.
 pub(super) fn get(home: &Home, flags: &Flags, name: &str, json: bool, origin: bool) -> Result<ExitCode, CliError> {
-    let loaded = &reload::load(home, flags)?;
     let key = find_key(name)?;
+    let daemon = in_force::ask(home)?;
+    let daemon = daemon.as_ref();
+    let loaded = &load(home, flags, daemon)?;
+    if let Some(flag) = overridden(loaded, key, daemon) {
+        eprintln!("note: {} is {}", key.name, in_force::overridden(flag));
+    }
     if json {
-        print_json(&key_as_json(loaded, key, origin))?;
+        print_json(&key_as_json(loaded, key, origin, daemon))?;
         return Ok(0);
     }
     let value = key.get(&loaded.config);
@@ -63,9 +125,12 @@ pub(super) fn find_key(name: &str) -> Result<&'static Key, CliError> {
     })
 }
 
-fn key_as_json(loaded: &Loaded, key: &Key, origin: bool) -> Value {
+fn key_as_json(loaded: &Loaded, key: &Key, origin: bool, daemon: Option<&InForce>) -> Value {
     let value = json!(key.get(&loaded.config));
-    if origin { json!({"value": value, "origin": origin_name(loaded.origin(key))}) } else { value }
+    if !origin {
+        return value;
+    }
+    json!({"value": value, "origin": origin_name(loaded.origin(key)), "overridden_by": overridden(loaded, key, daemon)})
 }
 
 fn origin_name(origin: Origin) -> &'static str {

@@ -24,14 +24,31 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Carries out `boi daemon reload`.
 pub(super) async fn reload(home: &Home, json: bool) -> Result<ExitCode, CliError> {
-    let Ok(view) = timeout(PATIENCE, signal_and_wait(home)).await else { return Err(no_verdict()) };
-    let view = view?;
+    let view = wait_for_verdict(home).await?;
+    report(&view, json)
+}
+
+/// Carries out the reload of a file that this command has written. On a file system that does not report when a save is
+/// complete, the daemon waits for that, but here it is known.
+pub(super) async fn reload_own_write(home: &Home, json: bool) -> Result<ExitCode, CliError> {
+    let mut view = wait_for_verdict(home).await?;
+    if view.outcome == ReloadOutcome::Waiting && view.watch_reason.is_some() {
+        view = wait_for_verdict(home).await?;
+    }
+    report(&view, json)
+}
+
+async fn wait_for_verdict(home: &Home) -> Result<ConfigView, CliError> {
+    timeout(PATIENCE, signal_and_wait(home)).await.unwrap_or_else(|_| Err(no_verdict()))
+}
+
+fn report(view: &ConfigView, json: bool) -> Result<ExitCode, CliError> {
     let Some(verdict) = &view.verdict else { return Err(no_verdict()) };
     if json {
         print_json(&json!({"verdict": verdict, "generation": view.generation, "watch": view.watch,
             "degraded": view.degraded, "last_applied": view.last_applied}))?;
     } else {
-        print_styled(&config_report::verdict(&view, verdict))?;
+        print_styled(&config_report::verdict(view, verdict))?;
     }
     Ok(exit_code(verdict))
 }

@@ -35,7 +35,7 @@ pub(super) fn run(home: &Home, foreground: bool, background: bool, flags: &Flags
     let home = home.clone().with_paths(&booted.config.paths);
     home.prepare()?;
     let color = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
-    let output = if background { LogOutput::File(home.log_file()) } else { LogOutput::Stderr { color } };
+    let output = if background { home.log_output() } else { LogOutput::Stderr { color } };
     let log = logs::start(output, &booted.config.log).map_err(|message| CliError::new(BAD_CONFIG, message))?;
     block_on_daemon(async {
         // A background daemon may have been started to replace another daemon. The other daemon may take long

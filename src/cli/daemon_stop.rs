@@ -20,7 +20,7 @@ use crate::domain::life::SpecStatus;
 use crate::domain::view::{SpecView, StatusView};
 use crate::queue::{Filter, open};
 use crate::reload;
-use crate::system::logs::{self, LogOutput};
+use crate::system::logs;
 use crate::system::paths::Home;
 
 /// The interval at which the command checks whether the stopping daemon has ended.
@@ -95,7 +95,7 @@ async fn stop_leftovers(home: &Home, drain: bool, json: bool) -> Result<ExitCode
     }
     let booted = reload::boot(home, &Flags::default())?;
     configured.prepare()?;
-    let log = logs::start(LogOutput::File(configured.log_file()), &booted.config.log)
+    let log = logs::start(configured.log_output(), &booted.config.log)
         .map_err(|message| CliError::new(BAD_CONFIG, message))?;
     if !json {
         eprintln!("no daemon runs; stopping the specs that an earlier daemon left running: {}", joined_ids(&before));

@@ -1,5 +1,7 @@
 //! `boi doctor`: prints the findings of the checks.
 
+use std::path::PathBuf;
+
 use serde_json::json;
 
 use super::args::Doctor;
@@ -8,7 +10,7 @@ use super::printing::{plural, print, print_json};
 use super::{CliError, ExitCode, FAILED, block_on};
 use crate::daemon::lifecycle::seat;
 use crate::doctor::{self, DaemonState, Finding, Level, Subject};
-use crate::domain::view::StoreView;
+use crate::domain::view::{StatusView, StoreView};
 use crate::queue::Filter;
 use crate::service::user_service;
 use crate::system::paths::Home;
@@ -17,9 +19,14 @@ use crate::system::paths::Home;
 pub(super) fn doctor(home: &Home, args: &Doctor) -> Result<ExitCode, CliError> {
     let home = backend::configured(home);
     let runs = seat::seat_is_taken(&home.pid_file())?;
-    let daemon = if runs { block_on(async { Ok(daemon_state(&home).await) })? } else { DaemonState::Absent };
+    let (daemon, status) =
+        if runs { block_on(async { Ok(daemon_state(&home).await) })? } else { (DaemonState::Absent, None) };
+    let (config, log) = match status {
+        Some(status) => (Some(status.config), status.daemon.and_then(|daemon| daemon.log).map(PathBuf::from)),
+        None => (None, None),
+    };
     let service = user_service::installed(home.root()).map(|_| user_service::UNIT);
-    let findings = doctor::examine(&Subject { home, daemon, service }, args.fix);
+    let findings = doctor::examine(&Subject { home, daemon, config, log, service }, args.fix);
     let open = findings.iter().filter(|finding| finding.is_open_problem()).count();
     if args.json {
         print_json(&json!({"ok": open == 0, "daemon": runs, "findings": findings}))?;
@@ -30,22 +37,24 @@ pub(super) fn doctor(home: &Home, args: &Doctor) -> Result<ExitCode, CliError> {
 }
 
 /// Asks the daemon that holds the home's seat for its state.
-async fn daemon_state(home: &Home) -> DaemonState {
-    let store = async {
+async fn daemon_state(home: &Home) -> (DaemonState, Option<StatusView>) {
+    let status = async {
         // The daemon may have ended in the meantime.
-        let Some(client) = backend::daemon(home).await? else { return Ok(StoreView::default()) };
+        let Some(client) = backend::daemon(home).await? else { return Ok(None) };
         let filter = Filter { limit: 1, ..Filter::default() };
-        Ok::<_, CliError>(Backend::Daemon(client).status(filter, None).await?.status.store)
+        Ok::<_, CliError>(Some(Backend::Daemon(client).status(filter, None).await?.status))
     };
-    match store.await {
-        Ok(StoreView { reason: None, .. }) => DaemonState::Working,
-        Ok(StoreView { reason: Some(reason), unanswered_seconds, .. }) => {
-            DaemonState::QueueFailed { reason, unanswered: unanswered_seconds.is_some() }
-        }
-        Err(error) => DaemonState::Unreachable {
-            reason: error.message(),
-            advice: error.next_step().unwrap_or("see the daemon's log").to_owned(),
+    match status.await {
+        Ok(status) => match status.as_ref().map(|status| status.store.clone()).unwrap_or_default() {
+            StoreView { reason: None, .. } => (DaemonState::Working, status),
+            StoreView { reason: Some(reason), unanswered_seconds, .. } => {
+                (DaemonState::QueueFailed { reason, unanswered: unanswered_seconds.is_some() }, status)
+            }
         },
+        Err(error) => {
+            let advice = error.next_step().unwrap_or("see the daemon's log").to_owned();
+            (DaemonState::Unreachable { reason: error.message(), advice }, None)
+        }
     }
 }
 

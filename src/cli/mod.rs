@@ -19,6 +19,7 @@ mod daemon_status;
 mod daemon_stop;
 mod dispatch;
 mod doctor;
+mod in_force;
 mod launch;
 mod log;
 mod log_printer;
@@ -40,6 +41,7 @@ use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 
 use self::args::{Arguments, Command, Config, Daemon, JsonFlag};
+use self::config_set::Edit;
 use crate::control::calls::FailureCode;
 use crate::control::client::ClientError;
 use crate::daemon::error::{CallError, LoopError};
@@ -295,8 +297,12 @@ fn carry_out(command: Command) -> Result<ExitCode, CliError> {
         Command::Resume(JsonFlag { json }) => pause_resume::set_paused(home, false, json),
         Command::Config(command) => match command {
             Config::Check { file, json } => config_check::check(home, file, json),
-            Config::Set { key, value, reload, json } => config_set::set(home, &key, &value, reload, json),
-            Config::Diff { json } => block_on(config_diff::diff(home, json)),
+            Config::Set { key, value, reload, json } => {
+                let (key, value) = config_set::key_and_value(&key, value)?;
+                config_set::change(home, key, &Edit::Set(value), reload, json)
+            }
+            Config::Unset { key, reload, json } => config_set::change(home, &key, &Edit::Unset, reload, json),
+            Config::Diff { json } => config_diff::diff(home, json),
             Config::Show { json, origin, flags } => config_show::show(home, &flags.read()?, json, origin),
             Config::Get { key, json, origin, flags } => config_show::get(home, &flags.read()?, &key, json, origin),
             Config::Schema => unreachable!("carried out above"),

@@ -21,7 +21,7 @@ use crate::domain::outcome::Delivery;
 use crate::domain::view::{SpecView, StatusView};
 use crate::queue::Filter;
 use crate::reload;
-use crate::system::logs::{self, LogOutput};
+use crate::system::logs;
 use crate::system::paths::Home;
 use crate::ui::progress::Progress;
 use crate::ui::run_summary::run_summary;
@@ -78,8 +78,8 @@ async fn as_daemon(home: &Home, args: &Run) -> Result<ExitCode, CliError> {
     let specs = spec_files::load(&args.files, Some(seat.queue()))?;
     let ids = backend::enqueue(seat.queue(), specs)?;
     // The log goes to a file, because the terminal shows the progress.
-    let log = logs::start(LogOutput::File(home.log_file()), &booted.config.log)
-        .map_err(|message| CliError::new(BAD_CONFIG, message))?;
+    let log =
+        logs::start(home.log_output(), &booted.config.log).map_err(|message| CliError::new(BAD_CONFIG, message))?;
     let running = seat.start(booted, log, Some(ids.clone()))?;
     follow_own(running, &ids, args.json).await
 }

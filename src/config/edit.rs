@@ -36,9 +36,82 @@ pub(crate) fn set(text: &str, key: &'static Key, raw: &str) -> Result<String, Ed
         None => ("", text),
     };
     let edited = edit(body, key, raw)?;
-    // `toml_edit` writes every line end as `\n`, also if the text had `\r\n`.
-    let windows = body.contains("\r\n") && !body.replace("\r\n", "").contains('\n');
-    Ok(format!("{mark}{}", if windows { edited.replace('\n', "\r\n") } else { edited }))
+    Ok(format!("{mark}{}", with_line_ends_of(body, &edited)))
+}
+
+/// Returns `text` without `key`, by whichever of its names the text sets it; `None`: the text does not set it. Everything
+/// else stays, comments above the key too.
+pub(crate) fn unset(text: &str, key: &'static Key) -> Result<Option<String>, EditError> {
+    let (mark, body) = match text.strip_prefix('\u{FEFF}') {
+        Some(body) => ("\u{FEFF}", body),
+        None => ("", text),
+    };
+    let mut edited = body.to_owned();
+    for name in [Some(key), key.other_name()].into_iter().flatten().map(|key| key.name.as_str()) {
+        edited = without(&edited, name)?;
+    }
+    Ok((edited != body).then(|| format!("{mark}{edited}")))
+}
+
+/// `text` without the key `name`: without its line, or without its entry in an inline table.
+fn without(text: &str, name: &str) -> Result<String, EditError> {
+    let document = toml_edit::Document::parse(text).map_err(|_| EditError::Syntax)?;
+    let (tables, leaf) = name.rsplit_once('.').unwrap_or(("", name));
+    let mut table: &dyn TableLike = document.as_table();
+    for part in tables.split('.').filter(|part| !part.is_empty()) {
+        match table.get(part).and_then(Item::as_table_like) {
+            Some(inner) => table = inner,
+            None => return Ok(text.to_owned()),
+        }
+    }
+    let Some((key, item)) = table.get_key_value(leaf) else { return Ok(text.to_owned()) };
+    let (Some(key), Some(value)) = (key.span(), item.span()) else { return Ok(text.to_owned()) };
+    let line_start = text[..key.start].rfind('\n').map_or(0, |at| at + 1);
+    let line_end = text[value.end..].find('\n').map_or(text.len(), |at| value.end + at + 1);
+    let before = text[line_start..key.start].trim_end_matches([' ', '\t']);
+    // A dotted key begins before its last part.
+    if before.is_empty() || tables.ends_with(before.trim().trim_end_matches('.')) && before.ends_with('.') {
+        return Ok(format!("{}{}", &text[..line_start], &text[line_end..]));
+    }
+    let mut document: DocumentMut = text.parse().map_err(|_| EditError::Syntax)?;
+    let mut table: &mut dyn TableLike = document.as_table_mut();
+    for part in tables.split('.').filter(|part| !part.is_empty()) {
+        table = match table.get_mut(part).and_then(Item::as_table_like_mut) {
+            Some(inner) => inner,
+            None => return Ok(text.to_owned()),
+        };
+    }
+    table.remove(leaf);
+    Ok(with_line_ends_of(text, &document.to_string()))
+}
+
+/// Gives the lines of `edited` the line ends that they have in `before`. The editing library writes every line end as
+/// `\n`.
+fn with_line_ends_of(before: &str, edited: &str) -> String {
+    if !before.contains("\r\n") {
+        return edited.to_owned();
+    }
+    let old: Vec<(&str, &str)> = before.split_inclusive('\n').map(split_line).collect();
+    let new: Vec<(&str, &str)> = edited.split_inclusive('\n').map(split_line).collect();
+    let same = |(a, b): (&(&str, &str), &(&str, &str))| a.0 == b.0;
+    let head = old.iter().zip(&new).take_while(|pair| same(*pair)).count();
+    let most = old.len().min(new.len()) - head;
+    let tail = old.iter().rev().zip(new.iter().rev()).take(most).take_while(|pair| same(*pair)).count();
+    let mut out = String::new();
+    for (number, (line, end)) in new.iter().enumerate() {
+        let from_old =
+            if number >= new.len() - tail { number + old.len() - new.len() } else { number.min(old.len() - 1) };
+        let before = old[..=from_old].iter().rev().map(|(_, end)| *end).find(|end| !end.is_empty());
+        out.push_str(line);
+        out.push_str(if end.is_empty() { "" } else { before.unwrap_or(end) });
+    }
+    out
+}
+
+/// A line without its end, and its end.
+fn split_line(line: &str) -> (&str, &str) {
+    let text = line.strip_suffix('\n').map_or(line, |text| text.strip_suffix('\r').unwrap_or(text));
+    line.split_at(text.len())
 }
 
 fn edit(text: &str, key: &'static Key, raw: &str) -> Result<String, EditError> {
@@ -178,6 +251,39 @@ mod tests {
     fn windows_line_ends_and_a_byte_order_mark_are_kept() {
         let text = edited("\u{FEFF}max_workers = 3\r\nlog = \"info\"\r\n", "max_workers", "4");
         assert_eq!(text, "\u{FEFF}max_workers = 4\r\nlog = \"info\"\r\n");
-        assert_eq!(edited("max_workers = 3\r\nretry_count = 1\n", "max_workers", "4").matches("\r\n").count(), 0);
+        assert_eq!(edited("max_workers = 3\r\nretry_count = 1\n", "max_workers", "4").matches("\r\n").count(), 1);
+    }
+
+    #[test]
+    fn each_line_keeps_its_own_line_end() {
+        let mixed = "# a\r\nmax_workers = 3\nlog = 'info'\r\nretry_count = 1\n";
+        assert_eq!(edited(mixed, "max_workers", "4"), mixed.replace('3', "4"));
+        assert_eq!(edited(mixed, "log", "warn"), mixed.replace("'info'", "\"warn\""));
+        assert_eq!(edited(mixed, "spawns_per_tick", "2"), format!("{mixed}spawns_per_tick = 2\n"));
+        let table = "max_workers = 3\r\n[paths]\nlogs = 'l'\r\n";
+        assert_eq!(edited(table, "retry_count", "2"), "max_workers = 3\r\nretry_count = 2\n[paths]\nlogs = 'l'\r\n");
+        assert_eq!(edited("max_workers = 3\r\nlog = 'info'", "log", "warn"), "max_workers = 3\r\nlog = \"warn\"\r\n");
+    }
+
+    #[test]
+    fn a_key_is_unset_and_everything_else_is_kept() {
+        let text = "\u{FEFF}# mine\r\nmax_workers = 3 # not more\nlog = 'info'\n\n[paths]\n# fast\nlogs = '/l'\n";
+        let without = |text: &str, key: &str| unset(text, find(key).unwrap()).unwrap();
+        assert_eq!(without(text, "max_workers"), Some(text.replace("max_workers = 3 # not more\n", "")));
+        assert_eq!(without(text, "paths.logs"), Some(text.replace("logs = '/l'\n", "")));
+        assert_eq!(without(text, "paths.db"), None);
+        assert_eq!(without(text, "retry_count"), None);
+        for (before, after) in [
+            ("claude_bin = 'x'\nlog = 'warn'\n", "log = 'warn'\n"),
+            ("agents.claude.program = 'x'\nlog = 'warn'\n", "log = 'warn'\n"),
+            ("[agents]\nclaude.program = 'x'\n", "[agents]\n"),
+            ("[agents.claude]\nprogram = 'x'\nargs = []\n", "[agents.claude]\nargs = []\n"),
+            ("agents = { claude = { args = [], program = 'x' } }\n", "agents = { claude = { args = []} }\n"),
+            ("claude_args = [\n  'a', # b\n]\nlog = 'warn'", "log = 'warn'"),
+        ] {
+            let key = if before.contains("claude_args") { "claude_args" } else { "claude_bin" };
+            assert_eq!(without(before, key).as_deref(), Some(after));
+        }
+        assert_eq!(unset("a = ", find("log").unwrap()), Err(EditError::Syntax));
     }
 }

@@ -160,7 +160,7 @@ impl Key {
     }
 
     /// Whether this key is the older of two names for the same value.
-    pub(super) fn is_alias(&self) -> bool {
+    pub(crate) fn is_alias(&self) -> bool {
         self.row.alias_of.is_some()
     }
 }
@@ -177,7 +177,10 @@ impl Eq for Key {}
 /// enough.
 pub(crate) fn find(name: &str) -> Result<&'static Key, Option<&'static str>> {
     let key = KEYS.iter().find(|key| key.name == name);
-    key.ok_or_else(|| closest(name, KEYS.iter().map(|key| key.name.as_str())))
+    key.ok_or_else(|| {
+        let in_a_table = KEYS.iter().find(|key| key.name.rsplit_once('.').is_some_and(|(_, leaf)| leaf == name));
+        in_a_table.map(|key| key.name.as_str()).or_else(|| closest(name, KEYS.iter().map(|key| key.name.as_str())))
+    })
 }
 
 impl fmt::Display for Value {

@@ -94,11 +94,14 @@ pub fn check_host(loaded: &Loaded, in_force: Option<&Config>, facts: &HostFacts)
         let changed = in_force.is_some_and(|in_force| in_force.claude().program != *program);
         if changed {
             let message = format!("`{program}` {why}");
-            let hint = "write the program's absolute path, or install the program first".to_owned();
+            let hint = loaded
+                .arguments_hint(program)
+                .unwrap_or_else(|| "write the program's absolute path, or install the program first".to_owned());
             problems.push(loaded.problem_at(PROGRAM, message, Some(hint)));
         } else {
             let name = loaded.used_name(PROGRAM);
-            warnings.push(format!("{name}: `{program}` {why}; only tasks with `run` will work"));
+            let hint = loaded.arguments_hint(program).map(|hint| format!(" ({hint})")).unwrap_or_default();
+            warnings.push(format!("{name}: `{program}` {why}; only tasks with `run` will work{hint}"));
         }
     }
     if let Err(message) = &facts.log_filter {
@@ -124,6 +127,20 @@ impl Loaded {
         } else {
             Origin::Default
         }
+    }
+
+    /// Returns where to write the arguments that the name of a program contains; `None`: it contains none.
+    fn arguments_hint(&self, program: &str) -> Option<String> {
+        let mut words = program.split_ascii_whitespace();
+        let first = words.next()?;
+        let arguments = words.map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", ");
+        let key = if self.used_name(PROGRAM) == PROGRAM { "agents.claude.args" } else { "claude_args" };
+        (!arguments.is_empty()).then(|| format!("write the program alone, `{first}`, and `{key} = [{arguments}]`"))
+    }
+
+    /// Whether the file sets the value of `key`, by either of its names.
+    pub(crate) fn is_set(&self, key: &Key) -> bool {
+        self.set.contains_key(key.name.as_str()) || self.set.contains_key(other_name_of(key))
     }
 
     /// Returns each key of the file whose value does not count, because the command line sets another: the key, its

@@ -136,6 +136,35 @@ pub(crate) struct ConfigInForce {
     /// The values that were set by flags on the daemon's command line, as `KEY = VALUE`.
     #[serde(default)]
     pub flags: Vec<String>,
+    /// The part of the daemon's environment that decides what a file means; `None`: the daemon's version does not tell.
+    #[serde(default)]
+    pub environment: Option<Environment>,
+}
+
+/// The part of the daemon's environment that decides what a configuration file means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Environment {
+    /// The variable `CLAUDE_BIN`, if it is set.
+    pub claude_bin: Option<String>,
+}
+
+/// Look for a program as the daemon would: on its PATH.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct CheckProgram {
+    /// A path, or a name to look up on the PATH.
+    pub program: String,
+}
+
+impl Call for CheckProgram {
+    const PATH: &'static str = "/v1/program";
+    type Answer = ProgramFound;
+}
+
+/// Whether the daemon can execute a program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ProgramFound {
+    /// Why it cannot, as the rest of a sentence that begins with the program's name; `None`: it can.
+    pub why_not: Option<String>,
 }
 
 /// Asks the daemon to end.

@@ -26,7 +26,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
 use super::calls::{
-    Call, CallFailure, Cancel, Dispatch, FailureCode, GetConfig, Leave, Retry, SetPaused, StatusRequest, VERSION_HEADER,
+    Call, CallFailure, Cancel, CheckProgram, Dispatch, FailureCode, GetConfig, Leave, Retry, SetPaused, StatusRequest,
+    VERSION_HEADER,
 };
 use crate::queue::Cleaned;
 use crate::system::paths;
@@ -54,6 +55,7 @@ pub(crate) trait Service:
     + Serve<Retry>
     + Serve<SetPaused>
     + Serve<GetConfig>
+    + Serve<CheckProgram>
     + Serve<Leave>
     + Serve<Cleaned>
 {
@@ -151,6 +153,7 @@ pub(crate) async fn serve<S: Service>(mut socket: Socket, service: S, mut closin
     let routes = route::<Retry, S>(routes, &closing);
     let routes = route::<SetPaused, S>(routes, &closing);
     let routes = route::<GetConfig, S>(routes, &closing);
+    let routes = route::<CheckProgram, S>(routes, &closing);
     let routes = route::<Leave, S>(routes, &closing);
     let routes = route::<Cleaned, S>(routes, &closing);
     let routes = routes.layer(DefaultBodyLimit::max(LARGEST_REQUEST)).with_state(service);

@@ -16,15 +16,16 @@ use super::{Ended, Event, Leaving};
 use crate::config::HotConfig;
 use crate::config::keys::{KEYS, Key};
 use crate::control::calls::{
-    CallFailure, Cancel, CancelResult, ConfigInForce, Dispatch, GIVE_UP, GetConfig, Ids, Leave, Retry, SetPaused,
-    StatusRequest, StatusResponse,
+    CallFailure, Cancel, CancelResult, CheckProgram, ConfigInForce, Dispatch, Environment, GIVE_UP, GetConfig, Ids,
+    Leave, ProgramFound, Retry, SetPaused, StatusRequest, StatusResponse,
 };
 use crate::control::server::{Serve, Service, closed};
 use crate::domain::id::SpecId;
 use crate::domain::spec::Spec;
 use crate::git;
 use crate::queue::{Canceled, Cleaned, Queue, QueueError};
-use crate::system::clock;
+use crate::reload;
+use crate::system::{clock, paths};
 
 /// A queue that has not answered for this long counts as silent; a disk that is only busy answers sooner.
 pub(super) const SILENT: Duration = Duration::from_secs(3);
@@ -241,7 +242,15 @@ impl Serve<GetConfig> for Handle {
             generation: hot.generation,
             values: KEYS.iter().map(value).collect(),
             flags: self.shared.config().flags,
+            environment: Some(Environment { claude_bin: paths::claude_bin() }),
         })
+    }
+}
+
+impl Serve<CheckProgram> for Handle {
+    async fn serve(&self, call: CheckProgram, _: watch::Receiver<bool>) -> Result<ProgramFound, CallFailure> {
+        let found = tokio::task::spawn_blocking(move || reload::find_program(&call.program)).await;
+        Ok(ProgramFound { why_not: found.map_err(|_| CallError::Panicked)?.err() })
     }
 }
 

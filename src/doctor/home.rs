@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Finding, Subject, Text};
 use crate::daemon::lifecycle::seat;
+use crate::reload;
 use crate::system::paths::{Home, HomeError};
 use crate::system::{attempt_folder, files, home_record};
 
@@ -17,6 +18,7 @@ pub(super) fn check(subject: &Subject) -> Vec<Finding> {
     let mut findings: Vec<Finding> = check_owner(home).into_iter().chain(check_config(home)).collect();
     findings.extend(private_paths(home).iter().filter_map(|path| check_mode(path)));
     findings.extend(check_free_space(home));
+    findings.extend(subject.log.as_ref().filter(|log| !log.exists()).map(|log| missing_log(log)));
     if !subject.daemon.runs() {
         findings.extend(check_pid_file(home));
     }
@@ -70,7 +72,8 @@ fn check_owner(home: &Home) -> Option<Finding> {
 /// Checks that no other user can change the configuration.
 fn check_config(home: &Home) -> Option<Finding> {
     let config = home.config_file();
-    if !files::is_writable_by_others(&config) {
+    // A file on a foreign mount is not touched: its file system may not answer.
+    if reload::foreign_mount_of(&config).is_some() || !files::is_writable_by_others(&config) {
         return None;
     }
     let text = Text {
@@ -83,6 +86,19 @@ fn check_config(home: &Home) -> Option<Finding> {
         let closed = files::revoke_write_by_others(&config).map_err(|error| error.to_string());
         closed.map(|()| "removed write access for other users".to_owned())
     }))
+}
+
+/// The log of a running daemon comes back with its next event.
+fn missing_log(log: &Path) -> Finding {
+    Finding::note(
+        "log",
+        Text {
+            what: "the daemon's log was removed".into(),
+            place: log.display().to_string(),
+            why: "what the daemon logged before is gone".into(),
+            advice: "none needed: the daemon creates it again with its next event".into(),
+        },
+    )
 }
 
 fn check_mode(path: &Path) -> Option<Finding> {

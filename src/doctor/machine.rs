@@ -5,9 +5,11 @@ use std::path::Path;
 use super::{Finding, Subject, Text};
 use crate::config::Config;
 use crate::config::flags::Flags;
+use crate::domain::verdict::ReloadOutcome;
+use crate::domain::view::ConfigView;
 use crate::git;
 use crate::process::limits;
-use crate::reload::{self, ConfigError};
+use crate::reload;
 use crate::service::manager;
 use crate::system::paths;
 
@@ -19,14 +21,17 @@ const OPEN_FILES: (u64, u64) = (64, 8);
 pub(super) fn check(subject: &Subject) -> Vec<Finding> {
     let mut findings = Vec::new();
     let file = subject.home.config_file();
-    let config = match reload::load_file(&file, &Flags::default()) {
-        Ok((loaded, _)) => loaded.config,
-        Err(error) => {
-            findings.push(invalid_config(&file, &error));
-            Config::default()
-        }
-    };
-    findings.extend(check_agent(&config));
+    let loaded = reload::load_file(&file, &Flags::default());
+    match (&subject.config, &loaded) {
+        // The daemon's verdict counts: its environment and its PATH may differ from those of this process.
+        (Some(view), _) => findings.extend(check_verdict(&file, view)),
+        (None, Err(error)) => findings.push(invalid_config(&file, &error.lines())),
+        (None, Ok(_)) => {}
+    }
+    let config = loaded.map_or_else(|_| Config::default(), |(loaded, _)| loaded.config);
+    if subject.config.is_none() {
+        findings.extend(check_agent(&config));
+    }
     findings.extend(check_git());
     findings.extend(check_open_files(&config));
     if !subject.daemon.runs() {
@@ -36,11 +41,41 @@ pub(super) fn check(subject: &Subject) -> Vec<Finding> {
     findings
 }
 
-fn invalid_config(file: &Path, error: &ConfigError) -> Finding {
+/// Checks what the running daemon says of the file.
+fn check_verdict(file: &Path, view: &ConfigView) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    match view.outcome {
+        ReloadOutcome::Applied | ReloadOutcome::Unchanged => {}
+        ReloadOutcome::Rejected => findings.push(invalid_config(file, &view.errors)),
+        ReloadOutcome::Missing | ReloadOutcome::Waiting => findings.push(Finding::problem(
+            "config",
+            Text {
+                what: view.errors.join("; "),
+                place: file.display().to_string(),
+                why: format!("the daemon keeps generation {} of the configuration in force", view.generation),
+                advice: "save the file, or see `boi status` for what the daemon waits for".into(),
+            },
+        )),
+    }
+    findings.extend(view.warnings.iter().map(|warning| {
+        Finding::problem(
+            "config-warning",
+            Text {
+                what: warning.clone(),
+                place: file.display().to_string(),
+                why: "the configuration is in force, but a part of it does not work".into(),
+                advice: "install what is missing, or change the value".into(),
+            },
+        )
+    }));
+    findings
+}
+
+fn invalid_config(file: &Path, errors: &[String]) -> Finding {
     Finding::problem(
         "config",
         Text {
-            what: format!("the configuration is invalid: {}", error.lines().join("; ")),
+            what: format!("the configuration is invalid: {}", errors.join("; ")),
             place: file.display().to_string(),
             why: "a running daemon keeps the configuration in force; a new one starts with the last good one".into(),
             advice: "correct the file: `boi config check` shows each error in its place".into(),

@@ -15,12 +15,13 @@ mod machine;
 mod recorded_specs;
 mod repositories;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 pub(crate) use self::daemon_state::DaemonState;
 use self::recorded_specs::RecordedSpecs;
+use crate::domain::view::ConfigView;
 use crate::system::home_record;
 use crate::system::paths::Home;
 use crate::ui::shell;
@@ -104,6 +105,10 @@ pub(crate) struct Subject {
     /// The home, with the paths of its configuration.
     pub(crate) home: Home,
     pub(crate) daemon: DaemonState,
+    /// The configuration in the running daemon, if it answers.
+    pub(crate) config: Option<ConfigView>,
+    /// The file that the running daemon logs to, if it answers and logs to one.
+    pub(crate) log: Option<PathBuf>,
     /// The name of the installed service that runs the home's daemon.
     pub(crate) service: Option<&'static str>,
 }

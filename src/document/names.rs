@@ -34,8 +34,11 @@ pub(crate) fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 fn escaped(c: char) -> impl Iterator<Item = char> {
-    let escaped = c.is_control().then(|| c.escape_default());
-    let plain = (!c.is_control()).then_some(c);
+    let is_hidden = c.is_control()
+        || (c.is_whitespace() && !c.is_ascii())
+        || matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}');
+    let escaped = is_hidden.then(|| c.escape_default());
+    let plain = (!is_hidden).then_some(c);
     escaped.into_iter().flatten().chain(plain)
 }
 
@@ -77,6 +80,7 @@ mod tests {
     #[test]
     fn a_quotation_is_cut_and_has_no_control_characters() {
         assert_eq!(quoted("a\u{1b}[31m\n"), "`a\\u{1b}[31m\\n`");
+        assert_eq!(quoted("a\u{a0}b\u{feff} c"), "`a\\u{a0}b\\u{feff} c`", "what no editor shows is shown");
         let long = "é".repeat(MAX_QUOTED);
         assert_eq!(quoted(&long), format!("`{long}`"));
         assert_eq!(quoted(&format!("{long}é")), format!("`{long}...`"));

@@ -7,6 +7,7 @@ use toml::de::{DeTable, DeValue};
 use toml::{Spanned, de};
 
 use super::faults::Faults;
+use super::problem::Problem;
 use super::source::line_at;
 use super::syntax_message::{self, SyntaxError};
 
@@ -23,6 +24,8 @@ pub(super) fn parse(text: &str) -> (DeTable<'_>, Faults) {
     }
     let mut values = Vec::new();
     collect_values(&table, &mut values);
+    let mut keys = Vec::new();
+    collect_keys(&table, &mut keys);
 
     let mut errors: Vec<(Range<usize>, String)> =
         errors.iter().take(MAX_ERRORS).map(|error| located(text, error)).collect();
@@ -30,6 +33,11 @@ pub(super) fn parse(text: &str) -> (DeTable<'_>, Faults) {
     // Only the first error of a line, list or text is reported: the others usually follow from it.
     let mut stretches: Vec<Range<usize>> = Vec::new();
     let mut damaged: Vec<Range<usize>> = Vec::new();
+    if let Some((conflict, problem)) = merge_conflict(text) {
+        faults.push_syntax(problem);
+        stretches.push(conflict.clone());
+        damaged.push(conflict);
+    }
     for (span, message) in &errors {
         let value = values.iter().find(|value| value.span.start <= span.start && span.start <= value.span.end);
         let line = line_at(text, span.start);
@@ -42,7 +50,10 @@ pub(super) fn parse(text: &str) -> (DeTable<'_>, Faults) {
             let list_is_open =
                 value.is_some_and(|value| value.is_list && errors.iter().any(|error| leaves_open(value, error)));
             let value = value.map(|value| value.span.clone());
-            let error = SyntaxError { text, span: span.clone(), value, list_is_open };
+            let before = |(name, start): &&(&str, usize)| *start < span.start && *name == &text[span.clone()];
+            let first = keys.iter().filter(before).map(|(_, start)| *start).max();
+            let first_line = first.map(|start| text[..start].matches('\n').count() + 1);
+            let error = SyntaxError { text, span: span.clone(), value, list_is_open, first_line };
             faults.push_syntax(syntax_message::problem(&error, message));
         }
         // The parser assigns the keys below an invalid header to the previous table, so these keys are
@@ -55,6 +66,37 @@ pub(super) fn parse(text: &str) -> (DeTable<'_>, Faults) {
     }
     faults.set_damaged(damaged);
     (table, faults)
+}
+
+/// The part of `text` with the markers that a version control system leaves at a merge conflict, and the problem to
+/// report; `None`: it has no such markers. They are never valid outside of a text of several lines.
+fn merge_conflict(text: &str) -> Option<(Range<usize>, Problem)> {
+    let (mut at, mut first, mut last) = (0, None, None);
+    for line in text.split_inclusive('\n') {
+        let range = at..at + line.trim_end().len();
+        at += line.len();
+        if line.starts_with("<<<<<<< ") {
+            first.get_or_insert(range);
+        } else if line.starts_with(">>>>>>> ") {
+            last = Some(range);
+        }
+    }
+    let (first, last) = first.zip(last).filter(|(first, last)| first.start < last.start)?;
+    let line = |at: usize| text[..at].matches('\n').count() + 1;
+    let hint =
+        format!("resolve the conflict on lines {} to {} and remove the markers", line(first.start), line(last.start));
+    let conflict = first.start..last.end;
+    Some((conflict, Problem::new("the file has merge conflict markers", first).hint(hint)))
+}
+
+/// Collects each key with the place of its first byte, of this table and the tables in it.
+fn collect_keys<'t>(table: &'t DeTable<'_>, keys: &mut Vec<(&'t str, usize)>) {
+    for (key, value) in table.iter() {
+        keys.push((key.get_ref().as_ref(), key.span().start));
+        if let DeValue::Table(inner) = value.get_ref() {
+            collect_keys(inner, keys);
+        }
+    }
 }
 
 /// Returns the offset at which the section below a header ends: before the next header.

@@ -17,6 +17,8 @@ pub(super) struct SyntaxError<'a> {
     pub(super) value: Option<Range<usize>>,
     /// Whether that value is a list without its closing bracket.
     pub(super) list_is_open: bool,
+    /// Line number of the same key's first place, if a key is set twice and the place was found.
+    pub(super) first_line: Option<usize>,
 }
 
 /// Returns the problem to report for a parser error. `message` is the parser's own message.
@@ -30,7 +32,12 @@ pub(super) fn problem(found: &SyntaxError<'_>, message: &str) -> Problem {
         return Problem::new("the list that begins here is not closed", found.opening(1)).hint("close it with `]`");
     }
     if begins("duplicate key") {
-        return plain(&format!("{} is set twice", quoted(found.marked()))).hint("remove one of the two");
+        let first = found.first_line.map(|line| format!(", first on line {line}")).unwrap_or_default();
+        return plain(&format!("{} is set twice{first}", quoted(found.marked()))).hint("remove one of the two");
+    }
+    let is_text = begins("invalid basic string") || begins("invalid literal string") || begins("invalid multi-line");
+    if let (false, Some(problem)) = (is_text, strange_character(found)) {
+        return problem;
     }
     if begins("string values must be quoted") && found.marked().is_empty() {
         return plain("a value is missing here");
@@ -106,6 +113,26 @@ impl SyntaxError<'_> {
         let value = self.value.clone().unwrap_or(self.span.clone());
         value.start..(value.start + length).min(value.end)
     }
+}
+
+/// The problem to report if the error begins at a character that editors do not show, or show as a space.
+fn strange_character(found: &SyntaxError<'_>) -> Option<Problem> {
+    let marked = &found.text[found.span.start..];
+    let c = marked.chars().next()?;
+    let name = match c {
+        '\u{A0}' | '\u{202F}' => "no-break space",
+        '\u{FEFF}' => "byte order mark",
+        '\0' => "NUL",
+        '\u{200B}'..='\u{200D}' | '\u{2060}' => "invisible character",
+        '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => "direction mark",
+        c if c.is_whitespace() && !c.is_ascii() => "space",
+        c if c.is_control() && !c.is_ascii_whitespace() => "control character",
+        _ => return None,
+    };
+    let message = format!("the character U+{:04X} ({name}) is not allowed here", u32::from(c));
+    let at = found.span.start;
+    let hint = if name.ends_with("space") { "write an ordinary space" } else { "remove it" };
+    Some(Problem::new(message, at..at + c.len_utf8()).hint(hint))
 }
 
 fn not_a_value(found: &SyntaxError<'_>) -> Problem {

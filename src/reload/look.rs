@@ -23,7 +23,7 @@ use crate::process::look_process::{LOOK, LookProcess};
 use crate::system::paths;
 
 /// How long a foreign file system may take to answer.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a process of its own is asked to look at, as its second argument.
 const FILE: &str = "file";
@@ -92,6 +92,11 @@ impl Look {
     }
 }
 
+/// Returns the foreign mount on which the file at `path` is, if it is on one.
+pub(crate) fn foreign_mount_of(path: &Path) -> Option<ForeignMount> {
+    PathChain::resolve(path).foreign().cloned()
+}
+
 /// The message for a file whose foreign file system does not answer.
 pub(super) fn unanswered(path: &Path, mount: &ForeignMount) -> String {
     format!(
@@ -103,7 +108,7 @@ pub(super) fn unanswered(path: &Path, mount: &ForeignMount) -> String {
 
 /// Finds the executable file of a program as `paths::find_program` does. Folders of the PATH on foreign mounts are
 /// searched by a process of its own.
-pub(super) fn find_program(program: &str) -> Result<PathBuf, String> {
+pub(crate) fn find_program(program: &str) -> Result<PathBuf, String> {
     if paths::places_of_program(program).iter().all(|place| PathChain::resolve(place).foreign().is_none()) {
         return paths::find_program(program);
     }

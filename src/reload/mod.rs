@@ -57,12 +57,13 @@ mod validate;
 pub use boot_config::{BootConfig, boot};
 pub use judge::{Callbacks, Judge};
 pub use look::answer as answer_look;
+pub(crate) use look::{PATIENCE as LOOK_PATIENCE, find_program, foreign_mount_of};
 pub(crate) use path_chain::FileState;
 pub use reload_thread::{ReloadHandle, Reloader};
 pub(crate) use replace_file::{ReplaceError, replace};
 pub(crate) use settle::OpenForWriting;
 pub use validate::ConfigError;
-pub(crate) use validate::{load, load_file, read, validate};
+pub(crate) use validate::{Host, load, load_file, read, validate, validate_on};
 
 #[cfg(test)]
 mod daemon_hotreload;

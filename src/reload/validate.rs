@@ -72,20 +72,44 @@ pub(crate) fn read(path: &Path) -> Result<(Vec<u8>, OpenForWriting), ConfigError
     Err(ConfigError::Unreadable { why: keeps_changing(path) })
 }
 
-/// Validates the bytes of a configuration, and checks the values on this machine. `in_force`: the
-/// configuration that the new one would replace. Also returns warnings about values that are valid but will
-/// not work.
+/// What a configuration is checked against besides its own text.
+pub(crate) struct Host<'h> {
+    /// The environment and the command line.
+    pub settings: ProcessSettings,
+    /// Looks for a program. `Err`: why it cannot be executed.
+    pub find_program: &'h dyn Fn(&str) -> Result<(), String>,
+}
+
+impl Host<'_> {
+    /// This process, with values of a command line.
+    pub(crate) fn own(flags: &Flags) -> Host<'static> {
+        let settings = ProcessSettings { claude_bin_env: paths::claude_bin(), flags: flags.clone() };
+        Host { settings, find_program: &|program| look::find_program(program).map(drop) }
+    }
+}
+
+/// Validates the bytes of a configuration, and checks the values against this process and machine. `in_force`: the
+/// configuration that the new one would replace. Also returns warnings: values that are valid but will not work.
 pub(crate) fn validate(
     path: &Path,
     bytes: &[u8],
     in_force: Option<&Config>,
     flags: &Flags,
 ) -> Result<(Loaded, Vec<String>), ConfigError> {
+    validate_on(&Host::own(flags), path, bytes, in_force)
+}
+
+/// Does the same, checking the values against `host`.
+pub(crate) fn validate_on(
+    host: &Host<'_>,
+    path: &Path,
+    bytes: &[u8],
+    in_force: Option<&Config>,
+) -> Result<(Loaded, Vec<String>), ConfigError> {
     let invalid = |problems: Problems| ConfigError::Invalid(problems.into());
-    let settings = ProcessSettings { claude_bin_env: paths::claude_bin(), flags: flags.clone() };
-    let loaded = config::parse(&path.display().to_string(), bytes, &settings).map_err(invalid)?;
+    let loaded = config::parse(&path.display().to_string(), bytes, &host.settings).map_err(invalid)?;
     let facts = HostFacts {
-        program_found: look::find_program(&loaded.config.claude().program).map(drop),
+        program_found: (host.find_program)(&loaded.config.claude().program),
         log_filter: logs::check(&loaded.config.log).and_then(|()| logs::check(&loaded.own.log)),
     };
     let warnings = config::check_host(&loaded, in_force, &facts).map_err(invalid)?;

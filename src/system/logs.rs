@@ -37,7 +37,12 @@ pub(crate) enum LogOutput {
     },
     /// A file that is rotated: at most [`OLD_FILES`] older files of about [`MAX_BYTES`] each are kept beside
     /// it.
-    File(PathBuf),
+    File {
+        /// The path of the log.
+        path: PathBuf,
+        /// A file that exists as long as the home does. While it exists, a removed log and its folder are created again.
+        home_mark: PathBuf,
+    },
 }
 
 /// The log file is rotated when it is larger than this number of bytes.
@@ -48,23 +53,27 @@ pub(crate) const OLD_FILES: usize = 5;
 /// A rotated log file. If somebody removes it, the next log line creates it again.
 struct ReopeningLog {
     path: PathBuf,
+    /// A file that exists as long as the home does: without the home, its log is not created again.
+    home_mark: PathBuf,
     log: FileRotate<AppendCount>,
 }
 
 impl ReopeningLog {
-    fn new(path: &Path) -> ReopeningLog {
+    fn new(path: &Path, home_mark: &Path) -> ReopeningLog {
         let log = rotated(path);
         // If this fails, other users may be able to read the log, but logging still works.
         files::make_private(path).ok();
-        ReopeningLog { path: path.to_owned(), log }
+        ReopeningLog { path: path.to_owned(), home_mark: home_mark.to_owned(), log }
     }
 }
 
 impl Write for ReopeningLog {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // A removed folder is not created again: the home may have been removed on purpose.
-        if !self.path.exists() && self.path.parent().is_some_and(Path::exists) {
-            self.log = rotated(&self.path);
+        if !self.path.exists() && self.home_mark.exists() {
+            // If the folder cannot be created, the log goes on into the removed file.
+            if self.path.parent().is_some_and(|folder| files::private_dir(folder).is_ok()) {
+                self.log = rotated(&self.path);
+            }
         }
         self.log.write(bytes)
     }
@@ -93,7 +102,7 @@ pub(crate) fn start(output: LogOutput, filter: &str) -> Result<LogFilter, String
     let registry = tracing_subscriber::registry().with(filter);
     let file = match &output {
         LogOutput::Stderr { .. } => None,
-        LogOutput::File(path) => Some(path.clone()),
+        LogOutput::File { path, .. } => Some(path.clone()),
     };
     let started = match output {
         LogOutput::Stderr { color } => {
@@ -101,8 +110,8 @@ pub(crate) fn start(output: LogOutput, filter: &str) -> Result<LogFilter, String
             let layer = fmt::layer().fmt_fields(escaping_fields()).with_writer(std::io::stderr);
             registry.with(layer.with_ansi(ansi).with_target(false)).try_init()
         }
-        LogOutput::File(path) => {
-            let writer = Mutex::new(ReopeningLog::new(&path));
+        LogOutput::File { path, home_mark } => {
+            let writer = Mutex::new(ReopeningLog::new(&path, &home_mark));
             let layer = fmt::layer().fmt_fields(escaping_fields()).with_writer(writer);
             registry.with(layer.with_ansi(false).with_target(false)).try_init()
         }
@@ -156,20 +165,26 @@ mod tests {
     #[test]
     fn a_removed_log_is_created_again_and_other_users_cannot_read_it() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("daemon.log");
+        let (path, mark) = (dir.path().join("logs/daemon.log"), dir.path().join("daemon.pid"));
         let mode = || std::fs::metadata(&path).unwrap().mode() & 0o777;
+        std::fs::create_dir(dir.path().join("logs")).unwrap();
+        std::fs::write(&mark, "").unwrap();
         std::fs::write(&path, "before\n").unwrap();
         std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
-        let mut log = ReopeningLog::new(&path);
+        let mut log = ReopeningLog::new(&path, &mark);
         assert_eq!(mode(), 0o600);
         log.write_all(b"first\n").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "before\nfirst\n");
         std::fs::remove_file(&path).unwrap();
         log.write_all(b"second\n").unwrap();
         assert_eq!((std::fs::read_to_string(&path).unwrap().as_str(), mode()), ("second\n", 0o600));
-        std::fs::remove_dir_all(dir.path()).unwrap();
+        std::fs::remove_dir_all(dir.path().join("logs")).unwrap();
         log.write_all(b"third\n").unwrap();
-        assert!(!dir.path().exists());
+        assert_eq!((std::fs::read_to_string(&path).unwrap().as_str(), mode()), ("third\n", 0o600));
+        assert_eq!(std::fs::metadata(dir.path().join("logs")).unwrap().mode() & 0o777, 0o700);
+        std::fs::remove_dir_all(dir.path()).unwrap();
+        log.write_all(b"fourth\n").unwrap();
+        assert!(!dir.path().exists(), "the home was removed on purpose");
     }
 
     /// The events that `log` writes, as the log has them.

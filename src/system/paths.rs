@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 pub use super::home_error::HomeError;
 use crate::config::Paths;
 use crate::domain::id::SpecId;
+use crate::system::logs::LogOutput;
 use crate::system::{files, home_record, home_safety};
 
 /// boi's home: `BOI_HOME`, or `~/.boi`.
@@ -89,6 +90,7 @@ impl Home {
     /// Creates the same folders as [`Home::prepare`], except the folder of the worktrees. For commands that
     /// work without a daemon.
     pub fn prepare_records(&self) -> Result<(), HomeError> {
+        self.refuse_anothers_home_directory()?;
         home_safety::check(self)?;
         for folder in [&self.root, &self.root.join("state"), &self.root.join("pids"), &self.attempts(), &self.logs] {
             create(folder)?;
@@ -113,6 +115,18 @@ impl Home {
     /// configuration or a link places it.
     pub fn check_places(&self) -> Result<(), HomeError> {
         home_safety::check(self)
+    }
+
+    /// Refuses to create the home where root works with another user's home directory, as with `sudo`: that user could not
+    /// use the home afterwards.
+    fn refuse_anothers_home_directory(&self) -> Result<(), HomeError> {
+        let own = rustix::process::getuid().as_raw();
+        let user_home = env::var_os("HOME").map(PathBuf::from).filter(|home| self.root.parent() == Some(home));
+        let (true, Some(path)) = (own == 0 && !self.root.exists(), user_home) else { return Ok(()) };
+        match std::fs::metadata(&path) {
+            Ok(metadata) if metadata.uid() != 0 => Err(HomeError::Foreign { path, owner: metadata.uid(), own }),
+            _ => Ok(()),
+        }
     }
 
     /// The home's folder.
@@ -179,6 +193,11 @@ impl Home {
     /// The log of a daemon in the background.
     pub fn log_file(&self) -> PathBuf {
         self.logs.join("daemon.log")
+    }
+
+    /// Where a daemon in the background logs.
+    pub(crate) fn log_output(&self) -> LogOutput {
+        LogOutput::File { path: self.log_file(), home_mark: self.pid_file() }
     }
 
     /// The folder of all attempts.
@@ -427,5 +446,12 @@ mod tests {
         fs::set_permissions(&plain, Permissions::from_mode(0o700)).unwrap();
         assert_eq!(find_program(plain.to_str().unwrap()), Ok(plain));
         assert!(find_program("sh").unwrap().is_absolute());
+    }
+
+    #[test]
+    fn root_is_never_advised_to_take_the_files_of_another_user() {
+        let shown = foreign(Path::new("/home/alice/.boi"), 4_000_001, 0);
+        assert!(shown.contains("run it as user 4000001, without sudo") && !shown.contains("chown"), "{shown}");
+        assert!(foreign(Path::new("/h"), 7, 1000).contains("run `sudo chown -R 1000 '/h'`"));
     }
 }

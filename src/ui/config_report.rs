@@ -28,7 +28,11 @@ pub(crate) fn status_lines(view: &ConfigView, daemon_runs: bool) -> Vec<String> 
         } else {
             ""
         };
-        let polled = if view.watch == WatchMode::Poll { "; config.toml is polled every 2 s" } else { "" };
+        let polled = match (view.watch, &view.watch_reason) {
+            (WatchMode::Poll, Some(reason)) => format!("; config.toml is polled every 2 s: {reason}"),
+            (WatchMode::Poll, None) => "; config.toml is polled every 2 s".to_owned(),
+            _ => String::new(),
+        };
         let disk = disk.map(|disk| format!("; {}", paint(&disk, BAD))).unwrap_or_default();
         lines.push(format!(
             "config: generation {}{}{degraded}{disk}{polled}",
@@ -37,6 +41,10 @@ pub(crate) fn status_lines(view: &ConfigView, daemon_runs: bool) -> Vec<String> 
         ));
     } else if let Some(disk) = disk {
         lines.push(format!("config: {}", paint(&disk, BAD)));
+    }
+    if let Some(since) = view.look_pending_since {
+        let waited = jiff::Timestamp::now().as_millisecond().saturating_sub(since.0) / 1000;
+        lines.push(paint(&format!("config: config.toml has not answered for {waited} s"), BAD));
     }
     lines.extend(view.errors.iter().take(5).map(|error| format!("  {}", paint(error, BAD))));
     if view.errors.len() > 5 {

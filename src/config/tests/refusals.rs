@@ -118,7 +118,7 @@ fn duplicate_keys_and_syntax_errors_are_reported_with_the_rest() {
       |
       = help: text needs quotes: "info"
 
-    error: `max_workers` is set twice
+    error: `max_workers` is set twice, first on line 1
      --> config.toml:3:1
       |
     3 | max_workers = 4
@@ -138,4 +138,26 @@ fn duplicate_keys_and_syntax_errors_are_reported_with_the_rest() {
 fn a_file_above_the_size_limit_is_refused() {
     load(&" ".repeat(MAX_BYTES));
     assert!(refused(&" ".repeat(MAX_BYTES + 1)).contains("the limit is 1 MiB"));
+}
+
+#[test]
+fn arguments_in_the_name_of_a_program_are_pointed_to_their_key() {
+    use crate::config::{Config, HostFacts, check_host};
+    let facts = HostFacts { program_found: Err("does not exist".to_owned()), log_filter: Ok(()) };
+    for (text, hint) in [
+        ("claude_bin = 'claude --model opus'", r#"`claude`, and `claude_args = ["--model", "opus"]`"#),
+        ("agents.claude.program = 'c -v'", r#"`c`, and `agents.claude.args = ["-v"]`"#),
+        ("claude_bin = 'claude'", "absolute path"),
+    ] {
+        let loaded = load(text);
+        let refused = check_host(&loaded, Some(&Config::default()), &facts);
+        let shown = match refused {
+            Err(problems) => problems.lines().join("\n"),
+            // The program is the one in force.
+            Ok(warnings) => warnings.join("\n") + "absolute path",
+        };
+        assert!(shown.contains(hint), "{text}: {shown}");
+    }
+    let warned = check_host(&load("claude_bin = 'claude --model opus'"), None, &facts).unwrap();
+    assert!(warned[0].contains("claude_args = ["), "{warned:?}");
 }

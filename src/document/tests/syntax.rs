@@ -12,7 +12,7 @@ fn several_syntax_errors_are_reported_at_once_without_their_consequences() {
     1 | text = 
       |        ^
 
-    error: `number` is set twice
+    error: `number` is set twice, first on line 2
      --> doc.toml:3:1
       |
     3 | number = 2
@@ -302,4 +302,38 @@ fn only_problems_outside_a_damaged_part_are_reported_with_a_syntax_error() {
             assert!(message.starts_with(expected), "{text:?}: {found:#?}");
         }
     }
+}
+
+#[test]
+fn a_character_that_no_editor_shows_is_named_by_its_code_point() {
+    for (text, shown) in [
+        ("number\u{a0}= 1", "the character U+00A0 (no-break space) is not allowed here"),
+        ("number =\u{a0}1", "the character U+00A0 (no-break space) is not allowed here"),
+        ("number = 1\n\u{feff}text = 'a'", "the character U+FEFF (byte order mark) is not allowed here"),
+        ("number = 1\n\0\n", "the character U+0000 (NUL) is not allowed here"),
+        ("\u{200b}number = 1", "the character U+200B (invisible character) is not allowed here"),
+        ("number =\u{3000}1", "the character U+3000 (space) is not allowed here"),
+    ] {
+        assert_eq!(messages(text.as_bytes()), [shown], "{text:?}");
+    }
+}
+
+#[test]
+fn merge_conflict_markers_are_one_error() {
+    let text = "switch = 5\n<<<<<<< HEAD\nnumber = 1\n=======\nnumber = 2\n>>>>>>> other\ntext = 'a'\n";
+    assert_eq!(
+        messages(text.as_bytes()),
+        ["`switch` must be true or false, but is the number 5", "the file has merge conflict markers"]
+    );
+    let quoted = "text = \"\"\"\n<<<<<<< HEAD\n>>>>>>> other\n\"\"\"\n";
+    let read = read_all(quoted.as_bytes());
+    assert!(read.is_ok(), "a text may contain them");
+}
+
+#[test]
+fn a_key_that_is_set_twice_is_reported_with_its_first_line() {
+    let first = |text: &str| messages(text.as_bytes()).concat();
+    assert!(first("number = 1\n\nnumber = 2\n").contains("set twice, first on line 1"));
+    let tables = "number = 1\n[table]\ninner = 1\n\ninner = 2\n";
+    assert!(first(tables).contains("set twice, first on line 3"), "{}", first(tables));
 }

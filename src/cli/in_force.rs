@@ -1,0 +1,110 @@
+//! What the running daemon has in force. The commands for the configuration ask it, because its command line, its
+//! environment and its PATH decide what a file means, not those of the user's shell.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::{CliError, block_on};
+use crate::config::flags::Flags;
+use crate::config::keys::{Key, Value};
+use crate::config::{self, Config, Loaded, ProcessSettings};
+use crate::control::calls::{CheckProgram, ConfigInForce, GetConfig};
+use crate::control::client::Client;
+use crate::reload::{self, Host};
+use crate::system::paths::{self, Home};
+
+/// How long the daemon may take to answer. A command that needs no daemon goes on without its answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The configuration in force in a running daemon.
+pub(super) struct InForce {
+    client: Client,
+    answer: ConfigInForce,
+}
+
+/// Asks the daemon of `home`; `None`: none runs, or it does not answer, which is said.
+pub(super) fn ask(home: &Home) -> Result<Option<InForce>, CliError> {
+    block_on(async {
+        let ask = async {
+            let client = Client::connect(&home.socket()).await.ok()??;
+            let answer = client.call(&GetConfig).await.ok()?;
+            Some(InForce { client, answer })
+        };
+        Ok(timeout(PATIENCE, ask).await.unwrap_or_else(|_| {
+            eprintln!("warning: the daemon does not answer, so its command line and environment are not known");
+            None
+        }))
+    })
+}
+
+impl InForce {
+    pub(super) fn generation(&self) -> u64 {
+        self.answer.generation
+    }
+
+    /// The values that the daemon's command line sets, as `KEY = VALUE`.
+    pub(super) fn flags(&self) -> &[String] {
+        &self.answer.flags
+    }
+
+    /// The value that the daemon's command line sets for a key, by either of its names.
+    pub(super) fn flag(&self, key: &Key) -> Option<&str> {
+        let names = [Some(key), key.other_name()];
+        let is_named = |name: &str| names.iter().flatten().any(|key| key.name == name);
+        self.answer
+            .flags
+            .iter()
+            .find_map(|flag| flag.split_once(" = ").filter(|(name, _)| is_named(name)))
+            .map(|it| it.1)
+    }
+
+    /// The value in force of a key, as `config.toml` writes it.
+    pub(super) fn value(&self, key: &Key) -> Option<&str> {
+        self.answer.values.get(&key.name).map(String::as_str)
+    }
+
+    /// The whole configuration in force; `None`: a daemon of another version has keys that this version does not know.
+    pub(super) fn config(&self) -> Option<Config> {
+        let is_own = |name: &str| config::keys::find(name).is_ok_and(|key| !key.is_alias());
+        let lines = self.answer.values.iter().filter(|(name, _)| is_own(name));
+        let text: String = lines.map(|(name, value)| format!("{name} = {value}\n")).collect();
+        config::parse("", text.as_bytes(), &ProcessSettings::default()).ok().map(|loaded| loaded.config)
+    }
+
+    fn find_program(&self, program: &str) -> Result<(), String> {
+        let call = CheckProgram { program: program.to_owned() };
+        let found = block_on(async { Ok(timeout(reload::LOOK_PATIENCE + PATIENCE, self.client.call(&call)).await) });
+        match found {
+            Ok(Ok(Ok(answer))) => answer.why_not.map_or(Ok(()), Err),
+            // A daemon of an older version does not know the call.
+            _ => reload::find_program(program).map(drop),
+        }
+    }
+}
+
+/// Validates a configuration as the daemon would: with its environment and its PATH if it runs, else with those of this
+/// process. `flags`: the values of this command's own command line.
+pub(super) fn validate(
+    daemon: Option<&InForce>,
+    flags: &Flags,
+    validate: impl FnOnce(&Host<'_>) -> Result<(Loaded, Vec<String>), reload::ConfigError>,
+) -> Result<(Loaded, Vec<String>), reload::ConfigError> {
+    let own = || ProcessSettings { claude_bin_env: paths::claude_bin(), flags: flags.clone() };
+    let Some(daemon) = daemon else { return validate(&Host::own(flags)) };
+    let settings = match &daemon.answer.environment {
+        Some(environment) => ProcessSettings { claude_bin_env: environment.claude_bin.clone(), ..own() },
+        None => own(),
+    };
+    validate(&Host { settings, find_program: &|program| daemon.find_program(program) })
+}
+
+/// The note on a value that does not count, as in `overridden by the daemon's command line: 2`.
+pub(super) fn overridden(flag: &str) -> String {
+    format!("overridden by the daemon's command line: {flag}")
+}
+
+/// Whether a value of the file differs from what the daemon's command line sets.
+pub(super) fn differs(value: &Value, flag: &str) -> bool {
+    value.to_string() != flag
+}
