@@ -59,12 +59,13 @@ fn check_verdict(file: &Path, view: &ConfigView) -> Vec<Finding> {
     }
     findings.extend(view.warnings.iter().map(|warning| {
         Finding::problem(
-            "config-warning",
+            "claude-missing",
             Text {
                 what: warning.clone(),
                 place: file.display().to_string(),
-                why: "the configuration is in force, but a part of it does not work".into(),
-                advice: "install what is missing, or change the value".into(),
+                why: "tasks with a prompt cannot run".into(),
+                advice: "install the program where the daemon finds it, or correct the value: the daemon notices both"
+                    .into(),
             },
         )
     }));

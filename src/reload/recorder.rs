@@ -1,9 +1,11 @@
 //! Writes the last verdict and the last good configuration to disk, on a separate thread: under load an fsync
 //! can take hundreds of milliseconds, and must not delay the next reload.
 
-use std::path::PathBuf;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use tracing::warn;
 
@@ -17,6 +19,9 @@ pub(super) struct Recorder {
     sender: Option<Sender<Record>>,
     thread: Option<JoinHandle<()>>,
 }
+
+/// How long the thread waits before it writes again what could not be written.
+const WRITE_AGAIN: Duration = Duration::from_secs(2);
 
 enum Record {
     Verdict(Box<Verdict>),
@@ -63,29 +68,79 @@ impl Drop for Recorder {
     }
 }
 
+/// Writes records until the sender is dropped. What cannot be written, such as on a full disk, is written again later:
+/// without a last good configuration, a daemon with an invalid file cannot start.
 fn write(inbox: &Receiver<Record>, verdict_file: &PathBuf, last_good_file: &PathBuf) {
-    while let Ok(first) = inbox.recv() {
-        let (mut verdict, mut last_good) = (None, None);
+    let mut unwritten = Unwritten { verdict: None, last_good: None };
+    loop {
+        let is_done = unwritten.verdict.is_none() && unwritten.last_good.is_none();
+        let first = match is_done {
+            true => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            false => inbox.recv_timeout(WRITE_AGAIN),
+        };
+        let has_ended = matches!(first, Err(RecvTimeoutError::Disconnected));
+        if has_ended && is_done {
+            return;
+        }
         // Of several queued records of one kind, only the last is written.
-        for record in std::iter::once(first).chain(inbox.try_iter()) {
+        for record in first.into_iter().chain(inbox.try_iter()) {
             match record {
-                Record::Verdict(newer) => verdict = Some(newer),
-                Record::LastGood(newer) => last_good = Some(newer),
+                Record::Verdict(newer) => unwritten.verdict = Some((newer, false)),
+                Record::LastGood(newer) => unwritten.last_good = Some((newer, false)),
             }
         }
-        let results = [
-            (verdict_file, verdict.map(|verdict| files::write_record(verdict_file, &verdict, Durability::Process))),
-            (last_good_file, last_good.map(|bytes| files::write_atomically(last_good_file, &bytes, Durability::Power))),
-        ];
-        for (path, result) in results {
-            if let Some(Err(error)) = result {
+        attempt(&mut unwritten.verdict, verdict_file, |verdict| {
+            files::write_record(verdict_file, verdict, Durability::Process)
+        });
+        attempt(&mut unwritten.last_good, last_good_file, |bytes| {
+            files::write_atomically(last_good_file, bytes, Durability::Power)
+        });
+        if has_ended {
+            return;
+        }
+    }
+}
+
+/// The newest records that are not on the disk yet, each with whether the log says why.
+struct Unwritten {
+    verdict: Option<(Box<Verdict>, bool)>,
+    last_good: Option<(Vec<u8>, bool)>,
+}
+
+/// Writes a record if there is one, and forgets it if that succeeded.
+fn attempt<T>(record: &mut Option<(T, bool)>, path: &Path, write: impl Fn(&T) -> io::Result<()>) {
+    let Some((content, said)) = record else { return };
+    match write(content) {
+        Ok(()) => *record = None,
+        Err(error) => {
+            if !std::mem::replace(said, true) {
                 warn!(
                     %error,
                     path = %path.display(),
-                    "cannot save the verdict of this reload or the copy of the last good configuration; the next reload of \
-                     a valid file saves both"
+                    "cannot save the verdict of this reload or the copy of the last good configuration; the daemon tries again \
+                     every {} s",
+                    WRITE_AGAIN.as_secs()
                 );
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_cannot_be_written_is_written_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path().join("boi"));
+        let recorder = Recorder::new(&home);
+        recorder.record_last_good(b"max_workers = 2\n");
+        // The folder `state` does not exist yet, so an early attempt fails.
+        home.prepare().unwrap();
+        recorder.record_verdict(&Verdict::default());
+        drop(recorder);
+        assert_eq!(std::fs::read(home.last_good_config()).unwrap(), b"max_workers = 2\n");
+        assert!(home.reload_record().exists());
     }
 }

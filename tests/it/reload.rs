@@ -457,3 +457,64 @@ fn the_settings_of_an_agent_go_through_every_command() {
     let schema = sandbox.good(&["config", "schema"]).json();
     assert_eq!(schema["properties"]["agents"]["properties"]["claude"]["properties"]["args"]["type"], "array");
 }
+
+#[test]
+fn commands_ask_the_daemon_what_its_file_means() {
+    let sandbox = Sandbox::new("max_workers = 3\n");
+    let tool = sandbox.path("daemons");
+    symlink("/bin/sh", &tool).unwrap();
+    let of_daemon = tool.display().to_string();
+    let mut sandbox = sandbox.with_variables([("CLAUDE_BIN", of_daemon.clone())]);
+    sandbox.start_daemon_with(&["-c", "max_workers=2"]);
+    let sandbox = sandbox.with_variables([("CLAUDE_BIN", "/of/the/shell".to_owned())]);
+    assert_eq!(sandbox.good(&["config", "get", "claude_bin"]).out.trim_end(), of_daemon);
+    let note = "overridden by the daemon's command line: 2";
+    let diff = sandbox.good(&["config", "diff", "--json"]).json();
+    assert_eq!((diff["changes"].as_array().unwrap().len(), diff["overridden"][0]["on_disk"].as_str()), (0, Some("3")));
+    assert!(sandbox.good(&["config", "set", "max_workers=12", "--reload"]).out.contains(note));
+    assert!(sandbox.good(&["config", "diff"]).out.contains(&format!("max_workers: 2 -> 12 ({note})")));
+    let got = sandbox.good(&["config", "get", "max_workers"]);
+    assert!(got.out == "12\n" && got.err.contains(note), "{got:?}");
+    // What the daemon would refuse is not promised.
+    let refused = sandbox.boi(&["config", "set", "claude_bin", "/nowhere"]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    sandbox.write("boi/config.toml", "max_wokers = 1\n");
+    config(&sandbox, "rejected", |config| config["outcome"] == "rejected");
+    let shown = sandbox.good(&["config", "show"]);
+    let in_force = shown.out.lines().find(|line| line.starts_with("max_workers ")).unwrap();
+    assert!(in_force.ends_with("= 2") && shown.err.contains("max_wokers"), "{shown:?}");
+    assert!(sandbox.boi(&["doctor"]).out.contains("max_wokers"));
+}
+
+#[test]
+fn config_unset_and_check_work_on_the_file_as_it_is() {
+    let sandbox = Sandbox::new("# mine\r\nmax_workers = 3 # why\nlog = 'warn'\r\n");
+    let said = sandbox.good(&["config", "unset", "max_workers"]);
+    assert_eq!(sandbox.read("boi/config.toml"), "# mine\r\nlog = 'warn'\r\n");
+    assert!(said.out.contains("max_workers: 3 -> 5") && !said.out.contains("tick"), "no daemon runs: {said:?}");
+    sandbox.good(&["config", "unset", "max_workers"]);
+    let unknown = sandbox.boi(&["config", "set", "db", "x"]);
+    assert!(unknown.code == Some(2) && unknown.err.contains("did you mean `paths.db`?"), "{unknown:?}");
+    assert_eq!(sandbox.boi(&["config", "set", "max_workers"]).code, Some(2));
+    sandbox.write("own.toml", "max_workers = 4\n");
+    assert!(sandbox.good(&["config", "check", "own.toml"]).out.contains("own.toml is valid"), "a relative path");
+    fs::remove_file(sandbox.path("boi/config.toml")).unwrap();
+    symlink("../dots/boi.toml", sandbox.path("boi/config.toml")).unwrap();
+    let refused = sandbox.boi(&["config", "set", "max_workers", "4"]);
+    assert!(refused.code == Some(1) && refused.err.contains("dots, which does not exist"), "{refused:?}");
+    assert!(sandbox.path("boi/config.toml").is_symlink());
+}
+
+#[test]
+fn a_verdict_changes_when_its_cause_is_gone_without_another_save() {
+    let mut sandbox = Sandbox::new("max_workers = 3\n");
+    sandbox.start_daemon();
+    let tool = sandbox.at("tool");
+    sandbox.write("boi/config.toml", format!("claude_bin = '{tool}'\n"));
+    let rejected = config(&sandbox, "rejected", |config| config["outcome"] == "rejected");
+    symlink("/bin/sh", sandbox.path("tool")).unwrap();
+    let applied = config(&sandbox, "applied", |config| config["outcome"] == "applied");
+    let readings = |config: &Value| config["verdict"]["attempt"].as_u64().unwrap();
+    assert_eq!(readings(&applied), readings(&rejected) + 1, "looks that find the same are silent");
+    assert_eq!(applied["verdict"]["trigger"], "poll");
+}

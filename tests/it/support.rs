@@ -381,16 +381,28 @@ impl Sandbox {
     /// Starts a daemon and does not wait until it listens.
     #[track_caller]
     pub fn begin_daemon(&mut self) {
+        self.begin_daemon_with(&[]);
+    }
+
+    #[track_caller]
+    fn begin_daemon_with(&mut self, arguments: &[&str]) {
         assert!(self.daemon.is_none(), "the sandbox has a daemon already");
         let log = File::options().create(true).append(true).open(self.path("daemon.err")).expect("a log");
         let mut command = self.command(&["daemon", "run", "--foreground"]);
+        command.args(arguments);
         self.daemon = Some(command.stdout(Stdio::null()).stderr(log).spawn().expect("the daemon starts"));
     }
 
     /// Starts a daemon and waits until it answers.
     #[track_caller]
     pub fn start_daemon(&mut self) {
-        self.begin_daemon();
+        self.start_daemon_with(&[]);
+    }
+
+    /// Starts a daemon with further arguments of `boi daemon run` and waits until it answers.
+    #[track_caller]
+    pub fn start_daemon_with(&mut self, arguments: &[&str]) {
+        self.begin_daemon_with(arguments);
         wait_for("the daemon answers", || {
             let said = self.boi(&["status", "--json"]);
             (said.code == Some(0) && !said.json()["daemon"].is_null()).then_some(())

@@ -24,6 +24,9 @@
 //!
 //! After a SIGHUP, the file is read without the wait of 20 ms; the waits of 5 s and 1 s remain. A SIGHUP
 //! after `Report(OpenForWriting)` forces the read: the file is judged although a program has it open.
+//!
+//! A file on a foreign mount is judged when it has been the same for 6 s (`stillness`): no event and no lease shows there
+//! that a program still writes. Until then the outcome is `waiting`. A SIGHUP that was answered so makes the next one force.
 
 mod stillness;
 
