@@ -14,6 +14,10 @@ use std::time::Duration;
 mod saves;
 
 fn main() -> ExitCode {
+    // The reload thread starts this program again to look at files on foreign mounts.
+    if let Some(answered) = boi::reload::answer_look(std::env::args_os()) {
+        return answered;
+    }
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let rounds = arguments.first().and_then(|rounds| rounds.parse().ok()).unwrap_or(25);
     let wanted = arguments.get(1).map(String::as_str).unwrap_or("");
@@ -22,7 +26,7 @@ fn main() -> ExitCode {
         "style", "saves", "missed", "wrong", "median", "p99", "most"
     );
     let (mut total, mut ordinary, mut good) = (saves::Figures::default(), saves::Figures::default(), true);
-    for style in saves::styles().iter().filter(|style| style.name.contains(wanted)) {
+    for style in saves::styles().iter().chain(&saves::mounted_styles()).filter(|style| style.name.contains(wanted)) {
         let Some(figures) = saves::measure(style, rounds) else {
             println!("{:<40} skipped: `{}` is not installed", style.name, style.program);
             continue;

@@ -99,11 +99,12 @@ pub fn boot(home: &Home, flags: &Flags) -> Result<BootConfig, ConfigError> {
                 };
                 return Ok(booted(read(&[])?, verdict));
             };
-            let error = format!(
-                "{why}: the last good configuration, kept in {}, is in force; save the file, or run `boi daemon reload` \
-                 (SIGHUP) to put the defaults in force if the file is to stay empty",
-                home.last_good_config().display()
-            );
+            let next = match PathChain::resolve(&path).dangling() {
+                Some(_) => "create the missing file, or correct the link",
+                None => "save the file, or run `boi daemon reload` (SIGHUP) to put the defaults in force",
+            };
+            let kept = home.last_good_config();
+            let error = format!("{why}: the last good configuration, kept in {}, is in force; {next}", kept.display());
             let verdict = Verdict { outcome: ReloadOutcome::Missing, errors: vec![error.clone()], ..in_force(&bytes) };
             return Ok(BootConfig { degraded: Some(error), ..booted(valid, verdict) });
         }

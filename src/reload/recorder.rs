@@ -2,7 +2,7 @@
 //! can take hundreds of milliseconds, and must not delay the next reload.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -70,7 +70,7 @@ impl Drop for Recorder {
 
 /// Writes records until the sender is dropped. What cannot be written, such as on a full disk, is written again later:
 /// without a last good configuration, a daemon with an invalid file cannot start.
-fn write(inbox: &Receiver<Record>, verdict_file: &PathBuf, last_good_file: &PathBuf) {
+fn write(inbox: &Receiver<Record>, verdict_file: &Path, last_good_file: &Path) {
     let mut unwritten = Unwritten { verdict: None, last_good: None };
     loop {
         let is_done = unwritten.verdict.is_none() && unwritten.last_good.is_none();

@@ -109,11 +109,15 @@ impl Scene {
 
     /// Waits until `number` is in force, and returns when it was put in force; `None`: it never was.
     pub fn in_force(&self, number: u32) -> Option<SystemTime> {
+        self.in_force_within(number, MISSED)
+    }
+
+    fn in_force_within(&self, number: u32, limit: Duration) -> Option<SystemTime> {
         let (mutex, news) = &*self.seen;
         let is = |swap: &Swap| swap.config.max_workers == number && agrees(&swap.config);
         let seen = mutex.lock().expect("nobody panicked with it");
         let (seen, _) = news
-            .wait_timeout_while(seen, MISSED, |seen| !seen.swaps.last().is_some_and(is))
+            .wait_timeout_while(seen, limit, |seen| !seen.swaps.last().is_some_and(is))
             .expect("nobody panicked with it");
         seen.swaps.last().filter(|swap| is(swap)).map(|swap| swap.at)
     }
@@ -152,6 +156,8 @@ pub struct Style {
     /// Saves `text` as the configuration in the home `root`; `dir` is for other files. Returns when the save was complete;
     /// `None`: the times of the file tell.
     pub save: fn(root: &Path, dir: &Path, text: &str) -> Option<SystemTime>,
+    /// Undoes what `prepare` did outside of the home's files.
+    pub finish: fn(root: &Path),
 }
 
 const ORDINARY: Duration = Duration::from_millis(50);
@@ -190,11 +196,12 @@ pub fn measure(style: &Style, count: u32) -> Option<Figures> {
         let end = (style.save)(&scene.root(), scene.dir(), &text(number));
         // A program may take time to exit after the save, so the times of the file count.
         let end = end.or_else(|| changed_at(&scene.config())).expect("the file is there");
-        match scene.in_force(number) {
+        match scene.in_force_within(number, MISSED.max(style.within * 2)) {
             Some(at) => figures.delays.push(at.duration_since(end).unwrap_or_default()),
             None => figures.missed += 1,
         }
     }
+    (style.finish)(&scene.root());
     figures.wrong = u32::try_from(scene.swaps().iter().filter(|swap| !agrees(&swap.config)).count()).unwrap();
     Some(figures)
 }
@@ -258,10 +265,54 @@ fn vim(program: &str, root: &Path, dir: &Path, text: &str, backup: &str) -> Opti
     None
 }
 
+/// Ways to save on mounts: none without root and `/dev/fuse`.
+pub fn mounted_styles() -> Vec<Style> {
+    if !rustix::process::getuid().is_root() || !Path::new("/dev/fuse").exists() {
+        return Vec::new();
+    }
+    let unmount: fn(&Path) = |root| shell(root, "umount -l ../mount");
+    vec![
+        Style {
+            name: "write in place on a tmpfs",
+            within: ORDINARY,
+            program: "mount",
+            prepare: |root| {
+                shell(root, "mkdir ../mount && mount -t tmpfs none ../mount && mv config.toml ../mount/c.toml");
+                symlink("../mount/c.toml", root.join("config.toml")).expect("a link");
+            },
+            save: |_, dir, text| {
+                fs::write(dir.join("mount/c.toml"), text).expect("a write");
+                Some(SystemTime::now())
+            },
+            finish: unmount,
+        },
+        Style {
+            name: "two halves, 1 s apart, beyond bindfs",
+            // The poll, then the time for which the file has to be the same.
+            within: Duration::from_secs(10),
+            program: "bindfs",
+            prepare: |root| {
+                shell(root, "mkdir ../mount ../beyond && mv config.toml ../beyond/c.toml && bindfs ../beyond ../mount");
+                symlink("../mount/c.toml", root.join("config.toml")).expect("a link");
+            },
+            save: |_, dir, text| {
+                let (first, second) = text.split_at(text.len() / 2);
+                let mut file = File::create(dir.join("beyond/c.toml")).expect("the file");
+                file.write_all(first.as_bytes()).expect("a half");
+                sleep(Duration::from_secs(1));
+                file.write_all(second.as_bytes()).expect("a half");
+                drop(file);
+                Some(SystemTime::now())
+            },
+            finish: unmount,
+        },
+    ]
+}
+
 /// All ways to save.
 pub fn styles() -> Vec<Style> {
     let none: fn(&Path) = |_| {};
-    let style = |name, program, prepare, save| Style { name, within: ORDINARY, program, prepare, save };
+    let style = |name, program, prepare, save| Style { name, within: ORDINARY, program, prepare, save, finish: |_| {} };
     vec![
         style("write in place", "", none, |root, _, text| {
             fs::write(root.join("config.toml"), text).expect("a write");

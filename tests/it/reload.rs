@@ -416,16 +416,23 @@ fn a_file_with_unsafe_permissions_is_rejected_and_blocks_no_command() {
 }
 
 #[test]
-fn a_daemon_with_an_empty_file_starts_with_the_defaults_warns_and_keeps_the_last_good_one() {
+fn a_daemon_with_an_emptied_file_starts_with_the_last_good_one_and_says_so() {
     let mut sandbox = Sandbox::new("max_workers = 2\n");
     sandbox.start_daemon();
     sandbox.stop_daemon(Signal::TERM);
-    sandbox.write("boi/config.toml", "");
+    sandbox.write("boi/config.toml", "\n");
     sandbox.start_daemon();
     let status = sandbox.good(&["status", "--json"]).json();
-    assert_eq!(status["slots"]["max_workers"], 5);
-    assert!(sandbox.read("daemon.err").contains("missing or empty"), "{}", sandbox.read("daemon.err"));
-    assert_eq!(sandbox.read("boi/state/last-good.toml"), "max_workers = 2\n");
+    assert_eq!((&status["slots"]["max_workers"], &status["config"]["outcome"]), (&2.into(), &"missing".into()));
+    for said in [sandbox.read("daemon.err"), sandbox.good(&["status"]).out, sandbox.boi(&["doctor"]).out] {
+        assert!(said.contains("config.toml is empty: the last good configuration"), "{said}");
+    }
+    // The user may want the defaults: they are asked for, and then last.
+    sandbox.good(&["daemon", "reload"]);
+    sandbox.stop_daemon(Signal::TERM);
+    sandbox.start_daemon();
+    let status = sandbox.good(&["status", "--json"]).json();
+    assert_eq!((&status["slots"]["max_workers"], &status["config"]["outcome"]), (&5.into(), &"applied".into()));
 }
 
 #[test]
