@@ -14,7 +14,7 @@ use super::read_file::FileContent;
 use super::settle::{Decision, FileEvent, Observation, OpenForWriting, STILL, Settle, WaitReason};
 use super::validate::{ConfigError, validate};
 use crate::config::flags::Flags;
-use crate::config::{Config, Loaded};
+use crate::config::{Config, Loaded, MAX_BYTES};
 use crate::domain::verdict::{ReloadOutcome, Trigger, Verdict, WatchMode};
 use crate::domain::view::ConfigView;
 use crate::system::paths::Home;
@@ -62,7 +62,8 @@ pub fn boot(home: &Home, flags: &Flags) -> Result<BootConfig, ConfigError> {
         BootConfig { config: loaded.config, degraded: None, verdict, flags, state, look: None, bytes: None }
     };
     let hex = |bytes: &[u8]| Some(ContentHash::of(bytes).hex());
-    let last_good = || files::read_user_file(&home.last_good_config(), MAX_BYTES).ok().flatten().filter(|bytes| !is_blank(bytes));
+    let last_good =
+        || files::read_user_file(&home.last_good_config(), MAX_BYTES).ok().flatten().filter(|bytes| !is_blank(bytes));
     let in_force = |bytes: &[u8]| Verdict { hash_in_force: hex(bytes), ..Verdict::default() };
     let (hash_on_disk, error) = match read_settled(&path) {
         Found::Content(bytes, look) => match read(&bytes) {

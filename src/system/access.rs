@@ -51,8 +51,13 @@ pub(crate) fn user(uid: u32) -> String {
     }
 }
 
+/// The name of a user, or `user 1000` if the user has none in `/etc/passwd`.
+pub(crate) fn name_or_number(uid: u32) -> String {
+    user_name(uid).unwrap_or_else(|| format!("user {uid}"))
+}
+
 /// The name of a user in `/etc/passwd`.
-pub(crate) fn user_name(uid: u32) -> Option<String> {
+fn user_name(uid: u32) -> Option<String> {
     name_in(&std::fs::read_to_string("/etc/passwd").ok()?, uid)
 }
 

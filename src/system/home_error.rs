@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::home_safety;
+use super::{access, home_safety};
 
 /// Why a home cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +26,7 @@ pub enum HomeError {
         path: PathBuf,
     },
     /// Another user owns the file or folder.
-    #[error("{} belongs to {}, not to you (uid {own}): {}", path.display(), home_safety::user(*owner), home_safety::foreign_advice(path, *owner, *own))]
+    #[error("{} belongs to {}, not to you (user {own}): {}", path.display(), access::user(*owner), home_safety::foreign_advice(path, *owner, *own))]
     Foreign {
         /// The file or folder.
         path: PathBuf,
@@ -36,7 +36,7 @@ pub enum HomeError {
         own: u32,
     },
     /// Another user owns a folder around one that boi uses, and can replace what is in it.
-    #[error("{} is in {}, which belongs to {}: {}", path.display(), parent.display(), home_safety::user(*owner), home_safety::foreign_parent_advice(*owner, *own))]
+    #[error("{} is in {}, which belongs to {}: {}", path.display(), parent.display(), access::user(*owner), home_safety::foreign_parent_advice(*owner, *own))]
     ForeignParent {
         /// The file or folder that boi uses.
         path: PathBuf,

@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use super::access;
 use super::paths::{Home, HomeError};
 
 /// The uid that the kernel shows for a user of another user namespace.
@@ -107,22 +108,10 @@ fn check_parent(path: &Path, parent: &Path, metadata: &Metadata) -> Result<(), H
     Ok(())
 }
 
-/// A user in the words of a message: the name if the system's user file has it, and the uid.
-pub(super) fn user(uid: u32) -> String {
-    let name = std::fs::read_to_string("/etc/passwd").ok().and_then(|users| name_in(&users, uid));
-    name.map_or_else(|| format!("user {uid}"), |name| format!("user {name} (uid {uid})"))
-}
-
-fn name_in(users: &str, uid: u32) -> Option<String> {
-    let fields = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
-    let mut own = fields.filter(|fields| fields.get(2).is_some_and(|field| field.parse() == Ok(uid)));
-    own.next().map(|fields| fields[0].to_owned())
-}
-
 /// What to do about a path of the user `owner`. Root is never told to take the path over: that would lock its owner out.
 pub(super) fn foreign_advice(path: &Path, owner: u32, own: u32) -> String {
     match own {
-        0 => format!("run boi as {}, without sudo", user(owner)),
+        0 => format!("run it as {}, without sudo", access::name_or_number(owner)),
         own => format!("run `sudo chown -R {own} '{}'`", path.display()),
     }
 }
@@ -130,7 +119,7 @@ pub(super) fn foreign_advice(path: &Path, owner: u32, own: u32) -> String {
 /// What to do about a folder of the user `owner` around a path.
 pub(super) fn foreign_parent_advice(owner: u32, own: u32) -> String {
     match own {
-        0 => format!("run boi as {}, without sudo, or use a folder of your own", user(owner)),
+        0 => format!("run it as {}, without sudo, or use a folder of your own", access::name_or_number(owner)),
         _ => "use a folder that only you can change".to_owned(),
     }
 }
@@ -207,9 +196,7 @@ mod tests {
     #[test]
     fn root_is_told_to_run_boi_as_the_owner() {
         let advice = foreign_advice(Path::new("/home/ann/.boi"), 4_000_000_001, 0);
-        assert_eq!(advice, "run boi as user 4000000001, without sudo");
+        assert_eq!(advice, "run it as user 4000000001, without sudo");
         assert!(foreign_advice(Path::new("/x"), 0, 1000).contains("chown"));
-        assert_eq!(name_in("root:x:0:0::/:/bin/sh\nann:x:1000:1000::/:\n", 1000).as_deref(), Some("ann"));
-        assert_eq!(name_in("broken\n:::\n", 1000), None);
     }
 }
