@@ -24,6 +24,7 @@
 //! | `doctor` | checks of a home and its machine, and how to fix each finding |
 //! | `cli` | the command line |
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "unit tests start programs and read the environment"))]
+#![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 #![deny(missing_docs)]
 #![warn(unreachable_pub)]
 

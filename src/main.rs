@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    boi::process::dispositions::prepare();
     // A supervisor starts neither the async runtime nor the argument parser: each running command has a
     // supervisor, so a supervisor must use little memory.
     match boi::supervisor::parse_arguments(std::env::args_os()) {

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
+use super::patience::{GIVE_UP, bounded};
+use super::running_daemon::{ends_within, name_as_seen_here};
 use super::{CliError, FAILED, GAVE_UP, USAGE, version_skew};
 use crate::config::Config;
 use crate::config::flags::Flags;
@@ -23,6 +25,7 @@ use crate::domain::id::SpecId;
 use crate::domain::spec::Spec;
 use crate::domain::verdict::ReloadOutcome;
 use crate::domain::view::{ConfigView, SlotsView, StatusView};
+use crate::process::procfs;
 use crate::queue::sqlite::{Access, OpenError};
 use crate::queue::{Canceled, Cleaned, Filter, Queue, QueueError, open};
 use crate::reload;
@@ -35,6 +38,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a command that found no daemon waits for another process that writes to the queue. After that
 /// time, the command checks again whether a daemon runs, because that process may be a daemon.
 const WRITER_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long a command waits for the daemon's answer to a change. The daemon itself gives up earlier on a queue that does
+/// not answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(GIVE_UP.as_secs() + 5);
 
 /// The interval at which a command checks whether the next daemon listens, after a daemon ended.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -66,17 +73,22 @@ impl Backend {
     }
 
     /// Runs `call` with the daemon, or `act` with the home. If it failed and changed nothing, such as while
-    /// one daemon replaces another, finds the backend again and retries for up to [`PATIENCE`].
+    /// one daemon replaces another, finds the backend again and retries for up to [`PATIENCE`]. `what` names what the wait for the daemon is for; `None`: `call` itself bounds
+    /// the wait.
     async fn carry_out<T>(
         &mut self,
         home: &Home,
+        what: Option<&str>,
         call: impl AsyncFn(&Client) -> Result<T, CliError>,
         act: impl AsyncFn(&Home) -> Result<T, CliError>,
     ) -> Result<T, CliError> {
         let until = Instant::now() + PATIENCE;
         loop {
             let done = match self {
-                Backend::Daemon(client) => call(client).await,
+                Backend::Daemon(client) => match what {
+                    Some(what) => bounded(what, ANSWERS_WITHIN, call(client)).await?,
+                    None => call(client).await,
+                },
                 Backend::Own(home) => act(home).await,
             };
             match done {
@@ -90,7 +102,13 @@ impl Backend {
     /// or after a bounded time.
     pub(super) async fn status(&self, filter: Filter, newer_than: Option<u64>) -> Result<StatusResponse, CliError> {
         match self {
-            Backend::Daemon(client) => Ok(client.call(&StatusRequest { filter, newer_than }).await?),
+            Backend::Daemon(client) => {
+                let (mut told, peer) = client.call_with_peer(&StatusRequest { filter, newer_than }).await?;
+                if let Some(daemon) = &mut told.status.daemon {
+                    name_as_seen_here(daemon, &peer);
+                }
+                Ok(told)
+            }
             Backend::Own(home) => Ok(StatusResponse { revision: 0, status: own_status(home, &filter)? }),
         }
     }
@@ -127,7 +145,10 @@ impl Backend {
             Err(ClientError::Refused { message, code: FailureCode::Refused }) => Err(CliError::new(USAGE, message)),
             Err(error) => Err(error.into()),
         };
-        self.carry_out(home, by_daemon, async |home| enqueue(write(home)?.as_ref(), specs.clone())).await
+        self.carry_out(home, Some("the daemon's answer"), by_daemon, async |home| {
+            enqueue(write(home)?.as_ref(), specs.clone())
+        })
+        .await
     }
 
     /// Queues a spec again, and also the specs that failed because they waited for it; returns the ids of all
@@ -135,7 +156,10 @@ impl Backend {
     pub(super) async fn retry(&mut self, home: &Home, id: SpecId) -> Result<Vec<SpecId>, CliError> {
         let request = Retry { ids: vec![id.clone()] };
         let by_daemon = async |client: &Client| Ok(call(client, &request).await?.ids);
-        self.carry_out(home, by_daemon, async |home| Ok(write(home)?.retry(&id, clock::now())?)).await
+        self.carry_out(home, Some("the daemon's answer"), by_daemon, async |home| {
+            Ok(write(home)?.retry(&id, clock::now())?)
+        })
+        .await
     }
 
     /// Pauses or resumes the claiming of specs.
@@ -144,24 +168,30 @@ impl Backend {
             call(client, &SetPaused { paused }).await?;
             Ok(())
         };
-        self.carry_out(home, by_daemon, async |home| Ok(write(home)?.set_paused(paused)?)).await
+        self.carry_out(home, Some("the daemon's answer"), by_daemon, async |home| Ok(write(home)?.set_paused(paused)?))
+            .await
     }
 
     /// Records in the queue what `boi clean` removed.
     pub(super) async fn cleaned(&mut self, home: &Home, cleaned: &Cleaned) -> Result<(), CliError> {
         let by_daemon = async |client: &Client| Ok(call(client, cleaned).await?);
-        self.carry_out(home, by_daemon, async |home| Ok(write(home)?.record_cleaned(cleaned)?)).await
+        self.carry_out(home, Some("the daemon's answer"), by_daemon, async |home| {
+            Ok(write(home)?.record_cleaned(cleaned)?)
+        })
+        .await
     }
 
     /// Cancels a spec and ends its processes.
     pub(super) async fn cancel(&mut self, home: &Home, id: &SpecId) -> Result<Canceled, CliError> {
         let request = Cancel { ids: vec![id.clone()] };
         let by_daemon = async |client: &Client| {
-            let results = call(client, &request).await?;
+            // If the queue cannot record the cancel, the daemon answers when the processes have ended.
+            let within = ends_within(client).await;
+            let results = bounded(format!("the end of {id}"), within, call(client, &request)).await??;
             let result = results.into_iter().find(|result| &result.id == id);
             result.map(|result| result.outcome).ok_or_else(|| QueueError::NotFound(id.clone()).into())
         };
-        self.carry_out(home, by_daemon, async |home| cancel_here(home, id).await).await
+        self.carry_out(home, None, by_daemon, async |home| cancel_here(home, id).await).await
     }
 }
 
@@ -216,7 +246,9 @@ pub(super) async fn daemon(home: &Home) -> Result<Option<Client>, CliError> {
             return Ok(None);
         }
         if Instant::now() >= until {
-            let pid = seat::pid_in(&pid_file).map(|pid| pid.to_string());
+            // The pid of a daemon in another PID namespace means another process here.
+            let pid =
+                seat::pid_in(&pid_file).filter(|pid| procfs::has_open(*pid, &pid_file)).map(|pid| pid.to_string());
             let who = pid.as_ref().map_or("a daemon".to_owned(), |pid| format!("the daemon (pid {pid})"));
             let message =
                 format!("{who} runs in {}, but does not listen at {}", home.root().display(), home.socket().display());
@@ -256,12 +288,14 @@ async fn end_left_behind(home: &Home, queue: Arc<dyn Queue>, id: &SpecId) -> Res
     } else {
         return Ok(false);
     }
-    let mut end = ends.recv().await;
+    let what = format!("the end of the processes of {id}");
+    let within = GIVE_UP + stop_grace(home);
+    let mut end = bounded(&what, within, ends.recv()).await?;
     if let Some(Event::Ended(fence, WorkerEnd::Quarantined(_))) = end {
         // The worker found a record that it cannot read, so the spec's processes are ended without that
         // record.
         workers.end_quarantined(fence, order, events);
-        end = ends.recv().await;
+        end = bounded(&what, within, ends.recv()).await?;
     }
     match end {
         Some(Event::Ended(_, WorkerEnd::Unrecorded(reason))) => {
@@ -282,6 +316,13 @@ pub(super) fn configured(home: &Home) -> Home {
         Ok(loaded) => home.clone().with_paths(&loaded.config.paths),
         Err(_) => home.clone(),
     }
+}
+
+/// The time between SIGTERM and SIGKILL in the configuration of this home.
+fn stop_grace(home: &Home) -> Duration {
+    let seconds = reload::load(home, &Flags::default())
+        .map_or(Config::default().stop_grace_seconds, |loaded| loaded.config.stop_grace_seconds);
+    Duration::from_secs(seconds.into())
 }
 
 fn write(home: &Home) -> Result<Arc<dyn Queue>, CliError> {

@@ -2,15 +2,19 @@
 //! and reports the errors at the end.
 
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::args::Ids;
 use super::backend::Backend;
+use super::patience::{GIVE_UP, NOTICE, Patience};
 use super::printing::{print_json, print_line};
+use super::running_daemon::ends_within;
 use super::{CliError, ExitCode, FAILED, block_on, dispatch, report_error};
 use crate::domain::id::SpecId;
 use crate::domain::life::SpecStatus;
 use crate::domain::view::SpecView;
 use crate::queue::{Canceled, Filter};
+use crate::system::output::say;
 use crate::system::paths::Home;
 
 /// Carries out `boi cancel`.
@@ -68,7 +72,7 @@ fn report_too_late(outcomes: &[(SpecId, Canceled)]) -> ExitCode {
             && *status != SpecStatus::Canceled
         {
             let verb = if status.is_ended() { "has" } else { "is" };
-            eprintln!("{id} {verb} already {}, so it was not canceled", status.as_str());
+            say!("{id} {verb} already {}, so it was not canceled", status.as_str());
             code = FAILED;
         }
     }
@@ -98,13 +102,33 @@ async fn wait_until_ended(backend: &mut Backend, home: &Home, ids: Vec<SpecId>) 
         return Ok(Vec::new());
     }
     let filter = Filter { ids, ..Filter::default() };
-    let mut newer_than = None;
+    let within = match &*backend {
+        Backend::Daemon(client) => ends_within(client).await,
+        Backend::Own(_) => GIVE_UP,
+    };
+    let (mut newer_than, mut patience, mut count) = (None, Patience::new(Some(within)), 0);
+    let mut what = String::new();
     loop {
-        let told = backend.status_now(home, &filter, newer_than).await?;
+        // Cancel-safe: the call only reads.
+        let Ok(told) = timeout(NOTICE, backend.status_now(home, &filter, newer_than)).await else {
+            patience
+                .check(&what)
+                .map_err(|error| error.hint("`boi status` shows what still runs, and the daemon's log why"))?;
+            continue;
+        };
+        let told = told?;
         let mut running = told.status.specs.iter().filter(|spec| spec.status == SpecStatus::Running).peekable();
         if running.peek().is_none() {
             return Ok(told.status.specs);
         }
+        let ids: Vec<&str> = running.clone().map(|spec| spec.id.as_str()).collect();
+        if ids.len() != std::mem::replace(&mut count, ids.len()) {
+            patience.progress();
+        }
+        what = format!("the end of {}", ids.join(" "));
+        patience
+            .check(&what)
+            .map_err(|error| error.hint("`boi status` shows what still runs, and the daemon's log why"))?;
         newer_than = Some(told.revision);
         if !backend.is_daemon() {
             newer_than = None;

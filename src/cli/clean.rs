@@ -13,6 +13,7 @@ use crate::domain::id::SpecId;
 use crate::domain::view::SpecView;
 use crate::queue::{Cleaned, Filter, Queue};
 use crate::system::clock;
+use crate::system::output::say;
 use crate::system::paths::Home;
 
 /// Carries out `boi clean`.
@@ -36,11 +37,11 @@ pub(super) fn clean(home: &Home, args: &Clean) -> Result<ExitCode, CliError> {
                 Outcome::Nothing => continue,
                 Outcome::Removed(removed) => removed,
                 Outcome::Revived(status) => {
-                    eprintln!("{id}: skipped: the spec was retried and is {} again", status.as_str());
+                    say!("{id}: skipped: the spec was retried and is {} again", status.as_str());
                     continue;
                 }
                 Outcome::Refused(reason) => {
-                    eprintln!("{id}: not cleaned: {}", escape::escaped(&reason));
+                    say!("{id}: not cleaned: {}", escape::escaped(&reason));
                     code = FAILED;
                     continue;
                 }

@@ -11,8 +11,8 @@ use super::{CliError, ExitCode, FAILED, USAGE};
 use crate::config::MAX_BYTES;
 use crate::config::flags::Flags;
 use crate::document::problem::Problems;
-use crate::domain::escape;
 use crate::reload::{self, ConfigError};
+use crate::system::output::{say, write_styled_error_line};
 use crate::system::paths::Home;
 
 /// The name of standard input in messages.
@@ -50,7 +50,7 @@ pub(super) fn check(home: &Home, file: Option<PathBuf>, json: bool) -> Result<Ex
                 print_json(&json!({"file": path, "valid": true, "errors": [], "warnings": warnings}))?;
             } else {
                 for warning in &warnings {
-                    eprintln!("warning: {}", escape::escaped_lines(warning));
+                    say!("warning: {warning}");
                 }
                 let result = if !is_missing { "is valid" } else { "does not exist: every key has its default" };
                 print_line(&format!("{} {result}", path.display()))?;
@@ -69,9 +69,9 @@ fn print_problems(path: &Path, problems: &Problems, json: bool) -> Result<(), Cl
     if json {
         return print_json(&json!({"file": path, "valid": false, "errors": problems.reports()}));
     }
-    anstream::eprintln!("{}", escape::escaped_styled(&problems.render(true)));
+    write_styled_error_line(format_args!("{}", problems.render(true)));
     let count = problems.count();
-    eprintln!("{count} error{}; a daemon would reject this file", plural(count));
+    say!("{count} error{}; a daemon would reject this file", plural(count));
     Ok(())
 }
 

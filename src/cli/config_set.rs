@@ -15,11 +15,11 @@ use super::{CliError, ExitCode, FAILED, GAVE_UP, USAGE, block_on, daemon_reload}
 use crate::config::edit::{self, EditError};
 use crate::config::flags::Flags;
 use crate::config::keys::Key;
-use crate::domain::escape;
 use crate::domain::verdict::Change;
 use crate::process::procfs;
 use crate::reload::{self, FileState, OpenForWriting, ReplaceError};
 use crate::system::files;
+use crate::system::output::say;
 use crate::system::paths::Home;
 use crate::ui::config_report::change_line;
 
@@ -224,7 +224,7 @@ fn replace_error(error: ReplaceError) -> CliError {
 
 fn print_change(key: &'static Key, result: &FileChange, daemon: Option<&InForce>) -> Result<(), CliError> {
     for warning in &result.new_warnings {
-        eprintln!("warning: {}", escape::escaped_lines(warning));
+        say!("warning: {warning}");
     }
     let new = result.new.clone();
     if let Some(flag) = daemon.and_then(|daemon| daemon.flag(key)) {

@@ -11,6 +11,7 @@ use super::{CliError, ExitCode, FAILED, preflight};
 use crate::config::flags::Flags;
 use crate::service::user_service::UserService;
 use crate::service::{manager, unit};
+use crate::system::output::say;
 use crate::system::paths::Home;
 use crate::system::{files, paths};
 
@@ -96,7 +97,7 @@ fn locate_service() -> Result<UserService, CliError> {
 /// `program`.
 fn check_program(service: &UserService, program: &Path) -> Result<(), CliError> {
     if program.components().any(|part| part.as_os_str() == "target") {
-        eprintln!(
+        say!(
             "warning: {} is in a build folder, so the service stops working when that folder is cleaned; \
              run `cargo install --path .`, then install the service again with the installed `boi`",
             program.display()

@@ -1,21 +1,25 @@
-//! `boi daemon reload`: sends SIGHUP to the daemon, after checking its pid, and waits for its verdict on the
+//! `boi daemon reload`: makes the daemon read the file, by a signal or over its socket, and waits for its verdict on the
 //! file.
 
-use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::backend::{self, Backend};
+use super::backend::Backend;
+use super::patience::NOTICE;
 use super::printing::{print_json, print_styled};
+use super::running_daemon::RunningDaemon;
 use super::{CliError, ExitCode, FAILED, GAVE_UP, NO_DAEMON};
+use crate::control::calls::{FailureCode, Reload};
+use crate::control::client::ClientError;
 use crate::daemon::lifecycle::seat;
 use crate::domain::verdict::{ReloadOutcome, Verdict};
 use crate::domain::view::{ConfigView, StatusView};
-use crate::process::identity::{self, ProcessHandle};
+use crate::process::peer::Peer;
 use crate::queue::Filter;
+use crate::system::output::say;
 use crate::system::paths::Home;
 use crate::ui::config_report;
 
@@ -39,7 +43,14 @@ pub(super) async fn reload_own_write(home: &Home, json: bool) -> Result<ExitCode
 }
 
 async fn wait_for_verdict(home: &Home) -> Result<ConfigView, CliError> {
-    timeout(PATIENCE, signal_and_wait(home)).await.unwrap_or_else(|_| Err(no_verdict()))
+    let work = reload_and_wait(home);
+    tokio::pin!(work);
+    if let Ok(view) = timeout(NOTICE, work.as_mut()).await {
+        return view;
+    }
+    say!("waiting for the daemon's verdict on config.toml (at most {} s)", PATIENCE.as_secs());
+    // Cancel-safe: the future is pinned.
+    timeout(PATIENCE - NOTICE, work).await.unwrap_or_else(|_| Err(no_verdict()))
 }
 
 fn report(view: &ConfigView, json: bool) -> Result<ExitCode, CliError> {
@@ -53,16 +64,16 @@ fn report(view: &ConfigView, json: bool) -> Result<ExitCode, CliError> {
     Ok(exit_code(verdict))
 }
 
-/// Sends SIGHUP, and waits for the verdict of a read of the file that began after the signal.
-async fn signal_and_wait(home: &Home) -> Result<ConfigView, CliError> {
-    let Some(client) = backend::daemon(home).await? else {
+/// Makes the daemon read the file, and waits for the verdict of a read that began after that.
+async fn reload_and_wait(home: &Home) -> Result<ConfigView, CliError> {
+    let Some(daemon) = RunningDaemon::find(home).await? else {
         return Err(CliError::new(NO_DAEMON, "no daemon runs, so nothing was reloaded")
             .hint("a daemon reads config.toml when it starts; `boi config check` validates the file now"));
     };
-    let backend = Backend::Daemon(client);
+    let backend = Backend::Daemon(daemon.client.clone());
     let (mut revision, before) = read_status(&backend, None).await?;
     let answered = before.config.verdict.as_ref().map_or(0, |verdict| verdict.answers);
-    send_hup(home, &backend).await?;
+    request(home, &daemon).await?;
     loop {
         let (newer, status) = read_status(&backend, Some(revision)).await?;
         if status.config.verdict.as_ref().is_some_and(|verdict| verdict.answers > answered) {
@@ -77,27 +88,44 @@ async fn read_status(backend: &Backend, newer_than: Option<u64>) -> Result<(u64,
     Ok((told.revision, told.status))
 }
 
-/// Sends SIGHUP to the process that the pid file names. First opens a handle on that process, then asks the
-/// daemon at the socket for its pid, so the signal never reaches another process that got the same pid.
-async fn send_hup(home: &Home, backend: &Backend) -> Result<(), CliError> {
-    let pid_file = home.pid_file();
-    let mismatch = |path: &Path, why: &str| {
-        CliError::new(FAILED, format!("{} does not name the running daemon: {why}", path.display()))
-            .hint("no signal was sent; `boi status` shows which daemon runs")
-    };
-    let pid = seat::pid_in(&pid_file).ok_or_else(|| mismatch(&pid_file, "it contains no pid"))?;
-    let no_process = || mismatch(&pid_file, &format!("there is no process {pid}"));
-    let identity = i32::try_from(pid).ok().and_then(identity::identify).ok_or_else(no_process)?;
-    let target = ProcessHandle::open(&identity)?.ok_or_else(no_process)?;
-    let (_, status) = read_status(backend, None).await?;
-    match status.daemon.map(|daemon| daemon.pid) {
-        Some(answering) if answering == pid => {}
-        Some(other) => {
-            return Err(mismatch(&pid_file, &format!("it contains pid {pid}, but the daemon is pid {other}")));
+/// Makes the daemon read the file: by SIGHUP if the pid file names the daemon's process. If the pid file names
+/// none, or the daemon runs in another PID namespace, where its pid means another process, the daemon is asked over
+/// its socket and nothing is signalled.
+async fn request(home: &Home, daemon: &RunningDaemon) -> Result<(), CliError> {
+    let (file, own) = (home.pid_file(), daemon.view.pid);
+    match (&daemon.peer, seat::pid_in(&file)) {
+        (Peer::Here { pid, process }, Some(named)) if named == *pid => {
+            process.signal(Signal::HUP)?;
         }
-        None => return Err(mismatch(&pid_file, &format!("it contains pid {pid}, but no daemon answers"))),
+        (Peer::Here { .. }, Some(named)) => {
+            let message = format!(
+                "{} does not name the running daemon: it contains pid {named}, but the daemon is pid {own}",
+                file.display()
+            );
+            return Err(CliError::new(FAILED, message).hint("no signal was sent; `boi status` shows which daemon runs"));
+        }
+        (Peer::Here { .. } | Peer::Elsewhere { .. }, _) => {
+            daemon.client.call(&Reload).await.map_err(|error| match error {
+                ClientError::Refused { code: FailureCode::NoSuchCall, .. } => {
+                    let why = match &daemon.peer {
+                        Peer::Here { .. } => format!("{} contains no pid", file.display()),
+                        Peer::Elsewhere { .. } => "the daemon runs in another PID namespace".to_owned(),
+                    };
+                    let version = &daemon.view.version;
+                    let message =
+                        format!("{why}, and the daemon's version ({version}) takes no reload over its socket");
+                    CliError::new(FAILED, message)
+                        .hint("no signal was sent; run `boi daemon reload` where the daemon runs, or save config.toml")
+                }
+                error => error.into(),
+            })?;
+            if daemon.peer.is_elsewhere() {
+                say!(
+                    "the daemon runs in another PID namespace: it was asked over its socket, and nothing was signalled"
+                );
+            }
+        }
     }
-    target.signal(Signal::HUP)?;
     Ok(())
 }
 

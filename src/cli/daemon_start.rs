@@ -6,19 +6,21 @@ use super::args::ConfigFlags;
 use super::launch::{self, launch_and_wait};
 use super::predecessor::{Predecessor, main_pid_of_service};
 use super::printing::{print_json, print_line};
-use super::running_daemon::{self, log_place};
+use super::running_daemon::{RunningDaemon, log_place};
 use super::{CliError, ExitCode, FAILED, USAGE, preflight};
 use crate::domain::view::DaemonView;
 use crate::service::manager;
 use crate::service::user_service::{self, UNIT, systemctl};
+use crate::system::output::say;
 use crate::system::paths::Home;
+use crate::ui::overview;
 
 /// Carries out `boi daemon start`.
 pub(super) async fn start(home: &Home, flags: &ConfigFlags, json: bool) -> Result<ExitCode, CliError> {
     loop {
-        if let Some((_, daemon)) = running_daemon::find(home).await? {
-            running_daemon::refuse_run(&daemon)?;
-            return print_daemon(&daemon, "runs already", json);
+        if let Some(daemon) = RunningDaemon::find_not_stopping(home).await? {
+            daemon.refuse_run()?;
+            return print_daemon(&daemon.view, "runs already", json);
         }
         if may_start(home, flags).await? {
             break;
@@ -76,7 +78,7 @@ async fn may_start(home: &Home, flags: &ConfigFlags) -> Result<bool, CliError> {
     match preflight::check(home, &flags.read()?, None) {
         Ok(()) => Ok(true),
         Err(error) if error.is_invalid_config() => Err(error),
-        Err(_) if running_daemon::find(home).await?.is_some() => Ok(false),
+        Err(_) if RunningDaemon::find(home).await?.is_some() => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -87,8 +89,8 @@ async fn through_service(home: &Home, verb: &str, done: &str, json: bool) -> Res
         let message = format!("`systemctl --user {verb} {UNIT}` failed: see its message above");
         return Err(CliError::new(FAILED, message).hint(format!("the log of the service: journalctl --user -u {UNIT}")));
     }
-    match running_daemon::find(home).await? {
-        Some((_, daemon)) => print_daemon(&daemon, done, json),
+    match RunningDaemon::find(home).await? {
+        Some(daemon) => print_daemon(&daemon.view, done, json),
         None => {
             let message =
                 format!("`systemctl --user {verb} {UNIT}` succeeded, but no daemon listens at the socket of this home");
@@ -100,10 +102,10 @@ async fn through_service(home: &Home, verb: &str, done: &str, json: bool) -> Res
 /// Warns on stderr if the new daemon uses the last good configuration, because the configuration file is
 /// invalid.
 async fn warn_if_degraded(home: &Home) {
-    if let Ok(Some((client, _))) = running_daemon::find_listening(home).await
-        && running_daemon::status(&client).await.is_ok_and(|status| status.config.degraded)
+    if let Ok(Some(daemon)) = RunningDaemon::find_listening(home).await
+        && daemon.status.config.degraded
     {
-        eprintln!(
+        say!(
             "warning: {} is invalid, so the daemon uses the last good configuration: `boi config check` shows the errors",
             home.config_file().display()
         );
@@ -114,7 +116,8 @@ fn print_daemon(daemon: &DaemonView, what: &str, json: bool) -> Result<ExitCode,
     if json {
         print_json(&json!({"daemon": daemon, "log": daemon.log}))?;
     } else {
-        print_line(&format!("daemon {what}: pid {}\n  log: {}", daemon.pid, log_place(Some(daemon))))?;
+        let role = overview::daemon_role(daemon);
+        print_line(&format!("daemon {what}: pid {}{role}\n  log: {}", daemon.pid, log_place(Some(daemon))))?;
     }
     Ok(0)
 }

@@ -29,7 +29,7 @@ pub(super) async fn show(home: &Home, json: bool) -> Result<ExitCode, CliError> 
     }
     let mut lines = Vec::new();
     if let Some(daemon) = &status.daemon {
-        let role = overview::daemon_role(daemon);
+        let role = overview::daemon_role(daemon).to_owned() + overview::namespace(daemon);
         lines.push(format!("daemon: pid {}, version {}, since {}{role}", daemon.pid, daemon.version, daemon.since));
     }
     lines.extend(config_report::status_lines(&status.config, true));

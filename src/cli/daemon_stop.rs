@@ -7,9 +7,10 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use super::backend::{self, Backend};
+use super::own_task::OwnTask;
 use super::printing::{plural, print_json, print_line};
-use super::running_daemon;
-use super::{BAD_CONFIG, CliError, ExitCode, FAILED, GAVE_UP, block_on_daemon};
+use super::running_daemon::{self, RunningDaemon};
+use super::{BAD_CONFIG, CliError, ExitCode, FAILED, GAVE_UP, block_on_daemon, preflight};
 use crate::config::flags::Flags;
 use crate::control::calls::{GIVE_UP, Leave};
 use crate::control::client::Client;
@@ -21,45 +22,45 @@ use crate::domain::view::{SpecView, StatusView};
 use crate::queue::{Filter, open};
 use crate::reload;
 use crate::system::logs;
+use crate::system::output::say;
 use crate::system::paths::Home;
 
-/// The interval at which the command checks whether the stopping daemon has ended.
-const POLL: Duration = Duration::from_millis(50);
 /// The interval at which the command asks the stopping daemon whether its queue answers.
 const POLL_QUEUE: Duration = Duration::from_secs(1);
 
 /// Carries out `boi daemon stop`.
 pub(super) fn stop(home: &Home, drain: bool, json: bool) -> Result<ExitCode, CliError> {
     block_on_daemon(async {
-        let Some((client, daemon)) = running_daemon::find(home).await? else {
+        let Some(daemon) = RunningDaemon::find(home).await? else {
             return stop_leftovers(home, drain, json).await;
         };
-        let before = running_specs(&client).await?;
-        let target =
-            running_daemon::process_handle(&daemon)?.ok_or_else(|| running_daemon::ended_meanwhile(&daemon))?;
+        if let Some(task) = OwnTask::find(home).filter(|_| drain) {
+            return Err(task.refusal("the daemon would end after this task, so `--drain` would wait for itself"));
+        }
+        let client = &daemon.client;
+        let before = running_specs(client).await?;
         let how = if drain { Leave::Drain } else { Leave::Stop };
         client.call(&how).await?;
         if !json && !before.is_empty() {
             let what = if drain { "waiting for" } else { "stopping" };
-            eprintln!("{what} {} worker{}: {}", before.len(), plural(before.len()), joined_ids(&before));
+            say!("{what} {} worker{}: {}", before.len(), plural(before.len()), joined_ids(&before));
         }
         let ended = async {
-            while target.lives() {
-                sleep(POLL).await;
+            if drain {
+                daemon.ended().await;
+                return Ok(());
             }
+            daemon.wait_until_stopped(Some("told above")).await
         };
         tokio::select! {
-            () = ended => {}
+            ended = ended => ended?,
             hung = client.hung() => return Err(hung.into()),
-            reason = queue_given_up(&client) => {
-                let hint = format!(
-                    "the daemon stops when the queue answers; `kill -TERM {}` ends it now and leaves its workers running",
-                    daemon.pid
-                );
-                return Err(CliError::new(GAVE_UP, reason).hint(hint));
+            reason = queue_given_up(client) => {
+                return Err(CliError::new(GAVE_UP, reason)
+                    .hint(format!("the daemon stops when the queue answers; {}", daemon.how_to_end())));
             }
         }
-        report(home, Some(daemon.pid), &before, json).await
+        report(home, Some(daemon.view.pid), &before, json).await
     })
 }
 
@@ -77,6 +78,7 @@ async fn queue_given_up(client: &Client) -> String {
 /// Stops the specs that an earlier daemon left running, while no daemon runs: this process becomes the daemon
 /// until they are stopped.
 async fn stop_leftovers(home: &Home, drain: bool, json: bool) -> Result<ExitCode, CliError> {
+    preflight::refuse_within_own_task(home)?;
     let configured = backend::configured(home);
     if let Some((queue, counts)) = open::left_behind(&configured)
         && counts.running > 0
@@ -98,7 +100,7 @@ async fn stop_leftovers(home: &Home, drain: bool, json: bool) -> Result<ExitCode
     let log = logs::start(configured.log_output(), &booted.config.log)
         .map_err(|message| CliError::new(BAD_CONFIG, message))?;
     if !json {
-        eprintln!("no daemon runs; stopping the specs that an earlier daemon left running: {}", joined_ids(&before));
+        say!("no daemon runs; stopping the specs that an earlier daemon left running: {}", joined_ids(&before));
     }
     let scope = before.iter().map(|spec| spec.id.clone()).collect();
     let running = Seat::take_to_stop(&configured).await?.start(booted, log, Some(scope))?;
@@ -130,7 +132,7 @@ async fn report(home: &Home, pid: Option<u32>, before: &[SpecView], json: bool) 
     // Specs still run if a SIGTERM or a restart reached the daemon before it had stopped all of them.
     let next = match running.is_empty() {
         true => None,
-        false => running_daemon::find(home).await?.map(|(_, daemon)| daemon.pid),
+        false => RunningDaemon::find(home).await?.map(|daemon| daemon.view.pid),
     };
     if json {
         print_json(
@@ -155,9 +157,9 @@ async fn report(home: &Home, pid: Option<u32>, before: &[SpecView], json: bool) 
     }
     match next {
         Some(pid) => {
-            eprintln!("another daemon (pid {pid}) took the running specs over; `boi daemon stop` stops that daemon")
+            say!("another daemon (pid {pid}) took the running specs over; `boi daemon stop` stops that daemon")
         }
-        None => eprintln!("`boi daemon start` continues the running specs, `boi daemon stop` stops them"),
+        None => say!("`boi daemon start` continues the running specs, `boi daemon stop` stops them"),
     }
     Ok(FAILED)
 }

@@ -7,9 +7,11 @@ use super::backend::{self, Backend};
 use super::printing::{plural, print_json, print_line};
 use super::{CliError, ExitCode, USAGE, block_on, spec_files, version_skew};
 use crate::domain::escape;
+use crate::domain::id::SpecId;
 use crate::domain::spec::Spec;
 use crate::queue::Filter;
 use crate::spec::PRIORITIES;
+use crate::system::output::say;
 use crate::system::paths::Home;
 
 /// Carries out `boi dispatch`.
@@ -35,15 +37,22 @@ pub(super) fn dispatch(home: &Home, args: &Dispatch) -> Result<ExitCode, CliErro
         let ids = backend.dispatch(home, specs).await?;
         if args.json {
             let specs: Vec<_> = ids.iter().zip(&titles).map(|(id, title)| json!({"id": id, "title": title})).collect();
-            print_json(&json!({"specs": specs}))?;
+            print_json(&json!({"specs": specs})).map_err(|error| error.hint(queued(&ids)))?;
         } else {
             for (id, title) in ids.iter().zip(&titles) {
-                print_line(&format!("{id}  {}", escape::escaped(title)))?;
+                let line = format!("{id}  {}", escape::escaped(title));
+                print_line(&line).map_err(|error| error.hint(queued(&ids)))?;
             }
         }
         warn_unless_drained(backend, home).await;
         Ok(0)
     })
+}
+
+/// What was done although it could not be printed.
+fn queued(ids: &[SpecId]) -> String {
+    let ids: Vec<&str> = ids.iter().map(SpecId::as_str).collect();
+    format!("nevertheless queued: {}", ids.join(" "))
 }
 
 fn print_dry_run(specs: &[Spec], json: bool) -> Result<(), CliError> {
@@ -62,29 +71,34 @@ pub(super) async fn warn_unless_drained(mut backend: Backend, home: &Home) {
     let status = match backend.status_now(home, &Filter { limit: 1, ..Filter::default() }, None).await {
         Ok(told) => told.status,
         Err(error) => {
-            return eprintln!(
+            return say!(
                 "the specs are queued, but boi cannot tell whether a daemon will run them: {}",
                 escape::escaped(&error.message())
             );
         }
     };
     let Some(daemon) = status.daemon else {
-        return eprintln!("queued, but no daemon runs: start a daemon with `boi daemon start`");
+        return say!("queued, but no daemon runs: start a daemon with `boi daemon start`");
     };
     version_skew::warn(&daemon.version, daemon.pid);
     if daemon.scoped {
-        eprintln!(
+        say!(
             "queued, but the running daemon is a `boi run` (pid {}), which runs only its own specs: when it has ended, start \
              another daemon: `boi daemon start`",
             daemon.pid
         );
+    } else if daemon.stopping {
+        say!(
+            "queued, but the daemon (pid {}) is stopping: then start another daemon with `boi daemon start`",
+            daemon.pid
+        );
     } else if daemon.draining {
-        eprintln!(
+        say!(
             "queued, but the daemon (pid {}) is draining and ends when the running specs have ended: then start another \
              daemon with `boi daemon start`",
             daemon.pid
         );
     } else if status.paused {
-        eprintln!("queued, but the queue is paused: waiting specs start after `boi resume`");
+        say!("queued, but the queue is paused: waiting specs start after `boi resume`");
     }
 }

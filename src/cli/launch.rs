@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::args::ConfigFlags;
-use super::running_daemon::{POLL, find_listening};
+use super::running_daemon::{POLL, RunningDaemon};
 use super::{CliError, FAILED, GAVE_UP, backend};
 use crate::domain::view::DaemonView;
 use crate::process::background;
@@ -61,8 +61,9 @@ pub(super) async fn wait_until_listening(
     let until = Instant::now() + STARTS_WITHIN.max(LEAVES_WITHIN);
     loop {
         // A connection may break while one daemon ends and the next one starts.
-        if let Ok(Some((_, daemon))) = find_listening(home).await
+        if let Ok(Some(RunningDaemon { view: daemon, .. })) = RunningDaemon::find_listening(home).await
             && Some(daemon.pid) != old
+            && !daemon.stopping
         {
             if daemon.pid != child.id() {
                 // Another daemon, such as that of a service, listened first. The launched daemon would wait

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::args::Log;
 use super::backend::{self, Backend};
 use super::log_printer::Section;
+use super::own_task::OwnTask;
 use super::{CliError, ExitCode, FAILED, USAGE, block_on};
 use crate::agents::{self, Agent};
 use crate::domain::life::TaskStatus;
@@ -15,6 +16,7 @@ use crate::domain::text;
 use crate::domain::view::SpecView;
 use crate::process::command_dir::CommandDir;
 use crate::queue::{CommandRow, Filter, Queue, QueueError};
+use crate::system::output::{reader_gone, say};
 use crate::system::paths::Home;
 
 /// The interval at which `--follow` reads new output.
@@ -24,6 +26,9 @@ const COMMAND: usize = 80;
 
 /// Carries out `boi log`.
 pub(super) fn log(home: &Home, args: &Log) -> Result<ExitCode, CliError> {
+    if let Some(task) = OwnTask::find(home).filter(|_| args.follow) {
+        task.refuse_waiting_for(&args.id)?;
+    }
     let configured = backend::configured(home);
     let queue = backend::read(&configured)?.ok_or_else(|| unknown_spec(args))?;
     let spec = queue.spec(&args.id)?;
@@ -88,7 +93,11 @@ async fn print_or_follow(
         if !follows {
             return conclude(args, view, count > 0 && removed == count);
         }
-        tokio::time::sleep(POLL).await;
+        // Cancel-safe: both only wait.
+        tokio::select! {
+            () = tokio::time::sleep(POLL) => {}
+            () = reader_gone() => return Err(CliError::ReaderGone),
+        }
     }
 }
 
@@ -98,7 +107,7 @@ fn conclude(args: &Log, view: &SpecView, all_removed: bool) -> Result<ExitCode, 
         return Err(CliError::new(FAILED, format!("the output of {id} was removed by `boi clean`")));
     }
     if args.follow && !view.status.is_ended() {
-        eprintln!("no daemon runs, and {id} is {}: `boi daemon start` continues the spec", view.status.as_str());
+        say!("no daemon runs, and {id} is {}: `boi daemon start` continues the spec", view.status.as_str());
     }
     Ok(0)
 }
@@ -114,7 +123,7 @@ fn report_nothing_chosen(spec: &Spec, args: &Log, rows: &[CommandRow], view: &Sp
     }
     let message = match (&args.task, args.try_number) {
         (None, None) => {
-            eprintln!("{id} has not run any command yet");
+            say!("{id} has not run any command yet");
             return Ok(0);
         }
         (Some(task), Some(number)) => format!("there is no try {number} of task `{task}` in {id}"),

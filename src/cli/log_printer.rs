@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::CliError;
-use super::printing::print;
+use super::printing::stream;
 use crate::agents::Agent;
 use crate::domain::text;
 use crate::process::command_dir::{CommandDir, ERRORS, OUTPUT};
@@ -34,12 +34,12 @@ impl Section {
     pub(super) fn print_new(&mut self, complete: bool, is_current: bool) -> Result<bool, CliError> {
         let heading = self.heading.take();
         if let Some(heading) = &heading {
-            print(format!("{heading}\n").as_bytes())?;
+            stream(format!("{heading}\n").as_bytes())?;
         }
         // The folder of a command that is about to begin does not exist yet.
         if !self.dir.exists() && !is_current {
             if heading.is_some() {
-                print(b"(removed by `boi clean`)\n")?;
+                stream(b"(removed by `boi clean`)\n")?;
             }
             return Ok(false);
         }
@@ -49,8 +49,8 @@ impl Section {
             print_from(&self.dir, ERRORS, errors, None, complete)?,
         );
         match self.printed {
-            (0, 0) if complete && is_current => print(b"(no output yet)\n")?,
-            (0, 0) if complete => print(b"(no output)\n")?,
+            (0, 0) if complete && is_current => stream(b"(no output yet)\n")?,
+            (0, 0) if complete => stream(b"(no output)\n")?,
             _ => {}
         }
         Ok(true)
@@ -107,7 +107,7 @@ impl LinePrinter {
 
     fn finish(&mut self) -> Result<(), CliError> {
         self.print(self.rest.len())?;
-        if self.within_line { print(b"\n") } else { Ok(()) }
+        if self.within_line { stream(b"\n") } else { Ok(()) }
     }
 
     fn print(&mut self, count: usize) -> Result<(), CliError> {
@@ -123,7 +123,7 @@ impl LinePrinter {
         if let Some(&last) = out.last() {
             self.within_line = last != b'\n';
         }
-        print(&out)
+        stream(&out)
     }
 }
 

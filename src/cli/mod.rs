@@ -23,6 +23,8 @@ mod in_force;
 mod launch;
 mod log;
 mod log_printer;
+mod own_task;
+mod patience;
 mod pause_resume;
 mod predecessor;
 mod preflight;
@@ -52,6 +54,7 @@ use crate::process::limits;
 use crate::queue::QueueError;
 use crate::queue::sqlite::OpenError;
 use crate::reload::ConfigError;
+use crate::system::output::{say, write_styled_error_line};
 use crate::system::paths::{Home, HomeError};
 use crate::ui::style::{ERROR, paint};
 
@@ -86,6 +89,8 @@ enum CliError {
     InvalidConfig { problems: Vec<Problems>, hint: Option<String>, code: ExitCode },
     /// Specs are invalid.
     InvalidSpecs(Vec<Problems>),
+    /// Nobody reads the output of a command that only prints, so the command ends, without an error.
+    ReaderGone,
 }
 
 impl CliError {
@@ -98,7 +103,7 @@ impl CliError {
         match &mut self {
             CliError::Message { hint, .. } | CliError::InvalidConfig { hint, .. } => *hint = Some(text.into()),
             CliError::Away { hint, .. } => *hint = text.into(),
-            CliError::InvalidSpecs(_) => {}
+            CliError::InvalidSpecs(_) | CliError::ReaderGone => {}
         }
         self
     }
@@ -109,7 +114,7 @@ impl CliError {
             CliError::Message { code, .. } | CliError::Away { code, .. } | CliError::InvalidConfig { code, .. } => {
                 *code = new;
             }
-            CliError::InvalidSpecs(_) => {}
+            CliError::InvalidSpecs(_) | CliError::ReaderGone => {}
         }
         self
     }
@@ -120,6 +125,7 @@ impl CliError {
                 *code
             }
             CliError::InvalidSpecs(_) => USAGE,
+            CliError::ReaderGone => 0,
         }
     }
 
@@ -142,6 +148,7 @@ impl CliError {
             CliError::InvalidConfig { problems, .. } | CliError::InvalidSpecs(problems) => {
                 problems.iter().flat_map(Problems::lines).collect::<Vec<_>>().join("; ")
             }
+            CliError::ReaderGone => "nobody reads the output any more".to_owned(),
         }
     }
 
@@ -150,7 +157,7 @@ impl CliError {
         match self {
             CliError::Message { hint, .. } | CliError::InvalidConfig { hint, .. } => hint.as_deref(),
             CliError::Away { hint, .. } => Some(hint),
-            CliError::InvalidSpecs(_) => None,
+            CliError::InvalidSpecs(_) | CliError::ReaderGone => None,
         }
     }
 }
@@ -326,9 +333,10 @@ fn carry_out(command: Command) -> Result<ExitCode, CliError> {
 /// Prints an error to standard error, as text or as JSON; returns its exit code.
 fn report_error(error: &CliError, json: bool) -> ExitCode {
     match error {
+        CliError::ReaderGone => {}
         CliError::Message { .. } | CliError::Away { .. } if json => {
             let object = serde_json::json!({"error": error.message(), "hint": error.next_step()});
-            eprintln!("{}", escape::escaped_json(&object.to_string()));
+            say!("{}", escape::escaped_json(&object.to_string()));
         }
         CliError::InvalidConfig { problems, .. } | CliError::InvalidSpecs(problems) if json => {
             let reports: Vec<ProblemReport> = problems.iter().flat_map(Problems::reports).collect();
@@ -336,19 +344,19 @@ fn report_error(error: &CliError, json: bool) -> ExitCode {
             let fields = [("error", "not valid".into()), ("errors", serde_json::json!(reports))];
             let object: serde_json::Map<String, serde_json::Value> =
                 fields.into_iter().chain(hint).map(|(name, value)| (name.to_owned(), value)).collect();
-            eprintln!("{}", escape::escaped_json(&serde_json::Value::Object(object).to_string()));
+            say!("{}", escape::escaped_json(&serde_json::Value::Object(object).to_string()));
         }
         CliError::Message { message, .. } | CliError::Away { message, .. } => {
-            anstream::eprintln!("{}: {}", paint("error", ERROR), escape::escaped_lines(message));
+            write_styled_error_line(format_args!("{}: {}", paint("error", ERROR), escape::escaped_lines(message)));
             print_next_step(error);
         }
         CliError::InvalidConfig { problems, .. } | CliError::InvalidSpecs(problems) => {
             for problems in problems {
-                anstream::eprintln!("{}", escape::escaped_styled(&problems.render(true)));
+                write_styled_error_line(format_args!("{}", problems.render(true)));
             }
             let count: usize = problems.iter().map(Problems::count).sum();
             let nothing_done = if matches!(error, CliError::InvalidSpecs(_)) { "; nothing was queued" } else { "" };
-            eprintln!("{count} error{}{nothing_done}", printing::plural(count));
+            say!("{count} error{}{nothing_done}", printing::plural(count));
             print_next_step(error);
         }
     }
@@ -357,7 +365,7 @@ fn report_error(error: &CliError, json: bool) -> ExitCode {
 
 fn print_next_step(error: &CliError) {
     if let Some(hint) = error.next_step() {
-        eprintln!("  {}", escape::escaped_lines(hint));
+        say!("  {hint}");
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::backend::Backend;
 use super::printing::{print_json, print_line};
 use super::{CliError, ExitCode, block_on};
+use crate::system::output::say;
 use crate::system::paths::Home;
 
 /// Carries out `boi pause` and `boi resume`.
@@ -22,7 +23,7 @@ pub(super) fn set_paused(home: &Home, paused: bool, json: bool) -> Result<ExitCo
             print_line("resumed: waiting specs start")?;
         }
         if !backend.is_daemon() {
-            eprintln!("no daemon runs: the next daemon will find this setting in the queue");
+            say!("no daemon runs: the next daemon will find this setting in the queue");
         }
         Ok(0)
     })

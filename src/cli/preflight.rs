@@ -1,10 +1,10 @@
 //! The checks before a daemon starts. A running daemon must not be ended for a new daemon that cannot start.
 
-use super::{BAD_CONFIG, CliError, FAILED};
+use super::own_task::OwnTask;
+use super::{BAD_CONFIG, CliError};
 use crate::config::flags::Flags;
 use crate::daemon::lifecycle::seat;
 use crate::domain::view::DaemonView;
-use crate::process::command_dir::CommandDir;
 use crate::queue::open;
 use crate::reload;
 use crate::system::paths::Home;
@@ -36,14 +36,8 @@ pub(super) fn check(home: &Home, flags: &Flags, old: Option<&DaemonView>) -> Res
 /// Refuses to start a daemon from within a command that a daemon of this home runs: the new daemon would be
 /// in the process tree of that command, and would end with the command.
 pub(super) fn refuse_within_own_task(home: &Home) -> Result<(), CliError> {
-    match CommandDir::around(&home.attempts()) {
+    match OwnTask::find(home) {
         None => Ok(()),
-        Some(dir) => {
-            let message = format!(
-                "this command runs inside a task of the same home ({}): a daemon started here would end with the task",
-                dir.path().display()
-            );
-            Err(CliError::new(FAILED, message).hint("run this command outside of the task, such as in a terminal"))
-        }
+        Some(task) => Err(task.refusal("a daemon started here would end with the task")),
     }
 }

@@ -10,6 +10,17 @@ pub(super) fn print(bytes: &[u8]) -> Result<(), CliError> {
     print_to(io::stdout().lock(), bytes)
 }
 
+/// Prints bytes as they are, for a command that only prints: fails with [`CliError::ReaderGone`] if nobody reads them.
+pub(super) fn stream(bytes: &[u8]) -> Result<(), CliError> {
+    stream_to(io::stdout().lock(), bytes)
+}
+
+/// Prints text as [`print_styled`] does, for a command that only prints: fails with [`CliError::ReaderGone`] if nobody
+/// reads it.
+pub(super) fn stream_styled(text: &str) -> Result<(), CliError> {
+    stream_to(anstream::AutoStream::auto(io::stdout().lock()), text.as_bytes())
+}
+
 /// Prints text. Removes its styles if standard output is not a terminal or the user asked for no styles
 /// (`NO_COLOR`).
 pub(super) fn print_styled(text: &str) -> Result<(), CliError> {
@@ -26,10 +37,17 @@ pub(super) fn print_json(value: &impl serde::Serialize) -> Result<(), CliError> 
     print(format!("{}\n", escape::escaped_json(&text)).as_bytes())
 }
 
-fn print_to(mut out: impl Write, bytes: &[u8]) -> Result<(), CliError> {
+fn print_to(out: impl Write, bytes: &[u8]) -> Result<(), CliError> {
+    match stream_to(out, bytes) {
+        // The reader wants no more output; the command has more to do than to print.
+        Err(CliError::ReaderGone) => Ok(()),
+        result => result,
+    }
+}
+
+fn stream_to(mut out: impl Write, bytes: &[u8]) -> Result<(), CliError> {
     match out.write_all(bytes).and_then(|()| out.flush()) {
-        // The reader closed the pipe, so it wants no more output.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(CliError::ReaderGone),
         Err(error) => Err(CliError::new(FAILED, format!("cannot write to standard output: {error}"))),
         Ok(()) => Ok(()),
     }

@@ -10,8 +10,12 @@ use tokio::time::Instant;
 
 use super::args::Run;
 use super::backend::{self, Backend, LOOK_AGAIN};
+use super::own_task::OwnTask;
 use super::printing::{print_json, print_styled};
-use super::{BAD_CONFIG, CliError, ExitCode, FAILED, INTERRUPTED, block_on_daemon, spec_files, version_skew};
+use super::running_daemon::RunningDaemon;
+use super::{
+    BAD_CONFIG, CliError, ExitCode, FAILED, INTERRUPTED, block_on_daemon, preflight, spec_files, version_skew,
+};
 use crate::daemon::lifecycle::running::Running;
 use crate::daemon::lifecycle::seat::{self, Seat};
 use crate::daemon::{Event, Leaving};
@@ -22,6 +26,7 @@ use crate::domain::view::{SpecView, StatusView};
 use crate::queue::Filter;
 use crate::reload;
 use crate::system::logs;
+use crate::system::output::say;
 use crate::system::paths::Home;
 use crate::ui::progress::Progress;
 use crate::ui::run_summary::run_summary;
@@ -34,16 +39,17 @@ const NOTICE: Duration = Duration::from_secs(1);
 /// Carries out `boi run`.
 pub(super) fn run(home: &Home, args: &Run) -> Result<ExitCode, CliError> {
     block_on_daemon(async {
-        match Backend::find(home).await? {
-            Backend::Daemon(client) => through_daemon(home, Backend::Daemon(client), args).await,
-            Backend::Own(_) => as_daemon(home, args).await,
+        // A daemon that is stopping starts no specs.
+        match RunningDaemon::find_not_stopping(home).await? {
+            Some(daemon) => through_daemon(home, Backend::Daemon(daemon.client), args).await,
+            None => as_daemon(home, args).await,
         }
     })
 }
 
 async fn through_daemon(home: &Home, mut backend: Backend, args: &Run) -> Result<ExitCode, CliError> {
     let status = backend.status_now(home, &Filter { limit: 1, ..Filter::default() }, None).await?.status;
-    if let Some(daemon) = status.daemon {
+    if let Some(daemon) = &status.daemon {
         version_skew::warn(&daemon.version, daemon.pid);
         if daemon.scoped {
             let message = format!("another `boi run` (pid {}) is running, and it runs only its own specs", daemon.pid);
@@ -51,25 +57,30 @@ async fn through_daemon(home: &Home, mut backend: Backend, args: &Run) -> Result
                 .hint("wait until it has ended; to run specs side by side, start a daemon first: `boi daemon start`"));
         }
         if !args.flags.config.is_empty() {
-            eprintln!("warning: -c has no effect: the running daemon (pid {}) runs the specs", daemon.pid);
+            say!("warning: -c has no effect: the running daemon (pid {}) runs the specs", daemon.pid);
         }
     }
     let queue = backend::read(&backend::configured(home))?;
     let specs = spec_files::load(&args.files, queue.as_deref())?;
+    let own_task = OwnTask::find(home);
+    if let Some(task) = &own_task {
+        task.refuse_without_slot(&status, &specs)?;
+    }
     let ids = backend.dispatch(home, specs).await?;
     let mut interrupts = Signals::new([SIGINT])?;
     tokio::select! {
         // Cancel-safe: `follow` only reads the status; the daemon runs the specs.
-        told = follow(home, &backend, &ids, args.json) => conclude(&told?, args.json),
+        told = follow(home, &backend, &ids, own_task.as_ref(), args.json) => conclude(&told?, args.json),
         // Cancel-safe: a signal that was not received stays in the stream.
         _ = interrupts.next() => {
-            eprintln!("\nthis command has ended, but the daemon continues the specs: `boi status` shows them");
+            say!("\nthis command has ended, but the daemon continues the specs: `boi status` shows them");
             Ok(INTERRUPTED)
         }
     }
 }
 
 async fn as_daemon(home: &Home, args: &Run) -> Result<ExitCode, CliError> {
+    preflight::refuse_within_own_task(home)?;
     let booted =
         reload::boot(home, &args.flags.read()?).map_err(|error| CliError::from(error).with_code(BAD_CONFIG))?;
     let home = home.clone().with_paths(&booted.config.paths);
@@ -144,25 +155,31 @@ fn report_open_specs(status: &StatusView, interrupted: bool) {
     let running = ids_where(status, |spec| spec.status == SpecStatus::Running);
     let stopped = ids_where(status, |spec| spec.status == SpecStatus::Queued && spec.attempt > 0);
     let fresh = ids_where(status, |spec| spec.status == SpecStatus::Queued && spec.attempt == 0);
-    eprintln!();
+    say!();
     match (running.as_str(), interrupted) {
         ("", _) => {}
         (ids, true) => {
-            eprintln!("stopping: {ids} (their commands got SIGTERM; the next daemon queues the specs again)")
+            say!("stopping: {ids} (their commands got SIGTERM; the next daemon queues the specs again)")
         }
-        (ids, false) => eprintln!("left running: {ids} (the next daemon takes them over)"),
+        (ids, false) => say!("left running: {ids} (the next daemon takes them over)"),
     }
     for (what, ids) in [("stopped and queued again", &stopped), ("not started, still queued", &fresh)] {
         if !ids.is_empty() {
-            eprintln!("{what}: {ids}");
+            say!("{what}: {ids}");
         }
     }
     let all = ids_where(status, |spec| !spec.status.is_ended());
-    eprintln!("  to continue: `boi daemon start` (runs the whole queue); to give up: `boi cancel {all}`");
+    say!("  to continue: `boi daemon start` (runs the whole queue); to give up: `boi cancel {all}`");
 }
 
 /// Follows specs that a daemon runs, and continues when the daemon is restarted.
-async fn follow(home: &Home, backend: &Backend, ids: &[SpecId], json: bool) -> Result<StatusView, CliError> {
+async fn follow(
+    home: &Home,
+    backend: &Backend,
+    ids: &[SpecId],
+    own_task: Option<&OwnTask>,
+    json: bool,
+) -> Result<StatusView, CliError> {
     let mut progress = Progress::new(json);
     let filter = Filter { ids: ids.to_vec(), history: true, ..Filter::default() };
     let mut newer_than = None;
@@ -173,6 +190,9 @@ async fn follow(home: &Home, backend: &Backend, ids: &[SpecId], json: bool) -> R
                 newer_than = Some(told.revision);
                 away_since = None;
                 progress.update(&told.status);
+                if let Some(obstacle) = own_task.and_then(|task| task.obstacle(&told.status)) {
+                    progress.print_once(&obstacle);
+                }
                 if told.status.specs.iter().all(|spec| spec.status.is_ended()) {
                     progress.clear();
                     return Ok(told.status);
@@ -243,7 +263,7 @@ mod tests {
         let backend = Backend::find(&home).await.unwrap();
         assert!(backend.is_daemon());
         drop(socket);
-        let error = follow(&home, &backend, &ids, true).await.unwrap_err();
+        let error = follow(&home, &backend, &ids, None, true).await.unwrap_err();
         assert_eq!(error.code(), crate::cli::NO_DAEMON);
         assert!(error.message().contains(&format!("have not ended: {}", ids[0])), "{}", error.message());
     }

@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use super::args::Status;
 use super::backend::{Backend, LOOK_AGAIN};
-use super::printing::{print_json, print_styled};
+use super::printing::{print_json, print_styled, stream_styled};
 use super::{CliError, ExitCode, NO_DAEMON, START_ONE, block_on, version_skew};
 use crate::domain::life::SpecStatus;
 use crate::queue::Filter;
+use crate::system::output::{reader_gone, say};
 use crate::system::paths::Home;
 use crate::system::{clock, terminal};
 use crate::ui::overview::overview;
@@ -30,51 +31,63 @@ pub(super) fn status(home: &Home, args: &Status) -> Result<ExitCode, CliError> {
         history: args.id.is_some(),
     };
     block_on(async {
-        let mut backend = Backend::find(home).await?;
-        let mut newer_than = None;
-        loop {
-            let told = match backend.status(filter.clone(), newer_than).await {
-                Err(error) if args.watch && error.is_away() => {
-                    backend = wait_for_next_daemon(home).await?;
-                    newer_than = None;
-                    continue;
-                }
-                told => told?,
-            };
-            if let Some(daemon) = &told.status.daemon {
-                version_skew::warn(&daemon.version, daemon.pid);
-            }
-            let spec = told.status.specs.first().filter(|_| args.id.is_some());
-            if args.json {
-                match spec {
-                    Some(spec) => print_json(spec)?,
-                    None => print_json(&told.status)?,
-                }
-                return Ok(0);
-            }
-            let text = match spec {
-                Some(spec) => spec_details(spec, clock::now()),
-                None => overview(&told.status, clock::now()),
-            };
-            if !args.watch {
-                print_styled(&text)?;
-                return Ok(0);
-            }
-            if !backend.is_daemon() {
-                print_styled(&text)?;
-                return Err(CliError::new(NO_DAEMON, "no daemon runs, so there is nothing to watch").hint(START_ONE));
-            }
-            print_styled(&match terminal::size() {
-                Some(size) => format!("{CLEAR}{}", screen::fit_rows(&text, size)),
-                None => text,
-            })?;
-            newer_than = Some(told.revision);
+        if !args.watch {
+            return show(home, args, filter).await;
+        }
+        // Cancel-safe: the command only reads.
+        tokio::select! {
+            shown = show(home, args, filter) => shown,
+            () = reader_gone() => Err(CliError::ReaderGone),
         }
     })
 }
 
+/// Shows the status once, or with `--watch` whenever it changes.
+async fn show(home: &Home, args: &Status, filter: Filter) -> Result<ExitCode, CliError> {
+    let mut backend = Backend::find(home).await?;
+    let mut newer_than = None;
+    loop {
+        let told = match backend.status(filter.clone(), newer_than).await {
+            Err(error) if args.watch && error.is_away() => {
+                backend = wait_for_next_daemon(home).await?;
+                newer_than = None;
+                continue;
+            }
+            told => told?,
+        };
+        if let Some(daemon) = &told.status.daemon {
+            version_skew::warn(&daemon.version, daemon.pid);
+        }
+        let spec = told.status.specs.first().filter(|_| args.id.is_some());
+        if args.json {
+            match spec {
+                Some(spec) => print_json(spec)?,
+                None => print_json(&told.status)?,
+            }
+            return Ok(0);
+        }
+        let text = match spec {
+            Some(spec) => spec_details(spec, clock::now()),
+            None => overview(&told.status, clock::now()),
+        };
+        if !args.watch {
+            print_styled(&text)?;
+            return Ok(0);
+        }
+        if !backend.is_daemon() {
+            print_styled(&text)?;
+            return Err(CliError::new(NO_DAEMON, "no daemon runs, so there is nothing to watch").hint(START_ONE));
+        }
+        stream_styled(&match terminal::size() {
+            Some(size) => format!("{CLEAR}{}", screen::fit_rows(&text, size)),
+            None => text,
+        })?;
+        newer_than = Some(told.revision);
+    }
+}
+
 async fn wait_for_next_daemon(home: &Home) -> Result<Backend, CliError> {
-    eprintln!("the daemon has ended; waiting up to {} s for the next one", PATIENCE.as_secs());
+    say!("the daemon has ended; waiting up to {} s for the next one", PATIENCE.as_secs());
     let until = Instant::now() + PATIENCE;
     while Instant::now() < until {
         match Backend::find(home).await {

@@ -1,5 +1,6 @@
 //! The warning that the daemon and this command are different versions of boi.
 
+use crate::system::output::say;
 use std::sync::Once;
 
 const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -8,7 +9,7 @@ const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(super) fn warn(daemon_version: &str, pid: u32) {
     static WARNED: Once = Once::new();
     if let Some(warning) = warning(daemon_version, pid) {
-        WARNED.call_once(|| eprintln!("{warning}"));
+        WARNED.call_once(|| say!("{warning}"));
     }
 }
 

@@ -167,6 +167,15 @@ pub(crate) struct ProgramFound {
     pub why_not: Option<String>,
 }
 
+/// Asks the daemon to read the configuration file now. The verdict follows in the daemon's state.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Reload;
+
+impl Call for Reload {
+    const PATH: &'static str = "/v1/reload";
+    type Answer = Reload;
+}
+
 /// Asks the daemon to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -207,6 +216,8 @@ pub(crate) enum FailureCode {
     Refused,
     /// The queue does not answer.
     Silent,
+    /// The daemon does not know the call: it is of an earlier version.
+    NoSuchCall,
     /// Any other failure in the daemon.
     #[default]
     Internal,

@@ -18,7 +18,9 @@ use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::calls::{Call, CallFailure, FailureCode, GIVE_UP, GetConfig, VERSION_HEADER};
+use crate::process::peer::Peer;
 use crate::process::procfs;
+use crate::system::output::say;
 use crate::system::paths::ShortPath;
 
 /// How long the client waits for an answer before it checks whether the daemon answers at all.
@@ -95,6 +97,25 @@ impl Client {
         }
     }
 
+    /// Makes a call, and returns the process that answered it.
+    pub(crate) async fn call_with_peer<C: Call>(&self, call: &C) -> Result<(C::Answer, Peer), ClientError> {
+        let exchange = async {
+            let stream = self.stream().await?;
+            let peer = Peer::open(&stream, stream.peer_cred().ok().and_then(|peer| peer.pid()));
+            Ok((self.exchange(stream, call).await?, peer))
+        };
+        tokio::select! {
+            biased;
+            answer = exchange => answer,
+            hung = self.hung() => Err(hung),
+        }
+    }
+
+    /// The path of the socket.
+    pub(crate) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
     /// Returns the version of the daemon, once it has answered a call. A daemon that sends no version has
     /// version 0.1.0.
     pub(crate) fn daemon_version(&self) -> Option<&str> {
@@ -125,7 +146,7 @@ impl Client {
                     return ClientError::Hung { pid, stopped: pid.is_some_and(procfs::is_stopped) };
                 }
                 if !self.warned.swap(true, Ordering::Relaxed) {
-                    eprintln!("the daemon{} does not answer; still waiting", of_pid(pid));
+                    say!("the daemon{} does not answer; still waiting", of_pid(pid));
                 }
                 within = GIVE_UP.saturating_sub(alive.elapsed());
             }
@@ -133,9 +154,16 @@ impl Client {
     }
 
     async fn call_once<C: Call>(&self, call: &C) -> Result<C::Answer, ClientError> {
-        let broken = |reason: String| ClientError::Broken { socket: self.socket.clone(), reason };
+        self.exchange(self.stream().await?, call).await
+    }
+
+    fn broken(&self, reason: String) -> ClientError {
+        ClientError::Broken { socket: self.socket.clone(), reason }
+    }
+
+    async fn exchange<C: Call>(&self, stream: UnixStream, call: &C) -> Result<C::Answer, ClientError> {
+        let broken = |reason: String| self.broken(reason);
         let body = serde_json::to_vec(call).map_err(|error| broken(error.to_string()))?;
-        let stream = self.stream().await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| broken(error.to_string()))?;
@@ -158,13 +186,13 @@ impl Client {
         }
         let CallFailure { error, code } = serde_json::from_slice(&bytes).unwrap_or_else(|_| CallFailure {
             error: format!("{status}: {}", String::from_utf8_lossy(&bytes)),
-            code: FailureCode::Internal,
+            code: if status == StatusCode::NOT_FOUND { FailureCode::NoSuchCall } else { FailureCode::Internal },
         });
         Err(ClientError::Refused { message: error, code })
     }
 
     async fn stream(&self) -> Result<UnixStream, ClientError> {
-        let broken = |error: io::Error| ClientError::Broken { socket: self.socket.clone(), reason: error.to_string() };
+        let broken = |error: io::Error| self.broken(error.to_string());
         let short = match ShortPath::new(&self.socket) {
             Ok(short) => short,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(ClientError::NoDaemon),

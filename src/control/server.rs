@@ -26,8 +26,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
 use super::calls::{
-    Call, CallFailure, Cancel, CheckProgram, Dispatch, FailureCode, GetConfig, Leave, Retry, SetPaused, StatusRequest,
-    VERSION_HEADER,
+    Call, CallFailure, Cancel, CheckProgram, Dispatch, FailureCode, GetConfig, Leave, Reload, Retry, SetPaused,
+    StatusRequest, VERSION_HEADER,
 };
 use crate::queue::Cleaned;
 use crate::system::paths;
@@ -57,6 +57,7 @@ pub(crate) trait Service:
     + Serve<GetConfig>
     + Serve<CheckProgram>
     + Serve<Leave>
+    + Serve<Reload>
     + Serve<Cleaned>
 {
 }
@@ -155,6 +156,7 @@ pub(crate) async fn serve<S: Service>(mut socket: Socket, service: S, mut closin
     let routes = route::<GetConfig, S>(routes, &closing);
     let routes = route::<CheckProgram, S>(routes, &closing);
     let routes = route::<Leave, S>(routes, &closing);
+    let routes = route::<Reload, S>(routes, &closing);
     let routes = route::<Cleaned, S>(routes, &closing);
     let routes = routes.layer(DefaultBodyLimit::max(LARGEST_REQUEST)).with_state(service);
     let mut connections = JoinSet::new();
@@ -211,7 +213,7 @@ fn route<C: Call, S: Serve<C>>(routes: Router<S>, closing: &watch::Receiver<bool
 
 fn status_of(code: FailureCode) -> StatusCode {
     match code {
-        FailureCode::Unknown => StatusCode::NOT_FOUND,
+        FailureCode::Unknown | FailureCode::NoSuchCall => StatusCode::NOT_FOUND,
         FailureCode::Refused => StatusCode::CONFLICT,
         FailureCode::Silent => StatusCode::SERVICE_UNAVAILABLE,
         FailureCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::async_queue::AsyncQueue;
 use super::error::CallError;
@@ -17,14 +17,15 @@ use crate::config::HotConfig;
 use crate::config::keys::{KEYS, Key};
 use crate::control::calls::{
     CallFailure, Cancel, CancelResult, CheckProgram, ConfigInForce, Dispatch, Environment, GIVE_UP, GetConfig, Ids,
-    Leave, ProgramFound, Retry, SetPaused, StatusRequest, StatusResponse,
+    Leave, ProgramFound, Reload, Retry, SetPaused, StatusRequest, StatusResponse,
 };
 use crate::control::server::{Serve, Service, closed};
 use crate::domain::id::SpecId;
 use crate::domain::spec::Spec;
 use crate::git;
 use crate::queue::{Canceled, Cleaned, Queue, QueueError};
-use crate::reload;
+use crate::reload::{self, ReloadHandle};
+use crate::service;
 use crate::system::{clock, paths};
 
 /// A queue that has not answered for this long counts as silent; a disk that is only busy answers sooner.
@@ -44,12 +45,22 @@ pub(crate) struct Handle {
     pub(super) hot: Arc<ArcSwap<HotConfig>>,
     pub(super) shared: Arc<Shared>,
     pub(super) events: mpsc::UnboundedSender<Event>,
+    /// Requests reloads, once the reload thread has started.
+    pub(super) reload: Arc<OnceLock<ReloadHandle>>,
 }
 
 impl Handle {
     /// Sends an event to the loop. An event for a loop that has ended is dropped.
     pub(crate) fn send(&self, event: Event) {
         drop(self.events.send(event));
+    }
+
+    /// Requests a reload of the configuration.
+    pub(super) fn request_reload(&self) {
+        service::reloading();
+        if let Some(reload) = self.reload.get() {
+            reload.request();
+        }
     }
 
     /// Waits for a state that is newer than `revision`, and returns the revision of that state.
@@ -261,6 +272,14 @@ impl Serve<Leave> for Handle {
             Leave::Drain => Leaving::Drain,
         }));
         Ok(how)
+    }
+}
+
+impl Serve<Reload> for Handle {
+    async fn serve(&self, call: Reload, _: watch::Receiver<bool>) -> Result<Reload, CallFailure> {
+        info!("a reload was requested over the control socket");
+        self.request_reload();
+        Ok(call)
     }
 }
 

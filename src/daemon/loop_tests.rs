@@ -101,6 +101,7 @@ impl Bench {
             hot: Arc::clone(&hot),
             shared: Arc::clone(&shared),
             events: events.clone(),
+            reload: Arc::default(),
         };
         let daemon = Daemon::new(queue, hot, shared, Recorder { spawned: record }, scope, (events, inbox));
         let running = tokio::spawn(daemon.run());

@@ -25,6 +25,7 @@ mod adopt;
 pub(crate) mod async_queue;
 pub(crate) mod error;
 pub(crate) mod handle;
+mod left_running;
 pub(crate) mod lifecycle;
 pub(crate) mod merged_by_user;
 mod quarantine;

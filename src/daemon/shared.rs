@@ -2,17 +2,19 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use super::Leaving;
 use super::lifecycle::health::Health;
 use crate::domain::cause::Cause;
 use crate::domain::id::SpecId;
 use crate::domain::time::Timestamp;
 use crate::domain::view::{ConfigView, DaemonView, GitView};
 use crate::git::GitWatch;
+use crate::queue::Fence;
 use crate::system::clock;
 
 /// A git process that has run for this long is shown, in milliseconds.
@@ -26,12 +28,17 @@ pub(crate) struct Shared {
     config: Mutex<ConfigView>,
     since: Timestamp,
     scoped: bool,
-    draining: AtomicBool,
+    /// How the daemon leaves; `None`: it was not told to leave.
+    leaving: Mutex<Option<Leaving>>,
     log: Option<String>,
     /// Causes of running specs, such as a quarantine, that are not in the queue.
     causes: Mutex<HashMap<SpecId, Cause>>,
     /// The watch over the git processes of each spec that has a worker.
     git_watches: Mutex<HashMap<SpecId, Arc<GitWatch>>>,
+    /// Attempts whose commands the last daemon left running when it ended in order, until a worker has looked at them.
+    left_by_last: Mutex<Vec<Fence>>,
+    /// Attempts whose commands this daemon leaves running.
+    left_running: Mutex<Vec<Fence>>,
     /// Whether the home and the queue can be used.
     pub(super) health: Health,
 }
@@ -46,10 +53,12 @@ impl Shared {
             config: Mutex::new(config),
             since: clock::now(),
             scoped,
-            draining: AtomicBool::new(false),
+            leaving: Mutex::default(),
             log: None,
             causes: Mutex::default(),
             git_watches: Mutex::default(),
+            left_by_last: Mutex::default(),
+            left_running: Mutex::default(),
             health: Health::default(),
         }
     }
@@ -92,9 +101,32 @@ impl Shared {
         self.running.load(Ordering::Relaxed)
     }
 
-    /// Records that the daemon drains: it ends when its workers have finished.
-    pub(super) fn set_draining(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+    /// Sets the attempts whose commands the last daemon left running when it ended in order.
+    #[must_use]
+    pub(super) fn with_left_by_last(self, fences: Vec<Fence>) -> Shared {
+        Shared { left_by_last: Mutex::new(fences), ..self }
+    }
+
+    /// Whether the last daemon ended in order and left a command of this attempt running. True at most once for an attempt.
+    pub(super) fn take_left_by_last(&self, fence: &Fence) -> bool {
+        let mut left = self.left_by_last.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = left.iter().position(|known| known == fence);
+        place.map(|place| left.swap_remove(place)).is_some()
+    }
+
+    /// Notes an attempt whose command this daemon leaves running.
+    pub(super) fn leave_running(&self, fence: &Fence) {
+        self.left_running.lock().unwrap_or_else(PoisonError::into_inner).push(fence.clone());
+    }
+
+    /// The attempts whose commands this daemon leaves running.
+    pub(super) fn left_running(&self) -> Vec<Fence> {
+        self.left_running.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Records that the daemon was told to leave.
+    pub(super) fn set_leaving(&self, how: Leaving) {
+        *self.leaving.lock().unwrap_or_else(PoisonError::into_inner) = Some(how);
         self.changed();
     }
 
@@ -140,12 +172,15 @@ impl Shared {
 
     /// The daemon as `boi status` shows it.
     pub(super) fn daemon_view(&self) -> DaemonView {
+        let leaving = *self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
         DaemonView {
             pid: std::process::id(),
             since: self.since,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             scoped: self.scoped,
-            draining: self.draining.load(Ordering::Relaxed),
+            draining: leaving == Some(Leaving::Drain),
+            stopping: matches!(leaving, Some(Leaving::Stop | Leaving::Detach)),
+            other_pid_namespace: false,
             log: self.log.clone(),
         }
     }

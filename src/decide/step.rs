@@ -206,11 +206,12 @@ pub(crate) fn after_act(plan: &AttemptPlan<'_>, progress: Progress, of: Try, res
 }
 
 /// Decides what follows a command that something other than boi ended, such as a logout: the worker runs the
-/// command again. `ended` says how the try ended; it is `None` if the command is not that of a try.
+/// command again. `counted`: the end counts as one of at most `CUT_OFFS` in a row. `ended` says how the try ended; it is `None` if the command is not that of a try.
 pub(crate) fn after_cut_off(
     plan: &AttemptPlan<'_>,
     progress: Progress,
     stage: CommandStage,
+    counted: bool,
     ended: Option<(TryOutcome, AgentReport)>,
 ) -> Move {
     let mut changes = Vec::new();
@@ -218,7 +219,8 @@ pub(crate) fn after_cut_off(
         changes.extend(ended.map(|(outcome, report)| RecordChange::TryEnded { of, outcome, report }));
         changes.push(RecordChange::TryBegan { of });
     }
-    go(plan, Progress { cut_offs: progress.cut_offs + 1, ..progress }, Stage::Command(stage), changes)
+    let cut_offs = progress.cut_offs + u32::from(counted);
+    go(plan, Progress { cut_offs, ..progress }, Stage::Command(stage), changes)
 }
 
 /// Decides what follows `Capture`.

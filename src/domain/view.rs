@@ -69,6 +69,13 @@ pub struct DaemonView {
     /// Whether the daemon claims no more specs, and ends when its workers have finished.
     #[serde(default)]
     pub draining: bool,
+    /// Whether the daemon is ending: it stops its workers or has let go of them, and then ends.
+    #[serde(default)]
+    pub stopping: bool,
+    /// Whether the daemon runs in another PID namespace than the command that shows this. Then `pid` is the daemon's pid
+    /// as this command sees it, or, if it cannot see the daemon, the daemon's pid in its own namespace.
+    #[serde(default)]
+    pub other_pid_namespace: bool,
     /// The file that the daemon logs to; `None`: the daemon logs to standard error.
     #[serde(default)]
     pub log: Option<String>,

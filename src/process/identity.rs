@@ -32,6 +32,11 @@ impl ProcessHandle {
         }
     }
 
+    /// The process that `pidfd` refers to.
+    pub(super) fn from_pidfd(pidfd: OwnedFd) -> ProcessHandle {
+        ProcessHandle(pidfd)
+    }
+
     /// Whether the process has not ended.
     pub(crate) fn lives(&self) -> bool {
         let mut ends = [PollFd::new(&self.0, PollFlags::IN)];

@@ -4,8 +4,8 @@
 //!
 //! | layer | files |
 //! | --- | --- |
-//! | reading `/proc`; resource limits; what child processes must not inherit | `procfs`, `limits`, `inherited` |
-//! | identifying and signalling one process, although pids are reused | `identity` |
+//! | reading `/proc`; resource limits; what child processes must not inherit | `procfs`, `limits`, `inherited`, `dispositions` |
+//! | identifying and signalling one process, although pids are reused | `identity`, `peer` |
 //! | finding the processes of a command: by marker, by cgroup, by parent pids | `marker`, `cgroup`, `descendants` |
 //! | signalling all processes of a tree as if at the same moment | `signal_tree` |
 //! | reading a command's records and its folder | `record`, `command_dir` |
@@ -22,12 +22,14 @@ pub(crate) mod bounded;
 pub(crate) mod cgroup;
 pub(crate) mod command_dir;
 pub(crate) mod descendants;
+pub mod dispositions;
 pub(crate) mod identity;
 pub mod inherited;
 pub(crate) mod limits;
 pub(crate) mod look_process;
 pub(crate) mod marker;
 mod own_program;
+pub(crate) mod peer;
 pub(crate) mod procfs;
 pub(crate) mod record;
 pub(crate) mod signal_tree;

@@ -112,6 +112,30 @@ fn is_writable(info: &str) -> bool {
     flags.is_some_and(|flags| flags & libc::O_ACCMODE != libc::O_RDONLY)
 }
 
+/// Whether `/proc` shows the PID namespace of this process. It does not after `unshare --pid` without `--mount-proc`:
+/// then the pids in it name other processes than the pids that the kernel takes.
+pub(crate) fn is_of_this_namespace() -> bool {
+    let own = fs::read_link("/proc/self").ok();
+    own.is_none_or(|own| own.to_str() == Some(std::process::id().to_string().as_str()))
+}
+
+/// Whether this process is in another PID namespace than the one that the machine starts with, as in a container.
+pub(crate) fn is_in_container() -> bool {
+    /// The inode of the initial PID namespace, which the kernel fixes (`PROC_PID_INIT_INO`).
+    const INITIAL: &str = "pid:[4026531836]";
+    fs::read_link("/proc/self/ns/pid").is_ok_and(|namespace| namespace.to_str() != Some(INITIAL))
+}
+
+/// Whether the process that has `pid` now is in a PID namespace below the one that `/proc` shows.
+pub(super) fn is_in_nested_namespace(pid: i32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|status| pids_by_namespace(&status) > 1)
+}
+
+/// In how many PID namespaces the process with this `/proc/PID/status` has a pid, from the one that `/proc` shows down.
+fn pids_by_namespace(status: &str) -> usize {
+    status.lines().find_map(|line| line.strip_prefix("NSpid:")).map_or(1, |pids| pids.split_whitespace().count())
+}
+
 fn threads(pid: i32) -> impl Iterator<Item = i32> {
     numbered_entries(&format!("/proc/{pid}/task"))
 }
@@ -141,6 +165,15 @@ mod tests {
         let path = file.into_temp_path();
         let _reader = fs::File::open(&path).unwrap();
         assert_eq!(writers(&path), []);
+    }
+
+    #[test]
+    fn a_process_of_a_nested_namespace_has_a_pid_in_each() {
+        assert_eq!(pids_by_namespace("Name:\tboi\nPid:\t812\nNSpid:\t812\t2\nThreads:\t1\n"), 2);
+        assert_eq!(pids_by_namespace("Name:\tboi\nNSpid:\t812\n"), 1);
+        assert_eq!(pids_by_namespace("Name:\tboi\n"), 1, "an early kernel");
+        assert!(is_of_this_namespace());
+        assert!(!is_in_nested_namespace(i32::try_from(std::process::id()).unwrap()));
     }
 
     #[test]

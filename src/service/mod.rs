@@ -31,6 +31,11 @@ pub(crate) fn stopping() {
     notify(&[NotifyState::Stopping]);
 }
 
+/// Returns whether a service manager started this process.
+pub(crate) fn is_managed() -> bool {
+    ["NOTIFY_SOCKET", "INVOCATION_ID"].into_iter().any(|name| paths::variable(name).is_some())
+}
+
 /// Returns whether the service manager that started this process is stopping, and so will kill all its
 /// processes. Blocks until the manager has answered.
 pub(crate) fn manager_is_stopping() -> bool {

@@ -13,7 +13,8 @@ use crate::process::cgroup::{self, Cgroup};
 use crate::process::command_dir::{CommandDir, ERRORS, OUTPUT, PROMPT, REQUEST, STARTED};
 use crate::process::marker::MARKER;
 use crate::process::record::read_record;
-use crate::process::{identity, limits};
+use crate::process::{dispositions, identity, limits};
+use crate::system::output::say;
 use crate::system::{clock, failpoint, files, paths};
 
 /// Reads the request and opens the command's files. The error says why the command cannot be executed.
@@ -81,7 +82,9 @@ pub(super) fn run(
         failpoint::hit_with_parent("supervisor.started");
         // The limit on open files is set after the record was written, because a low limit could prevent that
         // write.
-        open_files.map_or(Ok(()), limits::set_open_files).map_err(io::Error::from)
+        open_files.map_or(Ok(()), limits::set_open_files).map_err(io::Error::from)?;
+        dispositions::set_for_command();
+        Ok(())
     };
     // SAFETY: between fork and exec, a process with several threads may only make async-signal-safe calls.
     // This process has one thread, so in the child no lock (such as the allocator's) is held by a thread that
@@ -99,7 +102,7 @@ pub(super) fn run(
     if let Some(cgroup) = cgroup
         && let Err(error) = cgroup.remove()
     {
-        eprintln!("boi: cannot remove the cgroup {}: {error}", cgroup.path().display());
+        say!("boi: cannot remove the cgroup {}: {error}", cgroup.path().display());
     }
     Ok(end)
 }
@@ -127,11 +130,13 @@ fn create_cgroup() -> Option<Cgroup> {
 /// Returns the end cause for a failure before the command was executed. The cause is transient if a resource
 /// is missing that may become available.
 fn not_executed(what: &str, error: &io::Error) -> EndCause {
-    use io::ErrorKind::{ExecutableFileBusy, Interrupted, OutOfMemory, QuotaExceeded, StorageFull, WouldBlock};
+    use io::ErrorKind::{
+        ExecutableFileBusy, FileTooLarge, Interrupted, OutOfMemory, QuotaExceeded, StorageFull, WouldBlock,
+    };
     let is_out_of_files = [libc::EMFILE, libc::ENFILE].map(Some).contains(&error.raw_os_error());
     let why = format!("{what}: {error}");
     match error.kind() {
-        ExecutableFileBusy | Interrupted | OutOfMemory | QuotaExceeded | StorageFull | WouldBlock => {
+        ExecutableFileBusy | FileTooLarge | Interrupted | OutOfMemory | QuotaExceeded | StorageFull | WouldBlock => {
             EndCause::NotExecutedYet(why)
         }
         _ if is_out_of_files => EndCause::NotExecutedYet(why),

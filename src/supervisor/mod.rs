@@ -38,6 +38,7 @@ use self::home_identity::HomeIdentity;
 use crate::domain::command::Request;
 use crate::process::command_dir::{CommandDir, EXIT, LOCK};
 use crate::process::supervisor_process::SUPERVISE;
+use crate::system::output::say;
 use crate::system::{failpoint, files};
 
 /// Returns the command's folder if the arguments of the program ask for a supervisor, otherwise `None`.
@@ -56,7 +57,7 @@ pub fn main(dir: &Path) -> ExitCode {
         // If the `exit` record is missing, the daemon concludes that nothing was executed or that this
         // process died.
         Err(error) => {
-            eprintln!("boi: supervisor of {}: {error}", dir.display());
+            say!("boi: supervisor of {}: {error}", dir.display());
             ExitCode::FAILURE
         }
     }
@@ -92,7 +93,7 @@ fn supervise(dir: &CommandDir) -> io::Result<()> {
 fn sync_work(dir: &CommandDir, request: &Request) {
     for path in [&request.cwd, dir.path()] {
         if let Err(error) = files::sync_file_system(path) {
-            eprintln!("boi: cannot flush {} to disk: {error}", path.display());
+            say!("boi: cannot flush {} to disk: {error}", path.display());
         }
     }
 }

@@ -104,16 +104,17 @@ pub(crate) fn start(output: LogOutput, filter: &str) -> Result<LogFilter, String
         LogOutput::Stderr { .. } => None,
         LogOutput::File { path, .. } => Some(path.clone()),
     };
+    // An event that cannot be written is dropped: the layers would report it with a macro that panics.
     let started = match output {
         LogOutput::Stderr { color } => {
             let ansi = color && std::io::stderr().is_terminal();
             let layer = fmt::layer().fmt_fields(escaping_fields()).with_writer(std::io::stderr);
-            registry.with(layer.with_ansi(ansi).with_target(false)).try_init()
+            registry.with(layer.with_ansi(ansi).with_target(false).log_internal_errors(false)).try_init()
         }
         LogOutput::File { path, home_mark } => {
             let writer = Mutex::new(ReopeningLog::new(&path, &home_mark));
             let layer = fmt::layer().fmt_fields(escaping_fields()).with_writer(writer);
-            registry.with(layer.with_ansi(false).with_target(false)).try_init()
+            registry.with(layer.with_ansi(false).with_target(false).log_internal_errors(false)).try_init()
         }
     };
     started.map_err(|error| error.to_string())?;

@@ -1,4 +1,4 @@
-//! Basic access to the machine: paths and environment, files, the clock, logs, the terminal, failpoints.
+//! Basic access to the machine: paths and environment, files, the clock, logs, output, the terminal, failpoints.
 //!
 //! Which room uses which part of the machine (`clippy.toml` enforces the first three rules):
 //!
@@ -18,6 +18,7 @@ mod home_error;
 pub(crate) mod home_record;
 mod home_safety;
 pub(crate) mod logs;
+pub(crate) mod output;
 pub mod paths;
 pub(crate) mod terminal;
 pub(crate) mod untrusted;

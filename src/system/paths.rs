@@ -145,6 +145,11 @@ impl Home {
         self.root.join("state/reload.json")
     }
 
+    /// The record of the commands that the last daemon left running when it ended in order.
+    pub(crate) fn left_running(&self) -> PathBuf {
+        self.root.join("state/left-running.json")
+    }
+
     /// The file with the last good configuration.
     pub fn last_good_config(&self) -> PathBuf {
         self.root.join("state/last-good.toml")

@@ -21,7 +21,7 @@ pub(crate) fn overview(status: &StatusView, now: Timestamp) -> String {
     lines.push(match &status.daemon {
         Some(daemon) => {
             let age = duration(now.millis_since(daemon.since));
-            format!("daemon: pid {}, up for {age}{}", daemon.pid, daemon_role(daemon))
+            format!("daemon: pid {}, up for {age}{}{}", daemon.pid, daemon_role(daemon), namespace(daemon))
         }
         None => "daemon: not running; start a daemon: `boi daemon start`".to_owned(),
     });
@@ -60,12 +60,18 @@ pub(crate) fn overview(status: &StatusView, now: Timestamp) -> String {
 /// daemon.
 pub(crate) fn daemon_role(daemon: &DaemonView) -> &'static str {
     match daemon {
+        DaemonView { stopping: true, .. } => ", stopping: it ends when its workers have stopped",
         DaemonView { draining: true, .. } => {
             ", draining: it starts no specs, and ends when the running ones have ended"
         }
         DaemonView { scoped: true, .. } => ", part of a `boi run`",
         _ => "",
     }
+}
+
+/// Says that the daemon runs in another PID namespace; empty for a daemon of this one.
+pub(crate) fn namespace(daemon: &DaemonView) -> &'static str {
+    if daemon.other_pid_namespace { ", in another PID namespace, such as that of a container" } else { "" }
 }
 
 /// Describes how many worker slots are taken.

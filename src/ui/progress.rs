@@ -8,12 +8,12 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::obstacle::obstacle;
-use crate::domain::escape;
 use crate::domain::id::SpecId;
 use crate::domain::life::{SpecStatus, TaskStatus};
 use crate::domain::outcome::Delivery;
 use crate::domain::text;
 use crate::domain::view::{SpecView, StatusView, TaskView};
+use crate::system::output::say;
 use crate::system::{clock, terminal};
 
 /// The interval between two frames of a spinner.
@@ -59,7 +59,7 @@ impl Progress {
                     let now = line(spec);
                     if self.lines.get(&spec.id) != Some(&now) {
                         if !self.quiet {
-                            eprintln!("{}", escape::escaped_lines(&now));
+                            say!("{now}");
                         }
                         self.lines.insert(spec.id.clone(), now);
                     }
@@ -74,8 +74,8 @@ impl Progress {
             return;
         }
         match &self.bars {
-            Some(bars) => bars.all.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bars) => bars.all.suspend(|| say!("{text}")),
+            None => say!("{text}"),
         }
     }
 

@@ -13,13 +13,14 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
+use super::seat;
 use crate::daemon::error::LoopError;
 use crate::daemon::{Daemon, Leaving, Spawn};
 use crate::queue::{Queue, QueueError};
@@ -30,31 +31,60 @@ use crate::system::paths::Home;
 /// again.
 const HOME_GONE_FOR_GOOD: Duration = Duration::from_secs(10);
 
-/// The identity of a running daemon's home. The folder at its path is this home if the daemon's pid file is in it.
+/// The identity of a running daemon's home, and its seat there. The folder at its path is this home if it is the folder in
+/// which the daemon started, and no other daemon has its seat in it.
 #[derive(Debug)]
 pub(super) struct HomeIdentity {
     root: PathBuf,
+    /// The home's folder. While it is open, no other folder gets its inode.
+    folder: File,
     pid_path: PathBuf,
-    device: u64,
-    inode: u64,
+    /// The pid file, locked for as long as the daemon lives.
+    seat: Mutex<File>,
 }
 
 impl HomeIdentity {
-    /// Returns the identity of `home`, whose daemon has opened `pid_file`.
-    pub(super) fn of(home: &Home, pid_file: &File) -> io::Result<HomeIdentity> {
-        let metadata = pid_file.metadata()?;
+    /// Returns the identity of `home`, whose daemon has locked `pid_file`.
+    pub(super) fn of(home: &Home, pid_file: File) -> io::Result<HomeIdentity> {
         let (root, pid_path) = (home.root().to_owned(), home.pid_file());
-        Ok(HomeIdentity { root, pid_path, device: metadata.dev(), inode: metadata.ino() })
+        let folder = File::open(&root)?;
+        Ok(HomeIdentity { root, folder, pid_path, seat: Mutex::new(pid_file) })
     }
 
     /// Fails if the home was removed or replaced. Succeeds if the path cannot be inspected for another
-    /// reason.
+    /// reason. A pid file that was removed is created again, so that only this daemon has its seat in the home.
     fn check(&self) -> Result<(), LoopError> {
-        let gone = match std::fs::metadata(&self.pid_path) {
-            Ok(now) => (now.dev(), now.ino()) != (self.device, self.inode),
-            Err(error) => matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
-        };
-        if gone { Err(LoopError::HomeGone { home: self.root.clone() }) } else { Ok(()) }
+        let mut seat = self.seat.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_in_place = is_same(&self.root, &self.folder)
+            && (is_same(&self.pid_path, &seat) || take_again(&self.pid_path, &mut seat));
+        if is_in_place { Ok(()) } else { Err(LoopError::HomeGone { home: self.root.clone() }) }
+    }
+}
+
+/// Whether the file at `path` is the open `file`; true if that cannot be found out.
+fn is_same(path: &Path, file: &File) -> bool {
+    match (std::fs::metadata(path), file.metadata()) {
+        (Ok(at_path), Ok(open)) => (at_path.dev(), at_path.ino()) == (open.dev(), open.ino()),
+        (Err(error), _) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+        (Ok(_), Err(_)) => true,
+    }
+}
+
+/// Creates the pid file again in its folder, which must exist. Returns false if the folder is gone, too, or another daemon has
+/// the seat.
+fn take_again(path: &Path, seat: &mut File) -> bool {
+    if !path.parent().is_some_and(Path::is_dir) {
+        return false;
+    }
+    match seat::retake(path) {
+        Ok(Some(file)) => {
+            warn!(path = %path.display(), "the pid file was removed: created it again");
+            *seat = file;
+            true
+        }
+        Ok(None) => false,
+        // Such as a full disk. The home itself is in place.
+        Err(_) => true,
     }
 }
 
@@ -81,6 +111,12 @@ impl Health {
     /// Fails when the daemon's home was removed or replaced.
     pub(in crate::daemon) fn check_home(&self) -> Result<(), LoopError> {
         self.home.get().map_or(Ok(()), HomeIdentity::check)
+    }
+
+    /// Empties the pid file, at the daemon's end.
+    pub(super) fn leave_seat(&self) -> io::Result<()> {
+        let Some(home) = self.home.get() else { return Ok(()) };
+        home.seat.lock().unwrap_or_else(PoisonError::into_inner).set_len(0)
     }
 
     /// Why no worker is started; `None`: the home and the queue can be used.

@@ -110,6 +110,7 @@ impl<S: Spawn> Daemon<S> {
     pub(in crate::daemon) async fn leave(&mut self, how: Leaving) {
         let how = self.leaving.map_or(how, |before| before.max(how));
         self.leaving = Some(how);
+        self.shared.set_leaving(how);
         if let Err(error) = self.give_back_waiting().await {
             // The next daemon adopts these specs and starts their workers.
             error!(%error, "cannot give claimed specs back to the queue; the next daemon starts their workers");
@@ -119,7 +120,6 @@ impl<S: Spawn> Daemon<S> {
         }
         match how {
             Leaving::Drain => {
-                self.shared.set_draining();
                 info!(
                     workers = self.registry.len(),
                     "the daemon drains: it claims no more specs, and ends when its running workers have finished"

@@ -5,7 +5,6 @@
 //!     ─▶ told to leave ─▶ accepted calls answered ─▶ pid file emptied
 //! ```
 
-use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -23,6 +22,7 @@ use crate::control::server;
 use crate::daemon::async_queue::AsyncQueue;
 use crate::daemon::error::{CallError, LoopError};
 use crate::daemon::handle::{Handle, SILENT};
+use crate::daemon::left_running;
 use crate::daemon::shared::Shared;
 use crate::daemon::worker::Workers;
 use crate::daemon::{Daemon, Event, merged_by_user};
@@ -51,7 +51,6 @@ pub(crate) struct Running {
     detaching: watch::Receiver<bool>,
     reloader: Reloader,
     home: Home,
-    pid_file: File,
 }
 
 impl Seat {
@@ -73,9 +72,11 @@ impl Seat {
         for warning in booted.warnings() {
             warn!("configuration: {warning}");
         }
+        let left = left_running::take(&home.left_running());
         let hot = Arc::new(ArcSwap::from_pointee(HotConfig { generation: 1, config: booted.config.clone() }));
-        let shared = Arc::new(Shared::new(booted.view(), scope.is_some()).logging_to(log.file()));
-        let identity = HomeIdentity::of(&home, &pid_file);
+        let shared =
+            Arc::new(Shared::new(booted.view(), scope.is_some()).logging_to(log.file()).with_left_by_last(left));
+        let identity = HomeIdentity::of(&home, pid_file);
         shared.health.set_home(identity.map_err(|source| BootError::Io { path: home.pid_file(), source })?);
         let queue = AsyncQueue::new(queue);
         let (events, inbox) = mpsc::unbounded_channel();
@@ -85,6 +86,7 @@ impl Seat {
             hot: Arc::clone(&hot),
             shared: Arc::clone(&shared),
             events: events.clone(),
+            reload: Arc::default(),
         };
         let socket = home.socket();
         let health = Arc::clone(&shared);
@@ -100,8 +102,10 @@ impl Seat {
             Reloader::start(Judge::new(home.clone(), &booted, Arc::clone(&handle.hot), callbacks))
                 .map_err(|source| BootError::Io { path: home.config_file(), source })?
         };
+        // The lock is set only here, and only once.
+        drop(handle.reload.set(reloader.handle()));
         let (detach, detaching) = watch::channel(false);
-        let listener = tokio::spawn(signals::listen(signals, handle.clone(), reloader.handle(), detach));
+        let listener = tokio::spawn(signals::listen(signals, handle.clone(), detach));
         info!(pid = std::process::id(), home = %home.root().display(), "daemon started");
         match cgroup::find_usable_base() {
             Ok(base) => info!(base = %base.display(), "cgroups can be used: each command runs in a cgroup of its own"),
@@ -113,7 +117,7 @@ impl Seat {
         service::ready(&describe(&booted.view()));
         let merges = tokio::spawn(merged_by_user::poll(handle.clone()));
         let work = tokio::spawn(daemon.run());
-        Ok(Running { handle, work, server, close, listener, merges, detaching, reloader, home, pid_file })
+        Ok(Running { handle, work, server, close, listener, merges, detaching, reloader, home })
     }
 }
 
@@ -144,8 +148,13 @@ impl Running {
             // The files that are now at the paths of the home do not belong to this daemon.
             return Err(BootError::HomeGone { home: self.home.root().to_owned() });
         }
+        left_running::record(&self.home.left_running(), &self.handle.shared.left_running());
         // The file is emptied, never removed: another daemon may hold the same file open and wait for its lock.
-        self.pid_file.set_len(0).map_err(|source| BootError::Io { path: self.home.pid_file(), source })?;
+        self.handle
+            .shared
+            .health
+            .leave_seat()
+            .map_err(|source| BootError::Io { path: self.home.pid_file(), source })?;
         info!("daemon ended");
         Ok(result?)
     }

@@ -9,13 +9,13 @@ use std::io::{self, Seek, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
 use rustix::fs::{FlockOperation, flock};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook_tokio::Signals;
+use signal_hook::consts::SIGHUP;
 
+use super::signals::DaemonSignals;
 use crate::daemon::error::LoopError;
 use crate::domain::view::Counts;
+use crate::process::procfs;
 use crate::queue::Queue;
 use crate::queue::open;
 use crate::queue::sqlite::OpenError;
@@ -97,6 +97,12 @@ pub(crate) enum BootError {
         /// The pid of the running daemon, from the pid file.
         pid: Option<u32>,
     },
+    /// `/proc` shows another PID namespace, so the pids in it name other processes than those that boi would signal.
+    #[error(
+        "/proc shows another PID namespace than the one that boi runs in: mount /proc of this one, such as with `unshare \
+         --pid --fork --mount-proc`"
+    )]
+    ForeignProc,
     /// Signals cannot be caught.
     #[error("cannot catch SIGHUP, SIGINT and SIGTERM: {0}")]
     Signals(io::Error),
@@ -115,7 +121,7 @@ pub(crate) enum BootError {
 pub(crate) struct Seat {
     pub(super) home: Home,
     pub(super) pid_file: File,
-    pub(super) signals: Signals,
+    pub(super) signals: DaemonSignals,
     pub(super) queue: Arc<dyn Queue>,
 }
 
@@ -138,7 +144,10 @@ impl Seat {
         check: impl FnOnce() -> Result<(), BootError>,
     ) -> Result<Seat, BootError> {
         home_record::check(home)?;
-        let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(BootError::Signals)?;
+        if !procfs::is_of_this_namespace() {
+            return Err(BootError::ForeignProc);
+        }
+        let mut signals = DaemonSignals::catch().map_err(BootError::Signals)?;
         let path = home.pid_file();
         let io_error = |source| BootError::Io { path: path.clone(), source };
         let mut pid_file = files::private_file(&path).map_err(io_error)?;
@@ -229,6 +238,17 @@ pub(crate) fn pid_in(path: &std::path::Path) -> Option<u32> {
     std::str::from_utf8(&bytes).ok()?.trim().parse().ok()
 }
 
+/// Opens and locks the pid file of this daemon, whose file was removed, and writes the pid. `None`: another daemon has the
+/// seat now.
+pub(super) fn retake(path: &std::path::Path) -> io::Result<Option<File>> {
+    let mut file = files::private_file(path)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => write_pid(&mut file).map(|()| Some(file)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn write_pid(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
@@ -236,7 +256,7 @@ fn write_pid(file: &mut File) -> io::Result<()> {
 }
 
 /// Waits for `pause` or for a signal. Returns whether a signal to end (SIGINT or SIGTERM) arrived.
-async fn is_told_to_end(signals: &mut Signals, pause: Duration) -> bool {
+async fn is_told_to_end(signals: &mut DaemonSignals, pause: Duration) -> bool {
     tokio::select! {
         Some(signal) = signals.next() => signal != SIGHUP,
         () = tokio::time::sleep(pause) => false,

@@ -60,9 +60,10 @@ impl Worker {
         let to_run = ToRun { argv, prompt, minutes: task.timeout_minutes, of: Some(of), keeps_work: true };
         let job = self.job(to_run, command).await?;
         self.try_began = (!job.begun).then(clock::now);
-        let (end, reading) = match self.run(&job, orders, agent).await? {
-            Ran::Ended(end, reading) => (end, reading),
-            Ran::Detached => return Ok(StepEnd::Detached),
+        let (end, reading, is_cut_off) = match self.run(&job, orders, agent).await? {
+            Ran::Ended(end, reading) => (end, reading, false),
+            Ran::CutOff(end, reading) => (end, reading, true),
+            Ran::Detached => return Ok(self.leave_running()),
             Ran::NotStarted(error) => return Ok(StepEnd::NotStarted(error.to_string())),
         };
         if is_ended_by_order(&end, *orders.borrow()) {
@@ -78,8 +79,9 @@ impl Worker {
             None => (exit::command_outcome(&end), AgentReport::default()),
         };
         // An agent that gave its result and did not exit was ended by boi, so its end is no cut-off.
-        if step::is_cut_off(&self.position.progress, &end) && !reading.ended_after_result {
-            return Ok(self.cut_off(CommandStage::Act(of), Some((outcome, report))));
+        let counted = !is_cut_off && step::is_cut_off(&self.position.progress, &end);
+        if (counted || is_cut_off) && !reading.ended_after_result {
+            return Ok(self.cut_off(CommandStage::Act(of), counted, Some((outcome, report))));
         }
         let output = match (&report.message, agent) {
             (Some(message), Some(_)) => message.clone(),
@@ -104,24 +106,32 @@ impl Worker {
         let minutes = of.and_then(|of| self.task(of).timeout_minutes);
         let argv = shell(&self.verify_command(&verify));
         let job = self.job(ToRun { argv, prompt: None, minutes, of, keeps_work: false }, command).await?;
-        let end = match self.run(&job, orders, None).await? {
-            Ran::Ended(end, _) => end,
-            Ran::Detached => return Ok(StepEnd::Detached),
+        let (end, is_cut_off) = match self.run(&job, orders, None).await? {
+            Ran::Ended(end, _) => (end, false),
+            Ran::CutOff(end, _) => (end, true),
+            Ran::Detached => return Ok(self.leave_running()),
             Ran::NotStarted(error) => return Ok(StepEnd::NotStarted(error.to_string())),
         };
         if is_ended_by_order(&end, *orders.borrow()) {
             return Ok(StepEnd::Interrupted);
         }
-        if step::is_cut_off(&self.position.progress, &end) {
-            return Ok(self.cut_off(CommandStage::Verify(verify), None));
+        let counted = !is_cut_off && step::is_cut_off(&self.position.progress, &end);
+        if counted || is_cut_off {
+            return Ok(self.cut_off(CommandStage::Verify(verify), counted, None));
         }
         let output = tail_of(&job.dir, OUTPUT).await?;
         Ok(self.follow(|plan, progress| step::after_verify(plan, progress, verify, &end, output)))
     }
 
-    fn cut_off(&self, stage: CommandStage, ended: Option<(TryOutcome, AgentReport)>) -> StepEnd {
+    fn leave_running(&self) -> StepEnd {
+        self.shared.leave_running(&self.claimed.fence);
+        StepEnd::Detached
+    }
+
+    /// Runs a command again that something other than boi ended. `counted`: this may happen only a few times in a row.
+    fn cut_off(&self, stage: CommandStage, counted: bool, ended: Option<(TryOutcome, AgentReport)>) -> StepEnd {
         warn!(spec = %self.claimed.fence.spec, "somebody other than boi ended the command of a spec; the worker runs the command again");
-        self.follow(|plan, progress| step::after_cut_off(plan, progress, stage, ended))
+        self.follow(|plan, progress| step::after_cut_off(plan, progress, stage, counted, ended))
     }
 
     /// Returns the agent's command line.
@@ -190,6 +200,7 @@ impl Worker {
             prompt: to_run.prompt,
             variables,
             command,
+            left_by_last: self.shared.take_left_by_last(fence) && begun,
             begun,
             shared: Arc::clone(&self.shared),
         })

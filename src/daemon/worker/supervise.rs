@@ -42,6 +42,8 @@ pub(super) struct Job {
     pub(super) command: RunningCommand,
     /// Whether an earlier worker recorded the command. A supervisor may then be running it.
     pub(super) begun: bool,
+    /// Whether the last daemon ended in order and left the command running.
+    pub(super) left_by_last: bool,
     /// The daemon's shared state, with which the worker checks that the home was not removed or replaced.
     pub(super) shared: Arc<Shared>,
 }
@@ -51,6 +53,8 @@ pub(super) enum Ran {
     /// The command ended, by itself or because of an order. The `Reading` is what was read from an agent's
     /// output; for other commands it is empty.
     Ended(CommandEnd, Box<Reading>),
+    /// The command was ended from outside while no daemon ran, after the last daemon had ended in order and left it running.
+    CutOff(CommandEnd, Box<Reading>),
     /// The daemon is leaving; the command continues to run.
     Detached,
     /// The command could not be started; nothing was executed.
@@ -65,7 +69,8 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: O
     let mut starts = 0;
     let mut inspections = 0_u32;
     // `begun`: a supervisor may be running the command. `removed`: files of the running command were deleted.
-    let (mut begun, mut removed) = (job.begun, false);
+    // `watched`: this daemon has watched the command.
+    let (mut begun, mut removed, mut watched) = (job.begun, false, false);
     loop {
         let dir = job.dir.clone();
         let inspect = move || {
@@ -95,9 +100,9 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: O
                 if let EndCause::NotExecutedYet(why) = end.cause {
                     return Ok(Ran::NotStarted(io::Error::other(why)));
                 }
-                return finished(job, end, follower).await;
+                return ended(job, end, watched, follower).await;
             }
-            (Recovery::Lost, ..) => return finished(job, lost(), follower).await,
+            (Recovery::Lost, ..) => return ended(job, lost(), watched, follower).await,
             (Recovery::SweepThenLost, lock, _) => {
                 warn!(folder = %job.dir.path().display(), "the supervisor died; boi ends the remaining processes of its command");
                 tokio::select! {
@@ -107,7 +112,7 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: O
                 }
                 failpoint::hit("loss.seen");
                 drop(lock);
-                return finished(job, lost(), follower).await;
+                return ended(job, lost(), watched, follower).await;
             }
             (Recovery::Spawn, Some(lock), _) => {
                 // A supervisor that died before it executed anything may have left a cgroup.
@@ -151,6 +156,7 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: O
                 }
             },
         };
+        watched = true;
         if wait(job, &mut supervisor, orders, follower.as_mut()).await?.is_none() {
             return Ok(Ran::Detached);
         }
@@ -327,6 +333,19 @@ async fn remove_cgroup(job: &Job) -> io::Result<()> {
     Ok(())
 }
 
+/// How a command ended. `watched`: it lived under this daemon. If it did not, and the last daemon had left it running in
+/// order, then what ended it from outside probably ended that daemon, too.
+async fn ended(job: &Job, end: CommandEnd, watched: bool, follower: Option<OutputFollower>) -> io::Result<Ran> {
+    match finished(job, end, follower).await? {
+        Ran::Ended(end, reading)
+            if job.left_by_last && !watched && matches!(end.cause, EndCause::Lost | EndCause::Terminated) =>
+        {
+            Ok(Ran::CutOff(end, reading))
+        }
+        ran => Ok(ran),
+    }
+}
+
 fn lost() -> CommandEnd {
     CommandEnd::new(EndCause::Lost, None, clock::now())
 }
@@ -369,7 +388,7 @@ mod tests {
         let dir = CommandDir::create(folder.to_owned()).unwrap();
         let shared = Arc::new(Shared::new(ConfigView::without_daemon(ReloadOutcome::Applied, vec![]), false));
         let command = RunningCommand { boot: clock::boot_id().to_owned(), marker };
-        Job { dir, request, prompt: None, variables: vec![], command, begun: false, shared }
+        Job { dir, request, prompt: None, variables: vec![], command, begun: false, left_by_last: false, shared }
     }
 
     #[tokio::test]

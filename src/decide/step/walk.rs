@@ -66,7 +66,7 @@ impl<'a> Walker<'a> {
 
     pub(super) fn cut_off(&mut self, ended: Option<(TryOutcome, AgentReport)>) -> Option<Move> {
         let stage = self.stage().clone();
-        self.follow(|plan, progress| after_cut_off(plan, progress, stage, ended))
+        self.follow(|plan, progress| after_cut_off(plan, progress, stage, true, ended))
     }
 
     pub(super) fn capture(&mut self, result: Captured) -> Option<Move> {

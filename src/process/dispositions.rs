@@ -1,0 +1,49 @@
+//! What this program does with signals that its caller had ignored or blocked, and what its commands do.
+//!
+//! Ignored and blocked signals are inherited. A caller such as `nohup`, a shell script that started this program in the
+//! background, or an interpreter may leave some of them changed: with SIGCHLD ignored no child can be waited for, and with
+//! SIGTERM blocked a daemon cannot be ended.
+
+use std::mem::MaybeUninit;
+use std::ptr;
+
+/// Makes this process independent of what its caller had ignored or blocked, except for SIGHUP. SIGXFSZ is ignored, so that
+/// a write beyond a file size limit fails like a write to a full disk. Must be called before this process has threads.
+pub fn prepare() {
+    unblock_all();
+    // SAFETY: no handler is installed.
+    unsafe {
+        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+    }
+}
+
+/// Gives a command the default action of every signal, and blocks none. SIGHUP is ignored: a closed terminal does not end
+/// an agent. Makes only async-signal-safe calls, so a forked process may call it.
+pub(crate) fn set_for_command() {
+    for signal in 1..=libc::SIGRTMAX() {
+        let action = if signal == libc::SIGHUP { libc::SIG_IGN } else { libc::SIG_DFL };
+        // SAFETY: no handler is installed. Signals whose action cannot be changed are refused, which changes nothing.
+        unsafe { libc::signal(signal, action) };
+    }
+    unblock_all();
+}
+
+/// Whether this process ignores SIGHUP, as under `nohup`.
+pub(crate) fn ignores_hangup() -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: the call only writes the present action to `action`, which is valid when zeroed.
+    unsafe {
+        libc::sigaction(libc::SIGHUP, ptr::null(), action.as_mut_ptr()) == 0
+            && action.assume_init().sa_sigaction == libc::SIG_IGN
+    }
+}
+
+fn unblock_all() {
+    let mut none = MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: `none` is initialized by the first call and only read by the second.
+    unsafe {
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut());
+    }
+}

@@ -1,0 +1,76 @@
+//! Writing to standard error, and whether anybody reads standard output.
+//!
+//! A message that cannot be written is dropped: the reader of a pipe may have gone, the terminal may be closed, or the disk
+//! may be full, and none of this may end the work. The macros of the standard library panic instead, so no code uses them.
+
+use std::fmt::Arguments;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::domain::escape;
+
+/// The interval at which a command checks whether the reader of its output has gone.
+const CHECK_EVERY: Duration = Duration::from_millis(200);
+
+/// Prints a line to standard error, with the arguments of `format!`. A line that cannot be written is dropped.
+macro_rules! say {
+    () => { $crate::system::output::write_error_line(format_args!("")) };
+    ($($argument:tt)*) => { $crate::system::output::write_error_line(format_args!($($argument)*)) };
+}
+pub(crate) use say;
+
+/// Writes a line to standard error, with unsafe characters made visible; drops it if it cannot be written.
+pub(crate) fn write_error_line(line: Arguments<'_>) {
+    write_line_to(io::stderr().lock(), &escape::escaped_lines(&line.to_string()));
+}
+
+/// Writes a line with styles to standard error, without the styles if they are not wanted there, and with unsafe
+/// characters made visible; drops it if it cannot be written.
+pub(crate) fn write_styled_error_line(line: Arguments<'_>) {
+    write_line_to(anstream::AutoStream::auto(io::stderr().lock()), &escape::escaped_styled(&line.to_string()));
+}
+
+fn write_line_to(mut out: impl Write, line: &str) {
+    // One write, so that lines of several processes do not mix.
+    drop(out.write_all(format!("{line}\n").as_bytes()).and_then(|()| out.flush()));
+}
+
+/// Whether the reader of standard output has gone: nobody reads the pipe or the socket any more, or the terminal is closed.
+pub(crate) fn reader_is_gone() -> bool {
+    let stdout = io::stdout();
+    let mut output = [PollFd::new(&stdout, PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let found = poll(&mut output, Some(&now));
+    found == Ok(1) && output[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
+}
+
+/// Returns when the reader of standard output has gone, also while nothing is written.
+pub(crate) async fn reader_gone() {
+    while !reader_is_gone() {
+        tokio::time::sleep(CHECK_EVERY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_cannot_be_written_is_dropped() {
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+        }
+        write_line_to(Full, "lost");
+        let mut written = Vec::new();
+        write_line_to(&mut written, "2 words");
+        assert_eq!(written, b"2 words\n");
+    }
+}
