@@ -19,6 +19,7 @@ mod fuzz;
 mod git;
 mod input;
 mod log;
+mod operate;
 mod parallel;
 mod power;
 mod quarantine;
