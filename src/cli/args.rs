@@ -397,6 +397,9 @@ pub(super) enum Daemon {
         /// Let running specs finish first; start no others
         #[arg(long)]
         drain: bool,
+        /// With --drain: give up waiting after this time, such as 30m or 2h; the daemon goes on draining
+        #[arg(long, value_name = "TIME", requires = "drain")]
+        timeout: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,

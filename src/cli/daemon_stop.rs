@@ -8,6 +8,7 @@ use tokio::time::sleep;
 
 use super::backend::{self, Backend};
 use super::own_task::OwnTask;
+use super::patience;
 use super::printing::{plural, print_json, print_line};
 use super::running_daemon::{self, RunningDaemon};
 use super::{BAD_CONFIG, CliError, ExitCode, FAILED, GAVE_UP, block_on_daemon, preflight};
@@ -29,7 +30,8 @@ use crate::system::paths::Home;
 const POLL_QUEUE: Duration = Duration::from_secs(1);
 
 /// Carries out `boi daemon stop`.
-pub(super) fn stop(home: &Home, drain: bool, json: bool) -> Result<ExitCode, CliError> {
+pub(super) fn stop(home: &Home, drain: bool, timeout: Option<&str>, json: bool) -> Result<ExitCode, CliError> {
+    let timeout = timeout.map(patience::parse_time).transpose()?;
     block_on_daemon(async {
         let Some(daemon) = RunningDaemon::find(home).await? else {
             return stop_leftovers(home, drain, json).await;
@@ -47,8 +49,13 @@ pub(super) fn stop(home: &Home, drain: bool, json: bool) -> Result<ExitCode, Cli
         }
         let ended = async {
             if drain {
-                daemon.ended().await;
-                return Ok(());
+                // A bound of years is as good as none.
+                let bound = timeout.unwrap_or(Duration::MAX);
+                return tokio::time::timeout(bound, daemon.ended()).await.map_err(|_| {
+                    let message = format!("gave up after {} s: the daemon still drains", bound.as_secs());
+                    CliError::new(GAVE_UP, message)
+                        .hint("it ends when the running specs have ended; `boi daemon stop` stops them now")
+                });
             }
             daemon.wait_until_stopped(Some("told above")).await
         };

@@ -319,7 +319,7 @@ fn carry_out(command: Command) -> Result<ExitCode, CliError> {
                 daemon_run::run(home, foreground, background, &flags.read()?)
             }
             Daemon::Start { json, flags } => block_on(daemon_start::start(home, &flags, json)),
-            Daemon::Stop { drain, json } => daemon_stop::stop(home, drain, json),
+            Daemon::Stop { drain, timeout, json } => daemon_stop::stop(home, drain, timeout.as_deref(), json),
             Daemon::Restart { json, flags } => block_on(daemon_start::restart(home, &flags, json)),
             Daemon::Status(JsonFlag { json }) => block_on(daemon_status::show(home, json)),
             Daemon::Install { no_start, json } => block_on(daemon_install::install(home, !no_start, json)),

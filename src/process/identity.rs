@@ -21,6 +21,10 @@ pub(crate) struct ProcessHandle(OwnedFd);
 impl ProcessHandle {
     /// Opens the process that `identity` names; `None`: it has ended.
     pub(crate) fn open(identity: &Identity) -> io::Result<Option<ProcessHandle>> {
+        if !procfs::is_of_this_namespace() {
+            // The identity was read in a `/proc` whose pids mean other processes to the kernel.
+            return Err(io::Error::other("/proc shows another PID namespace: mount /proc of this one"));
+        }
         if identity.boot_id != clock::boot_id() {
             return Ok(None);
         }

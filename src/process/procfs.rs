@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// The part of `/proc/PID/stat` that boi uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,8 +116,11 @@ fn is_writable(info: &str) -> bool {
 /// Whether `/proc` shows the PID namespace of this process. It does not after `unshare --pid` without `--mount-proc`:
 /// then the pids in it name other processes than the pids that the kernel takes.
 pub(crate) fn is_of_this_namespace() -> bool {
-    let own = fs::read_link("/proc/self").ok();
-    own.is_none_or(|own| own.to_str() == Some(std::process::id().to_string().as_str()))
+    static FOUND: OnceLock<bool> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        let own = fs::read_link("/proc/self").ok();
+        own.is_none_or(|own| own.to_str() == Some(std::process::id().to_string().as_str()))
+    })
 }
 
 /// Whether this process is in another PID namespace than the one that the machine starts with, as in a container.

@@ -311,6 +311,18 @@ fn an_obstacle_fails_the_spec_but_leaves_a_delivery_unmerged_and_lets_a_closing_
 }
 
 #[test]
+fn a_command_that_died_after_its_daemon_ended_in_order_costs_nothing() {
+    let spec = spec(vec![task("a", &[])], &[], Deliver::Branch);
+    let mut walker = started(&spec, 0);
+    for commands in 1..=10 {
+        assert_eq!(walker.stage(), &trying(0, 1));
+        let progress = &walker.position.progress;
+        assert_eq!((progress.commands, progress.cut_offs, progress.deaths), (commands, 0, 0));
+        walker.cut_off_in_order();
+    }
+}
+
+#[test]
 fn a_command_that_was_cut_off_is_run_again_within_bounds() {
     let spec = spec(vec![task("a", &["v"])], &[], Deliver::Branch);
     let terminated = ended(EndCause::Terminated, Some(ExitStatus::Code(143)));

@@ -64,6 +64,14 @@ impl<'a> Walker<'a> {
         self.follow(|plan, progress| after_verify(plan, progress, verify, end, OUTPUT.into()))
     }
 
+    /// A command that was ended from outside after its daemon had ended in order.
+    pub(super) fn cut_off_in_order(&mut self) -> Option<Move> {
+        let stage = self.stage().clone();
+        self.follow(|plan, progress| {
+            after_cut_off(plan, progress, stage, false, Some((TryOutcome::Lost, AgentReport::default())))
+        })
+    }
+
     pub(super) fn cut_off(&mut self, ended: Option<(TryOutcome, AgentReport)>) -> Option<Move> {
         let stage = self.stage().clone();
         self.follow(|plan, progress| after_cut_off(plan, progress, stage, true, ended))
