@@ -35,6 +35,11 @@ pub(crate) fn max_open_files() -> Option<u64> {
     getrlimit(Resource::Nofile).maximum
 }
 
+/// The largest size of a file that this process may write; `None`: unlimited.
+pub(crate) fn max_file_bytes() -> Option<u64> {
+    getrlimit(Resource::Fsize).current
+}
+
 /// Whether this user, or this process, can create no further inotify instance.
 #[cfg(target_os = "linux")]
 pub(crate) fn inotify_is_exhausted() -> bool {

@@ -241,7 +241,7 @@ fn a_file_size_limit_is_reported_as_a_failure_of_the_disk() {
         let said = sandbox.boi(&["dispatch", "spec.toml"]);
         (said.code != Some(0)).then_some(said)
     });
-    assert!(failed.err.contains("the queue"), "{failed:?}");
+    assert!(failed.err.contains("`ulimit -f`") && failed.err.contains("full disk"), "{failed:?}");
     assert!(sandbox.good(&["status", "--json"]).json()["daemon"].is_object(), "the daemon lives");
     kill_process(Pid::from_child(&daemon), Signal::TERM).unwrap();
     wait_for("the daemon ends", || daemon.try_wait().unwrap());

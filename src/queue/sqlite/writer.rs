@@ -10,9 +10,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, ffi};
 
 use super::file::Anchor;
+use crate::process::limits;
 use crate::queue::QueueError;
 use crate::system::failpoint;
 
@@ -147,6 +148,12 @@ fn commit(connection: &Connection, batch: Vec<Job>, mut void: Option<Failure>) {
         Some(failure) => Err(failure),
         None => connection.execute_batch("COMMIT").map_err(|error| {
             // The changed pages may have reached the disk although their sync failed.
+            if let Some(limit) = file_size_limit(&error) {
+                return Failure::nothing_changed(format!(
+                    "{error}: a file has reached the limit of {limit} bytes that boi was started with (`ulimit -f`), which \
+                     counts as a full disk"
+                ));
+            }
             let unknown = error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure);
             Failure { why: error.to_string(), unknown }
         }),
@@ -158,6 +165,13 @@ fn commit(connection: &Connection, batch: Vec<Job>, mut void: Option<Failure>) {
     for answer in answers {
         answer(committed.clone());
     }
+}
+
+/// The largest size of a file that this process may write, if a write failed and there is such a limit. SQLite reports a
+/// full disk as such, and a file that would become too large, at the same place, as a failed write.
+fn file_size_limit(error: &rusqlite::Error) -> Option<u64> {
+    let failed_write = error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_WRITE);
+    failed_write.then(limits::max_file_bytes).flatten()
 }
 
 /// Runs a verb in a savepoint. `Err`: the savepoint failed, so the whole group cannot be committed; the verb's caller
