@@ -153,7 +153,7 @@ fn take_turn(path: &Path) -> Result<File, CliError> {
             );
         }
         if waited >= TURN_SAID_AFTER && !std::mem::replace(&mut said, true) {
-            eprintln!("waiting for {}, which is changing the configuration", holder(path));
+            say!("waiting for {}, which is changing the configuration", holder(path));
         }
         std::thread::sleep(WRITER_POLL);
     }

@@ -9,6 +9,7 @@ use crate::config::flags::Flags;
 use crate::config::keys::{self, KEYS, Key};
 use crate::config::{Loaded, Origin, schema};
 use crate::reload::{self, ConfigError};
+use crate::system::output::say;
 use crate::system::paths::Home;
 
 pub(super) fn print_schema() -> Result<ExitCode, CliError> {
@@ -58,8 +59,8 @@ fn show_without_file(
         }
     };
     let Some(config) = config else { return Err(error.into()) };
-    eprintln!("warning: {}", error.lines().join("\nwarning: "));
-    eprintln!("warning: {} cannot be used: these are the values {which}", home.config_file().display());
+    say!("warning: {}", error.lines().join("\nwarning: "));
+    say!("warning: {} cannot be used: these are the values {which}", home.config_file().display());
     if json {
         let values: Map<String, Value> = KEYS.iter().map(|key| (key.name.clone(), json!(key.get(&config)))).collect();
         print_json(&values)?;
@@ -97,7 +98,7 @@ pub(super) fn get(home: &Home, flags: &Flags, name: &str, json: bool, origin: bo
     let daemon = daemon.as_ref();
     let loaded = &load(home, flags, daemon)?;
     if let Some(flag) = overridden(loaded, key, daemon) {
-        eprintln!("note: {} is {}", key.name, in_force::overridden(flag));
+        say!("note: {} is {}", key.name, in_force::overridden(flag));
     }
     if json {
         print_json(&key_as_json(loaded, key, origin, daemon))?;

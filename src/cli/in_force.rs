@@ -12,6 +12,7 @@ use crate::config::{self, Config, Loaded, ProcessSettings};
 use crate::control::calls::{CheckProgram, ConfigInForce, GetConfig};
 use crate::control::client::Client;
 use crate::reload::{self, Host};
+use crate::system::output::say;
 use crate::system::paths::{self, Home};
 
 /// How long the daemon may take to answer. A command that needs no daemon goes on without its answer.
@@ -32,7 +33,7 @@ pub(super) fn ask(home: &Home) -> Result<Option<InForce>, CliError> {
             Some(InForce { client, answer })
         };
         Ok(timeout(PATIENCE, ask).await.unwrap_or_else(|_| {
-            eprintln!("warning: the daemon does not answer, so its command line and environment are not known");
+            say!("warning: the daemon does not answer, so its command line and environment are not known");
             None
         }))
     })
