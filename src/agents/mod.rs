@@ -101,7 +101,7 @@ mod tests {
         let run = Run { program: "/opt/claude", arguments: &[], model: None, session: "3f22" };
         assert_eq!(dialect.command_line(&run)[..2], ["/opt/claude", "-p"]);
         let line = br#"{"type":"result","subtype":"success","is_error":false,"session_id":"3f22","num_turns":1}"#;
-        assert_eq!(dialect.describe(line).unwrap(), "= done: 1 turn, 0.0 s, $0.0000");
+        assert_eq!(dialect.describe(line).unwrap(), "= done: 1 turn, 0.0 s, cost unknown");
         let mut transcript = Agent::Claude.transcript();
         transcript.push(line);
         let (reading, now) = (transcript.finish(), Timestamp(0));

@@ -30,6 +30,8 @@ pub struct Reading {
     pub usage_so_far: Usage,
     /// The last text that the model wrote. boi shows the text to people, and decides nothing from it.
     pub last_text: Option<String>,
+    /// The requests that failed since the model's last answer; the agent repeats them.
+    pub api_errors: ApiErrors,
     /// Whether the agent reported its result, did not exit, and was then ended by boi. The caller sets this
     /// field, because only the caller knows the order of these events: an agent that gets SIGTERM during its
     /// work can still report a success.
@@ -75,10 +77,29 @@ impl Reading {
         }
         AgentReport {
             session_id: self.session_id.clone(),
-            usage: self.result.as_ref().map_or(self.usage_so_far, |result| result.usage),
+            usage: match &self.result {
+                Some(result) => result.usage,
+                None => Usage { unpriced_runs: u64::from(self.has_begun()), ..self.usage_so_far },
+            },
             message,
         }
     }
+}
+
+impl Reading {
+    /// Returns whether the agent printed anything that shows that its run began.
+    fn has_begun(&self) -> bool {
+        self.session_id.is_some() || self.last_text.is_some() || self.usage_so_far != Usage::default()
+    }
+}
+
+/// The requests of a run that the model's service did not answer, since its last answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ApiErrors {
+    /// How many requests failed.
+    pub count: u32,
+    /// The last failure: the HTTP status, if there was an answer, and the agent's name for the failure.
+    pub last: String,
 }
 
 #[cfg(test)]
@@ -99,7 +120,9 @@ mod tests {
             usage,
             message: message.map(str::to_owned),
         };
-        assert_eq!(reading.report(), report(turns(2), Some("working on it")));
+        let unpriced = Usage { unpriced_runs: 1, ..turns(2) };
+        assert_eq!(reading.report(), report(unpriced, Some("working on it")));
+        assert_eq!(Reading::default().report().usage, Usage::default(), "nothing ran");
         reading.result = Some(RunResult { text: "done".into(), usage: turns(3), ..RunResult::default() });
         assert_eq!(reading.report(), report(turns(3), Some("done")));
         reading.ended_after_result = true;

@@ -76,6 +76,22 @@ pub(super) enum Command {
     /// work of the earlier attempt is kept under a git ref. An unmerged spec repeats only the merge. Specs
     /// that failed because they waited for one of these specs are queued again too.
     Retry(Ids),
+    /// Stop specs until `boi retry`
+    ///
+    /// End the running commands of the specs, or keep queued specs from starting. `boi retry` continues a stopped
+    /// spec in the same attempt, task and try, with the files as they are. Works without a running daemon.
+    Stop(Ids),
+    /// Wait until specs have ended
+    ///
+    /// Print how each spec ends. Without a running daemon, wait until one runs the specs.
+    #[command(after_help = WAIT_HELP)]
+    Wait(Wait),
+    /// Change the priority of a queued spec
+    ///
+    /// Specs with a lower number run first; those with the same number run in the order in which they were queued.
+    /// Works without a running daemon.
+    #[command(after_help = "Example:\n  boi priority SD979 10    Run it before specs with the default priority, 100")]
+    Priority(Priority),
     /// Remove what ended specs left: worktrees, attempt folders, merged branches
     ///
     /// Work that is on no branch is kept under refs (refs/boi/kept/...), which `boi status ID` lists.
@@ -88,6 +104,9 @@ pub(super) enum Command {
     Pause(JsonFlag),
     /// Start specs again after `boi pause`
     Resume(JsonFlag),
+    /// Back up the queue
+    #[command(subcommand)]
+    Queue(QueueCommand),
     /// Show, check and change the configuration
     #[command(subcommand)]
     Config(Config),
@@ -108,6 +127,15 @@ pub(super) enum Command {
     },
 }
 
+const WAIT_HELP: &str = "\
+Exit codes:
+  0 every spec completed (with --any: each one that has ended); 1 a spec failed, was canceled or could not be
+  merged; 4 --timeout is over
+
+Examples:
+  boi wait SD979 && git merge boi/SD979
+  boi wait SD979 SDF99 --any --timeout 30m";
+
 const RUN_HELP: &str = "\
 Exit codes:
   0 every spec completed; 1 a spec failed, was canceled or could not be merged; 130 Ctrl-C
@@ -119,7 +147,9 @@ const DISPATCH_HELP: &str = "\
 Examples:
   boi dispatch *.toml                  Queue several specs: all of them, or none if one is invalid
   boi dispatch fix.toml --priority 10  Run it before specs with the default priority
-  boi dispatch b.toml --after SD979    Run it after SD979 has completed";
+  boi dispatch b.toml --after SD979    Run it after SD979 has completed
+  make-spec | boi dispatch -           Queue a spec from standard input
+  boi dispatch --prompt 'Fix the flaky test' --verify 'cargo test'";
 
 const STATUS_HELP: &str = "\
 Examples:
@@ -128,6 +158,9 @@ Examples:
   boi status --all --offset 50      The second page of all specs";
 
 const LOG_HELP: &str = "\
+Exit codes with -f:
+  0 the spec completed; 1 it failed, was canceled or could not be merged
+
 Examples:
   boi log SD979 -f              Follow the output until the spec ends
   boi log SD979 --task t-2 --try 1
@@ -178,9 +211,15 @@ pub(super) struct Run {
 
 #[derive(Debug, Args)]
 pub(super) struct Dispatch {
-    /// Spec files: all of them are queued, or none if one is invalid
-    #[arg(required = true, value_name = "SPEC.toml")]
+    /// Spec files, - for standard input: all of them are queued, or none if one is invalid
+    #[arg(required_unless_present = "prompt", value_name = "SPEC.toml")]
     pub(super) files: Vec<PathBuf>,
+    /// Queue a spec of one task with this prompt, in the repository of the current directory
+    #[arg(long, value_name = "TEXT", conflicts_with = "files", allow_hyphen_values = true)]
+    pub(super) prompt: Option<String>,
+    /// With --prompt: a command that must exit 0 before the task is done. May be repeated
+    #[arg(long, value_name = "CMD", requires = "prompt", allow_hyphen_values = true)]
+    pub(super) verify: Vec<String>,
     /// Override the priority of the specs; a lower number runs first [without it: the spec's own, or 100]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(super) priority: Option<i64>,
@@ -213,9 +252,9 @@ pub(super) struct Status {
     #[arg(long, value_name = "STATUS", conflicts_with = "id",
           value_parser = ["queued", "running", "completed", "failed", "canceled"])]
     pub(super) status: Option<String>,
-    /// Show at most N specs (1 to 10000)
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(super) limit: u32,
+    /// Show at most N specs (1 to 10000) [without it: 50 queued specs, and 10 that ended; 50 on a page]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) limit: Option<u32>,
     /// Skip the first N specs
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(super) offset: u32,
@@ -237,7 +276,7 @@ pub(super) struct Log {
     /// Show every task and every try
     #[arg(long)]
     pub(super) all: bool,
-    /// Show the output of an agent as it printed it (JSON), not as readable text
+    /// Print the bytes of the output as they are, without headings; the output of an agent is JSON
     #[arg(long)]
     pub(super) raw: bool,
 }
@@ -250,6 +289,48 @@ pub(super) struct Ids {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Wait {
+    /// The specs
+    #[arg(required = true, value_name = "ID")]
+    pub(super) ids: Vec<SpecId>,
+    /// Wait only until one of the specs has ended
+    #[arg(long)]
+    pub(super) any: bool,
+    /// Give up after this long, such as 45s, 30m or 2h [without it: wait without a limit]
+    #[arg(long, value_name = "TIME")]
+    pub(super) timeout: Option<String>,
+    /// Print the specs as JSON at the end, in the format of `boi status --json`
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Priority {
+    /// The spec
+    pub(super) id: SpecId,
+    /// The new priority; a lower number runs first
+    #[arg(value_name = "N", allow_negative_numbers = true)]
+    pub(super) priority: i64,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum QueueCommand {
+    /// Copy the queue's database to a new file, also while a daemon uses it
+    ///
+    /// The copy is complete and consistent, and only you can read it. An existing file is never overwritten.
+    Backup {
+        /// The file to create
+        file: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -453,6 +534,10 @@ impl Command {
             | Command::Status(Status { json, .. })
             | Command::Cancel(Ids { json, .. })
             | Command::Retry(Ids { json, .. })
+            | Command::Stop(Ids { json, .. })
+            | Command::Wait(Wait { json, .. })
+            | Command::Priority(Priority { json, .. })
+            | Command::Queue(QueueCommand::Backup { json, .. })
             | Command::Clean(Clean { json, .. })
             | Command::Doctor(Doctor { json, .. })
             | Command::Pause(JsonFlag { json })

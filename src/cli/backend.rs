@@ -12,7 +12,7 @@ use super::{CliError, FAILED, GAVE_UP, USAGE, version_skew};
 use crate::config::Config;
 use crate::config::flags::Flags;
 use crate::control::calls::{
-    Call, Cancel, Dispatch, FailureCode, Ids, Retry, SetPaused, StatusRequest, StatusResponse,
+    Call, Cancel, Dispatch, FailureCode, Ids, Retry, SetPaused, SetPriority, StatusRequest, StatusResponse, Stop,
 };
 use crate::control::client::{Client, ClientError};
 use crate::daemon::async_queue::AsyncQueue;
@@ -27,7 +27,7 @@ use crate::domain::verdict::ReloadOutcome;
 use crate::domain::view::{ConfigView, SlotsView, StatusView};
 use crate::process::procfs;
 use crate::queue::sqlite::{Access, OpenError};
-use crate::queue::{Canceled, Cleaned, Filter, Queue, QueueError, open};
+use crate::queue::{Canceled, Cleaned, Filter, Queue, QueueError, Stopped, open};
 use crate::reload;
 use crate::system::clock;
 use crate::system::paths::Home;
@@ -181,6 +181,38 @@ impl Backend {
         .await
     }
 
+    /// Stops a spec: ends its processes, and blocks it until it is retried.
+    pub(super) async fn stop(&mut self, home: &Home, id: &SpecId) -> Result<Stopped, CliError> {
+        let request = Stop { ids: vec![id.clone()] };
+        let by_daemon = async |client: &Client| {
+            let results = call(client, &request).await?;
+            let result = results.into_iter().find(|result| &result.id == id);
+            result.map(|result| result.outcome).ok_or_else(|| QueueError::NotFound(id.clone()).into())
+        };
+        let here = async |home: &Home| {
+            let queue = write(home)?;
+            let stopped = queue.stop(id)?;
+            if stopped == Stopped::Ending {
+                end_left_behind(home, queue, id, Order::Stop).await?;
+            }
+            Ok(stopped)
+        };
+        self.carry_out(home, Some("the daemon's answer"), by_daemon, here).await
+    }
+
+    /// Sets the priority of a queued spec.
+    pub(super) async fn set_priority(&mut self, home: &Home, id: &SpecId, priority: i64) -> Result<(), CliError> {
+        let request = SetPriority { id: id.clone(), priority };
+        let by_daemon = async |client: &Client| {
+            call(client, &request).await?;
+            Ok(())
+        };
+        self.carry_out(home, Some("the daemon's answer"), by_daemon, async |home| {
+            Ok(write(home)?.set_priority(id, priority)?)
+        })
+        .await
+    }
+
     /// Cancels a spec and ends its processes.
     pub(super) async fn cancel(&mut self, home: &Home, id: &SpecId) -> Result<Canceled, CliError> {
         let request = Cancel { ids: vec![id.clone()] };
@@ -221,12 +253,12 @@ async fn cancel_here(home: &Home, id: &SpecId) -> Result<Canceled, CliError> {
     };
     match queue.cancel(id, clock::now()) {
         Ok(Canceled::Ending) => {
-            end_left_behind(home, queue, id).await?;
+            end_left_behind(home, queue, id, Order::Cancel).await?;
             Ok(Canceled::Ending)
         }
         Ok(outcome) => Ok(outcome),
         // The cancel cannot be recorded in the queue, but the processes are ended anyway.
-        Err(error) if error.is_outage() => match end_left_behind(home, queue, id).await? {
+        Err(error) if error.is_outage() => match end_left_behind(home, queue, id, Order::Cancel).await? {
             true => Ok(Canceled::Ending),
             false => Err(error.into()),
         },
@@ -273,14 +305,14 @@ pub(super) fn enqueue(queue: &dyn Queue, specs: Vec<Spec>) -> Result<Vec<SpecId>
 
 /// Ends the processes of a spec that an earlier daemon left running: starts a worker for the spec and orders
 /// it to cancel. Returns `false` if the spec is not recorded as running.
-async fn end_left_behind(home: &Home, queue: Arc<dyn Queue>, id: &SpecId) -> Result<bool, CliError> {
+async fn end_left_behind(home: &Home, queue: Arc<dyn Queue>, id: &SpecId, order: Order) -> Result<bool, CliError> {
     let shared = Arc::new(Shared::new(own_config(home), true));
     let queue = AsyncQueue::new(queue);
     let mut workers = Workers::new(home.clone(), queue.clone(), shared);
     let running = queue.call(|queue| queue.running()).await?;
     let (events, mut ends) = mpsc::unbounded_channel();
     // `_orders` keeps the channel open until the worker has ended.
-    let (_orders, order) = watch::channel(Order::Cancel);
+    let (_orders, order) = watch::channel(order);
     if let Some(claimed) = running.claimed.into_iter().find(|claimed| &claimed.fence.spec == id) {
         workers.spawn(claimed, order.clone(), events.clone());
     } else if let Some(found) = running.quarantined.into_iter().find(|found| &found.fence.spec == id) {
@@ -353,7 +385,9 @@ fn own_status(home: &Home, filter: &Filter) -> Result<StatusView, CliError> {
     if !filter.ids.is_empty() {
         record_merges_by_hand(home, queue.as_ref(), &filter.ids);
     }
-    Ok(status::without_daemon(queue.as_ref(), filter, config, max_workers)?)
+    let mut status = status::without_daemon(queue.as_ref(), filter, config, max_workers)?;
+    status.store.wal_bytes = open::log_size(home.db());
+    Ok(status)
 }
 
 /// Records which of these specs the user merged by hand. Ignores a failure: the daemon looks again.

@@ -80,12 +80,12 @@ fn report_too_late(outcomes: &[(SpecId, Canceled)]) -> ExitCode {
 }
 
 /// Reports errors; returns the exit code of the first one.
-fn report_each(errors: &[CliError], json: bool) -> Option<ExitCode> {
+pub(super) fn report_each(errors: &[CliError], json: bool) -> Option<ExitCode> {
     let codes: Vec<ExitCode> = errors.iter().map(|error| report_error(error, json)).collect();
     codes.first().copied()
 }
 
-fn without_duplicates(ids: Vec<SpecId>) -> Vec<SpecId> {
+pub(super) fn without_duplicates(ids: Vec<SpecId>) -> Vec<SpecId> {
     let mut distinct = Vec::new();
     for id in ids {
         if !distinct.contains(&id) {

@@ -1,13 +1,12 @@
 //! `boi clean`: removes the leftovers of ended specs. Work that exists nowhere else is kept under git refs.
 
-use jiff::{Span, SpanRelativeTo, Unit};
 use serde_json::{Value, json};
 
 use super::args::Clean;
 use super::backend::{self, Backend};
 use super::clean_leftovers::{self, Outcome, PAGE, Removed};
 use super::printing::{print_json, print_line};
-use super::{CliError, ExitCode, FAILED, USAGE, block_on};
+use super::{CliError, ExitCode, FAILED, block_on, durations};
 use crate::domain::escape;
 use crate::domain::id::SpecId;
 use crate::domain::view::SpecView;
@@ -18,7 +17,8 @@ use crate::system::paths::Home;
 
 /// Carries out `boi clean`.
 pub(super) fn clean(home: &Home, args: &Clean) -> Result<ExitCode, CliError> {
-    let min_age = args.older_than.as_deref().map(parse_age).transpose()?;
+    let min_age = args.older_than.as_deref().map(|age| durations::parse("--older-than", age)).transpose()?;
+    let min_age = min_age.map(|age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
     let configured = backend::configured(home);
     configured.check_places()?;
     configured.check_identity()?;
@@ -64,16 +64,6 @@ pub(super) fn clean(home: &Home, args: &Clean) -> Result<ExitCode, CliError> {
         }
         Ok(code)
     })
-}
-
-/// Parses an age such as `7d`; returns milliseconds.
-fn parse_age(text: &str) -> Result<i64, CliError> {
-    let invalid = || {
-        CliError::new(USAGE, format!("--older-than: `{text}` is not an age")).hint("write the age like 7d, 12h or 30m")
-    };
-    let span: Span = text.parse().map_err(|_| invalid())?;
-    let millis = span.total((Unit::Millisecond, SpanRelativeTo::days_are_24_hours())).map_err(|_| invalid())?;
-    if millis < 0.0 { Err(invalid()) } else { Ok(millis as i64) }
 }
 
 /// Returns the specs with these ids, and fails if one of them has not ended. Without ids, returns every ended

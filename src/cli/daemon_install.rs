@@ -22,6 +22,11 @@ pub(super) async fn install(home: &Home, start: bool, json: bool) -> Result<Exit
     refuse_other_home(file, home.root())?;
     let program = std::env::current_exe()?;
     check_program(&service, &program)?;
+    if start && matches!(service, UserService::Systemd(_)) && !manager::runs_for_user() {
+        let message = "no systemd runs for this user here, so no service was installed";
+        return Err(CliError::new(FAILED, message)
+            .hint("use `boi daemon start`; `boi daemon install --no-start` only writes the file of the service"));
+    }
     let old = if start { Predecessor::find(home).await? } else { None };
     if start {
         preflight::check(home, &Flags::default(), old.as_ref().map(|old| &old.view))?;

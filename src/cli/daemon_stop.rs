@@ -8,10 +8,9 @@ use tokio::time::sleep;
 
 use super::backend::{self, Backend};
 use super::own_task::OwnTask;
-use super::patience;
 use super::printing::{plural, print_json, print_line};
 use super::running_daemon::{self, RunningDaemon};
-use super::{BAD_CONFIG, CliError, ExitCode, FAILED, GAVE_UP, block_on_daemon, preflight};
+use super::{BAD_CONFIG, CliError, ExitCode, FAILED, GAVE_UP, block_on_daemon, durations, preflight};
 use crate::config::flags::Flags;
 use crate::control::calls::{GIVE_UP, Leave};
 use crate::control::client::Client;
@@ -31,7 +30,7 @@ const POLL_QUEUE: Duration = Duration::from_secs(1);
 
 /// Carries out `boi daemon stop`.
 pub(super) fn stop(home: &Home, drain: bool, timeout: Option<&str>, json: bool) -> Result<ExitCode, CliError> {
-    let timeout = timeout.map(patience::parse_time).transpose()?;
+    let timeout = timeout.map(|text| durations::parse("--timeout", text)).transpose()?;
     block_on_daemon(async {
         let Some(daemon) = RunningDaemon::find(home).await? else {
             return stop_leftovers(home, drain, json).await;

@@ -1,48 +1,62 @@
 //! `boi dispatch`: queues specs.
 
 use serde_json::json;
+use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
 
 use super::args::Dispatch;
 use super::backend::{self, Backend};
 use super::printing::{plural, print_json, print_line};
-use super::{CliError, ExitCode, USAGE, block_on, spec_files, version_skew};
+use super::spec_files::{self, Source};
+use super::{CliError, ExitCode, block_on, dispatch_notes, priority, version_skew};
 use crate::domain::escape;
 use crate::domain::id::SpecId;
 use crate::domain::spec::Spec;
+use crate::domain::text;
+use crate::git::{self, RepositoryRefusal};
 use crate::queue::Filter;
-use crate::spec::PRIORITIES;
 use crate::system::output::say;
 use crate::system::paths::Home;
 
+/// The most characters of the title of a spec that is made from a prompt.
+const TITLE: usize = 80;
+
 /// Carries out `boi dispatch`.
 pub(super) fn dispatch(home: &Home, args: &Dispatch) -> Result<ExitCode, CliError> {
-    if let Some(priority) = args.priority.filter(|priority| !PRIORITIES.contains(priority)) {
-        let (low, high) = PRIORITIES.into_inner();
-        return Err(CliError::new(USAGE, format!("--priority {priority} is not between {low} and {high}")));
+    if let Some(priority) = args.priority {
+        priority::check(priority, "--priority")?;
     }
     let queue = backend::read(&backend::configured(home))?;
     let queue = queue.as_deref();
-    let mut specs = spec_files::load(&args.files, queue)?;
+    let sources = match &args.prompt {
+        Some(prompt) => vec![from_prompt(prompt, &args.verify)?],
+        None => spec_files::files(&args.files)?,
+    };
+    let mut specs = spec_files::load(&sources, &args.after, queue)?;
     for spec in &mut specs {
         spec.priority = args.priority.unwrap_or(spec.priority);
     }
-    spec_files::add_after(&mut specs, &args.after, queue)?;
+    let mut notes = dispatch_notes::duplicates(&specs, queue);
     if args.dry_run {
-        print_dry_run(&specs, args.json)?;
+        notes.extend(dispatch_notes::uncommitted_changes(&specs));
+        print_dry_run(&specs, &notes, args.json)?;
         return Ok(0);
     }
-    let titles: Vec<String> = specs.iter().map(|spec| spec.title.clone()).collect();
     block_on(async {
         let mut backend = Backend::find(home).await?;
-        let ids = backend.dispatch(home, specs).await?;
+        let ids = backend.dispatch(home, specs.clone()).await?;
+        // The specs are queued by now, so that no slow repository delays them.
+        notes.extend(dispatch_notes::uncommitted_changes(&specs));
+        let queued = ids.iter().zip(&specs);
         if args.json {
-            let specs: Vec<_> = ids.iter().zip(&titles).map(|(id, title)| json!({"id": id, "title": title})).collect();
-            print_json(&json!({"specs": specs})).map_err(|error| error.hint(queued(&ids)))?;
+            let specs: Vec<_> = queued.map(|(id, spec)| json!({"id": id, "title": spec.title})).collect();
+            let printed = print_json(&json!({"specs": specs, "notes": notes}));
+            printed.map_err(|error| error.hint(nevertheless_queued(&ids)))?;
         } else {
-            for (id, title) in ids.iter().zip(&titles) {
-                let line = format!("{id}  {}", escape::escaped(title));
-                print_line(&line).map_err(|error| error.hint(queued(&ids)))?;
+            for (id, spec) in queued {
+                let line = format!("{id}  {}", escape::escaped(&spec.title));
+                print_line(&line).map_err(|error| error.hint(nevertheless_queued(&ids)))?;
             }
+            print_notes(&notes);
         }
         warn_unless_drained(backend, home).await;
         Ok(0)
@@ -50,15 +64,53 @@ pub(super) fn dispatch(home: &Home, args: &Dispatch) -> Result<ExitCode, CliErro
 }
 
 /// What was done although it could not be printed.
-fn queued(ids: &[SpecId]) -> String {
+fn nevertheless_queued(ids: &[SpecId]) -> String {
     let ids: Vec<&str> = ids.iter().map(SpecId::as_str).collect();
     format!("nevertheless queued: {}", ids.join(" "))
 }
 
-fn print_dry_run(specs: &[Spec], json: bool) -> Result<(), CliError> {
-    if json {
-        return print_json(&json!({"dry_run": true, "specs": specs}));
+/// Makes the text of a spec of one task with this prompt. If the current directory is in a repository, the spec works
+/// there.
+fn from_prompt(prompt: &str, verify: &[String]) -> Result<Source, CliError> {
+    let mut document = DocumentMut::new();
+    document["title"] = value(title_of(prompt));
+    match git::inspect_repository(&std::env::current_dir()?) {
+        Err(RepositoryRefusal::NotARepository(_)) => {
+            say!(
+                "note: the current directory is in no git repository, so the task works in an empty scratch directory"
+            );
+        }
+        // Any other problem with the repository is reported together with those of the spec.
+        _ => document["repo"] = value("."),
     }
+    let mut task = Table::new();
+    task["prompt"] = value(prompt);
+    if !verify.is_empty() {
+        task["verify"] = value(verify.iter().collect::<Array>());
+    }
+    let mut tasks = ArrayOfTables::new();
+    tasks.push(task);
+    document["tasks"] = Item::ArrayOfTables(tasks);
+    Ok(Source::Text { name: "--prompt", text: document.to_string() })
+}
+
+/// The title of a spec that has only a prompt: the prompt's first line.
+fn title_of(prompt: &str) -> String {
+    let line = prompt.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    text::one_line(line, TITLE)
+}
+
+fn print_notes(notes: &[String]) {
+    for note in notes {
+        say!("note: {note}");
+    }
+}
+
+fn print_dry_run(specs: &[Spec], notes: &[String], json: bool) -> Result<(), CliError> {
+    if json {
+        return print_json(&json!({"dry_run": true, "specs": specs, "notes": notes}));
+    }
+    print_notes(notes);
     for Spec { title, tasks, .. } in specs {
         print_line(&format!("would queue {} ({} task{})", escape::escaped(title), tasks.len(), plural(tasks.len())))?;
     }

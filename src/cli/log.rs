@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::args::Log;
 use super::backend::{self, Backend};
-use super::log_printer::Section;
+use super::log_printer::{Form, Section};
 use super::own_task::OwnTask;
 use super::{CliError, ExitCode, FAILED, USAGE, block_on};
 use crate::agents::{self, Agent};
@@ -80,7 +80,12 @@ async fn print_or_follow(
         }
         let first_open = sections.len().saturating_sub(1);
         for Chosen { place, heading, agent } in chosen.into_iter().skip(sections.len()) {
-            sections.push((place, Section::new(heading, dir_of(place), agent.filter(|_| !args.raw))));
+            let form = match (args.raw, agent) {
+                (true, _) => Form::Raw,
+                (false, Some(agent)) => Form::Described(agent),
+                (false, None) => Form::Escaped,
+            };
+            sections.push((place, Section::new(heading, dir_of(place), form)));
         }
         let count = sections.len();
         let mut removed = 0;
@@ -109,7 +114,7 @@ fn conclude(args: &Log, view: &SpecView, all_removed: bool) -> Result<ExitCode, 
     if args.follow && !view.status.is_ended() {
         say!("no daemon runs, and {id} is {}: `boi daemon start` continues the spec", view.status.as_str());
     }
-    Ok(0)
+    Ok(if args.follow && view.status.is_ended() && !view.is_as_asked() { FAILED } else { 0 })
 }
 
 /// Reports that no command matches the arguments, and lists the commands that exist.

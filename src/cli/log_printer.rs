@@ -12,20 +12,30 @@ use crate::system::files;
 /// An unfinished line with at least this many bytes is printed, unless it is an agent's output.
 const LONG_LINE: usize = 1 << 20;
 
+/// How the output of a command is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// The lines of an agent, as readable text.
+    Described(Agent),
+    /// Text, without characters that control the terminal.
+    Escaped,
+    /// The bytes of the output, and nothing else.
+    Raw,
+}
+
 /// The output of one command.
 pub(super) struct Section {
     /// The heading, until it is printed.
     heading: Option<String>,
     dir: CommandDir,
-    /// The agent whose output is printed as readable text; `None`: output is printed as it is.
-    agent: Option<Agent>,
-    /// The numbers of bytes of standard output and of standard error that were printed.
+    form: Form,
+    /// How many bytes of standard output and of standard error were printed.
     printed: (u64, u64),
 }
 
 impl Section {
-    pub(super) fn new(heading: String, dir: CommandDir, agent: Option<Agent>) -> Section {
-        Section { heading: Some(heading), dir, agent, printed: (0, 0) }
+    pub(super) fn new(heading: String, dir: CommandDir, form: Form) -> Section {
+        Section { heading: Some(heading).filter(|_| form != Form::Raw), dir, form, printed: (0, 0) }
     }
 
     /// Prints the output that was not printed before. `complete`: also prints an unfinished last line.
@@ -44,11 +54,13 @@ impl Section {
             return Ok(false);
         }
         let (output, errors) = self.printed;
+        let form_of_errors = if self.form == Form::Raw { Form::Raw } else { Form::Escaped };
         self.printed = (
-            print_from(&self.dir, OUTPUT, output, self.agent, complete)?,
-            print_from(&self.dir, ERRORS, errors, None, complete)?,
+            print_from(&self.dir, OUTPUT, output, self.form, complete)?,
+            print_from(&self.dir, ERRORS, errors, form_of_errors, complete)?,
         );
         match self.printed {
+            _ if self.form == Form::Raw => {}
             (0, 0) if complete && is_current => stream(b"(no output yet)\n")?,
             (0, 0) if complete => stream(b"(no output)\n")?,
             _ => {}
@@ -58,20 +70,18 @@ impl Section {
 }
 
 /// Prints a file, starting at `offset`; returns the offset of the first byte that was not printed. Prints an
-/// unfinished last line only if `complete` is set or the line is very long.
-fn print_from(
-    dir: &CommandDir,
-    name: &str,
-    offset: u64,
-    agent: Option<Agent>,
-    complete: bool,
-) -> Result<u64, CliError> {
+/// unfinished last line only if `complete` is set, the line is very long, or the form is raw.
+fn print_from(dir: &CommandDir, name: &str, offset: u64, form: Form, complete: bool) -> Result<u64, CliError> {
+    let agent = match form {
+        Form::Described(agent) => Some(agent),
+        Form::Escaped | Form::Raw => None,
+    };
     let mut printer = LinePrinter { rest: Vec::new(), agent, within_line: false };
     let mut result = Ok(());
     let Some(file) = dir.open_file(name)? else { return Ok(offset) };
     let end = files::read_from(file, offset, u64::MAX, |chunk| {
         if result.is_ok() {
-            result = printer.push(chunk);
+            result = if form == Form::Raw { stream(chunk) } else { printer.push(chunk) };
         }
     })?;
     result?;

@@ -18,7 +18,9 @@ mod daemon_start;
 mod daemon_status;
 mod daemon_stop;
 mod dispatch;
+mod dispatch_notes;
 mod doctor;
+mod durations;
 mod in_force;
 mod launch;
 mod log;
@@ -29,11 +31,15 @@ mod pause_resume;
 mod predecessor;
 mod preflight;
 mod printing;
+mod priority;
+mod queue_backup;
 mod run;
 mod running_daemon;
 mod spec_files;
 mod status;
+mod stop;
 mod version_skew;
+mod wait;
 
 use std::ffi::OsString;
 use std::io;
@@ -42,7 +48,7 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 
-use self::args::{Arguments, Command, Config, Daemon, JsonFlag};
+use self::args::{Arguments, Command, Config, Daemon, JsonFlag, QueueCommand};
 use self::config_set::Edit;
 use crate::control::calls::FailureCode;
 use crate::control::client::ClientError;
@@ -299,6 +305,10 @@ fn carry_out(command: Command) -> Result<ExitCode, CliError> {
         Command::Log(args) => log::log(home, &args),
         Command::Cancel(args) => cancel_retry::cancel(home, args),
         Command::Retry(args) => cancel_retry::retry(home, args),
+        Command::Stop(args) => stop::stop(home, args),
+        Command::Wait(args) => wait::wait(home, &args),
+        Command::Priority(args) => priority::priority(home, &args),
+        Command::Queue(QueueCommand::Backup { file, json }) => queue_backup::back_up(home, &file, json),
         Command::Clean(args) => clean::clean(home, &args),
         Command::Pause(JsonFlag { json }) => pause_resume::set_paused(home, true, json),
         Command::Resume(JsonFlag { json }) => pause_resume::set_paused(home, false, json),

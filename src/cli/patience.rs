@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{CliError, GAVE_UP, USAGE};
+use super::{CliError, GAVE_UP};
 use crate::control::calls;
 use crate::system::output::say;
 
@@ -54,14 +54,6 @@ impl Patience {
     }
 }
 
-/// Parses the value of `--timeout`, such as `30m`.
-pub(super) fn parse_time(text: &str) -> Result<Duration, CliError> {
-    let invalid = || {
-        CliError::new(USAGE, format!("--timeout: `{text}` is not a time")).hint("write the time like 90s, 30m or 2h")
-    };
-    text.parse::<jiff::SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok()).ok_or_else(invalid)
-}
-
 /// Waits for `work`, at most `within`; `what` names what the work waits for.
 pub(super) async fn bounded<T>(
     what: impl Display,
@@ -82,14 +74,6 @@ pub(super) async fn bounded<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_time_has_a_unit_and_is_not_negative() {
-        assert_eq!(["90s", "30m", "2h"].map(|text| parse_time(text).unwrap().as_secs()), [90, 1800, 7200]);
-        for invalid in ["", "5", "-5s", "soon"] {
-            assert_eq!(parse_time(invalid).unwrap_err().code(), USAGE, "{invalid}");
-        }
-    }
 
     #[tokio::test(start_paused = true)]
     async fn a_wait_ends_with_its_reason_and_progress_prolongs_it() {

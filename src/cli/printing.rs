@@ -18,13 +18,18 @@ pub(super) fn stream(bytes: &[u8]) -> Result<(), CliError> {
 /// Prints text as [`print_styled`] does, for a command that only prints: fails with [`CliError::ReaderGone`] if nobody
 /// reads it.
 pub(super) fn stream_styled(text: &str) -> Result<(), CliError> {
-    stream_to(anstream::AutoStream::auto(io::stdout().lock()), text.as_bytes())
+    stream_to(anstream::AutoStream::auto(io::stdout().lock()), escape::escaped_styled(text).as_bytes())
 }
 
 /// Prints text. Removes its styles if standard output is not a terminal or the user asked for no styles
 /// (`NO_COLOR`).
 pub(super) fn print_styled(text: &str) -> Result<(), CliError> {
     print_to(anstream::AutoStream::auto(io::stdout().lock()), escape::escaped_styled(text).as_bytes())
+}
+
+/// Whether text on standard output may have colors.
+pub(super) fn has_colors() -> bool {
+    anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
 }
 
 /// Prints text and a newline. Unsafe characters are made visible.

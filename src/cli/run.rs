@@ -14,16 +14,17 @@ use super::own_task::OwnTask;
 use super::printing::{print_json, print_styled};
 use super::running_daemon::RunningDaemon;
 use super::{
-    BAD_CONFIG, CliError, ExitCode, FAILED, INTERRUPTED, block_on_daemon, preflight, spec_files, version_skew,
+    BAD_CONFIG, CliError, ExitCode, FAILED, INTERRUPTED, block_on_daemon, dispatch_notes, preflight, spec_files,
+    version_skew,
 };
 use crate::daemon::lifecycle::running::Running;
 use crate::daemon::lifecycle::seat::{self, Seat};
 use crate::daemon::{Event, Leaving};
 use crate::domain::id::SpecId;
 use crate::domain::life::SpecStatus;
-use crate::domain::outcome::Delivery;
+use crate::domain::spec::Spec;
 use crate::domain::view::{SpecView, StatusView};
-use crate::queue::Filter;
+use crate::queue::{Filter, Queue};
 use crate::reload;
 use crate::system::logs;
 use crate::system::output::say;
@@ -61,11 +62,12 @@ async fn through_daemon(home: &Home, mut backend: Backend, args: &Run) -> Result
         }
     }
     let queue = backend::read(&backend::configured(home))?;
-    let specs = spec_files::load(&args.files, queue.as_deref())?;
+    let specs = spec_files::load(&spec_files::files(&args.files)?, &[], queue.as_deref())?;
     let own_task = OwnTask::find(home);
     if let Some(task) = &own_task {
         task.refuse_without_slot(&status, &specs)?;
     }
+    print_notes(&specs, queue.as_deref());
     let ids = backend.dispatch(home, specs).await?;
     let mut interrupts = Signals::new([SIGINT])?;
     tokio::select! {
@@ -79,6 +81,12 @@ async fn through_daemon(home: &Home, mut backend: Backend, args: &Run) -> Result
     }
 }
 
+/// Prints on stderr what may be an oversight in the specs.
+fn print_notes(specs: &[Spec], queue: Option<&dyn Queue>) {
+    let notes = dispatch_notes::duplicates(specs, queue).into_iter().chain(dispatch_notes::uncommitted_changes(specs));
+    notes.for_each(|note| say!("note: {note}"));
+}
+
 async fn as_daemon(home: &Home, args: &Run) -> Result<ExitCode, CliError> {
     preflight::refuse_within_own_task(home)?;
     let booted =
@@ -86,7 +94,8 @@ async fn as_daemon(home: &Home, args: &Run) -> Result<ExitCode, CliError> {
     let home = home.clone().with_paths(&booted.config.paths);
     home.prepare()?;
     let seat = Seat::take(&home, seat::PROBED).await?;
-    let specs = spec_files::load(&args.files, Some(seat.queue()))?;
+    let specs = spec_files::load(&spec_files::files(&args.files)?, &[], Some(seat.queue()))?;
+    print_notes(&specs, Some(seat.queue()));
     let ids = backend::enqueue(seat.queue(), specs)?;
     // The log goes to a file, because the terminal shows the progress.
     let log =
@@ -237,8 +246,7 @@ fn conclude(status: &StatusView, json: bool) -> Result<ExitCode, CliError> {
     } else {
         print_styled(&run_summary(&status.specs))?;
     }
-    let is_good = |spec: &SpecView| spec.status == SpecStatus::Completed && spec.delivery != Some(Delivery::Unmerged);
-    Ok(if status.specs.iter().all(is_good) { 0 } else { FAILED })
+    Ok(if status.specs.iter().all(SpecView::is_as_asked) { 0 } else { FAILED })
 }
 
 #[cfg(test)]
@@ -246,7 +254,6 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::domain::spec::Spec;
     use crate::queue::open;
     use crate::queue::sqlite::Access;
     use crate::system::clock;

@@ -1,56 +1,123 @@
 //! Turns spec files into specs that can be queued: reads and validates them, and inspects their repositories.
 //! All errors of all files are reported at once.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::{CliError, USAGE};
+use crate::document::Located;
 use crate::document::problem::{Problem, Problems};
 use crate::domain::id::SpecId;
 use crate::domain::life::SpecStatus;
 use crate::domain::spec::{Base, Deliver, Repo, Spec};
 use crate::git;
 use crate::queue::{Filter, Queue, QueueError};
-use crate::spec::{self, Draft, MAX_BYTES};
+use crate::spec::{self, MAX_BYTES, Parsed, References};
 use crate::system::{files, paths};
 
-/// Loads spec files. `queue` is used to look up the specs that the loaded ones wait for.
-pub(super) fn load(paths: &[PathBuf], queue: Option<&dyn Queue>) -> Result<Vec<Spec>, CliError> {
+/// The name of standard input as a spec file.
+const STDIN: &str = "-";
+
+/// Where the text of a spec comes from.
+pub(super) enum Source {
+    /// A file, or standard input if the path is `-`.
+    File(PathBuf),
+    /// A text that was made from the command line; the current directory is its folder.
+    Text {
+        /// The name of the text in messages.
+        name: &'static str,
+        text: String,
+    },
+}
+
+/// Loads specs. `queue` is used to look up the specs that the loaded ones, and `--after`, name.
+pub(super) fn load(sources: &[Source], after: &[SpecId], queue: Option<&dyn Queue>) -> Result<Vec<Spec>, CliError> {
     let mut specs = Vec::new();
     let mut invalid = Vec::new();
-    for path in paths {
-        match load_one(path, queue)? {
+    for source in sources {
+        match load_one(source, queue)? {
             Ok(spec) => specs.push(spec),
             Err(problems) => invalid.push(problems),
+        }
+    }
+    for id in after {
+        match obstacle_to_waiting(queue, id)? {
+            Some((message, hint)) => invalid.push(spec::unreadable("--after", &format!("{message}; {hint}"))),
+            None => {
+                for spec in specs.iter_mut().filter(|spec| !spec.after.contains(id)) {
+                    spec.after.push(id.clone());
+                }
+            }
         }
     }
     if invalid.is_empty() { Ok(specs) } else { Err(CliError::InvalidSpecs(invalid)) }
 }
 
-fn load_one(path: &Path, queue: Option<&dyn Queue>) -> Result<Result<Spec, Problems>, CliError> {
+/// Makes the sources of spec files; `-` may be named once.
+pub(super) fn files(paths: &[PathBuf]) -> Result<Vec<Source>, CliError> {
+    if paths.iter().filter(|path| *path == Path::new(STDIN)).count() > 1 {
+        return Err(CliError::new(USAGE, "standard input (`-`) can be read only once").hint("name `-` once"));
+    }
+    Ok(paths.iter().cloned().map(Source::File).collect())
+}
+
+/// The text of a spec.
+struct SpecText {
+    /// The name of the text in messages.
+    name: String,
+    bytes: Vec<u8>,
+    /// The folder to which relative paths in the text are relative.
+    folder: PathBuf,
+}
+
+/// Reads the text of a source.
+fn read(source: &Source) -> Result<Result<SpecText, Problems>, CliError> {
+    let here = std::env::current_dir;
+    let path = match source {
+        Source::Text { name, text } => {
+            return Ok(Ok(SpecText { name: (*name).to_owned(), bytes: text.clone().into_bytes(), folder: here()? }));
+        }
+        Source::File(path) if path == Path::new(STDIN) => {
+            let mut bytes = Vec::new();
+            // One more byte than is allowed shows that the text is too large.
+            std::io::stdin().lock().take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+            return Ok(Ok(SpecText { name: "<stdin>".to_owned(), bytes, folder: here()? }));
+        }
+        Source::File(path) => path,
+    };
     let name = path.display().to_string();
-    let bytes = files::read_user_file(path, MAX_BYTES)
-        .map_err(|error| CliError::new(USAGE, format!("cannot read {name}: {error}")))?
-        .ok_or_else(|| CliError::new(USAGE, format!("there is no file {name}")))?;
+    let bytes = match files::read_user_file(path, MAX_BYTES) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Ok(Err(spec::unreadable(&name, "there is no such file"))),
+        Err(error) => return Ok(Err(spec::unreadable(&name, &format!("the file cannot be read: {error}")))),
+    };
     if bytes.len() > MAX_BYTES {
         return Ok(Err(spec::too_large(&name, files::size(path)?)));
     }
-    let draft = match spec::parse(&name, &bytes) {
-        Ok(draft) => draft,
+    let folder = std::path::absolute(path)?.parent().map(Path::to_owned).unwrap_or_default();
+    Ok(Ok(SpecText { name, bytes, folder }))
+}
+
+fn load_one(source: &Source, queue: Option<&dyn Queue>) -> Result<Result<Spec, Problems>, CliError> {
+    let SpecText { name, bytes, folder } = match read(source)? {
+        Ok(read) => read,
         Err(problems) => return Ok(Err(problems)),
     };
-    let folder = std::path::absolute(path)?.parent().map(Path::to_owned).unwrap_or_default();
-    let mut problems = dependency_problems(&draft, queue)?;
-    let repo = match inspect_repository(&draft, &folder, queue) {
-        Ok(repo) => repo,
-        Err(problem) => {
-            problems.push(problem);
-            None
-        }
-    };
-    Ok(match draft.problems(problems) {
-        Some(problems) => Err(problems),
-        None => Ok(draft.into_spec(repo)),
+    let Parsed { references, draft } = spec::parse(&name, &bytes);
+    let mut problems = dependency_problems(&references, queue)?;
+    let repo = inspect_repository(&references, &folder, queue, &mut problems);
+    Ok(match draft {
+        Err(invalid) => Err(invalid.and(problems)),
+        Ok(draft) => match draft.problems(problems) {
+            Some(problems) => Err(problems),
+            None => Ok(draft.into_spec(repo)),
+        },
     })
+}
+
+/// Returns a problem with the value `at`.
+fn problem_at<T>(at: &Located<T>, message: String, hint: Option<String>) -> Problem {
+    Problem { message, span: Some(at.span.clone()), hint }
 }
 
 /// Returns why no spec can wait for spec `id`, and what to do about it; `None`: specs can wait for it.
@@ -72,12 +139,12 @@ fn obstacle_to_waiting(queue: Option<&dyn Queue>, id: &SpecId) -> Result<Option<
     })
 }
 
-/// Checks that the specs that a draft waits for are in the queue and have not failed.
-fn dependency_problems(draft: &Draft, queue: Option<&dyn Queue>) -> Result<Vec<Problem>, CliError> {
+/// Checks that the specs that a spec waits for are in the queue and have not failed.
+fn dependency_problems(references: &References, queue: Option<&dyn Queue>) -> Result<Vec<Problem>, CliError> {
     let mut problems = Vec::new();
-    for after in draft.after() {
+    for after in &references.after {
         if let Some((message, hint)) = obstacle_to_waiting(queue, &after.value)? {
-            problems.push(draft.problem_at(after, message, Some(hint)));
+            problems.push(problem_at(after, message, Some(hint)));
         }
     }
     Ok(problems)
@@ -98,12 +165,23 @@ fn obstacle_to_base(queue: Option<&dyn Queue>, id: &SpecId, toplevel: &Path) -> 
     }
 }
 
-/// Inspects the repository and the base of a draft.
-fn inspect_repository(draft: &Draft, folder: &Path, queue: Option<&dyn Queue>) -> Result<Option<Repo>, Problem> {
-    let Some(named) = &draft.repo else { return Ok(None) };
+/// Inspects the repository and the base that a spec names, and reports every problem with them.
+fn inspect_repository(
+    references: &References,
+    folder: &Path,
+    queue: Option<&dyn Queue>,
+    problems: &mut Vec<Problem>,
+) -> Option<Repo> {
+    let named = references.repo.as_ref()?;
     let path = folder.join(paths::expand_tilde(Path::new(&named.value)));
-    let found = git::inspect_repository(&path).map_err(|refusal| draft.problem_at(named, refusal.to_string(), None))?;
-    let base = match &draft.base {
+    let found = match git::inspect_repository(&path) {
+        Ok(found) => found,
+        Err(refusal) => {
+            problems.push(problem_at(named, refusal.to_string(), None));
+            return None;
+        }
+    };
+    let base = match &references.base {
         None => Base::Revision(found.default_base),
         Some(base) => {
             let problem = match &base.value {
@@ -111,34 +189,22 @@ fn inspect_repository(draft: &Draft, folder: &Path, queue: Option<&dyn Queue>) -
                 Base::Spec(id) => obstacle_to_base(queue, id, &found.toplevel),
             };
             if let Some(message) = problem {
-                return Err(draft.problem_at(base, message, None));
+                problems.push(problem_at(base, message, None));
+                return None;
             }
             base.value.clone()
         }
     };
-    if let (Deliver::Merge, Base::Revision(name)) = (draft.deliver(), &base)
+    if let (Deliver::Merge, Base::Revision(name)) = (references.deliver, &base)
         && !git::is_local_branch(&found.toplevel, name)
     {
         let message =
             format!("`deliver = \"merge\"` needs a local branch as its base, but `{name}` is not a local branch");
         let hint = Some("set `base` to a local branch".to_owned());
-        return Err(match &draft.base {
-            Some(base) => draft.problem_at(base, message, hint),
-            None => draft.problem_at(named, message, hint),
+        problems.push(match &references.base {
+            Some(base) => problem_at(base, message, hint),
+            None => problem_at(named, message, hint),
         });
     }
-    Ok(Some(Repo { path: found.toplevel, base }))
-}
-
-/// Makes each of `specs` also wait for the specs that `--after` names.
-pub(super) fn add_after(specs: &mut [Spec], after: &[SpecId], queue: Option<&dyn Queue>) -> Result<(), CliError> {
-    for id in after {
-        if let Some((message, hint)) = obstacle_to_waiting(queue, id)? {
-            return Err(CliError::new(USAGE, format!("--after: {message}")).hint(hint));
-        }
-        for spec in specs.iter_mut().filter(|spec| !spec.after.contains(id)) {
-            spec.after.push(id.clone());
-        }
-    }
-    Ok(())
+    Some(Repo { path: found.toplevel, base })
 }

@@ -2,11 +2,18 @@
 
 use std::time::{Duration, Instant};
 
+use futures::StreamExt;
+use signal_hook::consts::SIGWINCH;
+use signal_hook_tokio::Signals;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
 use super::args::Status;
 use super::backend::{Backend, LOOK_AGAIN};
-use super::printing::{print_json, print_styled, stream_styled};
+use super::printing::{self, print_json, print_styled};
 use super::{CliError, ExitCode, NO_DAEMON, START_ONE, block_on, version_skew};
+use crate::control::calls::StatusResponse;
 use crate::domain::life::SpecStatus;
+use crate::domain::view::StatusView;
 use crate::queue::Filter;
 use crate::system::output::{reader_gone, say};
 use crate::system::paths::Home;
@@ -17,8 +24,10 @@ use crate::ui::spec_details::spec_details;
 
 /// How long `--watch` waits for the next daemon when the daemon has ended. A restart takes less time.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Moves the cursor to the top left and clears the screen.
-const CLEAR: &str = "\x1b[H\x1b[2J";
+/// The shortest time between two changes that are shown.
+const FRAME: Duration = Duration::from_millis(100);
+/// The time between two drawings of a state that does not change.
+const CLOCK: Duration = Duration::from_secs(1);
 
 /// Carries out `boi status`.
 pub(super) fn status(home: &Home, args: &Status) -> Result<ExitCode, CliError> {
@@ -26,63 +35,115 @@ pub(super) fn status(home: &Home, args: &Status) -> Result<ExitCode, CliError> {
         ids: args.id.iter().cloned().collect(),
         status: args.status.as_deref().and_then(SpecStatus::from_name),
         all: args.all,
-        limit: args.limit,
+        limit: args.limit.unwrap_or(0),
         offset: args.offset,
         history: args.id.is_some(),
     };
     block_on(async {
-        if !args.watch {
-            return show(home, args, filter).await;
+        let mut backend = Backend::find(home).await?;
+        if args.watch && backend.is_daemon() {
+            // Cancel-safe: the command only reads.
+            return tokio::select! {
+                watched = watch(home, backend, filter, args.id.is_some()) => watched,
+                () = reader_gone() => Err(CliError::ReaderGone),
+            };
         }
-        // Cancel-safe: the command only reads.
-        tokio::select! {
-            shown = show(home, args, filter) => shown,
-            () = reader_gone() => Err(CliError::ReaderGone),
+        let status = backend.status_now(home, &filter, None).await?.status;
+        warn_of_other_version(&status);
+        let spec = status.specs.first().filter(|_| args.id.is_some());
+        match spec {
+            Some(spec) if args.json => print_json(spec)?,
+            None if args.json => print_json(&status)?,
+            _ => print_styled(&text_of(&status, args.id.is_some()))?,
         }
+        if args.watch {
+            return Err(CliError::new(NO_DAEMON, "no daemon runs, so there is nothing to watch").hint(START_ONE));
+        }
+        Ok(0)
     })
 }
 
-/// Shows the status once, or with `--watch` whenever it changes.
-async fn show(home: &Home, args: &Status, filter: Filter) -> Result<ExitCode, CliError> {
-    let mut backend = Backend::find(home).await?;
+fn warn_of_other_version(status: &StatusView) {
+    if let Some(daemon) = &status.daemon {
+        version_skew::warn(&daemon.version, daemon.pid);
+    }
+}
+
+fn text_of(status: &StatusView, one_spec: bool) -> String {
+    match status.specs.first().filter(|_| one_spec) {
+        Some(spec) => spec_details(spec, clock::now()),
+        None => overview(status, clock::now()),
+    }
+}
+
+/// Shows the status again whenever it changes, at most ten times a second. On a terminal, also once a second, since it
+/// contains times that pass, and when the size of the terminal changes.
+async fn watch(home: &Home, mut backend: Backend, filter: Filter, one_spec: bool) -> Result<ExitCode, CliError> {
+    let mut screen = Screen::new();
+    let mut resized = Signals::new([SIGWINCH])?;
+    let mut clock = interval(CLOCK);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut shown: Option<StatusView> = None;
     let mut newer_than = None;
     loop {
-        let told = match backend.status(filter.clone(), newer_than).await {
-            Err(error) if args.watch && error.is_away() => {
+        let told = {
+            let asked = backend.status(filter.clone(), newer_than);
+            tokio::pin!(asked);
+            loop {
+                tokio::select! {
+                    // Cancel-safe: pinned outside of this loop.
+                    told = &mut asked => break told,
+                    // Cancel-safe: a tick or signal that was not received stays.
+                    _ = clock.tick() => screen.redraw(shown.as_ref(), one_spec, false)?,
+                    Some(_) = resized.next() => screen.redraw(shown.as_ref(), one_spec, true)?,
+                }
+            }
+        };
+        match told {
+            Err(error) if error.is_away() => {
                 backend = wait_for_next_daemon(home).await?;
                 newer_than = None;
                 continue;
             }
-            told => told?,
-        };
-        if let Some(daemon) = &told.status.daemon {
-            version_skew::warn(&daemon.version, daemon.pid);
-        }
-        let spec = told.status.specs.first().filter(|_| args.id.is_some());
-        if args.json {
-            match spec {
-                Some(spec) => print_json(spec)?,
-                None => print_json(&told.status)?,
+            told => {
+                let StatusResponse { revision, status } = told?;
+                warn_of_other_version(&status);
+                newer_than = Some(revision);
+                screen.draw(&text_of(&status, one_spec), false)?;
+                shown = Some(status);
             }
-            return Ok(0);
         }
-        let text = match spec {
-            Some(spec) => spec_details(spec, clock::now()),
-            None => overview(&told.status, clock::now()),
-        };
-        if !args.watch {
-            print_styled(&text)?;
-            return Ok(0);
+        sleep(FRAME).await;
+    }
+}
+
+/// The output of `boi status --watch`.
+struct Screen {
+    /// Whether anything was drawn.
+    begun: bool,
+    colors: bool,
+}
+
+impl Screen {
+    fn new() -> Screen {
+        Screen { begun: false, colors: printing::has_colors() }
+    }
+
+    /// Draws the last state again. If the output is no terminal, nothing is drawn.
+    fn redraw(&mut self, status: Option<&StatusView>, one_spec: bool, resized: bool) -> Result<(), CliError> {
+        match status {
+            Some(status) if terminal::size().is_some() => self.draw(&text_of(status, one_spec), resized),
+            _ => Ok(()),
         }
-        if !backend.is_daemon() {
-            print_styled(&text)?;
-            return Err(CliError::new(NO_DAEMON, "no daemon runs, so there is nothing to watch").hint(START_ONE));
-        }
-        stream_styled(&match terminal::size() {
-            Some(size) => format!("{CLEAR}{}", screen::fit_rows(&text, size)),
-            None => text,
-        })?;
-        newer_than = Some(told.revision);
+    }
+
+    /// Draws `text` in the place of what was drawn before; if the output is no terminal, below it.
+    fn draw(&mut self, text: &str, resized: bool) -> Result<(), CliError> {
+        let Some(size) = terminal::size() else { return printing::stream_styled(text) };
+        let text = screen::fit_rows(text, size);
+        let text = if self.colors { text } else { anstream::adapter::strip_str(&text).to_string() };
+        let is_first = !std::mem::replace(&mut self.begun, true);
+        printing::stream(screen::frame(&text, is_first || resized).as_bytes())
     }
 }
 
@@ -92,7 +153,7 @@ async fn wait_for_next_daemon(home: &Home) -> Result<Backend, CliError> {
     while Instant::now() < until {
         match Backend::find(home).await {
             Ok(backend) if backend.is_daemon() => return Ok(backend),
-            _ => tokio::time::sleep(LOOK_AGAIN).await,
+            _ => sleep(LOOK_AGAIN).await,
         }
     }
     Err(CliError::new(NO_DAEMON, "no daemon runs any more").hint(START_ONE))

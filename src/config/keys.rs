@@ -379,6 +379,19 @@ pub(super) static ROWS: &[Row] = &[
         field!(One, Number, retry_count),
         &["How many more times a failed task is tried before its spec fails."],
     ),
+    unit(
+        "seconds",
+        row(
+            "retry_backoff_seconds",
+            Kind::Span(0..=3600),
+            TakesEffect::NextWorker,
+            field!(One, Span, retry_backoff_seconds),
+            &[
+                "The pause before a failed task is tried again: the first value after the first failure, doubled",
+                "after each further one, at most the second value. [0, 0]: no pause.",
+            ],
+        ),
+    ),
     row(
         "cleanup_on_failure",
         Kind::Switch,

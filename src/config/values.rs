@@ -29,6 +29,8 @@ pub struct Config {
     pub task_timeout_minutes: u32,
     /// How many more times a failed task is tried before its spec fails.
     pub retry_count: u32,
+    /// The pause after the first failed try of a task, and the longest pause, in seconds; `[0, 0]`: no pause.
+    pub retry_backoff_seconds: [u64; 2],
     /// Whether the worktree of a failed or canceled spec is removed.
     pub cleanup_on_failure: bool,
     /// Seconds between SIGTERM and SIGKILL when a command is stopped.
@@ -102,6 +104,7 @@ impl Default for Config {
             log: "info".to_owned(),
             task_timeout_minutes: 30,
             retry_count: 3,
+            retry_backoff_seconds: [1, 60],
             cleanup_on_failure: false,
             stop_grace_seconds: 10,
             max_output_mb: 512,
@@ -136,6 +139,7 @@ impl HotConfig {
             claude_args: claude.args.clone(),
             task_timeout_minutes: config.task_timeout_minutes,
             retry_count: config.retry_count,
+            retry_backoff_seconds: config.retry_backoff_seconds,
             cleanup_on_failure: config.cleanup_on_failure,
             stop_grace_seconds: config.stop_grace_seconds,
             max_output_mb: config.max_output_mb,
@@ -161,6 +165,8 @@ pub struct WorkerConfig {
     pub task_timeout_minutes: u32,
     /// See [`Config::retry_count`].
     pub retry_count: u32,
+    /// See [`Config::retry_backoff_seconds`].
+    pub retry_backoff_seconds: [u64; 2],
     /// See [`Config::cleanup_on_failure`].
     pub cleanup_on_failure: bool,
     /// See [`Config::stop_grace_seconds`].
@@ -183,11 +189,12 @@ mod tests {
 
     use super::*;
 
-    /// Returns a worker's configuration as version 0.1.0 stores it.
+    /// Returns a worker's configuration as this version stores it.
     fn stored() -> Value {
         json!({
             "generation": 7, "claude_bin": "/opt/claude", "claude_args": ["-v"], "task_timeout_minutes": 1,
-            "retry_count": 2, "cleanup_on_failure": true, "stop_grace_seconds": 4, "max_output_mb": 5,
+            "retry_count": 2, "retry_backoff_seconds": [3, 6], "cleanup_on_failure": true, "stop_grace_seconds": 4,
+            "max_output_mb": 5,
         })
     }
 
@@ -196,6 +203,7 @@ mod tests {
         let mut config = Config {
             task_timeout_minutes: 1,
             retry_count: 2,
+            retry_backoff_seconds: [3, 6],
             cleanup_on_failure: true,
             stop_grace_seconds: 4,
             max_output_mb: 5,
@@ -212,7 +220,7 @@ mod tests {
     fn a_stored_worker_config_without_one_key_decodes_with_the_default_of_that_key() {
         let defaults = json!({
             "generation": 0, "claude_bin": "claude", "claude_args": [], "task_timeout_minutes": 30, "retry_count": 3,
-            "cleanup_on_failure": false, "stop_grace_seconds": 10, "max_output_mb": 512,
+            "retry_backoff_seconds": [1, 60], "cleanup_on_failure": false, "stop_grace_seconds": 10, "max_output_mb": 512,
         });
         for key in stored().as_object().unwrap().keys() {
             let mut without = stored();

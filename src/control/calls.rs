@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::id::SpecId;
 use crate::domain::spec::Spec;
 use crate::domain::view::StatusView;
-use crate::queue::{Canceled, Cleaned, Filter};
+use crate::queue::{Canceled, Cleaned, Filter, Stopped};
 
 /// How long a client waits for a daemon that does not answer, and how long a daemon waits for a queue that does not
 /// answer.
@@ -89,6 +89,41 @@ pub(crate) struct CancelResult {
     pub id: SpecId,
     /// The effect of the request.
     pub outcome: Canceled,
+}
+
+/// Stop these specs: end their commands, and block them until they are retried.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Stop {
+    /// The ids of the specs.
+    pub ids: Vec<SpecId>,
+}
+
+impl Call for Stop {
+    const PATH: &'static str = "/v1/stop";
+    type Answer = Vec<StopResult>;
+}
+
+/// The result of stopping one spec.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct StopResult {
+    /// The spec.
+    pub id: SpecId,
+    /// The effect of the request.
+    pub outcome: Stopped,
+}
+
+/// Set the priority of a queued spec.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct SetPriority {
+    /// The spec.
+    pub id: SpecId,
+    /// The new priority.
+    pub priority: i64,
+}
+
+impl Call for SetPriority {
+    const PATH: &'static str = "/v1/priority";
+    type Answer = SetPriority;
 }
 
 /// Asks the daemon to queue these specs again, and the specs that failed because of them. The answer contains

@@ -185,7 +185,15 @@ impl Client {
             return serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()));
         }
         let CallFailure { error, code } = serde_json::from_slice(&bytes).unwrap_or_else(|_| CallFailure {
-            error: format!("{status}: {}", String::from_utf8_lossy(&bytes)),
+            error: match status {
+                StatusCode::NOT_FOUND => format!(
+                    "the running daemon (version {}) does not know this command; `boi daemon restart` replaces it by \
+                     version {}",
+                    self.daemon_version().unwrap_or("0.1.0"),
+                    env!("CARGO_PKG_VERSION")
+                ),
+                status => format!("{status}: {}", String::from_utf8_lossy(&bytes)),
+            },
             code: if status == StatusCode::NOT_FOUND { FailureCode::NoSuchCall } else { FailureCode::Internal },
         });
         Err(ClientError::Refused { message: error, code })

@@ -27,7 +27,7 @@ use tracing::warn;
 
 use super::calls::{
     Call, CallFailure, Cancel, CheckProgram, Dispatch, FailureCode, GetConfig, Leave, Reload, Retry, SetPaused,
-    StatusRequest, VERSION_HEADER,
+    SetPriority, StatusRequest, Stop, VERSION_HEADER,
 };
 use crate::queue::Cleaned;
 use crate::system::paths;
@@ -53,6 +53,8 @@ pub(crate) trait Service:
     + Serve<StatusRequest>
     + Serve<Cancel>
     + Serve<Retry>
+    + Serve<Stop>
+    + Serve<SetPriority>
     + Serve<SetPaused>
     + Serve<GetConfig>
     + Serve<CheckProgram>
@@ -152,6 +154,8 @@ pub(crate) async fn serve<S: Service>(mut socket: Socket, service: S, mut closin
     let routes = route::<StatusRequest, S>(routes, &closing);
     let routes = route::<Cancel, S>(routes, &closing);
     let routes = route::<Retry, S>(routes, &closing);
+    let routes = route::<Stop, S>(routes, &closing);
+    let routes = route::<SetPriority, S>(routes, &closing);
     let routes = route::<SetPaused, S>(routes, &closing);
     let routes = route::<GetConfig, S>(routes, &closing);
     let routes = route::<CheckProgram, S>(routes, &closing);

@@ -43,7 +43,7 @@ impl<S: Spawn> Daemon<S> {
             let within = scope.as_ref().is_none_or(|scope| scope.contains(&spec));
             if self.registry.contains(&spec) {
                 continue;
-            } else if !within && claimed.intent != Some(Intent::Cancel) {
+            } else if !within && !matches!(claimed.intent, Some(Intent::Cancel | Intent::Block)) {
                 warn!(%spec, attempt, "this daemon starts no worker for a running spec that is outside the scope of its `boi run`; the spec takes a slot");
                 self.registry.insert(claimed.fence, SlotState::Foreign);
             } else if claimed.started {

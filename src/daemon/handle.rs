@@ -17,13 +17,13 @@ use crate::config::HotConfig;
 use crate::config::keys::{KEYS, Key};
 use crate::control::calls::{
     CallFailure, Cancel, CancelResult, CheckProgram, ConfigInForce, Dispatch, Environment, GIVE_UP, GetConfig, Ids,
-    Leave, ProgramFound, Reload, Retry, SetPaused, StatusRequest, StatusResponse,
+    Leave, ProgramFound, Reload, Retry, SetPaused, SetPriority, StatusRequest, StatusResponse, Stop, StopResult,
 };
 use crate::control::server::{Serve, Service, closed};
 use crate::domain::id::SpecId;
 use crate::domain::spec::Spec;
 use crate::git;
-use crate::queue::{Canceled, Cleaned, Queue, QueueError};
+use crate::queue::{Canceled, Cleaned, Queue, QueueError, Stopped};
 use crate::reload::{self, ReloadHandle};
 use crate::service;
 use crate::system::{clock, paths};
@@ -209,6 +209,41 @@ impl Serve<Cancel> for Handle {
             results.push(CancelResult { id, outcome });
         }
         Ok(results)
+    }
+}
+
+impl Serve<Stop> for Handle {
+    async fn serve(&self, Stop { ids }: Stop, _: watch::Receiver<bool>) -> Result<Vec<StopResult>, CallFailure> {
+        let mut results = Vec::new();
+        for id in ids {
+            let spec = id.clone();
+            let stop = |handle: Handle| async move {
+                let asked = spec.clone();
+                let outcome = handle.queue(move |queue| queue.stop(&asked)).await?;
+                if outcome == Stopped::Ending {
+                    handle.send(Event::Stop(spec));
+                }
+                handle.shared.changed();
+                Ok(outcome)
+            };
+            let outcome = self.unless_silent(GIVE_UP, stop).await?;
+            results.push(StopResult { id, outcome });
+        }
+        Ok(results)
+    }
+}
+
+impl Serve<SetPriority> for Handle {
+    async fn serve(&self, call: SetPriority, _: watch::Receiver<bool>) -> Result<SetPriority, CallFailure> {
+        let SetPriority { id, priority } = call.clone();
+        self.unless_silent(GIVE_UP, |handle| async move {
+            handle.queue(move |queue| queue.set_priority(&id, priority)).await?;
+            handle.send(Event::Queued);
+            handle.shared.changed();
+            Ok(())
+        })
+        .await?;
+        Ok(call)
     }
 }
 

@@ -70,6 +70,8 @@ pub(crate) enum Event {
     Queued,
     /// The user canceled a running spec, and the queue has recorded this request.
     Cancel(SpecId),
+    /// The user stopped a running spec; the intent is recorded.
+    Stop(SpecId),
     /// The user canceled a running spec, and the queue could not record this request. The sender gets the
     /// result.
     CancelUnrecorded(SpecId, oneshot::Sender<Ended>),
@@ -258,6 +260,7 @@ impl<S: Spawn> Daemon<S> {
                 }
             }
             Event::Cancel(spec) => self.cancel(&spec).await?,
+            Event::Stop(spec) => self.stop(&spec).await?,
             Event::CancelUnrecorded(spec, caller) => self.cancel_unrecorded(&spec, caller),
             Event::Ended(fence, end) => self.worker_ended(fence, end).await,
             Event::Leave(how) => self.leave(how).await,
@@ -410,7 +413,7 @@ impl<S: Spawn> Daemon<S> {
         let unrecorded = self.registry.get(spec).and_then(|slot| slot.unrecorded_intent);
         match (unrecorded, intent) {
             (Some(Intent::Cancel), _) | (_, Some(Intent::Cancel)) => Order::Cancel,
-            (Some(Intent::Stop), _) | (_, Some(Intent::Stop)) => Order::Stop,
+            (Some(Intent::Stop | Intent::Block), _) | (_, Some(Intent::Stop | Intent::Block)) => Order::Stop,
             (None, None) if self.leaving == Some(Leaving::Stop) => Order::Stop,
             (None, None) => Order::Work,
         }

@@ -21,7 +21,7 @@ use tracing::error;
 use super::{Ended, Order};
 use crate::domain::id::SpecId;
 use crate::domain::life::Intent;
-use crate::queue::{Claimed, Fence};
+use crate::queue::{Claimed, Fence, GiveBack};
 
 /// The slots of a daemon.
 #[derive(Default)]
@@ -69,6 +69,14 @@ pub(super) struct Waiting {
     pub(super) slot: usize,
     /// The size of the batch.
     pub(super) batch: usize,
+}
+
+impl Waiting {
+    /// Returns how the spec goes back to the queue without having been started.
+    pub(super) fn give_back(&self) -> GiveBack {
+        let position = self.claimed.position.clone();
+        GiveBack { position, changes: Vec::new(), cause: None, not_before: None, setback: false }
+    }
 }
 
 impl Registry {

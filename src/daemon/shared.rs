@@ -159,6 +159,22 @@ impl Shared {
         watches.get(spec)?.running().filter(|git| clock::now().millis_since(git.since) >= LONG_GIT_MILLIS)
     }
 
+    /// Records that the agent of a running spec gets only API errors; `None`: it gets answers, or has ended. A
+    /// cause of another kind stays.
+    pub(super) fn set_api_errors(&self, spec: &SpecId, errors: Option<Cause>) {
+        let mut causes = self.causes();
+        let before = causes.get(spec);
+        if before == errors.as_ref() || before.is_some_and(|cause| !matches!(cause, Cause::ApiErrors { .. })) {
+            return;
+        }
+        match errors {
+            Some(cause) => causes.insert(spec.clone(), cause),
+            None => causes.remove(spec),
+        };
+        drop(causes);
+        self.changed();
+    }
+
     /// Replaces what `boi status` shows about the configuration.
     pub(crate) fn set_config(&self, view: ConfigView) {
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = view;

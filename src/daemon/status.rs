@@ -1,12 +1,15 @@
 //! Collects the state that `boi status` shows, with and without a daemon.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use super::error::CallError;
 use super::handle::{Handle, SILENT};
 use crate::decide::reason;
 use crate::domain::cause::Cause;
 use crate::domain::life::SpecStatus;
 use crate::domain::view::{ConfigView, Counts, DaemonView, SlotsView, StatusView, StoreView};
-use crate::queue::{Filter, Queue, QueueError};
+use crate::queue::{Filter, Queue, QueueError, open};
 
 impl Handle {
     /// Returns the state of the daemon and its queue, with the specs that `filter` selects.
@@ -35,7 +38,14 @@ impl Handle {
         if let Err(error) = self.check_silence(SILENT) {
             status.store = broken_queue(&error);
         } else if let Some(reason) = trouble {
-            status.store = StoreView { ok: false, reason: Some(reason), unanswered_seconds: None };
+            status.store = StoreView { ok: false, reason: Some(reason), ..StoreView::default() };
+        }
+        let place = Arc::clone(&self.place);
+        // The disk of a queue that does not answer may block.
+        if status.store.unanswered_seconds.is_none()
+            && let Ok(bytes) = tokio::task::spawn_blocking(move || open::log_size(Path::new(&*place))).await
+        {
+            status.store.wal_bytes = bytes;
         }
         Ok(with_reasons(status))
     }
@@ -103,5 +113,5 @@ fn broken_queue(error: &CallError) -> StoreView {
         CallError::QueueSilent { silent_for, .. } => Some(silent_for.as_secs()),
         _ => None,
     };
-    StoreView { ok: false, reason: Some(error.to_string()), unanswered_seconds }
+    StoreView { ok: false, reason: Some(error.to_string()), unanswered_seconds, wal_bytes: 0 }
 }

@@ -5,6 +5,7 @@ use crate::agents;
 use crate::domain::cause::{Cause, Unmerged};
 use crate::domain::delivery::MergeRefusal;
 use crate::domain::id::SpecId;
+use crate::domain::life::Block;
 use crate::domain::outcome::TryOutcome;
 
 /// Returns the cause of a spec's status in words, followed by the next step if the user has to act.
@@ -25,6 +26,7 @@ fn next_step(cause: &Cause, spec: &SpecId) -> Option<String> {
         Cause::OutOfTries { failure, .. } => {
             failure.try_outcome().and_then(|(outcome, agent)| advice(&outcome, agent, spec))
         }
+        Cause::Blocked { by: Block::Stopped } => Some(format!("`boi retry {spec}` continues it at the same step.")),
         Cause::Repository { .. } => Some(format!("Fix the problem, then continue with `boi retry {spec}`.")),
         Cause::UnknownAgent { .. } => {
             Some("Correct `agent` in the spec file, then queue the changed file with `boi dispatch FILE`.".to_owned())
@@ -51,6 +53,8 @@ fn next_step(cause: &Cause, spec: &SpecId) -> Option<String> {
         | Cause::WorkerNotStarted { .. }
         | Cause::WorkerFailed { .. }
         | Cause::Ending
+        | Cause::NextTry { .. }
+        | Cause::ApiErrors { .. }
         | Cause::RepeatedDeaths { .. }
         | Cause::SpecVerify { .. }
         | Cause::Canceled

@@ -11,7 +11,7 @@
 //! | rounds | merges during whose verification the base moved | the position | | after 100, the spec is left unmerged |
 //! | failures | internal failures of a worker, whose command may still run | the registry, per slot | the spec's end | the wait doubles: [`start_backoff_millis`] |
 //! | starts | supervisors that ended without executing anything | the worker | | after 3, the spec is given back to the queue |
-//! | tries | tries of a task that failed | the queue, per task | a new attempt | after the first and `retry_count` more, the spec fails |
+//! | tries | tries of a task that failed | the queue, per task | a new attempt | the wait doubles: [`try_backoff_millis`]; after the first and `retry_count` more, the spec fails |
 
 use crate::domain::outcome::TryOutcome;
 use crate::domain::time::Timestamp;
@@ -37,6 +37,13 @@ pub(crate) fn start_backoff_millis(failures: u32) -> i64 {
 /// first death, then doubled with each death, at most 1 min.
 pub(crate) fn death_backoff_millis(deaths: u32) -> i64 {
     doubled(500, deaths, 60_000)
+}
+
+/// Returns the milliseconds until a task whose tries failed `failures` times in a row is tried again:
+/// `backoff[0]` seconds after the first failure, then doubled with each failure, at most `backoff[1]` seconds.
+pub(crate) fn try_backoff_millis(failures: u32, backoff: [u64; 2]) -> i64 {
+    let [first, most] = backoff.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000));
+    doubled(first, failures, most)
 }
 
 /// Returns when boi repeats a try that the model's service refused `refusals` times in a row; `None` for any
@@ -87,6 +94,16 @@ mod tests {
             [0, 1, 2, 3, 7, 8, 4_000].map(death_backoff_millis),
             [500, 500, 1_000, 2_000, 32_000, 60_000, 60_000]
         );
+    }
+
+    #[test]
+    fn the_pause_between_tries_doubles_up_to_its_second_value() {
+        assert_eq!(
+            [0, 1, 2, 3, 7, 99].map(|failures| try_backoff_millis(failures, [1, 60])),
+            [1_000, 1_000, 2_000, 4_000, 60_000, 60_000]
+        );
+        assert_eq!([1, 2, 99].map(|failures| try_backoff_millis(failures, [5, 5])), [5_000; 3]);
+        assert_eq!([1, 99].map(|failures| try_backoff_millis(failures, [0, 0])), [0; 2]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod tests;
 #[cfg(test)]
 mod walk;
 
+use super::retry;
 use crate::agents::exit;
 use crate::domain::cause::{Cause, Unmerged};
 use crate::domain::command::{CommandEnd, EndCause, ExitStatus};
@@ -19,6 +20,7 @@ use crate::domain::position::{
     CommandStage, Delivered, Ending, GitStage, Merge, Position, Progress, RunningCommand, Stage, Step, Try, Verify,
 };
 use crate::domain::spec::{Action, Deliver, Spec};
+use crate::domain::time::Timestamp;
 
 /// The maximum number of merges of the base into the branch. If the base moves again during the verification
 /// of the last one, boi leaves the spec unmerged.
@@ -38,6 +40,10 @@ pub(crate) struct AttemptPlan<'a> {
     pub tries: &'a [u32],
     /// How many more tries a task gets after its first try failed.
     pub retry_count: u32,
+    /// The first and the longest pause between two tries of a task, in seconds.
+    pub retry_backoff: [u64; 2],
+    /// The time at which the step ended.
+    pub now: Timestamp,
     /// The configuration's time limit of one command, in minutes.
     pub timeout_minutes: u32,
     /// The boot and the marker for the next command, if the next step runs one.
@@ -74,6 +80,13 @@ pub(crate) enum RecordChange {
         of: Try,
         /// How the try ended.
         outcome: TryOutcome,
+        /// What the agent reported.
+        report: AgentReport,
+    },
+    /// An order ended the command of a try before the try ended: the try is repeated or given up.
+    TryInterrupted {
+        /// The try.
+        of: Try,
         /// What the agent reported.
         report: AgentReport,
     },
@@ -349,6 +362,7 @@ fn go(plan: &AttemptPlan<'_>, progress: Progress, stage: Stage, changes: Vec<Rec
 }
 
 fn act(plan: &AttemptPlan<'_>, progress: Progress, of: Try) -> Move {
+    let progress = Progress { next_try_at: None, ..progress };
     go(plan, progress, Stage::Command(CommandStage::Act(of)), vec![RecordChange::TryBegan { of }])
 }
 
@@ -388,10 +402,16 @@ fn reject(plan: &AttemptPlan<'_>, progress: Progress, of: Try, failure: Failure)
 
 fn try_again(plan: &AttemptPlan<'_>, progress: Progress, of: Try, failure: Failure) -> Move {
     let progress = Progress { failure: Some(failure.clone()), ..progress };
-    if has_tries_left(plan, &progress, of) {
-        return act(plan, progress, Try { number: of.number + 1, ..of });
-    }
     let tries = of.number - progress.first_try + 1;
+    if has_tries_left(plan, &progress, of) {
+        let next = Try { number: of.number + 1, ..of };
+        let pause = retry::try_backoff_millis(tries, plan.retry_backoff);
+        if pause == 0 {
+            return act(plan, progress, next);
+        }
+        let progress = Progress { next_try_at: Some(plan.now.plus_millis(pause)), ..progress };
+        return Move::Go(progress.resume_at(Stage::Command(CommandStage::Act(next))), vec![]);
+    }
     let task = plan.spec.tasks[of.task].id.clone();
     let cause = Cause::OutOfTries { task, failure: failure.without_output(), tries };
     fail(progress, Some(of.task), cause)

@@ -12,6 +12,7 @@ mod daemon_state;
 mod home;
 mod leftovers;
 mod machine;
+mod queue_log;
 mod recorded_specs;
 mod repositories;
 
@@ -131,6 +132,7 @@ pub(crate) fn examine(subject: &Subject, fix: bool) -> Vec<Finding> {
         // Reading the queue would block this process too.
         return examination.findings;
     }
+    examination.add(queue_log::check(subject));
     match RecordedSpecs::read(&subject.home) {
         Ok(None) => {}
         Err(error) => examination.add(vec![recorded_specs::unreadable(&subject.home, &error)]),

@@ -35,6 +35,11 @@ pub(crate) fn too_large(name: &str, bytes: u64, limit: usize) -> Problems {
     oversized(name, &size(usize::try_from(bytes).unwrap_or(usize::MAX)), limit)
 }
 
+/// Returns the problem to report for a document that could not be read at all.
+pub(crate) fn unreadable(name: &str, message: &str) -> Problems {
+    Problems::of(Document::new(name, ""), vec![Problem::new(message, None)])
+}
+
 fn oversized(name: &str, found: &str, limit: usize) -> Problems {
     let message = format!("the file is too large: {found}; the limit is {}", size(limit));
     Problems::of(Document::new(name, ""), vec![Problem::new(message, None)])

@@ -24,7 +24,7 @@ mod syntax;
 mod syntax_message;
 mod value;
 
-pub(crate) use decode::too_large;
+pub(crate) use decode::{too_large, unreadable};
 pub(crate) use faults::Faults;
 pub(crate) use located::Located;
 pub(crate) use names::{closest, quoted};

@@ -110,6 +110,19 @@ impl Problems {
         Problems { document, placed, omitted }
     }
 
+    /// Adds problems that were found after parsing.
+    #[must_use]
+    pub(crate) fn and(self, more: Vec<Problem>) -> Problems {
+        if more.is_empty() {
+            return self;
+        }
+        let Problems { document, placed, omitted } = self;
+        let problems = placed.into_iter().map(|placed| placed.problem).chain(more).collect();
+        let mut all = Problems::of(document, problems);
+        all.omitted += omitted;
+        all
+    }
+
     /// Returns the document's name.
     pub(crate) fn name(&self) -> &str {
         self.document.name()

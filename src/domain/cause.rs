@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::delivery::MergeRefusal;
 use super::failure::Failure;
 use super::id::SpecId;
-use super::life::SpecStatus;
+use super::life::{Block, SpecStatus};
 use super::outcome::TryOutcome;
 use super::time::Timestamp;
 
@@ -65,6 +65,33 @@ pub enum Cause {
     },
     /// Running: the user requested to cancel or stop the spec, and its worker is ending the command.
     Ending,
+    /// Running: a try of a task failed, and the next one starts after a pause.
+    NextTry {
+        /// The task's id.
+        task: String,
+        /// The failure of the last try.
+        failure: Failure,
+        /// How many tries of the attempt have failed.
+        failed: u32,
+        /// How many tries the attempt may make.
+        tries: u32,
+        /// When the next try starts.
+        until: Timestamp,
+    },
+    /// Queued: the spec is blocked until the user acts.
+    Blocked {
+        /// What blocks the spec.
+        by: Block,
+    },
+    /// Running: the agent's requests to its model's service fail, and the agent repeats them by itself.
+    ApiErrors {
+        /// How many requests failed since the model's last answer.
+        errors: u32,
+        /// The last failure.
+        last: String,
+        /// When the first of these failures was seen.
+        since: Timestamp,
+    },
     /// Failed: every try of a task that `retry_count` allows has failed.
     OutOfTries {
         /// The task's id.
@@ -196,6 +223,18 @@ impl fmt::Display for Cause {
             }
             Cause::Quarantined { detail } => write!(f, "quarantined: {detail}"),
             Cause::Ending => f.write_str("the spec's worker is ending the running command"),
+            Cause::Blocked { by: Block::Stopped } => f.write_str("blocked: stopped by the user"),
+            Cause::ApiErrors { errors, last, since } => {
+                let requests = if *errors == 1 { "request" } else { "requests" };
+                write!(
+                    f,
+                    "the agent gets only API errors since {since}: {errors} {requests} failed, the last with {last}"
+                )
+            }
+            Cause::NextTry { task, failure, failed, tries, until } => {
+                let failure = failure.sentence();
+                write!(f, "task {task}: {failure}, on try {failed} of {tries}; the next try starts at {until}")
+            }
             Cause::OutOfTries { task, failure, tries } => {
                 write!(f, "task {task}: {}, on try {tries} of {tries}", failure.sentence())
             }
@@ -281,6 +320,11 @@ mod tests {
                 "no space left; the spec's worker restarts at 1970-01-01T00:00:00.000Z",
             ),
             (Cause::Quarantined { detail: detail.clone() }, "quarantined: no space left"),
+            (Cause::Blocked { by: Block::Stopped }, "blocked: stopped by the user"),
+            (
+                Cause::ApiErrors { errors: 1, last: "529 (overloaded)".into(), since: Timestamp(0) },
+                "the agent gets only API errors since 1970-01-01T00:00:00.000Z: 1 request failed, the last with 529 (overloaded)",
+            ),
             (Cause::Ending, "the spec's worker is ending the running command"),
             (
                 Cause::OutOfTries { task: task.clone(), failure: failure.clone(), tries: 4 },

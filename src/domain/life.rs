@@ -10,8 +10,9 @@
 //!              └────────────────────────────────────────────┘ retry (except a spec that was delivered as it asks)
 //! ```
 //!
-//! - A claim takes only **eligible** specs: queued specs that wait neither for other specs nor for a time, and whose
-//!   records can be read.
+//! - A claim takes only **eligible** specs: queued specs that are not blocked, that wait neither for other specs nor for
+//!   a time, and whose records can be read.
+//! - `boi stop` blocks a queued spec; a running one is given back to the queue and blocked. `boi retry` ends the block.
 //! - boi cancels a running spec in two steps: it records the intent, then the spec's worker ends the attempt.
 //! - If a spec ends without completing, every spec that waits for it fails.
 
@@ -59,6 +60,15 @@ impl SpecStatus {
         !matches!(self, SpecStatus::Queued | SpecStatus::Running)
     }
 
+    /// Returns what `boi stop` does to a spec in this status.
+    pub fn on_stop(self) -> OnStop {
+        match self {
+            SpecStatus::Queued => OnStop::BlockNow,
+            SpecStatus::Running => OnStop::RecordIntent,
+            SpecStatus::Completed | SpecStatus::Failed | SpecStatus::Canceled => OnStop::Nothing,
+        }
+    }
+
     /// Returns what `boi cancel` does to a spec in this status.
     pub fn on_cancel(self) -> OnCancel {
         match self {
@@ -87,6 +97,17 @@ pub enum OnCancel {
     /// The queue records the intent to cancel; the spec becomes canceled when its worker has ended the attempt.
     RecordIntent,
     /// The request changes nothing: the spec has already ended.
+    Nothing,
+}
+
+/// The effect of a request to stop a spec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnStop {
+    /// The spec is blocked at once, since it has no worker.
+    BlockNow,
+    /// The intent is recorded; the spec is blocked when its worker has ended the command.
+    RecordIntent,
+    /// Nothing happens: the spec has already ended.
     Nothing,
 }
 
@@ -137,20 +158,43 @@ pub(crate) enum Intent {
     Cancel,
     /// End the attempt's command, and queue the spec again, to resume at the same step.
     Stop,
+    /// End the attempt's command, and block the spec until the user retries it: it then resumes at the same
+    /// step.
+    Block,
+}
+
+/// Why a queued spec is blocked: no daemon claims the spec until the user acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Block {
+    /// The user stopped the spec; `boi retry` ends the block.
+    Stopped,
+}
+
+impl Block {
+    /// Returns the name of the block in the database.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Block::Stopped => "stopped",
+        }
+    }
 }
 
 impl Intent {
+    const ALL: [Intent; 3] = [Intent::Cancel, Intent::Stop, Intent::Block];
+
     /// Returns the name of the intent in the database.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Intent::Cancel => "cancel",
             Intent::Stop => "stop",
+            Intent::Block => "block",
         }
     }
 
     /// Returns the intent with this name; `None` if the name is unknown.
     pub(crate) fn from_name(name: &str) -> Option<Intent> {
-        [Intent::Cancel, Intent::Stop].into_iter().find(|intent| intent.as_str() == name)
+        Intent::ALL.into_iter().find(|intent| intent.as_str() == name)
     }
 }
 
@@ -166,7 +210,7 @@ mod tests {
         for status in TaskStatus::ALL {
             assert_eq!(TaskStatus::from_name(status.as_str()), Some(status));
         }
-        for intent in [Intent::Cancel, Intent::Stop] {
+        for intent in Intent::ALL {
             assert_eq!(Intent::from_name(intent.as_str()), Some(intent));
         }
         assert_eq!(

@@ -86,7 +86,7 @@ impl TryOutcome {
 
 /// The resources that runs of an agent used, as the agent reports them.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(into = "UsageRecord", from = "UsageRecord")]
 pub struct Usage {
     /// The turns of the conversation.
     pub turns: u64,
@@ -94,8 +94,68 @@ pub struct Usage {
     pub input_tokens: u64,
     /// The tokens that the model wrote.
     pub output_tokens: u64,
-    /// The cost in US dollars.
+    /// The cost in US dollars of the runs that reported one.
     pub cost_usd: f64,
+    /// How many runs ended without a report of their cost.
+    pub unpriced_runs: u64,
+}
+
+/// What is known about the cost of runs, in US dollars.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cost {
+    /// Every run reported its cost.
+    Known(f64),
+    /// Some runs reported their cost: this is their sum.
+    AtLeast(f64),
+    /// No run that cost anything reported its cost.
+    Unknown,
+}
+
+impl Usage {
+    /// Returns what is known about the cost.
+    pub fn cost(&self) -> Cost {
+        match self {
+            Usage { unpriced_runs: 0, cost_usd, .. } => Cost::Known(*cost_usd),
+            Usage { cost_usd, .. } if *cost_usd > 0.0 => Cost::AtLeast(*cost_usd),
+            _ => Cost::Unknown,
+        }
+    }
+}
+
+/// The form of a [`Usage`] in JSON. An unknown cost is left out, since 0 would be wrong.
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct UsageRecord {
+    turns: u64,
+    input_tokens: u64,
+    output_tokens: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost_usd: Option<f64>,
+    #[serde(skip_serializing_if = "is_zero")]
+    unpriced_runs: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl From<Usage> for UsageRecord {
+    fn from(usage: Usage) -> UsageRecord {
+        let Usage { turns, input_tokens, output_tokens, unpriced_runs, .. } = usage;
+        let cost_usd = match usage.cost() {
+            Cost::Known(cost) | Cost::AtLeast(cost) => Some(cost),
+            Cost::Unknown => None,
+        };
+        UsageRecord { turns, input_tokens, output_tokens, cost_usd, unpriced_runs }
+    }
+}
+
+impl From<UsageRecord> for Usage {
+    fn from(record: UsageRecord) -> Usage {
+        let UsageRecord { turns, input_tokens, output_tokens, cost_usd, unpriced_runs } = record;
+        Usage { turns, input_tokens, output_tokens, cost_usd: cost_usd.unwrap_or(0.0), unpriced_runs }
+    }
 }
 
 impl std::ops::AddAssign for Usage {
@@ -104,6 +164,7 @@ impl std::ops::AddAssign for Usage {
         self.input_tokens += other.input_tokens;
         self.output_tokens += other.output_tokens;
         self.cost_usd += other.cost_usd;
+        self.unpriced_runs += other.unpriced_runs;
     }
 }
 
@@ -252,8 +313,24 @@ mod tests {
 
     #[test]
     fn usage_adds_up_field_by_field() {
-        let mut sum = Usage { turns: 1, input_tokens: 2, output_tokens: 3, cost_usd: 0.5 };
-        sum += Usage { turns: 10, input_tokens: 20, output_tokens: 30, cost_usd: 0.25 };
-        assert_eq!(sum, Usage { turns: 11, input_tokens: 22, output_tokens: 33, cost_usd: 0.75 });
+        let mut sum = Usage { turns: 1, input_tokens: 2, output_tokens: 3, cost_usd: 0.5, unpriced_runs: 1 };
+        sum += Usage { turns: 10, input_tokens: 20, output_tokens: 30, cost_usd: 0.25, unpriced_runs: 1 };
+        assert_eq!(sum, Usage { turns: 11, input_tokens: 22, output_tokens: 33, cost_usd: 0.75, unpriced_runs: 2 });
+    }
+
+    #[test]
+    fn an_unknown_cost_is_left_out_of_the_json_and_never_zero() {
+        let usage = |cost_usd, unpriced_runs| Usage { turns: 1, cost_usd, unpriced_runs, ..Usage::default() };
+        for (usage, cost, json) in [
+            (usage(0.5, 0), Cost::Known(0.5), r#""cost_usd":0.5}"#),
+            (usage(0.0, 0), Cost::Known(0.0), r#""cost_usd":0.0}"#),
+            (usage(0.5, 2), Cost::AtLeast(0.5), r#""cost_usd":0.5,"unpriced_runs":2}"#),
+            (usage(0.0, 1), Cost::Unknown, r#""output_tokens":0,"unpriced_runs":1}"#),
+        ] {
+            assert_eq!(usage.cost(), cost);
+            let text = serde_json::to_string(&usage).unwrap();
+            assert!(text.ends_with(json), "{text}");
+            assert_eq!(serde_json::from_str::<Usage>(&text).unwrap(), usage);
+        }
     }
 }

@@ -17,6 +17,7 @@ use super::cause::{Cause, Unmerged};
 use super::failure::Failure;
 use super::outcome::Delivery;
 use super::spec::Spec;
+use super::time::Timestamp;
 
 /// The position of an attempt. The module `position_record` reads and writes its stored form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,6 +192,9 @@ pub(crate) struct Progress {
     /// How many times in a row the command died: with its supervisor, at a restart of the machine, or by a
     /// signal.
     pub deaths: u32,
+    /// When the next try may start; `None`: at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_try_at: Option<Timestamp>,
 }
 
 /// Identifies a repository, so that another one in its place is noticed.
@@ -302,6 +306,13 @@ impl Position {
             Step::Command { command, .. } => Some(command),
             Step::Prepare { .. } | Step::Git(_) | Step::Close(_) => None,
         }
+    }
+
+    /// Returns the try that begins once its pause is over, and the time when it may start; `None` if no try
+    /// waits.
+    pub(crate) fn next_try(&self) -> Option<(Try, Timestamp)> {
+        let Step::Prepare { then: Some(Stage::Command(CommandStage::Act(of))), .. } = &self.step else { return None };
+        self.progress.next_try_at.map(|at| (*of, at))
     }
 
     /// Returns the position at which the attempt continues after its spec was given back to the queue: the

@@ -84,6 +84,7 @@ pub(super) fn read(value: serde_json::Value) -> Result<Position, String> {
         verified: old.verified,
         cut_offs: old.cut_off,
         deaths: old.deaths,
+        next_try_at: None,
     };
     let step = match goal(old.step)? {
         Goal::Stage(Stage::Command(stage)) if old.awaiting => {
@@ -232,6 +233,7 @@ mod tests {
                 verified: Some("v".into()),
                 cut_offs: 1,
                 deaths: 2,
+                next_try_at: None,
             };
             assert_eq!(*progress, expected);
         }

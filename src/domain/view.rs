@@ -46,11 +46,14 @@ pub struct StoreView {
     /// How long the queue has not answered, if that is the reason.
     #[serde(default)]
     pub unanswered_seconds: Option<u64>,
+    /// The size of the database's write-ahead log, in bytes.
+    #[serde(default)]
+    pub wal_bytes: u64,
 }
 
 impl Default for StoreView {
     fn default() -> StoreView {
-        StoreView { ok: true, reason: None, unanswered_seconds: None }
+        StoreView { ok: true, reason: None, unanswered_seconds: None, wal_bytes: 0 }
     }
 }
 
@@ -219,6 +222,9 @@ pub struct SpecView {
     pub queued_at: Timestamp,
     /// When the spec's first attempt started.
     pub started_at: Option<Timestamp>,
+    /// When the worker of the current attempt started; `None` while the spec has no worker.
+    #[serde(default)]
+    pub attempt_started_at: Option<Timestamp>,
     /// When the spec ended.
     pub finished_at: Option<Timestamp>,
     /// The spec's tasks, in the order in which they are carried out.
@@ -237,6 +243,13 @@ pub struct GitView {
     pub command: String,
     /// When the process started.
     pub since: Timestamp,
+}
+
+impl SpecView {
+    /// Whether the spec has completed and its result is where the spec asks for it.
+    pub fn is_as_asked(&self) -> bool {
+        self.status == SpecStatus::Completed && self.delivery != Some(Delivery::Unmerged)
+    }
 }
 
 /// Reads a cause. A cause of an unknown kind, such as one that a later version of boi sends, becomes `None`;

@@ -80,6 +80,14 @@ pub(crate) fn inspect_repository(path: &Path) -> Result<InspectedRepository, Rep
     Ok(InspectedRepository { toplevel, default_base: branch.unwrap_or(head) })
 }
 
+/// Returns whether tracked files of a working tree, or its index, differ from HEAD. Files are compared by size and times
+/// only, so that git runs no filter of the repository.
+pub(crate) fn has_uncommitted_changes(toplevel: &Path) -> Result<bool, GitError> {
+    let at = &repository::find(toplevel)?;
+    let is_clean = |args: &[&str]| Git::reading(at).args(args).output()?.yes_or_no();
+    Ok(!is_clean(&["diff-files", "--quiet"])? || !is_clean(&["diff-index", "--quiet", "--cached", "HEAD"])?)
+}
+
 /// Whether two working trees belong to the same repository.
 pub(crate) fn same_repository(one: &Path, other: &Path) -> Result<bool, GitError> {
     Ok(one == other || repository::find(one)?.common_dir == repository::find(other)?.common_dir)

@@ -104,7 +104,7 @@ pub(crate) use self::deliver::{DeliveryPlan, fast_forward_base, merge_base_into_
 pub(crate) use self::delivery_outcome::{DeliveryError, FastForward};
 pub(crate) use self::delivery_recovery::{Recovered, Unfinished, interrupted_deliveries, recover_deliveries};
 pub(crate) use self::git_error::{GitError, Severity};
-pub(crate) use self::inspect::{inspect_repository, same_repository};
+pub(crate) use self::inspect::{RepositoryRefusal, has_uncommitted_changes, inspect_repository, same_repository};
 pub(crate) use self::merged::{MergeState, has_changes, local_branches, merge_state};
 pub(crate) use self::power_loss::{Repairs, repair_after_power_loss};
 pub(crate) use self::refs::{branch_head, delete_branch};

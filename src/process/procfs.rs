@@ -3,8 +3,10 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+
+use crate::domain::text;
 
 /// The part of `/proc/PID/stat` that boi uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,6 +142,33 @@ fn pids_by_namespace(status: &str) -> usize {
     status.lines().find_map(|line| line.strip_prefix("NSpid:")).map_or(1, |pids| pids.split_whitespace().count())
 }
 
+/// A process that has a file open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Holder {
+    /// The process.
+    pub(crate) pid: i32,
+    /// The name of its program.
+    pub(crate) program: String,
+}
+
+/// Returns the other processes that have one of `files` open, as far as this user may see their open files.
+pub(crate) fn holders(files: &[PathBuf]) -> Vec<Holder> {
+    let files: Vec<PathBuf> = files.iter().filter_map(|file| file.canonicalize().ok()).collect();
+    let own = std::process::id();
+    let holds = |pid: i32| {
+        let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        descriptors.flat_map(|entry| fs::read_link(entry.path())).any(|open| files.contains(&open))
+    };
+    let others = pids().filter(|pid| u32::try_from(*pid) != Ok(own));
+    others.filter(|pid| holds(*pid)).map(|pid| Holder { pid, program: program(pid) }).collect()
+}
+
+/// Returns the name of a process's program.
+fn program(pid: i32) -> String {
+    let name = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
+    text::one_line(&String::from_utf8_lossy(name.trim_ascii_end()), 40)
+}
+
 fn threads(pid: i32) -> impl Iterator<Item = i32> {
     numbered_entries(&format!("/proc/{pid}/task"))
 }
@@ -178,6 +207,27 @@ mod tests {
         assert_eq!(pids_by_namespace("Name:\tboi\n"), 1, "an early kernel");
         assert!(is_of_this_namespace());
         assert!(!is_in_nested_namespace(i32::try_from(std::process::id()).unwrap()));
+    }
+
+    #[test]
+    fn the_processes_that_have_a_file_open_are_found() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("held");
+        let file = fs::File::create(&path).unwrap();
+        assert_eq!(holders(std::slice::from_ref(&path)), [], "this process is left out");
+        let mut child = std::process::Command::new("sleep").arg("60").stdin(file).spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let found = || {
+            holders(std::slice::from_ref(&path))
+                .into_iter()
+                .find(|holder| holder.pid == pid && holder.program == "sleep")
+        };
+        while found().is_none() && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        assert!(found().is_some());
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! The tests that every implementation of the queue must pass. An implementation runs them by passing its [`Factory`]
 //! to [`conformance_suite!`].
 
+mod requests;
+
+pub(super) use requests::*;
+
 use super::*;
 use crate::decide::step::RecordChange;
 use crate::domain::cause::{Awaited, Unmerged};
@@ -236,7 +240,7 @@ pub(super) fn tries_are_recorded_with_their_usage_and_numbered_across_attempts<F
     let (_storage, queue) = F::queue();
     let id = enqueue(queue.as_ref(), vec![spec("s")], NOW).unwrap().remove(0);
     let claim = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
-    let usage = Usage { turns: 2, input_tokens: 30, output_tokens: 4, cost_usd: 0.25 };
+    let usage = Usage { turns: 2, input_tokens: 30, output_tokens: 4, cost_usd: 0.25, unpriced_runs: 1 };
     let report = AgentReport { session_id: Some("s-1".into()), usage, message: None };
     let of = |number| Try { task: 0, number };
     let began = |number| RecordChange::TryBegan { of: of(number) };
@@ -253,7 +257,7 @@ pub(super) fn tries_are_recorded_with_their_usage_and_numbered_across_attempts<F
     let seen = one(queue.as_ref(), &id);
     let outcomes: Vec<_> = seen.tasks[0].history.iter().map(|t| t.outcome.clone().unwrap()).collect();
     assert_eq!(outcomes, [failure().sentence(), "timed out".to_owned()]);
-    assert_eq!(seen.usage, Usage { turns: 4, input_tokens: 60, output_tokens: 8, cost_usd: 0.5 });
+    assert_eq!(seen.usage, Usage { turns: 4, input_tokens: 60, output_tokens: 8, cost_usd: 0.5, unpriced_runs: 2 });
     assert_eq!(seen.tasks[0].history[0].session_id.as_deref(), Some("s-1"));
     queue.retry(&id, NOW).unwrap();
     assert_eq!(queue.claim(1, None, &config(), NOW).unwrap()[0].tasks[0], (TaskStatus::Pending, 2));
@@ -559,6 +563,10 @@ macro_rules! conformance_suite {
             a_superseded_attempt_records_no_kept_refs,
             setbacks_in_a_row_are_counted,
             a_cancel_ends_a_queued_spec_at_once_and_records_an_intent_for_a_running_one,
+            a_stopped_spec_is_blocked_until_a_retry_and_then_continues,
+            the_usage_of_an_interrupted_try_counts_and_the_try_goes_on,
+            the_priority_of_a_queued_spec_can_be_changed,
+            open_specs_that_equal_a_new_one_are_found,
             a_scope_has_its_specs_and_those_they_wait_for,
             listings_are_bounded_and_paged,
             a_listing_by_status_has_the_latest_end_first,

@@ -66,6 +66,13 @@ pub(crate) enum Refusal {
         /// The spec.
         spec: SpecId,
     },
+    /// The priority of a spec cannot be changed, since the spec is not queued.
+    NotQueued {
+        /// The spec.
+        spec: SpecId,
+        /// Its status.
+        status: SpecStatus,
+    },
     /// No free id was found.
     NoFreeId,
 }
@@ -142,6 +149,9 @@ impl fmt::Display for Refusal {
             }
             Refusal::CommandMayRun { spec } => {
                 write!(f, "{spec} cannot be queued again while one of its commands may be running")
+            }
+            Refusal::NotQueued { spec, status } => {
+                write!(f, "{spec} is {}: only a queued spec has a priority that can be changed", status.as_str())
             }
             Refusal::NoFreeId => f.write_str("no free id was found for the spec: the queue has too many specs"),
         }

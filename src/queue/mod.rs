@@ -156,6 +156,20 @@ pub(crate) enum Canceled {
     EndedBefore(SpecStatus),
 }
 
+/// The effect of a request to stop a spec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Stopped {
+    /// The spec was queued, and is now blocked.
+    Now,
+    /// The spec was blocked before.
+    Before,
+    /// The spec is running. It becomes blocked when its worker has ended the command.
+    Ending,
+    /// The spec had already ended, with this status.
+    EndedBefore(SpecStatus),
+}
+
 /// The result of the cleanup of an ended spec.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cleaned {
@@ -253,6 +267,15 @@ pub(crate) trait Queue: Send + Sync {
     /// Cancels a queued spec. For a running spec, records the intent to cancel, which the spec's worker
     /// carries out.
     fn cancel(&self, spec: &SpecId, now: Timestamp) -> Result<Canceled, QueueError>;
+
+    /// Blocks a queued spec until the user retries it; records the intent to block a running one.
+    fn stop(&self, spec: &SpecId) -> Result<Stopped, QueueError>;
+
+    /// Sets the priority of a queued spec.
+    fn set_priority(&self, spec: &SpecId, priority: i64) -> Result<(), QueueError>;
+
+    /// Returns the specs equal to `spec` that have not ended, among those that were queued last.
+    fn twins(&self, spec: &Spec) -> Result<Vec<SpecId>, QueueError>;
 
     /// Records the intent to stop a running attempt. A later claim continues the attempt.
     fn request_stop(&self, fence: &Fence) -> Result<(), QueueError>;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Access as Permission, access};
 
 use super::Queue;
-use super::sqlite::{Access, OpenError, SqliteQueue};
+use super::sqlite::{self, Access, OpenError, SqliteQueue};
 use crate::domain::view::Counts;
 use crate::system::files;
 use crate::system::paths::Home;
@@ -54,6 +54,28 @@ pub(crate) fn check_integrity(home: &Home) -> Result<Vec<String>, OpenError> {
     let queue = open_home(home, Access::Read)?;
     queue.check_integrity()?;
     Ok(queue.malformed_ids()?)
+}
+
+/// Copies the queue of `home` into the new file `target`, also while a daemon uses the queue. Never overwrites a file.
+pub(crate) fn back_up(home: &Home, target: &Path) -> Result<(), OpenError> {
+    open_home(home, Access::Read)?.back_up(target)
+}
+
+/// The size from which the write-ahead log of a queue is reported as a problem, in bytes.
+pub(crate) const LARGE_LOG: u64 = 1 << 30;
+
+/// Returns the size of the write-ahead log of the queue at `path`, in bytes.
+pub(crate) fn log_size(path: &Path) -> u64 {
+    sqlite::log_size(path)
+}
+
+/// Returns the files of the queue at `path`: the database and the files that SQLite keeps beside it.
+pub(crate) fn files_of(path: &Path) -> [PathBuf; 3] {
+    ["", "-wal", "-shm"].map(|more| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(more);
+        PathBuf::from(name)
+    })
 }
 
 fn open_home(home: &Home, access: Access) -> Result<SqliteQueue, OpenError> {

@@ -21,6 +21,11 @@ pub(crate) fn systemd_version() -> Option<u32> {
     text.split_whitespace().nth(1)?.parse().ok()
 }
 
+/// Whether a service manager runs for this user.
+pub(crate) fn runs_for_user() -> bool {
+    successful_output("systemctl", &["--user", "show", "--property=Version"]).is_some()
+}
+
 /// Whether the user's services keep running after the user logs out.
 pub(crate) fn lingers() -> bool {
     let user = rustix::process::getuid().as_raw().to_string();

@@ -8,49 +8,42 @@ use crate::domain::spec::{Base, Deliver, Repo, Spec, Task};
 /// A spec whose text is valid, and whose `repo` and `base` are not resolved yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Draft {
-    /// The path of the repository as the file gives it: absolute, relative to the file, or starting with
-    /// `~/`. `None`: the spec uses an empty scratch directory.
-    pub(crate) repo: Option<Located<String>>,
-    /// Where the spec's branch starts; `None`: at the branch that `repo` is on. It is set only if `repo` is
-    /// set.
-    pub(crate) base: Option<Located<Base>>,
-    pub(super) after: Vec<Located<SpecId>>,
+    pub(super) references: References,
     pub(super) document: Document,
     pub(super) title: String,
     pub(super) context: Option<String>,
     pub(super) agent: String,
     pub(super) model: Option<String>,
     pub(super) priority: i64,
-    pub(super) deliver: Deliver,
     pub(super) verify: Vec<String>,
     /// The tasks in execution order.
     pub(super) tasks: Vec<Task>,
 }
 
+/// What a spec's text says about things outside the text, as far as it is valid. It is known also if another part
+/// of the text is invalid, so that all errors can be reported at once.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct References {
+    /// The path of the repository as the file gives it: absolute, relative to the file, or starting with
+    /// `~/`. `None`: the spec uses an empty scratch directory.
+    pub(crate) repo: Option<Located<String>>,
+    /// Where the spec's branch starts; `None`: at the branch that `repo` is on.
+    pub(crate) base: Option<Located<Base>>,
+    /// The specs that must be completed first, each with the position of its id in the file (in `after` or
+    /// `base`).
+    pub(crate) after: Vec<Located<SpecId>>,
+    /// What boi does with the branch when the spec is completed.
+    pub(crate) deliver: Deliver,
+}
+
 impl Draft {
-    /// Returns the specs that must be completed first, each with the position of its id in the file (in
-    /// `after` or `base`).
-    pub(crate) fn after(&self) -> &[Located<SpecId>] {
-        &self.after
-    }
-
-    /// Returns what boi does with the branch when the spec is completed.
-    pub(crate) fn deliver(&self) -> Deliver {
-        self.deliver
-    }
-
-    /// Returns a problem with the value `at` that the caller found after parsing.
-    pub(crate) fn problem_at<T>(&self, at: &Located<T>, message: impl Into<String>, hint: Option<String>) -> Problem {
-        Problem { message: message.into(), span: Some(at.span.clone()), hint }
-    }
-
     /// Combines problems that the caller found after parsing with this spec's text, which their report
     /// quotes; `None` if there are no problems.
     pub(crate) fn problems(&self, problems: Vec<Problem>) -> Option<Problems> {
         Problems::collect(&self.document, problems)
     }
 
-    /// Returns the spec to queue. `repo` contains [`Draft::repo`] and [`Draft::base`], resolved by the
+    /// Returns the spec to queue. `repo` contains the `repo` and the `base` of its references, resolved by the
     /// caller.
     pub(crate) fn into_spec(self, repo: Option<Repo>) -> Spec {
         Spec {
@@ -60,8 +53,8 @@ impl Draft {
             agent: self.agent,
             model: self.model,
             priority: self.priority,
-            after: self.after.into_iter().map(|id| id.value).collect(),
-            deliver: self.deliver,
+            after: self.references.after.into_iter().map(|id| id.value).collect(),
+            deliver: self.references.deliver,
             verify: self.verify,
             tasks: self.tasks,
         }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::draft::Draft;
+use super::draft::{Draft, References};
 use super::fields::{self, PRIORITIES};
 use super::tasks;
 use crate::agents;
@@ -11,13 +11,13 @@ use crate::document::{Document, Faults, Located, Section, closest, quoted};
 use crate::domain::id::SpecId;
 use crate::domain::spec::{Base, DEFAULT_AGENT, DEFAULT_PRIORITY, Deliver};
 
-/// Reads the whole spec; reports every problem to `faults`, and returns `None` if a required field is missing
-/// or invalid.
-pub(super) fn read(document: &Document, root: &Section<'_>, faults: &mut Faults) -> Option<Draft> {
+/// Reads the whole spec, and reports every problem to `faults`. Returns the references that could be read, and the
+/// draft; `None` if a required field is missing or invalid.
+pub(super) fn read(document: &Document, root: &Section<'_>, faults: &mut Faults) -> (References, Option<Draft>) {
     if root.is_empty() && faults.is_empty() {
         let problem = Problem::new("the file is empty", root.span());
         faults.push(problem.hint("a spec needs a `title` and at least one `[[tasks]]` with a `prompt` or a `run`"));
-        return None;
+        return (References::default(), None);
     }
     let meant = root.report_unknown(faults, fields::OF_SPEC, |name| {
         let of_task = fields::OF_TASK.contains(&name);
@@ -61,20 +61,20 @@ pub(super) fn read(document: &Document, root: &Section<'_>, faults: &mut Faults)
         after.push(Located { value: id.clone(), span: span.clone() });
     }
 
-    Some(Draft {
+    let references =
+        References { repo, base, after, deliver: deliver.map(|deliver| deliver.value).unwrap_or_default() };
+    let draft = title.zip(agent).zip(tasks).map(|((title, agent), tasks)| Draft {
         document: document.clone(),
-        title: title?,
-        repo,
-        base,
+        title,
+        references: references.clone(),
         context: context.map(|context| context.value).filter(|context| !context.trim().is_empty()),
-        agent: agent?,
+        agent,
         model,
         priority: priority.map_or(DEFAULT_PRIORITY, |priority| priority.value),
-        after,
-        deliver: deliver.map(|deliver| deliver.value).unwrap_or_default(),
         verify,
-        tasks: tasks?,
-    })
+        tasks,
+    });
+    (references, draft)
 }
 
 fn base(root: &Section<'_>, faults: &mut Faults) -> Option<Located<Base>> {

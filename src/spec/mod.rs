@@ -19,7 +19,7 @@ mod header;
 mod task_order;
 mod tasks;
 
-pub(crate) use draft::Draft;
+pub(crate) use draft::{Draft, References};
 pub(crate) use fields::{PRIORITIES, TIMEOUT_MINUTES};
 
 use crate::document;
@@ -28,9 +28,28 @@ use crate::document::problem::Problems;
 /// The largest accepted spec file, in bytes.
 pub(crate) const MAX_BYTES: usize = 8 << 20;
 
+/// The result of parsing a spec file.
+pub(crate) struct Parsed {
+    /// The references that could be read.
+    pub(crate) references: References,
+    /// The draft, or the problems of the text.
+    pub(crate) draft: Result<Draft, Problems>,
+}
+
 /// Parses the bytes of a spec file. `name` is the file's name in messages.
-pub(crate) fn parse(name: &str, bytes: &[u8]) -> Result<Draft, Problems> {
-    document::read(name, bytes, MAX_BYTES, header::read)
+pub(crate) fn parse(name: &str, bytes: &[u8]) -> Parsed {
+    let mut references = References::default();
+    let draft = document::read(name, bytes, MAX_BYTES, |document, root, faults| {
+        let (read, draft) = header::read(document, root, faults);
+        references = read;
+        draft
+    });
+    Parsed { references, draft }
+}
+
+/// Returns the problem with a spec file that cannot be read for the reason `message`.
+pub(crate) fn unreadable(name: &str, message: &str) -> Problems {
+    document::unreadable(name, message)
 }
 
 /// Returns the problem with a spec file of `bytes` bytes, which is larger than [`MAX_BYTES`].

@@ -11,6 +11,19 @@ pub enum HomeError {
     /// No environment variable contains the path of the home.
     #[error("neither BOI_HOME nor HOME is set: set BOI_HOME to the folder in which boi keeps its state")]
     Unknown,
+    /// The home's path depends on the folder in which boi is called.
+    #[error(
+        "{variable} is {value:?}, a relative path, which names another folder in each directory: set it to an absolute \
+         path, such as {absolute:?}"
+    )]
+    Relative {
+        /// The environment variable.
+        variable: &'static str,
+        /// Its value.
+        value: PathBuf,
+        /// The path that it names in the current directory.
+        absolute: PathBuf,
+    },
     /// The file or folder cannot be created or read.
     #[error("cannot create or read {}: {source}", path.display())]
     Io {

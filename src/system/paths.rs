@@ -44,10 +44,17 @@ fn home_variable() -> Option<PathBuf> {
 impl Home {
     /// Returns the home at the path in `BOI_HOME` or, if that is not set, the folder `.boi` in `HOME`.
     pub fn from_environment() -> Result<Home, HomeError> {
-        let default =
-            || env::var_os("HOME").filter(|value| !value.is_empty()).map(|home| Path::new(&home).join(".boi"));
-        let root = home_variable().or_else(default).ok_or(HomeError::Unknown)?;
-        let root = std::path::absolute(&root).map_err(|source| HomeError::Io { path: root, source })?;
+        let variable = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let (variable, value) = match (home_variable(), variable("HOME")) {
+            (Some(home), _) => (HOME, home),
+            (None, Some(home)) => ("HOME", home),
+            (None, None) => return Err(HomeError::Unknown),
+        };
+        let absolute = std::path::absolute(&value).map_err(|source| HomeError::Io { path: value.clone(), source })?;
+        if value.is_relative() {
+            return Err(HomeError::Relative { variable, value, absolute });
+        }
+        let root = if variable == HOME { absolute } else { absolute.join(".boi") };
         Ok(Home::at(root))
     }
 

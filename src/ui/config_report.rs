@@ -1,7 +1,7 @@
 //! Formats reports on the configuration: its lines in `boi status`, and the verdict of a reload.
 
 use super::style::{ATTENTION, BAD, GOOD, paint};
-use crate::domain::time::Timestamp;
+use super::times::clock_time;
 use crate::domain::verdict::{Change, ReloadOutcome, TakesEffect, Trigger, Verdict, WatchMode};
 use crate::domain::view::ConfigView;
 
@@ -104,13 +104,4 @@ pub(crate) fn change_line(change: &Change) -> String {
         later => format!("from the {later}"),
     };
     format!("  {change} ({when})")
-}
-
-/// Formats a time in the local time zone, with its date unless the date is today.
-fn clock_time(at: Timestamp) -> String {
-    let Ok(at) = jiff::Timestamp::from_millisecond(at.0) else { return at.to_string() };
-    let zone = jiff::tz::TimeZone::system();
-    let (civil, today) = (zone.to_datetime(at), zone.to_datetime(jiff::Timestamp::now()).date());
-    let format = if civil.date() == today { "%H:%M:%S" } else { "%Y-%m-%d %H:%M" };
-    civil.strftime(format).to_string()
 }

@@ -16,4 +16,5 @@ pub(crate) mod screen;
 pub(crate) mod shell;
 pub(crate) mod spec_details;
 pub(crate) mod style;
-mod units;
+pub(crate) mod times;
+pub(crate) mod units;

@@ -19,6 +19,9 @@ pub(crate) fn obstacle(status: &StatusView) -> Option<String> {
         return Some("`max_workers` is 0, so no specs are started: raise it in config.toml".to_owned());
     }
     open.iter().find_map(|spec| {
+        if let Some(Cause::Blocked { .. }) = &spec.cause {
+            return Some(format!("{} does not run: {}", spec.id, spec.reason.as_deref().unwrap_or("it is blocked")));
+        }
         let other = unmerged_dependency(spec.cause.as_ref()?)?;
         Some(format!(
             "{} waits for {other}, which is unmerged: `boi status {other}` says why, `boi retry {other}` merges it",

@@ -1,13 +1,15 @@
 //! The overview of `boi status`: the daemon, the configuration, the workers and a table of specs.
 
 use super::spec_details::git_line;
-use super::units::{ago, duration};
+use super::times::localized;
+use super::units::{ago, bytes, duration};
 use super::{config_report, style};
 use crate::domain::life::{SpecStatus, TaskStatus};
 use crate::domain::outcome::Delivery;
 use crate::domain::text;
 use crate::domain::time::Timestamp;
 use crate::domain::view::{DaemonView, SlotsView, SpecView, StatusView};
+use crate::queue::open::LARGE_LOG;
 use style::{ATTENTION, BAD, paint};
 
 /// The maximum width of a title in the table, in terminal columns.
@@ -29,6 +31,13 @@ pub(crate) fn overview(status: &StatusView, now: Timestamp) -> String {
     if let Some(reason) = &status.store.reason {
         lines.push(paint(&format!("queue: {reason}; nothing new is started, running commands continue"), BAD));
     }
+    if status.store.wal_bytes > LARGE_LOG {
+        let size = bytes(status.store.wal_bytes);
+        let warning = format!(
+            "warning: the queue's write-ahead log has {size}, because a program keeps reading the database: `boi doctor` names it"
+        );
+        lines.push(paint(&warning, ATTENTION));
+    }
     let mut workers = workers(&status.slots);
     if status.slots.max_workers == 0 {
         workers += &paint(", no specs are started: `max_workers` is 0 in config.toml", ATTENTION);
@@ -47,7 +56,8 @@ pub(crate) fn overview(status: &StatusView, now: Timestamp) -> String {
     }
     for spec in &status.specs {
         lines.push(spec_row(spec, now));
-        lines.extend(spec.reason.as_ref().map(|reason| format!("           {}", text::fit(reason, REASON))));
+        lines
+            .extend(spec.reason.as_ref().map(|reason| format!("           {}", text::fit(&localized(reason), REASON))));
         lines.extend(spec.git.as_ref().map(|git| format!("           {}", git_line(git, now))));
     }
     if status.more {
@@ -86,9 +96,10 @@ pub(super) fn spec_row(spec: &SpecView, now: Timestamp) -> String {
     let status = paint(&format!("{:<9}", spec.status.as_str()), style::of_spec(spec.status));
     let when = match spec.status {
         SpecStatus::Queued => ago(spec.queued_at, now),
-        SpecStatus::Running => {
-            spec.started_at.map_or_else(String::new, |at| format!("for {}", duration(now.millis_since(at))))
-        }
+        SpecStatus::Running => spec
+            .attempt_started_at
+            .or(spec.started_at)
+            .map_or_else(String::new, |at| format!("for {}", duration(now.millis_since(at)))),
         _ => spec.finished_at.map_or_else(String::new, |at| ago(at, now)),
     };
     let title = match spec.delivery {

@@ -8,6 +8,8 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::obstacle::obstacle;
+use super::times::localized;
+use crate::domain::cause::Cause;
 use crate::domain::id::SpecId;
 use crate::domain::life::{SpecStatus, TaskStatus};
 use crate::domain::outcome::Delivery;
@@ -100,7 +102,7 @@ impl Bars {
             if on.as_ref() != Some(&spec.id) {
                 *on = Some(spec.id.clone());
                 bar.reset();
-                let since = spec.started_at.unwrap_or(spec.queued_at);
+                let since = spec.attempt_started_at.or(spec.started_at).unwrap_or(spec.queued_at);
                 let until = spec.finished_at.unwrap_or_else(clock::now);
                 let elapsed = Duration::from_millis(u64::try_from(until.millis_since(since)).unwrap_or(0));
                 *bar = bar.clone().with_elapsed(elapsed);
@@ -157,6 +159,10 @@ fn line(spec: &SpecView) -> String {
     let done = spec.tasks.iter().filter(|task| task.status == TaskStatus::Done).count();
     let (id, of) = (&spec.id, spec.tasks.len());
     match spec.status {
+        SpecStatus::Running if matches!(spec.cause, Some(Cause::NextTry { .. } | Cause::ApiErrors { .. })) => {
+            let reason = spec.reason.as_deref().unwrap_or_default();
+            format!("{id}  {title}  {}", text::fit(&localized(reason), 160))
+        }
         SpecStatus::Running => match spec.tasks.iter().position(|task| task.status == TaskStatus::Running) {
             Some(index) => {
                 let TaskView { id: task, title: step, tries, .. } = &spec.tasks[index];
@@ -168,7 +174,7 @@ fn line(spec: &SpecView) -> String {
             None => format!("{id}  {title}  {done}/{of} tasks done"),
         },
         SpecStatus::Queued => match &spec.reason {
-            Some(reason) => format!("{id}  {title}  queued: {}", text::fit(reason, 100)),
+            Some(reason) => format!("{id}  {title}  queued: {}", text::fit(&localized(reason), 100)),
             None => format!("{id}  {title}  queued"),
         },
         ended => {

@@ -2,6 +2,7 @@
 
 use super::shell::quote;
 use super::style::{ATTENTION, of_spec, paint};
+use super::times::localized;
 use super::units::{duration, usage};
 use crate::domain::life::SpecStatus;
 use crate::domain::outcome::{Delivery, Usage};
@@ -27,7 +28,7 @@ fn summary(spec: &SpecView) -> Vec<String> {
     let mut lines = vec![format!("{}  {}  {status}{unmerged}{took}", spec.id, text::fit(&spec.title, 80))];
     let mut fields = Vec::new();
     if let Some(reason) = &spec.reason {
-        fields.push(("reason", text::one_line(reason, REASON)));
+        fields.push(("reason", text::one_line(&localized(reason), REASON)));
     }
     if spec.usage != Usage::default() {
         fields.push(("usage", usage(&spec.usage)));

@@ -24,6 +24,7 @@ pub(super) fn spec(number: u32, status: SpecStatus, title: &str) -> SpecView {
         merged_by: None,
         queued_at: Timestamp(0),
         started_at: None,
+        attempt_started_at: None,
         finished_at: None,
         tasks: vec![],
         usage: Usage::default(),

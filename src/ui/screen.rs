@@ -22,6 +22,14 @@ pub(crate) fn fit_rows(text: &str, size: Size) -> String {
     shown.iter().chain([&&*format!("... {more} more")]).fold(String::new(), |out, line| out + line + "\n")
 }
 
+/// Returns what draws `text` over the text that was drawn before. `clear`: first clears the whole screen.
+pub(crate) fn frame(text: &str, clear: bool) -> String {
+    // Clearing each line at its end, instead of the whole screen, does not flicker.
+    let lines = text.lines().map(|line| format!("{line}\x1b[K\n"));
+    let start = if clear { "\x1b[H\x1b[2J" } else { "\x1b[H" };
+    lines.fold(start.to_owned(), |frame, line| frame + &line) + "\x1b[J"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,6 +40,12 @@ mod tests {
         assert_eq!(fit_rows(&text, Size { rows: 10, columns: 80 }), text);
         assert_eq!(fit_rows(&text, Size { rows: 4, columns: 80 }), "line 1\nline 2\n... 7 more\n");
         assert_eq!(fit_rows("\x1b[31mred\x1b[0m\n", Size { rows: 2, columns: 3 }), "\x1b[31mred\x1b[0m\n");
+    }
+
+    #[test]
+    fn a_frame_replaces_what_was_drawn_before() {
+        assert_eq!(frame("a\nb\n", false), "\x1b[Ha\x1b[K\nb\x1b[K\n\x1b[J");
+        assert!(frame("a\n", true).starts_with("\x1b[H\x1b[2J"));
     }
 
     #[test]

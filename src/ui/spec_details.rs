@@ -2,6 +2,7 @@
 
 use super::overview::spec_row;
 use super::style::{of_task, paint};
+use super::times::{clock_time, localized};
 use super::units::{duration, usage};
 use crate::domain::cause::{Cause, Unmerged};
 use crate::domain::delivery::MergeRefusal;
@@ -19,7 +20,7 @@ pub(crate) fn spec_details(spec: &SpecView, now: Timestamp) -> String {
     let mut lines = vec![spec_row(spec, now)];
     let mut field = |name: &str, value: &str| lines.push(format!("  {name:<9} {value}"));
     if let Some(reason) = &spec.reason {
-        field("reason", &text::one_line(reason, REASON));
+        field("reason", &text::one_line(&localized(reason), REASON));
     }
     if let Some(git) = &spec.git {
         field("git", &git_line(git, now));
@@ -45,6 +46,10 @@ pub(crate) fn spec_details(spec: &SpecView, now: Timestamp) -> String {
     if let Some(generation) = spec.config_generation {
         field("attempt", &format!("{}, started with configuration generation {generation}", spec.attempt));
     }
+    let times = [("queued", Some(spec.queued_at)), ("started", spec.started_at), ("ended", spec.finished_at)];
+    let times: Vec<String> =
+        times.iter().filter_map(|(what, at)| at.map(|at| format!("{what} {}", clock_time(at)))).collect();
+    field("times", &times.join(", "));
     if spec.usage != Usage::default() {
         field("usage", &usage(&spec.usage));
     }
@@ -76,7 +81,7 @@ fn task_row(task: &TaskView) -> String {
 fn try_row(one: &TryView, spec: SpecStatus) -> String {
     let took = one.finished_at.map(|end| format!(" after {}", duration(end.millis_since(one.started_at))));
     let unfinished = if spec == SpecStatus::Running { "running" } else { "stopped by boi before it ended" };
-    let outcome = text::fit(one.outcome.as_deref().unwrap_or(unfinished), 120);
+    let outcome = text::fit(&localized(one.outcome.as_deref().unwrap_or(unfinished)), 120);
     let cost = if one.usage == Usage::default() { String::new() } else { format!("  ({})", usage(&one.usage)) };
     format!("             try {}: {outcome}{}{cost}", one.number, took.unwrap_or_default())
 }

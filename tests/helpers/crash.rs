@@ -64,7 +64,7 @@ pub fn round(seed: u64, victims: Victims) -> Figures {
     let label = format!("seed {seed}, {victims:?}");
     let mut random = SmallRng::seed_from_u64(seed);
     let sandbox = Sandbox::new(
-        "max_workers = 8\nspawns_per_tick = 8\nspawn_jitter_ms = [0, 5]\ntick_interval_ms = 100\nretry_count = 50\nstop_grace_seconds = 1\n",
+        "max_workers = 8\nspawns_per_tick = 8\nspawn_jitter_ms = [0, 5]\ntick_interval_ms = 100\nretry_count = 50\nretry_backoff_seconds = [0, 0]\nstop_grace_seconds = 1\n",
     );
     let mut sandbox = traced(sandbox);
     // Debug builds then run as on a machine without cgroups, and find processes by their marker.

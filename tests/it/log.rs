@@ -6,7 +6,7 @@ use super::support::{Sandbox, pid_in, wait_for};
 
 #[test]
 fn an_unknown_task_or_try_is_reported_with_the_known_ones() {
-    let sandbox = Sandbox::new("retry_count = 1");
+    let sandbox = Sandbox::new("retry_count = 1\nretry_backoff_seconds = [0, 0]");
     let (_, spec) = sandbox.run(
         "title = 'Two'\nrepo = 'repo'\n[[tasks]]\nid = 'x'\nrun = 'echo tried; exit 1'\n[[tasks]]\nid = 'y'\nrun = 'true'",
     );

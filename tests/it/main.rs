@@ -35,3 +35,4 @@ mod store;
 mod trees;
 mod trust;
 mod upgrade;
+mod verbs;

@@ -37,7 +37,7 @@ fn three_tasks_become_three_commits() {
 
 #[test]
 fn the_prompt_of_the_second_try_contains_the_failure_of_the_first() {
-    let Some((api, sandbox)) = with_claude("retry_count = 1") else { return };
+    let Some((api, sandbox)) = with_claude("retry_count = 1\nretry_backoff_seconds = [0, 0]") else { return };
     let verify = "test $(wc -l < out.txt) -ge 2 || { echo too few lines; exit 7; }";
     let task = format!("[[tasks]]\nprompt = '@@bash echo x >> out.txt@@'\nverify = ['{verify}']\n");
     let (code, spec) = sandbox.run(&format!("title = 'Again'\nrepo = 'repo'\n{task}"));

@@ -276,6 +276,7 @@ fn every_changed_key_takes_effect_when_the_key_table_says() {
         ("log", "debug", "at_once"),
         ("task_timeout_minutes", "7", "restart"),
         ("retry_count", "0", "restart"),
+        ("retry_backoff_seconds", "[0, 0]", "next_worker"),
         ("cleanup_on_failure", "true", "restart"),
         ("stop_grace_seconds", "1", "restart"),
         ("max_output_mb", "9", "restart"),

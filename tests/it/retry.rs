@@ -12,7 +12,7 @@ fn prompts(sandbox: &Sandbox) -> Vec<String> {
 
 #[test]
 fn the_prompt_of_the_next_try_contains_the_failure() {
-    let sandbox = Sandbox::new("retry_count = 2");
+    let sandbox = Sandbox::new("retry_count = 2\nretry_backoff_seconds = [0, 0]");
     let (code, spec) = sandbox.run(
         "title = 'Again'\nrepo = 'repo'\n[[tasks]]\nprompt = 'Do @@try 2:write good yes@@'\n\
          verify = ['test -e good || { echo no such thing as $((40 + 2)); exit 7; }']",
@@ -31,7 +31,7 @@ fn the_prompt_of_the_next_try_contains_the_failure() {
 
 #[test]
 fn a_spec_fails_after_its_last_try_and_retry_continues_after_the_last_finished_task() {
-    let sandbox = Sandbox::new("retry_count = 1");
+    let sandbox = Sandbox::new("retry_count = 1\nretry_backoff_seconds = [0, 0]");
     let go = sandbox.path("go").display().to_string();
     let count = sandbox.path("count").display().to_string();
     let (code, spec) = sandbox.run(&format!(
@@ -103,7 +103,7 @@ fn a_new_worktrees_folder_is_used_only_by_specs_without_a_worktree() {
 
 #[test]
 fn a_refused_login_ends_the_spec_at_once() {
-    let sandbox = Sandbox::new("retry_count = 3");
+    let sandbox = Sandbox::new("retry_count = 3\nretry_backoff_seconds = [0, 0]");
     let (code, spec) = sandbox.run("title = 'Auth'\nrepo = 'repo'\n[[tasks]]\nprompt = '@@auth@@'");
     assert_eq!((code, spec["status"].as_str()), (Some(1), Some("failed")), "{spec:#}");
     assert_eq!(spec["tasks"][0]["tries"], 1);
@@ -114,7 +114,7 @@ fn a_refused_login_ends_the_spec_at_once() {
 
 #[test]
 fn an_agent_that_crashes_is_tried_again() {
-    let sandbox = Sandbox::new("retry_count = 1");
+    let sandbox = Sandbox::new("retry_count = 1\nretry_backoff_seconds = [0, 0]");
     let (code, spec) = sandbox
         .run("title = 'Crash'\nrepo = 'repo'\n[[tasks]]\nprompt = '@@try 1:exit 3@@ @@garbage@@ @@write b yes@@'");
     assert_eq!((code, &spec["tasks"][0]["tries"]), (Some(0), &2.into()), "{spec:#}");
@@ -138,7 +138,7 @@ fn a_command_that_prints_too_much_is_ended_with_that_reason() {
 
 #[test]
 fn a_task_that_removes_its_git_link_is_tried_again_with_its_files() {
-    let sandbox = Sandbox::new("retry_count = 1");
+    let sandbox = Sandbox::new("retry_count = 1\nretry_backoff_seconds = [0, 0]");
     let (code, spec) = sandbox.run(
         "title = 'Link'\nrepo = 'repo'\n[[tasks]]\nid = 'cuts'\n\
          run = 'test -e one || { echo 1 > one; rm -rf .git; }'",

@@ -190,12 +190,15 @@ fn no_daemon_starts_inside_a_task_of_its_own_home() {
 }
 
 #[test]
-fn a_relative_home_is_the_same_for_the_daemon_and_its_tasks() {
-    let sandbox = Sandbox::new("").with_variables([("BOI_HOME", "boi".to_owned())]);
-    sandbox.background(&["daemon", "start"]);
-    let id = sandbox.dispatch("title = 'Named'\n[[tasks]]\nrun = 'echo $BOI_HOME > $BOI_HOME/named'");
-    sandbox.wait_for_status(&id, "completed");
-    assert_eq!(sandbox.read("boi/named").trim(), sandbox.path("boi").canonicalize().unwrap().display().to_string());
+fn a_relative_home_is_refused_and_its_absolute_path_is_named() {
+    let sandbox = Sandbox::new("");
+    let absolute = sandbox.path("relative").canonicalize().unwrap_or(sandbox.path("relative")).display().to_string();
+    let sandbox = sandbox.with_variables([("BOI_HOME", "relative".to_owned())]);
+    for arguments in [&["status"][..], &["daemon", "start"], &["doctor"]] {
+        let said = sandbox.boi(arguments);
+        assert!(said.code == Some(1) && said.err.contains("relative path") && said.err.contains(&absolute), "{said:?}");
+    }
+    assert!(!sandbox.exists("relative"), "nothing is created");
 }
 
 #[test]
@@ -455,13 +458,14 @@ fn the_status_names_the_log_that_the_daemon_writes() {
 }
 
 #[test]
-fn a_service_that_cannot_be_started_is_installed_and_reported() {
+fn without_a_service_manager_nothing_is_installed_unless_only_the_file_is_wanted() {
     let sandbox = Sandbox::new("").with_variables([("PATH", "/nonexistent".to_owned())]);
     let said = sandbox.boi(&["daemon", "install"]);
-    assert!(said.code == Some(1) && said.err.contains("did not start the service"), "{said:?}");
-    let said = sandbox.boi(&["daemon", "install", "--json"]);
-    assert_eq!((said.code, &said.json()["started"]), (Some(1), &false.into()), "{said:?}");
-    let unit = std::fs::read_to_string(said.json()["file"].as_str().expect("a file")).unwrap();
+    assert!(said.code == Some(1) && said.err.contains("no systemd runs"), "{said:?}");
+    assert!(said.err.contains("boi daemon start") && !said.err.contains("systemctl"), "{said:?}");
+    assert!(!sandbox.exists("home/.config/systemd/user/boi.service"), "nothing is left");
+    let said = sandbox.good(&["daemon", "install", "--no-start", "--json"]).json();
+    let unit = std::fs::read_to_string(said["file"].as_str().expect("a file")).unwrap();
     assert!(unit.contains("CLAUDE_BIN") && unit.contains("fake-agent"), "{unit}");
     sandbox.good(&["daemon", "uninstall"]);
 }

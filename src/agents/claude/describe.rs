@@ -101,10 +101,10 @@ fn result(json: &Value) -> String {
     let failed = json["is_error"].as_bool() != Some(false);
     let turns = json["num_turns"].as_u64().unwrap_or(0);
     let seconds = json["duration_ms"].as_f64().unwrap_or(0.0) / 1000.0;
-    let cost = json["total_cost_usd"].as_f64().unwrap_or(0.0);
+    let cost = json["total_cost_usd"].as_f64().map_or("cost unknown".to_owned(), |cost| format!("${cost:.4}"));
     let end = if failed { "= failed" } else { "= done" };
     let unit = if turns == 1 { "turn" } else { "turns" };
-    let mut line = format!("{end}: {turns} {unit}, {seconds:.1} s, ${cost:.4}");
+    let mut line = format!("{end}: {turns} {unit}, {seconds:.1} s, {cost}");
     if failed {
         let errors = json["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
         let text = json["result"].as_str().or_else(|| errors.iter().find_map(Value::as_str));
@@ -216,11 +216,11 @@ mod tests {
             ),
             (
                 r#"{"type":"result","subtype":"error_during_execution"}"#,
-                Some("= failed: 0 turns, 0.0 s, $0.0000: error_during_execution"),
+                Some("= failed: 0 turns, 0.0 s, cost unknown: error_during_execution"),
             ),
             (
                 r#"{"type":"result","result":"first","errors":["second"]}"#,
-                Some("= failed: 0 turns, 0.0 s, $0.0000: first"),
+                Some("= failed: 0 turns, 0.0 s, cost unknown: first"),
             ),
             (r#"{"type":"novel"}"#, None),
         ] {

@@ -24,6 +24,13 @@ pub(super) struct InitLine {
     pub(super) session_id: Value,
 }
 
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct RetryLine {
+    pub(super) error_status: Value,
+    pub(super) error: Value,
+}
+
 #[derive(Deserialize)]
 pub(super) struct AssistantLine {
     #[serde(default)]

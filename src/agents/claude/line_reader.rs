@@ -5,8 +5,8 @@
 
 use serde_json::Value;
 
-use super::json_lines::{AssistantLine, Head, InitLine, LimitLine, Message, ResultLine, parse};
-use crate::agents::reading::{LONGEST_TEXT, LimitEvent, LineReader, Reading, RunResult};
+use super::json_lines::{AssistantLine, Head, InitLine, LimitLine, Message, ResultLine, RetryLine, parse};
+use crate::agents::reading::{ApiErrors, LONGEST_TEXT, LimitEvent, LineReader, Reading, RunResult};
 use crate::domain::outcome::Usage;
 use crate::domain::text;
 
@@ -33,8 +33,15 @@ impl LineReader for StreamJson {
                     reading.session_id = name(&init.session_id);
                 }
             }
+            (Some("system"), Some("api_retry")) => {
+                if let Some(line) = parse::<RetryLine>(line) {
+                    reading.api_errors.count = reading.api_errors.count.saturating_add(1);
+                    reading.api_errors.last = api_error(&line);
+                }
+            }
             (Some("assistant"), _) => {
                 if let Some(line) = parse::<AssistantLine>(line) {
+                    reading.api_errors = ApiErrors::default();
                     self.read_message(line.message, line.parent_tool_use_id.is_null(), reading);
                 }
             }
@@ -72,6 +79,15 @@ impl StreamJson {
     }
 }
 
+/// Returns a failed request in words: `529 (overloaded)`.
+fn api_error(line: &RetryLine) -> String {
+    let status = line.error_status.as_u64().map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+    match name(&line.error) {
+        Some(error) => format!("{status} ({error})"),
+        None => status,
+    }
+}
+
 fn limit_event(info: &Value) -> LimitEvent {
     let is = |key: &str, value: &str| info[key].as_str() == Some(value);
     let overage = info["isUsingOverage"].as_bool() == Some(true)
@@ -92,6 +108,7 @@ fn run_result(line: &ResultLine) -> RunResult {
     // `usage` omits the turn that exceeded a budget and the usage of subagents; `modelUsage` includes both.
     let by_model: Usage = line.model_usage.as_object().map(|models| sum(models.values())).unwrap_or_default();
     let tokens = if by_model == Usage::default() { tokens(&line.usage) } else { by_model };
+    let cost = line.total_cost_usd.as_f64().filter(|cost| *cost >= 0.0);
     RunResult {
         kind: name(&line.subtype).unwrap_or_default(),
         is_error: line.is_error.as_bool() != Some(false),
@@ -99,7 +116,8 @@ fn run_result(line: &ResultLine) -> RunResult {
         text: text::tail(text.as_bytes(), LONGEST_TEXT),
         usage: Usage {
             turns: line.num_turns.as_u64().unwrap_or(0).min(LARGEST_COUNT),
-            cost_usd: line.total_cost_usd.as_f64().unwrap_or(0.0).max(0.0),
+            cost_usd: cost.unwrap_or(0.0),
+            unpriced_runs: u64::from(cost.is_none()),
             ..tokens
         },
     }
@@ -173,7 +191,7 @@ mod tests {
                 turns,
                 input_tokens: 111 * messages_counted,
                 output_tokens: 2 * messages_counted,
-                cost_usd: 0.0,
+                ..Usage::default()
             };
             assert_eq!(usage, expected);
         }
@@ -227,7 +245,8 @@ mod tests {
     #[test]
     fn missing_and_odd_fields_of_a_result_are_the_worst_case() {
         let empty = read(r#"{"type":"result"}"#).result.unwrap();
-        assert_eq!(empty, RunResult { is_error: true, ..RunResult::default() });
+        let usage = Usage { unpriced_runs: 1, ..Usage::default() };
+        assert_eq!(empty, RunResult { is_error: true, usage, ..RunResult::default() });
         let odd = json!({"type": "result", "subtype": 7, "is_error": "no", "api_error_status": 70_000, "result": null,
             "errors": ["one", 2, "two"], "num_turns": u64::MAX, "total_cost_usd": -1.0, "usage": {"input_tokens": -1}});
         let odd = read(odd.to_string()).result.unwrap();
@@ -235,6 +254,16 @@ mod tests {
         assert_eq!((odd.usage.turns, odd.usage.input_tokens, odd.usage.cost_usd), (1 << 40, 0, 0.0));
         let many = json!({"type": "result", "usage": {"input_tokens": u64::MAX}}).to_string();
         assert_eq!(read(&many).result.unwrap().usage.input_tokens, 1 << 40);
+    }
+
+    #[test]
+    fn failed_requests_are_counted_until_the_model_answers() {
+        let failed = |status: Value| json!({"type": "system", "subtype": "api_retry", "error_status": status, "error": "overloaded"});
+        let lines = |lines: &[Value]| lines.iter().fold(String::new(), |text, line| text + &line.to_string() + "\n");
+        let errors = read(lines(&[failed(json!(529)), failed(Value::Null)])).api_errors;
+        assert_eq!((errors.count, errors.last.as_str()), (2, "no answer (overloaded)"));
+        let answer = json!({"type": "assistant", "message": {"content": []}});
+        assert_eq!(read(lines(&[failed(json!(529)), answer])).api_errors, ApiErrors::default());
     }
 
     #[test]

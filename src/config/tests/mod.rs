@@ -61,6 +61,7 @@ fn the_defaults_are_the_documented_ones() {
     log = "info"
     task_timeout_minutes = 30
     retry_count = 3
+    retry_backoff_seconds = [1, 60]
     cleanup_on_failure = false
     stop_grace_seconds = 10
     max_output_mb = 512
@@ -77,7 +78,10 @@ fn each_key_takes_effect_when_the_documentation_says() {
         keys.collect::<Vec<_>>().join(" ")
     };
     assert_eq!(with(TakesEffect::NextTick), "max_workers spawns_per_tick spawn_jitter_ms");
-    assert_eq!(with(TakesEffect::NextWorker), "agents.claude.program agents.claude.args claude_bin claude_args");
+    assert_eq!(
+        with(TakesEffect::NextWorker),
+        "agents.claude.program agents.claude.args claude_bin claude_args retry_backoff_seconds"
+    );
     assert_eq!(with(TakesEffect::AtOnce), "tick_interval_ms log");
     assert_eq!(
         with(TakesEffect::Restart),
@@ -96,6 +100,7 @@ fn each_range_is_the_documented_one() {
     spawn_jitter_ms: 0 to 60000 milliseconds
     task_timeout_minutes: 1 to 10080 minutes
     retry_count: 0 to 100
+    retry_backoff_seconds: 0 to 3600 seconds
     stop_grace_seconds: 0 to 3600 seconds
     max_output_mb: 1 to 1048576 MiB
     ");
@@ -281,6 +286,7 @@ fn config() -> impl Strategy<Value = Config> {
         log: "warn,boi=debug".to_owned(),
         task_timeout_minutes: worker.0,
         retry_count: worker.1,
+        retry_backoff_seconds: [u64::from(worker.3) / 2, u64::from(worker.3)],
         cleanup_on_failure: worker.2,
         stop_grace_seconds: worker.3,
         max_output_mb: worker.4,

@@ -8,12 +8,12 @@ use tokio::time::Instant;
 use tracing::{error, info};
 
 use crate::daemon::error::LoopError;
-use crate::daemon::registry::{SlotState, Waiting};
+use crate::daemon::registry::SlotState;
 use crate::daemon::{Daemon, Ended, Leaving, Order, Spawn};
 use crate::domain::id::SpecId;
 use crate::domain::life::Intent;
 use crate::domain::position::Ending;
-use crate::queue::{Fence, GiveBack, Queue, QueueError};
+use crate::queue::{Fence, Queue, QueueError};
 use crate::system::clock;
 
 impl<S: Spawn> Daemon<S> {
@@ -42,6 +42,47 @@ impl<S: Spawn> Daemon<S> {
             }
         } else {
             self.end_worker(spec);
+        }
+        self.shared.changed();
+        Ok(())
+    }
+
+    /// Stops a spec whose intent to block is recorded: its worker ends the command and gives the spec back to the
+    /// queue, which blocks it.
+    pub(in crate::daemon) async fn stop(&mut self, spec: &SpecId) -> Result<(), QueueError> {
+        if self.leaving.is_none() && !self.registry.contains(spec) {
+            // As for a cancel: a claim that was reported as failed was made after all.
+            self.adopt().await?;
+        }
+        let Some(slot) = self.registry.get_mut(spec) else { return Ok(()) };
+        match &slot.state {
+            SlotState::Waiting(waiting) => {
+                let (fence, back) = (slot.fence.clone(), waiting.give_back());
+                let given = self.queue.call(move |queue| queue.give_back(&fence, back, clock::now())).await;
+                match given {
+                    Ok(()) | Err(QueueError::Superseded(_)) => {
+                        self.registry.remove(spec);
+                        self.pace.given_back();
+                    }
+                    Err(error) => {
+                        if let Some(slot) = self.registry.get_mut(spec) {
+                            slot.unrecorded_intent = Some(Intent::Block);
+                        }
+                        return Err(error);
+                    }
+                }
+            }
+            SlotState::Working(orders) => {
+                orders.send_if_modified(|order| {
+                    let is_working = *order == Order::Work;
+                    if is_working {
+                        *order = Order::Stop;
+                    }
+                    is_working
+                });
+            }
+            SlotState::Restarting(_) | SlotState::Foreign => slot.state = SlotState::Restarting(Instant::now()),
+            SlotState::Quarantined => {}
         }
         self.shared.changed();
         Ok(())
@@ -83,15 +124,9 @@ impl<S: Spawn> Daemon<S> {
 
     /// Gives the claimed specs whose worker has not started yet back to the queue.
     pub(in crate::daemon) async fn give_back_waiting(&mut self) -> Result<(), QueueError> {
-        while let Some(Waiting { claimed, .. }) = self.registry.next_waiting() {
-            let fence = claimed.fence.clone();
-            let back = GiveBack {
-                position: claimed.position.clone(),
-                changes: Vec::new(),
-                cause: None,
-                not_before: None,
-                setback: false,
-            };
+        while let Some(waiting) = self.registry.next_waiting() {
+            let fence = waiting.claimed.fence.clone();
+            let back = waiting.give_back();
             let given = fence.clone();
             match self.queue.call(move |queue| queue.give_back(&given, back, clock::now())).await {
                 Ok(()) | Err(QueueError::Superseded(_)) => {

@@ -9,7 +9,7 @@ use super::supervise::{self, Job, Ran};
 use super::{StepEnd, Worker, WorkerError};
 use crate::agents::{self, Agent, EndedRun, Run, exit};
 use crate::daemon::Order;
-use crate::decide::step::Acted;
+use crate::decide::step::{Acted, RecordChange};
 use crate::decide::{prompt, step};
 use crate::domain::cause::Cause;
 use crate::domain::command::{CommandEnd, EndCause, RECORD_VERSION, Request};
@@ -67,6 +67,7 @@ impl Worker {
             Ran::NotStarted(error) => return Ok(StepEnd::NotStarted(error.to_string())),
         };
         if is_ended_by_order(&end, *orders.borrow()) {
+            self.interrupted = vec![RecordChange::TryInterrupted { of, report: reading.report() }];
             return Ok(StepEnd::Interrupted);
         }
         let (outcome, report) = match agent {
@@ -184,6 +185,7 @@ impl Worker {
             variables.extend([("BOI_TASK", self.task(of).id.clone()), ("BOI_TRY", of.number.to_string())]);
         }
         Ok(Job {
+            spec: fence.spec.clone(),
             dir,
             request: Request {
                 version: RECORD_VERSION,

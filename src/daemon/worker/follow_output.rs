@@ -6,8 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::agents::{Agent, Reading, Transcript};
+use crate::domain::cause::Cause;
+use crate::domain::time::Timestamp;
 use crate::process::command_dir::{CommandDir, OUTPUT};
-use crate::system::files;
+use crate::system::{clock, files};
 
 /// How long boi waits for the exit of an agent that has given its result. Then boi ends the agent.
 const HANG_AFTER_RESULT: Duration = Duration::from_secs(20);
@@ -23,6 +25,8 @@ pub(super) struct OutputFollower {
     max_bytes: u64,
     result_at: Option<Instant>,
     ended_after_result: bool,
+    /// When the first of the current API errors was seen.
+    errors_since: Option<Timestamp>,
 }
 
 impl OutputFollower {
@@ -31,7 +35,15 @@ impl OutputFollower {
     pub(super) fn new(agent: Agent, max_bytes: u64) -> OutputFollower {
         let transcript = agent.transcript();
         let max_bytes = max_bytes.saturating_add(OVERSHOOT);
-        OutputFollower { agent, transcript, offset: 0, max_bytes, result_at: None, ended_after_result: false }
+        OutputFollower {
+            agent,
+            transcript,
+            offset: 0,
+            max_bytes,
+            result_at: None,
+            ended_after_result: false,
+            errors_since: None,
+        }
     }
 
     /// Reads the new output. Returns true, once, when the agent gave its result `HANG_AFTER_RESULT` ago.
@@ -45,6 +57,18 @@ impl OutputFollower {
         let is_hanging = !self.ended_after_result && since.elapsed() >= HANG_AFTER_RESULT;
         self.ended_after_result |= is_hanging;
         Ok(is_hanging)
+    }
+
+    /// Returns the API errors that the agent got since its model's last answer as a cause; `None`: the last
+    /// request was answered.
+    pub(super) fn api_errors(&mut self) -> Option<Cause> {
+        let errors = self.transcript.so_far().api_errors.clone();
+        if errors.count == 0 {
+            self.errors_since = None;
+            return None;
+        }
+        let since = *self.errors_since.get_or_insert_with(clock::now);
+        Some(Cause::ApiErrors { errors: errors.count, last: errors.last, since })
     }
 
     /// Reads the rest of the output, after the agent has ended.

@@ -12,6 +12,7 @@
 mod command_steps;
 mod follow_output;
 mod git_steps;
+mod orders;
 pub(super) mod supervise;
 pub(super) mod sweep;
 mod worktree;
@@ -111,6 +112,8 @@ struct Worker {
     git: Arc<Semaphore>,
     starts: Arc<Semaphore>,
     tree: WorkerTree,
+    /// What to record of a try whose command an order ended.
+    interrupted: Vec<RecordChange>,
 }
 
 /// Why a worker failed.
@@ -153,6 +156,7 @@ impl Worker {
             starts: Arc::clone(&workers.starts),
             claimed,
             tree,
+            interrupted: Vec::new(),
         }
     }
 
@@ -211,6 +215,7 @@ impl Worker {
         loop {
             // A step that runs a command gets the orders itself, and ends its command. `Close` is carried out
             // under any order.
+            self.pause_before_try(orders).await;
             let order = *orders.borrow();
             if matches!(self.position.step, Step::Prepare { .. } | Step::Git(_))
                 && let Some(end) = self.obey(order).await?
@@ -237,23 +242,6 @@ impl Worker {
         }
     }
 
-    /// Carries out an order between two steps. Returns how the worker ends; `None` if the worker continues.
-    async fn obey(&mut self, order: Order) -> Result<Option<WorkerEnd>, WorkerError> {
-        match order {
-            Order::Work => Ok(None),
-            Order::Detach => Ok(Some(WorkerEnd::Detached)),
-            Order::Cancel => {
-                self.end_leftover_git().await?;
-                self.record(step::canceled(self.position.progress.clone()), vec![]).await?;
-                Ok(None)
-            }
-            Order::Stop => {
-                self.end_leftover_git().await?;
-                self.stopped().await.map(Some)
-            }
-        }
-    }
-
     /// Returns the input for the functions of `decide::step`. `next_command` identifies the command that may
     /// begin with the next step; the caller makes a new one for each step.
     fn plan<'a>(&'a self, next_command: &'a RunningCommand) -> AttemptPlan<'a> {
@@ -262,6 +250,8 @@ impl Worker {
             done: &self.done,
             tries: &self.tries,
             retry_count: self.claimed.config.retry_count,
+            retry_backoff: self.claimed.config.retry_backoff_seconds,
+            now: clock::now(),
             timeout_minutes: self.claimed.config.task_timeout_minutes,
             next_command,
         }
@@ -280,7 +270,7 @@ impl Worker {
                     let (task, what, how) = (&self.task(*of).id, failure.part.to_string(), failure.how.to_string());
                     info!(spec = %self.claimed.fence.spec, task, number = of.number, what, how, "the try failed, because one of its checks failed");
                 }
-                RecordChange::TryEnded { .. } | RecordChange::Task { .. } => {}
+                RecordChange::TryEnded { .. } | RecordChange::TryInterrupted { .. } | RecordChange::Task { .. } => {}
             }
         }
         let (fence, recorded) = (self.claimed.fence.clone(), position.clone());
@@ -298,14 +288,6 @@ impl Worker {
         let fence = self.claimed.fence.clone();
         self.queue.call(move |queue| queue.give_back(&fence, back, clock::now())).await?;
         Ok(WorkerEnd::Recorded)
-    }
-
-    async fn stopped(&mut self) -> Result<WorkerEnd, WorkerError> {
-        let (position, cause) = (self.position.clone().resumed(), Some(Cause::Stopped));
-        let back = GiveBack { position, changes: vec![], cause, not_before: None, setback: false };
-        let end = self.give_back(back).await?;
-        info!(spec = %self.claimed.fence.spec, attempt = self.claimed.fence.attempt, "spec stopped and queued again");
-        Ok(end)
     }
 
     /// Gives the spec back to the queue, because the step's command could not be started. The command is

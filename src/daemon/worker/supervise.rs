@@ -16,6 +16,7 @@ use crate::daemon::Order;
 use crate::daemon::shared::Shared;
 use crate::decide::recover::{self, Evidence, Recovery};
 use crate::domain::command::{CommandEnd, EndCause, Request};
+use crate::domain::id::SpecId;
 use crate::domain::position::RunningCommand;
 use crate::process::command_dir::{CommandDir, CommandLock};
 use crate::process::supervisor_process::{self, Supervisor};
@@ -34,6 +35,8 @@ const FOLLOW_EVERY: Duration = Duration::from_secs(2);
 
 /// A command to run, and the folder of its records.
 pub(super) struct Job {
+    /// The spec that the command belongs to.
+    pub(super) spec: SpecId,
     pub(super) dir: CommandDir,
     pub(super) request: Request,
     pub(super) prompt: Option<String>,
@@ -290,12 +293,13 @@ async fn wait(
                 read_at = Instant::now() + FOLLOW_EVERY;
                 let dir = job.dir.clone();
                 blocking(move || dir.restore_permissions()).await?;
-                if let Some(follower) = follower.as_deref_mut()
-                    && follower.is_hanging(&job.dir).await?
-                {
-                    let dir = job.dir.path().display();
-                    info!(%dir, "the agent has given its result and does not exit; boi ends it");
-                    supervisor.terminate()?;
+                if let Some(follower) = follower.as_deref_mut() {
+                    if follower.is_hanging(&job.dir).await? {
+                        let dir = job.dir.path().display();
+                        info!(%dir, "the agent has given its result and does not exit; boi ends it");
+                        supervisor.terminate()?;
+                    }
+                    job.shared.set_api_errors(&job.spec, follower.api_errors());
                 }
             }
         }
@@ -303,6 +307,7 @@ async fn wait(
 }
 
 async fn finished(job: &Job, end: CommandEnd, follower: Option<OutputFollower>) -> io::Result<Ran> {
+    job.shared.set_api_errors(&job.spec, None);
     let reading = match follower {
         Some(follower) => follower.finish(&job.dir).await?,
         None => Reading::default(),
@@ -388,7 +393,8 @@ mod tests {
         let dir = CommandDir::create(folder.to_owned()).unwrap();
         let shared = Arc::new(Shared::new(ConfigView::without_daemon(ReloadOutcome::Applied, vec![]), false));
         let command = RunningCommand { boot: clock::boot_id().to_owned(), marker };
-        Job { dir, request, prompt: None, variables: vec![], command, begun: false, left_by_last: false, shared }
+        let spec = "S0001".parse().unwrap();
+        Job { spec, dir, request, prompt: None, variables: vec![], command, begun: false, left_by_last: false, shared }
     }
 
     #[tokio::test]

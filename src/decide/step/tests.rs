@@ -112,6 +112,25 @@ fn a_failed_verify_repeats_the_try_with_the_failure_until_the_tries_are_used_up(
 }
 
 #[test]
+fn the_next_try_waits_longer_after_each_failure_and_begins_when_the_pause_is_over() {
+    let spec = spec(vec![task("a", &["v"])], &[], Deliver::Branch);
+    let mut walker = captured(&spec, 3);
+    walker.retry_backoff = [2, 60];
+    for (number, at) in [(2, 3_000), (3, 5_000), (4, 9_000)] {
+        walker.verify(&code(1));
+        assert_eq!(walker.position.next_try(), Some((Try { task: 0, number }, Timestamp(at))));
+        assert_eq!(then(&walker.position), &Stage::Command(trying(0, number)));
+        assert_eq!(walker.prepared("c0"), None);
+        assert_eq!((walker.stage(), walker.position.progress.next_try_at), (&trying(0, number), None));
+        walker.act(acted(TryOutcome::Succeeded));
+        walker.capture(candidate("c1"));
+    }
+    walker.verify(&code(1));
+    assert_eq!(walker.position.next_try(), None);
+    assert!(cause(&walker).ends_with("on try 4 of 4"));
+}
+
+#[test]
 fn a_failed_verify_command_is_named_with_its_number() {
     let spec = spec(vec![task("a", &["v1", "v2"])], &[], Deliver::Branch);
     let mut walker = captured(&spec, 0);

@@ -25,6 +25,7 @@ pub(super) fn spec(tasks: Vec<Task>, verify: &[&str], deliver: Deliver) -> Spec 
 pub(super) struct Walker<'a> {
     spec: &'a Spec,
     retry_count: u32,
+    pub(super) retry_backoff: [u64; 2],
     done: Vec<bool>,
     pub(super) tries: Vec<u32>,
     pub(super) position: Position,
@@ -36,7 +37,7 @@ impl<'a> Walker<'a> {
     pub(super) fn new(spec: &'a Spec, retry_count: u32) -> Walker<'a> {
         let (done, tries) = (vec![false; spec.tasks.len()], vec![0; spec.tasks.len()]);
         let position = Position::start(None, None, None);
-        Walker { spec, retry_count, done, tries, position, changes: Vec::new(), moves: 0 }
+        Walker { spec, retry_count, retry_backoff: [0, 0], done, tries, position, changes: Vec::new(), moves: 0 }
     }
 
     /// Returns the stage of the running command.
@@ -109,6 +110,8 @@ impl<'a> Walker<'a> {
             done: &self.done,
             tries: &self.tries,
             retry_count: self.retry_count,
+            retry_backoff: self.retry_backoff,
+            now: Timestamp(1_000),
             timeout_minutes: 30,
             next_command: &next_command,
         };

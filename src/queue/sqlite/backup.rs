@@ -68,6 +68,43 @@ pub(super) fn back_up(connection: &Connection, path: &Path, version: i64) -> Res
     Ok(target)
 }
 
+/// Copies the database into the new file `target`, which only this user can read. The copy appears under its name
+/// when it is complete and checked; a file that exists there is never overwritten.
+pub(super) fn copy_to(connection: &Connection, target: &Path) -> Result<(), OpenError> {
+    let failed = |source: io::Error| OpenError::NotCopied { target: target.to_owned(), source: source.into() };
+    let folder = match target.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    if fs::symlink_metadata(target).is_ok() {
+        return Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, "the file exists; name a new one")));
+    }
+    // A file in a folder of its own, so that no other user can replace it while it is written.
+    let staging = tempfile::Builder::new().prefix(".boi-backup-").tempdir_in(folder).map_err(failed)?;
+    let staged = staging.path().join("copy.db");
+    let file = private_file(&staged).map_err(failed)?;
+    let made = connection.execute("VACUUM INTO ?", [staged.to_string_lossy()]);
+    made.map_err(|source| OpenError::NotCopied { target: target.to_owned(), source: source.into() })?;
+    let copy = Connection::open_with_flags(&staged, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY);
+    let copy = copy.map_err(|error| open_error(&staged, error))?;
+    super::file::quick_check(&copy, &staged)?;
+    drop(copy);
+    file.sync_all().and_then(|()| move_to_free_name(&staged, target)).map_err(failed)?;
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+}
+
+/// Moves a file to a name that must be free.
+fn move_to_free_name(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::hard_link(from, to) {
+        // Some file systems have no hard links.
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, rustix::fs::RenameFlags::NOREPLACE)?;
+            Ok(())
+        }
+        linked => linked,
+    }
+}
+
 /// Returns the newest backup of the database at `path`.
 pub(super) fn last_backup(path: &Path) -> Option<PathBuf> {
     let prefix = format!("{}.", path.file_name()?.to_str()?);
@@ -112,6 +149,22 @@ mod tests {
     use super::super::{Access, SqliteQueue};
     use super::*;
     use crate::queue::Queue;
+
+    #[test]
+    fn a_copy_is_made_of_a_queue_in_use_and_replaces_no_file() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let (path, target) = (dir.path().join("boi.db"), dir.path().join("copy.db"));
+        let queue = SqliteQueue::open(&path, Access::Write(Duration::ZERO)).unwrap();
+        queue.set_paused(true).unwrap();
+        queue.back_up(&target).unwrap();
+        assert_eq!(fs::metadata(&target).unwrap().mode() & 0o777, 0o600);
+        queue.set_paused(false).unwrap();
+        let refused = queue.back_up(&target).unwrap_err().to_string();
+        assert!(refused.contains("copy.db") && refused.contains("exists"), "{refused}");
+        assert!(SqliteQueue::open(&target, Access::Read).unwrap().is_paused().unwrap());
+        let left = fs::read_dir(dir.path()).unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+        assert!(!left.into_iter().any(|name| name.starts_with(".boi-backup")), "nothing is left beside the copy");
+    }
 
     #[test]
     fn a_backup_is_private_whole_and_never_written_over() {

@@ -7,17 +7,17 @@ use super::read;
 use super::rows::{CURRENT_ATTEMPT, check_fence, dependency_state, encode};
 use crate::domain::cause::Cause;
 use crate::domain::id::SpecId;
-use crate::domain::life::{Intent, OnCancel, SpecStatus};
+use crate::domain::life::{Block, Intent, OnCancel, OnStop, SpecStatus};
 use crate::domain::outcome::Delivery;
 use crate::domain::position::{Delivered, Ending};
 use crate::domain::time::Timestamp;
-use crate::queue::{Canceled, Fence, QueueError, Refusal};
+use crate::queue::{Canceled, Fence, QueueError, Refusal, Stopped};
 
 pub(super) const RELEASE_DEPENDENTS: &str =
     "UPDATE specs SET open_deps = open_deps - 1 WHERE id IN (SELECT spec FROM deps WHERE needs = ?)";
 pub(super) const FAIL_DEPENDENTS: &str =
     "UPDATE specs SET status = 'failed', cause = :cause, failed_by = :first, finished_at = :now,
-            quarantine = NULL
+            quarantine = NULL, blocked = NULL
       WHERE +status = 'queued' AND id IN (SELECT spec FROM deps WHERE needs = :first) RETURNING id";
 
 pub(super) fn finish(
@@ -112,7 +112,7 @@ pub(super) fn cancel(c: &Connection, id: &SpecId, now: Timestamp) -> Result<Canc
         OnCancel::CancelNow => {
             c.prepare_cached(
                 "UPDATE specs SET status = 'canceled', cause = ?, finished_at = ?, not_before = NULL, resumes = 0,
-                        quarantine = NULL WHERE id = ?",
+                        quarantine = NULL, blocked = NULL WHERE id = ?",
             )?
             .execute(params![encode_cause(Some(&Cause::Canceled))?, now.0, id.as_str()])?;
             skip_open_tasks(c, id)?;
@@ -135,13 +135,46 @@ pub(super) fn request_stop(c: &Connection, fence: &Fence) -> Result<(), QueueErr
     record_intent(c, &fence.spec, Intent::Stop)
 }
 
-/// Records the user's request for the current attempt. A stop never replaces a cancel. If the attempt has no record, an
+/// Stops a spec: blocks a queued one, records the intent to block a running one.
+pub(super) fn stop(c: &Connection, id: &SpecId) -> Result<Stopped, QueueError> {
+    let (status, _) = dependency_state(c, id)?;
+    match status.on_stop() {
+        OnStop::BlockNow => {
+            let cause = Cause::Blocked { by: Block::Stopped };
+            let changed = c
+                .prepare_cached(
+                    "UPDATE specs SET blocked = ?, cause = ?, not_before = NULL WHERE id = ? AND blocked IS NULL",
+                )?
+                .execute(params![Block::Stopped.as_str(), encode(&cause)?, id.as_str()])?;
+            Ok(if changed > 0 { Stopped::Now } else { Stopped::Before })
+        }
+        OnStop::RecordIntent => {
+            record_intent(c, id, Intent::Block)?;
+            Ok(Stopped::Ending)
+        }
+        OnStop::Nothing => Ok(Stopped::EndedBefore(status)),
+    }
+}
+
+/// Makes a blocked spec eligible again. Returns whether the spec was blocked.
+fn unblock(c: &Connection, id: &SpecId) -> Result<bool, QueueError> {
+    let changed = c
+        .prepare_cached(
+            "UPDATE specs SET blocked = NULL, cause = NULL WHERE id = ? AND status = 'queued' AND blocked IS NOT NULL",
+        )?
+        .execute([id.as_str()])?;
+    Ok(changed > 0)
+}
+
+/// Records the user's request for the current attempt. No other request replaces a cancel, and the stop of the daemon
+/// does not replace the stop of the spec. If the attempt has no record, an
 /// empty one is added to hold the request; the spec stays quarantined until the request is carried out.
 fn record_intent(c: &Connection, id: &SpecId, intent: Intent) -> Result<(), QueueError> {
     c.prepare_cached(
         "INSERT INTO attempts (spec, number, config, generation, position, claimed_at, intent)
              SELECT id, attempt, '', 0, '', 0, :intent FROM specs WHERE id = :id
-             ON CONFLICT (spec, number) DO UPDATE SET intent = excluded.intent WHERE intent IS NOT 'cancel'",
+             ON CONFLICT (spec, number) DO UPDATE SET intent = excluded.intent
+                 WHERE intent IS NOT 'cancel' AND NOT (intent IS 'block' AND excluded.intent = 'stop')",
     )?
     .execute(named_params! {":intent": intent.as_str(), ":id": id.as_str()})?;
     Ok(())
@@ -149,6 +182,9 @@ fn record_intent(c: &Connection, id: &SpecId, intent: Intent) -> Result<(), Queu
 
 pub(super) fn retry(c: &Connection, id: &SpecId, now: Timestamp) -> Result<Vec<SpecId>, QueueError> {
     let (status, delivered) = dependency_state(c, id)?;
+    if unblock(c, id)? {
+        return Ok(vec![id.clone()]);
+    }
     if !status.is_retryable(delivered) {
         return Err(Refusal::NothingToRetry { spec: id.clone(), status }.into());
     }
@@ -195,7 +231,7 @@ fn blocker(c: &Connection, id: &SpecId) -> Result<Option<SpecId>, QueueError> {
 fn requeue(c: &Connection, id: &SpecId, now: Timestamp) -> Result<(), QueueError> {
     c.prepare_cached(
         "UPDATE specs SET status = 'queued', cause = NULL, failed_by = NULL, finished_at = NULL, not_before = NULL,
-                quarantine = NULL, resumes = 0, setbacks = 0, queued_at = :now,
+                quarantine = NULL, blocked = NULL, resumes = 0, setbacks = 0, queued_at = :now,
                 open_deps = (SELECT count(*) FROM deps d JOIN specs s ON s.id = d.needs WHERE d.spec = specs.id
                     AND NOT (s.status = 'completed' AND (NOT s.merges OR coalesce(s.delivery, '') = 'merged')))
           WHERE id = :id",

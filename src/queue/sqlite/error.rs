@@ -18,6 +18,14 @@ pub(crate) enum OpenError {
         /// What SQLite or the file system reports.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A copy of the database could not be made.
+    #[error("cannot copy the queue to {}: {source}", target.display())]
+    NotCopied {
+        /// The file to create.
+        target: PathBuf,
+        /// What SQLite or the file system reports.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Another user can change the database.
     #[error(transparent)]
     Unsafe(#[from] HomeError),

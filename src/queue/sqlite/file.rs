@@ -17,7 +17,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::backup::{absent, beside, damaged, last_backup, open_error, private_file, restore, sync_folder};
 use super::error::OpenError;
-use super::schema;
+use super::{schema, wal};
 use crate::queue::QueueError;
 use crate::system::files;
 
@@ -34,6 +34,11 @@ impl Anchor {
     pub(super) fn at(path: &Path) -> io::Result<Anchor> {
         let metadata = fs::metadata(path)?;
         Ok(Anchor { path: path.to_owned(), device: metadata.dev(), inode: metadata.ino() })
+    }
+
+    /// Returns the path of the file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Fails when the database file is no longer at its path. Does not fail when the path cannot be inspected.
@@ -145,6 +150,7 @@ pub(super) fn connect(path: &Path, read_only: bool, busy: Duration) -> Result<Co
     connection.busy_timeout(busy)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "journal_size_limit", wal::KEPT)?;
     connection.pragma_update(None, "query_only", read_only)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)

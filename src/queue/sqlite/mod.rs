@@ -12,6 +12,7 @@ mod landed;
 mod read;
 mod rows;
 mod schema;
+mod wal;
 mod write;
 mod writer;
 
@@ -30,7 +31,7 @@ use self::writer::Writer;
 use super::unlanded::{Look, Unlanded};
 use super::{
     Canceled, Claimed, Cleaned, CommandRow, Fence, Filter, GiveBack, Lease, Listing, Owner, Quarantined, Queue,
-    QueueError, RunningSpecs, WorktreePlace,
+    QueueError, RunningSpecs, Stopped, WorktreePlace,
 };
 use crate::config::WorkerConfig;
 use crate::decide::step::RecordChange;
@@ -130,6 +131,14 @@ impl SqliteQueue {
         Ok(SqliteQueue { path, owner, anchor, reader, scheduler, writer, _stuck: None })
     }
 
+    /// Copies the database into the new file `target`, as it is at one point in time. Never overwrites a file.
+    pub(crate) fn back_up(&self, target: &Path) -> Result<(), OpenError> {
+        let connection = Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+            .and_then(|connection| connection.busy_timeout(BUSY).map(|()| connection))
+            .map_err(|error| open_error(&self.path, error))?;
+        backup::copy_to(&connection, target)
+    }
+
     /// Checks the database for damage. Reads the whole file.
     pub(crate) fn check_integrity(&self) -> Result<(), OpenError> {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
@@ -186,6 +195,11 @@ impl SqliteQueue {
             Err(why) => Err(QueueError::unavailable(why.clone())),
         }
     }
+}
+
+/// Returns the size of the write-ahead log of the database at `path`, in bytes.
+pub(crate) fn log_size(path: &Path) -> u64 {
+    std::fs::metadata(wal::file_of(path)).map_or(0, |metadata| metadata.len())
 }
 
 fn anchor(path: &Path) -> Result<Anchor, OpenError> {
@@ -256,6 +270,21 @@ impl Queue for SqliteQueue {
     fn cancel(&self, spec: &SpecId, now: Timestamp) -> Result<Canceled, QueueError> {
         let spec = spec.clone();
         self.write(move |connection| end::cancel(connection, &spec, now))
+    }
+
+    fn stop(&self, spec: &SpecId) -> Result<Stopped, QueueError> {
+        let spec = spec.clone();
+        self.write(move |connection| end::stop(connection, &spec))
+    }
+
+    fn set_priority(&self, spec: &SpecId, priority: i64) -> Result<(), QueueError> {
+        let spec = spec.clone();
+        self.write(move |connection| write::set_priority(connection, &spec, priority))
+    }
+
+    fn twins(&self, spec: &Spec) -> Result<Vec<SpecId>, QueueError> {
+        let body = rows::encode(spec)?;
+        self.read(|connection| read::twins(connection, &body))
     }
 
     fn request_stop(&self, fence: &Fence) -> Result<(), QueueError> {

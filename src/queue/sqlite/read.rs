@@ -31,12 +31,12 @@ const UNREADABLE: &str = "this version of boi cannot read the record of the outc
 
 // Some queries name their index: without statistics, SQLite's planner would scan the whole queue for them.
 pub(super) const ELIGIBLE: &str = "SELECT id FROM specs INDEXED BY specs_eligible
-     WHERE status = 'queued' AND open_deps = 0 AND not_before IS NULL AND quarantine IS NULL ORDER BY priority, seq LIMIT ?1";
+     WHERE status = 'queued' AND open_deps = 0 AND not_before IS NULL AND quarantine IS NULL AND blocked IS NULL ORDER BY priority, seq LIMIT ?1";
 /// Like `ELIGIBLE`, but within a scope. A scope is small, so its specs are looked up by id.
 pub(super) const ELIGIBLE_IN_SCOPE: &str = "WITH RECURSIVE scope(id) AS
          (SELECT value FROM json_each(?1) UNION SELECT deps.needs FROM deps JOIN scope ON deps.spec = scope.id)
      SELECT specs.id FROM scope CROSS JOIN specs ON specs.id = scope.id
-      WHERE +status = 'queued' AND open_deps = 0 AND not_before IS NULL AND quarantine IS NULL ORDER BY priority, seq LIMIT ?2";
+      WHERE +status = 'queued' AND open_deps = 0 AND not_before IS NULL AND quarantine IS NULL AND blocked IS NULL ORDER BY priority, seq LIMIT ?2";
 const SCOPE: &str = "WITH RECURSIVE scope(id) AS
          (SELECT value FROM json_each(?1) UNION SELECT deps.needs FROM deps JOIN scope ON deps.spec = scope.id)
      SELECT id FROM scope";
@@ -201,6 +201,20 @@ pub(super) fn spec(c: &Connection, spec: &SpecId) -> Result<Spec, QueueError> {
     decode(spec, "spec", &body.ok_or_else(|| QueueError::NotFound(spec.clone()))?)
 }
 
+/// How many of the specs that were queued last are compared with a new one.
+const COMPARED: u32 = 200;
+
+pub(super) fn twins(c: &Connection, body: &str) -> Result<Vec<SpecId>, QueueError> {
+    let names: Vec<String> = c
+        .prepare_cached(
+            "SELECT id FROM (SELECT id, body, status FROM specs ORDER BY seq DESC LIMIT ?)
+              WHERE status IN ('queued', 'running') AND body = ?",
+        )?
+        .query_map(params![COMPARED, body], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    Ok(well_formed(&names).collect())
+}
+
 pub(super) fn commands(c: &Connection, spec: &SpecId) -> Result<Vec<CommandRow>, QueueError> {
     let mut statement =
         c.prepare_cached("SELECT attempt, number, step FROM commands WHERE spec = ? ORDER BY attempt, number")?;
@@ -270,10 +284,15 @@ fn select(c: &Connection, filter: &Filter) -> Result<Vec<String>, QueueError> {
             list("SELECT id FROM specs ORDER BY seq DESC LIMIT ? OFFSET ?", vec![page.0.into(), page.1.into()])
         }
         None => {
+            let (queued, ended, most) = match filter.limit {
+                0 => (DEFAULT_LIMIT, DEFAULT_ENDED, usize::MAX),
+                limit => (limit, limit, limit as usize),
+            };
+            let [queued, ended] = [queued, ended].map(|count| i64::from(count) + i64::from(filter.offset));
             let mut names = list(RUNNING, vec![])?;
-            names.extend(list(QUEUED, vec![i64::from(limit).into(), 0.into()])?);
-            names.extend(list(LAST_ENDED, vec![i64::from(DEFAULT_ENDED).into()])?);
-            Ok(names)
+            names.extend(list(QUEUED, vec![queued.into(), 0.into()])?);
+            names.extend(list(LAST_ENDED, vec![ended.into()])?);
+            Ok(names.into_iter().skip(filter.offset as usize).take(most).collect())
         }
     }
 }
@@ -302,6 +321,7 @@ fn unreadable_view(c: &Connection, spec: &SpecId, detail: String) -> Result<Spec
         merged_by: None,
         queued_at: Timestamp(0),
         started_at: None,
+        attempt_started_at: None,
         finished_at: None,
         tasks: Vec::new(),
         usage: Usage::default(),
@@ -324,7 +344,8 @@ fn read_view(c: &Connection, spec: &SpecId, history: bool) -> Result<SpecView, Q
         .prepare_cached(
             "SELECT s.title, s.status, s.cause, s.priority, s.attempt, a.generation, s.has_branch, s.repo, s.origin,
                     s.worktree, s.delivery, s.queued_at, s.started_at, s.finished_at, s.turns, s.input_tokens,
-                    s.output_tokens, s.cost_usd, s.open_deps, a.intent, s.quarantine, s.merged_by
+                    s.output_tokens, s.cost_usd, s.unpriced_runs, s.open_deps, a.intent, s.quarantine, a.started_at,
+                    s.merged_by
                FROM specs s LEFT JOIN attempts a ON a.spec = s.id AND a.number = s.attempt WHERE s.id = ?",
         )?
         .query_row([spec.as_str()], |row| {
@@ -334,11 +355,11 @@ fn read_view(c: &Connection, spec: &SpecId, history: bool) -> Result<SpecView, Q
             // running. `boi cancel` treats it as running, too.
             let status = known.unwrap_or(SpecStatus::Running);
             let quarantine = match known {
-                Some(_) => row.get(20)?,
+                Some(_) => row.get(21)?,
                 None => Some(format!("status: this version of boi does not know `{name}`")),
             };
-            let waits = status == SpecStatus::Queued && row.get::<_, i64>(18)? > 0;
-            let ending = status == SpecStatus::Running && row.get::<_, Option<String>>(19)?.is_some();
+            let waits = status == SpecStatus::Queued && row.get::<_, i64>(19)? > 0;
+            let ending = status == SpecStatus::Running && row.get::<_, Option<String>>(20)?.is_some();
             let cause = match (quarantine, row.get::<_, Option<String>>(2)?) {
                 (Some(detail), _) => Some(Cause::Quarantined { detail }),
                 (None, Some(text)) => Some(serde_json::from_str(&text).unwrap_or(Cause::Recorded { words: text })),
@@ -346,7 +367,7 @@ fn read_view(c: &Connection, spec: &SpecId, history: bool) -> Result<SpecView, Q
             };
             let waits = waits && cause.is_none();
             let delivery = row.get::<_, Option<String>>(10)?.and_then(|name| Delivery::from_name(&name));
-            let is_by_user = row.get::<_, Option<String>>(21)?.as_deref() == Some(MergedBy::User.as_str());
+            let is_by_user = row.get::<_, Option<String>>(23)?.as_deref() == Some(MergedBy::User.as_str());
             let merged_by = if is_by_user { MergedBy::User } else { MergedBy::Boi };
             let view = SpecView {
                 git: None,
@@ -366,6 +387,10 @@ fn read_view(c: &Connection, spec: &SpecId, history: bool) -> Result<SpecView, Q
                 merged_by: (delivery == Some(Delivery::Merged)).then_some(merged_by),
                 queued_at: Timestamp(row.get(11)?),
                 started_at: row.get::<_, Option<i64>>(12)?.map(Timestamp),
+                attempt_started_at: match status {
+                    SpecStatus::Running => row.get::<_, Option<i64>>(22)?.map(Timestamp),
+                    _ => None,
+                },
                 finished_at: row.get::<_, Option<i64>>(13)?.map(Timestamp),
                 tasks: Vec::new(),
                 usage: usage(row, 14)?,
@@ -403,7 +428,7 @@ fn read_view(c: &Connection, spec: &SpecId, history: bool) -> Result<SpecView, Q
 fn tries(c: &Connection, spec: &SpecId, tasks: &mut [TaskView]) -> Result<(), QueueError> {
     let mut statement = c.prepare_cached(
         "SELECT idx, number, attempt, started_at, ended_at, outcome, rejected, session_id, turns, input_tokens,
-                output_tokens, cost_usd FROM tries WHERE spec = ? ORDER BY idx, number",
+                output_tokens, cost_usd, unpriced_runs FROM tries WHERE spec = ? ORDER BY idx, number",
     )?;
     let mut rows = statement.query([spec.as_str()])?;
     while let Some(row) = rows.next()? {
@@ -449,6 +474,7 @@ fn usage(row: &Row<'_>, first: usize) -> rusqlite::Result<Usage> {
         input_tokens: row.get(first + 1)?,
         output_tokens: row.get(first + 2)?,
         cost_usd: row.get(first + 3)?,
+        unpriced_runs: row.get(first + 4)?,
     })
 }
 

@@ -155,12 +155,19 @@ CREATE INDEX specs_eligible ON specs (priority, seq)
 CREATE INDEX specs_quarantined ON specs (seq) WHERE quarantine IS NOT NULL;
 ";
 
-/// The upgrade from version 3 to 4: adds who merged a branch, and what the last look at an unmerged one compared.
+/// The upgrade from version 3 to 4: adds who merged a branch, what the last look at an unmerged
+/// one compared, blocked specs, and the number of runs that reported no cost.
 const FOURTH: &str = "
 ALTER TABLE specs ADD COLUMN merged_by TEXT;
 ALTER TABLE specs ADD COLUMN compared TEXT;
 CREATE INDEX specs_unlanded ON specs (seq)
     WHERE status = 'completed' AND has_branch = 1 AND delivery IN ('branch', 'unmerged');
+ALTER TABLE specs ADD COLUMN blocked TEXT;
+DROP INDEX specs_eligible;
+CREATE INDEX specs_eligible ON specs (priority, seq)
+    WHERE status = 'queued' AND open_deps = 0 AND not_before IS NULL AND quarantine IS NULL AND blocked IS NULL;
+ALTER TABLE specs ADD COLUMN unpriced_runs INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tries ADD COLUMN unpriced_runs INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// The upgrade steps from each version to the next. The first step starts from an empty database.

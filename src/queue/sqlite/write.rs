@@ -9,8 +9,10 @@ use super::rows::{check_fence, dependency_state, encode};
 use super::{end, landed, read};
 use crate::config::WorkerConfig;
 use crate::decide::step::RecordChange;
+use crate::domain::cause::Cause;
 use crate::domain::id::SpecId;
-use crate::domain::life::SpecStatus;
+use crate::domain::life::{Block, Intent, SpecStatus};
+use crate::domain::outcome::AgentReport;
 use crate::domain::position::{Ending, GitStage, Position, Stage, Step, Try};
 use crate::domain::spec::{Base, Deliver, Spec};
 use crate::domain::time::Timestamp;
@@ -235,34 +237,15 @@ fn apply(c: &Connection, fence: &Fence, change: &RecordChange, now: Timestamp) -
             c.prepare_cached("UPDATE tasks SET status = 'running', tries = max(tries, ?) WHERE spec = ? AND idx = ?")?
                 .execute(params![number, spec, task])?;
         }
-        RecordChange::TryEnded { of: Try { task, number }, outcome, report } => {
-            let usage = &report.usage;
-            c.prepare_cached(
-                "UPDATE tries SET ended_at = :now, outcome = :outcome, session_id = coalesce(:session, session_id),
-                        turns = turns + :turns, input_tokens = input_tokens + :input,
-                        output_tokens = output_tokens + :output, cost_usd = cost_usd + :cost
-                  WHERE spec = :spec AND idx = :task AND number = :number",
-            )?
-            .execute(named_params! {
-                ":now": now.0, ":outcome": encode(outcome)?, ":session": report.session_id,
-                ":turns": signed(usage.turns), ":input": signed(usage.input_tokens),
-                ":output": signed(usage.output_tokens), ":cost": usage.cost_usd,
-                ":spec": spec, ":task": task, ":number": number,
-            })?;
-            c.prepare_cached(
-                "UPDATE specs SET turns = turns + ?, input_tokens = input_tokens + ?,
-                        output_tokens = output_tokens + ?, cost_usd = cost_usd + ?,
-                        setbacks = CASE WHEN ? THEN setbacks ELSE 0 END WHERE id = ?",
-            )?
-            .execute(params![
-                signed(usage.turns),
-                signed(usage.input_tokens),
-                signed(usage.output_tokens),
-                usage.cost_usd,
-                outcome.is_refusal(),
-                spec
-            ])?;
+        RecordChange::TryEnded { of, outcome, report } => {
+            add_usage(c, fence, of, report)?;
+            c.prepare_cached("UPDATE tries SET ended_at = ?, outcome = ? WHERE spec = ? AND idx = ? AND number = ?")?
+                .execute(params![now.0, encode(outcome)?, spec, of.task, of.number])?;
+            if !outcome.is_refusal() {
+                c.prepare_cached("UPDATE specs SET setbacks = 0 WHERE id = ? AND setbacks > 0")?.execute([spec])?;
+            }
         }
+        RecordChange::TryInterrupted { of, report } => add_usage(c, fence, of, report)?,
         RecordChange::TryRejected { of: Try { task, number }, failure } => {
             c.prepare_cached("UPDATE tries SET rejected = ? WHERE spec = ? AND idx = ? AND number = ?")?
                 .execute(params![encode(failure)?, spec, task, number])?;
@@ -282,6 +265,36 @@ fn apply(c: &Connection, fence: &Fence, change: &RecordChange, now: Timestamp) -
     Ok(())
 }
 
+/// Adds what a run of an agent used to its try and its spec.
+fn add_usage(c: &Connection, fence: &Fence, of: &Try, report: &AgentReport) -> Result<(), QueueError> {
+    let (usage, spec) = (&report.usage, fence.spec.as_str());
+    c.prepare_cached(
+        "UPDATE tries SET session_id = coalesce(:session, session_id),
+                turns = turns + :turns, input_tokens = input_tokens + :input,
+                output_tokens = output_tokens + :output, cost_usd = cost_usd + :cost,
+                unpriced_runs = unpriced_runs + :unpriced
+          WHERE spec = :spec AND idx = :task AND number = :number",
+    )?
+    .execute(named_params! {
+        ":session": report.session_id, ":turns": signed(usage.turns), ":input": signed(usage.input_tokens),
+        ":output": signed(usage.output_tokens), ":cost": usage.cost_usd, ":unpriced": signed(usage.unpriced_runs),
+        ":spec": spec, ":task": of.task, ":number": of.number,
+    })?;
+    c.prepare_cached(
+        "UPDATE specs SET turns = turns + ?, input_tokens = input_tokens + ?, output_tokens = output_tokens + ?,
+                cost_usd = cost_usd + ?, unpriced_runs = unpriced_runs + ? WHERE id = ?",
+    )?
+    .execute(params![
+        signed(usage.turns),
+        signed(usage.input_tokens),
+        signed(usage.output_tokens),
+        usage.cost_usd,
+        signed(usage.unpriced_runs),
+        spec
+    ])?;
+    Ok(())
+}
+
 fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
@@ -291,20 +304,24 @@ pub(super) fn give_back(c: &Connection, fence: &Fence, back: &GiveBack, now: Tim
         return Err(Refusal::CommandMayRun { spec: fence.spec.clone() }.into());
     }
     record(c, fence, &back.position, &back.changes, now)?;
-    let canceled = c
-        .prepare_cached("SELECT 1 FROM attempts WHERE spec = ? AND number = ? AND intent = 'cancel'")?
-        .exists(params![fence.spec.as_str(), fence.attempt])?;
-    if canceled {
-        end::finish(c, fence, &Ending::Canceled, now)?;
-        return Ok(());
-    }
+    let intent: Option<String> = c
+        .prepare_cached("SELECT intent FROM attempts WHERE spec = ? AND number = ?")?
+        .query_row(params![fence.spec.as_str(), fence.attempt], |row| row.get(0))?;
+    let (blocked, cause, not_before) = match intent.as_deref().and_then(Intent::from_name) {
+        Some(Intent::Cancel) => {
+            end::finish(c, fence, &Ending::Canceled, now)?;
+            return Ok(());
+        }
+        Some(Intent::Block) => (Some(Block::Stopped), Some(Cause::Blocked { by: Block::Stopped }), None),
+        Some(Intent::Stop) | None => (None, back.cause.clone(), back.not_before),
+    };
     c.prepare_cached(
-        "UPDATE specs SET status = 'queued', resumes = 1, cause = :cause, not_before = :not_before,
+        "UPDATE specs SET status = 'queued', resumes = 1, blocked = :blocked, cause = :cause, not_before = :not_before,
                 setbacks = CASE WHEN :setback THEN setbacks + 1 ELSE 0 END WHERE id = :id",
     )?
     .execute(named_params! {
-        ":cause": back.cause.as_ref().map(encode).transpose()?, ":not_before": back.not_before.map(|at| at.0), ":setback": back.setback,
-        ":id": fence.spec.as_str(),
+        ":blocked": blocked.map(Block::as_str), ":cause": cause.as_ref().map(encode).transpose()?,
+        ":not_before": not_before.map(|at| at.0), ":setback": back.setback, ":id": fence.spec.as_str(),
     })?;
     c.prepare_cached("UPDATE attempts SET intent = NULL WHERE spec = ? AND number = ?")?
         .execute(params![fence.spec.as_str(), fence.attempt])?;
@@ -327,6 +344,15 @@ pub(super) fn probe_write(c: &Connection, now: Timestamp) -> Result<(), QueueErr
         "INSERT INTO settings VALUES ('probed', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         [mark.repeat(PROBE / mark.len())],
     )?;
+    Ok(())
+}
+
+pub(super) fn set_priority(c: &Connection, id: &SpecId, priority: i64) -> Result<(), QueueError> {
+    let (status, _) = dependency_state(c, id)?;
+    if status != SpecStatus::Queued {
+        return Err(Refusal::NotQueued { spec: id.clone(), status }.into());
+    }
+    c.prepare_cached("UPDATE specs SET priority = ? WHERE id = ?")?.execute(params![priority, id.as_str()])?;
     Ok(())
 }
 

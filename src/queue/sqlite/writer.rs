@@ -7,12 +7,14 @@
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, ErrorCode, ffi};
 
 use super::file::Anchor;
+use super::wal::WriteAheadLog;
 use crate::process::limits;
 use crate::queue::QueueError;
 use crate::system::failpoint;
@@ -66,10 +68,23 @@ impl Writer {
     /// until it is dropped.
     pub(super) fn spawn(connection: Connection, lock: File, anchor: Arc<Anchor>) -> Writer {
         let (jobs, inbox) = mpsc::channel::<Job>();
+        let log = WriteAheadLog::of(anchor.path());
         let thread = std::thread::Builder::new()
             .name("boi-store".to_owned())
             .spawn(move || {
-                while let Ok(first) = inbox.recv() {
+                loop {
+                    let first = match log.next_cut() {
+                        None => inbox.recv().map_err(RecvTimeoutError::from),
+                        Some(wait) => inbox.recv_timeout(wait),
+                    };
+                    let first = match first {
+                        Ok(first) => first,
+                        Err(RecvTimeoutError::Timeout) => {
+                            log.cut(&connection);
+                            continue;
+                        }
+                        Err(RecvTimeoutError::Disconnected) => break,
+                    };
                     let batch = std::iter::once(first).chain(inbox.try_iter().take(GROUP - 1)).collect();
                     commit(&connection, batch, anchor.check().err().map(Failure::nothing_changed));
                 }

@@ -5,6 +5,7 @@ mod tasks;
 use proptest::prelude::*;
 
 use super::*;
+use crate::document::problem::Problem;
 use crate::domain::spec::{Action, Base, Deliver};
 
 const FULL: &str = r#"
@@ -38,15 +39,20 @@ prompt   = "Document it."
 "#;
 
 fn draft(text: &str) -> Draft {
-    parse("spec.toml", text.as_bytes()).unwrap_or_else(|problems| panic!("{problems}"))
+    parse("spec.toml", text.as_bytes()).draft.unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 fn refused(text: &str) -> String {
-    parse("spec.toml", text.as_bytes()).expect_err("accepted").to_string()
+    parse("spec.toml", text.as_bytes()).draft.expect_err("accepted").to_string()
 }
 
 fn messages(text: &str) -> Vec<String> {
-    parse("spec.toml", text.as_bytes()).expect_err("accepted").iter().map(|problem| problem.message.clone()).collect()
+    parse("spec.toml", text.as_bytes())
+        .draft
+        .expect_err("accepted")
+        .iter()
+        .map(|problem| problem.message.clone())
+        .collect()
 }
 
 /// Returns the text of a spec with the lines `top` above these tasks.
@@ -64,8 +70,8 @@ fn a_full_spec_is_read_and_ordered() {
     let draft = draft(FULL);
     assert_eq!(draft.title, "Add rate limiting to the API");
     assert_eq!(ids(&draft), ["generate", "middleware", "t-3"]);
-    assert_eq!(draft.repo.as_ref().unwrap().value, "~/src/api");
-    assert_eq!(draft.base.as_ref().unwrap().value, Base::Revision("main".to_owned()));
+    assert_eq!(draft.references.repo.as_ref().unwrap().value, "~/src/api");
+    assert_eq!(draft.references.base.as_ref().unwrap().value, Base::Revision("main".to_owned()));
     let spec = draft.into_spec(None);
     assert_eq!((spec.priority, spec.deliver, spec.model.as_deref()), (50, Deliver::Merge, Some("sonnet")));
     assert_eq!((spec.after[0].as_str(), spec.verify[0].as_str()), ("SD979", "cargo test"));
@@ -288,14 +294,14 @@ fn after_takes_each_spec_id_once() {
 #[test]
 fn a_spec_as_base_implies_after() {
     let text = |base: &str| spec(&format!("repo = '.'\nafter = ['S0001']\nbase = '{base}'"), &["run = 'x'"]);
-    let after = |draft: &Draft| draft.after().iter().map(|id| id.value.to_string()).collect::<Vec<_>>();
+    let after = |draft: &Draft| draft.references.after.iter().map(|id| id.value.to_string()).collect::<Vec<_>>();
     let built_on = draft(&text("SD979"));
-    assert_eq!(built_on.base.as_ref().unwrap().value, Base::Spec("SD979".parse().unwrap()));
+    assert_eq!(built_on.references.base.as_ref().unwrap().value, Base::Spec("SD979".parse().unwrap()));
     assert_eq!(after(&built_on), ["S0001", "SD979"]);
     assert_eq!(after(&draft(&text("S0001"))), ["S0001"]);
     for branch in ["sd979", "main", "boi/SD979", "S12", "v1.0^{commit}"] {
         let draft = draft(&text(branch));
-        assert_eq!(draft.base.as_ref().unwrap().value, Base::Revision(branch.to_owned()));
+        assert_eq!(draft.references.base.as_ref().unwrap().value, Base::Revision(branch.to_owned()));
         assert_eq!(after(&draft), ["S0001"]);
     }
     assert_eq!(
@@ -352,15 +358,27 @@ fn agents_and_models_are_checked() {
 fn a_large_prompt_is_accepted_and_a_file_above_the_limit_is_refused() {
     let prompt = "word ".repeat(200_000);
     assert_eq!(draft(&spec("", &[&format!("prompt = \"{prompt}\"")])).tasks.len(), 1);
-    let problems = parse("spec.toml", &vec![b' '; 10_000_000]).unwrap_err();
+    let problems = parse("spec.toml", &vec![b' '; 10_000_000]).draft.unwrap_err();
     assert_eq!(problems.iter().next().unwrap().message, "the file is too large: 9.5 MiB; the limit is 8 MiB");
+}
+
+#[test]
+fn the_references_of_an_invalid_spec_can_be_checked_too() {
+    let text = "titel = 't'\nrepo = '/r'\nbase = 'b'\nafter = ['SD979', 'x']\n[[tasks]]\nrum = 'true'\n";
+    let Parsed { references, draft } = parse("spec.toml", text.as_bytes());
+    assert_eq!((references.repo.as_ref().unwrap().value.as_str(), references.after.len()), ("/r", 1));
+    let invalid = draft.unwrap_err();
+    let found = Problem::new("there is no repository at /r", references.repo.unwrap().span);
+    let (before, all) = (invalid.count(), invalid.and(vec![found]));
+    assert_eq!(all.count(), before + 1);
+    assert_eq!(all.iter().nth(1).unwrap().message, "there is no repository at /r", "in the order of the text");
 }
 
 #[test]
 fn a_problem_found_after_parsing_points_into_the_text() {
     let draft = draft(FULL);
-    let repo = draft.repo.clone().unwrap();
-    let problem = draft.problem_at(&repo, "`~/src/api` does not exist", Some("name a git repository".to_owned()));
+    let repo = draft.references.repo.clone().unwrap();
+    let problem = Problem::new("`~/src/api` does not exist", repo.span).hint("name a git repository");
     insta::assert_snapshot!(draft.problems(vec![problem]).unwrap(), @r#"
     error: `~/src/api` does not exist
      --> spec.toml:3:12
@@ -400,7 +418,7 @@ fn deliver_and_agent_get_a_suggestion_only_when_one_is_close() {
     }
     for (way, deliver) in [("branch", Deliver::Branch), ("merge", Deliver::Merge)] {
         let draft = draft(&spec(&format!("repo = '.'\ndeliver = '{way}'"), &["run = 'x'"]));
-        assert_eq!(draft.deliver(), deliver);
+        assert_eq!(draft.references.deliver, deliver);
     }
 }
 
@@ -424,7 +442,7 @@ fn the_size_limit_is_eight_mib() {
 proptest! {
     #[test]
     fn no_bytes_cause_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        if let Err(problems) = parse("spec.toml", &bytes) {
+        if let Err(problems) = parse("spec.toml", &bytes).draft {
             prop_assert!(!problems.render(true).is_empty());
         }
     }
@@ -440,7 +458,7 @@ proptest! {
             text.splice(at..end, insert.chars());
         }
         let text: String = text.into_iter().collect();
-        match parse("spec.toml", text.as_bytes()) {
+        match parse("spec.toml", text.as_bytes()).draft {
             Ok(draft) => {
                 let ids = ids(&draft);
                 for (position, task) in draft.tasks.iter().enumerate() {

@@ -1,0 +1,47 @@
+//! What `boi dispatch` notes about specs that it queues: things that are allowed, and may be oversights.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::domain::id::SpecId;
+use crate::domain::spec::{Base, Repo, Spec};
+use crate::git;
+use crate::queue::Queue;
+
+/// Returns a note for each spec that equals another one of `specs`, or one in the queue that has not ended.
+pub(super) fn duplicates(specs: &[Spec], queue: Option<&dyn Queue>) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (index, spec) in specs.iter().enumerate() {
+        let title = &spec.title;
+        // A queue that cannot be searched is no reason to refuse a spec.
+        let twins = queue.and_then(|queue| queue.twins(spec).ok()).unwrap_or_default();
+        if !twins.is_empty() {
+            let ids: Vec<&str> = twins.iter().map(SpecId::as_str).collect();
+            let ids = ids.join(" ");
+            notes.push(format!(
+                "`{title}` is the same spec as {ids}, and is queued again; `boi cancel {ids}` ends the other"
+            ));
+        } else if specs[..index].contains(spec) {
+            notes.push(format!("`{title}` is queued twice, because the same spec is given twice"));
+        }
+    }
+    notes
+}
+
+/// Returns a note for each repository with uncommitted changes, which the specs do not see.
+pub(super) fn uncommitted_changes(specs: &[Spec]) -> Vec<String> {
+    let repos: BTreeSet<(&Path, String)> =
+        specs.iter().filter_map(|spec| spec.repo.as_ref()).map(|repo| (repo.path.as_path(), base_name(repo))).collect();
+    let changed = |path: &Path| git::has_uncommitted_changes(path).unwrap_or(false);
+    let note = |path: &Path, base: &str| {
+        format!("{} has uncommitted changes, which the spec does not see: it starts from {base}", path.display())
+    };
+    repos.iter().filter(|(path, _)| changed(path)).map(|(path, base)| note(path, base)).collect()
+}
+
+fn base_name(repo: &Repo) -> String {
+    match &repo.base {
+        Base::Revision(name) => format!("`{name}`"),
+        Base::Spec(id) => format!("the branch of {id}"),
+    }
+}

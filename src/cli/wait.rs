@@ -1,0 +1,106 @@
+//! `boi wait`: waits until specs have ended.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use super::args::Wait;
+use super::backend::Backend;
+use super::own_task::OwnTask;
+use super::printing::{print_json, print_line};
+use super::{CliError, ExitCode, FAILED, GAVE_UP, block_on, durations};
+use crate::domain::id::SpecId;
+use crate::domain::life::SpecStatus;
+use crate::domain::outcome::Delivery;
+use crate::domain::text;
+use crate::domain::view::{SpecView, StatusView};
+use crate::queue::Filter;
+use crate::system::output::{reader_gone, say};
+use crate::system::paths::Home;
+use crate::ui::obstacle::obstacle;
+use crate::ui::times::localized;
+
+/// The interval between two looks at the queue while no daemon runs.
+const POLL: Duration = Duration::from_millis(500);
+
+/// Carries out `boi wait`.
+pub(super) fn wait(home: &Home, args: &Wait) -> Result<ExitCode, CliError> {
+    let limit = args.timeout.as_deref().map(|text| durations::parse("--timeout", text)).transpose()?;
+    if let Some(task) = OwnTask::find(home) {
+        args.ids.iter().try_for_each(|id| task.refuse_waiting_for(id))?;
+    }
+    block_on(async {
+        let limited = async {
+            match limit {
+                None => follow(home, args).await,
+                Some(limit) => timeout(limit, follow(home, args)).await.unwrap_or_else(|_| Err(gave_up(args))),
+            }
+        };
+        // Cancel-safe: following only reads.
+        let status = tokio::select! {
+            status = limited => status?,
+            () = reader_gone() => return Err(CliError::ReaderGone),
+        };
+        if args.json {
+            print_json(&status)?;
+        }
+        let mut ended = status.specs.iter().filter(|spec| spec.status.is_ended());
+        Ok(if ended.all(SpecView::is_as_asked) { 0 } else { FAILED })
+    })
+}
+
+fn gave_up(args: &Wait) -> CliError {
+    let limit = args.timeout.as_deref().unwrap_or_default();
+    let ids: Vec<&str> = args.ids.iter().map(SpecId::as_str).collect();
+    let (what, ids) = (if args.any { "none of the specs" } else { "not all specs" }, ids.join(" "));
+    CliError::new(GAVE_UP, format!("{what} ended within {limit}: {ids}"))
+        .hint("they are not changed by this; `boi status` shows what they do")
+}
+
+/// Returns the status once enough of the specs have ended. Continues when the daemon is replaced, and while none runs.
+async fn follow(home: &Home, args: &Wait) -> Result<StatusView, CliError> {
+    let filter = Filter { ids: args.ids.clone(), history: args.json, ..Filter::default() };
+    let mut backend = Backend::find(home).await?;
+    let mut newer_than = None;
+    let (mut reported, mut notes) = (HashSet::new(), HashSet::new());
+    let mut note_once = |text: String| {
+        if notes.insert(text.clone()) {
+            say!("{text}");
+        }
+    };
+    loop {
+        let told = backend.status_now(home, &filter, newer_than).await?;
+        let specs = &told.status.specs;
+        for spec in specs.iter().filter(|spec| spec.status.is_ended()) {
+            if reported.insert(spec.id.clone()) && !args.json {
+                print_line(&ended_line(spec))?;
+            }
+        }
+        let mut statuses = specs.iter().map(|spec| spec.status);
+        let is_over = if args.any { statuses.any(SpecStatus::is_ended) } else { statuses.all(SpecStatus::is_ended) };
+        if is_over {
+            return Ok(told.status);
+        }
+        if backend.is_daemon() {
+            if let Some(obstacle) = obstacle(&told.status) {
+                note_once(obstacle);
+            }
+            newer_than = Some(told.revision);
+        } else {
+            note_once(
+                "no daemon runs, so no spec is carried out: start one with `boi daemon start`; still waiting".into(),
+            );
+            newer_than = None;
+            sleep(POLL).await;
+            backend = Backend::find(home).await?;
+        }
+    }
+}
+
+/// Returns how a spec ended, in one line.
+fn ended_line(spec: &SpecView) -> String {
+    let unmerged = if spec.delivery == Some(Delivery::Unmerged) { ", unmerged" } else { "" };
+    let reason = spec.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    text::one_line(&format!("{} {}{unmerged}{}", spec.id, spec.status.as_str(), localized(&reason)), 400)
+}
