@@ -112,6 +112,8 @@ pub(super) fn spec_row(spec: &SpecView, now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::verdict::ReloadOutcome;
+    use crate::domain::view::{ConfigView, Counts, StoreView};
     use crate::ui::sample;
 
     #[test]
@@ -130,6 +132,32 @@ mod tests {
             assert_eq!((text::width(title), mark), (TITLE, "  unmerged"), "{row}");
         }
         assert!(rows[3].contains('…'), "{}", rows[3]);
+    }
+
+    #[test]
+    fn a_large_write_ahead_log_is_a_warning() {
+        let view = |wal_bytes| StatusView {
+            daemon: None,
+            config: ConfigView::without_daemon(ReloadOutcome::Applied, vec![]),
+            slots: SlotsView { max_workers: 1, running: 0 },
+            paused: false,
+            holds: vec![],
+            counts: Counts::default(),
+            specs: vec![],
+            more: false,
+            store: StoreView { wal_bytes, ..StoreView::default() },
+        };
+        assert!(!overview(&view(LARGE_LOG), Timestamp(0)).contains("write-ahead log"));
+        let shown = overview(&view(3 << 29), Timestamp(0));
+        assert!(shown.contains("the queue's write-ahead log has 1.5 GiB") && shown.contains("`boi doctor`"), "{shown}");
+    }
+
+    #[test]
+    fn the_time_of_a_running_spec_counts_from_its_attempt() {
+        let mut spec = sample::spec(1, SpecStatus::Running, "t");
+        spec.started_at = Some(Timestamp(0));
+        spec.attempt_started_at = Some(Timestamp(595_000));
+        assert!(spec_row(&spec, Timestamp(600_000)).contains("for 5.0 s"));
     }
 
     #[test]
