@@ -94,7 +94,7 @@ fn a_filter_that_hangs_is_shown_and_ends_with_a_cancel_and_with_a_stop() {
 
 #[test]
 fn files_that_git_refuses_fail_the_try_with_gits_words_and_clean_keeps_their_folder() {
-    let sandbox = Sandbox::new("retry_count = 1");
+    let sandbox = Sandbox::new("retry_count = 1\nretry_backoff_seconds = [0, 0]");
     let (code, spec) =
         sandbox.run("title = 'Refused'\nrepo = 'repo'\n[[tasks]]\nrun = 'ln -sf /dev/null .gitmodules; echo 1 > y'");
     assert_eq!((code, &spec["tasks"][0]["tries"]), (Some(1), &2.into()), "{spec:#}");
@@ -110,7 +110,7 @@ fn files_that_git_refuses_fail_the_try_with_gits_words_and_clean_keeps_their_fol
 
 #[test]
 fn nothing_is_executed_in_a_worktree_that_was_replaced_by_a_link() {
-    let sandbox = Sandbox::new("");
+    let sandbox = Sandbox::new("retry_backoff_seconds = [0, 0]");
     std::fs::create_dir(sandbox.path("mine")).unwrap();
     let (code, spec) = sandbox.run(&format!(
         "title = 'Linked'\nrepo = 'repo'\n[[tasks]]\nrun = '''echo x >> {}; pwd -P > here; \
