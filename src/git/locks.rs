@@ -11,7 +11,6 @@ use rustix::io::Errno;
 
 use super::git_error::GitError;
 use super::watch::GitWatch;
-use crate::system::files;
 
 /// How often a lock that another process holds is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(20);
@@ -56,5 +55,6 @@ pub(super) fn is_held(file: &File) -> bool {
 
 /// Returns whether another process, or another open file of this one, holds the lock of a repository.
 pub(super) fn is_locked(common_dir: &Path) -> Result<bool, GitError> {
-    files::is_locked(common_dir).map_err(GitError::io("cannot lock", common_dir))
+    let dir = File::open(common_dir).map_err(GitError::io("cannot open", common_dir))?;
+    Ok(is_held(&dir))
 }
