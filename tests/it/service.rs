@@ -329,7 +329,7 @@ fn a_restart_that_cannot_work_leaves_the_daemon_running() {
         assert!(!said.err.contains("INFO") && !said.err.contains("ended at once"), "{said:?}");
         assert_eq!(sandbox.good(&["daemon", "status", "--json"]).json()["daemon"]["pid"], before);
     }
-    sandbox.write("boi/config.toml", "");
+    sandbox.write("boi/config.toml", "max_workers = 5");
     sandbox.good(&["daemon", "restart"]);
 }
 
