@@ -57,7 +57,7 @@ fn cancel_ends_an_agent_and_its_processes() {
 #[test]
 fn a_spec_whose_command_cannot_be_executed_fails_with_the_reason_and_a_remedy() {
     // A relative path would name a file in the worktree, which an agent can write.
-    let sandbox = Sandbox::new("claude_bin = './agent.sh'\n");
+    let sandbox = Sandbox::new("claude_bin = './agent.sh'\nretry_backoff_seconds = [0, 0]\n");
     sandbox.write("agent.sh", "#!/bin/sh\nexit 0\n");
     sandbox.write("repo/agent.sh", format!("#!/bin/sh\ntouch '{}'\n", sandbox.at("executed")));
     for name in ["agent.sh", "repo/agent.sh"] {
