@@ -418,7 +418,7 @@ fn try_again(plan: &AttemptPlan<'_>, progress: Progress, of: Try, failure: Failu
 }
 
 fn verify_task(plan: &AttemptPlan<'_>, progress: Progress, of: Try, candidate: Option<String>, index: usize) -> Move {
-    let stage = if index < plan.spec.tasks[of.task].verify.len() {
+    let stage = if index < plan.spec.verify_of(of.task).len() {
         Stage::Command(CommandStage::Verify(Verify::Task { of, candidate, index }))
     } else {
         Stage::Git(GitStage::Advance { of, candidate })
@@ -450,10 +450,12 @@ fn verify_merge(plan: &AttemptPlan<'_>, progress: Progress, merge: Merge, index:
 
 fn verify_failure(plan: &AttemptPlan<'_>, verify: &Verify, end: &CommandEnd, output: String) -> Failure {
     let (commands, index, minutes) = match verify {
-        Verify::Task { of, index, .. } => (&plan.spec.tasks[of.task].verify, *index, minutes(plan, *of)),
-        Verify::Spec { index } | Verify::Merge { index, .. } => (&plan.spec.verify, *index, plan.timeout_minutes),
+        Verify::Task { of, index, .. } => (plan.spec.verify_of(of.task), *index, minutes(plan, *of)),
+        Verify::Spec { index } | Verify::Merge { index, .. } => {
+            (plan.spec.verify.iter().map(String::as_str).collect(), *index, plan.timeout_minutes)
+        }
     };
-    let part = FailedPart::Verify { command: commands[index].clone(), number: index + 1, count: commands.len() };
+    let part = FailedPart::Verify { command: commands[index].to_owned(), number: index + 1, count: commands.len() };
     Failure { part, how: FailedHow::of(end, minutes), output }
 }
 

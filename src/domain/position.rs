@@ -291,7 +291,7 @@ impl Position {
         }
         let Some(CommandStage::Verify(verify)) = command else { return Ok(()) };
         let (index, commands) = match verify {
-            Verify::Task { index, .. } => (index, task.map_or(0, |task| task.verify.len())),
+            Verify::Task { of, index, .. } => (index, task.map_or(0, |_| spec.verify_of(of.task).len())),
             Verify::Spec { index } | Verify::Merge { index, .. } => (index, spec.verify.len()),
         };
         if *index < commands {

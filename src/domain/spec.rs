@@ -50,8 +50,21 @@ pub(crate) struct Spec {
     /// Commands that must exit 0 on the committed tree after the last task.
     #[serde(default)]
     pub verify: Vec<String>,
+    /// Whether each task is also verified by the verify commands of the tasks before it.
+    // Not stored unless set, so that versions without this field read the record.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub verify_all: bool,
     /// The tasks, at least one, in execution order: the order of the file, as far as `needs` allows.
     pub tasks: Vec<Task>,
+}
+
+impl Spec {
+    /// The commands that verify a task: its own, then, with `verify_all`, those of the tasks before it, which are done.
+    pub(crate) fn verify_of(&self, task: usize) -> Vec<&str> {
+        let earlier = if self.verify_all { &self.tasks[..task] } else { &[] };
+        let own = &self.tasks[task].verify;
+        own.iter().chain(earlier.iter().flat_map(|task| &task.verify)).map(String::as_str).collect()
+    }
 }
 
 /// The repository that a spec works on.
@@ -130,6 +143,7 @@ impl Spec {
             after: vec![],
             deliver: Deliver::Branch,
             verify: vec![],
+            verify_all: false,
             tasks: tasks.iter().map(|id| Task::for_tests(id, &[])).collect(),
         }
     }
@@ -153,6 +167,10 @@ impl Task {
 /// Reads a field that must be present but may be null. Without this, serde reads a missing `Option` as `None`.
 fn required<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     Option::deserialize(deserializer)
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn default_agent() -> String {
@@ -234,5 +252,20 @@ mod tests {
             newer.pointer_mut(place).unwrap()["max_usd"] = json!(3);
             assert!(decode(&newer).unwrap_err().to_string().contains("max_usd"), "{place}");
         }
+    }
+
+    #[test]
+    fn with_verify_all_a_task_is_also_verified_by_the_commands_of_the_tasks_before_it() {
+        let tasks = vec![Task::for_tests("a", &["1", "2"]), Task::for_tests("b", &["3"]), Task::for_tests("c", &[])];
+        let mut spec = Spec { tasks, ..Spec::for_tests("t", &[]) };
+        assert_eq!([spec.verify_of(1), spec.verify_of(2)], [vec!["3"], vec![]]);
+        assert!(!serde_json::to_string(&spec).unwrap().contains("verify_all"), "versions without the field read it");
+        spec.verify_all = true;
+        assert_eq!(
+            [spec.verify_of(0), spec.verify_of(1), spec.verify_of(2)],
+            [vec!["1", "2"], vec!["3", "1", "2"], vec!["1", "2", "3"]]
+        );
+        let text = serde_json::to_string(&spec).unwrap();
+        assert_eq!(serde_json::from_str::<Spec>(&text).unwrap(), spec);
     }
 }

@@ -16,6 +16,7 @@ pub(crate) struct Draft {
     pub(super) model: Option<String>,
     pub(super) priority: i64,
     pub(super) verify: Vec<String>,
+    pub(super) verify_all: bool,
     /// The tasks in execution order.
     pub(super) tasks: Vec<Task>,
 }
@@ -56,6 +57,7 @@ impl Draft {
             after: self.references.after.into_iter().map(|id| id.value).collect(),
             deliver: self.references.deliver,
             verify: self.verify,
+            verify_all: self.verify_all,
             tasks: self.tasks,
         }
     }

@@ -6,8 +6,20 @@ use crate::document::problem::Problem;
 use crate::document::{Faults, Located, Section};
 
 /// The names of a spec's fields.
-pub(super) const OF_SPEC: &[&str] =
-    &["title", "repo", "base", "context", "agent", "model", "priority", "after", "deliver", "verify", "tasks"];
+pub(super) const OF_SPEC: &[&str] = &[
+    "title",
+    "repo",
+    "base",
+    "context",
+    "agent",
+    "model",
+    "priority",
+    "after",
+    "deliver",
+    "verify",
+    "verify_all",
+    "tasks",
+];
 
 /// The names of a task's fields.
 pub(super) const OF_TASK: &[&str] = &["id", "title", "prompt", "run", "needs", "verify", "timeout_minutes"];

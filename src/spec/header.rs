@@ -38,6 +38,7 @@ pub(super) fn read(document: &Document, root: &Section<'_>, faults: &mut Faults)
     let priority = root.integer(faults, "priority", PRIORITIES);
     let deliver = deliver(root, faults);
     let verify = fields::commands(root, faults, "verify");
+    let verify_all = root.boolean(faults, "verify_all");
     let mut after = after(root, faults);
 
     if is_missing("tasks") {
@@ -72,6 +73,7 @@ pub(super) fn read(document: &Document, root: &Section<'_>, faults: &mut Faults)
         model,
         priority: priority.map_or(DEFAULT_PRIORITY, |priority| priority.value),
         verify,
+        verify_all: verify_all.is_some_and(|all| all.value),
         tasks,
     });
     (references, draft)

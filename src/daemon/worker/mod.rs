@@ -467,7 +467,7 @@ impl Worker {
     /// Returns the shell command of a verify step.
     fn verify_command(&self, verify: &Verify) -> String {
         match verify {
-            Verify::Task { of, index, .. } => self.task(*of).verify[*index].clone(),
+            Verify::Task { of, index, .. } => self.claimed.spec.verify_of(of.task)[*index].to_owned(),
             Verify::Spec { index } | Verify::Merge { index, .. } => self.claimed.spec.verify[*index].clone(),
         }
     }
