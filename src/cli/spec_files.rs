@@ -159,10 +159,25 @@ fn obstacle_to_base(queue: Option<&dyn Queue>, id: &SpecId, toplevel: &Path) -> 
         return Some(format!("{id} has no repository, so it has no branch to start from"));
     };
     match git::same_repository(&other.path, toplevel) {
+        // `dependency_problems` reports a spec that failed, and a spec that has not ended may still create its branch.
+        Ok(true) if is_completed(queue?, id) => match git::branch_head(toplevel, id) {
+            Ok(Some(_)) => None,
+            Ok(None) => Some(format!(
+                "the branch {} of {id} no longer exists; name the branch or commit that contains its work",
+                id.branch()
+            )),
+            Err(error) => Some(format!("the branch of {id} cannot be read: {error}")),
+        },
         Ok(true) => None,
         Ok(false) => Some(format!("the branch of {id} is in another repository, {}", other.path.display())),
         Err(error) => Some(format!("the repository of {id} cannot be inspected: {error}")),
     }
+}
+
+fn is_completed(queue: &dyn Queue, id: &SpecId) -> bool {
+    let filter = Filter { ids: vec![id.clone()], ..Filter::default() };
+    let listed = queue.list(&filter).map(|listing| listing.specs).unwrap_or_default();
+    listed.first().is_some_and(|spec| spec.status == SpecStatus::Completed)
 }
 
 /// Inspects the repository and the base that a spec names, and reports every problem with them.
