@@ -43,6 +43,10 @@ fn next_step(cause: &Cause, spec: &SpecId) -> Option<String> {
         Cause::Unmerged { why: Unmerged::Refused { .. } | Unmerged::Obstacle { .. } | Unmerged::Verify { .. } } => {
             Some(format!("Fix the problem, then run `boi retry {spec}`, which repeats the merge but no task."))
         }
+        Cause::Unmerged { why: Unmerged::RepositoryChanged { .. } } => Some(format!(
+            "`boi doctor` shows each change with the command that puts it back, and `boi doctor --fix` accepts what is \
+             there now. Then `boi retry {spec}` merges without doing any task again."
+        )),
         // The recorded words contain the next step.
         Cause::Recorded { .. } | Cause::Unmerged { why: Unmerged::Recorded { .. } } => None,
         Cause::WaitsFor { .. }
@@ -248,6 +252,12 @@ mod tests {
                 because(Unmerged::Verify { failure: verify_failure() }),
                 "after the merge of the branch with its base, the verify command failed (`cargo test`): exit code 1. \
                  Fix the problem, then run `boi retry SD979`, which repeats the merge but no task.",
+            ),
+            (
+                because(Unmerged::RepositoryChanged { changes: vec![] }),
+                "the repository changed while a command ran: . `boi doctor` shows each change with the command that puts it \
+                 back, and `boi doctor --fix` accepts what is there now. Then `boi retry SD979` merges without doing any \
+                 task again.",
             ),
             (because(Unmerged::BaseMoved { times: 100 }), "the base moved 100 times while boi verified the merge"),
         ]);

@@ -11,6 +11,7 @@ use super::failure::Failure;
 use super::id::SpecId;
 use super::life::{Block, SpecStatus};
 use super::outcome::TryOutcome;
+use super::repository_change::RepositoryChange;
 use super::time::Timestamp;
 
 /// Why a spec is in its status.
@@ -195,6 +196,12 @@ pub enum Unmerged {
         /// The problem in words, with the path.
         detail: String,
     },
+    /// The configuration of the repository changed while a command ran, and the user has not settled the change yet.
+    #[serde(rename = "repository-changed")]
+    RepositoryChanged {
+        /// The first few of the changes.
+        changes: Vec<RepositoryChange>,
+    },
     /// A reason that version 0.1.0 recorded as free text.
     Recorded {
         /// The words.
@@ -272,6 +279,10 @@ impl fmt::Display for Unmerged {
             Unmerged::BaseMoved { times } => write!(f, "the base moved {times} times while boi verified the merge"),
             Unmerged::Refused { refusal } => refusal.fmt(f),
             Unmerged::Obstacle { detail } => f.write_str(detail),
+            Unmerged::RepositoryChanged { changes } => {
+                let changes: Vec<String> = changes.iter().map(RepositoryChange::to_string).collect();
+                write!(f, "the repository changed while a command ran: {}", changes.join("; "))
+            }
             Unmerged::Recorded { words } => f.write_str(words),
         }
     }
@@ -281,6 +292,7 @@ impl fmt::Display for Unmerged {
 mod tests {
     use super::*;
     use crate::domain::failure::{FailedHow, FailedPart};
+    use crate::domain::repository_change::ChangeKind;
 
     fn failure() -> Failure {
         Failure { part: FailedPart::Run, how: FailedHow::Lost, output: String::new() }
@@ -357,6 +369,17 @@ mod tests {
                 "the base moved 3 times while boi verified the merge",
             ),
             (Cause::Unmerged { why: Unmerged::Obstacle { detail } }, "no space left"),
+            (
+                Cause::Unmerged {
+                    why: Unmerged::RepositoryChanged {
+                        changes: vec![
+                            RepositoryChange::new(ChangeKind::ConfigChanged, "core.bare")
+                                .states(Some("false".into()), Some("true".into())),
+                        ],
+                    },
+                },
+                "the repository changed while a command ran: configuration changed: core.bare: false -> true",
+            ),
             (
                 Cause::Unmerged {
                     why: Unmerged::Refused { refusal: MergeRefusal::BaseNotLocalBranch { base: "v1".into() } },

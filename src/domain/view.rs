@@ -7,6 +7,7 @@ use super::cause::Cause;
 use super::id::SpecId;
 use super::life::{SpecStatus, TaskStatus};
 use super::outcome::{Delivery, MergedBy, Usage};
+use super::repository_change::RepositoryChange;
 use super::time::Timestamp;
 use super::verdict::{ReloadOutcome, Verdict, WatchMode};
 
@@ -234,6 +235,9 @@ pub struct SpecView {
     /// The kept refs of the spec: they save work that no branch contains.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<String>,
+    /// Changes of the shared part of the repository while commands of the spec ran, oldest first.
+    #[serde(default)]
+    pub repository_changes: Vec<RepositoryChange>,
 }
 
 /// A git process of boi that runs.

@@ -36,6 +36,7 @@ use crate::domain::cause::Cause;
 use crate::domain::id::SpecId;
 use crate::domain::life::{Intent, SpecStatus, TaskStatus};
 use crate::domain::position::{Ending, Position, Stage};
+use crate::domain::repository_change::RepositoryChange;
 use crate::domain::spec::Spec;
 use crate::domain::time::Timestamp;
 use crate::domain::view::{Counts, SpecView};
@@ -217,6 +218,28 @@ pub(crate) struct Listing {
     pub more: bool,
 }
 
+/// A change of a repository's configuration for which deliveries wait until the user has settled it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BlockingChange {
+    /// The number of the record; a later change has a larger number.
+    pub number: i64,
+    /// The spec whose command ran meanwhile.
+    pub spec: SpecId,
+    /// The git directory of the repository.
+    pub repository: String,
+    /// The change.
+    pub change: RepositoryChange,
+}
+
+/// What found changes of a repository. Whatever it found is recorded once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ChangesFoundBy {
+    /// The comparison after the command with this number.
+    Command(u32),
+    /// The comparison of the accepted candidate, after the command with this number.
+    Candidate(u32),
+}
+
 /// The queue. A call blocks until its changes are durable, so async code must call it on a thread that may
 /// block.
 pub(crate) trait Queue: Send + Sync {
@@ -308,6 +331,21 @@ pub(crate) trait Queue: Send + Sync {
 
     /// Records the refs under which boi saved commits of the attempt and, if `place` is given, the worktree's new path.
     fn record_kept(&self, fence: &Fence, kept: Vec<String>, place: Option<WorktreePlace>) -> Result<(), QueueError>;
+
+    /// Records changes of the repository of an attempt.
+    fn record_changes(
+        &self,
+        fence: &Fence,
+        found_by: ChangesFoundBy,
+        repository: &str,
+        changes: Vec<RepositoryChange>,
+    ) -> Result<(), QueueError>;
+
+    /// Returns the changes for which deliveries wait, oldest first.
+    fn blocking_changes(&self) -> Result<Vec<BlockingChange>, QueueError>;
+
+    /// Records that the changes with these numbers are settled: deliveries no longer wait for them.
+    fn settle_changes(&self, numbers: Vec<i64>) -> Result<(), QueueError>;
 
     /// Records what the cleanup of an ended spec removed, and the refs that it created.
     fn record_cleaned(&self, cleaned: &Cleaned) -> Result<(), QueueError>;

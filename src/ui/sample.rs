@@ -29,5 +29,6 @@ pub(super) fn spec(number: u32, status: SpecStatus, title: &str) -> SpecView {
         tasks: vec![],
         usage: Usage::default(),
         kept: vec![],
+        repository_changes: vec![],
     }
 }

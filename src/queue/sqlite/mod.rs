@@ -10,6 +10,7 @@ mod error;
 mod file;
 mod landed;
 mod read;
+mod repository_changes;
 mod rows;
 mod schema;
 mod wal;
@@ -30,13 +31,14 @@ use self::file::{Anchor, connect, lock};
 use self::writer::Writer;
 use super::unlanded::{Look, Unlanded};
 use super::{
-    Canceled, Claimed, Cleaned, CommandRow, Fence, Filter, GiveBack, Lease, Listing, Owner, Quarantined, Queue,
-    QueueError, RunningSpecs, Stopped, WorktreePlace,
+    BlockingChange, Canceled, ChangesFoundBy, Claimed, Cleaned, CommandRow, Fence, Filter, GiveBack, Lease, Listing,
+    Owner, Quarantined, Queue, QueueError, RunningSpecs, Stopped, WorktreePlace,
 };
 use crate::config::WorkerConfig;
 use crate::decide::step::RecordChange;
 use crate::domain::id::SpecId;
 use crate::domain::position::{Ending, Position};
+use crate::domain::repository_change::RepositoryChange;
 use crate::domain::spec::Spec;
 use crate::domain::time::Timestamp;
 use crate::domain::view::Counts;
@@ -331,6 +333,25 @@ impl Queue for SqliteQueue {
     fn record_kept(&self, fence: &Fence, kept: Vec<String>, place: Option<WorktreePlace>) -> Result<(), QueueError> {
         let fence = fence.clone();
         self.write(move |connection| write::record_kept(connection, &fence, &kept, place.as_ref()))
+    }
+
+    fn record_changes(
+        &self,
+        fence: &Fence,
+        found_by: ChangesFoundBy,
+        repository: &str,
+        changes: Vec<RepositoryChange>,
+    ) -> Result<(), QueueError> {
+        let (fence, repository) = (fence.clone(), repository.to_owned());
+        self.write(move |connection| repository_changes::record(connection, &fence, found_by, &repository, &changes))
+    }
+
+    fn blocking_changes(&self) -> Result<Vec<BlockingChange>, QueueError> {
+        self.read(repository_changes::blocking)
+    }
+
+    fn settle_changes(&self, numbers: Vec<i64>) -> Result<(), QueueError> {
+        self.write(move |connection| repository_changes::settle(connection, &numbers))
     }
 
     fn record_cleaned(&self, cleaned: &Cleaned) -> Result<(), QueueError> {

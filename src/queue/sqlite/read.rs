@@ -6,6 +6,7 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde::de::DeserializeOwned;
 
+use super::repository_changes;
 use super::rows::CURRENT_ATTEMPT;
 use crate::domain::cause::{Awaited, Cause};
 use crate::domain::failure::Failure;
@@ -326,6 +327,7 @@ fn unreadable_view(c: &Connection, spec: &SpecId, detail: String) -> Result<Spec
         tasks: Vec::new(),
         usage: Usage::default(),
         kept: Vec::new(),
+        repository_changes: Vec::new(),
     })
 }
 
@@ -395,6 +397,7 @@ fn read_view(c: &Connection, spec: &SpecId, history: bool) -> Result<SpecView, Q
                 tasks: Vec::new(),
                 usage: usage(row, 14)?,
                 kept: Vec::new(),
+                repository_changes: Vec::new(),
             };
             Ok((view, waits))
         })?;
@@ -419,6 +422,7 @@ fn read_view(c: &Connection, spec: &SpecId, history: bool) -> Result<SpecView, Q
         .prepare_cached("SELECT ref FROM kept WHERE spec = ? ORDER BY ref")?
         .query_map([spec.as_str()], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
+    view.repository_changes = repository_changes::of_spec(c, spec)?;
     if history {
         tries(c, spec, &mut view.tasks)?;
     }

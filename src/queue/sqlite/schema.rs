@@ -156,7 +156,8 @@ CREATE INDEX specs_quarantined ON specs (seq) WHERE quarantine IS NOT NULL;
 ";
 
 /// The upgrade from version 3 to 4: adds who merged a branch, what the last look at an unmerged
-/// one compared, blocked specs, and the number of runs that reported no cost.
+/// one compared, blocked specs, the number of runs that reported no cost, and the changes of
+/// repositories.
 const FOURTH: &str = "
 ALTER TABLE specs ADD COLUMN merged_by TEXT;
 ALTER TABLE specs ADD COLUMN compared TEXT;
@@ -168,6 +169,19 @@ CREATE INDEX specs_eligible ON specs (priority, seq)
     WHERE status = 'queued' AND open_deps = 0 AND not_before IS NULL AND quarantine IS NULL AND blocked IS NULL;
 ALTER TABLE specs ADD COLUMN unpriced_runs INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE tries ADD COLUMN unpriced_runs INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE repository_changes (
+    number     INTEGER PRIMARY KEY AUTOINCREMENT,
+    spec       TEXT NOT NULL,
+    attempt    INTEGER NOT NULL,
+    command    INTEGER NOT NULL,
+    part       INTEGER NOT NULL,
+    n          INTEGER NOT NULL,
+    repository TEXT NOT NULL,
+    body       TEXT NOT NULL,
+    blocks     INTEGER NOT NULL,
+    UNIQUE (spec, attempt, command, part, n)
+) STRICT;
+CREATE INDEX repository_changes_blocking ON repository_changes (number) WHERE blocks = 1;
 ";
 
 /// The upgrade steps from each version to the next. The first step starts from an empty database.
@@ -228,7 +242,7 @@ fn version(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
 mod tests {
     use std::time::Duration;
 
-    use super::super::{Access, SqliteQueue, end, file, landed, read, write};
+    use super::super::{Access, SqliteQueue, end, file, landed, read, repository_changes, write};
     use super::*;
     use crate::domain::cause::Cause;
     use crate::queue::Queue;
@@ -262,6 +276,8 @@ mod tests {
             (read::LAST_ENDED, "specs_ended"),
             (read::ENDED_AS, "specs_ended_as"),
             (landed::UNLANDED, "specs_unlanded"),
+            (repository_changes::OF_SPEC, "repository_changes_1"),
+            (repository_changes::BLOCKING, "repository_changes_blocking"),
             (write::PROMOTE, "specs_due"),
             (end::RELEASE_DEPENDENTS, "specs_1"),
             (end::FAIL_DEPENDENTS, "specs_1"),
@@ -278,6 +294,12 @@ mod tests {
                 "the query sorts rows that an index returns in order: {sql}\n{plan}"
             );
         }
+    }
+
+    /// The names of all tables, indexes and triggers.
+    fn names(connection: &Connection) -> Vec<String> {
+        let mut statement = connection.prepare("SELECT name FROM sqlite_schema ORDER BY name").unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
     }
 
     #[test]
@@ -307,6 +329,15 @@ mod tests {
             migrate(&mut connection, &path).unwrap();
             let cause: String = connection.query_row("SELECT cause FROM specs", [], |row| row.get(0)).unwrap();
             assert_eq!(serde_json::from_str::<Cause>(&cause).unwrap(), recorded);
+            for added in [
+                "SELECT count(*) FROM specs WHERE merged_by IS NOT NULL OR compared IS NOT NULL OR blocked IS NOT NULL",
+                "SELECT count(*) FROM repository_changes",
+            ] {
+                assert_eq!(connection.query_row(added, [], |row| row.get::<_, i64>(0)).unwrap(), 0, "{added}");
+            }
+            let mut fresh = Connection::open_in_memory().unwrap();
+            create(&mut fresh).unwrap();
+            assert_eq!(names(&connection), names(&fresh));
             let backup = Connection::open(dir.path().join(format!("boi.db.v{from}.bak"))).unwrap();
             assert!(matches!(check(&backup, &path), Err(OpenError::TooOld { found, .. }) if found == from));
         }
