@@ -11,6 +11,7 @@
 //! | `watch` | bounds the git processes of a worker, and tells which one runs |
 //! | `place` | where git works: the git directory, the common directory, the working tree |
 //! | `program` | runs the git program |
+//! | `shell_words` | quotes arguments of commands that are printed |
 //! | `ref_names` | names of the refs that boi creates |
 //! | `locks` | file locks, and the lock of a repository |
 //! | `entry` | a worktree's entry: its administrative directory `<git directory>/worktrees/<NAME>` |
@@ -29,6 +30,8 @@
 //! | `branch_repair` | repairs a branch that a power loss damaged |
 //! | `merged` | finds out whether a base has the changes of a spec's branch |
 //! | `create` | creates a worktree, or completes a creation that was killed |
+//! | `shared_state` | reads the part of a repository that specs share with their user: refs, stash, configuration |
+//! | `shared_snapshot` | the snapshot of that part before a command |
 //! | `remove` | removes a worktree |
 //! | `index_file` | the file format of git's index |
 //! | `delivery_outcome` | the result of a step of a delivery |
@@ -38,6 +41,9 @@
 //! | `delivery_recovery` | completes or undoes a delivery that was interrupted |
 //! | `checkout_update` | moves a checkout together with its branch, or changes nothing |
 //! | `deliver` | merges a base into a spec's branch, and moves the base forward to the branch |
+//! | `shared_config` | compares configuration files, and tells whether a change still holds |
+//! | `shared_changes` | compares the shared part with the snapshot, and keeps what was lost |
+//! | `undone` | finds files of earlier tasks that a later task undid |
 //! | `power_loss` | repairs everything that a power loss can damage |
 //! | `inspect` | checks whether boi can work in a user's repository, before a spec is queued |
 //! | `survey` | lists boi's refs, worktrees and lock files in a repository, for `boi doctor` |
@@ -51,6 +57,7 @@
 //!   configuration and no file of an agent can make it work elsewhere.
 //! - Only a process that writes files of a working tree fetches objects that a partial clone lacks.
 //! - No git process runs without a time limit, and an order ends it together with its descendants.
+//! - What a command did to the shared part of the repository is never undone: see `shared_changes`.
 //! - No work is deleted: files and commits that no branch contains are saved under `refs/boi/kept/<SPEC>/` before they
 //!   are removed from a worktree. Files that git cannot store stay in a folder beside the worktree's path.
 //! - Every operation may be killed at any point; calling it again completes it.
@@ -89,11 +96,17 @@ mod repository;
 mod reset_files;
 mod revision;
 mod set_aside;
+mod shared_changes;
+mod shared_config;
+mod shared_snapshot;
+mod shared_state;
+mod shell_words;
 mod small_file;
 mod survey;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod undone;
 mod watch;
 mod worktree;
 
@@ -112,6 +125,10 @@ pub(crate) use self::remove::{RemovalRefusal, RemoveError, check_removal, discar
 pub(crate) use self::reset_files::reset_to_commit;
 pub(crate) use self::revision::{is_local_branch, resolve_base};
 pub(crate) use self::set_aside::SET_ASIDE;
+pub(crate) use self::shared_changes::{SharedChanges, compare_with_snapshot, confirm_comparison};
+pub(crate) use self::shared_config::{is_called_bare, present_state, repository_id, still_differs};
+pub(crate) use self::shared_snapshot::{delete_snapshot, take_snapshot};
 pub(crate) use self::survey::{entries_without_folder, git_version, lock_files, own_refs, spec_ids_in_refs};
+pub(crate) use self::undone::undone_files;
 pub(crate) use self::watch::GitWatch;
 pub(crate) use self::worktree::{LockedWorktree, Worktree};

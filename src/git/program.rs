@@ -4,7 +4,8 @@
 //! Invariants:
 //! - A git process that writes inherits a locked file as its standard input. The lock is released only when the daemon
 //!   and every such process have closed the file. So a daemon that acquires the lock of a worktree knows that no git
-//!   process of an earlier daemon writes for that worktree.
+//!   process of an earlier daemon writes for that worktree. The exception is a process that reads its input from a
+//!   file: what it writes is the same whenever it runs.
 //! - A git process that writes gets its git directory, common directory and working tree explicitly.
 //! - Every git process has a time limit, and ends with its descendants on an order.
 //! - Only commands that write files of a working tree fetch objects that a partial clone lacks.
@@ -180,6 +181,12 @@ impl Git {
     /// Uses `folder` as the working tree.
     pub(super) fn work_tree(mut self, folder: &Path) -> Git {
         self.command.env("GIT_WORK_TREE", folder);
+        self
+    }
+
+    /// Uses `file` as the standard input.
+    pub(super) fn input(mut self, file: File) -> Git {
+        self.command.stdin(Stdio::from(file));
         self
     }
 

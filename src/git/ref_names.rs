@@ -21,6 +21,11 @@ pub(super) fn candidate_ref(spec: &SpecId) -> String {
     format!("refs/boi/candidate/{spec}")
 }
 
+/// Returns the name of the ref that protects the objects of the snapshot that was taken before a command of the spec.
+pub(super) fn snapshot_ref(spec: &SpecId) -> String {
+    format!("refs/boi/snapshot/{spec}")
+}
+
 /// Returns the name of the ref that keeps `commit`: `refs/boi/kept/<SPEC>/<label>-<hash>`.
 pub(super) fn kept_ref(spec: &SpecId, label: &str, commit: &str) -> String {
     let short = &commit[..HASH_DIGITS.min(commit.len())];

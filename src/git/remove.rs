@@ -13,7 +13,7 @@ use super::git_error::GitError;
 use super::place::Place;
 use super::program::Git;
 use super::worktree::LockedWorktree;
-use super::{entry, index, locks, operation, ref_names, refs, revision, set_aside};
+use super::{entry, index, locks, operation, ref_names, refs, revision, set_aside, shared_snapshot};
 use crate::system::untrusted;
 
 /// Why boi refuses to remove a worktree. Nothing was changed.
@@ -103,6 +103,7 @@ pub(crate) fn remove_worktree(worktree: &LockedWorktree, label: &str) -> Result<
     let _ = fs::remove_file(worktree.own_index());
     let candidate = ref_names::candidate_ref(worktree.spec());
     worktree.repo_git()?.args(["update-ref", "-d", &candidate]).run()?;
+    shared_snapshot::delete_snapshot(worktree)?;
     let mut kept = refs::kept_refs_with_label(&worktree.repository()?, worktree.spec(), label)?;
     kept.extend(aside);
     Ok(kept)

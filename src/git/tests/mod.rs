@@ -10,6 +10,7 @@ mod merged;
 mod place;
 mod power_loss;
 mod remove;
+mod shared;
 
 use std::ffi::OsStr;
 use std::fs;

@@ -1,0 +1,296 @@
+//! Reads the part of a repository that a spec shares with its user and with other specs: refs, the stash, reflogs,
+//! worktrees and configuration. Takes three or four git processes, however many refs there are.
+//!
+//! boi's own refs and worktrees are no part of it, except the branches of other specs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::git_error::GitError;
+use super::place::Place;
+use super::program::{self, Git};
+use super::{entry, revision};
+use crate::domain::id::SpecId;
+use crate::system::files;
+
+/// Files of the repository, apart from hooks, that change how git reads the repository or its checkouts.
+pub(super) const FILES: &[&str] = &[
+    "config",
+    "config.worktree",
+    "info/attributes",
+    "info/exclude",
+    "info/grafts",
+    "info/sparse-checkout",
+    "objects/info/alternates",
+];
+/// The most bytes of such a file that are read.
+const MAX_FILE: usize = 1 << 20;
+/// The most reflog entries that are read.
+const MAX_REFLOG: &str = "--max-count=20000";
+
+/// What git and the files of the repository say, unparsed. Equal bytes mean an unchanged repository.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct RawState {
+    /// One line for each ref: hash, type, peeled hash, peeled type, symbolic target, name.
+    pub(super) refs: Vec<u8>,
+    /// One line for each stash entry, the latest first: hash, message.
+    pub(super) stash: Vec<u8>,
+    /// One line for each entry of a reflog: hash, name.
+    pub(super) reflogs: Vec<u8>,
+    /// `git worktree list --porcelain`.
+    pub(super) worktrees: Vec<u8>,
+    /// Mode and content of each configuration file, by its path.
+    pub(super) files: BTreeMap<PathBuf, FileState>,
+}
+
+/// A file at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FileState {
+    pub(super) mode: u32,
+    pub(super) content: Vec<u8>,
+}
+
+/// What a ref names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ref {
+    pub(super) hash: String,
+    pub(super) kind: ObjectKind,
+    /// For a tag object: what it finally names.
+    pub(super) peeled: Option<(String, ObjectKind)>,
+    /// The ref that a symbolic ref names.
+    pub(super) symbolic: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ObjectKind {
+    Commit,
+    Tag,
+    Tree,
+    Blob,
+}
+
+/// An entry of the stash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct StashEntry {
+    pub(super) hash: String,
+    pub(super) message: String,
+}
+
+/// What HEAD of a worktree names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Head {
+    Branch(String),
+    Detached(String),
+    /// Git takes the repository for a bare one, or cannot read HEAD.
+    Unknown,
+}
+
+/// The shared part of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SharedState {
+    pub(super) refs: BTreeMap<Vec<u8>, Ref>,
+    pub(super) stash: Vec<StashEntry>,
+    pub(super) reflogs: BTreeSet<String>,
+    pub(super) worktrees: BTreeMap<PathBuf, Head>,
+}
+
+impl RawState {
+    /// Reads the repository at `at`.
+    pub(super) fn read(at: &Place) -> Result<RawState, GitError> {
+        let format = "--format=%(objectname) %(objecttype) %(*objectname) %(*objecttype) %(symref) %(refname)";
+        let refs = Git::reading(at).args(["for-each-ref", format]).run()?;
+        let has_stash = refs.split(|byte| *byte == b'\n').any(|line| line.ends_with(b" refs/stash"));
+        let stash = if has_stash {
+            Git::reading(at).args(["log", "-g", "--format=%H %gs", "refs/stash", "--"]).run()?
+        } else {
+            Vec::new()
+        };
+        let own = ["--exclude=refs/boi/*", "--exclude=refs/heads/boi/*", "--all", "--"];
+        let walk = ["log", "-g", "--format=%H %gD", MAX_REFLOG];
+        // Fails in a repository without any reflog and commit, and if an entry names a missing object.
+        let reflogs = Git::reading(at).args(walk).args(own).output()?;
+        Ok(RawState {
+            refs,
+            stash,
+            reflogs: if reflogs.code == Some(0) { reflogs.stdout } else { Vec::new() },
+            worktrees: list_worktrees(at)?,
+            files: read_files(&at.common_dir),
+        })
+    }
+
+    /// Parses what was read. `own`: the folder of boi's own worktrees, which are left out.
+    pub(super) fn parse(&self, own: &Path) -> SharedState {
+        let lines = |bytes: &'_ [u8]| -> Vec<Vec<u8>> {
+            bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect()
+        };
+        let refs: BTreeMap<Vec<u8>, Ref> = lines(&self.refs).iter().filter_map(|line| parse_ref(line)).collect();
+        let stash = lines(&self.stash).iter().filter_map(|line| parse_stash(line)).collect();
+        let reflogs = lines(&self.reflogs).iter().filter_map(|line| parse_reflog(line)).collect();
+        let own = entry::real_path(own);
+        let mut worktrees = parse_worktrees(&self.worktrees);
+        worktrees.retain(|path, head| {
+            let of_boi = matches!(head, Head::Branch(name) if name.starts_with("refs/heads/boi/"));
+            !of_boi && path.parent() != Some(&own)
+        });
+        SharedState { refs, stash, reflogs, worktrees }
+    }
+
+    /// Whether the objects that must be protected are the same.
+    pub(super) fn has_same_objects(&self, other: &RawState) -> bool {
+        let shared = |refs: &[u8]| -> Vec<u8> {
+            let own = |line: &&[u8]| !line.windows(10).any(|part| part == b" refs/boi/");
+            refs.split_inclusive(|byte| *byte == b'\n').filter(own).flatten().copied().collect()
+        };
+        self.stash == other.stash
+            && self.reflogs == other.reflogs
+            && self.worktrees == other.worktrees
+            && shared(&self.refs) == shared(&other.refs)
+    }
+
+    /// The hash of a ref, which may be one of boi's own.
+    pub(super) fn hash_of(&self, name: &str) -> Option<String> {
+        let end = format!(" {name}").into_bytes();
+        let line = self.refs.split(|byte| *byte == b'\n').find(|line| line.ends_with(&end))?;
+        Some(String::from_utf8_lossy(line.split(|byte| *byte == b' ').next()?).into_owned())
+    }
+}
+
+/// Lists the worktrees. If git takes the repository for a bare one, the list still tells what HEAD of the main worktree names.
+fn list_worktrees(at: &Place) -> Result<Vec<u8>, GitError> {
+    const BARE: &[u8] = b"\nbare\n";
+    let listed = Git::reading(at).args(["worktree", "list", "--porcelain"]).run()?;
+    let Some(bare) = listed.windows(BARE.len()).position(|line| line == BARE) else { return Ok(listed) };
+    let symbolic = Git::reading(at).args(["symbolic-ref", "--quiet", "HEAD"]).output()?;
+    let head = if symbolic.code == Some(0) {
+        format!("\nHEAD {}\nbranch {}\n", "0".repeat(40), program::line(&symbolic.stdout))
+    } else {
+        format!("\nHEAD {}\ndetached\n", revision::commit_of(at, "HEAD")?.unwrap_or_default())
+    };
+    Ok([&listed[..bare], head.as_bytes(), &listed[bare + BARE.len()..]].concat())
+}
+
+/// The configuration files of a repository; missing files are left out.
+pub(super) fn read_files(common_dir: &Path) -> BTreeMap<PathBuf, FileState> {
+    let list = |folder: PathBuf| files::list_folder(&folder).unwrap_or_default();
+    let hooks = list(common_dir.join("hooks"));
+    let hooks = hooks.into_iter().filter(|path| path.extension() != Some(OsStr::new("sample")));
+    let worktrees = list(common_dir.join("worktrees")).into_iter().filter(|path| !is_named_as_spec(path));
+    let paths = FILES.iter().map(|name| common_dir.join(name));
+    let paths = paths.chain(worktrees.map(|entry| entry.join("config.worktree"))).chain(hooks);
+    paths.filter_map(|path| Some((path.clone(), read_file(&path)?))).collect()
+}
+
+/// The state of one file; `None`: it does not exist.
+pub(super) fn read_file(path: &Path) -> Option<FileState> {
+    let metadata = fs::symlink_metadata(path).ok()?;
+    let content = match files::read_user_file(path, MAX_FILE) {
+        Ok(Some(content)) => content,
+        Ok(None) => b"(a link to a missing file)".to_vec(),
+        Err(error) => format!("(unreadable: {error})").into_bytes(),
+    };
+    Some(FileState { mode: metadata.permissions().mode() & 0o7777, content })
+}
+
+fn is_named_as_spec(entry: &Path) -> bool {
+    entry.file_name().and_then(OsStr::to_str).is_some_and(|name| name.parse::<SpecId>().is_ok())
+}
+
+fn parse_ref(line: &[u8]) -> Option<(Vec<u8>, Ref)> {
+    let mut fields = line.splitn(6, |byte| *byte == b' ');
+    let mut text = || Some(String::from_utf8_lossy(fields.next()?).into_owned());
+    let (hash, kind, peeled, peeled_kind, symbolic) = (text()?, text()?, text()?, text()?, text()?);
+    let name = fields.next()?.to_vec();
+    if name.starts_with(b"refs/boi/") {
+        return None;
+    }
+    let peeled = parse_kind(&peeled_kind).map(|kind| (peeled, kind));
+    Some((
+        name,
+        Ref { hash, kind: parse_kind(&kind)?, peeled, symbolic: Some(symbolic).filter(|name| !name.is_empty()) },
+    ))
+}
+
+fn parse_kind(name: &str) -> Option<ObjectKind> {
+    Some(match name {
+        "commit" => ObjectKind::Commit,
+        "tag" => ObjectKind::Tag,
+        "tree" => ObjectKind::Tree,
+        "blob" => ObjectKind::Blob,
+        _ => return None,
+    })
+}
+
+fn parse_stash(line: &[u8]) -> Option<StashEntry> {
+    let text = String::from_utf8_lossy(line).into_owned();
+    let (hash, message) = text.split_once(' ')?;
+    Some(StashEntry { hash: hash.to_owned(), message: message.to_owned() })
+}
+
+/// The hash of a reflog's entry, unless the reflog is of one of boi's worktrees.
+fn parse_reflog(line: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(line).into_owned();
+    let (hash, name) = text.split_once(' ')?;
+    let of_boi = name.strip_prefix("worktrees/").and_then(|rest| rest.split('/').next());
+    (!of_boi.is_some_and(|name| name.parse::<SpecId>().is_ok())).then(|| hash.to_owned())
+}
+
+/// Parses `git worktree list --porcelain`. A path may contain newlines.
+fn parse_worktrees(listed: &[u8]) -> BTreeMap<PathBuf, Head> {
+    let mut found: Vec<(Vec<u8>, Head)> = Vec::new();
+    let mut in_path = false;
+    for line in listed.split(|byte| *byte == b'\n') {
+        if !in_path && let Some(path) = line.strip_prefix(b"worktree ") {
+            found.push((path.to_vec(), Head::Unknown));
+            in_path = true;
+        } else if let Some((path, head)) = found.last_mut() {
+            if let Some(hash) = line.strip_prefix(b"HEAD ").and_then(|hash| entry::parse_hash(&program::line(hash))) {
+                *head = Head::Detached(hash);
+                in_path = false;
+            } else if line == b"bare" {
+                in_path = false;
+            } else if in_path {
+                path.push(b'\n');
+                path.extend(line);
+            } else if let Some(name) = line.strip_prefix(b"branch ") {
+                *head = Head::Branch(program::line(name));
+            }
+        }
+    }
+    found.into_iter().map(|(path, head)| (PathBuf::from(OsStr::from_bytes(&path)), head)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn worktrees_are_listed_with_what_their_head_names() {
+        let hash = "a".repeat(40);
+        let listed = format!(
+            "worktree /r\nbare\n\nworktree /a\nb\nHEAD {hash}\nbranch refs/heads/x\n\nworktree /c\nHEAD {hash}\ndetached\n"
+        );
+        let found = parse_worktrees(listed.as_bytes());
+        let expected =
+            [("/a\nb", Head::Branch("refs/heads/x".into())), ("/c", Head::Detached(hash)), ("/r", Head::Unknown)];
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), expected.map(|(path, head)| (PathBuf::from(path), head)));
+    }
+
+    #[test]
+    fn refs_are_parsed_with_their_peeled_objects_and_without_those_of_boi() {
+        let raw = RawState {
+            refs: b"aa commit    refs/heads/m\nbb tag aa commit  refs/tags/\xff\ncc commit    refs/boi/kept/S1/x\n\
+                    aa commit   refs/heads/m refs/remotes/o/HEAD\n"
+                .to_vec(),
+            ..RawState::default()
+        };
+        let refs = raw.parse(Path::new("/none")).refs;
+        assert_eq!(refs.len(), 3);
+        assert_eq!(refs[b"refs/tags/\xff".as_slice()].peeled, Some(("aa".into(), ObjectKind::Commit)));
+        assert_eq!(refs[b"refs/remotes/o/HEAD".as_slice()].symbolic.as_deref(), Some("refs/heads/m"));
+        assert_eq!(raw.hash_of("refs/boi/kept/S1/x").as_deref(), Some("cc"));
+    }
+}
