@@ -12,7 +12,8 @@ use super::{CliError, FAILED, GAVE_UP, USAGE, version_skew};
 use crate::config::Config;
 use crate::config::flags::Flags;
 use crate::control::calls::{
-    Call, Cancel, Dispatch, FailureCode, Ids, Retry, SetPaused, SetPriority, StatusRequest, StatusResponse, Stop,
+    Call, Cancel, Dispatch, FailureCode, Ids, Retry, SetPaused, SetPriority, SettleChanges, StatusRequest,
+    StatusResponse, Stop,
 };
 use crate::control::client::{Client, ClientError};
 use crate::daemon::async_queue::AsyncQueue;
@@ -209,6 +210,16 @@ impl Backend {
         };
         self.carry_out(home, Some("the daemon's answer"), by_daemon, async |home| {
             Ok(write(home)?.set_priority(id, priority)?)
+        })
+        .await
+    }
+
+    /// Records in the queue that these changes of repositories are settled.
+    pub(super) async fn settle_changes(&mut self, home: &Home, numbers: Vec<i64>) -> Result<(), CliError> {
+        let request = SettleChanges { numbers: numbers.clone() };
+        let by_daemon = async |client: &Client| Ok(call(client, &request).await?);
+        self.carry_out(home, Some("the daemon's answer"), by_daemon, async |home| {
+            Ok(write(home)?.settle_changes(numbers.clone())?)
         })
         .await
     }

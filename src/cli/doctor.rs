@@ -1,6 +1,7 @@
 //! `boi doctor`: prints the findings of the checks.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use serde_json::json;
 
@@ -26,7 +27,9 @@ pub(super) fn doctor(home: &Home, args: &Doctor) -> Result<ExitCode, CliError> {
         None => (None, None),
     };
     let service = user_service::installed(home.root()).map(|_| user_service::UNIT);
-    let findings = doctor::examine(&Subject { home, daemon, config, log, service }, args.fix);
+    let settled_in = home.clone();
+    let settle = Rc::new(move |numbers: Vec<i64>| settle(&settled_in, numbers).map_err(|error| error.message()));
+    let findings = doctor::examine(&Subject { home, daemon, config, log, settle, service }, args.fix);
     let open = findings.iter().filter(|finding| finding.is_open_problem()).count();
     if args.json {
         print_json(&json!({"ok": open == 0, "daemon": runs, "findings": findings}))?;
@@ -34,6 +37,11 @@ pub(super) fn doctor(home: &Home, args: &Doctor) -> Result<ExitCode, CliError> {
         print(render(&findings, open, args.fix).as_bytes())?;
     }
     Ok(if open == 0 { 0 } else { FAILED })
+}
+
+/// Records that these changes of repositories are settled.
+fn settle(home: &Home, numbers: Vec<i64>) -> Result<(), CliError> {
+    block_on(async { Backend::find(home).await?.settle_changes(home, numbers).await })
 }
 
 /// Asks the daemon that holds the home's seat for its state.

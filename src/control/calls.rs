@@ -231,6 +231,18 @@ impl Call for Cleaned {
     type Answer = ();
 }
 
+/// Record that these changes of repositories are settled.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct SettleChanges {
+    /// The numbers of the changes.
+    pub numbers: Vec<i64>,
+}
+
+impl Call for SettleChanges {
+    const PATH: &'static str = "/v1/settle-changes";
+    type Answer = ();
+}
+
 /// The answer to a call that failed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct CallFailure {

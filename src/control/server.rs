@@ -27,7 +27,7 @@ use tracing::warn;
 
 use super::calls::{
     Call, CallFailure, Cancel, CheckProgram, Dispatch, FailureCode, GetConfig, Leave, Reload, Retry, SetPaused,
-    SetPriority, StatusRequest, Stop, VERSION_HEADER,
+    SetPriority, SettleChanges, StatusRequest, Stop, VERSION_HEADER,
 };
 use crate::queue::Cleaned;
 use crate::system::paths;
@@ -61,6 +61,7 @@ pub(crate) trait Service:
     + Serve<Leave>
     + Serve<Reload>
     + Serve<Cleaned>
+    + Serve<SettleChanges>
 {
 }
 
@@ -162,6 +163,7 @@ pub(crate) async fn serve<S: Service>(mut socket: Socket, service: S, mut closin
     let routes = route::<Leave, S>(routes, &closing);
     let routes = route::<Reload, S>(routes, &closing);
     let routes = route::<Cleaned, S>(routes, &closing);
+    let routes = route::<SettleChanges, S>(routes, &closing);
     let routes = routes.layer(DefaultBodyLimit::max(LARGEST_REQUEST)).with_state(service);
     let mut connections = JoinSet::new();
     let mut checks = interval(CHECK_EVERY);

@@ -17,7 +17,8 @@ use crate::config::HotConfig;
 use crate::config::keys::{KEYS, Key};
 use crate::control::calls::{
     CallFailure, Cancel, CancelResult, CheckProgram, ConfigInForce, Dispatch, Environment, GIVE_UP, GetConfig, Ids,
-    Leave, ProgramFound, Reload, Retry, SetPaused, SetPriority, StatusRequest, StatusResponse, Stop, StopResult,
+    Leave, ProgramFound, Reload, Retry, SetPaused, SetPriority, SettleChanges, StatusRequest, StatusResponse, Stop,
+    StopResult,
 };
 use crate::control::server::{Serve, Service, closed};
 use crate::domain::id::SpecId;
@@ -324,6 +325,22 @@ impl Serve<Cleaned> for Handle {
             handle.queue(move |queue| queue.record_cleaned(&cleaned)).await?;
             // Specs may have waited for a merge that the cleanup noticed.
             handle.send(Event::Queued);
+            handle.shared.changed();
+            Ok(())
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+impl Serve<SettleChanges> for Handle {
+    async fn serve(
+        &self,
+        SettleChanges { numbers }: SettleChanges,
+        _: watch::Receiver<bool>,
+    ) -> Result<(), CallFailure> {
+        self.unless_silent(GIVE_UP, |handle| async move {
+            handle.queue(move |queue| queue.settle_changes(numbers)).await?;
             handle.shared.changed();
             Ok(())
         })

@@ -464,7 +464,8 @@ fn minutes(plan: &AttemptPlan<'_>, of: Try) -> u32 {
     plan.spec.tasks[of.task].timeout_minutes.unwrap_or(plan.timeout_minutes)
 }
 
-fn unmerged(progress: Progress, why: Unmerged) -> Move {
+/// Ends the attempt with its result on the branch, not merged.
+pub(crate) fn unmerged(progress: Progress, why: Unmerged) -> Move {
     close(progress, Ending::Completed(Delivered::Unmerged(why)))
 }
 

@@ -15,8 +15,10 @@ mod machine;
 mod queue_log;
 mod recorded_specs;
 mod repositories;
+mod repository_changes;
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use serde::Serialize;
 
@@ -60,6 +62,9 @@ pub(crate) struct Finding {
 
 /// Fixes a finding: `Ok` says what was done, `Err` why it failed.
 type Remedy = Box<dyn FnOnce() -> Result<String, String>>;
+
+/// Records that changes of repositories are settled; `Err` says why that failed.
+pub(crate) type Settle = Rc<dyn Fn(Vec<i64>) -> Result<(), String>>;
 
 /// The text of a finding.
 struct Text {
@@ -110,6 +115,8 @@ pub(crate) struct Subject {
     pub(crate) config: Option<ConfigView>,
     /// The file that the running daemon logs to, if it answers and logs to one.
     pub(crate) log: Option<PathBuf>,
+    /// Records in the queue that the changes of repositories with these numbers are settled.
+    pub(crate) settle: Settle,
     /// The name of the installed service that runs the home's daemon.
     pub(crate) service: Option<&'static str>,
 }
@@ -141,6 +148,7 @@ pub(crate) fn examine(subject: &Subject, fix: bool) -> Vec<Finding> {
             examination.add(leftovers::check_running(subject, &specs));
             examination.add(leftovers::check_processes(subject, &specs));
             examination.add(leftovers::check_folders(subject, &specs));
+            examination.add(repository_changes::check(subject, &specs));
             examination.add(repositories::check(subject, &specs));
         }
     }

@@ -8,12 +8,15 @@ use crate::domain::cause::{Cause, Unmerged};
 use crate::domain::delivery::MergeRefusal;
 use crate::domain::life::SpecStatus;
 use crate::domain::outcome::{Delivery, MergedBy, Usage};
+use crate::domain::repository_change::RepositoryChange;
 use crate::domain::text;
 use crate::domain::time::Timestamp;
 use crate::domain::view::{GitView, SpecView, TaskView, TryView};
 
 /// The maximum number of characters shown of a reason, which may contain long output of git.
 const REASON: usize = 2_000;
+/// The most changes of the repository that are shown.
+const CHANGES: usize = 20;
 
 /// Returns the text that shows one spec, with each of its tasks and tries.
 pub(crate) fn spec_details(spec: &SpecView, now: Timestamp) -> String {
@@ -56,6 +59,15 @@ pub(crate) fn spec_details(spec: &SpecView, now: Timestamp) -> String {
     for kept in &spec.kept {
         field("kept", kept);
     }
+    for change in spec.repository_changes.iter().take(CHANGES) {
+        field("changed", &text::one_line(&format!("{change}{}", during(change)), REASON));
+        if let Some(restore) = &change.restore {
+            field("", &format!("  to put it back: {}", text::one_line(restore, REASON)));
+        }
+    }
+    if let Some(more @ 1..) = spec.repository_changes.len().checked_sub(CHANGES) {
+        field("changed", &format!("{more} more: `boi status {} --json`", spec.id));
+    }
     lines.push(String::new());
     for task in &spec.tasks {
         lines.push(task_row(task));
@@ -67,6 +79,14 @@ pub(crate) fn spec_details(spec: &SpecView, now: Timestamp) -> String {
 /// Says which git process works for a spec, and for how long.
 pub(super) fn git_line(git: &GitView, now: Timestamp) -> String {
     format!("{}: running for {}", git.command, duration(now.millis_since(git.since)))
+}
+
+/// The command that ran while a repository changed. boi does not know whether that command made the change.
+fn during(change: &RepositoryChange) -> String {
+    match (&change.task, change.number) {
+        (Some(task), Some(number)) => format!(" (during task {task}, try {number})"),
+        _ => " (during a verify command of the spec)".to_owned(),
+    }
 }
 
 fn task_row(task: &TaskView) -> String {

@@ -59,6 +59,9 @@ impl Worker {
         let (agent, prompt) = for_agent.unzip();
         let to_run = ToRun { argv, prompt, minutes: task.timeout_minutes, of: Some(of), keeps_work: true };
         let job = self.job(to_run, command).await?;
+        if let Some(end) = self.take_snapshot(&job.command, Some(of), orders).await? {
+            return Ok(end);
+        }
         self.try_began = (!job.begun).then(clock::now);
         let (end, reading, is_cut_off) = match self.run(&job, orders, agent).await? {
             Ran::Ended(end, reading) => (end, reading, false),
@@ -66,6 +69,9 @@ impl Worker {
             Ran::Detached => return Ok(self.leave_running()),
             Ran::NotStarted(error) => return Ok(StepEnd::NotStarted(error.to_string())),
         };
+        if let Some(end) = self.compare_with_snapshot(&job.command, Some(of), orders).await? {
+            return Ok(end);
+        }
         if is_ended_by_order(&end, *orders.borrow()) {
             self.interrupted = vec![RecordChange::TryInterrupted { of, report: reading.report() }];
             return Ok(StepEnd::Interrupted);
@@ -107,12 +113,18 @@ impl Worker {
         let minutes = of.and_then(|of| self.task(of).timeout_minutes);
         let argv = shell(&self.verify_command(&verify));
         let job = self.job(ToRun { argv, prompt: None, minutes, of, keeps_work: false }, command).await?;
+        if let Some(end) = self.take_snapshot(&job.command, of, orders).await? {
+            return Ok(end);
+        }
         let (end, is_cut_off) = match self.run(&job, orders, None).await? {
             Ran::Ended(end, _) => (end, false),
             Ran::CutOff(end, _) => (end, true),
             Ran::Detached => return Ok(self.leave_running()),
             Ran::NotStarted(error) => return Ok(StepEnd::NotStarted(error.to_string())),
         };
+        if let Some(end) = self.compare_with_snapshot(&job.command, of, orders).await? {
+            return Ok(end);
+        }
         if is_ended_by_order(&end, *orders.borrow()) {
             return Ok(StepEnd::Interrupted);
         }
@@ -124,7 +136,7 @@ impl Worker {
         Ok(self.follow(|plan, progress| step::after_verify(plan, progress, verify, &end, output)))
     }
 
-    fn leave_running(&self) -> StepEnd {
+    pub(super) fn leave_running(&self) -> StepEnd {
         self.shared.leave_running(&self.claimed.fence);
         StepEnd::Detached
     }

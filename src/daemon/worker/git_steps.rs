@@ -14,7 +14,7 @@ use crate::decide::step::{self, Move};
 use crate::domain::cause::Cause;
 use crate::domain::position::{Ending, GitStage, Try};
 use crate::domain::spec::Deliver;
-use crate::queue::WorktreePlace;
+use crate::queue::{ChangesFoundBy, WorktreePlace};
 use crate::system::{clock, failpoint};
 
 /// The least time that git gets to read the files of a try, however much of the try's time is over.
@@ -39,6 +39,9 @@ impl Worker {
         stage: GitStage,
         orders: &mut watch::Receiver<Order>,
     ) -> Result<StepEnd, WorkerError> {
+        if let Some(end) = self.refused_delivery(&stage, orders).await? {
+            return Ok(end);
+        }
         let progress = self.position.progress.clone();
         match stage {
             GitStage::Capture(of) => {
@@ -56,11 +59,17 @@ impl Worker {
             }
             GitStage::Advance { of, candidate } => {
                 let (label, to) = (self.label(of), candidate.clone());
-                let advance = move |tree: &WorkerTree| tree.advance(&progress, to.as_deref(), &label);
+                let advance = move |tree: &WorkerTree| {
+                    let undone = tree.undone_files(&progress, to.as_deref())?;
+                    tree.advance(&progress, to.as_deref(), &label).map(|kept| (kept, undone))
+                };
                 match self.git(orders, self.time_limit(), advance).await? {
-                    Ok(Ok(kept)) => {
+                    Ok(Ok((kept, undone))) => {
                         failpoint::hit("task.advanced");
                         self.record_kept(kept, None).await?;
+                        let (repository, undone) = undone;
+                        let found_by = ChangesFoundBy::Candidate(self.commands());
+                        self.record_changes(repository, undone, Some(of), found_by).await?;
                         Ok(self.follow(|plan, progress| step::after_advance(plan, progress, of, candidate)))
                     }
                     Ok(Err(blocked)) => self.blocked(blocked),
@@ -96,6 +105,9 @@ impl Worker {
         ending: Ending,
         orders: &mut watch::Receiver<Order>,
     ) -> Result<StepEnd, WorkerError> {
+        if let Some(end) = self.delete_snapshot(orders).await? {
+            return Ok(end);
+        }
         let remove = matches!(ending, Ending::Completed(_))
             || self.claimed.config.cleanup_on_failure && self.claimed.spec.repo.is_some();
         if !matches!(ending, Ending::Completed(_)) && self.claimed.spec.deliver == Deliver::Merge {
@@ -133,8 +145,9 @@ impl Worker {
         self.run_git(orders, limit, Heeds::All, step).await
     }
 
-    /// Runs the git step of a spec that is closing. Only an order to detach ends it.
-    async fn git_at_close<T: Send + 'static>(
+    /// Runs a git step that is also necessary after an order to cancel or stop, such as that of a spec that is closing.
+    /// Only an order to detach ends it.
+    pub(super) async fn git_at_close<T: Send + 'static>(
         &self,
         orders: &mut watch::Receiver<Order>,
         step: impl FnOnce(&WorkerTree) -> T + Send + 'static,

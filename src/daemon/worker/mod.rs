@@ -13,6 +13,7 @@ mod command_steps;
 mod follow_output;
 mod git_steps;
 mod orders;
+mod shared_part;
 pub(super) mod supervise;
 pub(super) mod sweep;
 mod worktree;

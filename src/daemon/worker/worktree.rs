@@ -27,7 +27,7 @@ const UNKNOWN_IS_PERMANENT_AFTER: u32 = 6;
 #[derive(Debug, Clone)]
 pub(super) struct WorkerTree {
     path: PathBuf,
-    git: Option<(Worktree, Repo)>,
+    pub(super) git: Option<(Worktree, Repo)>,
     watch: Arc<GitWatch>,
     setbacks: u32,
     /// The commit that the branch was on before the machine restarted, for the repair of damage by a power
@@ -314,7 +314,7 @@ impl WorkerTree {
 
     /// Locks the worktree. The first call after a restart of the machine also repairs what a power cut may
     /// have damaged.
-    fn lock(&self, worktree: &Worktree) -> Result<LockedWorktree, Blocked> {
+    pub(super) fn lock(&self, worktree: &Worktree) -> Result<LockedWorktree, Blocked> {
         let at = worktree.lock().map_err(|error| self.blocked(error))?;
         let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(base) = damaged.as_deref() {
@@ -334,7 +334,7 @@ impl WorkerTree {
         }
     }
 
-    fn blocked(&self, error: GitError) -> Blocked {
+    pub(super) fn blocked(&self, error: GitError) -> Blocked {
         match error.severity() {
             Severity::Transient => Blocked::Transient(error.to_string()),
             Severity::Unknown if self.setbacks < UNKNOWN_IS_PERMANENT_AFTER => Blocked::Transient(error.to_string()),

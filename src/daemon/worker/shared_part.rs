@@ -1,0 +1,267 @@
+//! Watches the part of the repository that a spec shares with its user and with other specs: takes a snapshot before each
+//! command, compares after it, and records what changed. A delivery waits while a changed configuration is not settled.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use super::worktree::{Blocked, WorkerTree};
+use super::{StepEnd, Worker, WorkerError};
+use crate::daemon::Order;
+use crate::decide::step;
+use crate::domain::cause::Unmerged;
+use crate::domain::delivery::MergeRefusal;
+use crate::domain::position::{GitStage, Progress, RunningCommand, Try};
+use crate::domain::repository_change::{ChangeKind, RepositoryChange};
+use crate::domain::spec::Base;
+use crate::git::{self, GitError, SharedChanges};
+use crate::queue::{BlockingChange, ChangesFoundBy};
+
+/// The most changes that the cause of an unmerged spec names.
+const NAMED: usize = 8;
+
+/// Whether a delivery may change the repository.
+pub(super) struct Unsettled {
+    /// Why the delivery must wait; `None`: it need not wait.
+    pub(super) refusal: Option<Unmerged>,
+    /// The numbers of changes that the user has put back.
+    pub(super) settled: Vec<i64>,
+}
+
+impl Worker {
+    /// Takes the snapshot before `command` starts. Returns how the step ends, if it cannot go on.
+    pub(super) async fn take_snapshot(
+        &mut self,
+        command: &RunningCommand,
+        of: Option<Try>,
+        orders: &mut watch::Receiver<Order>,
+    ) -> Result<Option<StepEnd>, WorkerError> {
+        let marker = command.marker.clone();
+        // The command may run already, so that only its own step may handle an order to cancel or stop.
+        match self.git_at_close(orders, move |tree| tree.take_snapshot(&marker)).await? {
+            Ok(Ok(None)) => Ok(None),
+            Ok(Ok(Some(reason))) => {
+                warn!(spec = %self.claimed.fence.spec, reason, "the repository cannot be compared: changes by the next command are not noticed");
+                let change = RepositoryChange::new(ChangeKind::NotCompared, reason);
+                self.record_changes(String::new(), vec![change], of, ChangesFoundBy::Command(self.commands())).await?;
+                Ok(None)
+            }
+            Ok(Err(blocked)) => self.blocked(blocked).map(Some),
+            // The command may run already.
+            Err(StepEnd::Detached) => Ok(Some(self.leave_running())),
+            Err(end) => Ok(Some(end)),
+        }
+    }
+
+    /// Compares the repository with the snapshot before `command`, which has ended, and records the changes. Returns how
+    /// the step ends, if it cannot go on.
+    pub(super) async fn compare_with_snapshot(
+        &mut self,
+        command: &RunningCommand,
+        of: Option<Try>,
+        orders: &mut watch::Receiver<Order>,
+    ) -> Result<Option<StepEnd>, WorkerError> {
+        let label = of.map_or_else(|| "verify".to_owned(), |of| self.label(of));
+        let marker = command.marker.clone();
+        let compare = move |tree: &WorkerTree| tree.compare_with_snapshot(&marker, &label);
+        let compared = match self.git_at_close(orders, compare).await? {
+            Ok(Ok(compared)) => compared,
+            Ok(Err(blocked)) => return self.blocked(blocked).map(Some),
+            Err(end) => return Ok(Some(end)),
+        };
+        let Some(SharedChanges { repository, changes }) = compared else { return Ok(None) };
+        self.record_changes(repository, changes, of, ChangesFoundBy::Command(self.commands())).await?;
+        let marker = command.marker.clone();
+        match self.git_at_close(orders, move |tree| tree.confirm_comparison(&marker)).await? {
+            Ok(Ok(())) => Ok(None),
+            Ok(Err(blocked)) => self.blocked(blocked).map(Some),
+            Err(end) => Ok(Some(end)),
+        }
+    }
+
+    /// Records changes of the repository `repository`, found after a command of the try `of`.
+    pub(super) async fn record_changes(
+        &mut self,
+        repository: String,
+        mut changes: Vec<RepositoryChange>,
+        of: Option<Try>,
+        found_by: ChangesFoundBy,
+    ) -> Result<(), WorkerError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        for change in &mut changes {
+            change.task = of.map(|of| self.task(of).id.clone());
+            change.number = of.map(|of| of.number);
+            info!(spec = %self.claimed.fence.spec, change = %change, kept = change.kept, "the repository changed while a command ran");
+        }
+        let fence = self.claimed.fence.clone();
+        self.queue.call(move |queue| queue.record_changes(&fence, found_by, &repository, changes)).await?;
+        self.shared.changed();
+        Ok(())
+    }
+
+    /// How a step of a delivery ends because the delivery has to wait; `None`: the step is of another kind, or may go on.
+    pub(super) async fn refused_delivery(
+        &mut self,
+        stage: &GitStage,
+        orders: &mut watch::Receiver<Order>,
+    ) -> Result<Option<StepEnd>, WorkerError> {
+        let (GitStage::Deliver { .. } | GitStage::Land(_)) = stage else { return Ok(None) };
+        let blocking = self.queue.call(|queue| queue.blocking_changes()).await?;
+        let look = move |tree: &WorkerTree| tree.unsettled(blocking);
+        let Unsettled { refusal, settled } = match self.git(orders, self.time_limit(), look).await? {
+            Ok(Ok(unsettled)) => unsettled,
+            Ok(Err(blocked)) => return self.blocked(blocked).map(Some),
+            Err(end) => return Ok(Some(end)),
+        };
+        if !settled.is_empty() {
+            self.queue.call(move |queue| queue.settle_changes(settled)).await?;
+        }
+        let Some(why) = refusal else { return Ok(None) };
+        Ok(Some(self.follow(|_, progress| step::unmerged(progress, why))))
+    }
+
+    /// Deletes the snapshot of a spec that ends. Returns how the step ends, if it cannot go on.
+    pub(super) async fn delete_snapshot(
+        &self,
+        orders: &mut watch::Receiver<Order>,
+    ) -> Result<Option<StepEnd>, WorkerError> {
+        match self.git_at_close(orders, |tree| tree.delete_snapshot()).await? {
+            Ok(Ok(())) => Ok(None),
+            Ok(Err(blocked)) => {
+                warn!(spec = %self.claimed.fence.spec, reason = blocked.reason(), "the snapshot of the repository could not be deleted: `boi clean` deletes it");
+                Ok(None)
+            }
+            Err(end) => Ok(Some(end)),
+        }
+    }
+
+    /// The number of the command that ran last.
+    pub(super) fn commands(&self) -> u32 {
+        self.position.progress.commands
+    }
+}
+
+impl WorkerTree {
+    /// Takes the snapshot before the command with this marker; returns why git cannot read the repository, if it cannot.
+    fn take_snapshot(&self, marker: &str) -> Result<Option<String>, Blocked> {
+        let Some((worktree, _)) = &self.git else { return Ok(None) };
+        let at = self.lock(worktree)?;
+        match git::take_snapshot(&at, marker) {
+            Ok(()) => Ok(None),
+            // The repository may have been so for long, and the command does not need a snapshot.
+            Err(error @ GitError::Failed { .. }) => Ok(Some(error.to_string())),
+            Err(error) => Err(self.blocked(error)),
+        }
+    }
+
+    fn compare_with_snapshot(&self, marker: &str, label: &str) -> Result<Option<SharedChanges>, Blocked> {
+        let Some((worktree, _)) = &self.git else { return Ok(None) };
+        let at = self.lock(worktree)?;
+        git::compare_with_snapshot(&at, marker, label).map_err(|error| self.blocked(error))
+    }
+
+    fn confirm_comparison(&self, marker: &str) -> Result<(), Blocked> {
+        let Some((worktree, _)) = &self.git else { return Ok(()) };
+        let at = self.lock(worktree)?;
+        git::confirm_comparison(&at, marker).map_err(|error| self.blocked(error))
+    }
+
+    fn delete_snapshot(&self) -> Result<(), Blocked> {
+        let Some((worktree, _)) = &self.git else { return Ok(()) };
+        let at = self.lock(worktree)?;
+        git::delete_snapshot(&at).map_err(|error| self.blocked(error))
+    }
+
+    /// Whether a delivery must wait for changes in `blocking`, or because git calls the repository bare.
+    fn unsettled(&self, blocking: Vec<BlockingChange>) -> Result<Unsettled, Blocked> {
+        let Some((worktree, repo)) = &self.git else { return Ok(Unsettled { refusal: None, settled: vec![] }) };
+        let at = self.lock(worktree)?;
+        let repository = git::repository_id(&at).map_err(|error| self.blocked(error))?;
+        let still_differs = |change: &RepositoryChange| git::still_differs(change, &worktree.watch);
+        let (changes, settled) = separate(blocking, &repository, still_differs);
+        let refusal = if !changes.is_empty() {
+            Some(Unmerged::RepositoryChanged { changes })
+        } else if git::is_called_bare(&worktree.repo, &worktree.watch) {
+            let (checkout, message) = (
+                worktree.repo.display().to_string(),
+                "core.bare is true, so git takes the \
+                repository for one without a checkout; run `git config core.bare false` there"
+                    .to_owned(),
+            );
+            let base = match &repo.base {
+                Base::Revision(name) => name.clone(),
+                Base::Spec(id) => id.branch(),
+            };
+            Some(Unmerged::Refused { refusal: MergeRefusal::CheckoutUnreadable { base, checkout, message } })
+        } else {
+            None
+        };
+        Ok(Unsettled { refusal, settled })
+    }
+
+    /// The files of earlier tasks that `candidate` undoes, with the git directory of the repository.
+    pub(super) fn undone_files(
+        &self,
+        progress: &Progress,
+        candidate: Option<&str>,
+    ) -> Result<(String, Vec<RepositoryChange>), Blocked> {
+        let (Some((worktree, _)), Some(candidate)) = (&self.git, candidate) else { return Ok(Default::default()) };
+        let (Some(origin), Some(base)) = (&progress.origin, &progress.head) else { return Ok(Default::default()) };
+        if origin == base {
+            return Ok(Default::default());
+        }
+        let at = self.lock(worktree)?;
+        let undone = git::undone_files(&at, origin, base, candidate).map_err(|error| self.blocked(error))?;
+        Ok((worktree.repo.display().to_string(), undone))
+    }
+}
+
+/// The changes in `blocking` of the repository `repository`, separated into those that still hold and those that the user
+/// has put back. Of several changes of one value, the oldest tells what the user knew.
+pub(super) fn separate(
+    blocking: Vec<BlockingChange>,
+    repository: &str,
+    still_differs: impl Fn(&RepositoryChange) -> bool,
+) -> (Vec<RepositoryChange>, Vec<i64>) {
+    let mut by_value: BTreeMap<(Option<String>, String), Vec<BlockingChange>> = BTreeMap::new();
+    for found in blocking.into_iter().filter(|found| found.repository == repository) {
+        by_value.entry((found.change.path.clone(), found.change.name.clone())).or_default().push(found);
+    }
+    let (mut open, mut settled) = (Vec::new(), Vec::new());
+    for (_, mut changes) in by_value {
+        changes.sort_by_key(|found| found.number);
+        match changes.first() {
+            Some(first) if still_differs(&first.change) => open.push(first.change.clone()),
+            _ => settled.extend(changes.iter().map(|found| found.number)),
+        }
+    }
+    open.truncate(NAMED);
+    (open, settled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(number: i64, repository: &str, name: &str, old: &str) -> BlockingChange {
+        let change = RepositoryChange::new(ChangeKind::ConfigChanged, name).states(Some(old.to_owned()), None);
+        BlockingChange { number, spec: "SD979".parse().unwrap(), repository: repository.into(), change }
+    }
+
+    #[test]
+    fn a_value_is_settled_when_it_is_what_it_was_before_the_first_change() {
+        let blocking = vec![
+            found(2, "/r", "a", "later"),
+            found(1, "/r", "a", "first"),
+            found(3, "/r", "b", "x"),
+            found(4, "/s", "c", "y"),
+        ];
+        let now_first = |change: &RepositoryChange| change.old.as_deref() != Some("first");
+        let (open, settled) = separate(blocking, "/r", now_first);
+        assert_eq!(open.iter().map(|change| change.name.as_str()).collect::<Vec<_>>(), ["b"]);
+        assert_eq!(settled, [1, 2]);
+    }
+}
