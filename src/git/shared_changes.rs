@@ -75,14 +75,8 @@ fn compare(
     if snapshot.state == *now {
         return Ok(Vec::new());
     }
-    let own = shared_snapshot::own_folder(worktree);
-    let comparison = Comparison {
-        worktree,
-        snapshot,
-        at: snapshot.place(worktree),
-        before: snapshot.state.parse(own),
-        now: now.parse(own),
-    };
+    let [before, now] = [&snapshot.state, now].map(|state| shared_snapshot::parse(worktree, state));
+    let comparison = Comparison { worktree, snapshot, at: snapshot.place(worktree), before, now };
     let mut lost = comparison.refs()?;
     lost.extend(comparison.stash());
     lost.extend(comparison.worktrees());
@@ -125,14 +119,13 @@ impl Comparison<'_> {
 
     fn refs(&self) -> Result<Vec<Found>, GitError> {
         let (before, now) = (&self.before.refs, &self.now.refs);
-        let own = self.worktree.branch_ref();
         let names: BTreeSet<&Vec<u8>> = before.keys().chain(now.keys()).collect();
         let mut found = Vec::new();
         for name in names {
             let (old, new) = (before.get(name), now.get(name));
             // The entries of the stash tell more than its ref.
             let is_listed = name == b"refs/stash" && !(self.before.stash.is_empty() && self.now.stash.is_empty());
-            if old == new || name == own.as_bytes() || is_listed {
+            if old == new || is_listed {
                 continue;
             }
             if let Some(change) = self.ref_change(name, old, new)? {

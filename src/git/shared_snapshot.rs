@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::git_error::GitError;
 use super::place::Place;
@@ -59,14 +59,15 @@ pub(crate) fn take_snapshot(worktree: &LockedWorktree, command: &str) -> Result<
     let at = &worktree.repository()?;
     let state = RawState::read(at)?;
     let name = ref_names::snapshot_ref(worktree.spec());
+    let shared = parse(worktree, &state);
     let reusable = last.filter(|last| {
         last.common_dir == at.common_dir
-            && last.state.has_same_objects(&state)
             && state.hash_of(&name).as_ref() == Some(&last.commit)
+            && parse(worktree, &last.state) == shared
     });
     let (commit, tags) = match reusable {
         Some(last) => (last.commit, last.tags),
-        None => protect(worktree, at, &state.parse(own_folder(worktree)))?,
+        None => protect(worktree, at, &shared)?,
     };
     let (command, common_dir) = (command.to_owned(), at.common_dir.clone());
     write(worktree, &Snapshot { command, open: true, common_dir, state, commit, tags })
@@ -81,9 +82,11 @@ pub(crate) fn delete_snapshot(worktree: &LockedWorktree) -> Result<(), GitError>
     attempt_folder::remove(&path).map_err(GitError::io("cannot remove", &path))
 }
 
-/// The folder of boi's worktrees.
-pub(super) fn own_folder(worktree: &LockedWorktree) -> &Path {
-    worktree.path().parent().unwrap_or(worktree.path())
+/// Parses what was read, without the spec's own branch and boi's own worktrees.
+pub(super) fn parse(worktree: &LockedWorktree, state: &RawState) -> SharedState {
+    let mut shared = state.parse(worktree.path().parent().unwrap_or(worktree.path()));
+    shared.refs.remove(worktree.branch_ref().as_bytes());
+    shared
 }
 
 /// Makes the objects of `state` reachable from the snapshot's ref. Returns the ref's commit and a pack of the tag objects.

@@ -29,6 +29,8 @@ pub(super) const FILES: &[&str] = &[
 ];
 /// The most bytes of such a file that are read.
 const MAX_FILE: usize = 1 << 20;
+/// The most worktrees of the user's whose reflogs are read.
+const MAX_HEADS: usize = 20;
 /// The most reflog entries that are read.
 const MAX_REFLOG: &str = "--max-count=20000";
 
@@ -39,7 +41,7 @@ pub(super) struct RawState {
     pub(super) refs: Vec<u8>,
     /// One line for each stash entry, the latest first: hash, message.
     pub(super) stash: Vec<u8>,
-    /// One line for each entry of a reflog: hash, name.
+    /// One line for each entry of a reflog of HEAD: its hash.
     pub(super) reflogs: Vec<u8>,
     /// `git worktree list --porcelain`.
     pub(super) worktrees: Vec<u8>,
@@ -109,14 +111,10 @@ impl RawState {
         } else {
             Vec::new()
         };
-        let own = ["--exclude=refs/boi/*", "--exclude=refs/heads/boi/*", "--all", "--"];
-        let walk = ["log", "-g", "--format=%H %gD", MAX_REFLOG];
-        // Fails in a repository without any reflog and commit, and if an entry names a missing object.
-        let reflogs = Git::reading(at).args(walk).args(own).output()?;
         Ok(RawState {
             refs,
             stash,
-            reflogs: if reflogs.code == Some(0) { reflogs.stdout } else { Vec::new() },
+            reflogs: list_reflogs(at)?,
             worktrees: list_worktrees(at)?,
             files: read_files(&at.common_dir),
         })
@@ -129,7 +127,7 @@ impl RawState {
         };
         let refs: BTreeMap<Vec<u8>, Ref> = lines(&self.refs).iter().filter_map(|line| parse_ref(line)).collect();
         let stash = lines(&self.stash).iter().filter_map(|line| parse_stash(line)).collect();
-        let reflogs = lines(&self.reflogs).iter().filter_map(|line| parse_reflog(line)).collect();
+        let reflogs = program::line(&self.reflogs).lines().map(str::to_owned).collect();
         let own = entry::real_path(own);
         let mut worktrees = parse_worktrees(&self.worktrees);
         worktrees.retain(|path, head| {
@@ -139,24 +137,34 @@ impl RawState {
         SharedState { refs, stash, reflogs, worktrees }
     }
 
-    /// Whether the objects that must be protected are the same.
-    pub(super) fn has_same_objects(&self, other: &RawState) -> bool {
-        let shared = |refs: &[u8]| -> Vec<u8> {
-            let own = |line: &&[u8]| !line.windows(10).any(|part| part == b" refs/boi/");
-            refs.split_inclusive(|byte| *byte == b'\n').filter(own).flatten().copied().collect()
-        };
-        self.stash == other.stash
-            && self.reflogs == other.reflogs
-            && self.worktrees == other.worktrees
-            && shared(&self.refs) == shared(&other.refs)
-    }
-
     /// The hash of a ref, which may be one of boi's own.
     pub(super) fn hash_of(&self, name: &str) -> Option<String> {
         let end = format!(" {name}").into_bytes();
         let line = self.refs.split(|byte| *byte == b'\n').find(|line| line.ends_with(&end))?;
         Some(String::from_utf8_lossy(line.split(|byte| *byte == b' ').next()?).into_owned())
     }
+}
+
+/// Lists the reflogs of HEAD in the user's worktrees, which have every commit that the user made or left there. Listing the
+/// reflogs of all branches would take git time in proportion to the square of their number.
+fn list_reflogs(at: &Place) -> Result<Vec<u8>, GitError> {
+    let entries = users_entries(&at.common_dir).into_iter().take(MAX_HEADS);
+    let heads = entries.filter_map(|entry| Some(format!("worktrees/{}/HEAD", entry.file_name()?.to_str()?)));
+    let walk = ["log", "-g", "--format=%H", "--ignore-missing", MAX_REFLOG, "HEAD"];
+    // Fails in a repository without a commit, and if an entry names a missing object.
+    let listed = Git::reading(at).args(walk).args(heads).arg("--").output()?;
+    Ok(if listed.code == Some(0) { listed.stdout } else { Vec::new() })
+}
+
+/// The entries of worktrees that are not boi's.
+fn users_entries(common_dir: &Path) -> Vec<PathBuf> {
+    let mut entries = files::list_folder(&common_dir.join("worktrees")).unwrap_or_default();
+    entries.retain(|entry| {
+        let name = entry.file_name().and_then(OsStr::to_str);
+        !name.is_some_and(|name| name.parse::<SpecId>().is_ok())
+    });
+    entries.sort();
+    entries
 }
 
 /// Lists the worktrees. If git takes the repository for a bare one, the list still tells what HEAD of the main worktree names.
@@ -178,9 +186,9 @@ pub(super) fn read_files(common_dir: &Path) -> BTreeMap<PathBuf, FileState> {
     let list = |folder: PathBuf| files::list_folder(&folder).unwrap_or_default();
     let hooks = list(common_dir.join("hooks"));
     let hooks = hooks.into_iter().filter(|path| path.extension() != Some(OsStr::new("sample")));
-    let worktrees = list(common_dir.join("worktrees")).into_iter().filter(|path| !is_named_as_spec(path));
     let paths = FILES.iter().map(|name| common_dir.join(name));
-    let paths = paths.chain(worktrees.map(|entry| entry.join("config.worktree"))).chain(hooks);
+    let paths =
+        paths.chain(users_entries(common_dir).into_iter().map(|entry| entry.join("config.worktree"))).chain(hooks);
     paths.filter_map(|path| Some((path.clone(), read_file(&path)?))).collect()
 }
 
@@ -193,10 +201,6 @@ pub(super) fn read_file(path: &Path) -> Option<FileState> {
         Err(error) => format!("(unreadable: {error})").into_bytes(),
     };
     Some(FileState { mode: metadata.permissions().mode() & 0o7777, content })
-}
-
-fn is_named_as_spec(entry: &Path) -> bool {
-    entry.file_name().and_then(OsStr::to_str).is_some_and(|name| name.parse::<SpecId>().is_ok())
 }
 
 fn parse_ref(line: &[u8]) -> Option<(Vec<u8>, Ref)> {
@@ -228,14 +232,6 @@ fn parse_stash(line: &[u8]) -> Option<StashEntry> {
     let text = String::from_utf8_lossy(line).into_owned();
     let (hash, message) = text.split_once(' ')?;
     Some(StashEntry { hash: hash.to_owned(), message: message.to_owned() })
-}
-
-/// The hash of a reflog's entry, unless the reflog is of one of boi's worktrees.
-fn parse_reflog(line: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(line).into_owned();
-    let (hash, name) = text.split_once(' ')?;
-    let of_boi = name.strip_prefix("worktrees/").and_then(|rest| rest.split('/').next());
-    (!of_boi.is_some_and(|name| name.parse::<SpecId>().is_ok())).then(|| hash.to_owned())
 }
 
 /// Parses `git worktree list --porcelain`. A path may contain newlines.

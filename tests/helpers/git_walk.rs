@@ -16,7 +16,7 @@ use super::support::{DEADLINE, Sandbox};
 const CONFIG: &str = "max_workers = 4\nspawns_per_tick = 64\nspawn_jitter_ms = [0, 0]\ntick_interval_ms = 50\n";
 /// How many sequences one daemon carries out.
 const BATCH: u64 = 50;
-/// How many tasks each spec has.
+/// The most tasks that a spec has.
 const TASKS: usize = 2;
 
 /// What an agent may do, in its worktree. `$C` is the repository's git directory, `$N` differs in each use, `$F` is true
@@ -66,6 +66,9 @@ const OPERATIONS: &[&str] = &[
     "git config --worktree x.y z",
     "git config alias.a$N 'log -1'",
     "git config extensions.worktreeConfig true",
+    "git config core.bare true; git config filter.y.smudge cat",
+    "git config --remove-section user",
+    "git config include.path /dev/null",
     "printf 'exit 0' > \"$C/hooks/post-commit\"",
     "echo '*.log' >> \"$C/info/exclude\"",
     "echo '*.bin -diff' > \"$C/info/attributes\"",
@@ -160,7 +163,8 @@ fn wait_for_end(sandbox: &Sandbox, id: &str) -> Value {
             return spec;
         }
         assert!(Instant::now() < until, "{id} does not end: {spec:#}");
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        // Each look starts a process, and the sequences need the processors.
+        std::thread::sleep(std::time::Duration::from_millis(150));
     }
 }
 
@@ -204,7 +208,7 @@ fn spec(seed: u64, repo: &str) -> (String, usize) {
     let mut random = SmallRng::seed_from_u64(seed);
     let mut text = format!("title = 'Walk {seed}'\nrepo = '{repo}'\nbase = 'main'\n");
     let mut operations = 0;
-    for task in 1..=TASKS {
+    for task in 1..=random.random_range(1..=TASKS) {
         let mut script = format!(
             "W=$PWD; C=$(cd \"$(git rev-parse --git-common-dir)\" && pwd); R={repo}; F=false; \
              if [ $BOI_TRY = 1 ]; then F=true; fi\n"
