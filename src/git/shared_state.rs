@@ -161,7 +161,7 @@ fn users_entries(common_dir: &Path) -> Vec<PathBuf> {
     let mut entries = files::list_folder(&common_dir.join("worktrees")).unwrap_or_default();
     entries.retain(|entry| {
         let name = entry.file_name().and_then(OsStr::to_str);
-        !name.is_some_and(|name| name.parse::<SpecId>().is_ok())
+        name.is_none_or(|name| name.parse::<SpecId>().is_err())
     });
     entries.sort();
     entries

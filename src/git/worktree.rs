@@ -52,6 +52,28 @@ impl Worktree {
     /// git processes that an earlier daemon left. Finds the repository, and fails if another one is in its
     /// place. Fails with [`GitError::Occupied`] if there is a symbolic link at the worktree's path.
     pub(crate) fn lock(&self) -> Result<LockedWorktree, GitError> {
+        let lock = self.acquire_lock()?;
+        // A symbolic link may lead to one of the user's folders, or to the worktree by a path that git does
+        // not know.
+        if self.path.is_symlink() {
+            return Err(GitError::Occupied { path: self.path.clone() });
+        }
+        // A command may have removed the access rights; a worktree that cannot be read looks like a missing one.
+        files::grant_owner(&self.path, 0o700, 0).map_err(GitError::io("cannot restore access to", &self.path))?;
+        let common_dir = self.find_repository(Some(&self.path))?;
+        Ok(LockedWorktree { worktree: self.clone(), lock, common_dir })
+    }
+
+    /// Acquires the worktree's lock for an operation that uses only its repository, whatever is at the
+    /// worktree's path.
+    pub(crate) fn lock_for_repository(&self) -> Result<LockedWorktree, GitError> {
+        let lock = self.acquire_lock()?;
+        // A symbolic link may lead to another worktree.
+        let common_dir = self.find_repository(Some(&*self.path).filter(|path| !path.is_symlink()))?;
+        Ok(LockedWorktree { worktree: self.clone(), lock, common_dir })
+    }
+
+    fn acquire_lock(&self) -> Result<File, GitError> {
         let dir = &self.scratch;
         let (folder, _) = attempt_folder::make(dir).map_err(GitError::io("cannot create", dir))?;
         let path = dir.join("git.lock");
@@ -62,18 +84,16 @@ impl Worktree {
         locks::lock_exclusively(&lock, &path, &self.watch)?;
         // Git would write through a link in the place of the index.
         folder.remove_impostors().map_err(GitError::io("cannot remove links in", dir))?;
-        // A symbolic link may lead to one of the user's folders, or to the worktree by a path that git does
-        // not know.
-        if self.path.is_symlink() {
-            return Err(GitError::Occupied { path: self.path.clone() });
+        Ok(lock)
+    }
+
+    /// Finds the repository's common directory; `path` is the worktree, whose link may lead to the repository.
+    fn find_repository(&self, path: Option<&Path>) -> Result<Option<PathBuf>, GitError> {
+        match (&self.repository, path) {
+            (Some(recorded), _) => repository::check(recorded),
+            (None, Some(path)) => repository::common_dir(&self.repo, path, &self.watch),
+            (None, None) => Ok(Place::linked_from(&self.repo, &self.watch).map(|place| place.common_dir)),
         }
-        // A command may have removed the access rights; a worktree that cannot be read looks like a missing one.
-        files::grant_owner(&self.path, 0o700, 0).map_err(GitError::io("cannot restore access to", &self.path))?;
-        let common_dir = match &self.repository {
-            Some(recorded) => repository::check(recorded)?,
-            None => repository::common_dir(&self.repo, &self.path, &self.watch)?,
-        };
-        Ok(LockedWorktree { worktree: self.clone(), lock, common_dir })
     }
 
     /// Identifies the repository that the spec names. Fails if git refuses it.

@@ -66,6 +66,7 @@ const OPERATIONS: &[&str] = &[
     "git config --worktree x.y z",
     "git config alias.a$N 'log -1'",
     "git config extensions.worktreeConfig true",
+    "git config extensions.worktreeConfig true; git config core.bare true",
     "git config core.bare true; git config filter.y.smudge cat",
     "git config --remove-section user",
     "git config include.path /dev/null",

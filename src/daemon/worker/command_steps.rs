@@ -136,6 +136,15 @@ impl Worker {
         Ok(self.follow(|plan, progress| step::after_verify(plan, progress, verify, &end, output)))
     }
 
+    /// Returns the shell command of a verify step.
+    fn verify_command(&self, verify: &Verify) -> String {
+        match verify {
+            Verify::Task { of, index, .. } => self.claimed.spec.verify_of(of.task)[*index].to_owned(),
+            Verify::Spec { index } | Verify::Merge { index, .. } => self.claimed.spec.verify[*index].clone(),
+        }
+    }
+
+    /// The end of a step whose command may run on after this daemon.
     pub(super) fn leave_running(&self) -> StepEnd {
         self.shared.leave_running(&self.claimed.fence);
         StepEnd::Detached

@@ -36,7 +36,7 @@ use crate::domain::cause::Cause;
 use crate::domain::failure::Failure;
 use crate::domain::life::TaskStatus;
 use crate::domain::outcome::TryOutcome;
-use crate::domain::position::{CommandStage, Delivered, Ending, Position, Progress, RunningCommand, Step, Try, Verify};
+use crate::domain::position::{CommandStage, Delivered, Ending, Position, Progress, RunningCommand, Step, Try};
 use crate::domain::spec::Task;
 use crate::domain::time::Timestamp;
 use crate::process::marker;
@@ -463,14 +463,6 @@ impl Worker {
     fn merge_message(&self) -> String {
         let spec = &self.claimed.fence.spec;
         format!("Merge the base into {}\n\n{}\n\nBoi-Spec: {spec}\n", spec.branch(), self.claimed.spec.title)
-    }
-
-    /// Returns the shell command of a verify step.
-    fn verify_command(&self, verify: &Verify) -> String {
-        match verify {
-            Verify::Task { of, index, .. } => self.claimed.spec.verify_of(of.task)[*index].to_owned(),
-            Verify::Spec { index } | Verify::Merge { index, .. } => self.claimed.spec.verify[*index].clone(),
-        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::domain::delivery::MergeRefusal;
 use crate::domain::position::{GitStage, Progress, RunningCommand, Try};
 use crate::domain::repository_change::{ChangeKind, RepositoryChange};
 use crate::domain::spec::Base;
-use crate::git::{self, GitError, SharedChanges};
+use crate::git::{self, GitError, LockedWorktree, SharedChanges, Worktree};
 use crate::queue::{BlockingChange, ChangesFoundBy};
 
 /// The most changes that the cause of an unmerged spec names.
@@ -145,10 +145,19 @@ impl Worker {
 }
 
 impl WorkerTree {
+    /// Locks the worktree for an operation that does not need its files.
+    fn lock_for_repository(&self, worktree: &Worktree) -> Result<LockedWorktree, Blocked> {
+        if self.path().is_symlink() {
+            // A command replaced the worktree, which the next step reports.
+            return worktree.lock_for_repository().map_err(|error| self.blocked(error));
+        }
+        self.lock(worktree)
+    }
+
     /// Takes the snapshot before the command with this marker; returns why git cannot read the repository, if it cannot.
     fn take_snapshot(&self, marker: &str) -> Result<Option<String>, Blocked> {
         let Some((worktree, _)) = &self.git else { return Ok(None) };
-        let at = self.lock(worktree)?;
+        let at = self.lock_for_repository(worktree)?;
         match git::take_snapshot(&at, marker) {
             Ok(()) => Ok(None),
             // The repository may have been so for long, and the command does not need a snapshot.
@@ -159,26 +168,26 @@ impl WorkerTree {
 
     fn compare_with_snapshot(&self, marker: &str, label: &str) -> Result<Option<SharedChanges>, Blocked> {
         let Some((worktree, _)) = &self.git else { return Ok(None) };
-        let at = self.lock(worktree)?;
+        let at = self.lock_for_repository(worktree)?;
         git::compare_with_snapshot(&at, marker, label).map_err(|error| self.blocked(error))
     }
 
     fn confirm_comparison(&self, marker: &str) -> Result<(), Blocked> {
         let Some((worktree, _)) = &self.git else { return Ok(()) };
-        let at = self.lock(worktree)?;
+        let at = self.lock_for_repository(worktree)?;
         git::confirm_comparison(&at, marker).map_err(|error| self.blocked(error))
     }
 
     fn delete_snapshot(&self) -> Result<(), Blocked> {
         let Some((worktree, _)) = &self.git else { return Ok(()) };
-        let at = self.lock(worktree)?;
+        let at = self.lock_for_repository(worktree)?;
         git::delete_snapshot(&at).map_err(|error| self.blocked(error))
     }
 
     /// Whether a delivery must wait for changes in `blocking`, or because git calls the repository bare.
     fn unsettled(&self, blocking: Vec<BlockingChange>) -> Result<Unsettled, Blocked> {
         let Some((worktree, repo)) = &self.git else { return Ok(Unsettled { refusal: None, settled: vec![] }) };
-        let at = self.lock(worktree)?;
+        let at = self.lock_for_repository(worktree)?;
         let repository = git::repository_id(&at).map_err(|error| self.blocked(error))?;
         let still_differs = |change: &RepositoryChange| git::still_differs(change, &worktree.watch);
         let (changes, settled) = separate(blocking, &repository, still_differs);
