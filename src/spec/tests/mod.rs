@@ -476,6 +476,6 @@ fn verify_all_is_true_or_false_and_off_by_default() {
     assert!(draft(&spec("verify_all = true", &["run = 'x'"])).verify_all);
     assert_eq!(
         messages(&spec("verify_all = 'yes'", &["run = 'x'"])),
-        ["`verify_all` must be true or false, but is a text"]
+        ["`verify_all` must be true or false, but is the text `yes`"]
     );
 }
