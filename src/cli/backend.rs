@@ -370,7 +370,7 @@ fn stop_grace(home: &Home) -> Duration {
 
 fn write(home: &Home) -> Result<Arc<dyn Queue>, CliError> {
     home.prepare_records()?;
-    home.check_identity()?;
+    home.record_identity()?;
     Ok(open::open(home, Access::Write(WRITER_PATIENCE))?)
 }
 

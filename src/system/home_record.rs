@@ -162,8 +162,9 @@ mod tests {
     fn a_copy_is_refused_until_the_original_is_gone() {
         let dir = tempfile::TempDir::new().unwrap();
         let original = home(dir.path().join("boi"));
-        check(&original).unwrap();
-        check_or_record(&original).unwrap();
+        original.check_identity().unwrap();
+        assert!(!original.home_record().exists(), "a check writes nothing");
+        original.record_identity().unwrap();
         let recorded = read(&original).unwrap().unwrap();
         check_or_record(&original).unwrap();
         assert_eq!(read(&original).unwrap().unwrap(), recorded, "the record stays as it is");

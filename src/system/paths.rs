@@ -82,16 +82,18 @@ impl Home {
     pub fn prepare(&self) -> Result<(), HomeError> {
         self.prepare_records()?;
         create(&self.worktrees)?;
-        self.check_identity()
+        self.record_identity()
     }
 
-    /// Fails if this home is a copy of another one, or was moved or restored from a backup. A home without a record of
-    /// its identity gets one.
+    /// Fails if this home is a copy of another one, or was moved or restored from a backup. Writes nothing, so that it
+    /// works on a full disk too.
     pub fn check_identity(&self) -> Result<(), HomeError> {
-        match self.root.join("state").exists() {
-            true => home_record::check_or_record(self),
-            false => Ok(()),
-        }
+        home_record::check(self)
+    }
+
+    /// Fails as [`Home::check_identity`] does. A home without a record of its identity gets one.
+    pub fn record_identity(&self) -> Result<(), HomeError> {
+        home_record::check_or_record(self)
     }
 
     /// Creates the same folders as [`Home::prepare`], except the folder of the worktrees. For commands that
