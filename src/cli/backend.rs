@@ -192,6 +192,10 @@ impl Backend {
         };
         let here = async |home: &Home| {
             let queue = write(home)?;
+            // A stop keeps the spec, but the processes of a quarantined spec can only be ended for good.
+            if queue.running()?.quarantined.iter().any(|found| &found.fence.spec == id) {
+                return Err(cannot_stop_quarantined(id));
+            }
             let stopped = queue.stop(id)?;
             if stopped == Stopped::Ending {
                 end_left_behind(home, queue, id, Order::Stop).await?;
@@ -314,8 +318,15 @@ pub(super) fn enqueue(queue: &dyn Queue, specs: Vec<Spec>) -> Result<Vec<SpecId>
     })
 }
 
-/// Ends the processes of a spec that an earlier daemon left running: starts a worker for the spec and orders
-/// it to cancel. Returns `false` if the spec is not recorded as running.
+/// The error of `boi stop` for a spec with a record that this version cannot read.
+pub(super) fn cannot_stop_quarantined(id: &SpecId) -> CliError {
+    CliError::new(FAILED, format!("{id} cannot be stopped, because it is quarantined"))
+        .hint(format!("`boi cancel {id}` ends it for good; `boi status {id}` says which record cannot be read"))
+}
+
+/// Ends the processes of a spec that an earlier daemon left running: starts a worker for the spec and gives it the
+/// order, to cancel or to stop. Returns `false` if the spec is not recorded as running. Fails for a quarantined spec that is
+/// to be stopped.
 async fn end_left_behind(home: &Home, queue: Arc<dyn Queue>, id: &SpecId, order: Order) -> Result<bool, CliError> {
     let shared = Arc::new(Shared::new(own_config(home), true));
     let queue = AsyncQueue::new(queue);
@@ -323,11 +334,14 @@ async fn end_left_behind(home: &Home, queue: Arc<dyn Queue>, id: &SpecId, order:
     let running = queue.call(|queue| queue.running()).await?;
     let (events, mut ends) = mpsc::unbounded_channel();
     // `_orders` keeps the channel open until the worker has ended.
-    let (_orders, order) = watch::channel(order);
+    let (_orders, received) = watch::channel(order);
     if let Some(claimed) = running.claimed.into_iter().find(|claimed| &claimed.fence.spec == id) {
-        workers.spawn(claimed, order.clone(), events.clone());
+        workers.spawn(claimed, received.clone(), events.clone());
     } else if let Some(found) = running.quarantined.into_iter().find(|found| &found.fence.spec == id) {
-        workers.end_quarantined(found.fence, order.clone(), events.clone());
+        if order == Order::Stop {
+            return Err(cannot_stop_quarantined(id));
+        }
+        workers.end_quarantined(found.fence, received.clone(), events.clone());
     } else {
         return Ok(false);
     }
@@ -335,12 +349,20 @@ async fn end_left_behind(home: &Home, queue: Arc<dyn Queue>, id: &SpecId, order:
     let within = GIVE_UP + stop_grace(home);
     let mut end = bounded(&what, within, ends.recv()).await?;
     if let Some(Event::Ended(fence, WorkerEnd::Quarantined(_))) = end {
+        if order == Order::Stop {
+            return Err(cannot_stop_quarantined(id));
+        }
         // The worker found a record that it cannot read, so the spec's processes are ended without that
         // record.
-        workers.end_quarantined(fence, order, events);
+        workers.end_quarantined(fence, received, events);
         end = bounded(&what, within, ends.recv()).await?;
     }
     match end {
+        Some(Event::Ended(_, WorkerEnd::Unrecorded(reason))) if order == Order::Stop => {
+            let message =
+                format!("the processes of {id} have ended, but the queue could not record the stop: {reason}");
+            Err(CliError::new(FAILED, message).hint(format!("run `boi stop {id}` again when the queue can be written")))
+        }
         Some(Event::Ended(_, WorkerEnd::Unrecorded(reason))) => {
             Err(CallError::CanceledUnrecorded { spec: id.clone(), reason }.into())
         }

@@ -10,6 +10,7 @@ use super::patience::{GIVE_UP, NOTICE, Patience};
 use super::printing::{print_json, print_line};
 use super::running_daemon::ends_within;
 use super::{CliError, ExitCode, FAILED, block_on, dispatch, report_error};
+use crate::domain::cause::Cause;
 use crate::domain::id::SpecId;
 use crate::domain::life::SpecStatus;
 use crate::domain::view::SpecView;
@@ -31,7 +32,7 @@ pub(super) fn cancel(home: &Home, Ids { ids, json }: Ids) -> Result<ExitCode, Cl
         }
         let ending =
             outcomes.iter().filter(|(_, outcome)| *outcome == Canceled::Ending).map(|(id, _)| id.clone()).collect();
-        for spec in wait_until_ended(&mut backend, home, ending).await? {
+        for spec in wait_until_ended(&mut backend, home, ending, Asked::Cancel).await? {
             // The spec may have ended by itself before the cancel reached its worker.
             if spec.status != SpecStatus::Canceled
                 && let Some((_, outcome)) = outcomes.iter_mut().find(|(id, _)| *id == spec.id)
@@ -95,19 +96,33 @@ pub(super) fn without_duplicates(ids: Vec<SpecId>) -> Vec<SpecId> {
     distinct
 }
 
-/// Waits until none of the specs runs: a canceled spec ends when its last process has ended. If the daemon
-/// dies during the wait, the next daemon ends the specs; if there is no next daemon, this process ends them.
-async fn wait_until_ended(backend: &mut Backend, home: &Home, ids: Vec<SpecId>) -> Result<Vec<SpecView>, CliError> {
+/// What specs are asked for until they end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    Cancel,
+    /// Does not end quarantined specs.
+    Stop,
+}
+
+/// Waits until none of the specs runs: a spec ends when its last process has ended. If the daemon dies during the wait, the
+/// next daemon ends the specs; if there is no next daemon, this process ends them. Returns the specs as they are then; a
+/// quarantined spec that was asked to stop still runs.
+pub(super) async fn wait_until_ended(
+    backend: &mut Backend,
+    home: &Home,
+    ids: Vec<SpecId>,
+    asked: Asked,
+) -> Result<Vec<SpecView>, CliError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let filter = Filter { ids, ..Filter::default() };
     let within = match &*backend {
         Backend::Daemon(client) => ends_within(client).await,
         Backend::Own(_) => GIVE_UP,
     };
+    let mut what = end_of(&ids.iter().collect::<Vec<_>>());
+    let filter = Filter { ids, ..Filter::default() };
     let (mut newer_than, mut patience, mut count) = (None, Patience::new(Some(within)), 0);
-    let mut what = String::new();
     loop {
         // Cancel-safe: the call only reads.
         let Ok(told) = timeout(NOTICE, backend.status_now(home, &filter, newer_than)).await else {
@@ -117,26 +132,40 @@ async fn wait_until_ended(backend: &mut Backend, home: &Home, ids: Vec<SpecId>) 
             continue;
         };
         let told = told?;
-        let mut running = told.status.specs.iter().filter(|spec| spec.status == SpecStatus::Running).peekable();
-        if running.peek().is_none() {
+        let is_ending =
+            |spec: &&SpecView| spec.status == SpecStatus::Running && !(asked == Asked::Stop && is_quarantined(spec));
+        let running: Vec<&SpecId> = told.status.specs.iter().filter(is_ending).map(|spec| &spec.id).collect();
+        if running.is_empty() {
             return Ok(told.status.specs);
         }
-        let ids: Vec<&str> = running.clone().map(|spec| spec.id.as_str()).collect();
-        if ids.len() != std::mem::replace(&mut count, ids.len()) {
+        if running.len() != std::mem::replace(&mut count, running.len()) {
             patience.progress();
         }
-        what = format!("the end of {}", ids.join(" "));
+        what = end_of(&running);
         patience
             .check(&what)
             .map_err(|error| error.hint("`boi status` shows what still runs, and the daemon's log why"))?;
         newer_than = Some(told.revision);
         if !backend.is_daemon() {
             newer_than = None;
-            for spec in running {
-                backend.cancel(home, &spec.id).await?;
+            for id in running {
+                match asked {
+                    Asked::Cancel => drop(backend.cancel(home, id).await?),
+                    Asked::Stop => drop(backend.stop(home, id).await?),
+                }
             }
         }
     }
+}
+
+/// Whether a spec has a record that cannot be read.
+pub(super) fn is_quarantined(spec: &SpecView) -> bool {
+    matches!(spec.cause, Some(Cause::Quarantined { .. }))
+}
+
+fn end_of(ids: &[&SpecId]) -> String {
+    let ids: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
+    format!("the end of {}", ids.join(" "))
 }
 
 /// Carries out `boi retry`.

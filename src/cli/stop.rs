@@ -1,30 +1,17 @@
 //! `boi stop`: ends the commands of specs, and blocks the specs until `boi retry`. An error at one spec does not stop
 //! the others: errors are reported at the end.
 
-use std::time::Duration;
-
 use serde_json::json;
-use tokio::time::timeout;
 
 use super::args::Ids;
-use super::backend::Backend;
-use super::cancel_retry::{report_each, without_duplicates};
+use super::backend::{Backend, cannot_stop_quarantined};
+use super::cancel_retry::{Asked, is_quarantined, report_each, wait_until_ended, without_duplicates};
 use super::printing::{print_json, print_line};
-use super::{CliError, ExitCode, FAILED, GAVE_UP, block_on};
-use crate::config::flags::Flags;
-use crate::domain::cause::Cause;
-use crate::domain::id::SpecId;
+use super::{CliError, ExitCode, FAILED, block_on};
 use crate::domain::life::SpecStatus;
-use crate::domain::view::SpecView;
-use crate::queue::{Filter, Stopped};
-use crate::reload;
+use crate::queue::Stopped;
 use crate::system::output::say;
 use crate::system::paths::Home;
-
-/// How long to wait before the user is told what is waited for.
-const NOTICE: Duration = Duration::from_secs(5);
-/// How long to wait for a spec beyond the time that its command gets to end.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Carries out `boi stop`.
 pub(super) fn stop(home: &Home, Ids { ids, json }: Ids) -> Result<ExitCode, CliError> {
@@ -33,13 +20,22 @@ pub(super) fn stop(home: &Home, Ids { ids, json }: Ids) -> Result<ExitCode, CliE
         let mut outcomes = Vec::new();
         let mut errors = Vec::new();
         for id in without_duplicates(ids) {
-            let stopped = match backend.stop(home, &id).await {
-                Ok(Stopped::Ending) => wait_until_stopped(&mut backend, home, &id).await,
-                other => other,
-            };
-            match stopped {
+            match backend.stop(home, &id).await {
                 Ok(outcome) => outcomes.push((id, outcome)),
                 Err(error) => errors.push(error),
+            }
+        }
+        let ending =
+            outcomes.iter().filter(|(_, outcome)| *outcome == Stopped::Ending).map(|(id, _)| id.clone()).collect();
+        for spec in wait_until_ended(&mut backend, home, ending, Asked::Stop).await? {
+            if spec.status == SpecStatus::Running && is_quarantined(&spec) {
+                outcomes.retain(|(id, _)| *id != spec.id);
+                errors.push(cannot_stop_quarantined(&spec.id));
+            } else if spec.status.is_ended()
+                && let Some((_, outcome)) = outcomes.iter_mut().find(|(id, _)| *id == spec.id)
+            {
+                // The spec ended by itself before the stop reached its worker.
+                *outcome = Stopped::EndedBefore(spec.status);
             }
         }
         if json {
@@ -69,45 +65,5 @@ fn ended(status: SpecStatus) -> &'static str {
     match status {
         SpecStatus::Canceled => "been canceled",
         other => other.as_str(),
-    }
-}
-
-/// Waits until a spec that was running is blocked, or has ended by itself. Says so after [`NOTICE`], and gives up when the
-/// spec has had the time to end its command and [`PATIENCE`] more.
-async fn wait_until_stopped(backend: &mut Backend, home: &Home, id: &SpecId) -> Result<Stopped, CliError> {
-    let grace = reload::load(home, &Flags::default()).map_or(0, |loaded| loaded.config.stop_grace_seconds);
-    let limit = Duration::from_secs(u64::from(grace)) + PATIENCE;
-    let waiting = follow_until_stopped(backend, home, id);
-    tokio::pin!(waiting);
-    if let Ok(stopped) = timeout(NOTICE, &mut waiting).await {
-        return stopped;
-    }
-    say!("{id} is ending its command; waiting up to {} s more", limit.saturating_sub(NOTICE).as_secs());
-    timeout(limit.saturating_sub(NOTICE), waiting).await.unwrap_or_else(|_| {
-        Err(CliError::new(GAVE_UP, format!("{id} has not ended its command within {} s", limit.as_secs()))
-            .hint(format!("it is blocked once the command has ended: `boi status {id}`")))
-    })
-}
-
-async fn follow_until_stopped(backend: &mut Backend, home: &Home, id: &SpecId) -> Result<Stopped, CliError> {
-    let filter = Filter { ids: vec![id.clone()], ..Filter::default() };
-    let mut newer_than = None;
-    loop {
-        let told = backend.status_now(home, &filter, newer_than).await?;
-        let Some(spec) = told.status.specs.first() else { return Ok(Stopped::Ending) };
-        match spec {
-            SpecView { status: SpecStatus::Running, cause: Some(Cause::Quarantined { .. }), .. } => {
-                let message = format!("{id} cannot be stopped, because it is quarantined");
-                return Err(CliError::new(FAILED, message).hint(format!("`boi cancel {id}` ends it")));
-            }
-            SpecView { status: SpecStatus::Running, .. } => {}
-            SpecView { status: SpecStatus::Queued, .. } => return Ok(Stopped::Ending),
-            SpecView { status, .. } => return Ok(Stopped::EndedBefore(*status)),
-        }
-        newer_than = Some(told.revision);
-        if !backend.is_daemon() {
-            newer_than = None;
-            backend.stop(home, id).await?;
-        }
     }
 }

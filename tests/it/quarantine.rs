@@ -64,6 +64,24 @@ impl Running {
         assert!(what.contains(&self.id) && what.contains(part), "{what}");
     }
 
+    /// Makes the record of the command one of a later version.
+    fn make_record_later(&self) {
+        let started = self.command_dir().join("started");
+        let record = fs::read_to_string(&started).unwrap();
+        let later = record.replacen("\"version\":1", "\"version\":2", 1);
+        assert_ne!(record, later);
+        fs::write(&started, later).unwrap();
+    }
+
+    /// Checks that `boi stop` refuses the spec, and neither ends nor changes it.
+    #[track_caller]
+    fn assert_not_stoppable(&self) {
+        let said = self.sandbox.boi(&["stop", &self.id]);
+        assert!(said.code == Some(1) && said.err.contains("is quarantined"), "{said:?}");
+        assert_eq!(self.sandbox.spec(&self.id)["status"], "running");
+        assert!(lives(self.pid), "`boi stop` ended the command of a quarantined spec");
+    }
+
     /// Checks that `boi cancel` ends the spec and its command.
     #[track_caller]
     fn assert_cancelable(&self) {
@@ -71,6 +89,14 @@ impl Running {
         self.sandbox.wait_for_status(&self.id, "canceled");
         assert!(!lives(self.pid), "the command outlived `boi cancel`");
     }
+}
+
+#[test]
+fn a_stop_without_a_daemon_leaves_a_spec_with_a_command_record_of_a_later_version_alone() {
+    let running = Running::new();
+    running.make_record_later();
+    running.assert_not_stoppable();
+    running.assert_cancelable();
 }
 
 #[test]
@@ -89,6 +115,7 @@ fn a_running_spec_with_a_damaged_row_can_be_canceled_while_no_daemon_runs() {
     running.sandbox.kill_daemon();
     let seen = running.sandbox.spec(&running.id);
     assert_eq!(seen["cause"]["kind"], "quarantined", "{seen:#}");
+    running.assert_not_stoppable();
     running.assert_cancelable();
 }
 
@@ -109,11 +136,7 @@ fn a_running_spec_with_an_attempt_number_out_of_range_and_no_attempt_record_can_
 #[test]
 fn a_command_with_a_record_of_a_later_version_is_quarantined_until_it_is_canceled() {
     let mut running = Running::new();
-    let started = running.command_dir().join("started");
-    let record = fs::read_to_string(&started).unwrap();
-    let later = record.replacen("\"version\":1", "\"version\":2", 1);
-    assert_ne!(record, later);
-    fs::write(&started, later).unwrap();
+    running.make_record_later();
     running.assert_quarantined("record of version 2");
     running.assert_cancelable();
 }
