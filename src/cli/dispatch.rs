@@ -16,6 +16,7 @@ use crate::git::{self, RepositoryRefusal};
 use crate::queue::Filter;
 use crate::system::output::say;
 use crate::system::paths::Home;
+use crate::ui::obstacle::starts_nothing;
 
 /// The most characters of the title of a spec that is made from a prompt.
 const TITLE: usize = 80;
@@ -133,21 +134,11 @@ pub(super) async fn warn_unless_drained(mut backend: Backend, home: &Home) {
         return say!("queued, but no daemon runs: start a daemon with `boi daemon start`");
     };
     version_skew::warn(&daemon.version, daemon.pid);
-    if daemon.scoped {
-        say!(
-            "queued, but the running daemon is a `boi run` (pid {}), which runs only its own specs: when it has ended, start \
-             another daemon: `boi daemon start`",
-            daemon.pid
-        );
+    if let Some(why) = starts_nothing(&daemon) {
+        say!("queued, but {why}");
     } else if daemon.stopping {
         say!(
             "queued, but the daemon (pid {}) is stopping: then start another daemon with `boi daemon start`",
-            daemon.pid
-        );
-    } else if daemon.draining {
-        say!(
-            "queued, but the daemon (pid {}) is draining and ends when the running specs have ended: then start another \
-             daemon with `boi daemon start`",
             daemon.pid
         );
     } else if status.paused {

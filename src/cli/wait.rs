@@ -16,9 +16,9 @@ use crate::domain::outcome::Delivery;
 use crate::domain::text;
 use crate::domain::view::{SpecView, StatusView};
 use crate::queue::Filter;
-use crate::system::output::{reader_gone, say};
+use crate::system::output::say;
 use crate::system::paths::Home;
-use crate::ui::obstacle::obstacle;
+use crate::ui::obstacle::{daemon_obstacle, obstacle};
 use crate::ui::times::localized;
 
 /// The interval between two looks at the queue while no daemon runs.
@@ -37,11 +37,8 @@ pub(super) fn wait(home: &Home, args: &Wait) -> Result<ExitCode, CliError> {
                 Some(limit) => timeout(limit, follow(home, args)).await.unwrap_or_else(|_| Err(gave_up(args))),
             }
         };
-        // Cancel-safe: following only reads.
-        let status = tokio::select! {
-            status = limited => status?,
-            () = reader_gone() => return Err(CliError::ReaderGone),
-        };
+        // The exit code says whether the specs completed, also when nobody reads the output any more.
+        let status = limited.await?;
         if args.json {
             print_json(&status)?;
         }
@@ -83,7 +80,7 @@ async fn follow(home: &Home, args: &Wait) -> Result<StatusView, CliError> {
             return Ok(told.status);
         }
         if backend.is_daemon() {
-            if let Some(obstacle) = obstacle(&told.status) {
+            if let Some(obstacle) = obstacle(&told.status).or_else(|| daemon_obstacle(&told.status)) {
                 note_once(obstacle);
             }
             newer_than = Some(told.revision);

@@ -3,7 +3,7 @@
 use crate::domain::cause::Cause;
 use crate::domain::id::SpecId;
 use crate::domain::life::SpecStatus;
-use crate::domain::view::{SpecView, StatusView};
+use crate::domain::view::{DaemonView, SpecView, StatusView};
 
 /// Returns why no open spec runs, if only the user can change that, and what to do about it. Returns `None`
 /// if a spec runs or waiting is enough.
@@ -30,6 +30,34 @@ pub(crate) fn obstacle(status: &StatusView) -> Option<String> {
     })
 }
 
+/// Returns why the running daemon starts none of the open specs, and what to do about it. Returns `None` if one of them
+/// runs. A `boi run` starts its own specs, so this does not hold for the specs of that command.
+pub(crate) fn daemon_obstacle(status: &StatusView) -> Option<String> {
+    let mut open = status.specs.iter().filter(|spec| !spec.status.is_ended()).peekable();
+    open.peek()?;
+    match open.any(|spec| spec.status == SpecStatus::Running) {
+        true => None,
+        false => starts_nothing(status.daemon.as_ref()?),
+    }
+}
+
+/// Returns why a daemon starts no spec that it did not start with, and what to do about it.
+pub(crate) fn starts_nothing(daemon: &DaemonView) -> Option<String> {
+    let pid = daemon.pid;
+    if daemon.scoped {
+        return Some(format!(
+            "the running daemon is a `boi run` (pid {pid}), which runs only its own specs: when it has ended, start another \
+             daemon: `boi daemon start`"
+        ));
+    }
+    daemon.draining.then(|| {
+        format!(
+            "the daemon (pid {pid}) is draining and ends when the running specs have ended: then start another daemon with \
+             `boi daemon start`"
+        )
+    })
+}
+
 /// Returns the unmerged spec that must be merged before a spec with this cause can run.
 fn unmerged_dependency(cause: &Cause) -> Option<&SpecId> {
     let Cause::WaitsFor { specs } = cause else { return None };
@@ -40,6 +68,7 @@ fn unmerged_dependency(cause: &Cause) -> Option<&SpecId> {
 mod tests {
     use super::*;
     use crate::domain::cause::Awaited;
+    use crate::domain::time::Timestamp;
 
     #[test]
     fn the_unmerged_dependency_is_found_among_others() {
@@ -49,5 +78,22 @@ mod tests {
         assert_eq!(found(&waits(vec![awaited("S0001", false), awaited("S0002", true)])), Some("S0002".into()));
         assert_eq!(found(&waits(vec![awaited("S0001", false)])), None);
         assert_eq!(found(&Cause::Stopped), None);
+    }
+
+    #[test]
+    fn a_daemon_that_starts_no_spec_is_named() {
+        let daemon = |scoped, draining| DaemonView {
+            pid: 7,
+            since: Timestamp(0),
+            version: "1".into(),
+            scoped,
+            draining,
+            stopping: false,
+            other_pid_namespace: false,
+            log: None,
+        };
+        assert!(starts_nothing(&daemon(true, false)).unwrap().contains("`boi run` (pid 7)"));
+        assert!(starts_nothing(&daemon(false, true)).unwrap().contains("is draining"));
+        assert_eq!(starts_nothing(&daemon(false, false)), None);
     }
 }
