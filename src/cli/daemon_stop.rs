@@ -8,12 +8,14 @@ use tokio::time::sleep;
 
 use super::backend::{self, Backend};
 use super::own_task::OwnTask;
+use super::patience::{NOTICE, Patience};
 use super::printing::{plural, print_json, print_line};
 use super::running_daemon::{self, RunningDaemon};
 use super::{BAD_CONFIG, CliError, ExitCode, FAILED, GAVE_UP, block_on_daemon, durations, preflight};
 use crate::config::flags::Flags;
 use crate::control::calls::{GIVE_UP, Leave};
 use crate::control::client::Client;
+use crate::daemon::handle::Handle;
 use crate::daemon::lifecycle::seat::Seat;
 use crate::daemon::{Event, Leaving};
 use crate::domain::id::SpecId;
@@ -33,7 +35,7 @@ pub(super) fn stop(home: &Home, drain: bool, timeout: Option<&str>, json: bool) 
     let timeout = timeout.map(|text| durations::parse("--timeout", text)).transpose()?;
     block_on_daemon(async {
         let Some(daemon) = RunningDaemon::find(home).await? else {
-            return stop_leftovers(home, drain, json).await;
+            return stop_leftovers(home, drain, timeout, json).await;
         };
         if let Some(task) = OwnTask::find(home).filter(|_| drain) {
             return Err(task.refusal("the daemon would end after this task, so `--drain` would wait for itself"));
@@ -82,8 +84,8 @@ async fn queue_given_up(client: &Client) -> String {
 }
 
 /// Stops the specs that an earlier daemon left running, while no daemon runs: this process becomes the daemon
-/// until they are stopped.
-async fn stop_leftovers(home: &Home, drain: bool, json: bool) -> Result<ExitCode, CliError> {
+/// until they are stopped. Gives up as with a daemon, and then leaves the commands that still run to the next daemon.
+async fn stop_leftovers(home: &Home, drain: bool, timeout: Option<Duration>, json: bool) -> Result<ExitCode, CliError> {
     preflight::refuse_within_own_task(home)?;
     let configured = backend::configured(home);
     if let Some((queue, counts)) = open::left_behind(&configured)
@@ -108,12 +110,58 @@ async fn stop_leftovers(home: &Home, drain: bool, json: bool) -> Result<ExitCode
     if !json {
         say!("no daemon runs; stopping the specs that an earlier daemon left running: {}", joined_ids(&before));
     }
+    let grace = Duration::from_secs(booted.config.stop_grace_seconds.into());
     let scope = before.iter().map(|spec| spec.id.clone()).collect();
     let running = Seat::take_to_stop(&configured).await?.start(booted, log, Some(scope))?;
     let how = if drain { Leaving::Drain } else { Leaving::Stop };
-    running.handle.send(Event::Leave(how));
-    running.ended().await?;
-    report(home, None, &before, json).await
+    let handle = running.handle.clone();
+    handle.send(Event::Leave(how));
+    let ended = running.ended();
+    tokio::pin!(ended);
+    let given_up = async {
+        match drain {
+            true => drained_too_long(timeout).await,
+            false => stopped_too_slowly(&handle, GIVE_UP + grace, joined_ids(&before)).await,
+        }
+    };
+    // Cancel-safe: the end is pinned, and the other future only reads.
+    let error = tokio::select! {
+        ended = ended.as_mut() => {
+            ended?;
+            return report(home, None, &before, json).await;
+        }
+        error = given_up => error,
+    };
+    handle.send(Event::Leave(Leaving::Detach));
+    // If even this takes too long, the next daemon continues as after a crash.
+    drop(tokio::time::timeout(NOTICE, ended).await);
+    Err(error.hint("`boi daemon start` continues the running specs, `boi daemon stop` stops them"))
+}
+
+/// Returns the error of a drain that is over its time.
+async fn drained_too_long(bound: Option<Duration>) -> CliError {
+    let Some(bound) = bound else { return std::future::pending().await };
+    sleep(bound).await;
+    CliError::new(GAVE_UP, format!("gave up after {} s: specs still run", bound.as_secs()))
+}
+
+/// Returns the error of a stop during which no spec has ended for `within`. `running` names the specs to stop.
+async fn stopped_too_slowly(handle: &Handle, within: Duration, mut running: String) -> CliError {
+    let mut patience = Patience::new(Some(within));
+    let filter = Filter { status: Some(SpecStatus::Running), limit: 10_000, ..Filter::default() };
+    loop {
+        sleep(POLL_QUEUE).await;
+        if let Ok(Ok(status)) = tokio::time::timeout(POLL_QUEUE, handle.status(filter.clone())).await {
+            let now = joined_ids(&status.specs);
+            if now != running {
+                patience.progress();
+                running = now;
+            }
+        }
+        if let Err(error) = patience.check(format!("the end of {running}")) {
+            return error;
+        }
+    }
 }
 
 fn nothing_to_stop(json: bool) -> Result<ExitCode, CliError> {

@@ -1,8 +1,9 @@
 //! `boi wait`, `stop`, `priority`, `queue backup`, the ways to dispatch a spec, and the pause between tries.
 
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
-use super::support::{Sandbox, wait_for};
+use super::support::{Sandbox, lives, pid_in, wait_for};
 
 /// The time zone of the eastern United States, without a need for a zone database.
 const EASTERN: &str = "EST5EDT,M3.2.0,M11.1.0";
@@ -37,6 +38,51 @@ fn a_wait_ends_with_the_specs_and_its_exit_code_says_how_they_ended() {
     assert_eq!(sandbox.boi(&["wait", &long, "--timeout", "soon"]).code, Some(2));
     assert_eq!([&good, &bad].map(|id| sandbox.boi(&["log", "-f", id]).code), [Some(0), Some(1)]);
     sandbox.good(&["cancel", &long]);
+}
+
+#[test]
+fn a_wait_whose_reader_has_gone_goes_on_and_does_not_succeed_early() {
+    let mut sandbox = Sandbox::new("retry_count = 0\nspawn_jitter_ms = [0, 0]");
+    let bad =
+        sandbox.dispatch(&format!("title = 'Bad'\n[[tasks]]\nrun = '''{}'''\nverify = ['false']", sandbox.barrier()));
+    sandbox.start_daemon();
+    let script = format!("\"$0\" wait {bad} | true; exit ${{PIPESTATUS[0]}}");
+    let mut waiting = sandbox.begin_wrapped(&["bash", "-c", &script]).unwrap();
+    // Longer than the interval at which commands that only print look for their reader.
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(waiting.try_wait().unwrap().is_none(), "the wait goes on");
+    sandbox.write("go", "");
+    assert_eq!(waiting.wait().unwrap().code(), Some(1));
+}
+
+#[test]
+fn a_wait_says_that_the_daemon_drains() {
+    let mut sandbox = Sandbox::new("max_workers = 1\nstop_grace_seconds = 1\nspawn_jitter_ms = [0, 0]");
+    sandbox.start_daemon();
+    let long = sandbox.dispatch(&format!("title = 'Long'\n[[tasks]]\nrun = '''{}'''", sandbox.barrier()));
+    sandbox.wait_for_status(&long, "running");
+    let later = sandbox.dispatch("title = 'Later'\n[[tasks]]\nrun = 'true'");
+    let said = sandbox.boi(&["daemon", "stop", "--drain", "--timeout", "100ms"]);
+    assert_eq!(said.code, Some(4), "{said:?}");
+    let waiting = sandbox.begin(&["wait", &later]);
+    wait_for("the note", || waiting.err().contains("is draining").then_some(()));
+    sandbox.good(&["cancel", &later]);
+    assert_eq!(waiting.end().code, Some(1));
+    sandbox.good(&["cancel", &long]);
+}
+
+#[test]
+fn a_drain_without_a_daemon_is_bounded_and_leaves_the_command_running() {
+    let mut sandbox = Sandbox::new("stop_grace_seconds = 1\nspawn_jitter_ms = [0, 0]");
+    sandbox.start_daemon();
+    let long = sandbox.dispatch(&format!("title = 'Long'\n[[tasks]]\nrun = '''{}'''", sandbox.barrier()));
+    let pid = pid_in(&sandbox.path("pid"));
+    sandbox.kill_daemon();
+    let said = sandbox.boi(&["daemon", "stop", "--drain", "--timeout", "100ms"]);
+    assert!(said.code == Some(4) && said.err.contains("gave up"), "{said:?}");
+    assert!(lives(pid) && sandbox.spec(&long)["status"] == "running");
+    sandbox.good(&["daemon", "stop"]);
+    assert!(!lives(pid));
 }
 
 #[test]
