@@ -28,13 +28,16 @@ pub(super) fn duplicates(specs: &[Spec], queue: Option<&dyn Queue>) -> Vec<Strin
     notes
 }
 
-/// Returns a note for each repository with uncommitted changes, which the specs do not see.
+/// Returns a note for each repository that may have uncommitted changes, which the specs do not see.
 pub(super) fn uncommitted_changes(specs: &[Spec]) -> Vec<String> {
     let repos: BTreeSet<(&Path, String)> =
         specs.iter().filter_map(|spec| spec.repo.as_ref()).map(|repo| (repo.path.as_path(), base_name(repo))).collect();
     let changed = |path: &Path| git::has_uncommitted_changes(path).unwrap_or(false);
     let note = |path: &Path, base: &str| {
-        format!("{} has uncommitted changes, which the spec does not see: it starts from {base}", path.display())
+        format!(
+            "{} may have uncommitted changes (`git status` tells), which the spec does not see: it starts from {base}",
+            path.display()
+        )
     };
     repos.iter().filter(|(path, _)| changed(path)).map(|(path, base)| note(path, base)).collect()
 }

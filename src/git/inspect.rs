@@ -80,8 +80,8 @@ pub(crate) fn inspect_repository(path: &Path) -> Result<InspectedRepository, Rep
     Ok(InspectedRepository { toplevel, default_base: branch.unwrap_or(head) })
 }
 
-/// Returns whether tracked files of a working tree, or its index, differ from HEAD. Files are compared by size and times
-/// only, so that git runs no filter of the repository.
+/// Returns whether tracked files of a working tree, or its index, may differ from HEAD. Files are compared by size and times
+/// only, so that git runs no filter of the repository: a file that was only touched counts too.
 pub(crate) fn has_uncommitted_changes(toplevel: &Path) -> Result<bool, GitError> {
     let at = &repository::find(toplevel)?;
     let is_clean = |args: &[&str]| Git::reading(at).args(args).output()?.yes_or_no();
