@@ -1,7 +1,7 @@
 //! `boi config set` and `unset`: change one key in the configuration file, and nothing else.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,8 @@ const WRITER_POLL: Duration = Duration::from_millis(20);
 /// When a command that waits for another `boi config set` says so, and when it gives up.
 const TURN_SAID_AFTER: Duration = Duration::from_secs(5);
 const TURN_PATIENCE: Duration = Duration::from_secs(30);
+/// The largest size of a lock file with a pid, in bytes.
+const MAX_PID: usize = 64;
 
 /// A change of one key.
 pub(super) enum Edit {
@@ -168,14 +170,13 @@ fn take_turn(path: &Path) -> Result<File, CliError> {
 
 /// The command that holds the lock, in words.
 fn holder(path: &Path) -> String {
-    let mut text = String::new();
-    let read = File::open(path).and_then(|mut file| file.read_to_string(&mut text));
-    match (read, text.trim().parse()) {
-        (Ok(_), Ok(pid)) if procfs::is_stopped(pid) => {
+    let bytes = files::read_user_file(path, MAX_PID).ok().flatten().unwrap_or_default();
+    match String::from_utf8_lossy(&bytes).trim().parse() {
+        Ok(pid) if procfs::is_stopped(pid) => {
             format!("another boi (pid {pid}, stopped: `kill -CONT {pid}` continues it)")
         }
-        (Ok(_), Ok(pid)) => format!("another boi (pid {pid})"),
-        _ => "another boi".to_owned(),
+        Ok(pid) => format!("another boi (pid {pid})"),
+        Err(_) => "another boi".to_owned(),
     }
 }
 

@@ -7,8 +7,9 @@ use super::printing::{print_json, print_line};
 use super::{CliError, ExitCode, USAGE};
 use crate::config::flags::Flags;
 use crate::config::keys::{self, KEYS, Key};
-use crate::config::{Loaded, Origin, schema};
+use crate::config::{Loaded, MAX_BYTES, Origin, schema};
 use crate::reload::{self, ConfigError};
+use crate::system::files;
 use crate::system::output::say;
 use crate::system::paths::Home;
 
@@ -46,7 +47,7 @@ fn show_without_file(
     daemon: Option<&InForce>,
     json: bool,
 ) -> Result<ExitCode, CliError> {
-    let kept = || std::fs::read(home.last_good_config()).ok();
+    let kept = || files::read_user_file(&home.last_good_config(), MAX_BYTES).ok().flatten();
     let (config, which) = match daemon {
         Some(daemon) => (daemon.config(), format!("in force (generation {})", daemon.generation())),
         None => {
