@@ -9,7 +9,6 @@ use super::in_force::{self, InForce};
 use super::printing::{plural, print_json, print_line};
 use super::{CliError, ExitCode, FAILED, USAGE};
 use crate::config::MAX_BYTES;
-use crate::config::flags::Flags;
 use crate::document::problem::Problems;
 use crate::reload::{self, ConfigError};
 use crate::system::output::{say, write_styled_error_line};
@@ -35,9 +34,9 @@ pub(super) fn check(home: &Home, file: Option<PathBuf>, json: bool) -> Result<Ex
     let in_force = daemon.as_ref().filter(|_| is_own).and_then(InForce::config);
     let bytes = if from_stdin { read_stdin()? } else { reload::read(&std::path::absolute(&path)?)?.0 };
     let is_missing = !from_stdin && is_missing(&path);
-    let loaded = in_force::validate(daemon.as_ref(), &Flags::default(), |host| {
-        reload::validate_on(host, &path, &bytes, in_force.as_ref())
-    });
+    let flags = daemon.as_ref().map(InForce::own_flags).unwrap_or_default();
+    let loaded =
+        in_force::validate(daemon.as_ref(), &flags, |host| reload::validate_on(host, &path, &bytes, in_force.as_ref()));
     match loaded {
         Err(ConfigError::Invalid(problems)) => {
             print_problems(&path, &problems, json)?;

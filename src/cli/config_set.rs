@@ -99,7 +99,7 @@ fn change_file(
     edit: &Edit,
     daemon: Option<&InForce>,
 ) -> Result<FileChange, CliError> {
-    let no_flags = Flags::default();
+    let flags = daemon.map(InForce::own_flags).unwrap_or_default();
     home.prepare_records()?;
     // This lock makes concurrent commands take turns, so each command changes the file that the previous one
     // wrote.
@@ -107,10 +107,10 @@ fn change_file(
     let (stamp, bytes) = read_when_settled(path)?;
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
     let validate = |bytes: &[u8], in_force: Option<&crate::config::Config>| {
-        in_force::validate(daemon, &no_flags, |host| reload::validate_on(host, path, bytes, in_force))
+        in_force::validate(daemon, &flags, |host| reload::validate_on(host, path, bytes, in_force))
     };
     let (before, old_warnings) = match validate(&bytes, None) {
-        Ok((loaded, warnings)) => (Some(loaded.own), warnings),
+        Ok((loaded, warnings)) => (Some(loaded), warnings),
         Err(_) => (None, Vec::new()),
     };
     let edited = match edit {
@@ -124,13 +124,14 @@ fn change_file(
     })?;
     // What the daemon would refuse to put in force is not promised.
     let in_force = daemon.and_then(InForce::config);
-    let (after, warnings) = validate(edited.as_bytes(), in_force.as_ref().or(before.as_ref()))?;
+    let (after, warnings) =
+        validate(edited.as_bytes(), in_force.as_ref().or(before.as_ref().map(|before| &before.config)))?;
     let written = edited.as_bytes() != bytes;
     if written {
         reload::replace(path, &stamp, edited.as_bytes()).map_err(replace_error)?;
     }
     Ok(FileChange {
-        old: before.as_ref().map(|before| key.get(before).to_string()),
+        old: before.as_ref().map(|before| key.get(&before.own).to_string()),
         new: key.get(&after.own).to_string(),
         written,
         new_warnings: warnings.iter().filter(|warning| !old_warnings.contains(warning)).cloned().collect(),

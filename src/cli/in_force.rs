@@ -49,6 +49,12 @@ impl InForce {
         &self.answer.flags
     }
 
+    /// The values that the daemon's command line sets, without those that this version does not know: the daemon puts them in
+    /// force whatever the file says.
+    pub(super) fn own_flags(&self) -> Flags {
+        Flags::known(&self.answer.flags)
+    }
+
     /// The value that the daemon's command line sets for a key, by either of its names.
     pub(super) fn flag(&self, key: &Key) -> Option<&str> {
         let names = [Some(key), key.other_name()];

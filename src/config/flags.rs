@@ -31,6 +31,12 @@ impl Flags {
         Ok(flags)
     }
 
+    /// Parses those of the texts that set a key of this version to a valid value.
+    pub(crate) fn known(given: &[String]) -> Flags {
+        let known: Vec<String> = given.iter().filter(|given| read(given).is_ok()).cloned().collect();
+        Flags::read(&known).unwrap_or_default()
+    }
+
     /// Returns each key with its value, as `config.toml` writes them: `max_workers = 8`.
     pub fn shown(&self) -> Vec<String> {
         self.0.iter().map(|(key, value)| format!("{} = {value}", key.name)).collect()
@@ -102,6 +108,13 @@ mod tests {
         let settings = ProcessSettings { flags: given, ..ProcessSettings::default() };
         let loaded = parse("config.toml", b"claude_bin = 'of the file'", &settings).unwrap();
         assert_eq!(loaded.config.claude().program, "b");
+    }
+
+    #[test]
+    fn flags_that_another_process_shows_are_read_as_far_as_they_are_known() {
+        let given = flags(&["claude_bin=/opt/a=b", "spawn_jitter_ms=[0, 1]"]).unwrap();
+        let shown = given.shown().into_iter().chain(["of_a_newer_version = 3".to_owned()]).collect::<Vec<_>>();
+        assert_eq!(Flags::known(&shown), given);
     }
 
     #[test]

@@ -495,6 +495,21 @@ fn commands_ask_the_daemon_what_its_file_means() {
 }
 
 #[test]
+fn a_program_of_the_daemons_command_line_does_not_block_other_changes() {
+    let sandbox = Sandbox::new("").with_variables([("CLAUDE_BIN", "/not/installed".to_owned())]);
+    let mut sandbox = sandbox;
+    sandbox.start_daemon_with(&["-c", &format!("claude_bin={}", fake_agent().display())]);
+    assert!(sandbox.good(&["config", "set", "max_workers", "4", "--reload"]).out.contains("max_workers: 5 -> 4"));
+    sandbox.good(&["config", "check"]);
+    sandbox.good(&["config", "unset", "max_workers"]);
+    assert_eq!(
+        sandbox.good(&["config", "get", "claude_bin"]).out,
+        "/not/installed\n",
+        "the value without the daemon's"
+    );
+}
+
+#[test]
 fn config_unset_and_check_work_on_the_file_as_it_is() {
     let sandbox = Sandbox::new("# mine\r\nmax_workers = 3 # why\nlog = 'warn'\r\n");
     let said = sandbox.good(&["config", "unset", "max_workers"]);
