@@ -158,10 +158,12 @@ impl RunningDaemon {
 
     /// Fails if every process of the container ends with the daemon, so that nothing could replace it.
     pub(super) fn refuse_first(&self) -> Result<(), CliError> {
-        if !matches!(self.peer, Peer::Here { pid: 1, .. }) {
+        // A daemon of an older version does not say it.
+        if !self.view.ends_container && !matches!(self.peer, Peer::Here { pid: 1, .. }) {
             return Ok(());
         }
-        let message = "the daemon is process 1 of this container, and every process of the container ends with it";
+        let message =
+            "the daemon is the main process of this container, and every process of the container ends with it";
         Err(CliError::new(FAILED, message)
             .hint("restart the container: the daemon then stops its workers and queues their specs again"))
     }

@@ -31,6 +31,8 @@ pub(crate) struct Shared {
     /// How the daemon leaves; `None`: it was not told to leave.
     leaving: Mutex<Option<Leaving>>,
     log: Option<String>,
+    /// Whether every process of the daemon's container ends with the daemon.
+    ends_container: bool,
     /// Causes of running specs, such as a quarantine, that are not in the queue.
     causes: Mutex<HashMap<SpecId, Cause>>,
     /// The watch over the git processes of each spec that has a worker.
@@ -55,6 +57,7 @@ impl Shared {
             scoped,
             leaving: Mutex::default(),
             log: None,
+            ends_container: false,
             causes: Mutex::default(),
             git_watches: Mutex::default(),
             left_by_last: Mutex::default(),
@@ -67,6 +70,12 @@ impl Shared {
     #[must_use]
     pub(crate) fn logging_to(self, file: Option<&Path>) -> Shared {
         Shared { log: file.map(|path| path.to_string_lossy().into_owned()), ..self }
+    }
+
+    /// Sets whether every process of the daemon's container ends with the daemon.
+    #[must_use]
+    pub(super) fn ending_container(self, ends_container: bool) -> Shared {
+        Shared { ends_container, ..self }
     }
 
     /// Adds one to the revision. Must be called after a change of anything that `boi status` shows: clients
@@ -197,6 +206,7 @@ impl Shared {
             draining: leaving == Some(Leaving::Drain),
             stopping: matches!(leaving, Some(Leaving::Stop | Leaving::Detach)),
             other_pid_namespace: false,
+            ends_container: self.ends_container,
             log: self.log.clone(),
         }
     }

@@ -80,6 +80,9 @@ pub struct DaemonView {
     /// as this command sees it, or, if it cannot see the daemon, the daemon's pid in its own namespace.
     #[serde(default)]
     pub other_pid_namespace: bool,
+    /// Whether every process of the daemon's container ends with the daemon.
+    #[serde(default)]
+    pub ends_container: bool,
     /// The file that the daemon logs to; `None`: the daemon logs to standard error.
     #[serde(default)]
     pub log: Option<String>,

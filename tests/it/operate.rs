@@ -71,6 +71,24 @@ fn a_daemon_of_another_pid_namespace_is_asked_over_its_socket() {
 }
 
 #[test]
+fn a_daemon_whose_end_ends_its_container_is_not_replaced() {
+    let sandbox = Sandbox::new("");
+    let daemon = "\"$0\" daemon run --foreground";
+    // The first daemon is the child of an init, the second is process 1.
+    for script in [format!("{daemon} & wait"), format!("exec {daemon}")] {
+        let restart = "until \"$0\" daemon status; do sleep 0.1; done; \"$0\" daemon restart 2> said; echo $? > code";
+        let Some(container) = in_container(&sandbox, &format!("({restart}) & {script}")) else { return };
+        let code = wait_for("the restart ends", || {
+            fs::read_to_string(sandbox.path("code")).ok().filter(|code| code.ends_with('\n'))
+        });
+        assert!(code == "1\n" && sandbox.read("said").contains("main process of this container"), "{code}");
+        fs::remove_file(sandbox.path("code")).unwrap();
+        sandbox.good(&["daemon", "stop"]);
+        end(container);
+    }
+}
+
+#[test]
 fn the_end_of_a_container_stops_its_workers_and_costs_no_try() {
     let sandbox = Sandbox::new("retry_count = 0\nstop_grace_seconds = 5");
     let ended = sandbox.at("ended");

@@ -74,8 +74,11 @@ impl Seat {
         }
         let left = left_running::take(&home.left_running());
         let hot = Arc::new(ArcSwap::from_pointee(HotConfig { generation: 1, config: booted.config.clone() }));
-        let shared =
-            Arc::new(Shared::new(booted.view(), scope.is_some()).logging_to(log.file()).with_left_by_last(left));
+        let shared = Shared::new(booted.view(), scope.is_some())
+            .logging_to(log.file())
+            .ending_container(signals.ends_namespace())
+            .with_left_by_last(left);
+        let shared = Arc::new(shared);
         let identity = HomeIdentity::of(&home, pid_file);
         shared.health.set_home(identity.map_err(|source| BootError::Io { path: home.pid_file(), source })?);
         let queue = AsyncQueue::new(queue);

@@ -40,6 +40,11 @@ impl DaemonSignals {
         Ok(DaemonSignals { stream: Signals::new([SIGHUP, SIGINT, SIGTERM])?, may_lose_terminal, ends_namespace })
     }
 
+    /// Whether all processes of this PID namespace end with this one.
+    pub(super) fn ends_namespace(&self) -> bool {
+        self.ends_namespace
+    }
+
     /// Waits for the next signal. Cancel-safe.
     pub(super) async fn next(&mut self) -> Option<i32> {
         self.stream.next().await
