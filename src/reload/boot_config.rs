@@ -62,8 +62,9 @@ pub fn boot(home: &Home, flags: &Flags) -> Result<BootConfig, ConfigError> {
         BootConfig { config: loaded.config, degraded: None, verdict, flags, state, look: None, bytes: None }
     };
     let hex = |bytes: &[u8]| Some(ContentHash::of(bytes).hex());
-    let last_good =
-        || files::read_user_file(&home.last_good_config(), MAX_BYTES).ok().flatten().filter(|bytes| !is_blank(bytes));
+    let last_good = || files::read_user_file(&home.last_good_config(), MAX_BYTES).ok().flatten();
+    // A blank record means the defaults, which the user asked for. It says no more than a file that is missing or empty.
+    let lost = || last_good().filter(|bytes| !is_blank(bytes));
     let in_force = |bytes: &[u8]| Verdict { hash_in_force: hex(bytes), ..Verdict::default() };
     let (hash_on_disk, error) = match read_settled(&path) {
         Found::Content(bytes, look) => match read(&bytes) {
@@ -77,8 +78,8 @@ pub fn boot(home: &Home, flags: &Flags) -> Result<BootConfig, ConfigError> {
         Found::Nothing => {
             let verdict = Verdict { outcome: ReloadOutcome::Applied, hash_on_disk: hex(&[]), ..in_force(&[]) };
             let mut booted = booted(read(&[])?, verdict);
-            if last_good().is_some() {
-                booted.verdict.warnings.push(format!(
+            if lost().is_some() {
+                booted.verdict.notes.push(format!(
                     "{} is missing: the defaults are in force; the last good configuration is kept in {}",
                     path.display(),
                     home.last_good_config().display()
@@ -87,7 +88,7 @@ pub fn boot(home: &Home, flags: &Flags) -> Result<BootConfig, ConfigError> {
             return Ok(booted);
         }
         Found::Lost(why) => {
-            let kept = last_good().and_then(|bytes| Some((read(&bytes).ok()?, bytes)));
+            let kept = lost().and_then(|bytes| Some((read(&bytes).ok()?, bytes)));
             let Some((valid, bytes)) = kept else {
                 let is_dangling = PathChain::resolve(&path).dangling().is_some();
                 let verdict = match is_dangling {
@@ -124,6 +125,11 @@ pub fn boot(home: &Home, flags: &Flags) -> Result<BootConfig, ConfigError> {
 }
 
 impl BootConfig {
+    /// Returns what else the user should know of the file, such as that it is missing although there was one.
+    pub fn notes(&self) -> &[String] {
+        &self.verdict.notes
+    }
+
     /// Returns warnings about values that are valid but will not work.
     pub fn warnings(&self) -> &[String] {
         &self.verdict.warnings

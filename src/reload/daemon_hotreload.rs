@@ -381,6 +381,11 @@ fn an_invalid_file_at_boot_means_the_last_good_one_or_an_error() {
     let Scene { dir: _dir, judge, .. } = scene;
     drop(judge);
     fs::write(home.config_file(), "max_workers = \n").unwrap();
+    // The user asked for the defaults with `boi daemon reload`.
+    fs::write(home.last_good_config(), "").unwrap();
+    let defaults = boot(&home, &Flags::default()).unwrap();
+    assert_eq!(defaults.config, Config::default());
+    assert!(defaults.degraded.is_some(), "{defaults:?}");
     fs::remove_file(home.last_good_config()).unwrap();
     assert!(boot(&home, &Flags::default()).is_err());
     fs::remove_file(home.config_file()).unwrap();
@@ -484,8 +489,10 @@ fn a_daemon_starts_with_the_last_good_file_when_its_file_was_emptied() {
         fs::remove_file(home.config_file()).unwrap();
         let missing = boot(&home, &Flags::default()).unwrap();
         assert_eq!((missing.config.max_workers, missing.view().outcome), (5, ReloadOutcome::Applied));
-        let is_said = |warning: &String| warning.contains("is missing: the defaults are in force");
-        assert!(missing.warnings().iter().any(is_said), "{:?}", missing.warnings());
+        let is_said = |note: &String| note.contains("is missing: the defaults are in force");
+        assert!(missing.notes().iter().any(is_said), "{:?}", missing.notes());
+        // Warnings are about the values: `boi doctor` takes them for a program that is missing.
+        assert!(!missing.view().warnings.iter().any(is_said), "{:?}", missing.view().warnings);
     }
 }
 

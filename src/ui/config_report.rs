@@ -52,7 +52,10 @@ pub(crate) fn status_lines(view: &ConfigView, daemon_runs: bool) -> Vec<String> 
     }
     lines.extend(view.flags.iter().map(|flag| format!("set on the daemon's command line: {flag}")));
     lines.extend(view.pending_restart.iter().map(|pending| paint(&format!("pending restart: {pending}"), ATTENTION)));
-    lines.extend(view.warnings.iter().map(|warning| paint(&format!("warning: {warning}"), ATTENTION)));
+    // What the daemon found at its start, which no command printed.
+    let notes =
+        view.verdict.iter().filter(|verdict| verdict.trigger == Trigger::Boot).flat_map(|verdict| &verdict.notes);
+    lines.extend(notes.chain(&view.warnings).map(|warning| paint(&format!("warning: {warning}"), ATTENTION)));
     lines
 }
 

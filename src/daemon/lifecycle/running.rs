@@ -69,7 +69,7 @@ impl Seat {
                 home.last_good_config().display()
             );
         }
-        for warning in booted.warnings() {
+        for warning in booted.notes().iter().chain(booted.warnings()) {
             warn!("configuration: {warning}");
         }
         let left = left_running::take(&home.left_running());
