@@ -128,9 +128,16 @@ impl Shared {
         self.left_running.lock().unwrap_or_else(PoisonError::into_inner).push(fence.clone());
     }
 
-    /// The attempts whose commands this daemon leaves running.
+    /// The attempts whose commands run on when this daemon ends: those that it leaves running, and those that the last daemon
+    /// left running and no worker of this one has looked at, such as those of specs outside of a `boi run`.
     pub(super) fn left_running(&self) -> Vec<Fence> {
-        self.left_running.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut left = self.left_running.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for fence in self.left_by_last.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            if !left.contains(fence) {
+                left.push(fence.clone());
+            }
+        }
+        left
     }
 
     /// Records that the daemon was told to leave.

@@ -238,6 +238,8 @@ fn a_command_killed_after_its_daemon_ended_in_order_costs_no_try() {
             wait_for("it is gone", || (!lives(pid)).then_some(()));
         }
         fs::remove_file(sandbox.path("pid")).unwrap();
+        // A daemon that has only other specs does not look at the command.
+        assert_eq!(sandbox.run("title = 'Other'\n[[tasks]]\nrun = 'true'").0, Some(0));
         sandbox.start_daemon();
     }
     pid_in(&sandbox.path("pid"));
