@@ -155,6 +155,7 @@ fn find_entry_to_relink(
         }),
         Content::Unlinked => known,
         Content::ReplacedLink if mode == Checkout::Clean && known.is_some() => known,
+        Content::ReplacedLink if known.is_some() => return Err(GitError::LinkReplaced { path: path.join(".git") }),
         Content::ReplacedLink | Content::Foreign => return Err(GitError::Occupied { path: path.to_owned() }),
     })
 }

@@ -87,6 +87,9 @@ pub(crate) enum GitError {
     /// The worktree's path contains something other than the worktree, or is a symbolic link.
     #[error("the path {path:?} is reserved for this spec's worktree, but contains something else; move it away")]
     Occupied { path: PathBuf },
+    /// The worktree's `.git` was replaced.
+    #[error("the worktree's {path:?} was replaced by something else; move it away")]
+    LinkReplaced { path: PathBuf },
     /// There is no worktree at the path, or its link to the repository is broken.
     #[error("the worktree {path:?} is missing, or its link to the repository is broken")]
     NoWorktree { path: PathBuf },
@@ -142,6 +145,7 @@ impl GitError {
             | GitError::NoRepository { .. }
             | GitError::DubiousOwnership { .. }
             | GitError::Occupied { .. }
+            | GitError::LinkReplaced { .. }
             | GitError::NoWorktree { .. }
             | GitError::BranchInUse { .. }
             | GitError::NestedRepositories { .. }

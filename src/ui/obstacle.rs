@@ -90,6 +90,7 @@ mod tests {
             draining,
             stopping: false,
             other_pid_namespace: false,
+            ends_container: false,
             log: None,
         };
         assert!(starts_nothing(&daemon(true, false)).unwrap().contains("`boi run` (pid 7)"));

@@ -155,7 +155,13 @@ impl WorkerTree {
             (None, _) => self.refuse_foreign_branch(worktree, &origin)?,
         }
         let base = progress.head.as_ref().unwrap_or(&origin);
-        let created = git::create_worktree(&at, base, checkout, label).map_err(|error| self.blocked(error))?;
+        let created = match (git::create_worktree(&at, base, checkout, label), &progress.head) {
+            // The last try failed because of this, and its feedback tells the next one.
+            (Err(GitError::LinkReplaced { .. }), Some(head)) if checkout == Checkout::AsItIs => {
+                return Ok(Created { origin: Some(origin), head: Some(head.clone()), kept });
+            }
+            (created, _) => created.map_err(|error| self.blocked(error))?,
+        };
         kept.extend(created.kept);
         // After a stop, the branch may already be at the commit to which the repeated step will move it.
         let head = match checkout {
@@ -210,7 +216,7 @@ impl WorkerTree {
                     "the worktree had no .git any more, which boi needs to commit the files; boi created .git again and \
                      changed no other file: do not remove .git",
                 ),
-                Err(GitError::Occupied { .. }) => not_committed(
+                Err(GitError::Occupied { .. } | GitError::LinkReplaced { .. }) => not_committed(
                     "the worktree's .git was replaced, so boi cannot commit the files: remove the new .git",
                 ),
                 Err(error) => Err(self.blocked(error)),

@@ -86,7 +86,7 @@ fn a_link_to_another_repository_is_no_worktree_and_its_files_are_kept_in_the_own
     write(worktree.path(), "made", "work\n");
     assert!(matches!(capture(&worktree, &base, "m", "try"), Err(GitError::NoWorktree { .. })));
     let again = create_worktree(&worktree, &base, Checkout::AsItIs, "try");
-    assert!(matches!(again, Err(GitError::Occupied { .. })), "{again:?}");
+    assert!(matches!(again, Err(GitError::LinkReplaced { .. })), "{again:?}");
     let refs = || git(&clone, ["for-each-ref", "--format=%(refname) %(objectname)"]);
     let before = refs();
     let kept = remove_worktree(&worktree, "leftover").unwrap();
