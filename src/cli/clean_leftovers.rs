@@ -2,9 +2,10 @@
 //! merged branch.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::CliError;
 use super::args::Clean;
+use super::{CliError, patience};
 use crate::domain::id::SpecId;
 use crate::domain::life::SpecStatus;
 use crate::domain::spec::Base;
@@ -18,6 +19,9 @@ use crate::system::untrusted::{self, is_damaged};
 
 /// The number of specs that are read from the queue at a time.
 pub(super) const PAGE: u32 = 500;
+
+/// How long git may read and store the files of a worktree before its folder is set aside.
+const REMOVAL_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// The result of cleaning one spec.
 pub(super) enum Outcome {
@@ -75,7 +79,12 @@ pub(super) fn clean(home: &Home, queue: &dyn Queue, id: &SpecId, args: &Clean) -
         },
         _ => None,
     };
-    let result = leftovers.remove_under(lock.as_ref(), home, queue, id, args);
+    if let Some(worktree) = &leftovers.worktree {
+        worktree.watch.begin(REMOVAL_LIMIT);
+    }
+    let result = patience::telling(format!("git, which reads the files of {id}"), || {
+        leftovers.remove_under(lock.as_ref(), home, queue, id, args)
+    });
     if !leftovers.attempts_exist {
         // `Worktree::lock` created these folders.
         drop(lock);

@@ -2,6 +2,7 @@
 //! that names what it waits for, and after its bound the error that it gave up (exit code 4).
 
 use std::fmt::Display;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -69,6 +70,21 @@ pub(super) async fn bounded<T>(
             Err(_) => patience.check(&what)?,
         }
     }
+}
+
+/// Carries out `work`, which blocks and has a bound of its own; `what` names what it waits for.
+pub(super) fn telling<T>(what: impl Display + Send, work: impl FnOnce() -> T) -> T {
+    let (done, is_done) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            if is_done.recv_timeout(NOTICE) == Err(RecvTimeoutError::Timeout) {
+                say!("waiting for {what}");
+            }
+        });
+        let result = work();
+        drop(done);
+        result
+    })
 }
 
 #[cfg(test)]
