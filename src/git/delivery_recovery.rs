@@ -14,12 +14,15 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use tracing::info;
+
 use super::delivery_journal::{self, Identity, Journal, JournalError, Move};
 use super::delivery_moves::Layout;
 use super::git_error::GitError;
 use super::index_file::IndexFile;
 use super::place::Place;
 use super::program::{self, Git};
+use super::worktree::Worktree;
 use super::{checkout, entry, locks, repository, revision};
 use crate::domain::delivery::MergeRefusal;
 use crate::domain::id::SpecId;
@@ -143,6 +146,28 @@ pub(crate) fn recover_deliveries(repo: &Path) -> Result<(Vec<Recovered>, Vec<Unf
     }
     let lock = locks::lock_repository(&repo.common_dir, &repo.watch)?;
     Ok(recover_all(&repo, &lock))
+}
+
+/// Completes or undoes the interrupted delivery of this worktree's spec, under the worktree's watch. Returns it if neither
+/// is possible. Changes nothing, and waits for no lock, if there is none.
+pub(crate) fn settle_own_delivery(worktree: &Worktree) -> Result<Option<Unfinished>, GitError> {
+    // A repository that cannot be found, because it was moved, has no delivery that could be settled.
+    let Ok(Some(common_dir)) = worktree.find_repository(Some(&worktree.path)) else { return Ok(None) };
+    let own = |(_, spec, _): &(PathBuf, SpecId, PathBuf)| *spec == worktree.spec;
+    if !interrupted(&common_dir).iter().any(own) {
+        return Ok(None);
+    }
+    // The thread of an earlier step may still hold this lock: then the delivery is under way.
+    let locked = worktree.lock()?;
+    let repo = locked.repository()?;
+    let lock = locks::lock_repository(&repo.common_dir, &repo.watch)?;
+    for (git_dir, spec, folder) in interrupted(&repo.common_dir).into_iter().filter(own) {
+        match recover(&repo, &git_dir, &spec, &folder, &lock) {
+            Ok(recovered) => info!(%spec, ?recovered, "the interrupted delivery of a spec that ended is settled"),
+            Err(unfinished) => return Ok(Some(*unfinished)),
+        }
+    }
+    Ok(None)
 }
 
 /// Lists the interrupted deliveries into checkouts of the repository. Changes nothing; a delivery that is under way is

@@ -115,7 +115,9 @@ pub(crate) use self::capture::capture;
 pub(crate) use self::create::create_worktree;
 pub(crate) use self::deliver::{DeliveryPlan, fast_forward_base, merge_base_into_branch, plan_delivery};
 pub(crate) use self::delivery_outcome::{DeliveryError, FastForward};
-pub(crate) use self::delivery_recovery::{Recovered, Unfinished, interrupted_deliveries, recover_deliveries};
+pub(crate) use self::delivery_recovery::{
+    Recovered, Unfinished, interrupted_deliveries, recover_deliveries, settle_own_delivery,
+};
 pub(crate) use self::git_error::{GitError, Severity};
 pub(crate) use self::inspect::{RepositoryRefusal, has_uncommitted_changes, inspect_repository, same_repository};
 pub(crate) use self::merged::{MergeState, has_changes, local_branches, merge_state};

@@ -87,8 +87,9 @@ impl Worktree {
         Ok(lock)
     }
 
-    /// Finds the repository's common directory; `path` is the worktree, whose link may lead to the repository.
-    fn find_repository(&self, path: Option<&Path>) -> Result<Option<PathBuf>, GitError> {
+    /// Returns the repository's common directory; `None`: it cannot be found. `path` is the worktree, whose link may lead to
+    /// the repository. Fails if another repository is in its place.
+    pub(super) fn find_repository(&self, path: Option<&Path>) -> Result<Option<PathBuf>, GitError> {
         match (&self.repository, path) {
             (Some(recorded), _) => repository::check(recorded),
             (None, Some(path)) => repository::common_dir(&self.repo, path, &self.watch),

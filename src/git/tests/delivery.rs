@@ -12,7 +12,7 @@ use crate::git::delivery_journal::{self, Identity, Journal, Move};
 use crate::git::delivery_moves::Layout;
 use crate::git::{
     DeliveryError, FastForward, LockedWorktree, Recovered, Unfinished, checkout_update, fast_forward_base,
-    interrupted_deliveries, recover_deliveries,
+    interrupted_deliveries, recover_deliveries, settle_own_delivery,
 };
 
 /// The files of a checkout: mode, and content or target.
@@ -490,4 +490,27 @@ fn what_the_user_does_meanwhile_is_not_lost() {
     });
     assert!(matches!(result, Err(DeliveryError::Refused(MergeRefusal::CheckoutDirty { .. }))), "{result:?}");
     assert_eq!(status(&scratch.repo), "## main\nA  mine.txt");
+}
+
+#[test]
+fn only_the_own_delivery_is_settled_when_a_spec_ends() {
+    let scratch = Scratch::new();
+    let (worktree, _) = scratch.create();
+    let commits = branch_with(&scratch, change_everything);
+    let before = files(&scratch.repo);
+    let other = scratch.worktree("SD980");
+    interrupt(&scratch, &worktree, &commits, usize::MAX);
+    drop(worktree);
+    // The lock of a delivery that is under way is not waited for by another spec.
+    let lock = fs::File::open(scratch.repo.join(".git")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+    assert!(settle_own_delivery(&other).unwrap().is_none());
+    drop(lock);
+    assert_eq!(interrupted(&scratch).len(), 1);
+    let own = scratch.worktree("SD979");
+    assert!(settle_own_delivery(&own).unwrap().is_none());
+    assert_eq!(files(&scratch.repo), before);
+    assert!(!scratch.repo.join(".git/boi").exists());
+    fs::rename(&scratch.repo, scratch.dir.path().join("moved")).unwrap();
+    assert!(settle_own_delivery(&own).unwrap().is_none());
 }
