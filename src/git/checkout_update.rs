@@ -333,7 +333,8 @@ impl Update<'_> {
         }
         failpoint::hit("delivery.indexed");
         if let Err(error) = delivery_recovery::move_branch(&self.checkout.place, self.worktree.lock_file(), &journal) {
-            match revision::commit_of(&self.checkout.place, self.base_ref) {
+            // An order may have ended git before or after it moved the branch; nothing must stay half done.
+            match revision::commit_of(&self.checkout.place.under_any_order(), self.base_ref) {
                 Ok(Some(now)) if now == self.to => {}
                 Ok(Some(now)) if now == self.from => {
                     let refused = match error {

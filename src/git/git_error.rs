@@ -43,13 +43,15 @@ pub(crate) enum GitError {
     },
     /// Git did not end within its time limit, and was ended.
     #[error(
-        "git {subcommand} in {dir:?} did not end within {} and was ended; a filter or another program that the          repository's configuration names may hang{}",
-        describe_limit(*.limit), after_colon(.stderr)
+        "git {subcommand} in {dir:?} did not end within {} and was ended{}{}",
+        describe_limit(*.limit), describe_cause(*.is_short), after_colon(.stderr)
     )]
     TimedOut {
         subcommand: String,
         dir: PathBuf,
         limit: Duration,
+        /// Whether it had less time than a step usually has.
+        is_short: bool,
         /// The end of git's standard error.
         stderr: String,
     },
@@ -156,7 +158,7 @@ impl GitError {
     /// Whether git cannot store files of the worktree, so that they must be kept in another way.
     pub(super) fn is_about_files(&self) -> bool {
         matches!(self, GitError::CannotAdd { .. })
-            || matches!(self, GitError::TimedOut { subcommand, .. } if matches!(subcommand.as_str(), "add" | "ls-files"))
+            || matches!(self, GitError::TimedOut { subcommand, is_short: false, .. } if matches!(subcommand.as_str(), "add" | "ls-files"))
     }
 }
 
@@ -209,6 +211,10 @@ fn is_temporary(error: &io::Error) -> bool {
 fn describe_limit(limit: Duration) -> String {
     let seconds = limit.as_secs();
     if seconds >= 120 { format!("{} min", seconds / 60) } else { format!("{seconds} s") }
+}
+
+fn describe_cause(is_short: bool) -> &'static str {
+    if is_short { "" } else { "; a filter or another program that the repository's configuration names may hang" }
 }
 
 fn after_colon(stderr: &str) -> String {

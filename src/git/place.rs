@@ -34,6 +34,11 @@ impl Place {
         Some(Place { git_dir, common_dir, work_tree: dir.to_owned(), watch: Arc::clone(watch) })
     }
 
+    /// Returns the same place for questions that are asked whatever was ordered.
+    pub(super) fn under_any_order(&self) -> Place {
+        Place { watch: Arc::new(self.watch.next_step()), ..self.clone() }
+    }
+
     /// Whether the repository stores its refs in tables instead of files.
     pub(super) fn has_ref_tables(&self) -> bool {
         has_ref_tables(&self.common_dir)

@@ -229,7 +229,8 @@ impl Git {
             BoundedEnd::Exited { status, stdout, stderr } => (status, stdout, stderr),
             BoundedEnd::TimedOut(stderr) => {
                 let stderr = tail(&String::from_utf8_lossy(&stderr));
-                return Err(GitError::TimedOut { subcommand, dir: self.dir, limit, stderr });
+                let is_short = self.watch.is_short();
+                return Err(GitError::TimedOut { subcommand, dir: self.dir, limit, is_short, stderr });
             }
             BoundedEnd::Ordered => return Err(GitError::Ended { subcommand, dir: self.dir }),
         };

@@ -29,7 +29,8 @@ pub(super) enum Work {
     RunsFilters,
 }
 
-/// The bounds of a worker's git processes, and the process that runs now.
+/// The bounds of the git processes of one step of a worker, and the process that runs now. Each step has a watch of its
+/// own: a thread of an earlier step that is still blocked stays under that step's order.
 #[derive(Debug, Default)]
 pub(crate) struct GitWatch {
     /// The marker in the environment of the git processes and their descendants.
@@ -38,8 +39,18 @@ pub(crate) struct GitWatch {
     variables: Vec<(&'static str, String)>,
     is_ended: AtomicBool,
     was_interrupted: AtomicBool,
-    until: Mutex<Option<Instant>>,
+    time: Mutex<Time>,
     running: Mutex<Option<(String, Timestamp)>>,
+}
+
+/// The time of a step.
+#[derive(Debug, Default, Clone, Copy)]
+struct Time {
+    /// When it is over; `None`: it has not begun.
+    until: Option<Instant>,
+    /// How long it may take from its begin on, because of an order before that.
+    at_most: Option<Duration>,
+    is_shortened: bool,
 }
 
 impl GitWatch {
@@ -48,18 +59,33 @@ impl GitWatch {
         GitWatch { marker: Some(marker), variables, ..GitWatch::default() }
     }
 
-    /// Begins a step of git, which may take `limit`.
+    /// Returns the watch over another step of the same worker, to which no order was given yet.
+    pub(crate) fn next_step(&self) -> GitWatch {
+        GitWatch { marker: self.marker.clone(), variables: self.variables.clone(), ..GitWatch::default() }
+    }
+
+    /// Begins the time of the step, which may take `limit`, or less if it was shortened already.
     pub(crate) fn begin(&self, limit: Duration) {
-        *lock(&self.until) = Some(Instant::now() + limit);
-        self.was_interrupted.store(false, Ordering::SeqCst);
-        self.is_ended.store(false, Ordering::SeqCst);
+        let mut time = lock(&self.time);
+        time.is_shortened = time.at_most.is_some_and(|at_most| at_most < limit);
+        time.until = Some(Instant::now() + time.at_most.map_or(limit, |at_most| at_most.min(limit)));
     }
 
     /// Shortens the time that is left for the step to `limit`.
     pub(crate) fn shorten(&self, limit: Duration) {
-        let until = Instant::now() + limit;
-        let mut current = lock(&self.until);
-        *current = Some(current.map_or(until, |current| current.min(until)));
+        let shortened = Instant::now() + limit;
+        let mut time = lock(&self.time);
+        match time.until {
+            None => time.at_most = Some(limit),
+            Some(until) if shortened < until => (time.until, time.is_shortened) = (Some(shortened), true),
+            Some(_) => {}
+        }
+    }
+
+    /// Whether git gets less time than a step usually has, so that a timeout does not show that a filter hangs.
+    pub(super) fn is_short(&self) -> bool {
+        let time = lock(&self.time);
+        time.until.is_none() || time.is_shortened
     }
 
     /// Whether an order ended a git process of the step, or kept one from starting.
@@ -70,6 +96,11 @@ impl GitWatch {
     /// Records that the step does not reach its end because of the order.
     pub(super) fn interrupt(&self) {
         self.was_interrupted.store(true, Ordering::SeqCst);
+    }
+
+    /// Records that the step has its final result, in spite of an order that ended a git process after it.
+    pub(crate) fn complete(&self) {
+        self.was_interrupted.store(false, Ordering::SeqCst);
     }
 
     /// Orders the running git process, and each further one of the step, to end.
@@ -89,7 +120,15 @@ impl GitWatch {
 
     /// When a wait for a lock is given up.
     pub(super) fn lock_deadline(&self) -> Instant {
-        lock(&self.until).unwrap_or_else(|| Instant::now() + LOCK_LIMIT)
+        let of_command = Instant::now() + LOCK_LIMIT;
+        match self.until() {
+            Some(until) if self.marker.is_some() => until,
+            until => until.map_or(of_command, |until| until.min(of_command)),
+        }
+    }
+
+    fn until(&self) -> Option<Instant> {
+        lock(&self.time).until
     }
 
     /// Ends the git processes that an earlier daemon left for this worker.
@@ -103,7 +142,7 @@ impl GitWatch {
     /// allowed to run.
     pub(super) fn run(&self, command: &mut Command, name: &str, work: Work) -> std::io::Result<(BoundedEnd, Duration)> {
         let now = Instant::now();
-        let left = lock(&self.until).map(|until| until.saturating_duration_since(now));
+        let left = self.until().map(|until| until.saturating_duration_since(now));
         let limit = match (work, left) {
             (_, None) => COMMAND_LIMIT,
             (Work::Plain, Some(_)) => READ_LIMIT,
@@ -117,22 +156,21 @@ impl GitWatch {
         *lock(&self.running) = Some((name.to_owned(), clock::now()));
         let is_ordered_to_end = || {
             let is_over = |until: Instant| work == Work::RunsFilters && until <= Instant::now();
-            self.is_ended() || lock(&self.until).is_some_and(is_over)
+            self.is_ended() || self.until().is_some_and(is_over)
         };
         let bounds =
             Bounds { until: now + limit, is_ordered_to_end: &is_ordered_to_end, marker: self.marker.as_deref() };
         let end = bounded::run(command, &bounds);
         *lock(&self.running) = None;
-        let end = match end? {
+        match end? {
             BoundedEnd::Ordered if self.is_ended() => {
                 self.interrupt();
-                BoundedEnd::Ordered
+                Ok((BoundedEnd::Ordered, limit))
             }
             // The time of the step was shortened while git ran.
-            BoundedEnd::Ordered => BoundedEnd::TimedOut(Vec::new()),
-            end => end,
-        };
-        Ok((end, limit))
+            BoundedEnd::Ordered => Ok((BoundedEnd::TimedOut(Vec::new()), now.elapsed())),
+            end => Ok((end, limit)),
+        }
     }
 
     /// Gives git the environment that the commands of a worker get, without the credentials of agents: git
@@ -183,12 +221,30 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "the test starts a program")]
-    fn no_git_process_starts_once_a_step_is_ended_until_the_next_step_begins() {
+    fn no_git_process_of_an_ended_step_starts_even_after_the_next_step_began() {
+        let run = |watch: &GitWatch| watch.run(&mut Command::new("true"), "true", Work::Plain).unwrap().0;
+        let ended = GitWatch::default();
+        ended.end();
+        ended.begin(Duration::from_secs(60));
+        let next = ended.next_step();
+        next.begin(Duration::from_secs(60));
+        assert!(matches!(run(&next), BoundedEnd::Exited { .. }));
+        assert!(matches!(run(&ended), BoundedEnd::Ordered));
+        assert!(ended.was_interrupted() && !next.was_interrupted());
+    }
+
+    #[test]
+    fn an_order_before_the_begin_shortens_the_time_from_the_begin_on() {
+        let (long, short) = (Duration::from_secs(600), Duration::from_secs(10));
         let watch = GitWatch::default();
-        watch.end();
-        let run = || watch.run(&mut Command::new("true"), "true", Work::Plain).unwrap().0;
-        assert!(matches!(run(), BoundedEnd::Ordered));
-        watch.begin(Duration::from_secs(60));
-        assert!(matches!(run(), BoundedEnd::Exited { .. }));
+        assert!(watch.is_short());
+        watch.begin(long);
+        assert!(!watch.is_short());
+        watch.shorten(short);
+        assert!(watch.is_short());
+        let watch = GitWatch::default();
+        watch.shorten(short);
+        watch.begin(long);
+        assert!(watch.is_short() && watch.until().is_some_and(|until| until <= Instant::now() + short));
     }
 }

@@ -17,8 +17,9 @@ use crate::domain::spec::Deliver;
 use crate::queue::{ChangesFoundBy, WorktreePlace};
 use crate::system::{clock, failpoint};
 
-/// The least time that git gets to read the files of a try, however much of the try's time is over.
-const LEAST_TIME: Duration = Duration::from_secs(30);
+/// The least time that git gets to read the files of a try, however much of the try's time is over. A large tree takes
+/// minutes to read from a busy disk.
+const LEAST_TIME: Duration = Duration::from_secs(300);
 /// How long an order waits for the end of a git step. Git and its descendants get SIGKILL earlier than that.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the removal of a worktree may take after an order to cancel or stop.
@@ -152,9 +153,7 @@ impl Worker {
         orders: &mut watch::Receiver<Order>,
         step: impl FnOnce(&WorkerTree) -> T + Send + 'static,
     ) -> Result<Result<T, StepEnd>, WorkerError> {
-        let order = *orders.borrow();
-        let limit = if order == Order::Work { self.time_limit() } else { REMOVAL_TIME };
-        self.run_git(orders, limit, Heeds::Detach, step).await
+        self.run_git(orders, self.time_limit(), Heeds::Detach, step).await
     }
 
     async fn run_git<T: Send + 'static>(
@@ -166,12 +165,18 @@ impl Worker {
     ) -> Result<Result<T, StepEnd>, WorkerError> {
         let fault =
             |error| WorkerError::Io { what: "internal fault in a git step (please report it)".into(), source: error };
-        let (turns, tree) = (Arc::clone(&self.git), self.tree.clone());
-        let watch = Arc::clone(self.tree.watch());
-        watch.begin(limit);
+        // The thread of an earlier step may still be blocked, and must not get the time of this one.
+        let watch = Arc::new(self.tree.watch().next_step());
+        let (turns, tree) = (Arc::clone(&self.git), self.tree.under(&watch));
+        self.shared.watch_git(&self.claimed.fence.spec, Some(Arc::clone(&watch)));
+        if *orders.borrow() != Order::Work {
+            watch.shorten(REMOVAL_TIME);
+        }
+        let begun = Arc::clone(&watch);
         let done = async move {
             let turn = turns.acquire_owned().await.map_err(io::Error::other)?;
             let step = move || {
+                begun.begin(limit);
                 let done = step(&tree);
                 drop(turn);
                 done

@@ -433,7 +433,12 @@ impl Worker {
             return Ok(());
         }
         for reference in &kept {
-            info!(spec = %self.claimed.fence.spec, reference, "boi saved work that no branch contains under a ref");
+            let spec = &self.claimed.fence.spec;
+            if reference.starts_with("refs/") {
+                info!(%spec, reference, "boi saved work that no branch contains under a ref");
+            } else {
+                info!(%spec, path = reference, "boi keeps files that git cannot store in this folder");
+            }
         }
         let (fence, recorded) = (self.claimed.fence.clone(), place.clone());
         self.queue.call(move |queue| queue.record_kept(&fence, kept, recorded)).await?;

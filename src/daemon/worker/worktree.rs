@@ -108,6 +108,16 @@ impl WorkerTree {
         &self.watch
     }
 
+    /// Returns the worktree for a step that `watch` watches over.
+    pub(super) fn under(&self, watch: &Arc<GitWatch>) -> WorkerTree {
+        let mut tree = self.clone();
+        if let Some((worktree, _)) = &mut tree.git {
+            worktree.watch = Arc::clone(watch);
+        }
+        tree.watch = Arc::clone(watch);
+        tree
+    }
+
     /// Sets the repository in which the worktree is created, and with which it is compared from now on.
     pub(super) fn set_repository(&mut self, repository: Option<RepositoryIdentity>) {
         if let Some((worktree, _)) = &mut self.git {
@@ -273,6 +283,7 @@ impl WorkerTree {
         let at = self.lock(worktree)?;
         match git::fast_forward_base(&at, base, from, head) {
             Ok(FastForward::Done) => {
+                self.watch.complete();
                 failpoint::hit("base.moved");
                 Ok(Landed::Done)
             }
@@ -284,8 +295,7 @@ impl WorkerTree {
     /// Completes or undoes a delivery of this spec that was interrupted, since nobody repeats it when the spec ends.
     pub(super) fn settle_delivery(&self) -> Result<(), Blocked> {
         let Some((worktree, _)) = self.merging() else { return Ok(()) };
-        let (_, unfinished) = git::recover_deliveries(&worktree.repo).map_err(|error| self.blocked(error))?;
-        match unfinished.into_iter().find(|delivery| delivery.spec == worktree.spec) {
+        match git::settle_own_delivery(worktree).map_err(|error| self.blocked(error))? {
             Some(Unfinished { checkout, files, reason, .. }) => Err(Blocked::Permanent(format!(
                 "the merge into {} was interrupted and could not be undone: {reason}; files: {}",
                 checkout.display(),

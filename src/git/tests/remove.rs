@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use super::{Scratch, commit, git, head, read, write};
 use crate::git::{
@@ -168,4 +169,24 @@ fn a_branch_is_deleted_only_if_it_is_where_expected() {
     delete_branch(&scratch.repo, spec, &moved).unwrap();
     assert_eq!(branch_head(&scratch.repo, spec).unwrap(), None);
     assert_eq!(head(&scratch.repo), base);
+}
+
+#[test]
+fn files_are_set_aside_for_a_hanging_filter_but_not_for_lack_of_time() {
+    let scratch = Scratch::new();
+    let (worktree, _) = scratch.create();
+    git(&scratch.repo, ["config", "filter.f.clean", "sleep 1000"]);
+    write(worktree.path(), ".gitattributes", "*.x filter=f\n");
+    write(worktree.path(), "f.x", "x");
+    let (long, short) = (Duration::from_secs(600), Duration::from_millis(500));
+    worktree.watch().begin(long);
+    worktree.watch().shorten(short);
+    let removed = remove_worktree(&worktree, "clean");
+    assert!(matches!(&removed, Err(RemoveError::Git(GitError::TimedOut { .. }))), "{removed:?}");
+    assert_eq!(read(worktree.path(), "f.x"), "x");
+    drop(worktree);
+    let worktree = scratch.worktree("SD979").lock().unwrap();
+    worktree.watch().begin(short);
+    let kept = remove_worktree(&worktree, "clean").unwrap();
+    assert!(!worktree.path().exists() && kept[0].ends_with(".kept"), "{kept:?}");
 }
