@@ -243,12 +243,12 @@ pub struct SpecView {
     pub repository_changes: Vec<RepositoryChange>,
 }
 
-/// A git process of boi that runs.
+/// A git process of boi that runs, or its wait for a lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GitView {
-    /// The command: `git add`.
+    /// The command: `git add`; or the wait: `wait for the lock of "/repo/.git"`.
     pub command: String,
-    /// When the process started.
+    /// When the process or the wait started.
     pub since: Timestamp,
 }
 

@@ -19,12 +19,14 @@ const TRY_AGAIN: Duration = Duration::from_millis(20);
 /// released when the last copy of `file` is closed. Fails when the step is ordered to end, or its time is over.
 pub(super) fn lock_exclusively(file: &File, path: &Path, watch: &GitWatch) -> Result<(), GitError> {
     let until = watch.lock_deadline();
+    let mut waiting = None;
     loop {
         match flock(file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(()),
             Err(Errno::WOULDBLOCK | Errno::INTR) => {}
             Err(error) => return Err(GitError::io("cannot lock", path)(error.into())),
         }
+        waiting.get_or_insert_with(|| watch.waiting(path));
         if watch.is_ended() {
             watch.interrupt();
             return Err(GitError::Ended { subcommand: "lock".to_owned(), dir: path.to_owned() });

@@ -1,6 +1,7 @@
 //! Watches over the git processes of one worker: their deadline, the order to end them, and which of them
 //! runs now. Commands of the user, such as `boi clean`, have a watch without a marker.
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -113,9 +114,15 @@ impl GitWatch {
         self.is_ended.load(Ordering::SeqCst)
     }
 
-    /// The git process that runs now; `None`: none runs.
+    /// The git process that runs now, or the wait for a lock; `None`: neither.
     pub(crate) fn running(&self) -> Option<GitView> {
         lock(&self.running).as_ref().map(|(command, since)| GitView { command: command.clone(), since: *since })
+    }
+
+    /// Shows the wait for the lock of `path` as what runs, until the returned value is dropped.
+    pub(super) fn waiting(&self, path: &Path) -> Waiting<'_> {
+        *lock(&self.running) = Some((format!("wait for the lock of {path:?}"), clock::now()));
+        Waiting(self)
     }
 
     /// When a wait for a lock is given up.
@@ -188,6 +195,15 @@ impl GitWatch {
             command.env(MARKER, marker);
         }
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+    }
+}
+
+/// A wait for a lock.
+pub(super) struct Waiting<'a>(&'a GitWatch);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.running) = None;
     }
 }
 

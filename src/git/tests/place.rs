@@ -261,3 +261,20 @@ fn a_hanging_filter_ends_at_the_deadline_and_by_an_order() {
     });
     assert!(watch.was_interrupted() && !has_processes());
 }
+
+#[test]
+fn a_wait_for_a_lock_is_shown_and_ends_by_an_order() {
+    let scratch = Scratch::new();
+    let (_held, _) = scratch.create();
+    let worktree = scratch.worktree("SD979");
+    worktree.watch.begin(std::time::Duration::from_secs(600));
+    std::thread::scope(|scope| {
+        let locking = scope.spawn(|| worktree.lock().map(drop));
+        while worktree.watch.running().is_none_or(|wait| !wait.command.starts_with("wait for the lock of ")) {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        worktree.watch.end();
+        assert!(matches!(locking.join().unwrap(), Err(GitError::Ended { .. })));
+    });
+    assert!(worktree.watch.running().is_none());
+}
