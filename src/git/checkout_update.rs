@@ -111,7 +111,7 @@ impl Update<'_> {
             return Err(refusal.into());
         }
         let before = self.copy_index(folder)?;
-        let mut staging = Staging::new(top, folder, format!(".boi-delivery-{}", self.worktree.spec()))?;
+        let mut staging = Staging::new(top, folder, delivery_journal::folder_in_checkout(self.worktree.spec()))?;
         let old_index = match self.check(folder) {
             // Git names untracked files only, and not ignored ones.
             Err(error) => {

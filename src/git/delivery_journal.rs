@@ -18,13 +18,14 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::git_error::GitError;
 use crate::domain::id::SpecId;
 use crate::system::files::{self, Durability};
+use crate::system::untrusted::{self, Folder};
 
 /// The largest journal that is read, in bytes. A journal has a few hundred bytes for each changed file.
 const MAX_BYTES: usize = 1 << 30;
@@ -129,17 +130,29 @@ impl Journal {
     /// Reads the journal of a delivery's folder. `None`: the delivery was interrupted before it changed anything.
     pub(super) fn read(folder: &Path) -> Result<Option<Journal>, JournalError> {
         let path = folder.join(FILE);
-        let Some(bytes) =
-            files::read_user_file(&path, MAX_BYTES).map_err(|error| JournalError::Io(path.clone(), error))?
-        else {
-            return Ok(None);
-        };
+        match read_file(folder, FILE).map_err(|error| JournalError::Io(path.clone(), error))? {
+            Some(bytes) => Journal::parse(&bytes, path).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Parses a journal. Anybody who can write in the repository can write a journal, so one that names anything outside
+    /// the checkout, or a folder that boi does not make, counts as damaged.
+    fn parse(bytes: &[u8], path: PathBuf) -> Result<Journal, JournalError> {
         let parsed: serde_json::Value =
-            serde_json::from_slice(&bytes).map_err(|error| JournalError::Damaged(path.clone(), error))?;
+            serde_json::from_slice(bytes).map_err(|error| JournalError::Damaged(path.clone(), error))?;
         if parsed["version"].as_u64().is_some_and(|version| version > u64::from(VERSION)) {
             return Err(JournalError::Newer(path));
         }
-        serde_json::from_value(parsed).map(Some).map_err(|error| JournalError::Damaged(path, error))
+        let journal: Journal =
+            serde_json::from_value(parsed).map_err(|error| JournalError::Damaged(path.clone(), error))?;
+        match journal.foreign_path() {
+            None => Ok(journal),
+            Some(foreign) => {
+                let error = format!("it names {foreign:?}, which no delivery changes");
+                Err(JournalError::Damaged(path, serde::de::Error::custom(error)))
+            }
+        }
     }
 
     /// Marks the delivery as done or undone, and returns its journal, if it has a readable one.
@@ -151,8 +164,19 @@ impl Journal {
             }
             _ => {}
         }
-        let bytes = files::read_user_file(&retired, MAX_BYTES).map_err(GitError::io("cannot read", &retired))?;
-        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+        match read_file(folder, RETIRED) {
+            Ok(bytes) => Ok(bytes.and_then(|bytes| Journal::parse(&bytes, retired).ok())),
+            Err(error) if untrusted::is_damaged(&error) => Ok(None),
+            Err(error) => Err(GitError::io("cannot read", &retired)(error)),
+        }
+    }
+
+    /// A path in the journal that no delivery changes: it leads out of the checkout, or is no folder of a delivery.
+    fn foreign_path(&self) -> Option<&Path> {
+        let name = folder_in_checkout(&self.spec);
+        let is_foreign_folder = |folder: &&Path| !is_inside(folder) || folder.file_name() != Some(name.as_ref());
+        let mut folders = self.folders.iter().map(|folder| folder.0.as_path());
+        folders.find(is_foreign_folder).or_else(|| self.moves.iter().map(Move::path).find(|path| !is_inside(path)))
     }
 
     /// The files that the delivery changes, relative to the checkout; each once.
@@ -219,6 +243,24 @@ pub(super) fn folders_in(git_dir: &Path) -> Vec<(SpecId, PathBuf)> {
     found
 }
 
+/// The name of the folders of a spec's delivery that are in the checkout.
+pub(super) fn folder_in_checkout(spec: &SpecId) -> String {
+    format!(".boi-delivery-{spec}")
+}
+
+/// Whether a relative path leads to something inside the folder from which it starts.
+fn is_inside(path: &Path) -> bool {
+    path.components().next().is_some() && path.components().all(|part| matches!(part, Component::Normal(_)))
+}
+
+/// Reads a file of a delivery's folder, not following a link; `None`: there is none.
+fn read_file(folder: &Path, name: &str) -> io::Result<Option<Vec<u8>>> {
+    match Folder::trusted(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => opened?.read(name, MAX_BYTES),
+    }
+}
+
 /// The folder of a spec's delivery into the checkout with this git directory.
 pub(super) fn folder_of(git_dir: &Path, spec: &SpecId) -> PathBuf {
     git_dir.join("boi").join(format!("delivery-{spec}"))
@@ -272,6 +314,41 @@ mod tests {
         journal.write(dir.path()).unwrap();
         assert_eq!(Journal::read(dir.path()).unwrap().as_ref(), Some(&journal));
         assert_eq!(journal.files().len(), 3, "a replaced file is named once");
+    }
+
+    #[test]
+    fn a_journal_that_names_something_else_than_a_delivery_changes_is_damaged_and_a_link_is_not_read() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let with = |folder: &str, moved: &str| {
+            let mut journal = Journal::new(&"SD979".parse().unwrap(), "refs/heads/main", "a", "b", Path::new("/r"));
+            journal.folders.push(path(folder.as_bytes()));
+            journal.moves.push(Move::MakeFolder { path: path(moved.as_bytes()) });
+            journal
+        };
+        let own = "mount/.boi-delivery-SD979";
+        with(own, "a/b").write(dir.path()).unwrap();
+        assert!(Journal::read(dir.path()).unwrap().is_some());
+        for (folder, moved) in [
+            ("/home/u/precious", "a"),
+            ("/.boi-delivery-SD979", "a"),
+            ("../.boi-delivery-SD979", "a"),
+            ("../..", "a"),
+            ("src", "a"),
+            ("", "a"),
+            (own, "/etc/passwd"),
+            (own, "a/../../b"),
+            (own, ""),
+        ] {
+            with(folder, moved).write(dir.path()).unwrap();
+            let error = Journal::read(dir.path()).unwrap_err();
+            assert!(error.to_string().contains("is damaged"), "{folder} {moved}: {error}");
+            assert_eq!(Journal::retire(dir.path()).unwrap(), None, "{folder} {moved}");
+        }
+        let other = tempfile::TempDir::new().unwrap();
+        with(own, "a").write(other.path()).unwrap();
+        std::os::unix::fs::symlink(other.path().join(FILE), dir.path().join(FILE)).unwrap();
+        assert!(matches!(Journal::read(dir.path()), Err(JournalError::Io(..))));
+        assert_eq!(Journal::retire(dir.path()).unwrap(), None);
     }
 
     #[test]
