@@ -4,7 +4,8 @@
 //! that works with a copy would signal and remove what belongs to the original. So each home records its path and inode in
 //! `state/home.json`, and what does not agree with the record is refused until `boi doctor --fix` adopts the home.
 //!
-//! The device of the folder is compared only within one boot, because device numbers change with a restart.
+//! The device of the folder is compared only for another path and within one boot, because device numbers change with a
+//! restart, and when a file system is mounted again.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -56,7 +57,8 @@ pub(crate) fn check(home: &Home) -> Result<(), HomeError> {
     }
 }
 
-/// Checks the home as [`check`] does, and writes the record if it is missing or of an earlier boot.
+/// Checks the home as [`check`] does, and writes the record if it is missing, of an earlier boot, or of another
+/// device.
 pub(crate) fn check_or_record(home: &Home) -> Result<(), HomeError> {
     let id = match agreement(home)? {
         Agreement::Own { current: true } => return Ok(()),
@@ -89,9 +91,10 @@ fn refusal(home: &Home, recorded: PathBuf, original_exists: bool) -> HomeError {
 fn agreement(home: &Home) -> Result<Agreement, HomeError> {
     let Some(record) = read(home)? else { return Ok(Agreement::Unrecorded) };
     let now = describe(home, record.id.clone())?;
-    let is_same_folder = |one: &Record| one.inode == now.inode && (one.boot != now.boot || one.device == now.device);
     let recorded = PathBuf::from(&record.path);
-    if is_same_folder(&record) && (record.path == now.path || leads_to(&recorded, &now)) {
+    let is_same_device = record.boot != now.boot || record.device == now.device;
+    let is_same_place = record.path == now.path || is_same_device && leads_to(&recorded, &now);
+    if record.inode == now.inode && is_same_place {
         return Ok(Agreement::Own { current: record == now });
     }
     // The folder at this very path is no original of itself.
@@ -203,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_device_counts_only_within_one_boot_and_a_restored_folder_is_another_one() {
+    fn the_device_counts_only_for_another_path_within_one_boot_and_a_restored_folder_is_another_one() {
         let dir = tempfile::TempDir::new().unwrap();
         let home = home(dir.path().join("boi"));
         check_or_record(&home).unwrap();
@@ -214,7 +217,11 @@ mod tests {
         };
         assert_eq!(with(own.clone()), Agreement::Own { current: true });
         let other_device = Record { device: own.device + 1, ..own.clone() };
-        assert!(matches!(with(other_device.clone()), Agreement::Other { original_exists: false, .. }));
+        assert_eq!(with(other_device.clone()), Agreement::Own { current: false }, "mounted again");
+        let alias = dir.path().join("alias");
+        std::os::unix::fs::symlink(home.root(), &alias).unwrap();
+        let elsewhere = Record { path: alias.to_str().unwrap().into(), ..other_device.clone() };
+        assert!(matches!(with(elsewhere), Agreement::Other { original_exists: false, .. }));
         let other_boot = Record { boot: "an earlier boot".into(), ..other_device };
         assert_eq!(with(other_boot.clone()), Agreement::Own { current: false });
         check_or_record(&home).unwrap();
