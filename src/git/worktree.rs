@@ -16,6 +16,9 @@ use crate::domain::id::SpecId;
 use crate::domain::position::RepositoryIdentity;
 use crate::system::{attempt_folder, files};
 
+/// The lock file in a worktree's scratch directory.
+const LOCK: &str = "git.lock";
+
 /// A spec's worktree, which need not exist yet.
 #[derive(Debug, Clone)]
 pub(crate) struct Worktree {
@@ -76,14 +79,14 @@ impl Worktree {
     fn acquire_lock(&self) -> Result<File, GitError> {
         let dir = &self.scratch;
         let (folder, _) = attempt_folder::make(dir).map_err(GitError::io("cannot create", dir))?;
-        let path = dir.join("git.lock");
-        let lock = folder.lockable("git.lock").map_err(GitError::io("cannot open", &path))?;
+        let path = dir.join(LOCK);
+        let lock = folder.lockable(LOCK).map_err(GitError::io("cannot open", &path))?;
         if locks::is_held(&lock) {
             self.watch.end_leftovers();
         }
         locks::lock_exclusively(&lock, &path, &self.watch)?;
         // Git would write through a link in the place of the index.
-        folder.remove_impostors().map_err(GitError::io("cannot remove links in", dir))?;
+        folder.remove_impostors(LOCK).map_err(GitError::io("cannot remove links in", dir))?;
         Ok(lock)
     }
 

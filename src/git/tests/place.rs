@@ -129,6 +129,18 @@ fn a_repository_in_the_place_of_the_recorded_one_is_refused() {
     assert!(matches!(worktree.lock(), Err(GitError::RepositoryReplaced { .. })));
 }
 
+#[test]
+fn a_lock_file_with_a_second_name_stays_the_lock_file() {
+    let scratch = Scratch::new();
+    let worktree = scratch.worktree("SD979");
+    drop(worktree.lock().unwrap());
+    let inode = || std::os::unix::fs::MetadataExt::ino(&fs::metadata(worktree.scratch.join("git.lock")).unwrap());
+    let before = inode();
+    fs::hard_link(worktree.scratch.join("git.lock"), scratch.dir.path().join("copy")).unwrap();
+    drop(worktree.lock().unwrap());
+    assert_eq!(inode(), before);
+}
+
 /// Files that git refuses, and a filter that fails.
 fn refused_files() -> Vec<fn(&Scratch, &std::path::Path)> {
     vec![

@@ -34,9 +34,10 @@ impl Folder {
     }
 
     /// Removes links, devices, sockets, FIFOs, and files that have a second name, so that programs which open the files
-    /// of this folder by their paths find only files of this folder.
-    pub(crate) fn remove_impostors(&self) -> io::Result<()> {
-        for name in self.names()? {
+    /// of this folder by their paths find only files of this folder. The lock file `kept` stays, whatever names it has: a
+    /// process that creates it anew would not notice that it is locked.
+    pub(crate) fn remove_impostors(&self, kept: &str) -> io::Result<()> {
+        for name in self.names()?.into_iter().filter(|name| name != kept) {
             let is_own = self.inspect(&name)?.is_some_and(|(stat, _)| match FileType::from_raw_mode(stat.st_mode) {
                 FileType::Directory => true,
                 FileType::RegularFile => stat.st_nlink == 1,
