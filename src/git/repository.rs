@@ -6,11 +6,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::entry;
 use super::git_error::GitError;
 use super::place::Place;
 use super::program::{self, Git};
 use super::watch::GitWatch;
+use super::{entry, refs};
+use crate::domain::id::SpecId;
 use crate::domain::position::RepositoryIdentity;
 use crate::system::clock;
 
@@ -47,8 +48,14 @@ pub(super) fn identify(dir: &Path, watch: &Arc<GitWatch>) -> Result<Option<Repos
     }))
 }
 
-/// Returns the recorded common directory; `None`: it is missing. Fails if another directory is in its place.
-pub(super) fn check(recorded: &RepositoryIdentity) -> Result<Option<PathBuf>, GitError> {
+/// Returns the recorded common directory; `None`: it is missing. Fails if another repository is in its place. `worktree`
+/// is the path of the spec's worktree.
+pub(super) fn check(
+    recorded: &RepositoryIdentity,
+    worktree: &Path,
+    spec: &SpecId,
+    watch: &Arc<GitWatch>,
+) -> Result<Option<PathBuf>, GitError> {
     let path = PathBuf::from(&recorded.common_dir);
     let metadata = match fs::metadata(&path) {
         Ok(metadata) => metadata,
@@ -61,7 +68,26 @@ pub(super) fn check(recorded: &RepositoryIdentity) -> Result<Option<PathBuf>, Gi
     let is_same_file =
         recorded.boot != clock::boot_id() || (metadata.dev(), metadata.ino()) == (recorded.device, recorded.inode);
     let is_same_path = fs::canonicalize(&path).is_ok_and(|real| real == path);
-    if is_same_file && is_same_path { Ok(Some(path)) } else { Err(GitError::RepositoryReplaced { common_dir: path }) }
+    // Mounting a file system again may change both numbers.
+    if is_same_path && (is_same_file || has_work_of(&path, worktree, spec, watch)?) {
+        Ok(Some(path))
+    } else {
+        Err(GitError::RepositoryReplaced { common_dir: path })
+    }
+}
+
+/// Whether the repository at `common_dir` has an entry of the spec's worktree, or the spec's branch.
+fn has_work_of(common_dir: &Path, worktree: &Path, spec: &SpecId, watch: &Arc<GitWatch>) -> Result<bool, GitError> {
+    let link = entry::real_path(worktree).join(".git");
+    let mut entries = fs::read_dir(common_dir.join("worktrees")).into_iter().flatten().flatten();
+    if entries.any(|entry| entry::names_link(&entry.path(), &link)) {
+        return Ok(true);
+    }
+    match refs::branch_head_at(&Place::of_repository(common_dir, watch), spec) {
+        Ok(head) => Ok(head.is_some()),
+        Err(GitError::Failed { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Returns the common directory of the repository of the worktree at `path`; `None`: the repository cannot be found.

@@ -94,7 +94,7 @@ impl Worktree {
     /// the repository. Fails if another repository is in its place.
     pub(super) fn find_repository(&self, path: Option<&Path>) -> Result<Option<PathBuf>, GitError> {
         match (&self.repository, path) {
-            (Some(recorded), _) => repository::check(recorded),
+            (Some(recorded), _) => repository::check(recorded, &self.path, &self.spec, &self.watch),
             (None, Some(path)) => repository::common_dir(&self.repo, path, &self.watch),
             (None, None) => Ok(Place::linked_from(&self.repo, &self.watch).map(|place| place.common_dir)),
         }

@@ -130,6 +130,22 @@ fn a_repository_in_the_place_of_the_recorded_one_is_refused() {
 }
 
 #[test]
+fn a_repository_whose_file_system_was_mounted_again_is_accepted_with_the_specs_work() {
+    let scratch = Scratch::new();
+    let mut worktree = scratch.worktree("SD979");
+    worktree.repository = worktree.identify_repository().unwrap();
+    let mounted_again = worktree.repository.as_mut().unwrap();
+    (mounted_again.device, mounted_again.inode) = (mounted_again.device + 1, mounted_again.inode + 1);
+    assert!(matches!(worktree.lock(), Err(GitError::RepositoryReplaced { .. })));
+    git(&scratch.repo, ["branch", "boi/SD979"]);
+    drop(worktree.lock().unwrap());
+    git(&scratch.repo, ["branch", "-D", "boi/SD979"]);
+    drop(scratch.create());
+    git(&scratch.repo, ["update-ref", "-d", "refs/heads/boi/SD979"]);
+    drop(worktree.lock().unwrap());
+}
+
+#[test]
 fn a_lock_file_with_a_second_name_stays_the_lock_file() {
     let scratch = Scratch::new();
     let worktree = scratch.worktree("SD979");
