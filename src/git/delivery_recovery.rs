@@ -243,7 +243,8 @@ fn checkout_of(repo: &Place, git_dir: &Path, journal: &Journal) -> Option<Place>
     let linked = fs::read(git_dir.join("gitdir")).ok().and_then(|link| Some(program::path(&link).parent()?.to_owned()));
     let candidates = [Some(journal.checkout.0.clone()), git_dir.parent().map(Path::to_owned), linked];
     let git_dir = fs::canonicalize(git_dir).ok()?;
-    let places = candidates.into_iter().flatten().filter_map(|path| Place::linked_from(&path, &repo.watch));
+    let of = |path: PathBuf| repository::of_working_tree(&path, &repo.watch).ok().flatten();
+    let places = candidates.into_iter().flatten().filter_map(of);
     places.into_iter().find(|place| place.git_dir == git_dir)
 }
 

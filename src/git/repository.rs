@@ -22,6 +22,22 @@ pub(super) fn find(dir: &Path) -> Result<Place, GitError> {
     Place::linked_from(dir, &watch).map_or_else(|| ask_git(dir, &watch), Ok)
 }
 
+/// Finds the repository of the working tree whose top folder is `dir`; `None`: there is no `.git`, or it does not lead to
+/// a repository. Also finds it if `.git` is a symbolic link, about which git is asked.
+pub(super) fn of_working_tree(dir: &Path, watch: &Arc<GitWatch>) -> Result<Option<Place>, GitError> {
+    if let Some(place) = Place::linked_from(dir, watch) {
+        return Ok(Some(place));
+    }
+    // Without `.git`, git could find another working tree in a parent directory.
+    if !dir.join(".git").exists() {
+        return Ok(None);
+    }
+    match ask_git(dir, watch) {
+        Err(GitError::Failed { .. } | GitError::DubiousOwnership { .. }) => Ok(None),
+        asked => asked.map(Some),
+    }
+}
+
 /// Asks git for the repository of a directory. Git refuses a repository of another user.
 pub(super) fn ask_git(dir: &Path, watch: &Arc<GitWatch>) -> Result<Place, GitError> {
     // A path may contain newlines, so each question takes a process of its own.

@@ -178,7 +178,7 @@ impl LockedWorktree {
     /// that of the repository.
     pub(super) fn users_place(&self) -> Result<Place, GitError> {
         let repository = self.repository()?;
-        let users = Place::linked_from(self.users_repo(), self.watch());
+        let users = repository::of_working_tree(self.users_repo(), self.watch())?;
         Ok(users.filter(|users| users.common_dir == repository.common_dir).unwrap_or(repository))
     }
 

@@ -83,6 +83,40 @@ fn a_checkout_in_use_is_refused_and_unchanged() {
 }
 
 #[test]
+fn a_checkout_whose_git_directory_is_a_symbolic_link_moves_along() {
+    for store in ["store.git", "store/.git"] {
+        let scratch = Scratch::new();
+        let (store, link) = (scratch.dir.path().join(store), scratch.repo.join(".git"));
+        std::fs::create_dir_all(store.parent().unwrap()).unwrap();
+        std::fs::rename(&link, &store).unwrap();
+        std::os::unix::fs::symlink(&store, &link).unwrap();
+        let (worktree, base) = scratch.create();
+        let done = finish(&worktree, &base, "n.txt", "n\n");
+        let moved = fast_forward_base(&worktree, "main", &base, &done);
+        assert_eq!(moved.unwrap(), FastForward::Done, "{store:?}");
+        assert_eq!(status(&scratch.repo), "## main");
+        assert_eq!(read(&scratch.repo, "n.txt"), "n\n");
+    }
+}
+
+#[test]
+fn a_checkout_whose_repository_is_called_bare_is_refused() {
+    let scratch = Scratch::new();
+    let (worktree, base) = scratch.create();
+    let done = finish(&worktree, &base, "n.txt", "n\n");
+    git(&scratch.repo, ["config", "core.bare", "true"]);
+    match fast_forward_base(&worktree, "main", &base, &done) {
+        Err(DeliveryError::Refused(refusal @ MergeRefusal::CheckoutUnreadable { .. })) => {
+            assert!(refusal.to_string().contains("core.bare"), "{refusal}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(head(&scratch.repo), base);
+    git(&scratch.repo, ["config", "core.bare", "false"]);
+    assert_eq!(fast_forward_base(&worktree, "main", &base, &done).unwrap(), FastForward::Done);
+}
+
+#[test]
 fn a_refused_fast_forward_leaves_orig_head_unchanged() {
     let scratch = Scratch::new();
     let (worktree, base) = scratch.create();
