@@ -56,8 +56,8 @@ fn branch_of_main(at: &Place) -> Result<Option<Vec<u8>>, GitError> {
     Ok(head.and_then(|head| head.strip_prefix("refs/heads/").map(|name| name.as_bytes().to_vec())))
 }
 
-/// Returns the path of the main working tree; the common directory, if it is not known. `listed` is the path that git lists for it: the git directory,
-/// if that is outside the working tree.
+/// Returns the path of the main working tree; the common directory, if the path is not known. `listed` is the path that
+/// git lists for it: the git directory, if that is outside the working tree.
 fn main_working_tree(at: &Place, listed: PathBuf) -> Result<PathBuf, GitError> {
     // If `.git` is a symbolic link, git may list the folder to which it leads.
     if at.git_dir == at.common_dir && at.work_tree.join(".git").exists() {
