@@ -42,7 +42,12 @@ fn has_changes_at(repo: &Place, base: &str, origin: &str, head: &str) -> Result<
     if changed.is_empty() {
         return Ok(false);
     }
-    if revision::is_ancestor(repo, head, base)? || would_change_nothing(repo, base, head)? {
+    if revision::is_ancestor(repo, head, base)? {
+        return Ok(true);
+    }
+    // The repository's attributes could name programs that merge; without attributes, none of them runs.
+    let no_attributes = Git::reading(repo).args(["hash-object", "-t", "tree", "/dev/null"]).line()?;
+    if would_change_nothing(repo, base, head, &no_attributes)? {
         return Ok(true);
     }
     // The base may have got the changes and changed the same places again before anybody looked.
@@ -50,18 +55,16 @@ fn has_changes_at(repo: &Place, base: &str, origin: &str, head: &str) -> Result<
     let listed = listed.args(["rev-list", "--first-parent", EXAMINED, base, "--not", head, "--"]);
     let listed = listed.args(changed.iter().take(SELECTING_FILES)).run()?;
     for commit in String::from_utf8_lossy(&listed).lines() {
-        if would_change_nothing(repo, commit, head)? {
+        if would_change_nothing(repo, commit, head, &no_attributes)? {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-/// Whether merging `head` into `commit` would change nothing.
-fn would_change_nothing(repo: &Place, commit: &str, head: &str) -> Result<bool, GitError> {
-    // The repository's attributes could name programs that merge; without attributes, none of them runs.
-    let no_attributes = Git::reading(repo).args(["hash-object", "-t", "tree", "/dev/null"]).line()?;
-    let git = Git::reading(repo).settings(&["merge.renormalize=false"]).env("GIT_ATTR_SOURCE", &no_attributes);
+/// Whether merging `head` into `commit` with the attributes in the tree `attributes` would change nothing.
+fn would_change_nothing(repo: &Place, commit: &str, head: &str, attributes: &str) -> Result<bool, GitError> {
+    let git = Git::reading(repo).settings(&["merge.renormalize=false"]).env("GIT_ATTR_SOURCE", attributes);
     // Git before 2.38 cannot do this, and a conflict is no merge: neither is an error.
     let merged = git.args(["merge-tree", "--write-tree", commit, head]).output()?;
     Ok(merged.code == Some(0) && program::line(&merged.stdout) == revision::tree_of(repo, commit)?)
