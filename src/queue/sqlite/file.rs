@@ -17,6 +17,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::backup::{absent, beside, damaged, last_backup, open_error, private_file, restore, sync_folder};
 use super::error::OpenError;
+use super::writer::file_size_limit;
 use super::{schema, wal};
 use crate::queue::QueueError;
 use crate::system::files;
@@ -96,7 +97,10 @@ pub(super) fn create(path: &Path) -> Result<(), OpenError> {
         schema::create(&mut connection)?;
         connection.close().map_err(|(_, error)| error)
     })();
-    made.map_err(|source| OpenError::Failed { path: path.to_owned(), source: source.into() })?;
+    made.map_err(|error| OpenError::Failed {
+        path: path.to_owned(),
+        source: file_size_limit(&error).map_or_else(|| error.into(), Into::into),
+    })?;
     fs::rename(&staged, path).and_then(|()| sync_folder(path)).map_err(io_error)
 }
 

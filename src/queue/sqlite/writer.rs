@@ -163,11 +163,8 @@ fn commit(connection: &Connection, batch: Vec<Job>, mut void: Option<Failure>) {
         Some(failure) => Err(failure),
         None => connection.execute_batch("COMMIT").map_err(|error| {
             // The changed pages may have reached the disk although their sync failed.
-            if let Some(limit) = file_size_limit(&error) {
-                return Failure::nothing_changed(format!(
-                    "{error}: a file has reached the limit of {limit} bytes that boi was started with (`ulimit -f`), which \
-                     counts as a full disk"
-                ));
+            if let Some(why) = file_size_limit(&error) {
+                return Failure::nothing_changed(why);
             }
             let unknown = error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure);
             Failure { why: error.to_string(), unknown }
@@ -182,11 +179,15 @@ fn commit(connection: &Connection, batch: Vec<Job>, mut void: Option<Failure>) {
     }
 }
 
-/// The largest size of a file that this process may write, if a write failed and there is such a limit. SQLite reports a
+/// Explains an error by the limit on the size of files; `None`: a write did not fail, or there is no limit. SQLite reports a
 /// full disk as such, and a file that would become too large, at the same place, as a failed write.
-fn file_size_limit(error: &rusqlite::Error) -> Option<u64> {
+pub(super) fn file_size_limit(error: &rusqlite::Error) -> Option<String> {
     let failed_write = error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_WRITE);
-    failed_write.then(limits::max_file_bytes).flatten()
+    let limit = failed_write.then(limits::max_file_bytes).flatten()?;
+    Some(format!(
+        "{error}: a file has reached the limit of {limit} bytes that boi was started with (`ulimit -f`), which counts as a \
+         full disk"
+    ))
 }
 
 /// Runs a verb in a savepoint. `Err`: the savepoint failed, so the whole group cannot be committed; the verb's caller
