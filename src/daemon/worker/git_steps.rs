@@ -17,8 +17,8 @@ use crate::domain::spec::Deliver;
 use crate::queue::{ChangesFoundBy, WorktreePlace};
 use crate::system::{clock, failpoint};
 
-/// The least time that git gets to read the files of a try, however much of the try's time is over. A large tree takes
-/// minutes to read from a busy disk.
+/// The least time that git gets to read the files of a try, however much of the try's time is over; never more than the
+/// time limit of one try. A large tree takes minutes to read from a busy disk.
 const LEAST_TIME: Duration = Duration::from_secs(300);
 /// How long an order waits for the end of a git step. Git and its descendants get SIGKILL earlier than that.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
@@ -231,7 +231,7 @@ impl Worker {
         let minutes = self.task(of).timeout_minutes.unwrap_or(self.claimed.config.task_timeout_minutes);
         let limit = Duration::from_secs(u64::from(minutes) * 60);
         let took = self.try_began.map_or(0, |began| clock::now().millis_since(began));
-        limit.saturating_sub(Duration::from_millis(u64::try_from(took).unwrap_or(0))).max(LEAST_TIME)
+        limit.saturating_sub(Duration::from_millis(u64::try_from(took).unwrap_or(0))).max(LEAST_TIME.min(limit))
     }
 
     /// Handles a step that git could not carry out. After a permanent failure of git, `decide::step` decides
