@@ -252,7 +252,7 @@ fn a_command_killed_after_its_daemon_ended_in_order_costs_no_try() {
 #[test]
 fn a_file_size_limit_is_reported_as_a_failure_of_the_disk() {
     let sandbox = Sandbox::new("");
-    let script = "ulimit -f 200; exec \"$0\" daemon run --foreground";
+    let script = "ulimit -f 100; exec \"$0\" daemon run --foreground";
     let mut daemon = sandbox.begin_wrapped(&["bash", "-c", script]).unwrap();
     wait_until_listening(&sandbox);
     let filler = "x".repeat(20_000);
@@ -267,7 +267,7 @@ fn a_file_size_limit_is_reported_as_a_failure_of_the_disk() {
     wait_for("the daemon ends", || daemon.try_wait().unwrap());
     // A new queue is larger than this limit.
     let home = sandbox.at("small");
-    let script = format!("ulimit -f 50; BOI_HOME={home} \"$0\" daemon run --foreground 2> {home}.err");
+    let script = format!("ulimit -f 20; BOI_HOME={home} \"$0\" daemon run --foreground 2> {home}.err");
     assert_eq!(shell(&sandbox, &script), Some(1));
     assert!(sandbox.read("small.err").contains("`ulimit -f`"), "{}", sandbox.read("small.err"));
 }

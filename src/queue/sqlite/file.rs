@@ -83,6 +83,10 @@ pub(super) fn check_absence(path: &Path, signs: &[PathBuf]) -> Result<(), OpenEr
     Err(OpenError::Lost { path: path.to_owned(), signs: signs.join(" and "), advice })
 }
 
+/// The size of a page of a new database. Each empty table and index occupies one page, so that smaller pages keep a new
+/// queue small. Most changes touch a few short rows, of which a page of this size holds many.
+const PAGE_BYTES: u32 = 2048;
+
 /// Creates a new database, which is renamed into place when it is complete.
 pub(super) fn create(path: &Path) -> Result<(), OpenError> {
     let staged = beside(path, ".new");
@@ -93,6 +97,7 @@ pub(super) fn create(path: &Path) -> Result<(), OpenError> {
     private_file(&staged).map_err(io_error)?;
     let made = (|| {
         let mut connection = Connection::open_with_flags(&staged, FLAGS)?;
+        connection.pragma_update(None, "page_size", PAGE_BYTES)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         schema::create(&mut connection)?;
         connection.close().map_err(|(_, error)| error)
