@@ -13,7 +13,8 @@
 //! | `decide` | pure decisions: what to claim, a worker's next step, crash recovery, waits, the reasons that users read |
 //! | `system` | the machine: paths and environment, files, clock, logs, terminal |
 //! | `process` | starts, identifies, watches and signals processes; process trees and cgroups |
-//! | `git` | worktrees, capture, delivery, repair after a power cut |
+//! | `git` | worktrees, capture, repair after a power cut |
+//! | `delivery` | merges a base into a spec's branch, and moves the base and the checkout on it forward |
 //! | `queue` | the durable queue: the trait and its SQLite implementation |
 //! | `supervisor` | the small process under which each command runs, and which outlives the daemon |
 //! | `control` | the control socket: calls, server, client |
@@ -34,6 +35,7 @@ pub mod config;
 mod control;
 mod daemon;
 mod decide;
+mod delivery;
 mod doctor;
 mod document;
 pub mod domain;

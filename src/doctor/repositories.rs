@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use super::recorded_specs::RecordedSpecs;
 use super::{Finding, Subject, Text};
+use crate::delivery::{self, Recovered, Unfinished};
 use crate::domain::id::SpecId;
 use crate::domain::life::SpecStatus;
-use crate::git::{self, MergeState, Recovered, Unfinished, Worktree};
+use crate::git::{self, MergeState, Worktree};
 use crate::queue::sqlite::Access;
 use crate::queue::{Cleaned, open, unlanded};
 use crate::system::attempt_folder;
@@ -165,7 +166,7 @@ impl StaleEntry {
 
 /// Finds deliveries that were interrupted, so that files of a user's checkout may be of another commit than its branch.
 fn check_deliveries(subject: &Subject, specs: &RecordedSpecs, repo: &Path) -> Vec<Finding> {
-    let interrupted = git::interrupted_deliveries(repo).unwrap_or_default().into_iter();
+    let interrupted = delivery::interrupted_deliveries(repo).unwrap_or_default().into_iter();
     // The worker of a running spec completes or undoes its delivery.
     let has_worker = |spec: &SpecId| subject.daemon.runs() && specs.status(spec.as_str()) == Some(SpecStatus::Running);
     let interrupted = interrupted.filter(|delivery| !has_worker(&delivery.spec));
@@ -193,7 +194,7 @@ fn check_deliveries(subject: &Subject, specs: &RecordedSpecs, repo: &Path) -> Ve
 
 /// Completes or undoes the interrupted deliveries of a repository, and says which.
 fn recover_deliveries(repo: &Path) -> Result<String, String> {
-    let (recovered, unfinished) = git::recover_deliveries(repo).map_err(|error| error.to_string())?;
+    let (recovered, unfinished) = delivery::recover_deliveries(repo).map_err(|error| error.to_string())?;
     if let Some(delivery) = unfinished.first() {
         let files: Vec<String> = delivery.files.iter().map(|path| path.display().to_string()).collect();
         return Err(format!("{}; files: {}", delivery.reason, files.join(", ")));

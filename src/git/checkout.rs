@@ -1,28 +1,24 @@
-//! Finds the checkout of a branch (the user's working tree that is on the branch), and says why a delivery
-//! must not change this checkout.
+//! Finds the checkout of a branch (the user's working tree that is on the branch).
 
-use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use super::git_error::GitError;
 use super::place::Place;
 use super::program::{self, Git};
 use super::{entry, operation};
-use crate::domain::delivery::MergeRefusal;
 
 /// A working tree that is on a branch, or will return to it when the operation in progress ends.
-pub(super) struct Checkout {
-    pub(super) place: Place,
+pub(crate) struct Checkout {
+    pub(crate) place: Place,
     /// Whether it is the main working tree, and the repository's configuration says that there is none.
-    is_called_bare: bool,
+    pub(crate) is_called_bare: bool,
 }
 
 /// Finds the working tree that is on `branch` (its short name) in the repository at `at`. A working tree whose folder
 /// is missing counts only if the user locked it with `git worktree lock`, for example because its disk is not always
 /// mounted.
-pub(super) fn find(at: &Place, branch: &str) -> Result<Option<Checkout>, GitError> {
+pub(crate) fn find(at: &Place, branch: &str) -> Result<Option<Checkout>, GitError> {
     let listed = Git::reading(at).args(["worktree", "list", "--porcelain"]).run()?;
     let folder = at.common_dir.join("worktrees");
     let entries: Vec<PathBuf> = fs::read_dir(folder).into_iter().flatten().flatten().map(|file| file.path()).collect();
@@ -106,53 +102,12 @@ fn parse_worktree_list(listed: &[u8]) -> Vec<Listed> {
     found.into_iter().map(|(path, branch, is_bare)| Listed { path: program::path(&path), branch, is_bare }).collect()
 }
 
-impl Checkout {
-    /// Returns why a fast-forward of `base` must not change this checkout; `None`: the fast-forward may
-    /// change it.
-    pub(super) fn merge_refusal(&self, base: &str) -> Result<Option<MergeRefusal>, GitError> {
-        let base = base.to_owned();
-        let checkout = self.place.work_tree.display().to_string();
-        if self.is_called_bare {
-            let message = "core.bare is true, so git takes the repository for one without a checkout; \
-                run `git config core.bare false` there";
-            return Ok(Some(MergeRefusal::CheckoutUnreadable { base, checkout, message: message.to_owned() }));
-        }
-        if self.place.work_tree == self.place.common_dir {
-            let message = "git does not say in which folder the files of this repository are".to_owned();
-            return Ok(Some(MergeRefusal::CheckoutUnreadable { base, checkout, message }));
-        }
-        if self.place.git_dir.join("index.lock").exists() {
-            return Ok(Some(MergeRefusal::CheckoutLocked { base, checkout }));
-        }
-        if let Some(operation) = operation::in_progress(&self.place)? {
-            return Ok(Some(MergeRefusal::OperationInProgress { base, checkout, operation }));
-        }
-        // The search for renames would read objects that a partial clone may lack.
-        let args = ["status", "--porcelain=v2", "--untracked-files=no", "--no-renames", "-z"];
-        let status = Git::reading(&self.place).running_filters().args(args).output()?;
-        if status.code != Some(0) {
-            return Ok(Some(MergeRefusal::CheckoutUnreadable { base, checkout, message: status.stderr }));
-        }
-        Ok((!status.stdout.is_empty()).then_some(MergeRefusal::CheckoutDirty { base, checkout }))
-    }
-}
-
 /// Returns the full name of the branch that HEAD is on in a working tree; `None`: HEAD is detached.
-pub(super) fn head_ref(at: &Place) -> Result<Option<String>, GitError> {
+pub(crate) fn head_ref(at: &Place) -> Result<Option<String>, GitError> {
     let output = Git::reading(at).args(["symbolic-ref", "--quiet", "HEAD"]).output()?;
     match output.code {
         Some(0) => Ok(Some(program::line(&output.stdout))),
         Some(1) => Ok(None),
         _ => Err(output.into_error()),
     }
-}
-
-/// Returns the tracked files that have changes in a working tree.
-pub(super) fn changed_files(at: &Place) -> Result<Vec<PathBuf>, GitError> {
-    let args = ["status", "--porcelain", "--no-renames", "--untracked-files=no", "-z"];
-    let listed = program::paths(&Git::reading(at).running_filters().args(args).run()?);
-    // Each line begins with two letters and a space.
-    let name =
-        |line: &PathBuf| PathBuf::from(OsStr::from_bytes(line.as_os_str().as_bytes().get(3..).unwrap_or_default()));
-    Ok(listed.iter().map(name).collect())
 }

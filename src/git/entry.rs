@@ -188,7 +188,7 @@ pub(super) fn parse_hash(text: &str) -> Option<String> {
 }
 
 /// Removes a file, or a folder with its content. The path need not exist.
-pub(super) fn remove_any(path: &Path) -> Result<(), GitError> {
+pub(crate) fn remove_any(path: &Path) -> Result<(), GitError> {
     let removed = match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
         Ok(_) => fs::remove_file(path),

@@ -40,7 +40,7 @@ pub(super) fn lock_exclusively(file: &File, path: &Path, watch: &GitWatch) -> Re
 
 /// Locks a repository for changes to its `worktrees/`. The lock is on the git directory, and is held while
 /// the returned file is open.
-pub(super) fn lock_repository(common_dir: &Path, watch: &GitWatch) -> Result<File, GitError> {
+pub(crate) fn lock_repository(common_dir: &Path, watch: &GitWatch) -> Result<File, GitError> {
     let dir = File::open(common_dir).map_err(GitError::io("cannot open", common_dir))?;
     lock_exclusively(&dir, common_dir, watch)?;
     Ok(dir)
@@ -56,7 +56,7 @@ pub(super) fn is_held(file: &File) -> bool {
 }
 
 /// Returns whether another process, or another open file of this one, holds the lock of a repository.
-pub(super) fn is_locked(common_dir: &Path) -> Result<bool, GitError> {
+pub(crate) fn is_locked(common_dir: &Path) -> Result<bool, GitError> {
     let dir = File::open(common_dir).map_err(GitError::io("cannot open", common_dir))?;
     Ok(is_held(&dir))
 }

@@ -1,6 +1,7 @@
-//! Everything boi does with git: each spec gets a branch and a worktree of its own in the user's repository.
+//! Runs git: each spec gets a branch and a worktree of its own in the user's repository.
 //!
-//! All functions block. Functions that write for a worktree take a [`LockedWorktree`].
+//! All functions block. Functions that write for a worktree take a [`LockedWorktree`]. Only `delivery` uses the
+//! modules that are `pub(crate)`; other rooms use the items that are exported below.
 //!
 //! The files, the most basic first. A file may use only files that are listed before it:
 //!
@@ -20,7 +21,7 @@
 //! | `operation` | merges, rebases and the like in progress in a checkout |
 //! | `worktree` | a spec's worktree and its lock |
 //! | `sync` | syncs a worktree to the disk |
-//! | `checkout` | finds the working tree that is on a branch, and says why a delivery must not change it |
+//! | `checkout` | finds the working tree that is on a branch |
 //! | `refs` | creates, moves and deletes the spec's branch and kept refs |
 //! | `index` | reads a worktree's files into a git tree |
 //! | `set_aside` | keeps a worktree's folder whose files git cannot store |
@@ -33,14 +34,6 @@
 //! | `shared_state` | reads the part of a repository that specs share with their user: refs, stash, configuration |
 //! | `shared_snapshot` | the snapshot of that part before a command |
 //! | `remove` | removes a worktree |
-//! | `index_file` | the file format of git's index |
-//! | `delivery_outcome` | the result of a step of a delivery |
-//! | `delivery_journal` | what a delivery is about to change in a checkout, on the disk |
-//! | `delivery_moves` | makes and undoes these changes |
-//! | `delivery_plan` | plans how a checkout's files change from one commit to another |
-//! | `delivery_recovery` | completes or undoes a delivery that was interrupted |
-//! | `checkout_update` | moves a checkout together with its branch, or changes nothing |
-//! | `deliver` | merges a base into a spec's branch, and moves the base forward to the branch |
 //! | `shared_config` | compares configuration files, and tells whether a change still holds |
 //! | `shared_changes` | compares the shared part with the snapshot, and keeps what was lost |
 //! | `undone` | finds files of earlier tasks that a later task undid |
@@ -49,10 +42,9 @@
 //! | `survey` | lists boi's refs, worktrees and lock files in a repository, for `boi doctor` |
 //!
 //! Invariants:
-//! - The user's checkouts, index, stash, configuration and other branches are never changed, with one
-//!   exception: [`fast_forward_base`] moves one of the user's branches, and the checkout that is on this
-//!   branch. What boi adds to a repository is `refs/heads/boi/<SPEC>`, `refs/boi/*` and one entry per
-//!   worktree.
+//! - The user's checkouts, index, stash, configuration and other branches are never changed. The one exception
+//!   is in `delivery`. What this room adds to a repository is `refs/heads/boi/<SPEC>`, `refs/boi/*` and one
+//!   entry per worktree.
 //! - Each git process that works for a worktree is told its git directory, common directory and working tree. No
 //!   configuration and no file of an agent can make it work elsewhere.
 //! - Only a process that writes files of a working tree fetches objects that a partial clone lacks.
@@ -69,32 +61,24 @@
 mod branch;
 mod branch_repair;
 mod capture;
-mod checkout;
-mod checkout_update;
+pub(crate) mod checkout;
 mod create;
-mod deliver;
-mod delivery_journal;
-mod delivery_moves;
-mod delivery_outcome;
-mod delivery_plan;
-mod delivery_recovery;
-mod entry;
+pub(crate) mod entry;
 mod git_error;
 mod index;
-mod index_file;
 mod inspect;
-mod locks;
+pub(crate) mod locks;
 mod merged;
-mod operation;
+pub(crate) mod operation;
 mod place;
 mod power_loss;
-mod program;
-mod ref_names;
-mod refs;
+pub(crate) mod program;
+pub(crate) mod ref_names;
+pub(crate) mod refs;
 mod remove;
-mod repository;
+pub(crate) mod repository;
 mod reset_files;
-mod revision;
+pub(crate) mod revision;
 mod set_aside;
 mod shared_changes;
 mod shared_config;
@@ -105,7 +89,7 @@ mod small_file;
 mod survey;
 mod sync;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod undone;
 mod watch;
 mod worktree;
@@ -113,24 +97,21 @@ mod worktree;
 pub(crate) use self::branch::{advance_branch, reset_branch};
 pub(crate) use self::capture::capture;
 pub(crate) use self::create::create_worktree;
-pub(crate) use self::deliver::{DeliveryPlan, fast_forward_base, merge_base_into_branch, plan_delivery};
-pub(crate) use self::delivery_outcome::{DeliveryError, FastForward};
-pub(crate) use self::delivery_recovery::{
-    Recovered, Unfinished, interrupted_deliveries, recover_deliveries, settle_own_delivery,
-};
 pub(crate) use self::git_error::{GitError, Severity};
 pub(crate) use self::inspect::{RepositoryRefusal, has_uncommitted_changes, inspect_repository, same_repository};
 pub(crate) use self::merged::{MergeState, has_changes, local_branches, merge_state};
+pub(crate) use self::place::Place;
 pub(crate) use self::power_loss::{Repairs, repair_after_power_loss};
 pub(crate) use self::refs::{branch_head, delete_branch};
 pub(crate) use self::remove::{RemovalRefusal, RemoveError, check_removal, discard_worktree, remove_worktree};
-pub(crate) use self::reset_files::reset_to_commit;
+pub(crate) use self::reset_files::{remove_untracked, reset_to_commit};
 pub(crate) use self::revision::{is_local_branch, resolve_base};
 pub(crate) use self::set_aside::SET_ASIDE;
 pub(crate) use self::shared_changes::{SharedChanges, compare_with_snapshot, confirm_comparison};
 pub(crate) use self::shared_config::{is_called_bare, present_state, repository_id, still_differs};
 pub(crate) use self::shared_snapshot::{delete_snapshot, take_snapshot};
 pub(crate) use self::survey::{entries_without_folder, git_version, lock_files, own_refs, spec_ids_in_refs};
+pub(crate) use self::sync::sync_worktree;
 pub(crate) use self::undone::undone_files;
 pub(crate) use self::watch::GitWatch;
 pub(crate) use self::worktree::{LockedWorktree, Worktree};

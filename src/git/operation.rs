@@ -61,7 +61,7 @@ const MARKERS: &[(&str, GitOperation)] = &[
 ];
 
 /// Returns the operation in progress in a checkout.
-pub(super) fn in_progress(at: &Place) -> Result<Option<GitOperation>, GitError> {
+pub(crate) fn in_progress(at: &Place) -> Result<Option<GitOperation>, GitError> {
     for (name, operation) in MARKERS {
         let is_table_ref = at.has_ref_tables() && STATE_REFS.contains(name);
         if at.git_dir.join(name).exists() || is_table_ref && revision::commit_of(at, name)?.is_some() {
@@ -89,7 +89,7 @@ pub(super) fn held_commits(git_dir: &Path) -> Vec<String> {
 }
 
 /// Ends any operation in progress without changing files of the checkout. `lock` is the worktree's locked file.
-pub(super) fn abandon(at: &Place, lock: &File) -> Result<(), GitError> {
+pub(crate) fn abandon(at: &Place, lock: &File) -> Result<(), GitError> {
     STATE_FILES.iter().try_for_each(|name| entry::remove_any(&at.git_dir.join(name)))?;
     if at.has_ref_tables() {
         for name in STATE_REFS {

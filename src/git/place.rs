@@ -10,14 +10,14 @@ use super::watch::GitWatch;
 
 /// Where git works, and the watch over git.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// The git directory of the working tree: the repository's own, or the entry of a linked worktree.
-    pub(super) git_dir: PathBuf,
+    pub(crate) git_dir: PathBuf,
     /// The git directory that all working trees of the repository share.
-    pub(super) common_dir: PathBuf,
+    pub(crate) common_dir: PathBuf,
     /// The working tree. For work on refs and objects alone, this is the common directory.
-    pub(super) work_tree: PathBuf,
-    pub(super) watch: Arc<GitWatch>,
+    pub(crate) work_tree: PathBuf,
+    pub(crate) watch: Arc<GitWatch>,
 }
 
 impl Place {
@@ -35,7 +35,7 @@ impl Place {
     }
 
     /// Returns the same place for questions that are asked whatever was ordered.
-    pub(super) fn under_any_order(&self) -> Place {
+    pub(crate) fn under_any_order(&self) -> Place {
         Place { watch: Arc::new(self.watch.next_step()), ..self.clone() }
     }
 

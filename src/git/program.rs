@@ -77,7 +77,7 @@ const STDERR_TAIL: usize = 2_000;
 const IDENTITY: (&str, &str) = ("boi", "boi@localhost");
 
 /// A git command line that has not been run yet.
-pub(super) struct Git {
+pub(crate) struct Git {
     command: Command,
     /// The directory that errors name.
     dir: PathBuf,
@@ -95,14 +95,14 @@ impl Git {
     }
 
     /// Returns a git command that only reads. Git acquires no lock for it, not even to refresh an index.
-    pub(super) fn reading(at: &Place) -> Git {
+    pub(crate) fn reading(at: &Place) -> Git {
         let mut git = Git::pinned(at);
         git.command.arg("--no-optional-locks").stdin(Stdio::null());
         git
     }
 
     /// Returns a git command that writes, with the locked file `lock` as its standard input.
-    pub(super) fn writing(at: &Place, lock: &File) -> Result<Git, GitError> {
+    pub(crate) fn writing(at: &Place, lock: &File) -> Result<Git, GitError> {
         let lock = lock.try_clone().map_err(GitError::io("cannot duplicate the lock for", &at.work_tree))?;
         let mut git = Git::pinned(at);
         git.command.stdin(Stdio::from(lock));
@@ -138,14 +138,14 @@ impl Git {
 
     /// Marks a command that reads or writes files of a working tree, so that git may run filters: its time
     /// limit is that of the step.
-    pub(super) fn running_filters(mut self) -> Git {
+    pub(crate) fn running_filters(mut self) -> Git {
         self.work = Work::RunsFilters;
         self
     }
 
     /// Lets git fetch the objects that a partial clone lacks. Only for commands that write files of a working
     /// tree.
-    pub(super) fn fetching(mut self) -> Git {
+    pub(crate) fn fetching(mut self) -> Git {
         self.command.env_remove("GIT_NO_LAZY_FETCH");
         match variable(ALLOWED_PROTOCOLS) {
             Some(users) => self.command.env(ALLOWED_PROTOCOLS, users),
@@ -167,19 +167,19 @@ impl Git {
     }
 
     /// Adds settings. Must be called before the first argument is added.
-    pub(super) fn settings(mut self, settings: &[&str]) -> Git {
+    pub(crate) fn settings(mut self, settings: &[&str]) -> Git {
         self.configure(settings);
         self
     }
 
     /// Uses `file` as the index.
-    pub(super) fn index(mut self, file: &Path) -> Git {
+    pub(crate) fn index(mut self, file: &Path) -> Git {
         self.command.env("GIT_INDEX_FILE", file);
         self
     }
 
     /// Uses `folder` as the working tree.
-    pub(super) fn work_tree(mut self, folder: &Path) -> Git {
+    pub(crate) fn work_tree(mut self, folder: &Path) -> Git {
         self.command.env("GIT_WORK_TREE", folder);
         self
     }
@@ -191,13 +191,13 @@ impl Git {
     }
 
     /// Sets an environment variable.
-    pub(super) fn env(mut self, name: &str, value: &str) -> Git {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Git {
         self.command.env(name, value);
         self
     }
 
     /// Uses boi's identity for authors and committers that the user has not configured.
-    pub(super) fn identity(self, at: &Place) -> Result<Git, GitError> {
+    pub(crate) fn identity(self, at: &Place) -> Result<Git, GitError> {
         let output = Git::reading(at)
             .args(["config", "--name-only", "--get-regexp", r"^(user|author|committer)\.(name|email)$"])
             .output()?;
@@ -207,7 +207,7 @@ impl Git {
     }
 
     /// Adds an argument; the first one is the subcommand.
-    pub(super) fn arg(mut self, arg: impl AsRef<OsStr>) -> Git {
+    pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Git {
         let arg = arg.as_ref();
         self.subcommand.get_or_insert_with(|| arg.to_string_lossy().into_owned());
         self.command.arg(arg);
@@ -215,13 +215,13 @@ impl Git {
     }
 
     /// Adds arguments.
-    pub(super) fn args<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(self, args: I) -> Git {
+    pub(crate) fn args<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(self, args: I) -> Git {
         args.into_iter().fold(self, Git::arg)
     }
 
     /// Runs git and returns its exit code and output, whatever the exit code is. Fails only if git cannot be
     /// run, or refuses the repository because of its owner.
-    pub(super) fn output(mut self) -> Result<GitOutput, GitError> {
+    pub(crate) fn output(mut self) -> Result<GitOutput, GitError> {
         let subcommand = self.subcommand.unwrap_or_default();
         let name = format!("git {subcommand}");
         let (end, limit) = self.watch.run(&mut self.command, &name, self.work).map_err(GitError::CannotRun)?;
@@ -244,23 +244,23 @@ impl Git {
     }
 
     /// Runs git and returns its standard output. Fails on any exit code but 0.
-    pub(super) fn run(self) -> Result<Vec<u8>, GitError> {
+    pub(crate) fn run(self) -> Result<Vec<u8>, GitError> {
         self.output()?.success()
     }
 
     /// Runs git and returns the one line that it printed. Fails on any exit code but 0.
-    pub(super) fn line(self) -> Result<String, GitError> {
+    pub(crate) fn line(self) -> Result<String, GitError> {
         Ok(line(&self.run()?))
     }
 }
 
 /// How a git process ended, and what it printed.
-pub(super) struct GitOutput {
+pub(crate) struct GitOutput {
     /// The exit code; `None`: a signal ended git.
-    pub(super) code: Option<i32>,
-    pub(super) stdout: Vec<u8>,
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: Vec<u8>,
     /// The end of the standard error.
-    pub(super) stderr: String,
+    pub(crate) stderr: String,
     /// Whether git reported `Permission denied` for a file.
     pub(super) permission_denied: bool,
     pub(super) dir: PathBuf,
@@ -269,7 +269,7 @@ pub(super) struct GitOutput {
 
 impl GitOutput {
     /// Turns this output into an error which says that git failed.
-    pub(super) fn into_error(self) -> GitError {
+    pub(crate) fn into_error(self) -> GitError {
         GitError::failed(self.subcommand, self.dir, self.code, self.stderr)
     }
 
@@ -280,7 +280,7 @@ impl GitOutput {
 
     /// Returns the answer of a git command that answers a question with its exit code: 0 is yes, 1 is no, and
     /// any other exit code is an error.
-    pub(super) fn yes_or_no(self) -> Result<bool, GitError> {
+    pub(crate) fn yes_or_no(self) -> Result<bool, GitError> {
         match self.code {
             Some(0) => Ok(true),
             Some(1) => Ok(false),
@@ -295,12 +295,12 @@ pub(super) fn line(bytes: &[u8]) -> String {
 }
 
 /// Returns a path that git printed, without the line end. The path need not be UTF-8.
-pub(super) fn path(bytes: &[u8]) -> PathBuf {
+pub(crate) fn path(bytes: &[u8]) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(bytes.strip_suffix(b"\n").unwrap_or(bytes)))
 }
 
 /// Returns the paths that git printed with the option `-z`.
-pub(super) fn paths(bytes: &[u8]) -> Vec<PathBuf> {
+pub(crate) fn paths(bytes: &[u8]) -> Vec<PathBuf> {
     bytes.split(|b| *b == 0).filter(|p| !p.is_empty()).map(|p| PathBuf::from(OsStr::from_bytes(p))).collect()
 }
 

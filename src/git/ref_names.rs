@@ -40,12 +40,12 @@ pub(super) fn is_kept_with_label(name: &str, spec: &SpecId, label: &str) -> bool
 }
 
 /// Returns `refs/heads/<BRANCH>` for the short or the full name of a branch.
-pub(super) fn full_branch_name(branch: &str) -> String {
+pub(crate) fn full_branch_name(branch: &str) -> String {
     format!("refs/heads/{}", short_branch_name(branch))
 }
 
 /// Returns a branch's name without `refs/heads/`.
-pub(super) fn short_branch_name(branch: &str) -> &str {
+pub(crate) fn short_branch_name(branch: &str) -> &str {
     branch.strip_prefix("refs/heads/").unwrap_or(branch)
 }
 

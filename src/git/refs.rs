@@ -18,7 +18,7 @@ pub(crate) fn branch_head(repo: &Path, spec: &SpecId) -> Result<Option<String>, 
 }
 
 /// Returns the commit of `boi/<SPEC>`; `None`: the branch does not exist.
-pub(super) fn branch_head_at(at: &Place, spec: &SpecId) -> Result<Option<String>, GitError> {
+pub(crate) fn branch_head_at(at: &Place, spec: &SpecId) -> Result<Option<String>, GitError> {
     revision::commit_of(at, &ref_names::branch_ref(spec))
 }
 
@@ -64,7 +64,7 @@ pub(super) fn kept_refs_with_label(at: &Place, spec: &SpecId, label: &str) -> Re
 }
 
 /// Moves the spec's branch from `old` (`None`: it must not exist) to `new`.
-pub(super) fn move_branch(worktree: &LockedWorktree, new: &str, old: Option<&str>) -> Result<(), GitError> {
+pub(crate) fn move_branch(worktree: &LockedWorktree, new: &str, old: Option<&str>) -> Result<(), GitError> {
     let no_commit = "0".repeat(new.len());
     let args = ["update-ref", "-m", "boi", &worktree.branch_ref(), new, old.unwrap_or(&no_commit)];
     worktree.repo_git()?.args(args).run()?;
@@ -104,7 +104,7 @@ pub(super) fn keep_tree(
 }
 
 /// Creates a commit of a tree. No ref names the new commit yet.
-pub(super) fn commit_tree(
+pub(crate) fn commit_tree(
     worktree: &LockedWorktree,
     tree: &str,
     parents: &[&str],

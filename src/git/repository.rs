@@ -17,14 +17,14 @@ use crate::system::clock;
 
 /// Finds the repository of a directory of the user's, for a command of the user. Reads files where git would find the
 /// same repository; otherwise asks git.
-pub(super) fn find(dir: &Path) -> Result<Place, GitError> {
+pub(crate) fn find(dir: &Path) -> Result<Place, GitError> {
     let watch = Arc::default();
     Place::linked_from(dir, &watch).map_or_else(|| ask_git(dir, &watch), Ok)
 }
 
 /// Finds the repository of the working tree whose top folder is `dir`; `None`: there is no `.git`, or it does not lead to
 /// a repository. Also finds it if `.git` is a symbolic link, about which git is asked.
-pub(super) fn of_working_tree(dir: &Path, watch: &Arc<GitWatch>) -> Result<Option<Place>, GitError> {
+pub(crate) fn of_working_tree(dir: &Path, watch: &Arc<GitWatch>) -> Result<Option<Place>, GitError> {
     if let Some(place) = Place::linked_from(dir, watch) {
         return Ok(Some(place));
     }

@@ -59,7 +59,7 @@ pub(crate) fn is_local_branch(repo: &Path, name: &str) -> bool {
 }
 
 /// Returns the commit that a ref or hash names; `None`: it names no existing commit.
-pub(super) fn commit_of(at: &Place, revision: &str) -> Result<Option<String>, GitError> {
+pub(crate) fn commit_of(at: &Place, revision: &str) -> Result<Option<String>, GitError> {
     let revision = format!("{revision}^{{commit}}");
     let output = Git::reading(at).args(["rev-parse", "--quiet", "--verify", &revision]).output()?;
     match output.code {
@@ -75,7 +75,7 @@ pub(super) fn tree_of(at: &Place, commit: &str) -> Result<String, GitError> {
 }
 
 /// Whether `commit` is `other` or one of its ancestors.
-pub(super) fn is_ancestor(at: &Place, commit: &str, other: &str) -> Result<bool, GitError> {
+pub(crate) fn is_ancestor(at: &Place, commit: &str, other: &str) -> Result<bool, GitError> {
     let args = ["merge-base", "--is-ancestor", commit, other];
     Ok(commit == other || Git::reading(at).args(args).output()?.yes_or_no()?)
 }

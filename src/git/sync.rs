@@ -14,7 +14,7 @@ use crate::system::files;
 
 /// Syncs the worktree and its entry to the disk. Once this has returned, boi may write records that refer to
 /// both.
-pub(super) fn sync_worktree(worktree: &LockedWorktree) -> Result<(), GitError> {
+pub(crate) fn sync_worktree(worktree: &LockedWorktree) -> Result<(), GitError> {
     let sync = |path: &Path| files::sync_file_system(path).map_err(GitError::io("cannot sync", path));
     sync(worktree.path())?;
     let Ok(entry) = worktree.entry() else { return Ok(()) };

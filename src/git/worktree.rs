@@ -92,7 +92,7 @@ impl Worktree {
 
     /// Returns the repository's common directory; `None`: it cannot be found. `path` is the worktree, whose link may lead to
     /// the repository. Fails if another repository is in its place.
-    pub(super) fn find_repository(&self, path: Option<&Path>) -> Result<Option<PathBuf>, GitError> {
+    pub(crate) fn find_repository(&self, path: Option<&Path>) -> Result<Option<PathBuf>, GitError> {
         match (&self.repository, path) {
             (Some(recorded), _) => repository::check(recorded, &self.path, &self.spec, &self.watch),
             (None, Some(path)) => repository::common_dir(&self.repo, path, &self.watch),
@@ -115,11 +115,11 @@ impl Drop for LockedWorktree {
 }
 
 impl LockedWorktree {
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.worktree.path
     }
 
-    pub(super) fn spec(&self) -> &SpecId {
+    pub(crate) fn spec(&self) -> &SpecId {
         &self.worktree.spec
     }
 
@@ -134,7 +134,7 @@ impl LockedWorktree {
     }
 
     /// Returns the worktree's lock file, for git processes that write elsewhere in the repository.
-    pub(super) fn lock_file(&self) -> &File {
+    pub(crate) fn lock_file(&self) -> &File {
         &self.lock
     }
 
@@ -148,7 +148,7 @@ impl LockedWorktree {
         existing.ok_or_else(|| GitError::NoRepository { path: self.users_repo().to_owned() })
     }
 
-    pub(super) fn watch(&self) -> &Arc<GitWatch> {
+    pub(crate) fn watch(&self) -> &Arc<GitWatch> {
         &self.worktree.watch
     }
 
@@ -159,7 +159,7 @@ impl LockedWorktree {
     }
 
     /// Returns the place of the worktree. Fails if there is no intact worktree of the repository.
-    pub(super) fn place(&self) -> Result<Place, GitError> {
+    pub(crate) fn place(&self) -> Result<Place, GitError> {
         self.place_with(self.entry()?)
     }
 
@@ -170,30 +170,30 @@ impl LockedWorktree {
     }
 
     /// Returns the place for work on the repository's refs and objects. The worktree need not exist.
-    pub(super) fn repository(&self) -> Result<Place, GitError> {
+    pub(crate) fn repository(&self) -> Result<Place, GitError> {
         Ok(Place::of_repository(self.common_dir()?, self.watch()))
     }
 
     /// Returns the place of the working tree that the spec names if it still belongs to the repository, otherwise
     /// that of the repository.
-    pub(super) fn users_place(&self) -> Result<Place, GitError> {
+    pub(crate) fn users_place(&self) -> Result<Place, GitError> {
         let repository = self.repository()?;
         let users = repository::of_working_tree(self.users_repo(), self.watch())?;
         Ok(users.filter(|users| users.common_dir == repository.common_dir).unwrap_or(repository))
     }
 
     /// Returns a git command that writes in the worktree.
-    pub(super) fn git(&self) -> Result<Git, GitError> {
+    pub(crate) fn git(&self) -> Result<Git, GitError> {
         self.git_at(&self.place()?)
     }
 
     /// Returns a git command that writes in the worktree at `place`.
-    pub(super) fn git_at(&self, place: &Place) -> Result<Git, GitError> {
+    pub(crate) fn git_at(&self, place: &Place) -> Result<Git, GitError> {
         Ok(Git::writing(place, &self.lock)?.own_tree())
     }
 
     /// Returns a git command that writes in the repository. The worktree need not exist.
-    pub(super) fn repo_git(&self) -> Result<Git, GitError> {
+    pub(crate) fn repo_git(&self) -> Result<Git, GitError> {
         Git::writing(&self.repository()?, &self.lock)
     }
 

@@ -9,13 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tracing::warn;
 
 use crate::decide::step::{Captured, DeliveryReady, Landed};
+use crate::delivery::{self, DeliveryError, DeliveryPlan, FastForward, Unfinished};
 use crate::domain::cause::Unmerged;
 use crate::domain::position::{Checkout, Progress, RepositoryIdentity};
 use crate::domain::spec::{Base, Repo};
-use crate::git::{
-    self, DeliveryError, DeliveryPlan, FastForward, GitError, GitWatch, LockedWorktree, RemoveError, Repairs, Severity,
-    Unfinished, Worktree,
-};
+use crate::git::{self, GitError, GitWatch, LockedWorktree, RemoveError, Repairs, Severity, Worktree};
 use crate::process::marker;
 use crate::queue::Claimed;
 use crate::system::{clock, failpoint, files};
@@ -263,11 +261,11 @@ impl WorkerTree {
     pub(super) fn deliver(&self, message: &str) -> Result<DeliveryReady, Blocked> {
         let Some((worktree, base)) = self.merging() else { return Ok(DeliveryReady::AlreadyMerged) };
         let at = self.lock(worktree)?;
-        let ready = match git::plan_delivery(&at, base) {
+        let ready = match delivery::plan_delivery(&at, base) {
             Ok(DeliveryPlan::AlreadyMerged) => Ok(DeliveryReady::AlreadyMerged),
             Ok(DeliveryPlan::FastForward { from, head }) => Ok(DeliveryReady::FastForward { from, head }),
             Ok(DeliveryPlan::NeedsMerge { from }) => {
-                git::merge_base_into_branch(&at, base, &from, message).map(|head| {
+                delivery::merge_base_into_branch(&at, base, &from, message).map(|head| {
                     failpoint::hit("base.merged");
                     DeliveryReady::FastForward { from, head }
                 })
@@ -281,7 +279,7 @@ impl WorkerTree {
     pub(super) fn land(&self, from: &str, head: &str) -> Result<Landed, Blocked> {
         let Some((worktree, base)) = self.merging() else { return Ok(Landed::Done) };
         let at = self.lock(worktree)?;
-        match git::fast_forward_base(&at, base, from, head) {
+        match delivery::fast_forward_base(&at, base, from, head) {
             Ok(FastForward::Done) => {
                 self.watch.complete();
                 failpoint::hit("base.moved");
@@ -295,7 +293,7 @@ impl WorkerTree {
     /// Completes or undoes a delivery of this spec that was interrupted, since nobody repeats it when the spec ends.
     pub(super) fn settle_delivery(&self) -> Result<(), Blocked> {
         let Some((worktree, _)) = self.merging() else { return Ok(()) };
-        match git::settle_own_delivery(worktree).map_err(|error| self.blocked(error))? {
+        match delivery::settle_own_delivery(worktree).map_err(|error| self.blocked(error))? {
             Some(Unfinished { checkout, files, reason, .. }) => Err(Blocked::Permanent(format!(
                 "the merge into {} was interrupted and could not be undone: {reason}; files: {}",
                 checkout.display(),

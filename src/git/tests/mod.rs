@@ -3,8 +3,6 @@
 
 mod capture;
 mod create;
-mod deliver;
-mod delivery;
 mod inspect;
 mod merged;
 mod place;
@@ -24,13 +22,13 @@ use crate::git::{LockedWorktree, Worktree, create_worktree};
 
 /// A repository on branch `main` with one commit: `a.txt`, `sub/run.sh` (executable), `link` -> `a.txt`, `.gitignore`
 /// with `*.ignored`. Its path has a space, a newline and a letter that is not ASCII.
-struct Scratch {
-    dir: TempDir,
-    repo: PathBuf,
+pub(crate) struct Scratch {
+    pub(crate) dir: TempDir,
+    pub(crate) repo: PathBuf,
 }
 
 impl Scratch {
-    fn new() -> Scratch {
+    pub(crate) fn new() -> Scratch {
         let dir = tempfile::tempdir().unwrap();
         let repo = dir.path().join("ein Größe\nrepo");
         fs::create_dir(&repo).unwrap();
@@ -47,7 +45,7 @@ impl Scratch {
         scratch
     }
 
-    fn worktree(&self, spec: &str) -> Worktree {
+    pub(crate) fn worktree(&self, spec: &str) -> Worktree {
         Worktree::of_user(
             self.repo.clone(),
             self.dir.path().join("wörk trees").join(spec),
@@ -57,7 +55,7 @@ impl Scratch {
     }
 
     /// Creates the worktree of spec SD979 at `main`, and returns it locked together with the commit of `main`.
-    fn create(&self) -> (LockedWorktree, String) {
+    pub(crate) fn create(&self) -> (LockedWorktree, String) {
         let worktree = self.worktree("SD979").lock().unwrap();
         let base = head(&self.repo);
         create_worktree(&worktree, &base, Checkout::Clean, "create").unwrap();
@@ -66,7 +64,7 @@ impl Scratch {
 
     /// Returns the state of the user's checkout, refs and settings. boi changes them only in a fast-forward
     /// of the base.
-    fn users_state(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn users_state(&self) -> Vec<Vec<u8>> {
         let read = |name: &str| fs::read(self.repo.join(".git").join(name)).unwrap_or_default();
         let format = "--format=%(refname) %(objectname)";
         vec![
@@ -83,13 +81,13 @@ impl Scratch {
     }
 }
 
-fn git<S: AsRef<OsStr>>(dir: &Path, args: impl IntoIterator<Item = S>) -> String {
+pub(crate) fn git<S: AsRef<OsStr>>(dir: &Path, args: impl IntoIterator<Item = S>) -> String {
     let (ok, text) = try_git(dir, args);
     assert!(ok, "git failed: {text}");
     text
 }
 
-fn try_git<S: AsRef<OsStr>>(dir: &Path, args: impl IntoIterator<Item = S>) -> (bool, String) {
+pub(crate) fn try_git<S: AsRef<OsStr>>(dir: &Path, args: impl IntoIterator<Item = S>) -> (bool, String) {
     let mut command = Command::new("git");
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"GIT_")) {
         command.env_remove(name);
@@ -104,31 +102,31 @@ fn try_git<S: AsRef<OsStr>>(dir: &Path, args: impl IntoIterator<Item = S>) -> (b
     (output.status.success(), String::from_utf8_lossy(text).trim_end().to_owned())
 }
 
-fn write(dir: &Path, name: &str, content: &str) {
+pub(crate) fn write(dir: &Path, name: &str, content: &str) {
     let path = dir.join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, content).unwrap();
 }
 
-fn read(dir: &Path, name: &str) -> String {
+pub(crate) fn read(dir: &Path, name: &str) -> String {
     fs::read_to_string(dir.join(name)).unwrap()
 }
 
-fn executable(path: &Path) {
+pub(crate) fn executable(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-fn commit(dir: &Path, message: &str) -> String {
+pub(crate) fn commit(dir: &Path, message: &str) -> String {
     git(dir, ["add", "-A"]);
     git(dir, ["commit", "-q", "-m", message]);
     head(dir)
 }
 
-fn head(dir: &Path) -> String {
+pub(crate) fn head(dir: &Path) -> String {
     git(dir, ["rev-parse", "HEAD"])
 }
 
-fn status(dir: &Path) -> String {
+pub(crate) fn status(dir: &Path) -> String {
     git(dir, ["status", "--porcelain", "--branch"])
 }

@@ -1,11 +1,11 @@
 //! A branch reaches its base by fast-forward only, and a checkout that is in use is never changed.
 
-use super::{Scratch, commit, git, head, read, status, try_git, write};
-use crate::domain::delivery::{GitOperation, MergeRefusal};
-use crate::git::{
-    DeliveryError, DeliveryPlan, FastForward, LockedWorktree, advance_branch, capture, fast_forward_base,
-    merge_base_into_branch, operation, plan_delivery, reset_to_commit,
+use crate::delivery::{
+    DeliveryError, DeliveryPlan, FastForward, fast_forward_base, merge_base_into_branch, plan_delivery,
 };
+use crate::domain::delivery::{GitOperation, MergeRefusal};
+use crate::git::tests::{Scratch, commit, git, head, read, status, try_git, write};
+use crate::git::{LockedWorktree, advance_branch, capture, operation, reset_to_commit};
 
 /// Commits a file on the branch, as a finished task does, and returns the branch's new commit.
 fn finish(worktree: &LockedWorktree, base: &str, name: &str, content: &str) -> String {
@@ -239,7 +239,8 @@ fn a_merge_that_was_killed_is_repeated() {
     write(&scratch.repo, "m.txt", "m\n");
     let moved = commit(&scratch.repo, "meanwhile");
     git(worktree.path(), ["merge", "-q", "--no-commit", "--no-ff", &moved]);
-    std::fs::write(worktree.entry().unwrap().join("index.lock"), "").unwrap();
+    let entry = std::path::PathBuf::from(git(worktree.path(), ["rev-parse", "--absolute-git-dir"]));
+    std::fs::write(entry.join("index.lock"), "").unwrap();
     let merge = merge_base_into_branch(&worktree, "main", &moved, "m").unwrap();
     assert_eq!(git(&scratch.repo, ["show", "-s", "--format=%P", &merge]), format!("{done} {moved}"));
     assert_eq!(status(worktree.path()), "## boi/SD979");

@@ -7,7 +7,7 @@
 //!
 //! Git's own checkout writes files one after another, so that a filter that fails, a full disk or a kill leaves the
 //! checkout half changed. Here everything that runs a program or needs room on the disk comes before the first change.
-//! A delivery that was killed is completed or undone by [`super::delivery_recovery`].
+//! A delivery that was killed is completed or undone by [`super::recovery`].
 
 use std::collections::BTreeMap;
 use std::fs::{self, FileTimes};
@@ -18,18 +18,17 @@ use std::path::{Path, PathBuf};
 
 use tracing::warn;
 
-use super::checkout::{self, Checkout};
-use super::delivery_journal::{self, Identity, Journal, StoredPath};
-use super::delivery_moves::{Layout, MoveError};
-use super::delivery_outcome::{DeliveryError, FastForward};
-use super::delivery_plan::{self, Difference, Entry, Plan, Staging};
-use super::delivery_recovery::{self, RollBack, index_in, lock_of};
-use super::git_error::GitError;
+use super::checkout_state;
 use super::index_file::IndexFile;
-use super::program::Git;
-use super::worktree::LockedWorktree;
-use super::{entry, operation, revision, survey};
+use super::journal::{self, Identity, Journal, StoredPath};
+use super::moves::{Layout, MoveError};
+use super::outcome::{DeliveryError, FastForward};
+use super::plan::{self, Difference, Entry, Plan, Staging};
+use super::recovery::{self, RollBack, index_in, lock_of};
 use crate::domain::delivery::MergeRefusal;
+use crate::git::checkout::{self, Checkout};
+use crate::git::program::Git;
+use crate::git::{self, GitError, LockedWorktree, entry, operation, revision};
 use crate::system::{failpoint, files};
 
 /// How many times the content is made again because another git process wrote the index meanwhile.
@@ -71,7 +70,7 @@ impl Update<'_> {
                 Err(Failure::Settled(error)) => Err(error),
                 Ok(done) => Ok(done),
             };
-            delivery_recovery::discard(&folder, Some(&self.checkout.place.work_tree))?;
+            recovery::discard(&folder, Some(&self.checkout.place.work_tree))?;
             if let Some(done) = result? {
                 return Ok(done);
             }
@@ -85,7 +84,7 @@ impl Update<'_> {
     }
 
     fn make_folder(&self) -> Result<PathBuf, GitError> {
-        let folder = delivery_journal::folder_of(&self.checkout.place.git_dir, self.worktree.spec());
+        let folder = journal::folder_of(&self.checkout.place.git_dir, self.worktree.spec());
         entry::remove_any(&folder)?;
         for part in ["new", "old"] {
             files::private_dir(&folder.join(part)).map_err(GitError::io("cannot create", &folder))?;
@@ -97,8 +96,7 @@ impl Update<'_> {
     fn prepare(&self, folder: &Path) -> Result<Prepared, DeliveryError> {
         let top = self.checkout.place.work_tree.as_path();
         let raw = ["diff-tree", "-r", "-z", "--raw", "--no-renames", self.from, self.to];
-        let differences =
-            delivery_plan::parse_differences(&Git::reading(&self.worktree.repository()?).args(raw).run()?);
+        let differences = plan::parse_differences(&Git::reading(&self.worktree.repository()?).args(raw).run()?);
         // Before the checkout is found clean: what changes afterwards differs from these.
         let mut originals = BTreeMap::new();
         for found in differences.iter().filter(|found| found.old == Entry::File) {
@@ -107,15 +105,15 @@ impl Update<'_> {
                 originals.insert(found.path.clone(), original);
             }
         }
-        if let Some(refusal) = self.checkout.merge_refusal(self.base)? {
+        if let Some(refusal) = checkout_state::merge_refusal(self.checkout, self.base)? {
             return Err(refusal.into());
         }
         let before = self.copy_index(folder)?;
-        let mut staging = Staging::new(top, folder, delivery_journal::folder_in_checkout(self.worktree.spec()))?;
+        let mut staging = Staging::new(top, folder, journal::folder_in_checkout(self.worktree.spec()))?;
         let old_index = match self.check(folder) {
             // Git names untracked files only, and not ignored ones.
             Err(error) => {
-                let plan = delivery_plan::plan(&mut staging, &differences, &originals)?;
+                let plan = plan::plan(&mut staging, &differences, &originals)?;
                 return Err(self.in_the_way(&plan).unwrap_or(error));
             }
             Ok(index) => index,
@@ -132,7 +130,7 @@ impl Update<'_> {
                 Difference { path, old, new }
             })
             .collect();
-        let mut plan = delivery_plan::plan(&mut staging, &differences, &originals)?;
+        let mut plan = plan::plan(&mut staging, &differences, &originals)?;
         if let Some(refusal) = self.in_the_way(&plan) {
             return Err(refusal);
         }
@@ -244,7 +242,7 @@ impl Update<'_> {
         differences: &[Difference],
     ) -> Result<(), DeliveryError> {
         let changes_attributes = differences.iter().any(|found| found.path.ends_with(".gitattributes"));
-        if changes_attributes && survey::git_version()?.is_some_and(|version| version < ATTRIBUTE_SOURCE) {
+        if changes_attributes && git::git_version()?.is_some_and(|version| version < ATTRIBUTE_SOURCE) {
             return Err(self.rejected("the branch changes .gitattributes, for which boi needs git 2.41 or later"));
         }
         let mut by_folder: BTreeMap<usize, Vec<&Path>> = BTreeMap::new();
@@ -332,7 +330,7 @@ impl Update<'_> {
             return self.undone(&roll_back, false, Err(refusal.into()));
         }
         failpoint::hit("delivery.indexed");
-        if let Err(error) = delivery_recovery::move_branch(&self.checkout.place, self.worktree.lock_file(), &journal) {
+        if let Err(error) = recovery::move_branch(&self.checkout.place, self.worktree.lock_file(), &journal) {
             // An order may have ended git before or after it moved the branch; nothing must stay half done.
             match revision::commit_of(&self.checkout.place.under_any_order(), self.base_ref) {
                 Ok(Some(now)) if now == self.to => {}
@@ -349,7 +347,7 @@ impl Update<'_> {
             }
         }
         failpoint::hit("delivery.moved");
-        delivery_recovery::keep_orig_head(&journal, &self.checkout.place, self.worktree.lock_file());
+        recovery::keep_orig_head(&journal, &self.checkout.place, self.worktree.lock_file());
         Ok(Some(FastForward::Done))
     }
 
@@ -366,7 +364,7 @@ impl Update<'_> {
 
     /// Writes the new index into the lock file, and puts it in the place of the index.
     fn install_index(&self, mut index: IndexFile, journal: &Journal, own: &Path, lock: &Path) -> std::io::Result<()> {
-        for path in journal.moves.iter().filter_map(delivery_recovery::placed_path) {
+        for path in journal.moves.iter().filter_map(recovery::placed_path) {
             let file = fs::symlink_metadata(self.checkout.place.work_tree.join(path))?;
             index.set_stat(path.as_os_str().as_bytes(), &file);
         }
@@ -433,7 +431,7 @@ pub(super) fn prepared(
     from: &str,
     to: &str,
 ) -> Result<(Journal, PathBuf), DeliveryError> {
-    let base_ref = super::ref_names::full_branch_name(base);
+    let base_ref = git::ref_names::full_branch_name(base);
     let checkout =
         checkout::find(&worktree.users_place()?, base)?.ok_or_else(|| GitError::NoWorktree { path: base.into() })?;
     let update = Update { worktree, checkout: &checkout, base, base_ref: &base_ref, from, to };

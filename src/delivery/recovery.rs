@@ -16,16 +16,14 @@ use std::path::{Path, PathBuf};
 
 use tracing::info;
 
-use super::delivery_journal::{self, Identity, Journal, JournalError, Move};
-use super::delivery_moves::Layout;
-use super::git_error::GitError;
+use super::checkout_state;
 use super::index_file::IndexFile;
-use super::place::Place;
-use super::program::{self, Git};
-use super::worktree::Worktree;
-use super::{checkout, entry, locks, repository, revision};
+use super::journal::{self, Identity, Journal, JournalError, Move};
+use super::moves::Layout;
 use crate::domain::delivery::MergeRefusal;
 use crate::domain::id::SpecId;
+use crate::git::program::{self, Git};
+use crate::git::{GitError, Place, Worktree, checkout, entry, locks, repository, revision};
 use crate::system::{failpoint, files};
 
 /// A delivery that could be neither completed nor undone.
@@ -196,7 +194,7 @@ fn interrupted(common_dir: &Path) -> Vec<(PathBuf, SpecId, PathBuf)> {
     let linked = files::list_folder(&common_dir.join("worktrees")).unwrap_or_default();
     let git_dirs = [common_dir.to_owned()].into_iter().chain(linked);
     let of = |git_dir: PathBuf| {
-        let folders = delivery_journal::folders_in(&git_dir).into_iter();
+        let folders = journal::folders_in(&git_dir).into_iter();
         folders.map(move |(spec, folder)| (git_dir.clone(), spec, folder))
     };
     git_dirs.flat_map(of).collect()
@@ -281,7 +279,7 @@ impl Interrupted<'_> {
         let is_on_branch = checkout::head_ref(self.checkout)?.as_deref() == Some(journal.base_ref.as_str());
         if branch.as_deref() != Some(&journal.from) || !is_on_branch {
             // The user went on from the half changed checkout.
-            let changed = checkout::changed_files(self.checkout)?;
+            let changed = checkout_state::changed_files(self.checkout)?;
             if changed.is_empty() {
                 self.end()?;
                 return Ok(Recovered::Settled(spec));

@@ -1,7 +1,7 @@
 //! The result of a step of a delivery.
 
-use super::git_error::GitError;
 use crate::domain::delivery::MergeRefusal;
+use crate::git::GitError;
 
 /// Why a step of a delivery was not taken.
 #[derive(Debug, thiserror::Error)]

@@ -11,8 +11,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::delivery_journal::{Identity, Move, StoredPath};
-use super::git_error::GitError;
+use super::journal::{Identity, Move, StoredPath};
+use crate::git::GitError;
 
 /// What a commit has at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::delivery_journal::{Identity, Journal, Move};
+use super::journal::{Identity, Journal, Move};
 use crate::system::{failpoint, files};
 
 /// Where the files of a delivery are.

@@ -22,8 +22,8 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::git_error::GitError;
 use crate::domain::id::SpecId;
+use crate::git::GitError;
 use crate::system::files::{self, Durability};
 use crate::system::untrusted::{self, Folder};
 

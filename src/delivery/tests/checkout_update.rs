@@ -6,14 +6,15 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 
-use super::{Scratch, commit, executable, git, head, read, status, write};
-use crate::domain::delivery::MergeRefusal;
-use crate::git::delivery_journal::{self, Identity, Journal, Move};
-use crate::git::delivery_moves::Layout;
-use crate::git::{
-    DeliveryError, FastForward, LockedWorktree, Recovered, Unfinished, checkout_update, fast_forward_base,
-    interrupted_deliveries, recover_deliveries, settle_own_delivery,
+use crate::delivery::journal::{self, Identity, Journal, Move};
+use crate::delivery::moves::Layout;
+use crate::delivery::{
+    DeliveryError, FastForward, Recovered, Unfinished, checkout_update, fast_forward_base, interrupted_deliveries,
+    recover_deliveries, settle_own_delivery,
 };
+use crate::domain::delivery::MergeRefusal;
+use crate::git::LockedWorktree;
+use crate::git::tests::{Scratch, commit, executable, git, head, read, status, write};
 
 /// The files of a checkout: mode, and content or target.
 fn files(dir: &Path) -> BTreeMap<String, (u32, Vec<u8>)> {
@@ -311,7 +312,7 @@ fn interrupted(scratch: &Scratch) -> Vec<Unfinished> {
 /// Makes the first `count` moves of a delivery of `commits`, as a delivery that is killed then does.
 fn interrupt(scratch: &Scratch, worktree: &LockedWorktree, commits: &(String, String), count: usize) -> Journal {
     // The journal of a delivery that cannot move its branch is complete; undoing it is what is tested.
-    let folder = delivery_journal::folder_of(&scratch.repo.join(".git").canonicalize().unwrap(), worktree.spec());
+    let folder = journal::folder_of(&scratch.repo.join(".git").canonicalize().unwrap(), worktree.spec());
     let (journal, staged) = checkout_update::prepared(worktree, "main", &commits.0, &commits.1).unwrap();
     assert_eq!(staged, folder);
     let mut part = journal.clone();
@@ -347,7 +348,7 @@ fn an_interrupted_delivery_is_undone_after_each_of_its_moves() {
     }
     // The undoing is interrupted, too.
     for left in 0..interrupt(&scratch, &worktree, &commits, usize::MAX).moves.len() {
-        let folder = delivery_journal::folder_of(&scratch.repo.join(".git").canonicalize().unwrap(), worktree.spec());
+        let folder = journal::folder_of(&scratch.repo.join(".git").canonicalize().unwrap(), worktree.spec());
         let mut last = Journal::read(&folder).unwrap().unwrap();
         last.moves.drain(..left);
         let undone = Layout::new(&last, &folder, &scratch.repo).undo(&last);

@@ -14,16 +14,12 @@ use std::fs::File;
 
 use tracing::{info, warn};
 
-use super::checkout::Checkout;
 use super::checkout_update::Update;
-use super::delivery_outcome::{DeliveryError, FastForward};
-use super::delivery_recovery::{self, Recovered, Unfinished};
-use super::git_error::GitError;
-use super::place::Place;
-use super::program;
-use super::worktree::LockedWorktree;
-use super::{checkout, locks, operation, ref_names, refs, reset_files, revision, sync};
+use super::outcome::{DeliveryError, FastForward};
+use super::recovery::{self, Recovered, Unfinished};
 use crate::domain::delivery::MergeRefusal;
+use crate::git::checkout::{self, Checkout};
+use crate::git::{self, GitError, LockedWorktree, Place, locks, operation, program, ref_names, refs, revision};
 
 /// The next step that brings the branch into its base.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +51,7 @@ pub(crate) fn plan_delivery(worktree: &LockedWorktree, base: &str) -> Result<Del
 }
 
 /// Merges `from`, a commit of the branch `base`, into the spec's branch and returns the branch's new commit.
-/// Before the merge, the worktree is made equal to the branch (see [`reset_files::reset_to_commit`]). After
+/// Before the merge, the worktree is made equal to the branch (see [`git::reset_to_commit`]). After
 /// the merge, the worktree is equal to the branch again, even if the merge had conflicts.
 pub(crate) fn merge_base_into_branch(
     worktree: &LockedWorktree,
@@ -67,7 +63,7 @@ pub(crate) fn merge_base_into_branch(
         let (branch, expected) = (worktree.spec().branch(), from.to_owned());
         return Err(GitError::Diverged { branch, expected, found: None }.into());
     };
-    reset_files::reset_to_commit(worktree, &head, "merge")?;
+    git::reset_to_commit(worktree, &head, "merge")?;
     let at = &worktree.place()?;
     if revision::is_ancestor(at, from, &head)? {
         return Ok(head);
@@ -79,13 +75,13 @@ pub(crate) fn merge_base_into_branch(
         let merge = refs::commit_tree(worktree, &tree, &[&head, from], message)?;
         refs::move_branch(worktree, &merge, Some(&head))?;
         abandon_merge(worktree)?;
-        sync::sync_worktree(worktree)?;
+        git::sync_worktree(worktree)?;
         return Ok(merge);
     }
     let conflicts = worktree.git()?.args(["diff", "--name-only", "--diff-filter=U", "-z"]).run()?;
     abandon_merge(worktree)?;
     worktree.git_at(at)?.running_filters().args(["read-tree", "--reset", "-u", &head]).run()?;
-    reset_files::remove_untracked(worktree)?;
+    git::remove_untracked(worktree)?;
     let files: Vec<String> =
         program::paths(&conflicts).iter().map(|path| path.to_string_lossy().into_owned()).collect();
     if files.is_empty() {
@@ -150,7 +146,7 @@ fn move_unused_branch(
 
 /// Completes or undoes the interrupted deliveries of the repository, and returns those for which neither is possible.
 fn recover(repo: &Place, lock: &File) -> Vec<Unfinished> {
-    let (recovered, unfinished) = delivery_recovery::recover_all(repo, lock);
+    let (recovered, unfinished) = recovery::recover_all(repo, lock);
     for delivery in recovered {
         match delivery {
             Recovered::Completed(spec) => info!(%spec, "an interrupted delivery was completed"),

@@ -1,0 +1,44 @@
+//! Deliveries: a base is merged into a spec's branch, then the base moves forward to the branch, together with
+//! the user's checkout that is on the base.
+//!
+//! All functions block. Git itself is run by `git`.
+//!
+//! The files, the most basic first. A file may use only files that are listed before it:
+//!
+//! | file | what it is for |
+//! | --- | --- |
+//! | `index_file` | the file format of git's index |
+//! | `checkout_state` | says why a delivery must not change a checkout, and which of its files have changes |
+//! | `outcome` | the result of a step of a delivery |
+//! | `journal` | what a delivery is about to change in a checkout, on the disk |
+//! | `moves` | makes and undoes these changes |
+//! | `plan` | plans how a checkout's files change from one commit to another |
+//! | `recovery` | completes or undoes a delivery that was interrupted |
+//! | `checkout_update` | moves a checkout together with its branch, or changes nothing |
+//! | `deliver` | merges a base into a spec's branch, and moves the base forward to the branch |
+//!
+//! Invariants, besides those of `git`:
+//! - [`fast_forward_base`] moves one of the user's branches, and the checkout that is on this branch. Nothing
+//!   else of the user's is changed.
+//! - A checkout and its branch are changed only under the repository's lock, and only after the journal is on
+//!   the disk.
+//! - A delivery may be killed at any point: then `recovery` completes or undoes it, and what the user changed
+//!   meanwhile stays. While neither is possible, no other delivery into that checkout begins.
+
+mod checkout_state;
+mod checkout_update;
+mod deliver;
+mod index_file;
+mod journal;
+mod moves;
+mod outcome;
+mod plan;
+mod recovery;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::deliver::{DeliveryPlan, fast_forward_base, merge_base_into_branch, plan_delivery};
+pub(crate) use self::outcome::{DeliveryError, FastForward};
+pub(crate) use self::recovery::{
+    Recovered, Unfinished, interrupted_deliveries, recover_deliveries, settle_own_delivery,
+};

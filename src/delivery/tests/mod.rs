@@ -1,0 +1,4 @@
+//! Deliveries in scratch repositories.
+
+mod checkout_update;
+mod deliver;
