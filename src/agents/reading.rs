@@ -93,7 +93,7 @@ impl Reading {
     }
 }
 
-/// The requests of a run that the model's service did not answer, since its last answer.
+/// The requests of a run that failed since the last request that the model's service answered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ApiErrors {
     /// How many requests failed.

@@ -46,7 +46,7 @@ pub(crate) struct Handle {
     pub(super) hot: Arc<ArcSwap<HotConfig>>,
     pub(super) shared: Arc<Shared>,
     pub(super) events: mpsc::UnboundedSender<Event>,
-    /// Requests reloads, once the reload thread has started.
+    /// Requests reloads; empty until the reload thread has started.
     pub(super) reload: Arc<OnceLock<ReloadHandle>>,
 }
 
@@ -192,7 +192,7 @@ impl Serve<StatusRequest> for Handle {
             self.status(filter).await?
         } else {
             if newer_than.is_none() {
-                // A repository that hangs must not keep the status from being shown.
+                // If a repository hangs, the status is shown without this check.
                 drop(tokio::time::timeout(SILENT, self.look_for_merges(Some(filter.ids.clone()))).await);
             }
             self.unless_silent(GIVE_UP, |handle| async move { handle.status(filter).await }).await?
@@ -323,7 +323,7 @@ impl Serve<Cleaned> for Handle {
     async fn serve(&self, cleaned: Cleaned, _: watch::Receiver<bool>) -> Result<(), CallFailure> {
         self.unless_silent(GIVE_UP, |handle| async move {
             handle.queue(move |queue| queue.record_cleaned(&cleaned)).await?;
-            // Specs may have waited for a merge that the cleanup noticed.
+            // Specs may be waiting for a merge that the cleanup noticed.
             handle.send(Event::Queued);
             handle.shared.changed();
             Ok(())

@@ -1,8 +1,10 @@
-//! The record of the commands that a daemon left running when it ended in order.
+//! The record of the commands that a daemon leaves running when it ends normally: it was told to end, and did
+//! not crash.
 //!
-//! What ends such a daemon often ends its commands soon after, such as the end of a container or a shutdown. So a command that
-//! the next daemon finds dead was cut off: it costs no try and counts as no death. The record is taken when the next daemon
-//! starts: the death of a command under that daemon counts again.
+//! The event that makes such a daemon end, such as the end of a container or a shutdown of the machine, often
+//! ends its commands soon after. So a command that the next daemon finds dead was cut off: this costs no try
+//! and does not count as a death. The next daemon removes the record when it starts. A command that dies
+//! later, while that daemon runs, counts as a death again.
 
 use std::io;
 use std::path::Path;
@@ -42,17 +44,17 @@ pub(super) fn record(path: &Path, fences: &[Fence]) {
         .map_err(io::Error::other)
         .and_then(|bytes| files::write_atomically(path, &bytes, files::Durability::Power));
     if let Err(error) = written {
-        warn!(%error, path = %path.display(), "the daemon could not record which commands it left running: if they are killed now, this counts as their death");
+        warn!(%error, path = %path.display(), "the daemon cannot record which commands it leaves running: if something kills one of them before the next daemon starts, the next daemon counts that as a death of the command");
     }
 }
 
-/// Takes the record: returns the attempts and removes the record, or whatever a command put in its place. A record that
-/// cannot be read counts as none.
+/// Reads and removes the record, and returns its attempts. Also removes anything else that a command put at
+/// the path. Returns no attempts if the record cannot be read.
 pub(super) fn take(path: &Path) -> Vec<Fence> {
     let bytes = read(path);
     if let Err(error) = untrusted::remove(path) {
-        // A record that stays would excuse every later death, too.
-        warn!(%error, "the daemon cannot remove the record of the commands that the last daemon left running, and ignores it");
+        // If the record stayed, boi would not count any later death either.
+        warn!(%error, path = %path.display(), "the daemon cannot remove the record of the commands that the last daemon left running, so it ignores the record: a command that was killed since then counts as dead");
         return Vec::new();
     }
     let record = bytes.and_then(|bytes| serde_json::from_slice::<Record>(&bytes).ok());
@@ -61,8 +63,8 @@ pub(super) fn take(path: &Path) -> Vec<Fence> {
     attempts.into_iter().map(|left| Fence { spec: left.spec, attempt: left.attempt }).collect()
 }
 
-/// Reads the file; `None`: it does not exist, is not a file of a record's size, or cannot be read. A FIFO does not block, and
-/// a link is not followed.
+/// Reads the file at `path`. Returns `None` if there is no regular file, if the file is larger than a record
+/// can be, or if it cannot be read. Does not block on a FIFO, and does not follow a link.
 fn read(path: &Path) -> Option<Vec<u8>> {
     untrusted::Folder::trusted(path.parent()?).ok()?.read(path.file_name()?.to_str()?, MAX_BYTES).ok()?
 }

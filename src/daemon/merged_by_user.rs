@@ -1,8 +1,9 @@
-//! Notices that the user merged the branch of a completed spec by hand, so that specs which wait for the merge start and
-//! `boi clean` removes the branch.
+//! Notices that the user merged the branch of a completed spec by hand, so that specs which wait for the
+//! merge start and `boi clean` removes the branch.
 //!
-//! A look compares commits only when a branch or its base has moved since the last look, and that is remembered in the
-//! queue. A spec that is recorded as merged is never looked at again, whatever happens to its base.
+//! The daemon compares the commits of a branch and its bases only if one of them has moved since the last
+//! comparison; the queue stores which commits were compared. A spec that is recorded as merged is never
+//! compared again, whatever happens to its base.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,24 +18,25 @@ use crate::git;
 use crate::queue::unlanded::{self, Look, Unlanded};
 use crate::queue::{Queue, QueueError};
 
-/// How often the daemon looks.
+/// How often the daemon looks for branches that were merged by hand.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// Looks at all specs again and again.
+/// Looks for merged branches of all specs, again and again.
 pub(crate) async fn poll(handle: Handle) {
     loop {
         if let Err(error) = handle.look_for_merges(None).await {
-            warn!(%error, "cannot find out which branches were merged by hand");
+            warn!(%error, "the daemon cannot check which branches the user merged by hand; it checks again in a minute");
         }
         tokio::time::sleep(EVERY).await;
     }
 }
 
-/// How many results are recorded at a time, so that not all are lost when the daemon ends.
+/// How many results are recorded at a time, so that few results are lost if the daemon ends meanwhile.
 const BATCH: usize = 50;
 
 impl Handle {
-    /// Looks whether the user merged the branches of `specs` by hand; `None`: of all specs.
+    /// Checks whether the user merged the branches of `specs` by hand, and records the results; `None`:
+    /// checks the branches of all specs.
     pub(crate) async fn look_for_merges(&self, specs: Option<Vec<SpecId>>) -> Result<(), QueueError> {
         let candidates = self.queue.call(move |queue| candidates(queue, specs.as_deref())).await?;
         let mut rest = tokio::task::spawn_blocking(move || due(candidates)).await.unwrap_or_default();
@@ -44,7 +46,7 @@ impl Handle {
             let is_merged = looks.iter().any(|look| look.is_merged);
             self.queue.call(move |queue| queue.record_looks(looks)).await?;
             if is_merged {
-                // Specs may have waited for these merges.
+                // Specs may be waiting for these merges.
                 self.send(Event::Queued);
                 self.shared.changed();
             }
@@ -53,8 +55,8 @@ impl Handle {
     }
 }
 
-/// Looks whether the user merged the branches of `specs` by hand. Returns what has to be recorded: the queue may be open
-/// for reading only.
+/// Checks whether the user merged the branches of `specs` by hand. Returns the results and does not record
+/// them, because the queue may be open for reading only.
 pub(crate) fn look(queue: &dyn Queue, specs: &[SpecId]) -> Result<Vec<Look>, QueueError> {
     Ok(look_at(due(candidates(queue, Some(specs))?)))
 }
@@ -62,7 +64,7 @@ pub(crate) fn look(queue: &dyn Queue, specs: &[SpecId]) -> Result<Vec<Look>, Que
 /// A spec, and the names of its bases.
 type Candidate = (Unlanded, Vec<String>);
 
-/// A spec to look at: its branch and bases are not at the commits of the last look.
+/// A spec to compare: its branch or a base has moved since the last comparison.
 #[derive(Debug)]
 struct Due {
     spec: Unlanded,
@@ -82,7 +84,8 @@ fn candidates(queue: &dyn Queue, specs: Option<&[SpecId]>) -> Result<Vec<Candida
     Ok(found)
 }
 
-/// Reads the branches of each repository once, and returns the specs whose branch or base moved since the last look.
+/// Reads the branches of each repository once. Returns the specs whose branch or base has moved since the
+/// last comparison.
 fn due(candidates: Vec<Candidate>) -> Vec<Due> {
     let mut by_repo: BTreeMap<String, Vec<Candidate>> = BTreeMap::new();
     for candidate in candidates {
@@ -90,7 +93,7 @@ fn due(candidates: Vec<Candidate>) -> Vec<Due> {
     }
     let mut due = Vec::new();
     for (repo, candidates) in by_repo {
-        // A repository that is away now is looked at when it is back.
+        // A repository that cannot be read now is checked when it can be read again.
         let Ok(branches) = git::local_branches(Path::new(&repo)) else { continue };
         for (spec, bases) in candidates {
             // The user may have deleted the branch after the merge.
@@ -105,7 +108,7 @@ fn due(candidates: Vec<Candidate>) -> Vec<Due> {
 }
 
 impl Due {
-    /// The commits that a look compares.
+    /// Returns the commits that are compared, separated by spaces.
     fn compared(&self) -> String {
         self.bases.iter().fold(self.head.clone(), |text, commit| text + " " + commit)
     }
@@ -115,7 +118,7 @@ fn look_at(due: Vec<Due>) -> Vec<Look> {
     let look = |due: Due| {
         let repo = Path::new(&due.spec.repo);
         let has_changes = |base: &String| git::has_changes(repo, base, &due.spec.origin, &due.head);
-        // After an error, the next look compares the same commits again.
+        // After an error nothing is recorded, so the next check compares the same commits again.
         let results: Vec<bool> = due.bases.iter().map(has_changes).collect::<Result<_, _>>().ok()?;
         let is_merged = results.contains(&true);
         if is_merged {

@@ -70,7 +70,7 @@ pub(crate) enum Event {
     Queued,
     /// The user canceled a running spec, and the queue has recorded this request.
     Cancel(SpecId),
-    /// The user stopped a running spec; the intent is recorded.
+    /// The user stopped a running spec, and the queue has recorded this request.
     Stop(SpecId),
     /// The user canceled a running spec, and the queue could not record this request. The sender gets the
     /// result.

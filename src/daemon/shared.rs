@@ -17,7 +17,7 @@ use crate::git::GitWatch;
 use crate::queue::Fence;
 use crate::system::clock;
 
-/// A git process that has run for this long is shown, in milliseconds.
+/// How long a git process must have run before `boi status` shows it, in milliseconds.
 const LONG_GIT_MILLIS: i64 = 1_000;
 
 /// The part of the daemon's state that `boi status` shows and that is not in the queue.
@@ -37,7 +37,8 @@ pub(crate) struct Shared {
     causes: Mutex<HashMap<SpecId, Cause>>,
     /// The watch over the git processes of each spec that has a worker.
     git_watches: Mutex<HashMap<SpecId, Arc<GitWatch>>>,
-    /// Attempts whose commands the last daemon left running when it ended in order, until a worker has looked at them.
+    /// Attempts whose commands the last daemon left running when it ended normally. A worker that examines
+    /// the command of such an attempt removes the attempt from the list.
     left_by_last: Mutex<Vec<Fence>>,
     /// Attempts whose commands this daemon leaves running.
     left_running: Mutex<Vec<Fence>>,
@@ -110,26 +111,28 @@ impl Shared {
         self.running.load(Ordering::Relaxed)
     }
 
-    /// Sets the attempts whose commands the last daemon left running when it ended in order.
+    /// Sets the attempts whose commands the last daemon left running when it ended normally.
     #[must_use]
     pub(super) fn with_left_by_last(self, fences: Vec<Fence>) -> Shared {
         Shared { left_by_last: Mutex::new(fences), ..self }
     }
 
-    /// Whether the last daemon ended in order and left a command of this attempt running. True at most once for an attempt.
+    /// Returns whether the last daemon ended normally and left a command of this attempt running. Removes the
+    /// attempt from the list, so the result is true at most once for each attempt.
     pub(super) fn take_left_by_last(&self, fence: &Fence) -> bool {
         let mut left = self.left_by_last.lock().unwrap_or_else(PoisonError::into_inner);
         let place = left.iter().position(|known| known == fence);
         place.map(|place| left.swap_remove(place)).is_some()
     }
 
-    /// Notes an attempt whose command this daemon leaves running.
+    /// Records an attempt whose command this daemon leaves running.
     pub(super) fn leave_running(&self, fence: &Fence) {
         self.left_running.lock().unwrap_or_else(PoisonError::into_inner).push(fence.clone());
     }
 
-    /// The attempts whose commands run on when this daemon ends: those that it leaves running, and those that the last daemon
-    /// left running and no worker of this one has looked at, such as those of specs outside of a `boi run`.
+    /// Returns the attempts whose commands continue to run when this daemon ends: those that this daemon
+    /// leaves running, and those that the last daemon left running and no worker of this daemon has examined,
+    /// such as those of specs outside the scope of a `boi run`.
     pub(super) fn left_running(&self) -> Vec<Fence> {
         let mut left = self.left_running.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for fence in self.left_by_last.lock().unwrap_or_else(PoisonError::into_inner).iter() {
@@ -146,7 +149,8 @@ impl Shared {
         self.changed();
     }
 
-    /// Records why a running spec has no worker; `None`: the spec has a worker again, or has ended.
+    /// Sets the cause that `boi status` shows for a running spec, such as why it has no worker or why its
+    /// next try waits; `None`: removes the cause.
     pub(super) fn set_cause(&self, spec: &SpecId, cause: Option<Cause>) {
         let mut causes = self.causes();
         match cause {
@@ -155,7 +159,7 @@ impl Shared {
         };
     }
 
-    /// Why a running spec has no worker; `None`: no cause is set.
+    /// Returns the cause that is set for a running spec; `None`: no cause is set.
     pub(super) fn cause(&self, spec: &SpecId) -> Option<Cause> {
         self.causes().get(spec).cloned()
     }
@@ -175,8 +179,8 @@ impl Shared {
         watches.get(spec)?.running().filter(|git| clock::now().millis_since(git.since) >= LONG_GIT_MILLIS)
     }
 
-    /// Records that the agent of a running spec gets only API errors; `None`: it gets answers, or has ended. A
-    /// cause of another kind stays.
+    /// Sets the cause that the agent of a running spec gets only API errors; `None`: the agent gets answers,
+    /// or has ended. Does not replace a cause of another kind.
     pub(super) fn set_api_errors(&self, spec: &SpecId, errors: Option<Cause>) {
         let mut causes = self.causes();
         let before = causes.get(spec);

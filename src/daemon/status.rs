@@ -41,7 +41,7 @@ impl Handle {
             status.store = StoreView { ok: false, reason: Some(reason), ..StoreView::default() };
         }
         let place = Arc::clone(&self.place);
-        // The disk of a queue that does not answer may block.
+        // If the queue does not answer, an access to its disk may block too.
         if status.store.unanswered_seconds.is_none()
             && let Ok(bytes) = tokio::task::spawn_blocking(move || open::log_size(Path::new(&*place))).await
         {

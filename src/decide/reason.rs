@@ -26,7 +26,9 @@ fn next_step(cause: &Cause, spec: &SpecId) -> Option<String> {
         Cause::OutOfTries { failure, .. } => {
             failure.try_outcome().and_then(|(outcome, agent)| advice(&outcome, agent, spec))
         }
-        Cause::Blocked { by: Block::Stopped } => Some(format!("`boi retry {spec}` continues it at the same step.")),
+        Cause::Blocked { by: Block::Stopped } => {
+            Some(format!("`boi retry {spec}` continues the spec at the same step."))
+        }
         Cause::Repository { .. } => Some(format!("Fix the problem, then continue with `boi retry {spec}`.")),
         Cause::UnknownAgent { .. } => {
             Some("Correct `agent` in the spec file, then queue the changed file with `boi dispatch FILE`.".to_owned())
@@ -44,8 +46,8 @@ fn next_step(cause: &Cause, spec: &SpecId) -> Option<String> {
             Some(format!("Fix the problem, then run `boi retry {spec}`, which repeats the merge but no task."))
         }
         Cause::Unmerged { why: Unmerged::RepositoryChanged { .. } } => Some(format!(
-            "`boi doctor` shows each change with the command that puts it back, and `boi doctor --fix` accepts what is \
-             there now. Then `boi retry {spec}` merges without doing any task again."
+            "`boi doctor` shows for each change the command that puts it back, and `boi doctor --fix` accepts the \
+             changes. Then `boi retry {spec}` repeats the merge but no task."
         )),
         // The recorded words contain the next step.
         Cause::Recorded { .. } | Cause::Unmerged { why: Unmerged::Recorded { .. } } => None,
@@ -255,9 +257,8 @@ mod tests {
             ),
             (
                 because(Unmerged::RepositoryChanged { changes: vec![] }),
-                "the repository changed while a command ran: . `boi doctor` shows each change with the command that puts it \
-                 back, and `boi doctor --fix` accepts what is there now. Then `boi retry SD979` merges without doing any \
-                 task again.",
+                "the repository changed while a command ran: . `boi doctor` shows for each change the command that puts it \
+                 back, and `boi doctor --fix` accepts the changes. Then `boi retry SD979` repeats the merge but no task.",
             ),
             (because(Unmerged::BaseMoved { times: 100 }), "the base moved 100 times while boi verified the merge"),
         ]);

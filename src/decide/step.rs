@@ -83,7 +83,8 @@ pub(crate) enum RecordChange {
         /// What the agent reported.
         report: AgentReport,
     },
-    /// An order ended the command of a try before the try ended: the try is repeated or given up.
+    /// An order ended the command of a try before the try ended. The try is repeated later, or never if the
+    /// spec was canceled.
     TryInterrupted {
         /// The try.
         of: Try,
@@ -219,7 +220,8 @@ pub(crate) fn after_act(plan: &AttemptPlan<'_>, progress: Progress, of: Try, res
 }
 
 /// Decides what follows a command that something other than boi ended, such as a logout: the worker runs the
-/// command again. `counted`: the end counts as one of at most `CUT_OFFS` in a row. `ended` says how the try ended; it is `None` if the command is not that of a try.
+/// command again. `counted`: the end counts as one of at most `CUT_OFFS` in a row. `ended`: how the try
+/// ended; `None` if the command does not belong to a try.
 pub(crate) fn after_cut_off(
     plan: &AttemptPlan<'_>,
     progress: Progress,

@@ -31,8 +31,9 @@ use crate::system::paths::Home;
 /// again.
 const HOME_GONE_FOR_GOOD: Duration = Duration::from_secs(10);
 
-/// The identity of a running daemon's home, and its seat there. The folder at its path is this home if it is the folder in
-/// which the daemon started, and no other daemon has its seat in it.
+/// The identity of a running daemon's home, and the daemon's seat in it (the locked pid file). The folder at
+/// the home's path is still this home if it is the folder in which the daemon started and no other daemon
+/// holds its seat.
 #[derive(Debug)]
 pub(super) struct HomeIdentity {
     root: PathBuf,
@@ -52,7 +53,7 @@ impl HomeIdentity {
     }
 
     /// Fails if the home was removed or replaced. Succeeds if the path cannot be inspected for another
-    /// reason. A pid file that was removed is created again, so that only this daemon has its seat in the home.
+    /// reason. Creates the pid file again if it was removed, so that no other daemon can take the seat.
     fn check(&self) -> Result<(), LoopError> {
         let mut seat = self.seat.lock().unwrap_or_else(PoisonError::into_inner);
         let is_in_place = is_same(&self.root, &self.folder)
@@ -61,7 +62,7 @@ impl HomeIdentity {
     }
 }
 
-/// Whether the file at `path` is the open `file`; true if that cannot be found out.
+/// Returns whether the file at `path` is the open `file`; true if `path` cannot be inspected.
 fn is_same(path: &Path, file: &File) -> bool {
     match (std::fs::metadata(path), file.metadata()) {
         (Ok(at_path), Ok(open)) => (at_path.dev(), at_path.ino()) == (open.dev(), open.ino()),
@@ -70,20 +71,20 @@ fn is_same(path: &Path, file: &File) -> bool {
     }
 }
 
-/// Creates the pid file again in its folder, which must exist. Returns false if the folder is gone, too, or another daemon has
-/// the seat.
+/// Creates the pid file again if its folder still exists. Returns false if the folder is gone too, or if
+/// another daemon holds the seat.
 fn take_again(path: &Path, seat: &mut File) -> bool {
     if !path.parent().is_some_and(Path::is_dir) {
         return false;
     }
     match seat::retake(path) {
         Ok(Some(file)) => {
-            warn!(path = %path.display(), "the pid file was removed: created it again");
+            warn!(path = %path.display(), "the pid file was removed; the daemon created it again");
             *seat = file;
             true
         }
         Ok(None) => false,
-        // Such as a full disk. The home itself is in place.
+        // The file cannot be created, for example because the disk is full, but the home is in place.
         Err(_) => true,
     }
 }

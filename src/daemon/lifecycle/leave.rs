@@ -47,11 +47,11 @@ impl<S: Spawn> Daemon<S> {
         Ok(())
     }
 
-    /// Stops a spec whose intent to block is recorded: its worker ends the command and gives the spec back to the
-    /// queue, which blocks it.
+    /// Stops a spec after the queue has recorded the user's request to block it. The spec's worker ends the
+    /// command and gives the spec back to the queue, which then blocks the spec.
     pub(in crate::daemon) async fn stop(&mut self, spec: &SpecId) -> Result<(), QueueError> {
         if self.leaving.is_none() && !self.registry.contains(spec) {
-            // As for a cancel: a claim that was reported as failed was made after all.
+            // As in `cancel`: the queue made a claim that it had reported as failed.
             self.adopt().await?;
         }
         let Some(slot) = self.registry.get_mut(spec) else { return Ok(()) };

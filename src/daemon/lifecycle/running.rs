@@ -105,7 +105,7 @@ impl Seat {
             Reloader::start(Judge::new(home.clone(), &booted, Arc::clone(&handle.hot), callbacks))
                 .map_err(|source| BootError::Io { path: home.config_file(), source })?
         };
-        // The lock is set only here, and only once.
+        // This cannot fail: only this line sets `handle.reload`, and it runs once.
         drop(handle.reload.set(reloader.handle()));
         let (detach, detaching) = watch::channel(false);
         let listener = tokio::spawn(signals::listen(signals, handle.clone(), detach));

@@ -97,10 +97,11 @@ pub(crate) enum BootError {
         /// The pid of the running daemon, from the pid file.
         pid: Option<u32>,
     },
-    /// `/proc` shows another PID namespace, so the pids in it name other processes than those that boi would signal.
+    /// `/proc` belongs to another PID namespace, so a pid in it identifies another process than the one that
+    /// boi would signal.
     #[error(
-        "/proc shows another PID namespace than the one that boi runs in: mount /proc of this one, such as with `unshare \
-         --pid --fork --mount-proc`"
+        "/proc belongs to another PID namespace than boi, so boi cannot identify processes: mount the /proc of boi's own \
+         PID namespace, for example with `unshare --pid --fork --mount-proc`"
     )]
     ForeignProc,
     /// Signals cannot be caught.
@@ -238,8 +239,8 @@ pub(crate) fn pid_in(path: &std::path::Path) -> Option<u32> {
     std::str::from_utf8(&bytes).ok()?.trim().parse().ok()
 }
 
-/// Opens and locks the pid file of this daemon, whose file was removed, and writes the pid. `None`: another daemon has the
-/// seat now.
+/// Opens and locks the daemon's pid file again after it was removed, and writes the pid into it. Returns
+/// `None` if another daemon holds the seat now.
 pub(super) fn retake(path: &std::path::Path) -> io::Result<Option<File>> {
     let mut file = files::private_file(path)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {

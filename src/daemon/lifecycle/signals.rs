@@ -18,18 +18,20 @@ use crate::daemon::{Event, Leaving};
 use crate::process::{dispositions, procfs};
 use crate::service;
 
-/// The interval at which a daemon with a terminal checks whether it still has it. A terminal that is closed sends SIGHUP at
-/// once, so a daemon that finds it gone twice was not meant to end with it.
+/// How often a daemon that has a terminal checks whether the terminal still exists. A terminal that is closed
+/// sends SIGHUP at once. If two checks in a row find no terminal and no SIGHUP came, the daemon continues
+/// without the terminal.
 const CHECK_TERMINAL: Duration = Duration::from_secs(5);
 /// How long the daemon waits for the service manager to answer whether the service manager is stopping.
 const MANAGER_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
-/// The signals of a daemon, and what its caller and its surroundings make of them.
+/// The signals to a daemon, and the facts about its environment that decide what a signal means.
 pub(crate) struct DaemonSignals {
     stream: Signals,
-    /// Whether SIGHUP may mean that the terminal was closed: the daemon had one, and did not ignore SIGHUP, as under `nohup`.
+    /// Whether SIGHUP may mean that the terminal was closed: at its start, the daemon had a terminal and did
+    /// not ignore SIGHUP (as it does under `nohup`).
     may_lose_terminal: bool,
-    /// Whether all processes of this PID namespace end with this one.
+    /// Whether all processes of this PID namespace end when this process ends.
     ends_namespace: bool,
 }
 
@@ -40,7 +42,7 @@ impl DaemonSignals {
         Ok(DaemonSignals { stream: Signals::new([SIGHUP, SIGINT, SIGTERM])?, may_lose_terminal, ends_namespace })
     }
 
-    /// Whether all processes of this PID namespace end with this one.
+    /// Returns whether all processes of this PID namespace end when this process ends.
     pub(super) fn ends_namespace(&self) -> bool {
         self.ends_namespace
     }
@@ -51,8 +53,9 @@ impl DaemonSignals {
     }
 }
 
-/// Whether all processes of this PID namespace end with this process: it is their process 1, or the only child that
-/// matters of a process 1 that does nothing but run it, such as `docker run --init`.
+/// Returns whether all processes of this PID namespace end when this process ends: it is process 1 of the
+/// namespace, or the main child of a process 1 that only runs this child, such as that of `docker run
+/// --init`.
 fn ends_namespace() -> bool {
     let is_first = std::process::id() == 1;
     is_first
@@ -76,7 +79,7 @@ pub(super) async fn listen(mut signals: DaemonSignals, handle: Handle, detach: w
             _ = checks.tick(), if signals.may_lose_terminal => {
                 let is_gone = !has_terminal();
                 if is_gone && was_gone {
-                    info!("the terminal is gone and no SIGHUP came with its end: the daemon continues, and SIGHUP reloads");
+                    info!("the daemon's terminal is gone, and the daemon got no SIGHUP: the daemon continues, and a later SIGHUP reloads the configuration");
                     signals.may_lose_terminal = false;
                 }
                 was_gone = is_gone;
@@ -99,8 +102,8 @@ pub(super) async fn listen(mut signals: DaemonSignals, handle: Handle, detach: w
             }
             SIGTERM if !is_stopping && signals.ends_namespace => {
                 info!(
-                    "told to end, and every process of this container ends with the daemon: the daemon stops the workers and \
-                     queues their specs again"
+                    "SIGTERM received, and every process of this container ends with the daemon: the daemon stops its workers \
+                     and queues their specs again"
                 );
                 handle.send(Event::Leave(Leaving::Stop));
                 is_stopping = true;

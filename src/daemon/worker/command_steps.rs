@@ -144,13 +144,14 @@ impl Worker {
         }
     }
 
-    /// The end of a step whose command may run on after this daemon.
+    /// Records that the step's command continues to run after this daemon, and returns the end of the step.
     pub(super) fn leave_running(&self) -> StepEnd {
         self.shared.leave_running(&self.claimed.fence);
         StepEnd::Detached
     }
 
-    /// Runs a command again that something other than boi ended. `counted`: this may happen only a few times in a row.
+    /// Runs a command again that something other than boi ended. `counted`: the end counts as one of the few
+    /// such ends in a row after which boi runs a command again.
     fn cut_off(&self, stage: CommandStage, counted: bool, ended: Option<(TryOutcome, AgentReport)>) -> StepEnd {
         warn!(spec = %self.claimed.fence.spec, "somebody other than boi ended the command of a spec; the worker runs the command again");
         self.follow(|plan, progress| step::after_cut_off(plan, progress, stage, counted, ended))

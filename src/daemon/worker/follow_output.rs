@@ -13,7 +13,7 @@ use crate::system::{clock, files};
 
 /// How long boi waits for the exit of an agent that has given its result. Then boi ends the agent.
 const HANG_AFTER_RESULT: Duration = Duration::from_secs(20);
-/// A command can print this many bytes more than it may before its supervisor notices.
+/// How many bytes a command can print beyond its limit before its supervisor notices.
 const OVERSHOOT: u64 = 64 << 20;
 
 /// Reads an agent's output piece by piece, and remembers when the agent gave its result.
@@ -25,13 +25,13 @@ pub(super) struct OutputFollower {
     max_bytes: u64,
     result_at: Option<Instant>,
     ended_after_result: bool,
-    /// When the first of the current API errors was seen.
+    /// When the first API error since the model's last answer was read.
     errors_since: Option<Timestamp>,
 }
 
 impl OutputFollower {
-    /// Makes a follower that reads at most about `max_bytes` bytes: the agent can replace the file whose size its
-    /// supervisor watches.
+    /// Makes a follower that reads at most `max_bytes` bytes and [`OVERSHOOT`] more. The supervisor's limit
+    /// is not enough: it watches the size of the output file, and the agent can replace that file.
     pub(super) fn new(agent: Agent, max_bytes: u64) -> OutputFollower {
         let transcript = agent.transcript();
         let max_bytes = max_bytes.saturating_add(OVERSHOOT);
@@ -46,7 +46,8 @@ impl OutputFollower {
         }
     }
 
-    /// Reads the new output. Returns true, once, when the agent gave its result `HANG_AFTER_RESULT` ago.
+    /// Reads the new output. Returns true once: when the agent gave its result `HANG_AFTER_RESULT` ago or
+    /// earlier.
     pub(super) async fn is_hanging(&mut self, dir: &CommandDir) -> io::Result<bool> {
         let unread = OutputFollower { max_bytes: self.max_bytes, ..OutputFollower::new(self.agent, 0) };
         *self = std::mem::replace(self, unread).read_on(dir).await?;
@@ -59,7 +60,7 @@ impl OutputFollower {
         Ok(is_hanging)
     }
 
-    /// Returns the API errors that the agent got since its model's last answer as a cause; `None`: the last
+    /// Returns a cause with the API errors that the agent got since its model's last answer; `None`: the last
     /// request was answered.
     pub(super) fn api_errors(&mut self) -> Option<Cause> {
         let errors = self.transcript.so_far().api_errors.clone();

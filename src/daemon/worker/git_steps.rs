@@ -17,12 +17,14 @@ use crate::domain::spec::Deliver;
 use crate::queue::{ChangesFoundBy, WorktreePlace};
 use crate::system::{clock, failpoint};
 
-/// The least time that git gets to read the files of a try, however much of the try's time is over; never more than the
-/// time limit of one try. A large tree takes minutes to read from a busy disk.
+/// The least time that git gets to store the files of a try, even if the try has used up its time; it is
+/// never more than the time limit of one try. Git needs minutes to read a large tree from a busy disk.
 const LEAST_TIME: Duration = Duration::from_secs(300);
-/// How long an order waits for the end of a git step. Git and its descendants get SIGKILL earlier than that.
+/// How long a worker that got an order waits for the end of a git step. Git and its descendants get SIGKILL
+/// earlier.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the removal of a worktree may take after an order to cancel or stop.
+/// How much time a git step at the end of a spec, such as the removal of the worktree, gets after an order to
+/// cancel or stop.
 const REMOVAL_TIME: Duration = Duration::from_secs(10);
 
 /// The orders that end a git step.
@@ -30,7 +32,7 @@ const REMOVAL_TIME: Duration = Duration::from_secs(10);
 enum Heeds {
     /// Every order.
     All,
-    /// Only the order to detach. After an order to cancel or stop, the step gets little time.
+    /// Only the order to detach. After an order to cancel or stop, the step gets [`REMOVAL_TIME`].
     Detach,
 }
 
@@ -115,7 +117,7 @@ impl Worker {
             match self.git_at_close(orders, WorkerTree::settle_delivery).await? {
                 Ok(Ok(())) => {}
                 Ok(Err(blocked)) => {
-                    warn!(spec = %self.claimed.fence.spec, reason = blocked.reason(), "an interrupted merge stays as it is; `boi doctor --fix` undoes it later");
+                    warn!(spec = %self.claimed.fence.spec, reason = blocked.reason(), "the worker cannot complete or undo the interrupted merge of the spec; `boi doctor --fix` undoes the merge later");
                 }
                 Err(end) => return Ok(end),
             }
@@ -135,8 +137,8 @@ impl Worker {
         Ok(StepEnd::Move(Box::new(Move::End(ending))))
     }
 
-    /// Runs a git step, which may take `limit`, on a thread that may block. Returns the end of the step instead of its
-    /// result if an order ended git.
+    /// Runs a git step on a thread that may block, for at most `limit`. If an order ended git, returns the
+    /// end of the worker's step instead of the result of the git step.
     pub(super) async fn git<T: Send + 'static>(
         &self,
         orders: &mut watch::Receiver<Order>,
@@ -146,8 +148,8 @@ impl Worker {
         self.run_git(orders, limit, Heeds::All, step).await
     }
 
-    /// Runs a git step that is also necessary after an order to cancel or stop, such as that of a spec that is closing.
-    /// Only an order to detach ends it.
+    /// Runs a git step that is necessary even after an order to cancel or stop, such as a step that closes
+    /// the spec. Only an order to detach ends it.
     pub(super) async fn git_at_close<T: Send + 'static>(
         &self,
         orders: &mut watch::Receiver<Order>,
@@ -165,7 +167,7 @@ impl Worker {
     ) -> Result<Result<T, StepEnd>, WorkerError> {
         let fault =
             |error| WorkerError::Io { what: "internal fault in a git step (please report it)".into(), source: error };
-        // The thread of an earlier step may still be blocked, and must not get the time of this one.
+        // The thread of an earlier step may still be blocked, and must keep its own time limit.
         let watch = Arc::new(self.tree.watch().next_step());
         let (turns, tree) = (Arc::clone(&self.git), self.tree.under(&watch));
         self.shared.watch_git(&self.claimed.fence.spec, Some(Arc::clone(&watch)));
@@ -196,7 +198,7 @@ impl Worker {
                 changed = orders.changed() => match changed {
                     Ok(()) if *orders.borrow() != Order::Work => watch.shorten(REMOVAL_TIME),
                     Ok(()) => {}
-                    // The daemon's loop has ended, so no order comes any more: that counts as a detach.
+                    // The daemon's loop has ended and sends no more orders. This counts as a detach.
                     Err(_) => break,
                 },
             }
@@ -204,7 +206,7 @@ impl Worker {
         watch.end();
         let ended = tokio::select! {
             done = &mut done => Some(done.map_err(fault)?),
-            // A thread that is blocked in the kernel cannot be waited for.
+            // A thread that is blocked in the kernel cannot be ended, so this wait has a bound.
             () = tokio::time::sleep(END_TIMEOUT) => None,
         };
         match ended {
@@ -214,19 +216,20 @@ impl Worker {
         }
     }
 
-    /// Ends the git processes of this spec that an earlier daemon left when it was killed.
+    /// Ends the git processes of this spec that an earlier daemon left running when it was killed.
     pub(super) async fn end_leftover_git(&self) -> Result<(), WorkerError> {
         let watch = Arc::clone(self.tree.watch());
         let ended = tokio::task::spawn_blocking(move || watch.end_leftovers()).await;
         ended.map_err(|error| WorkerError::Io { what: "cannot end git".into(), source: error.into() })
     }
 
-    /// The time limit of a git step that belongs to no try.
+    /// Returns the time limit of a git step that does not belong to a try.
     pub(super) fn time_limit(&self) -> Duration {
         Duration::from_secs(u64::from(self.claimed.config.task_timeout_minutes) * 60)
     }
 
-    /// What is left of the time limit of a try whose command has ended.
+    /// Returns how much of the time limit of a try is left after its command has ended; at least
+    /// [`LEAST_TIME`], but not more than the limit.
     fn time_left(&self, of: Try) -> Duration {
         let minutes = self.task(of).timeout_minutes.unwrap_or(self.claimed.config.task_timeout_minutes);
         let limit = Duration::from_secs(u64::from(minutes) * 60);

@@ -105,7 +105,7 @@ struct Worker {
     folder: PathBuf,
     done: Vec<bool>,
     tries: Vec<u32>,
-    /// When the command of the last try began; `None`: an earlier worker began it.
+    /// When the command of the last try began; `None` if an earlier worker started it.
     try_began: Option<Timestamp>,
     home: Home,
     queue: AsyncQueue,
@@ -113,7 +113,7 @@ struct Worker {
     git: Arc<Semaphore>,
     starts: Arc<Semaphore>,
     tree: WorkerTree,
-    /// What to record of a try whose command an order ended.
+    /// The changes to record because an order ended the command of a try.
     interrupted: Vec<RecordChange>,
 }
 
@@ -198,7 +198,7 @@ impl Worker {
             let (_, repaired) = attempt_folder::make(&folder)
                 .map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
             if let Some(path) = repaired {
-                warn!(path = %path.display(), "a command had removed this user's permissions for this path or put something else there; boi put it right");
+                warn!(path = %path.display(), "a command had removed the user's permissions for this path, or replaced what was there; boi restored the path");
             }
             Ok(())
         };

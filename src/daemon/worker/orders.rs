@@ -1,4 +1,5 @@
-//! Orders to a worker between its steps, and the pause before a try, which an order ends.
+//! Carries out orders to a worker between its steps, and waits out the pause before a try, which an order
+//! ends.
 
 use std::time::Duration;
 
@@ -13,11 +14,11 @@ use crate::queue::GiveBack;
 use crate::system::clock;
 
 impl Worker {
-    /// Waits until the next try may start, if a try waits, or until an order arrives. Meanwhile the spec keeps
-    /// its slot, and `boi status` shows why it waits.
+    /// Waits until the pause before the next try is over, if there is one, or until an order arrives.
+    /// Meanwhile the spec keeps its slot, and `boi status` shows why it waits.
     pub(super) async fn pause_before_try(&self, orders: &mut watch::Receiver<Order>) {
         let Some((of, until)) = self.position.next_try() else { return };
-        // The clock may have been set back since the time was recorded.
+        // The clock may have been set back since the time was recorded, so the longest pause bounds the wait.
         let [_, longest] = self.claimed.config.retry_backoff_seconds;
         let left = Duration::from_millis(u64::try_from(until.millis_since(clock::now())).unwrap_or(0));
         let left = left.min(Duration::from_secs(longest));

@@ -1,5 +1,7 @@
-//! Watches the part of the repository that a spec shares with its user and with other specs: takes a snapshot before each
-//! command, compares after it, and records what changed. A delivery waits while a changed configuration is not settled.
+//! Watches the part of the repository that a spec shares with its user and with other specs: takes a snapshot
+//! of it before each command, compares the repository with the snapshot after the command, and records the
+//! changes. Refuses a delivery while a change that blocks deliveries is not settled: the user has neither put
+//! it back nor accepted it.
 
 use std::collections::BTreeMap;
 
@@ -18,19 +20,19 @@ use crate::domain::spec::Base;
 use crate::git::{self, GitError, LockedWorktree, SharedChanges, Worktree};
 use crate::queue::{BlockingChange, ChangesFoundBy};
 
-/// The most changes that the cause of an unmerged spec names.
+/// The maximum number of changes that the cause of an unmerged spec names.
 const NAMED: usize = 8;
 
-/// Whether a delivery may change the repository.
+/// The result of the check whether a delivery may change the repository.
 pub(super) struct Unsettled {
-    /// Why the delivery must wait; `None`: it need not wait.
+    /// Why the delivery is refused; `None`: it may continue.
     pub(super) refusal: Option<Unmerged>,
-    /// The numbers of changes that the user has put back.
+    /// The numbers of recorded changes that the user has put back.
     pub(super) settled: Vec<i64>,
 }
 
 impl Worker {
-    /// Takes the snapshot before `command` starts. Returns how the step ends, if it cannot go on.
+    /// Takes the snapshot before `command` starts. Returns the end of the step if the step cannot continue.
     pub(super) async fn take_snapshot(
         &mut self,
         command: &RunningCommand,
@@ -38,24 +40,25 @@ impl Worker {
         orders: &mut watch::Receiver<Order>,
     ) -> Result<Option<StepEnd>, WorkerError> {
         let marker = command.marker.clone();
-        // The command may run already, so that only its own step may handle an order to cancel or stop.
+        // The command may be running already, so only the code that waits for the command may handle an order
+        // to cancel or stop.
         match self.git_at_close(orders, move |tree| tree.take_snapshot(&marker)).await? {
             Ok(Ok(None)) => Ok(None),
             Ok(Ok(Some(reason))) => {
-                warn!(spec = %self.claimed.fence.spec, reason, "the repository cannot be compared: changes by the next command are not noticed");
+                warn!(spec = %self.claimed.fence.spec, reason, "boi cannot take a snapshot of the repository, so it will not notice what the next command changes there");
                 let change = RepositoryChange::new(ChangeKind::NotCompared, reason);
                 self.record_changes(String::new(), vec![change], of, ChangesFoundBy::Command(self.commands())).await?;
                 Ok(None)
             }
             Ok(Err(blocked)) => self.blocked(blocked).map(Some),
-            // The command may run already.
+            // The command may be running already.
             Err(StepEnd::Detached) => Ok(Some(self.leave_running())),
             Err(end) => Ok(Some(end)),
         }
     }
 
-    /// Compares the repository with the snapshot before `command`, which has ended, and records the changes. Returns how
-    /// the step ends, if it cannot go on.
+    /// Compares the repository with the snapshot that was taken before `command`, which has ended, and
+    /// records the changes. Returns the end of the step if the step cannot continue.
     pub(super) async fn compare_with_snapshot(
         &mut self,
         command: &RunningCommand,
@@ -80,7 +83,8 @@ impl Worker {
         }
     }
 
-    /// Records changes of the repository `repository`, found after a command of the try `of`.
+    /// Records changes of the repository with the id `repository` that were found after a command of the try
+    /// `of`.
     pub(super) async fn record_changes(
         &mut self,
         repository: String,
@@ -102,7 +106,8 @@ impl Worker {
         Ok(())
     }
 
-    /// How a step of a delivery ends because the delivery has to wait; `None`: the step is of another kind, or may go on.
+    /// Returns the end of a delivery step if the delivery is refused; `None` if the step is of another kind
+    /// or may continue.
     pub(super) async fn refused_delivery(
         &mut self,
         stage: &GitStage,
@@ -123,7 +128,7 @@ impl Worker {
         Ok(Some(self.follow(|_, progress| step::unmerged(progress, why))))
     }
 
-    /// Deletes the snapshot of a spec that ends. Returns how the step ends, if it cannot go on.
+    /// Deletes the snapshot of a spec that ends. Returns the end of the step if the step cannot continue.
     pub(super) async fn delete_snapshot(
         &self,
         orders: &mut watch::Receiver<Order>,
@@ -131,7 +136,7 @@ impl Worker {
         match self.git_at_close(orders, |tree| tree.delete_snapshot()).await? {
             Ok(Ok(())) => Ok(None),
             Ok(Err(blocked)) => {
-                warn!(spec = %self.claimed.fence.spec, reason = blocked.reason(), "the snapshot of the repository could not be deleted: `boi clean` deletes it");
+                warn!(spec = %self.claimed.fence.spec, reason = blocked.reason(), "boi cannot delete the snapshot of the repository; `boi clean` deletes it later");
                 Ok(None)
             }
             Err(end) => Ok(Some(end)),
@@ -145,22 +150,24 @@ impl Worker {
 }
 
 impl WorkerTree {
-    /// Locks the worktree for an operation that does not need its files.
+    /// Locks the worktree for an operation on the repository that does not need the worktree's files.
     fn lock_for_repository(&self, worktree: &Worktree) -> Result<LockedWorktree, Blocked> {
         if self.path().is_symlink() {
-            // A command replaced the worktree, which the next step reports.
+            // A command replaced the worktree by a link; the next step reports this.
             return worktree.lock_for_repository().map_err(|error| self.blocked(error));
         }
         self.lock(worktree)
     }
 
-    /// Takes the snapshot before the command with this marker; returns why git cannot read the repository, if it cannot.
+    /// Takes the snapshot before the command with this marker. Returns the reason if git cannot read the
+    /// repository.
     fn take_snapshot(&self, marker: &str) -> Result<Option<String>, Blocked> {
         let Some((worktree, _)) = &self.git else { return Ok(None) };
         let at = self.lock_for_repository(worktree)?;
         match git::take_snapshot(&at, marker) {
             Ok(()) => Ok(None),
-            // The repository may have been so for long, and the command does not need a snapshot.
+            // The repository may have been unreadable before the spec started, and the command does not need
+            // a snapshot.
             Err(error @ GitError::Failed { .. }) => Ok(Some(error.to_string())),
             Err(error) => Err(self.blocked(error)),
         }
@@ -184,7 +191,8 @@ impl WorkerTree {
         git::delete_snapshot(&at).map_err(|error| self.blocked(error))
     }
 
-    /// Whether a delivery must wait for changes in `blocking`, or because git calls the repository bare.
+    /// Checks whether a delivery must be refused: because of a change in `blocking`, or because git treats
+    /// the repository as bare.
     fn unsettled(&self, blocking: Vec<BlockingChange>) -> Result<Unsettled, Blocked> {
         let Some((worktree, repo)) = &self.git else { return Ok(Unsettled { refusal: None, settled: vec![] }) };
         let at = self.lock_for_repository(worktree)?;
@@ -196,8 +204,8 @@ impl WorkerTree {
         } else if git::is_called_bare(&worktree.repo, &worktree.watch) {
             let (checkout, message) = (
                 worktree.repo.display().to_string(),
-                "core.bare is true, so git takes the \
-                repository for one without a checkout; run `git config core.bare false` there"
+                "core.bare is true, so git treats the \
+                repository as one without a checkout; run `git config core.bare false` there"
                     .to_owned(),
             );
             let base = match &repo.base {
@@ -211,7 +219,8 @@ impl WorkerTree {
         Ok(Unsettled { refusal, settled })
     }
 
-    /// The files of earlier tasks that `candidate` undoes, with the git directory of the repository.
+    /// Returns the files of earlier tasks that `candidate` deletes or reverts, and the path of the
+    /// repository.
     pub(super) fn undone_files(
         &self,
         progress: &Progress,
@@ -228,8 +237,9 @@ impl WorkerTree {
     }
 }
 
-/// The changes in `blocking` of the repository `repository`, separated into those that still hold and those that the user
-/// has put back. Of several changes of one value, the oldest tells what the user knew.
+/// Separates the changes in `blocking` of the repository `repository` into those that still differ and the
+/// numbers of those that the user has put back. If one value changed several times, it is compared with its
+/// state before the oldest change, which the user knew.
 pub(super) fn separate(
     blocking: Vec<BlockingChange>,
     repository: &str,

@@ -45,7 +45,7 @@ pub(super) struct Job {
     pub(super) command: RunningCommand,
     /// Whether an earlier worker recorded the command. A supervisor may then be running it.
     pub(super) begun: bool,
-    /// Whether the last daemon ended in order and left the command running.
+    /// Whether the last daemon ended normally and left the command running.
     pub(super) left_by_last: bool,
     /// The daemon's shared state, with which the worker checks that the home was not removed or replaced.
     pub(super) shared: Arc<Shared>,
@@ -56,7 +56,8 @@ pub(super) enum Ran {
     /// The command ended, by itself or because of an order. The `Reading` is what was read from an agent's
     /// output; for other commands it is empty.
     Ended(CommandEnd, Box<Reading>),
-    /// The command was ended from outside while no daemon ran, after the last daemon had ended in order and left it running.
+    /// Something other than boi ended the command while no daemon ran. The last daemon had ended normally and
+    /// left the command running.
     CutOff(CommandEnd, Box<Reading>),
     /// The daemon is leaving; the command continues to run.
     Detached,
@@ -338,8 +339,9 @@ async fn remove_cgroup(job: &Job) -> io::Result<()> {
     Ok(())
 }
 
-/// How a command ended. `watched`: it lived under this daemon. If it did not, and the last daemon had left it running in
-/// order, then what ended it from outside probably ended that daemon, too.
+/// Decides whether the end of a command is a cut-off. `watched`: this daemon watched the command. If it did
+/// not, and the last daemon ended normally and left the command running, then the event that ended the
+/// command probably also ended that daemon.
 async fn ended(job: &Job, end: CommandEnd, watched: bool, follower: Option<OutputFollower>) -> io::Result<Ran> {
     match finished(job, end, follower).await? {
         Ran::Ended(end, reading)

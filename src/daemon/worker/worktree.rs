@@ -106,7 +106,7 @@ impl WorkerTree {
         &self.watch
     }
 
-    /// Returns the worktree for a step that `watch` watches over.
+    /// Returns this worktree for a step whose git processes `watch` watches.
     pub(super) fn under(&self, watch: &Arc<GitWatch>) -> WorkerTree {
         let mut tree = self.clone();
         if let Some((worktree, _)) = &mut tree.git {
@@ -123,15 +123,15 @@ impl WorkerTree {
         }
     }
 
-    /// Identifies the repository, and resolves the commit that the branch starts from, unless `progress` has it. The
-    /// caller records both before the worktree is created: once the branch exists its base may move, and only the record
-    /// shows that this spec created the branch.
+    /// Identifies the repository, and resolves the commit that the branch starts from, unless `progress`
+    /// contains it. The caller records both before the worktree is created: once the branch exists, its base
+    /// may move, and only the record shows that this spec created the branch.
     pub(super) fn resolve(&self, progress: &Progress) -> Result<Resolved, Blocked> {
         let Some((worktree, repo)) = &self.git else { return Ok(Resolved::default()) };
         let identified = worktree.identify_repository();
         let repository = match (identified, &progress.origin) {
             (Ok(repository), _) => repository,
-            // The user may have removed the working tree that the spec names, if it was a linked one.
+            // The spec may name a linked working tree, which the user may have removed since.
             (Err(_), Some(_)) => None,
             (Err(error), None) => return Err(self.blocked(error)),
         };
@@ -164,7 +164,7 @@ impl WorkerTree {
         }
         let base = progress.head.as_ref().unwrap_or(&origin);
         let created = match (git::create_worktree(&at, base, checkout, label), &progress.head) {
-            // The last try failed because of this, and its feedback tells the next one.
+            // The last try failed because of this problem, and the prompt of the next try reports it.
             (Err(GitError::LinkReplaced { .. }), Some(head)) if checkout == Checkout::AsItIs => {
                 return Ok(Created { origin: Some(origin), head: Some(head.clone()), kept });
             }
@@ -290,7 +290,8 @@ impl WorkerTree {
         }
     }
 
-    /// Completes or undoes a delivery of this spec that was interrupted, since nobody repeats it when the spec ends.
+    /// Completes or undoes an interrupted delivery of this spec. When the spec has ended, no worker would
+    /// repeat the delivery.
     pub(super) fn settle_delivery(&self) -> Result<(), Blocked> {
         let Some((worktree, _)) = self.merging() else { return Ok(()) };
         match delivery::settle_own_delivery(worktree).map_err(|error| self.blocked(error))? {
@@ -357,18 +358,19 @@ impl WorkerTree {
     }
 }
 
-/// Creates a scratch directory. A link, FIFO or socket in its place, which only a command can have made, is removed; a file,
-/// which may be its work, stays.
+/// Creates a scratch directory. Removes a link, FIFO or socket in its place, which only a command can have
+/// created. Fails if there is a file, which may be work of a command.
 fn make_scratch_directory(path: &Path) -> Result<(), Blocked> {
     let transient = |error: io::Error| Blocked::Transient(format!("cannot create {}: {error}", path.display()));
     match path.symlink_metadata() {
         Ok(found) if found.is_file() => {
-            let why = format!("{} is a file, not the scratch directory that it was: move it away", path.display());
+            let why =
+                format!("{} is a file, but boi needs its scratch directory there: move the file away", path.display());
             return Err(Blocked::Permanent(why));
         }
         Ok(found) if !found.is_dir() => {
             std::fs::remove_file(path).map_err(transient)?;
-            warn!(path = %path.display(), "a command had put something else in the place of the scratch directory; boi removed it");
+            warn!(path = %path.display(), "a command had replaced the scratch directory by something else; boi removed that");
         }
         _ => {}
     }
