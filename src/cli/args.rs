@@ -83,14 +83,16 @@ pub(super) enum Command {
     Stop(Ids),
     /// Wait until specs have ended
     ///
-    /// Print how each spec ends. Without a running daemon, wait until one runs the specs.
+    /// Print how each spec ended. Without a running daemon, wait until a daemon runs the specs.
     #[command(after_help = WAIT_HELP)]
     Wait(Wait),
     /// Change the priority of a queued spec
     ///
     /// Specs with a lower number run first; those with the same number run in the order in which they were queued.
     /// Works without a running daemon.
-    #[command(after_help = "Example:\n  boi priority SD979 10    Run it before specs with the default priority, 100")]
+    #[command(
+        after_help = "Example:\n  boi priority SD979 10    Run SD979 before specs with the default priority, 100"
+    )]
     Priority(Priority),
     /// Remove what ended specs left: worktrees, attempt folders, merged branches
     ///
@@ -129,8 +131,8 @@ pub(super) enum Command {
 
 const WAIT_HELP: &str = "\
 Exit codes:
-  0 every spec completed (with --any: each one that has ended); 1 a spec failed, was canceled or could not be
-  merged; 4 --timeout is over
+  0 every spec completed (with --any: every spec that has ended); 1 a spec failed, was canceled or could not
+  be merged; 4 the time of --timeout is over
 
 Examples:
   boi wait SD979 && git merge boi/SD979
@@ -299,7 +301,7 @@ pub(super) struct Wait {
     /// Wait only until one of the specs has ended
     #[arg(long)]
     pub(super) any: bool,
-    /// Give up after this long, such as 45s, 30m or 2h [without it: wait without a limit]
+    /// Give up after this time, such as 45s, 30m or 2h [without it: wait without a limit]
     #[arg(long, value_name = "TIME")]
     pub(super) timeout: Option<String>,
     /// Print the specs as JSON at the end, in the format of `boi status --json`
@@ -395,8 +397,8 @@ pub(super) enum Config {
     },
     /// Put one key of config.toml back to its default and leave the rest of the file as it is
     ///
-    /// The key is removed by whichever of its names the file sets it. A running daemon applies the file as soon as it is
-    /// written.
+    /// The key is removed under whichever of its names, current or former, the file uses. A running daemon
+    /// applies the file as soon as it is written.
     Unset {
         /// The key, such as max_workers
         key: String,
@@ -478,7 +480,7 @@ pub(super) enum Daemon {
         /// Let running specs finish first; start no others
         #[arg(long)]
         drain: bool,
-        /// With --drain: give up waiting after this time, such as 30m or 2h; the daemon goes on draining
+        /// With --drain: give up waiting after this time, such as 30m or 2h; the daemon continues to drain
         #[arg(long, value_name = "TIME", requires = "drain")]
         timeout: Option<String>,
         /// Print JSON

@@ -40,8 +40,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// time, the command checks again whether a daemon runs, because that process may be a daemon.
 const WRITER_PATIENCE: Duration = Duration::from_millis(500);
 
-/// How long a command waits for the daemon's answer to a change. The daemon itself gives up earlier on a queue that does
-/// not answer.
+/// How long a command waits for the daemon's answer to a change. If the queue does not answer, the daemon
+/// gives up earlier and answers with an error.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(GIVE_UP.as_secs() + 5);
 
 /// The interval at which a command checks whether the next daemon listens, after a daemon ended.
@@ -73,9 +73,10 @@ impl Backend {
         matches!(self, Backend::Daemon(_))
     }
 
-    /// Runs `call` with the daemon, or `act` with the home. If it failed and changed nothing, such as while
-    /// one daemon replaces another, finds the backend again and retries for up to [`PATIENCE`]. `what` names what the wait for the daemon is for; `None`: `call` itself bounds
-    /// the wait.
+    /// Runs `call` with the daemon, or `act` with the home. If that failed and changed nothing, for example
+    /// because one daemon is just replacing another, finds the backend again and retries for up to
+    /// [`PATIENCE`]. `what` says in messages what the command waits for; `None`: `call` itself bounds the
+    /// wait.
     async fn carry_out<T>(
         &mut self,
         home: &Home,
@@ -192,7 +193,7 @@ impl Backend {
         };
         let here = async |home: &Home| {
             let queue = write(home)?;
-            // A stop keeps the spec, but the processes of a quarantined spec can only be ended for good.
+            // A stopped spec must be able to continue later, but a quarantined spec can only be canceled.
             if queue.running()?.quarantined.iter().any(|found| &found.fence.spec == id) {
                 return Err(cannot_stop_quarantined(id));
             }
@@ -324,9 +325,9 @@ pub(super) fn cannot_stop_quarantined(id: &SpecId) -> CliError {
         .hint(format!("`boi cancel {id}` ends it for good; `boi status {id}` says which record cannot be read"))
 }
 
-/// Ends the processes of a spec that an earlier daemon left running: starts a worker for the spec and gives it the
-/// order, to cancel or to stop. Returns `false` if the spec is not recorded as running. Fails for a quarantined spec that is
-/// to be stopped.
+/// Ends the processes of a spec that an earlier daemon left running: starts a worker for the spec and gives
+/// it `order` (cancel or stop). Returns `false` if the spec is not recorded as running. Fails for a
+/// quarantined spec that is to be stopped.
 async fn end_left_behind(home: &Home, queue: Arc<dyn Queue>, id: &SpecId, order: Order) -> Result<bool, CliError> {
     let shared = Arc::new(Shared::new(own_config(home), true));
     let queue = AsyncQueue::new(queue);
@@ -383,7 +384,7 @@ pub(super) fn configured(home: &Home) -> Home {
     }
 }
 
-/// The time between SIGTERM and SIGKILL in the configuration of this home.
+/// Returns the time between SIGTERM and SIGKILL from the configuration of this home.
 fn stop_grace(home: &Home) -> Duration {
     let seconds = reload::load(home, &Flags::default())
         .map_or(Config::default().stop_grace_seconds, |loaded| loaded.config.stop_grace_seconds);
@@ -423,7 +424,8 @@ fn own_status(home: &Home, filter: &Filter) -> Result<StatusView, CliError> {
     Ok(status)
 }
 
-/// Records which of these specs the user merged by hand. Ignores a failure: the daemon looks again.
+/// Records which of these specs the user merged by hand. Ignores a failure, because the daemon checks again
+/// later.
 fn record_merges_by_hand(home: &Home, queue: &dyn Queue, specs: &[SpecId]) {
     let looks = merged_by_user::look(queue, specs).unwrap_or_default();
     if !looks.is_empty()

@@ -96,17 +96,18 @@ pub(super) fn without_duplicates(ids: Vec<SpecId>) -> Vec<SpecId> {
     distinct
 }
 
-/// What specs are asked for until they end.
+/// What the user asked boi to do with running specs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
     Cancel,
-    /// Does not end quarantined specs.
+    /// Stop the specs. Quarantined specs are not ended.
     Stop,
 }
 
-/// Waits until none of the specs runs: a spec ends when its last process has ended. If the daemon dies during the wait, the
-/// next daemon ends the specs; if there is no next daemon, this process ends them. Returns the specs as they are then; a
-/// quarantined spec that was asked to stop still runs.
+/// Waits until none of the specs is running: a spec ends when its last process has ended. If the daemon dies
+/// during the wait, the next daemon ends the specs; if there is no next daemon, this process ends them.
+/// Returns the specs in their state after the wait; a quarantined spec that was to be stopped is still
+/// running.
 pub(super) async fn wait_until_ended(
     backend: &mut Backend,
     home: &Home,
@@ -126,9 +127,9 @@ pub(super) async fn wait_until_ended(
     loop {
         // Cancel-safe: the call only reads.
         let Ok(told) = timeout(NOTICE, backend.status_now(home, &filter, newer_than)).await else {
-            patience
-                .check(&what)
-                .map_err(|error| error.hint("`boi status` shows what still runs, and the daemon's log why"))?;
+            patience.check(&what).map_err(|error| {
+                error.hint("`boi status` shows which specs still run, and the daemon's log says why")
+            })?;
             continue;
         };
         let told = told?;
@@ -144,7 +145,7 @@ pub(super) async fn wait_until_ended(
         what = end_of(&running);
         patience
             .check(&what)
-            .map_err(|error| error.hint("`boi status` shows what still runs, and the daemon's log why"))?;
+            .map_err(|error| error.hint("`boi status` shows which specs still run, and the daemon's log says why"))?;
         newer_than = Some(told.revision);
         if !backend.is_daemon() {
             newer_than = None;

@@ -20,7 +20,8 @@ use crate::system::untrusted::{self, is_damaged};
 /// The number of specs that are read from the queue at a time.
 pub(super) const PAGE: u32 = 500;
 
-/// How long git may read and store the files of a worktree before its folder is set aside.
+/// How long git may read and store the files of a worktree. After that, the worktree's folder is renamed and
+/// kept instead.
 const REMOVAL_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// The result of cleaning one spec.
@@ -42,7 +43,7 @@ pub(super) struct Removed {
     pub(super) worktree_was_missing: bool,
     pub(super) attempts: bool,
     pub(super) branch: bool,
-    /// Whether a base has the changes of the spec, which completed.
+    /// Whether the spec completed and a base contains its changes.
     pub(super) merged: bool,
     /// The refs under which work of the worktree that is on no branch is kept.
     pub(super) kept: Vec<String>,
@@ -105,7 +106,7 @@ struct Leftovers {
     attempts_exist: bool,
     /// The head of the spec's branch, if the branch is merged into its base.
     merged_head: Option<String>,
-    /// Whether a base has the changes of the spec, which completed.
+    /// Whether the spec completed and a base contains its changes.
     is_merged: bool,
 }
 
@@ -125,7 +126,8 @@ impl Leftovers {
         let (worktree, merged_head, merge_state) = match repo {
             None => (None, None, MergeState::NotMerged),
             Some((repo, bases)) => {
-                // Only a completed spec is merged: of another one, the base may have got a part.
+                // Only a completed spec counts as merged: the base may contain a part of the changes of any
+                // other spec.
                 let origin = view.base_commit.as_deref().filter(|_| view.status == SpecStatus::Completed);
                 let merge_state = git::merge_state(&repo, id, &bases, origin);
                 let is_merged = merge_state != MergeState::NotMerged;
@@ -152,7 +154,8 @@ impl Leftovers {
         !self.folder_exists && !self.attempts_exist && self.merged_head.is_none()
     }
 
-    /// Whether a command put something else in the place of the spec's attempts, or a link in the place of its worktree.
+    /// Returns whether a command put something else in the place of the folder of the spec's attempts, or a
+    /// link in the place of its worktree.
     fn has_links(&self, home: &Home, id: &SpecId) -> bool {
         self.folder.is_symlink()
             || self.attempts_exist
@@ -171,7 +174,7 @@ impl Leftovers {
         }
     }
 
-    /// Removes the links that [`Leftovers::has_links`] noticed, and nothing that they lead to.
+    /// Removes the links that [`Leftovers::has_links`] found, and nothing that they point to.
     fn remove_links(&mut self, home: &Home, id: &SpecId) -> std::io::Result<()> {
         if self.folder.is_symlink() {
             std::fs::remove_file(&self.folder)?;
@@ -286,7 +289,7 @@ impl Leftovers {
     }
 }
 
-/// Whether anything is at `path`, also a link that leads nowhere.
+/// Returns whether anything exists at `path`. A link counts even if its target does not exist.
 fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }

@@ -30,7 +30,8 @@ pub(super) fn check(home: &Home, file: Option<PathBuf>, json: bool) -> Result<Ex
         None => home.config_file(),
     };
     let daemon = in_force::ask(home)?;
-    // The daemon refuses a change to a program that it cannot execute. Another file is not the daemon's next one.
+    // The daemon rejects a change to a program that it cannot execute. This applies only to the home's own
+    // configuration file, which the daemon reads next.
     let in_force = daemon.as_ref().filter(|_| is_own).and_then(InForce::config);
     let bytes = if from_stdin { read_stdin()? } else { reload::read(&std::path::absolute(&path)?)?.0 };
     let is_missing = !from_stdin && is_missing(&path);
@@ -59,7 +60,8 @@ pub(super) fn check(home: &Home, file: Option<PathBuf>, json: bool) -> Result<Ex
     }
 }
 
-/// Whether there is no file at `path`. A file on a foreign mount is not touched for that.
+/// Returns whether there is no file at `path`. Does not access a file on a foreign mount, whose file system
+/// may not answer.
 fn is_missing(path: &Path) -> bool {
     std::path::absolute(path).is_ok_and(|path| reload::foreign_mount_of(&path).is_none()) && !path.exists()
 }

@@ -12,7 +12,7 @@ use crate::reload;
 use crate::system::paths::Home;
 use crate::ui::config_report::change_line;
 
-/// A key of the file whose value does not count, because the daemon's command line sets the key.
+/// A key of the file whose value has no effect, because the daemon's command line sets the key.
 #[derive(serde::Serialize)]
 struct Overridden {
     key: String,
@@ -22,7 +22,7 @@ struct Overridden {
 
 /// Carries out `boi config diff`.
 pub(super) fn diff(home: &Home, json: bool) -> Result<ExitCode, CliError> {
-    // Waits for a daemon that starts, and says what is wrong with one that cannot be reached.
+    // Waits for a daemon that is starting, and fails with the reason if a daemon cannot be reached.
     let runs = block_on(async { Ok(backend::daemon(home).await?.is_some()) })?;
     let daemon = if runs { in_force::ask(home)? } else { None };
     let Some(daemon) = daemon else {
@@ -39,7 +39,7 @@ pub(super) fn diff(home: &Home, json: bool) -> Result<ExitCode, CliError> {
         let value = key.get(&on_disk.own);
         let flag = daemon.flag(key);
         match (daemon.value(key), flag) {
-            // The file does not set the key: its default loses against the command line, as expected.
+            // If the file does not set the key, it is expected that the command line overrides the default.
             (_, Some(flag)) if on_disk.is_set(key) && in_force::differs(&value, flag) => {
                 overridden.push(Overridden {
                     key: key.name.clone(),

@@ -122,7 +122,8 @@ fn change_file(
         EditError::Value { .. } => CliError::new(USAGE, error.to_string()),
         EditError::NotATable { .. } => CliError::new(USAGE, format!("cannot change {}: {error}", path.display())),
     })?;
-    // What the daemon would refuse to put in force is not promised.
+    // The file is compared with the configuration in force, so that this command fails if the daemon would
+    // reject the file.
     let in_force = daemon.and_then(InForce::config);
     let (after, warnings) =
         validate(edited.as_bytes(), in_force.as_ref().or(before.as_ref().map(|before| &before.config)))?;
@@ -139,7 +140,8 @@ fn change_file(
     })
 }
 
-/// Waits until no other command changes the configuration. The lock file contains the pid of the command that holds it.
+/// Waits until no other command is changing the configuration, and locks the lock file. The file contains the
+/// pid of the command that holds the lock.
 fn take_turn(path: &Path) -> Result<File, CliError> {
     let mut lock = files::private_file(path)?;
     let (begun, mut said) = (Instant::now(), false);
@@ -160,7 +162,7 @@ fn take_turn(path: &Path) -> Result<File, CliError> {
         }
         std::thread::sleep(WRITER_POLL);
     }
-    // The pid is only for messages.
+    // Only messages use the pid.
     let record = lock
         .set_len(0)
         .and_then(|()| lock.seek(SeekFrom::Start(0)))
@@ -169,7 +171,7 @@ fn take_turn(path: &Path) -> Result<File, CliError> {
     Ok(lock)
 }
 
-/// The command that holds the lock, in words.
+/// Describes the command that holds the lock.
 fn holder(path: &Path) -> String {
     let bytes = files::read_user_file(path, MAX_PID).ok().flatten().unwrap_or_default();
     match String::from_utf8_lossy(&bytes).trim().parse() {
@@ -185,7 +187,7 @@ fn holder(path: &Path) -> String {
 /// which [`reload::replace`] refuses to overwrite a later change.
 fn read_when_settled(path: &Path) -> Result<(FileState, Vec<u8>), CliError> {
     let until = Instant::now() + WRITER_PATIENCE;
-    // On a foreign mount this fails in time if the file system does not answer.
+    // If the file system of a foreign mount does not answer, this read fails after a bounded time.
     reload::read(path)?;
     loop {
         let stamp = FileState::anywhere(path);

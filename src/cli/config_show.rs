@@ -40,7 +40,8 @@ pub(super) fn show(home: &Home, flags: &Flags, json: bool, origin: bool) -> Resu
     Ok(0)
 }
 
-/// Prints the values in force while the file is not valid, or, while no daemon runs, those that one would start with.
+/// Prints values while the file is invalid: the values in force, or, if no daemon runs, the values with which
+/// a daemon would start.
 fn show_without_file(
     home: &Home,
     error: ConfigError,
@@ -79,14 +80,15 @@ fn print_row(key: &Key, value: &keys::Value, note: &str) -> Result<(), CliError>
     print_line(&format!("{:width$} = {value}{note}", key.name))
 }
 
-/// Loads the file as the daemon would, with values of this command's own command line.
+/// Loads the file as the daemon would, with the values of this command's own command line.
 fn load(home: &Home, flags: &Flags, daemon: Option<&InForce>) -> Result<Loaded, ConfigError> {
     let path = home.config_file();
     let (bytes, _) = reload::read(&path)?;
     in_force::validate(daemon, flags, |host| reload::validate_on(host, &path, &bytes, None)).map(|(loaded, _)| loaded)
 }
 
-/// The value of the daemon's command line that counts instead of the value of this command, if there is one.
+/// Returns the value that the daemon's command line sets for `key`, if that value overrides the one of this
+/// command.
 fn overridden<'d>(loaded: &Loaded, key: &Key, daemon: Option<&'d InForce>) -> Option<&'d str> {
     let flag = daemon?.flag(key)?;
     (loaded.origin(key) != Origin::Flag && in_force::differs(&key.get(&loaded.config), flag)).then_some(flag)

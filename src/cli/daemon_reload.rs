@@ -32,8 +32,8 @@ pub(super) async fn reload(home: &Home, json: bool) -> Result<ExitCode, CliError
     report(&view, json)
 }
 
-/// Carries out the reload of a file that this command has written. On a file system that does not report when a save is
-/// complete, the daemon waits for that, but here it is known.
+/// Makes the daemon read a file that this command has just written. On a file system that does not report
+/// when a save is complete, the daemon would wait for that; this command knows that the save is complete.
 pub(super) async fn reload_own_write(home: &Home, json: bool) -> Result<ExitCode, CliError> {
     let mut view = wait_for_verdict(home).await?;
     if view.outcome == ReloadOutcome::Waiting && view.watch_reason.is_some() {
@@ -64,7 +64,7 @@ fn report(view: &ConfigView, json: bool) -> Result<ExitCode, CliError> {
     Ok(exit_code(verdict))
 }
 
-/// Makes the daemon read the file, and waits for the verdict of a read that began after that.
+/// Makes the daemon read the file, and waits for the verdict of a reading that began after that.
 async fn reload_and_wait(home: &Home) -> Result<ConfigView, CliError> {
     let Some(daemon) = RunningDaemon::find(home).await? else {
         return Err(CliError::new(NO_DAEMON, "no daemon runs, so nothing was reloaded")
@@ -88,9 +88,9 @@ async fn read_status(backend: &Backend, newer_than: Option<u64>) -> Result<(u64,
     Ok((told.revision, told.status))
 }
 
-/// Makes the daemon read the file: by SIGHUP if the pid file names the daemon's process. If the pid file names
-/// none, or the daemon runs in another PID namespace, where its pid means another process, the daemon is asked over
-/// its socket and nothing is signalled.
+/// Makes the daemon read the file: sends SIGHUP if the pid file names the daemon's process. If the pid file
+/// contains no pid, or the daemon runs in another PID namespace (where its pid means another process), asks
+/// the daemon over its socket and signals nothing.
 async fn request(home: &Home, daemon: &RunningDaemon) -> Result<(), CliError> {
     let (file, own) = (home.pid_file(), daemon.view.pid);
     match (&daemon.peer, seat::pid_in(&file)) {
@@ -112,8 +112,7 @@ async fn request(home: &Home, daemon: &RunningDaemon) -> Result<(), CliError> {
                         Peer::Elsewhere { .. } => "the daemon runs in another PID namespace".to_owned(),
                     };
                     let version = &daemon.view.version;
-                    let message =
-                        format!("{why}, and the daemon's version ({version}) takes no reload over its socket");
+                    let message = format!("{why}, and the daemon's version ({version}) cannot reload over its socket");
                     CliError::new(FAILED, message)
                         .hint("no signal was sent; run `boi daemon reload` where the daemon runs, or save config.toml")
                 }

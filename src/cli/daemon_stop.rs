@@ -38,7 +38,9 @@ pub(super) fn stop(home: &Home, drain: bool, timeout: Option<&str>, json: bool) 
             return stop_leftovers(home, drain, timeout, json).await;
         };
         if let Some(task) = OwnTask::find(home).filter(|_| drain) {
-            return Err(task.refusal("the daemon would end after this task, so `--drain` would wait for itself"));
+            return Err(
+                task.refusal("the daemon would end only after this task, so `--drain` would wait for its own end")
+            );
         }
         let client = &daemon.client;
         let before = running_specs(client).await?;
@@ -50,7 +52,7 @@ pub(super) fn stop(home: &Home, drain: bool, timeout: Option<&str>, json: bool) 
         }
         let ended = async {
             if drain {
-                // A bound of years is as good as none.
+                // Without `--timeout`, the limit is so long that it never ends the wait.
                 let bound = timeout.unwrap_or(Duration::MAX);
                 return tokio::time::timeout(bound, daemon.ended()).await.map_err(|_| {
                     let message = format!("gave up after {} s: the daemon still drains", bound.as_secs());
@@ -84,7 +86,8 @@ async fn queue_given_up(client: &Client) -> String {
 }
 
 /// Stops the specs that an earlier daemon left running, while no daemon runs: this process becomes the daemon
-/// until they are stopped. Gives up as with a daemon, and then leaves the commands that still run to the next daemon.
+/// until they are stopped. Gives up after the same time as with a running daemon, and then leaves the
+/// commands that still run to the next daemon.
 async fn stop_leftovers(home: &Home, drain: bool, timeout: Option<Duration>, json: bool) -> Result<ExitCode, CliError> {
     preflight::refuse_within_own_task(home)?;
     let configured = backend::configured(home);
@@ -133,19 +136,20 @@ async fn stop_leftovers(home: &Home, drain: bool, timeout: Option<Duration>, jso
         error = given_up => error,
     };
     handle.send(Event::Leave(Leaving::Detach));
-    // If even this takes too long, the next daemon continues as after a crash.
+    // If the end takes longer than this, the next daemon continues the specs as after a crash.
     drop(tokio::time::timeout(NOTICE, ended).await);
     Err(error.hint("`boi daemon start` continues the running specs, `boi daemon stop` stops them"))
 }
 
-/// Returns the error of a drain that is over its time.
+/// Waits for `bound`, then returns the error that the drain took too long.
 async fn drained_too_long(bound: Option<Duration>) -> CliError {
     let Some(bound) = bound else { return std::future::pending().await };
     sleep(bound).await;
     CliError::new(GAVE_UP, format!("gave up after {} s: specs still run", bound.as_secs()))
 }
 
-/// Returns the error of a stop during which no spec has ended for `within`. `running` names the specs to stop.
+/// Waits until no spec has ended for `within`, then returns the error that the stop took too long. `running`
+/// names the specs to stop.
 async fn stopped_too_slowly(handle: &Handle, within: Duration, mut running: String) -> CliError {
     let mut patience = Patience::new(Some(within));
     let filter = Filter { status: Some(SpecStatus::Running), limit: 10_000, ..Filter::default() };

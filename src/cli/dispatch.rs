@@ -18,7 +18,7 @@ use crate::system::output::say;
 use crate::system::paths::Home;
 use crate::ui::obstacle::starts_nothing;
 
-/// The most characters of the title of a spec that is made from a prompt.
+/// The maximum length of the title of a spec that is made from a prompt, in characters.
 const TITLE: usize = 80;
 
 /// Carries out `boi dispatch`.
@@ -45,7 +45,7 @@ pub(super) fn dispatch(home: &Home, args: &Dispatch) -> Result<ExitCode, CliErro
     block_on(async {
         let mut backend = Backend::find(home).await?;
         let ids = backend.dispatch(home, specs.clone()).await?;
-        // The specs are queued by now, so that no slow repository delays them.
+        // The specs are already queued here, so a slow repository does not delay them.
         notes.extend(dispatch_notes::uncommitted_changes(&specs));
         let queued = ids.iter().zip(&specs);
         if args.json {
@@ -64,7 +64,7 @@ pub(super) fn dispatch(home: &Home, args: &Dispatch) -> Result<ExitCode, CliErro
     })
 }
 
-/// What was done although it could not be printed.
+/// Says which specs were queued, for the case that the result could not be printed.
 fn nevertheless_queued(ids: &[SpecId]) -> String {
     let ids: Vec<&str> = ids.iter().map(SpecId::as_str).collect();
     format!("nevertheless queued: {}", ids.join(" "))
@@ -81,7 +81,7 @@ fn from_prompt(prompt: &str, verify: &[String]) -> Result<Source, CliError> {
                 "note: the current directory is in no git repository, so the task works in an empty scratch directory"
             );
         }
-        // Any other problem with the repository is reported together with those of the spec.
+        // Any other problem with the repository is reported later, together with the problems of the spec.
         _ => document["repo"] = value("."),
     }
     let mut task = Table::new();

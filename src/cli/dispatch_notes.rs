@@ -1,4 +1,4 @@
-//! What `boi dispatch` notes about specs that it queues: things that are allowed, and may be oversights.
+//! Notes of `boi dispatch` about the specs that it queues: about things that are allowed but may be mistakes.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,7 +8,8 @@ use crate::domain::spec::{Base, Repo, Spec};
 use crate::git;
 use crate::queue::Queue;
 
-/// Returns a note for each spec that equals another one of `specs`, or one in the queue that has not ended.
+/// Returns a note for each spec that equals another one of `specs`, or a spec in the queue that has not
+/// ended.
 pub(super) fn duplicates(specs: &[Spec], queue: Option<&dyn Queue>) -> Vec<String> {
     let mut notes = Vec::new();
     for (index, spec) in specs.iter().enumerate() {
@@ -35,7 +36,7 @@ pub(super) fn uncommitted_changes(specs: &[Spec]) -> Vec<String> {
     let changed = |path: &Path| git::has_uncommitted_changes(path).unwrap_or(false);
     let note = |path: &Path, base: &str| {
         format!(
-            "{} may have uncommitted changes (`git status` tells), which the spec does not see: it starts from {base}",
+            "{} may have uncommitted changes (see `git status`), which the spec does not see: it starts from {base}",
             path.display()
         )
     };

@@ -1,5 +1,5 @@
-//! What the running daemon has in force. The commands for the configuration ask it, because its command line, its
-//! environment and its PATH decide what a file means, not those of the user's shell.
+//! Asks the running daemon for its configuration in force. The `boi config` commands use it, because the
+//! daemon's command line, environment and PATH decide the effect of a file, not those of the user's shell.
 
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ use crate::reload::{self, Host};
 use crate::system::output::say;
 use crate::system::paths::{self, Home};
 
-/// How long the daemon may take to answer. A command that needs no daemon goes on without its answer.
+/// How long the daemon may take to answer. After that, a command that does not need the daemon continues
+/// without the answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The configuration in force in a running daemon.
@@ -24,7 +25,8 @@ pub(super) struct InForce {
     answer: ConfigInForce,
 }
 
-/// Asks the daemon of `home`; `None`: none runs, or it does not answer, which is said.
+/// Asks the daemon of `home`. Returns `None` if no daemon runs, or if it does not answer, which is reported
+/// on stderr.
 pub(super) fn ask(home: &Home) -> Result<Option<InForce>, CliError> {
     block_on(async {
         let ask = async {
@@ -49,8 +51,8 @@ impl InForce {
         &self.answer.flags
     }
 
-    /// The values that the daemon's command line sets, without those that this version does not know: the daemon puts them in
-    /// force whatever the file says.
+    /// Returns the values that the daemon's command line sets, except for keys that this version does not
+    /// know. These values override those of the file.
     pub(super) fn own_flags(&self) -> Flags {
         Flags::known(&self.answer.flags)
     }
@@ -90,8 +92,8 @@ impl InForce {
     }
 }
 
-/// Validates a configuration as the daemon would: with its environment and its PATH if it runs, else with those of this
-/// process. `flags`: the values of this command's own command line.
+/// Validates a configuration as the daemon would: with the daemon's environment and PATH if a daemon runs,
+/// otherwise with those of this process. `flags`: the values of this command's own command line.
 pub(super) fn validate(
     daemon: Option<&InForce>,
     flags: &Flags,
@@ -106,12 +108,12 @@ pub(super) fn validate(
     validate(&Host { settings, find_program: &|program| daemon.find_program(program) })
 }
 
-/// The note on a value that does not count, as in `overridden by the daemon's command line: 2`.
+/// Returns the note on a value that has no effect, such as `overridden by the daemon's command line: 2`.
 pub(super) fn overridden(flag: &str) -> String {
     format!("overridden by the daemon's command line: {flag}")
 }
 
-/// Whether a value of the file differs from what the daemon's command line sets.
+/// Returns whether a value of the file differs from the value that the daemon's command line sets.
 pub(super) fn differs(value: &Value, flag: &str) -> bool {
     value.to_string() != flag
 }

@@ -1,5 +1,5 @@
-//! Commands that run inside a task of their own home. A command that waits for something that its own task holds up
-//! would wait for itself until the task's time limit, so it is refused.
+//! Finds out whether a command runs inside a task of the same home. Such a command is refused if it would
+//! wait for something that cannot happen before its own task ends: it would wait until the task's time limit.
 
 use std::path::PathBuf;
 
@@ -27,7 +27,7 @@ impl OwnTask {
         Some(OwnTask { folder, spec })
     }
 
-    /// The error of a command that would wait for its own task. `what` says what it would wait for.
+    /// Returns the error of a command that must not run inside its own task; `what` says why.
     pub(super) fn refusal(&self, what: &str) -> CliError {
         let of = self.spec.as_ref().map(|spec| format!(" of {spec}")).unwrap_or_default();
         let message =
@@ -47,29 +47,29 @@ impl OwnTask {
     pub(super) fn refuse_without_slot(&self, status: &StatusView, specs: &[Spec]) -> Result<(), CliError> {
         if specs.iter().any(|spec| spec.after.iter().any(|after| Some(after) == self.spec.as_ref())) {
             return Err(
-                self.refusal("the specs would start only after the spec of this task, so it would wait for itself")
+                self.refusal("the specs would start only after the spec of this task ends, so the command would wait for its own task")
             );
         }
         if has_free_slot(status) {
             return Ok(());
         }
         let what = format!(
-            "none of the {} slots is free, and this task has one of them, so it would wait for itself",
+            "none of the {} slots is free, and this task occupies one of them, so the command would wait for its own task",
             status.slots.max_workers
         );
         Err(self.refusal(&what).hint(
-            "nothing was queued; `boi dispatch` queues specs without waiting for them, and more `max_workers` give them a slot",
+            "nothing was queued; `boi dispatch` queues specs without waiting for them, and a higher `max_workers` gives them a slot",
         ))
     }
 
-    /// Says why specs that this command follows do not start, if that is because no slot is free.
+    /// Returns why the specs that this command follows do not start, if the reason is that no slot is free.
     pub(super) fn obstacle(&self, status: &StatusView) -> Option<String> {
         let runs = |status: SpecStatus| status == SpecStatus::Running || status.is_ended();
         let is_stuck = !has_free_slot(status) && !status.specs.iter().any(|spec| runs(spec.status));
         is_stuck.then(|| {
             format!(
-                "no slot is free, and the task in which this command runs has one of the {}: raise `max_workers`, or end \
-                 this command",
+                "no slot is free, and the task in which this command runs occupies one of the {}: raise `max_workers`, or \
+                 end this command",
                 status.slots.max_workers
             )
         })

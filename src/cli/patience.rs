@@ -1,5 +1,6 @@
-//! How long a command waits for something, and what it says meanwhile: after [`NOTICE`] one line on standard error
-//! that names what it waits for, and after its bound the error that it gave up (exit code 4).
+//! Bounds how long a command waits, and tells the user meanwhile: after [`NOTICE`], one line on standard
+//! error names what the command waits for; after the bound, the command fails and says that it gave up (exit
+//! code 4).
 
 use std::fmt::Display;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -11,12 +12,13 @@ use super::{CliError, GAVE_UP};
 use crate::control::calls;
 use crate::system::output::say;
 
-/// How long a command waits without a word.
+/// How long a command waits before it tells the user what it waits for.
 pub(super) const NOTICE: Duration = Duration::from_secs(5);
-/// How long a command waits without an answer and without progress, unless its documentation names another time.
+/// How long a command waits without an answer and without progress before it gives up, unless its
+/// documentation names another time.
 pub(super) const GIVE_UP: Duration = calls::GIVE_UP;
 
-/// A wait that is under way.
+/// A wait that has begun.
 pub(super) struct Patience {
     /// How long to wait without progress; `None`: without bound.
     within: Option<Duration>,
@@ -29,7 +31,7 @@ impl Patience {
         Patience { within, since: Instant::now(), told: false }
     }
 
-    /// Starts the time again: what the command waits for is under way.
+    /// Restarts the time limit, because there was progress.
     pub(super) fn progress(&mut self) {
         self.since = Instant::now();
     }
@@ -55,7 +57,7 @@ impl Patience {
     }
 }
 
-/// Waits for `work`, at most `within`; `what` names what the work waits for.
+/// Waits for `work`, at most `within`; `what` says in messages what the command waits for.
 pub(super) async fn bounded<T>(
     what: impl Display,
     within: Duration,
@@ -72,7 +74,8 @@ pub(super) async fn bounded<T>(
     }
 }
 
-/// Carries out `work`, which blocks and has a bound of its own; `what` names what it waits for.
+/// Carries out `work`, which blocks and has its own time limit; `what` says in messages what the command
+/// waits for.
 pub(super) fn telling<T>(what: impl Display + Send, work: impl FnOnce() -> T) -> T {
     let (done, is_done) = mpsc::channel::<()>();
     std::thread::scope(|scope| {

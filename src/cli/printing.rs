@@ -44,7 +44,7 @@ pub(super) fn print_json(value: &impl serde::Serialize) -> Result<(), CliError> 
 
 fn print_to(out: impl Write, bytes: &[u8]) -> Result<(), CliError> {
     match stream_to(out, bytes) {
-        // The reader wants no more output; the command has more to do than to print.
+        // Nobody reads the output any more, but the command must still do its other work.
         Err(CliError::ReaderGone) => Ok(()),
         result => result,
     }

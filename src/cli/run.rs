@@ -81,7 +81,7 @@ async fn through_daemon(home: &Home, mut backend: Backend, args: &Run) -> Result
     }
 }
 
-/// Prints on stderr what may be an oversight in the specs.
+/// Prints notes on stderr about possible mistakes in the specs.
 fn print_notes(specs: &[Spec], queue: Option<&dyn Queue>) {
     let notes = dispatch_notes::duplicates(specs, queue).into_iter().chain(dispatch_notes::uncommitted_changes(specs));
     notes.for_each(|note| say!("note: {note}"));

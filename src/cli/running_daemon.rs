@@ -1,5 +1,5 @@
-//! The running daemon of a home: its view of itself, and its process as the kernel names it. The daemon's answer
-//! and its process come from the same connection, so a signal reaches the daemon or nobody.
+//! The running daemon of a home: its answer to a status request, and its process as the kernel identifies it.
+//! Both come from the same connection, so a signal reaches either that daemon or no process.
 
 use std::time::Duration;
 
@@ -22,9 +22,9 @@ use crate::system::paths::Home;
 const SOCKET_LINGERS: Duration = Duration::from_secs(2);
 /// The interval at which a command checks whether a daemon listens or has ended.
 pub(super) const POLL: Duration = Duration::from_millis(5);
-/// The interval at which a command checks whether a daemon still listens whose process it cannot see.
+/// How often a command checks whether a daemon still listens, if it cannot see the daemon's process.
 const POLL_SOCKET: Duration = Duration::from_millis(100);
-/// The interval at which a command asks a stopping daemon what it still stops.
+/// How often a command asks a stopping daemon which specs it has not stopped yet.
 const POLL_STATUS: Duration = Duration::from_secs(1);
 /// The default of `stop_grace_seconds`, for a daemon that does not answer.
 const DEFAULT_GRACE: u64 = 10;
@@ -107,7 +107,7 @@ impl RunningDaemon {
         }
     }
 
-    /// The ids of the specs that run; `None`: the daemon did not answer.
+    /// Returns the ids of the specs that are running; `None`: the daemon did not answer.
     async fn stopping_specs(&self) -> Option<Vec<SpecId>> {
         let filter = Filter { status: Some(SpecStatus::Running), limit: 10_000, ..Filter::default() };
         let request = StatusRequest { filter, newer_than: None };
@@ -115,7 +115,7 @@ impl RunningDaemon {
         Some(answer.status.specs.into_iter().map(|spec| spec.id).collect())
     }
 
-    /// How the user ends the daemon when it does not end by itself.
+    /// Returns advice on how the user can end the daemon if it does not end by itself.
     pub(super) fn how_to_end(&self) -> String {
         match &self.peer {
             Peer::Here { pid, .. } => {
@@ -138,7 +138,8 @@ impl RunningDaemon {
     pub(super) async fn ended(&self) {
         while match self.peer.lives() {
             Some(lives) => lives,
-            // Only the socket tells whether it has ended.
+            // This command cannot see the daemon's process, so only the socket shows whether the daemon has
+            // ended.
             None => !matches!(Client::connect(self.client.socket()).await, Ok(None)),
         } {
             sleep(if self.peer.lives().is_some() { POLL * 4 } else { POLL_SOCKET }).await;
@@ -158,7 +159,7 @@ impl RunningDaemon {
 
     /// Fails if every process of the container ends with the daemon, so that nothing could replace it.
     pub(super) fn refuse_first(&self) -> Result<(), CliError> {
-        // A daemon of an older version does not say it.
+        // A daemon of an older version does not report `ends_container`.
         if !self.view.ends_container && !matches!(self.peer, Peer::Here { pid: 1, .. }) {
             return Ok(());
         }
@@ -207,8 +208,8 @@ fn one_spec() -> StatusRequest {
     StatusRequest { filter: Filter { limit: 1, ..Filter::default() }, newer_than: None }
 }
 
-/// Replaces the pid that the daemon has in its own PID namespace by the pid that it has here, so that no user and
-/// no script takes an unrelated process for the daemon.
+/// Replaces the pid that the daemon has in its own PID namespace by the pid that it has in this one, so that
+/// no user and no script mistakes an unrelated process for the daemon.
 pub(super) fn name_as_seen_here(daemon: &mut DaemonView, peer: &Peer) {
     daemon.other_pid_namespace = peer.is_elsewhere();
     daemon.pid = peer.pid().unwrap_or(daemon.pid);

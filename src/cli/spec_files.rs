@@ -30,7 +30,7 @@ pub(super) enum Source {
     },
 }
 
-/// Loads specs. `queue` is used to look up the specs that the loaded ones, and `--after`, name.
+/// Loads specs. Looks up in `queue` the specs that the loaded specs or `--after` name.
 pub(super) fn load(sources: &[Source], after: &[SpecId], queue: Option<&dyn Queue>) -> Result<Vec<Spec>, CliError> {
     let mut specs = Vec::new();
     let mut invalid = Vec::new();
@@ -159,7 +159,8 @@ fn obstacle_to_base(queue: Option<&dyn Queue>, id: &SpecId, toplevel: &Path) -> 
         return Some(format!("{id} has no repository, so it has no branch to start from"));
     };
     match git::same_repository(&other.path, toplevel) {
-        // `dependency_problems` reports a spec that failed, and a spec that has not ended may still create its branch.
+        // `dependency_problems` reports a spec that failed. A spec that has not ended may still create its
+        // branch.
         Ok(true) if is_completed(queue?, id) => match git::branch_head(toplevel, id) {
             Ok(Some(_)) => None,
             Ok(None) => Some(format!(

@@ -1,5 +1,5 @@
-//! `boi stop`: ends the commands of specs, and blocks the specs until `boi retry`. An error at one spec does not stop
-//! the others: errors are reported at the end.
+//! `boi stop`: ends the commands of specs, and blocks the specs until `boi retry`. After an error with one
+//! spec, the command continues with the other specs, and reports the errors at the end.
 
 use serde_json::json;
 

@@ -21,7 +21,7 @@ use crate::system::paths::Home;
 use crate::ui::obstacle::{daemon_obstacle, obstacle};
 use crate::ui::times::localized;
 
-/// The interval between two looks at the queue while no daemon runs.
+/// The interval at which the command reads the queue while no daemon runs.
 const POLL: Duration = Duration::from_millis(500);
 
 /// Carries out `boi wait`.
@@ -37,7 +37,7 @@ pub(super) fn wait(home: &Home, args: &Wait) -> Result<ExitCode, CliError> {
                 Some(limit) => timeout(limit, follow(home, args)).await.unwrap_or_else(|_| Err(gave_up(args))),
             }
         };
-        // The exit code says whether the specs completed, also when nobody reads the output any more.
+        // The exit code says whether the specs completed, even if nobody reads the output any more.
         let status = limited.await?;
         if args.json {
             print_json(&status)?;
@@ -52,7 +52,7 @@ fn gave_up(args: &Wait) -> CliError {
     let ids: Vec<&str> = args.ids.iter().map(SpecId::as_str).collect();
     let (what, ids) = (if args.any { "none of the specs" } else { "not all specs" }, ids.join(" "));
     CliError::new(GAVE_UP, format!("{what} ended within {limit}: {ids}"))
-        .hint("they are not changed by this; `boi status` shows what they do")
+        .hint("the specs are not changed; `boi status` shows their state")
 }
 
 /// Returns the status once enough of the specs have ended. Continues when the daemon is replaced, and while none runs.
@@ -85,9 +85,7 @@ async fn follow(home: &Home, args: &Wait) -> Result<StatusView, CliError> {
             }
             newer_than = Some(told.revision);
         } else {
-            note_once(
-                "no daemon runs, so no spec is carried out: start one with `boi daemon start`; still waiting".into(),
-            );
+            note_once("no daemon runs, so no spec runs: start a daemon with `boi daemon start`; still waiting".into());
             newer_than = None;
             sleep(POLL).await;
             backend = Backend::find(home).await?;

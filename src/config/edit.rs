@@ -39,8 +39,8 @@ pub(crate) fn set(text: &str, key: &'static Key, raw: &str) -> Result<String, Ed
     Ok(format!("{mark}{}", with_line_ends_of(body, &edited)))
 }
 
-/// Returns `text` without `key`, by whichever of its names the text sets it; `None`: the text does not set it. Everything
-/// else stays, comments above the key too.
+/// Returns `text` without `key`, under whichever of its names (current or former) the text sets it; `None` if
+/// the text does not set it. Everything else stays the same, including comments above the key.
 pub(crate) fn unset(text: &str, key: &'static Key) -> Result<Option<String>, EditError> {
     let (mark, body) = match text.strip_prefix('\u{FEFF}') {
         Some(body) => ("\u{FEFF}", body),
@@ -53,7 +53,7 @@ pub(crate) fn unset(text: &str, key: &'static Key) -> Result<Option<String>, Edi
     Ok((edited != body).then(|| format!("{mark}{edited}")))
 }
 
-/// `text` without the key `name`: without its line, or without its entry in an inline table.
+/// Returns `text` without the key `name`: without its line or, in an inline table, without its entry.
 fn without(text: &str, name: &str) -> Result<String, EditError> {
     let document = toml_edit::Document::parse(text).map_err(|_| EditError::Syntax)?;
     let (tables, leaf) = name.rsplit_once('.').unwrap_or(("", name));
@@ -69,7 +69,7 @@ fn without(text: &str, name: &str) -> Result<String, EditError> {
     let line_start = text[..key.start].rfind('\n').map_or(0, |at| at + 1);
     let line_end = text[value.end..].find('\n').map_or(text.len(), |at| value.end + at + 1);
     let before = text[line_start..key.start].trim_end_matches([' ', '\t']);
-    // A dotted key begins before its last part.
+    // The table's name may be in front of the key on the same line, as in `paths.db = ...`.
     if before.is_empty() || tables.ends_with(before.trim().trim_end_matches('.')) && before.ends_with('.') {
         return Ok(format!("{}{}", &text[..line_start], &text[line_end..]));
     }
@@ -85,8 +85,8 @@ fn without(text: &str, name: &str) -> Result<String, EditError> {
     Ok(with_line_ends_of(text, &document.to_string()))
 }
 
-/// Gives the lines of `edited` the line ends that they have in `before`. The editing library writes every line end as
-/// `\n`.
+/// Gives the lines of `edited` the line ends that they have in `before`, because the editing library writes
+/// every line end as `\n`.
 fn with_line_ends_of(before: &str, edited: &str) -> String {
     if !before.contains("\r\n") {
         return edited.to_owned();
@@ -108,7 +108,7 @@ fn with_line_ends_of(before: &str, edited: &str) -> String {
     out
 }
 
-/// A line without its end, and its end.
+/// Splits a line into its text and its line end.
 fn split_line(line: &str) -> (&str, &str) {
     let text = line.strip_suffix('\n').map_or(line, |text| text.strip_suffix('\r').unwrap_or(text));
     line.split_at(text.len())

@@ -28,7 +28,7 @@ pub struct ProcessSettings {
 /// A valid configuration, with the source of each value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded {
-    /// The values without those of the command line.
+    /// The configuration without the values of the command line.
     pub(crate) own: Config,
     /// The effective values.
     pub config: Config,
@@ -73,7 +73,8 @@ pub fn parse(name: &str, bytes: &[u8], settings: &ProcessSettings) -> Result<Loa
             claude.program.clone_from(program);
         }
         let set = from_toml::read(document, root, faults, &mut config);
-        // The file must also be valid without the command line, whose values end with the process.
+        // The file must also be valid without the command line, because the next daemon may not get the same
+        // one.
         from_toml::check_order(&config, &set, faults);
         let own = config.clone();
         settings.flags.apply(&mut config);
@@ -143,8 +144,8 @@ impl Loaded {
         self.set.contains_key(key.name.as_str()) || self.set.contains_key(other_name_of(key))
     }
 
-    /// Returns each key of the file whose value does not count, because the command line sets another: the key, its
-    /// value in the file, and the value of the command line.
+    /// Returns each key of the file whose value has no effect, because the command line sets another one: the
+    /// key, its value in the file, and the value of the command line.
     pub(crate) fn overridden(&self) -> impl Iterator<Item = (&'static Key, Value, Value)> {
         let is_set_by_flag = |key: &Key| self.flags.sets(&key.name) || self.flags.sets(other_name_of(key));
         let values = |key: &'static Key| (key, key.get(&self.own), key.get(&self.config));

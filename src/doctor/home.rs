@@ -25,7 +25,7 @@ pub(super) fn check(subject: &Subject) -> Vec<Finding> {
     findings
 }
 
-/// Checks that the home is the one that its records are of.
+/// Checks that this home is the original that its records describe, and not a copy.
 pub(super) fn check_identity(home: &Home) -> Option<Finding> {
     let error = home_record::check(home).err()?;
     let text = Text {
@@ -64,7 +64,7 @@ fn check_owner(home: &Home) -> Option<Finding> {
             why:
                 "boi refuses folders and files that other users can change, because they could make boi run any program"
                     .into(),
-            advice: "do what the message says".into(),
+            advice: "follow the message above".into(),
         },
     ))
 }
@@ -88,14 +88,14 @@ fn check_config(home: &Home) -> Option<Finding> {
     }))
 }
 
-/// The log of a running daemon comes back with its next event.
+/// Returns the finding for a missing log. A running daemon creates its log again when it logs the next event.
 fn missing_log(log: &Path) -> Finding {
     Finding::note(
         "log",
         Text {
             what: "the daemon's log was removed".into(),
             place: log.display().to_string(),
-            why: "what the daemon logged before is gone".into(),
+            why: "the earlier log lines are lost".into(),
             advice: "none needed: the daemon creates it again with its next event".into(),
         },
     )

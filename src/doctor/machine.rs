@@ -23,7 +23,8 @@ pub(super) fn check(subject: &Subject) -> Vec<Finding> {
     let file = subject.home.config_file();
     let loaded = reload::load_file(&file, &Flags::default());
     match (&subject.config, &loaded) {
-        // The daemon's verdict counts: its environment and its PATH may differ from those of this process.
+        // The daemon's verdict counts, because its environment and PATH may differ from those of this
+        // process.
         (Some(view), _) => findings.extend(check_verdict(&file, view)),
         (None, Err(error)) => findings.push(invalid_config(&file, &error.lines())),
         (None, Ok(_)) => {}
@@ -41,7 +42,7 @@ pub(super) fn check(subject: &Subject) -> Vec<Finding> {
     findings
 }
 
-/// Checks what the running daemon says of the file.
+/// Checks the running daemon's verdict on the file.
 fn check_verdict(file: &Path, view: &ConfigView) -> Vec<Finding> {
     let mut findings = Vec::new();
     match view.outcome {

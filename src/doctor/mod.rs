@@ -130,7 +130,8 @@ pub(crate) fn examine(subject: &Subject, fix: bool) -> Vec<Finding> {
     }
     examination.add(home::check_identity(&subject.home).into_iter().collect());
     if home_record::check(&subject.home).is_err() {
-        // The records of a copy name processes, worktrees and repositories of the original: nothing else is fixed.
+        // The records of a copy name processes, worktrees and repositories of the original, so nothing else
+        // is fixed.
         examination.fix = false;
     }
     examination.add(daemon_state::check(subject));

@@ -1,4 +1,4 @@
-//! Checks the write-ahead log of the queue, and which programs keep it from being given back.
+//! Checks the size of the queue's write-ahead log, and finds the programs that keep it from shrinking.
 
 use super::{Finding, Subject, Text};
 use crate::process::procfs::{self, Holder};
@@ -31,11 +31,13 @@ fn finding(size: u64, holders: &[Holder], place: String) -> Option<Finding> {
         }
         foreign => {
             let (names, verb) = (foreign.join(", "), if foreign.len() == 1 { "has" } else { "have" });
-            (format!("{names} {verb} the queue's database open; {log}"), format!("end what it reads, or end {names}"))
+            (
+                format!("{names} {verb} the queue's database open; {log}"),
+                format!("close the database there, or end {names}"),
+            )
         }
     };
-    let why =
-        "while a program keeps a read transaction open, the log grows with each change and cannot be given back".into();
+    let why = "while a program keeps a read transaction open, the log grows with each change and cannot shrink".into();
     let text = Text { what, place, why, advice };
     Some(if is_large { Finding::problem("queue-log", text) } else { Finding::note("queue-log", text) })
 }

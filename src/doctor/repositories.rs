@@ -164,7 +164,7 @@ impl StaleEntry {
     }
 }
 
-/// Finds deliveries that were interrupted, so that files of a user's checkout may be of another commit than its branch.
+/// Finds interrupted deliveries, which may have left files of another commit in a user's checkout.
 fn check_deliveries(subject: &Subject, specs: &RecordedSpecs, repo: &Path) -> Vec<Finding> {
     let interrupted = delivery::interrupted_deliveries(repo).unwrap_or_default().into_iter();
     // The worker of a running spec completes or undoes its delivery.
@@ -184,7 +184,7 @@ fn check_deliveries(subject: &Subject, specs: &RecordedSpecs, repo: &Path) -> Ve
                     delivery.reason,
                     delivery.folder.display()
                 ),
-                advice: "`boi doctor --fix` completes or undoes the merge; files that you changed since stay".into(),
+                advice: "`boi doctor --fix` completes or undoes the merge; files that you have changed since stay as they are".into(),
             },
         )
         .with_remedy(move || recover_deliveries(&repo))

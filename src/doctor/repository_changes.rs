@@ -1,4 +1,4 @@
-//! Checks for changes of repositories for which deliveries wait.
+//! Checks for changes of repositories that block deliveries.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,8 @@ pub(super) fn check(subject: &Subject, specs: &RecordedSpecs) -> Vec<Finding> {
     by_value.into_values().filter_map(|changes| finding(subject, &changes)).collect()
 }
 
-/// The finding for the changes of one value, oldest first; `None`: the value is what it was before the first change.
+/// Returns the finding for the changes of one value, oldest first; `None` if the value is the same as before
+/// the first change.
 fn finding(subject: &Subject, changes: &[BlockingChange]) -> Option<Finding> {
     let BlockingChange { spec, repository, change, .. } = changes.first()?;
     let watch = Arc::default();
@@ -27,7 +28,7 @@ fn finding(subject: &Subject, changes: &[BlockingChange]) -> Option<Finding> {
         return None;
     }
     let numbers: Vec<i64> = changes.iter().map(|found| found.number).collect();
-    // What is there now may have changed again since.
+    // The value may have changed again since the recorded change.
     let now = git::present_state(change, &watch);
     let what = RepositoryChange { path: None, ..change.clone() }.states(change.old.clone(), now);
     let restore = change.restore.as_ref().map(|command| format!("put it back: `{command}`; or "));

@@ -68,8 +68,9 @@ pub(super) fn parse(text: &str) -> (DeTable<'_>, Faults) {
     (table, faults)
 }
 
-/// The part of `text` with the markers that a version control system leaves at a merge conflict, and the problem to
-/// report; `None`: it has no such markers. They are never valid outside of a text of several lines.
+/// Finds the markers that a version control system leaves at a merge conflict. Returns the part of `text`
+/// with the markers and the problem to report; `None` if there are none. Outside of a multi-line string, such
+/// markers are never valid.
 fn merge_conflict(text: &str) -> Option<(Range<usize>, Problem)> {
     let (mut at, mut first, mut last) = (0, None, None);
     for line in text.split_inclusive('\n') {
@@ -89,7 +90,7 @@ fn merge_conflict(text: &str) -> Option<(Range<usize>, Problem)> {
     Some((conflict, Problem::new("the file has merge conflict markers", first).hint(hint)))
 }
 
-/// Collects each key with the place of its first byte, of this table and the tables in it.
+/// Collects each key of this table and of the tables in it, with the position of the key's first byte.
 fn collect_keys<'t>(table: &'t DeTable<'_>, keys: &mut Vec<(&'t str, usize)>) {
     for (key, value) in table.iter() {
         keys.push((key.get_ref().as_ref(), key.span().start));

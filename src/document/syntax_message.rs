@@ -17,7 +17,7 @@ pub(super) struct SyntaxError<'a> {
     pub(super) value: Option<Range<usize>>,
     /// Whether that value is a list without its closing bracket.
     pub(super) list_is_open: bool,
-    /// Line number of the same key's first place, if a key is set twice and the place was found.
+    /// If a key is set twice: the number of the line that sets it first; `None` if that line was not found.
     pub(super) first_line: Option<usize>,
 }
 
@@ -115,7 +115,7 @@ impl SyntaxError<'_> {
     }
 }
 
-/// The problem to report if the error begins at a character that editors do not show, or show as a space.
+/// Returns the problem to report if the error is at a character that editors do not show or show as a space.
 fn strange_character(found: &SyntaxError<'_>) -> Option<Problem> {
     let marked = &found.text[found.span.start..];
     let c = marked.chars().next()?;

@@ -80,8 +80,8 @@ pub enum MergeRefusal {
         /// Why it could not be changed.
         message: String,
     },
-    /// A delivery into the checkout of the base was interrupted and cannot be undone, so that files there are of another
-    /// commit than the base.
+    /// A delivery into the checkout of the base was interrupted and cannot be undone, so files there may
+    /// belong to another commit than the base.
     CheckoutHalfChanged {
         /// The base branch.
         base: String,

@@ -1,10 +1,12 @@
-//! Makes characters visible that could deceive a reader of a terminal or a log. What is not boi's own text, such as a
-//! title, a path or the output of git, goes through here before it is printed or logged.
+//! Makes characters visible that could deceive a reader of a terminal or a log. Text that is not boi's own,
+//! such as a title, a path or the output of git, passes through these functions before it is printed or
+//! logged.
 
 use std::borrow::Cow;
 
-/// Whether `c` can make a terminal or a viewer of logs show something else than the text: a control character, a line or
-/// paragraph separator, a character that changes the order of others, or one that is never visible.
+/// Returns whether `c` can make a terminal or a log viewer show something other than the text: a control
+/// character, a line or paragraph separator, a character that changes the order of others, or an invisible
+/// one.
 pub(super) fn is_unsafe(c: char) -> bool {
     let reorders =
         matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{206f}');
@@ -13,18 +15,19 @@ pub(super) fn is_unsafe(c: char) -> bool {
     c.is_control() || reorders || separates || is_invisible
 }
 
-/// `text` as one line in which unsafe characters are visible: a newline as `\n`, an escape character as `\u{1b}`.
+/// Returns `text` as one line in which unsafe characters are visible: a newline as `\n`, an escape character
+/// as `\u{1b}`.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     escape(text, |_| false)
 }
 
-/// `text` with its newlines and tabs, in which other unsafe characters are visible.
+/// Returns `text` with its newlines and tabs unchanged, in which other unsafe characters are visible.
 pub(crate) fn escaped_lines(text: &str) -> Cow<'_, str> {
     escape(text, |c| matches!(c, '\n' | '\t'))
 }
 
-/// Text with styles of `anstyle`, in which unsafe characters are visible. Only the sequences stay that set bold, dim,
-/// italic, underline and colours.
+/// Returns text with styles of `anstyle`, in which unsafe characters are visible. Keeps only the escape
+/// sequences that set bold, dim, italic, underline and colours.
 pub(crate) fn escaped_styled(text: &str) -> Cow<'_, str> {
     if !text.contains('\x1b') {
         return escaped_lines(text);
@@ -44,7 +47,7 @@ pub(crate) fn escaped_styled(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// JSON in which unsafe characters, which stand only in its strings, are escaped as JSON does it.
+/// Returns JSON in which unsafe characters, which occur only in its strings, are written as JSON escapes.
 pub(crate) fn escaped_json(json: &str) -> Cow<'_, str> {
     if !json.chars().any(|c| c != '\n' && is_unsafe(c)) {
         return Cow::Borrowed(json);
@@ -77,7 +80,8 @@ fn escape(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The length of the style sequence with which `text` begins; `None`: it begins with another sequence.
+/// Returns the length of the style sequence at the beginning of `text`; `None` if it begins with another
+/// sequence.
 fn style_length(text: &str) -> Option<usize> {
     let end = text.find('m')?;
     let is_style = |number: &str| {

@@ -1,6 +1,6 @@
-//! Changes of the part of a repository that a spec shares with its user and with other specs: branches, tags, the stash,
-//! configuration, worktrees. boi compares this part before and after each command. It cannot know who made a change, so
-//! it keeps what was lost under a ref, names it, and puts nothing back.
+//! Changes of the part of a repository that a spec shares with its user and with other specs: branches, tags,
+//! the stash, configuration, worktrees. boi compares this part before and after each command. It cannot know
+//! who made a change, so it reports the change, keeps lost commits under a ref, and puts nothing back.
 
 use std::fmt;
 
@@ -61,10 +61,11 @@ pub struct RepositoryChange {
     /// The file that holds a changed configuration value, or the worktree whose HEAD moved.
     #[serde(default)]
     pub path: Option<String>,
-    /// Whether deliveries in this repository wait until the user has settled the change.
+    /// Whether deliveries in this repository are refused until the user has settled the change: put it back
+    /// or accepted it.
     #[serde(default)]
     pub blocks: bool,
-    /// The task whose command ran meanwhile; `None`: a verify command of the spec itself ran.
+    /// The task whose command ran when the change was made; `None`: a verify command of the spec itself ran.
     #[serde(default)]
     pub task: Option<String>,
     /// The number of the try in the task.
@@ -73,7 +74,7 @@ pub struct RepositoryChange {
 }
 
 impl RepositoryChange {
-    /// A change with only a kind and a name.
+    /// Returns a change that has only a kind and a name.
     pub(crate) fn new(kind: ChangeKind, name: impl Into<String>) -> RepositoryChange {
         RepositoryChange {
             kind,
@@ -89,7 +90,7 @@ impl RepositoryChange {
         }
     }
 
-    /// The change with this old and new state.
+    /// Returns this change with the given old and new state.
     #[must_use]
     pub(crate) fn states(self, old: Option<String>, new: Option<String>) -> RepositoryChange {
         RepositoryChange { old, new, ..self }
@@ -126,7 +127,7 @@ impl fmt::Display for RepositoryChange {
     }
 }
 
-/// The first digits of a hash; any other text as it is.
+/// Returns the first digits of a hash; returns any other text unchanged.
 fn short(state: &str) -> String {
     let is_hash = matches!(state.len(), 40 | 64) && state.bytes().all(|byte| byte.is_ascii_hexdigit());
     state[..if is_hash { 12 } else { state.len() }].to_owned()

@@ -51,7 +51,7 @@ pub(crate) struct Spec {
     #[serde(default)]
     pub verify: Vec<String>,
     /// Whether each task is also verified by the verify commands of the tasks before it.
-    // Not stored unless set, so that versions without this field read the record.
+    // Stored only if it is set, so that versions without this field can read other records.
     #[serde(default, skip_serializing_if = "is_false")]
     pub verify_all: bool,
     /// The tasks, at least one, in execution order: the order of the file, as far as `needs` allows.
@@ -59,7 +59,8 @@ pub(crate) struct Spec {
 }
 
 impl Spec {
-    /// The commands that verify a task: its own, then, with `verify_all`, those of the tasks before it, which are done.
+    /// Returns the commands that verify a task: its own and, with `verify_all`, then those of the tasks
+    /// before it, which are done.
     pub(crate) fn verify_of(&self, task: usize) -> Vec<&str> {
         let earlier = if self.verify_all { &self.tasks[..task] } else { &[] };
         let own = &self.tasks[task].verify;

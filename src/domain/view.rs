@@ -73,7 +73,8 @@ pub struct DaemonView {
     /// Whether the daemon claims no more specs, and ends when its workers have finished.
     #[serde(default)]
     pub draining: bool,
-    /// Whether the daemon is ending: it stops its workers or has let go of them, and then ends.
+    /// Whether the daemon is ending: it is stopping its workers, or leaves their commands running, and then
+    /// ends.
     #[serde(default)]
     pub stopping: bool,
     /// Whether the daemon runs in another PID namespace than the command that shows this. Then `pid` is the daemon's pid
@@ -97,10 +98,12 @@ pub struct ConfigView {
     pub outcome: ReloadOutcome,
     /// How the daemon notices changes of the file.
     pub watch: WatchMode,
-    /// Why the daemon notices changes only by polling, in words; `None`: it does not poll only, or no reason is known.
+    /// Why the daemon notices changes only by polling, in words; `None`: it does not only poll, or the reason
+    /// is unknown.
     #[serde(default)]
     pub watch_reason: Option<String>,
-    /// When the daemon began to look at the file, if the file's file system has not answered for seconds.
+    /// When the daemon began to access the file, if the file's file system has not answered for several
+    /// seconds.
     #[serde(default)]
     pub look_pending_since: Option<Timestamp>,
     /// Changed keys that need a restart of the daemon to take effect: `KEY: OLD -> NEW`.
@@ -243,7 +246,7 @@ pub struct SpecView {
     pub repository_changes: Vec<RepositoryChange>,
 }
 
-/// A git process of boi that runs, or its wait for a lock.
+/// A running git process of boi, or boi's wait for a lock of git.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GitView {
     /// The command: `git add`; or the wait: `wait for the lock of "/repo/.git"`.

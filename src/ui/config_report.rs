@@ -44,7 +44,7 @@ pub(crate) fn status_lines(view: &ConfigView, daemon_runs: bool) -> Vec<String> 
     }
     if let Some(since) = view.look_pending_since {
         let waited = jiff::Timestamp::now().as_millisecond().saturating_sub(since.0) / 1000;
-        lines.push(paint(&format!("config: config.toml has not answered for {waited} s"), BAD));
+        lines.push(paint(&format!("config: the file system of config.toml has not answered for {waited} s"), BAD));
     }
     lines.extend(view.errors.iter().take(5).map(|error| format!("  {}", paint(error, BAD))));
     if view.errors.len() > 5 {
@@ -52,7 +52,7 @@ pub(crate) fn status_lines(view: &ConfigView, daemon_runs: bool) -> Vec<String> 
     }
     lines.extend(view.flags.iter().map(|flag| format!("set on the daemon's command line: {flag}")));
     lines.extend(view.pending_restart.iter().map(|pending| paint(&format!("pending restart: {pending}"), ATTENTION)));
-    // What the daemon found at its start, which no command printed.
+    // Notes from the daemon's start; no command has printed them.
     let notes =
         view.verdict.iter().filter(|verdict| verdict.trigger == Trigger::Boot).flat_map(|verdict| &verdict.notes);
     lines.extend(notes.chain(&view.warnings).map(|warning| paint(&format!("warning: {warning}"), ATTENTION)));

@@ -30,8 +30,8 @@ pub(crate) fn obstacle(status: &StatusView) -> Option<String> {
     })
 }
 
-/// Returns why the running daemon starts none of the open specs, and what to do about it. Returns `None` if one of them
-/// runs. A `boi run` starts its own specs, so this does not hold for the specs of that command.
+/// Returns why the running daemon starts none of the open specs, and what to do about it. Returns `None` if
+/// one of them runs. A `boi run` starts its own specs, so the result does not apply to them.
 pub(crate) fn daemon_obstacle(status: &StatusView) -> Option<String> {
     let mut open = status.specs.iter().filter(|spec| !spec.status.is_ended()).peekable();
     open.peek()?;
@@ -41,7 +41,7 @@ pub(crate) fn daemon_obstacle(status: &StatusView) -> Option<String> {
     }
 }
 
-/// Returns why a daemon starts no spec that it did not start with, and what to do about it.
+/// Returns why a daemon starts no specs that are queued after it started, and what to do about it.
 pub(crate) fn starts_nothing(daemon: &DaemonView) -> Option<String> {
     let pid = daemon.pid;
     if daemon.scoped {

@@ -22,7 +22,8 @@ pub(crate) fn fit_rows(text: &str, size: Size) -> String {
     shown.iter().chain([&&*format!("... {more} more")]).fold(String::new(), |out, line| out + line + "\n")
 }
 
-/// Returns what draws `text` over the text that was drawn before. `clear`: first clears the whole screen.
+/// Returns the terminal sequences that draw `text` over the earlier text. `clear`: first clears the whole
+/// screen.
 pub(crate) fn frame(text: &str, clear: bool) -> String {
     // Clearing each line at its end, instead of the whole screen, does not flicker.
     let lines = text.lines().map(|line| format!("{line}\x1b[K\n"));

@@ -15,7 +15,7 @@ use crate::domain::view::{GitView, SpecView, TaskView, TryView};
 
 /// The maximum number of characters shown of a reason, which may contain long output of git.
 const REASON: usize = 2_000;
-/// The most changes of the repository that are shown.
+/// The maximum number of changes of the repository that are shown.
 const CHANGES: usize = 20;
 
 /// Returns the text that shows one spec, with each of its tasks and tries.
@@ -81,7 +81,7 @@ pub(super) fn git_line(git: &GitView, now: Timestamp) -> String {
     format!("{}: running for {}", git.command, duration(now.millis_since(git.since)))
 }
 
-/// The command that ran while a repository changed. boi does not know whether that command made the change.
+/// Says which command ran while a repository changed. boi does not know whether that command made the change.
 fn during(change: &RepositoryChange) -> String {
     match (&change.task, change.number) {
         (Some(task), Some(number)) => format!(" (during task {task}, try {number})"),

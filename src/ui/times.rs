@@ -1,19 +1,19 @@
-//! Times for people: in the local time zone, which `TZ` or the system sets, by the zone database. What scripts read
-//! stays in UTC.
+//! Shows times to people in the local time zone, which `TZ` or the system sets. Output for scripts stays in
+//! UTC.
 
 use jiff::tz::TimeZone;
 
 use crate::domain::time::Timestamp;
 
-/// The length of a time in the form in which reasons contain it: `2026-11-23T14:02:11.123Z`.
+/// The length of a time in the form that reasons contain: `2026-11-23T14:02:11.123Z`.
 const LENGTH: usize = 24;
 
-/// A time in the local time zone: the time of day, with its date unless the date is today.
+/// Returns a time in the local time zone: the time of day, with its date unless the date is today.
 pub(crate) fn clock_time(at: Timestamp) -> String {
     in_zone(at, jiff::Timestamp::now(), &TimeZone::system())
 }
 
-/// `text` with each time in it in the local time zone.
+/// Returns `text` with each time in it converted to the local time zone.
 pub(crate) fn localized(text: &str) -> String {
     replace(text, clock_time)
 }

@@ -18,7 +18,7 @@ pub(super) fn duration(millis: i64) -> String {
     }
 }
 
-/// A number of bytes in its largest useful unit.
+/// Formats a number of bytes in the largest useful unit.
 pub(crate) fn bytes(count: u64) -> String {
     match count {
         0..0x10_0000 => format!("{} KiB", count.div_ceil(1 << 10)),
