@@ -209,9 +209,13 @@ fn read_when_settled(path: &Path) -> Result<(FileState, Vec<u8>), CliError> {
 fn syntax_error(path: &Path, bytes: &[u8]) -> CliError {
     match reload::validate(path, bytes, None, &Flags::default()) {
         Err(error) => error.into(),
-        Ok(_) => {
-            CliError::new(FAILED, format!("cannot change {}: it is not plain TOML; edit it by hand", path.display()))
-        }
+        Ok(_) => CliError::new(
+            FAILED,
+            format!(
+                "cannot change {}: the file is valid, but boi's TOML editor cannot parse it; edit the file by hand",
+                path.display()
+            ),
+        ),
     }
 }
 

@@ -31,7 +31,8 @@ impl Flags {
         Ok(flags)
     }
 
-    /// Parses those of the texts that set a key of this version to a valid value.
+    /// Parses the texts in `given`. Leaves out those with a key that this version does not know, and those
+    /// with an invalid value.
     pub(crate) fn known(given: &[String]) -> Flags {
         let known: Vec<String> = given.iter().filter(|given| read(given).is_ok()).cloned().collect();
         Flags::read(&known).unwrap_or_default()

@@ -54,7 +54,7 @@ fn check_verdict(file: &Path, view: &ConfigView) -> Vec<Finding> {
                 what: view.errors.join("; "),
                 place: file.display().to_string(),
                 why: format!("the daemon keeps generation {} of the configuration in force", view.generation),
-                advice: "save the file, or see `boi status` for what the daemon waits for".into(),
+                advice: "save the file; `boi status` shows what the daemon waits for".into(),
             },
         )),
     }

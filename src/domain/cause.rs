@@ -157,7 +157,7 @@ pub enum Cause {
     },
     /// A cause that version 0.1.0 recorded as words.
     Recorded {
-        /// The words.
+        /// The recorded sentence.
         words: String,
     },
 }
@@ -204,7 +204,7 @@ pub enum Unmerged {
     },
     /// A reason that version 0.1.0 recorded as free text.
     Recorded {
-        /// The words.
+        /// The recorded sentence.
         words: String,
     },
 }

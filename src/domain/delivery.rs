@@ -155,8 +155,8 @@ impl fmt::Display for MergeRefusal {
             ),
             MergeRefusal::CheckoutHalfChanged { base, checkout, files, message } => write!(
                 f,
-                "an interrupted merge left {base} half changed in {checkout:?}: {}; {message}; `boi doctor --fix` puts the \
-                 files back once this is possible",
+                "an interrupted merge left the checkout {checkout:?} of {base} half changed: {}; {message}; fix this, then put \
+                 the files back with `boi doctor --fix`",
                 files.join(", ")
             ),
             MergeRefusal::RejectedByGit { base, message } => write!(f, "git cannot fast-forward {base}: {message}"),
@@ -247,8 +247,8 @@ mod tests {
                     files: vec!["a".into(), "b".into()],
                     message: "cannot put \"a\" back: read-only".into(),
                 },
-                "an interrupted merge left main half changed in \"/r\": a, b; cannot put \"a\" back: read-only; \
-                 `boi doctor --fix` puts the files back once this is possible",
+                "an interrupted merge left the checkout \"/r\" of main half changed: a, b; cannot put \"a\" back: read-only; \
+                 fix this, then put the files back with `boi doctor --fix`",
             ),
             (
                 MergeRefusal::RejectedByGit { base: base(), message: message() },

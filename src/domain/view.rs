@@ -44,7 +44,7 @@ pub struct StoreView {
     pub ok: bool,
     /// Why the queue cannot be used, in words.
     pub reason: Option<String>,
-    /// How long the queue has not answered, if that is the reason.
+    /// For how many seconds the queue has not answered; `None`: it answers.
     #[serde(default)]
     pub unanswered_seconds: Option<u64>,
     /// The size of the database's write-ahead log, in bytes.

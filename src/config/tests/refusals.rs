@@ -153,7 +153,7 @@ fn arguments_in_the_name_of_a_program_are_pointed_to_their_key() {
         let refused = check_host(&loaded, Some(&Config::default()), &facts);
         let shown = match refused {
             Err(problems) => problems.lines().join("\n"),
-            // The program is the one in force.
+            // The program is the same as in the configuration in force.
             Ok(warnings) => warnings.join("\n") + "absolute path",
         };
         assert!(shown.contains(hint), "{text}: {shown}");

@@ -51,7 +51,7 @@ pub(super) struct Job {
     pub(super) shared: Arc<Shared>,
 }
 
-/// What a worker gets when it runs a command.
+/// The result of running a command, as the worker gets it.
 pub(super) enum Ran {
     /// The command ended, by itself or because of an order. The `Reading` is what was read from an agent's
     /// output; for other commands it is empty.

@@ -65,7 +65,7 @@ impl<'a> Walker<'a> {
         self.follow(|plan, progress| after_verify(plan, progress, verify, end, OUTPUT.into()))
     }
 
-    /// A command that was ended from outside after its daemon had ended in order.
+    /// Makes something other than boi end the command, after the daemon has ended normally.
     pub(super) fn cut_off_in_order(&mut self) -> Option<Move> {
         let stage = self.stage().clone();
         self.follow(|plan, progress| {
