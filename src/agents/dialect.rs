@@ -38,7 +38,8 @@ pub struct Run<'a> {
     pub arguments: &'a [String],
     /// The model; `None`: the agent's default.
     pub model: Option<&'a str>,
-    /// A UUID for the session. It must be new: Claude Code refuses to start a second session under the same id.
+    /// A UUID for the session. It must be new: Claude Code refuses to start a second session under the same
+    /// id.
     pub session: &'a str,
 }
 

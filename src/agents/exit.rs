@@ -5,7 +5,8 @@ use crate::domain::command::{CommandEnd, EndCause, ExitStatus};
 use crate::domain::exit::describe_end;
 use crate::domain::outcome::TryOutcome;
 
-/// The exit code of a shell whose child was killed with SIGKILL, for example by the kernel when memory is short.
+/// The exit code of a shell whose child was killed with SIGKILL, for example by the kernel when memory is
+/// short.
 pub(crate) const CHILD_KILLED: i32 = 128 + 9;
 
 /// Decides the outcome of a `run` command.

@@ -50,8 +50,8 @@ pub(super) fn key_and_value(key: &str, value: Option<String>) -> Result<(&str, S
     }
 }
 
-/// Carries out `boi config set` and `boi config unset`. `with_reload`: also waits for the daemon's verdict on the new
-/// file, and prints it.
+/// Carries out `boi config set` and `boi config unset`. `with_reload`: also waits for the daemon's verdict on
+/// the new file, and prints it.
 pub(super) fn change(
     home: &Home,
     name: &str,
@@ -183,8 +183,8 @@ fn holder(path: &Path) -> String {
     }
 }
 
-/// Reads the file when no other program is writing it. Also returns the file's state from before the read, with
-/// which [`reload::replace`] refuses to overwrite a later change.
+/// Reads the file when no other program is writing it. Also returns the file's state from before the read,
+/// with which [`reload::replace`] refuses to overwrite a later change.
 fn read_when_settled(path: &Path) -> Result<(FileState, Vec<u8>), CliError> {
     let until = Instant::now() + WRITER_PATIENCE;
     // If the file system of a foreign mount does not answer, this read fails after a bounded time.

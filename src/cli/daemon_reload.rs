@@ -1,5 +1,5 @@
-//! `boi daemon reload`: makes the daemon read the file, by a signal or over its socket, and waits for its verdict on the
-//! file.
+//! `boi daemon reload`: makes the daemon read the file, by a signal or over its socket, and waits for its
+//! verdict on the file.
 
 use std::time::Duration;
 

@@ -70,8 +70,8 @@ fn nevertheless_queued(ids: &[SpecId]) -> String {
     format!("nevertheless queued: {}", ids.join(" "))
 }
 
-/// Makes the text of a spec of one task with this prompt. If the current directory is in a repository, the spec works
-/// there.
+/// Makes the text of a spec of one task with this prompt. If the current directory is in a repository, the
+/// spec works there.
 fn from_prompt(prompt: &str, verify: &[String]) -> Result<Source, CliError> {
     let mut document = DocumentMut::new();
     document["title"] = value(title_of(prompt));

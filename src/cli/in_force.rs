@@ -73,7 +73,8 @@ impl InForce {
         self.answer.values.get(&key.name).map(String::as_str)
     }
 
-    /// The whole configuration in force; `None`: a daemon of another version has keys that this version does not know.
+    /// The whole configuration in force; `None`: a daemon of another version has keys that this version does
+    /// not know.
     pub(super) fn config(&self) -> Option<Config> {
         let is_own = |name: &str| config::keys::find(name).is_ok_and(|key| !key.is_alias());
         let lines = self.answer.values.iter().filter(|(name, _)| is_own(name));

@@ -43,7 +43,8 @@ impl OwnTask {
         }
     }
 
-    /// Fails if specs could not start before this task ends: no slot is free, or they wait for this task's spec.
+    /// Fails if specs could not start before this task ends: no slot is free, or they wait for this task's
+    /// spec.
     pub(super) fn refuse_without_slot(&self, status: &StatusView, specs: &[Spec]) -> Result<(), CliError> {
         if specs.iter().any(|spec| spec.after.iter().any(|after| Some(after) == self.spec.as_ref())) {
             return Err(

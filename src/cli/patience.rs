@@ -36,8 +36,8 @@ impl Patience {
         self.since = Instant::now();
     }
 
-    /// Tells the user what the command waits for, once the wait has lasted for [`NOTICE`]. Fails once the wait has
-    /// lasted for its bound.
+    /// Tells the user what the command waits for, once the wait has lasted for [`NOTICE`]. Fails once the
+    /// wait has lasted for its bound.
     pub(super) fn check(&mut self, what: impl Display) -> Result<(), CliError> {
         let waited = self.since.elapsed();
         if let Some(within) = self.within.filter(|within| waited >= *within) {

@@ -23,8 +23,8 @@ pub(super) struct Predecessor {
 }
 
 impl Predecessor {
-    /// Returns the daemon of a home, if one runs. Waits for the end of a daemon that is stopping. Fails if the
-    /// daemon is a `boi run` or runs in another PID namespace, because such a daemon cannot be replaced.
+    /// Returns the daemon of a home, if one runs. Waits for the end of a daemon that is stopping. Fails if
+    /// the daemon is a `boi run` or runs in another PID namespace, because such a daemon cannot be replaced.
     pub(super) async fn find(home: &Home) -> Result<Option<Predecessor>, CliError> {
         let Some(daemon) = RunningDaemon::find_not_stopping(home).await? else { return Ok(None) };
         daemon.refuse_run()?;

@@ -10,13 +10,14 @@ pub(super) fn print(bytes: &[u8]) -> Result<(), CliError> {
     print_to(io::stdout().lock(), bytes)
 }
 
-/// Prints bytes as they are, for a command that only prints: fails with [`CliError::ReaderGone`] if nobody reads them.
+/// Prints bytes as they are, for a command that only prints: fails with [`CliError::ReaderGone`] if nobody
+/// reads them.
 pub(super) fn stream(bytes: &[u8]) -> Result<(), CliError> {
     stream_to(io::stdout().lock(), bytes)
 }
 
-/// Prints text as [`print_styled`] does, for a command that only prints: fails with [`CliError::ReaderGone`] if nobody
-/// reads it.
+/// Prints text as [`print_styled`] does, for a command that only prints: fails with [`CliError::ReaderGone`]
+/// if nobody reads it.
 pub(super) fn stream_styled(text: &str) -> Result<(), CliError> {
     stream_to(anstream::AutoStream::auto(io::stdout().lock()), escape::escaped_styled(text).as_bytes())
 }

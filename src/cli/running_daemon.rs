@@ -40,8 +40,8 @@ pub(super) struct RunningDaemon {
 }
 
 impl RunningDaemon {
-    /// Returns the daemon of a home, if one runs. If a daemon holds the seat (the lock of the pid file) but does
-    /// not listen yet, waits until it listens.
+    /// Returns the daemon of a home, if one runs. If a daemon holds the seat (the lock of the pid file) but
+    /// does not listen yet, waits until it listens.
     pub(super) async fn find(home: &Home) -> Result<Option<RunningDaemon>, CliError> {
         let until = Instant::now() + SOCKET_LINGERS;
         loop {
@@ -75,8 +75,8 @@ impl RunningDaemon {
         }
     }
 
-    /// Waits for the end of a daemon that was told to stop. Gives up when no worker has ended for the time that a
-    /// worker may take: `stop_grace_seconds` and [`GIVE_UP`].
+    /// Waits for the end of a daemon that was told to stop. Gives up when no worker has ended for the time
+    /// that a worker may take: `stop_grace_seconds` and [`GIVE_UP`].
     pub(super) async fn wait_until_stopped(&self, notice: Option<&str>) -> Result<(), CliError> {
         let mut patience = Patience::new(Some(ends_within(&self.client).await));
         let (mut told, mut running) = (notice.is_some(), None);
@@ -169,8 +169,8 @@ impl RunningDaemon {
             .hint("restart the container: the daemon then stops its workers and queues their specs again"))
     }
 
-    /// Fails if the daemon runs in another PID namespace: a daemon that is started here could not take over its
-    /// workers, whose pids mean other processes here.
+    /// Fails if the daemon runs in another PID namespace: a daemon that is started here could not take over
+    /// its workers, whose pids mean other processes here.
     pub(super) fn refuse_elsewhere(&self) -> Result<(), CliError> {
         if !self.peer.is_elsewhere() {
             return Ok(());

@@ -76,8 +76,8 @@ fn text_of(status: &StatusView, one_spec: bool) -> String {
     }
 }
 
-/// Shows the status again whenever it changes, at most ten times a second. On a terminal, also once a second, since it
-/// contains times that pass, and when the size of the terminal changes.
+/// Shows the status again whenever it changes, at most ten times a second. On a terminal, also once a second,
+/// since it contains times that pass, and when the size of the terminal changes.
 async fn watch(home: &Home, mut backend: Backend, filter: Filter, one_spec: bool) -> Result<ExitCode, CliError> {
     let mut screen = Screen::new();
     let mut resized = Signals::new([SIGWINCH])?;

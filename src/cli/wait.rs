@@ -55,7 +55,8 @@ fn gave_up(args: &Wait) -> CliError {
         .hint("the specs are not changed; `boi status` shows their state")
 }
 
-/// Returns the status once enough of the specs have ended. Continues when the daemon is replaced, and while none runs.
+/// Returns the status once enough of the specs have ended. Continues when the daemon is replaced, and while
+/// none runs.
 async fn follow(home: &Home, args: &Wait) -> Result<StatusView, CliError> {
     let filter = Filter { ids: args.ids.clone(), history: args.json, ..Filter::default() };
     let mut backend = Backend::find(home).await?;

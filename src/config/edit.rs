@@ -28,8 +28,8 @@ pub(crate) enum EditError {
     },
 }
 
-/// Returns `text` with `key` set to `raw`, which is a TOML value, or plain text for a key that takes text. The validator
-/// decides whether the value is valid.
+/// Returns `text` with `key` set to `raw`, which is a TOML value, or plain text for a key that takes text.
+/// The validator decides whether the value is valid.
 pub(crate) fn set(text: &str, key: &'static Key, raw: &str) -> Result<String, EditError> {
     let (mark, body) = match text.strip_prefix('\u{FEFF}') {
         Some(body) => ("\u{FEFF}", body),

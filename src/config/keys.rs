@@ -2,8 +2,8 @@
 //! and when a change takes effect. The parser, the diff, `boi config`, the JSON Schema, `config.example.toml`
 //! and `docs/configuration.md` all use this table.
 //!
-//! A name may contain the part `NAME`: `agents.NAME.program`. Such a row describes one key for each name that the row
-//! allows: `agents.claude.program`. [`ROWS`] are the rows, [`KEYS`] the keys that result from them.
+//! A name may contain the part `NAME`: `agents.NAME.program`. Such a row describes one key for each name that
+//! the row allows: `agents.claude.program`. [`ROWS`] are the rows, [`KEYS`] the keys that result from them.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -50,7 +50,8 @@ pub struct Key {
     pub takes_effect: TakesEffect,
     /// The row that describes this key.
     pub(super) row: &'static Row,
-    /// The agent's name that replaces `NAME` in the row's name and docs; empty if the row's name has no `NAME`.
+    /// The agent's name that replaces `NAME` in the row's name and docs; empty if the row's name has no
+    /// `NAME`.
     entry: &'static str,
 }
 

@@ -8,7 +8,8 @@
 //!
 //! Invariants:
 //! - A [`Config`] that [`parse`] returns is complete, and every value is within its range.
-//! - A [`HotConfig`] never changes. A reload makes a new one with the next generation and swaps it in as a whole.
+//! - A [`HotConfig`] never changes. A reload makes a new one with the next generation and swaps it in as a
+//!   whole.
 //! - The daemon and `boi config check` use the same validator.
 
 pub mod changes;

@@ -11,7 +11,8 @@ use crate::agents;
 /// The name of the agent that `claude_bin` and `claude_args` belong to.
 pub(crate) const CLAUDE: &str = "claude";
 
-/// An effective configuration: every key has a value, from the file, the environment, the command line or its default.
+/// An effective configuration: every key has a value, from the file, the environment, the command line or its
+/// default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Config {
     /// Maximum number of workers that run at the same time; 0: no spec is claimed.
@@ -114,11 +115,11 @@ impl Default for Config {
     }
 }
 
-/// The configuration in force: the content of the daemon's `ArcSwap`. It never changes; a reload stores a new one with
-/// the next generation.
+/// The configuration in force: the content of the daemon's `ArcSwap`. It never changes; a reload stores a new
+/// one with the next generation.
 ///
-/// A tick takes **one** snapshot at its start and passes it down. Nothing in a tick loads a second one, so no decision
-/// mixes two generations.
+/// A tick takes **one** snapshot at its start and passes it down. Nothing in a tick loads a second one, so no
+/// decision mixes two generations.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HotConfig {
     /// Number of this configuration; every swap adds one.

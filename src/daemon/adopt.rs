@@ -1,8 +1,9 @@
 //! Handles running specs that have no worker: specs that an earlier daemon left running, and specs whose
 //! worker failed.
 //!
-//! A spec is given back to the queue only when no command of the spec can be alive. If a command may be alive, the spec
-//! stays running and keeps its slot, and a new worker is started, which finds the command by its folder.
+//! A spec is given back to the queue only when no command of the spec can be alive. If a command may be
+//! alive, the spec stays running and keeps its slot, and a new worker is started, which finds the command by
+//! its folder.
 
 use std::time::Duration;
 

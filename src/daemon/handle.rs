@@ -142,8 +142,9 @@ impl Handle {
     }
 }
 
-/// The spec ids whose branches already exist in the repositories of `specs`, for example because another home or a lost
-/// queue used them. A repository that cannot be read now is skipped and is checked again before the first try.
+/// The spec ids whose branches already exist in the repositories of `specs`, for example because another home
+/// or a lost queue used them. A repository that cannot be read now is skipped and is checked again before the
+/// first try.
 pub(crate) fn taken_ids(specs: &[Spec]) -> HashSet<SpecId> {
     let repos: BTreeSet<PathBuf> = specs.iter().filter_map(|spec| Some(spec.repo.as_ref()?.path.clone())).collect();
     repos.iter().flat_map(|repo| git::spec_ids_in_refs(repo).unwrap_or_default()).collect()
@@ -157,7 +158,8 @@ impl Serve<Dispatch> for Handle {
             .unless_silent(GIVE_UP, |handle| async move {
                 let for_git = specs.clone();
                 let taken = tokio::task::spawn_blocking(move || taken_ids(&for_git));
-                // A repository that hangs is checked again before the first try, like a repository that cannot be read.
+                // A repository that hangs is checked again before the first try, like a repository that
+                // cannot be read.
                 let taken = match tokio::time::timeout(SILENT, taken).await {
                     Ok(taken) => taken.map_err(|_| CallError::Panicked)?,
                     Err(_) => HashSet::new(),

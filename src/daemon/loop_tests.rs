@@ -74,8 +74,8 @@ impl Bench {
         Bench::after(config, titles, |_, _| None)
     }
 
-    /// Starts a daemon under `config`, on a queue that has specs with these `titles`, after `before` has changed the
-    /// queue. The result of `before` is the daemon's scope.
+    /// Starts a daemon under `config`, on a queue that has specs with these `titles`, after `before` has
+    /// changed the queue. The result of `before` is the daemon's scope.
     pub(super) fn after(
         config: Config,
         titles: &[&str],
@@ -108,7 +108,8 @@ impl Bench {
         Bench { dir, handle, spawned, running, live: Mutex::default() }
     }
 
-    /// Returns the workers that are started until no worker was started for `quiet`, in the paused time of the test.
+    /// Returns the workers that are started until no worker was started for `quiet`, in the paused time of
+    /// the test.
     pub(super) async fn spawned_within(&mut self, quiet: Duration) -> Vec<(String, Instant)> {
         let mut seen = Vec::new();
         while let Ok(Some(spawned)) = tokio::time::timeout(quiet, self.spawned.recv()).await {

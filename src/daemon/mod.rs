@@ -129,12 +129,14 @@ pub(crate) enum WorkerEnd {
     Detached,
     /// The worker could not be started, for this reason.
     NotStarted(String),
-    /// No command of the worker's spec is running, and the queue could not record the result, for this reason.
+    /// No command of the worker's spec is running, and the queue could not record the result, for this
+    /// reason.
     Unrecorded(String),
-    /// The worker failed, for this reason. Its command, if any, continues to run, and the spec's next worker finds it.
+    /// The worker failed, for this reason. Its command, if any, continues to run, and the spec's next worker
+    /// finds it.
     Failed(String),
-    /// This version of boi cannot read a record of the worker's spec, for this reason. A command of the spec may be
-    /// running.
+    /// This version of boi cannot read a record of the worker's spec, for this reason. A command of the spec
+    /// may be running.
     Quarantined(String),
 }
 
@@ -143,8 +145,8 @@ pub(crate) trait Spawn: Send {
     /// Starts the worker of `claimed`. When the worker ends, [`Event::Ended`] is sent exactly once.
     fn spawn(&mut self, claimed: Claimed, orders: watch::Receiver<Order>, events: mpsc::UnboundedSender<Event>);
 
-    /// Starts a task that ends the processes of a quarantined spec and then cancels the spec. When the task ends,
-    /// [`Event::Ended`] is sent exactly once.
+    /// Starts a task that ends the processes of a quarantined spec and then cancels the spec. When the task
+    /// ends, [`Event::Ended`] is sent exactly once.
     fn end_quarantined(&mut self, fence: Fence, orders: watch::Receiver<Order>, events: mpsc::UnboundedSender<Event>);
 }
 
@@ -172,8 +174,8 @@ pub(crate) struct Daemon<S> {
 }
 
 impl<S: Spawn> Daemon<S> {
-    /// Creates a daemon that uses `queue`. With a `scope`, the daemon claims only these specs and the specs that they
-    /// wait for.
+    /// Creates a daemon that uses `queue`. With a `scope`, the daemon claims only these specs and the specs
+    /// that they wait for.
     pub(crate) fn new(
         queue: AsyncQueue,
         hot: Arc<ArcSwap<HotConfig>>,

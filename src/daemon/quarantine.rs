@@ -1,5 +1,5 @@
-//! Ends the processes of a quarantined spec, and cancels the spec. The record that cannot be read is not needed: the
-//! folders of its attempts and the markers in them identify the processes.
+//! Ends the processes of a quarantined spec, and cancels the spec. The record that cannot be read is not
+//! needed: the folders of its attempts and the markers in them identify the processes.
 
 use std::io;
 use std::path::PathBuf;
@@ -17,8 +17,8 @@ use crate::process::attempt_processes;
 use crate::queue::{Fence, QueueError};
 use crate::system::clock;
 
-/// Ends the processes of the commands in the folder `attempts` of the spec (SIGTERM, then SIGKILL after `grace`), and
-/// cancels the spec.
+/// Ends the processes of the commands in the folder `attempts` of the spec (SIGTERM, then SIGKILL after
+/// `grace`), and cancels the spec.
 pub(super) async fn end(
     queue: AsyncQueue,
     fence: Fence,

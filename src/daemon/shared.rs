@@ -47,8 +47,8 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// The state of a daemon that has just started under `config`. `scoped`: whether the daemon claims only the specs
-    /// of one `boi run`.
+    /// The state of a daemon that has just started under `config`. `scoped`: whether the daemon claims only
+    /// the specs of one `boi run`.
     pub(crate) fn new(config: ConfigView, scoped: bool) -> Shared {
         Shared {
             running: AtomicU32::new(0),

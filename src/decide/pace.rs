@@ -112,7 +112,8 @@ mod tests {
     }
 
     proptest! {
-        /// With random arrivals, ends and pauses between starts, no window ever holds more starts than the cap.
+        /// With random arrivals, ends and pauses between starts, no window ever holds more starts than the
+        /// cap.
         #[test]
         fn daemon_batch_never_more_than_the_cap_in_any_interval(
             cap in 1u32..6, slots in 1u32..12, interval in 50u64..1500,

@@ -40,7 +40,8 @@ pub(crate) fn death_backoff_millis(deaths: u32) -> i64 {
 }
 
 /// Returns the milliseconds until a task whose tries failed `failures` times in a row is tried again:
-/// `backoff[0]` seconds after the first failure, then doubled with each failure, at most `backoff[1]` seconds.
+/// `backoff[0]` seconds after the first failure, then doubled with each failure, at most `backoff[1]`
+/// seconds.
 pub(crate) fn try_backoff_millis(failures: u32, backoff: [u64; 2]) -> i64 {
     let [first, most] = backoff.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000));
     doubled(first, failures, most)

@@ -130,7 +130,8 @@ pub(crate) struct Acted {
     pub outcome: TryOutcome,
     /// What the agent reported.
     pub report: AgentReport,
-    /// The end of the output of a `run` command; for an agent, its last message or the end of its standard error.
+    /// The end of the output of a `run` command; for an agent, its last message or the end of its standard
+    /// error.
     pub output: String,
 }
 

@@ -11,8 +11,8 @@ pub(crate) struct Inputs {
     pub max_workers: u32,
     /// The configuration's `spawns_per_tick`.
     pub spawns_per_tick: u32,
-    /// The number of slots that are taken: by workers, by claimed specs whose worker has not started or starts again
-    /// later, and by quarantined specs.
+    /// The number of slots that are taken: by workers, by claimed specs whose worker has not started or
+    /// starts again later, and by quarantined specs.
     pub running: u32,
     /// The number of starts within the last tick interval, plus the number of claimed specs whose worker has
     /// not started.

@@ -1,5 +1,5 @@
-//! Reads TOML documents, and reports each problem with its position. `spec` and `config` read their files with
-//! this room.
+//! Reads TOML documents, and reports each problem with its position. `spec` and `config` read their files
+//! with this room.
 //!
 //! ```text
 //! bytes ─ decode ─▶ Document ─ syntax ─▶ recovered table ─ Section, value ─▶ T

@@ -86,8 +86,8 @@ impl Problems {
         (!problems.is_empty()).then(|| Problems::of(document.clone(), problems))
     }
 
-    /// Returns the problems of `document`, sorted by position; at most `MAX_KEPT` of them are kept. There must be
-    /// at least one.
+    /// Returns the problems of `document`, sorted by position; at most `MAX_KEPT` of them are kept. There
+    /// must be at least one.
     pub(super) fn of(document: Document, mut problems: Vec<Problem>) -> Problems {
         debug_assert!(!problems.is_empty(), "no problem was passed");
         for problem in &mut problems {

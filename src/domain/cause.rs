@@ -58,8 +58,8 @@ pub enum Cause {
         /// When the worker of a running spec is restarted; `None`: the spec is back in the queue.
         until: Option<Timestamp>,
     },
-    /// Queued or running: this version of boi cannot read a stored record. Nothing is done with the spec until a
-    /// version that can read the record runs, or the user cancels the spec.
+    /// Queued or running: this version of boi cannot read a stored record. Nothing is done with the spec
+    /// until a version that can read the record runs, or the user cancels the spec.
     Quarantined {
         /// Which record cannot be read, and why.
         detail: String,
@@ -196,7 +196,8 @@ pub enum Unmerged {
         /// The problem in words, with the path.
         detail: String,
     },
-    /// The configuration of the repository changed while a command ran, and the user has not settled the change yet.
+    /// The configuration of the repository changed while a command ran, and the user has not settled the
+    /// change yet.
     #[serde(rename = "repository-changed")]
     RepositoryChanged {
         /// The first few of the changes.

@@ -1,9 +1,9 @@
 //! The three records of one command: `request` says what its supervisor has to run, `started` which processes
 //! the supervisor started, and `exit` how the command ended.
 //!
-//! Supervisors outlive daemons and upgrades, so the daemon that reads a record may be older or newer than the program
-//! that wrote it. Each record carries a version. A reader accepts its own version and all earlier ones; it ignores
-//! fields that it does not know, and refuses a newer version (`process::record`).
+//! Supervisors outlive daemons and upgrades, so the daemon that reads a record may be older or newer than the
+//! program that wrote it. Each record carries a version. A reader accepts its own version and all earlier
+//! ones; it ignores fields that it does not know, and refuses a newer version (`process::record`).
 
 use std::path::PathBuf;
 
@@ -19,7 +19,8 @@ fn first_version() -> u32 {
     1
 }
 
-/// The command that a supervisor runs. The record holds no environment: the command inherits the supervisor's.
+/// The command that a supervisor runs. The record holds no environment: the command inherits the
+/// supervisor's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// The version of this record.
@@ -45,7 +46,8 @@ pub struct Request {
     /// The command's soft limit of open files; `None`: it inherits the supervisor's limit.
     #[serde(default)]
     pub open_files: Option<u64>,
-    /// Whether the supervisor syncs the files that the command wrote to the disk before it records the command's end.
+    /// Whether the supervisor syncs the files that the command wrote to the disk before it records the
+    /// command's end.
     #[serde(default)]
     pub keeps_work: bool,
 }
@@ -100,8 +102,8 @@ pub enum EndCause {
     Finished,
     /// The command could not be executed; the text names the program and the error.
     NotExecuted(String),
-    /// The command could not be executed for lack of a resource that may become available, such as processes or disk
-    /// space; the text names the error.
+    /// The command could not be executed for lack of a resource that may become available, such as processes
+    /// or disk space; the text names the error.
     NotExecutedYet(String),
     /// The supervisor ended the command at its deadline.
     TimedOut,

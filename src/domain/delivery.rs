@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a spec's branch was not merged into its base. A refusal changes neither the base, nor its checkout, nor the
-/// spec's branch. Paths are text, with bytes that are not UTF-8 replaced, so that every refusal can be stored as JSON.
+/// Why a spec's branch was not merged into its base. A refusal changes neither the base, nor its checkout,
+/// nor the spec's branch. Paths are text, with bytes that are not UTF-8 replaced, so that every refusal can
+/// be stored as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum MergeRefusal {
@@ -59,8 +60,8 @@ pub enum MergeRefusal {
         /// The user's working tree that is on the base.
         checkout: String,
     },
-    /// Files in the checkout of the base would be overwritten: untracked or ignored ones, or files that were changed
-    /// while the delivery began.
+    /// Files in the checkout of the base would be overwritten: untracked or ignored ones, or files that were
+    /// changed while the delivery began.
     FilesInTheWay {
         /// The base branch.
         base: String,

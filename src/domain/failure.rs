@@ -1,5 +1,5 @@
-//! The failure of a try or of a verify command: what failed, how it ended and what it printed. The prompt of the next
-//! try includes it.
+//! The failure of a try or of a verify command: what failed, how it ended and what it printed. The prompt of
+//! the next try includes it.
 
 use std::fmt;
 

@@ -10,9 +10,10 @@
 //!              └────────────────────────────────────────────┘ retry (except a spec that was delivered as it asks)
 //! ```
 //!
-//! - A claim takes only **eligible** specs: queued specs that are not blocked, that wait neither for other specs nor for
-//!   a time, and whose records can be read.
-//! - `boi stop` blocks a queued spec; a running one is given back to the queue and blocked. `boi retry` ends the block.
+//! - A claim takes only **eligible** specs: queued specs that are not blocked, that wait neither for other
+//!   specs nor for a time, and whose records can be read.
+//! - `boi stop` blocks a queued spec; a running one is given back to the queue and blocked. `boi retry` ends
+//!   the block.
 //! - boi cancels a running spec in two steps: it records the intent, then the spec's worker ends the attempt.
 //! - If a spec ends without completing, every spec that waits for it fails.
 
@@ -94,7 +95,8 @@ impl SpecStatus {
 pub enum OnCancel {
     /// The queue cancels the spec at once, since the spec has no worker.
     CancelNow,
-    /// The queue records the intent to cancel; the spec becomes canceled when its worker has ended the attempt.
+    /// The queue records the intent to cancel; the spec becomes canceled when its worker has ended the
+    /// attempt.
     RecordIntent,
     /// The request changes nothing: the spec has already ended.
     Nothing,

@@ -3,8 +3,8 @@
 //!
 //! Invariants:
 //! - Every `spec::Spec` is valid: task ids are unique, `needs` has no cycles, tasks are in execution order.
-//! - Times are [`time::Timestamp`]s, milliseconds since the epoch in UTC; a function that needs the time takes it as an
-//!   argument.
+//! - Times are [`time::Timestamp`]s, milliseconds since the epoch in UTC; a function that needs the time
+//!   takes it as an argument.
 
 pub(crate) mod cause;
 pub mod command;

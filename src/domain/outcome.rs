@@ -11,7 +11,8 @@ use super::time::Timestamp;
 pub enum TryOutcome {
     /// The program reported success. boi verifies its changes next.
     Succeeded,
-    /// The program exited with a code other than 0, or the agent reported an error that has no variant of its own.
+    /// The program exited with a code other than 0, or the agent reported an error that has no variant of its
+    /// own.
     Failed(String),
     /// The program was ended by a signal, or the agent ended without a result.
     Crashed(String),

@@ -52,7 +52,8 @@ pub(crate) enum Step {
     Close(Ending),
 }
 
-/// A step between `Prepare` and `Close` at which an attempt can continue. Unlike a [`Step`], it has no running command.
+/// A step between `Prepare` and `Close` at which an attempt can continue. Unlike a [`Step`], it has no
+/// running command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Stage {
@@ -173,8 +174,8 @@ pub(crate) struct Progress {
     /// The machine's boot id when the last command was recorded. If the boot id has changed, a power cut may
     /// have damaged files that git wrote.
     pub last_boot: Option<String>,
-    /// The repository in which the worktree was created; `None` before `Prepare`, for an attempt of an earlier version, or
-    /// if the spec has no repository.
+    /// The repository in which the worktree was created; `None` before `Prepare`, for an attempt of an
+    /// earlier version, or if the spec has no repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repository: Option<RepositoryIdentity>,
     /// The commit that the branch started from; `None` before `Prepare`, or if the spec has no repository.

@@ -38,7 +38,8 @@ pub(crate) struct Spec {
     /// The model passed to the agent; `None`: the agent's own default.
     #[serde(default)]
     pub model: Option<String>,
-    /// Specs with a lower number run first; specs with the same number run in the order in which they were queued.
+    /// Specs with a lower number run first; specs with the same number run in the order in which they were
+    /// queued.
     #[serde(default = "default_priority")]
     pub priority: i64,
     /// Specs that must be completed before this spec starts, and merged if their `deliver` is `merge`.
@@ -115,7 +116,8 @@ pub(crate) struct Task {
     /// Commands that must exit 0 before the task is done.
     #[serde(default)]
     pub verify: Vec<String>,
-    /// Time limit in minutes of one try, and of each verify command; `None`: the limit that the configuration sets.
+    /// Time limit in minutes of one try, and of each verify command; `None`: the limit that the configuration
+    /// sets.
     #[serde(default)]
     pub timeout_minutes: Option<u32>,
 }
@@ -165,7 +167,8 @@ impl Task {
     }
 }
 
-/// Reads a field that must be present but may be null. Without this, serde reads a missing `Option` as `None`.
+/// Reads a field that must be present but may be null. Without this, serde reads a missing `Option` as
+/// `None`.
 fn required<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     Option::deserialize(deserializer)
 }

@@ -109,8 +109,8 @@ pub enum ReloadOutcome {
     Rejected,
     /// The file is missing or empty; the old configuration stays in force.
     Missing,
-    /// A program has kept the file open for writing for 5 s; the old configuration stays in force until the program
-    /// closes the file.
+    /// A program has kept the file open for writing for 5 s; the old configuration stays in force until the
+    /// program closes the file.
     Waiting,
 }
 
@@ -184,7 +184,8 @@ pub struct Verdict {
     pub report: Option<String>,
     /// Warnings about values that are valid but will not work, such as a program that is not installed.
     pub warnings: Vec<String>,
-    /// Other facts about this reload, such as that the defaults are in force, or that a key no longer needs a restart.
+    /// Other facts about this reload, such as that the defaults are in force, or that a key no longer needs a
+    /// restart.
     pub notes: Vec<String>,
     /// Microseconds from the first sign of the change to the verdict.
     pub micros: u64,

@@ -77,8 +77,9 @@ pub struct DaemonView {
     /// ends.
     #[serde(default)]
     pub stopping: bool,
-    /// Whether the daemon runs in another PID namespace than the command that shows this. Then `pid` is the daemon's pid
-    /// as this command sees it, or, if it cannot see the daemon, the daemon's pid in its own namespace.
+    /// Whether the daemon runs in another PID namespace than the command that shows this. Then `pid` is the
+    /// daemon's pid as this command sees it, or, if it cannot see the daemon, the daemon's pid in its own
+    /// namespace.
     #[serde(default)]
     pub other_pid_namespace: bool,
     /// Whether every process of the daemon's container ends with the daemon.

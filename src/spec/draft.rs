@@ -21,8 +21,8 @@ pub(crate) struct Draft {
     pub(super) tasks: Vec<Task>,
 }
 
-/// What a spec's text says about things outside the text, as far as it is valid. It is known also if another part
-/// of the text is invalid, so that all errors can be reported at once.
+/// What a spec's text says about things outside the text, as far as it is valid. It is known also if another
+/// part of the text is invalid, so that all errors can be reported at once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct References {
     /// The path of the repository as the file gives it: absolute, relative to the file, or starting with
@@ -44,8 +44,8 @@ impl Draft {
         Problems::collect(&self.document, problems)
     }
 
-    /// Returns the spec to queue. `repo` contains the `repo` and the `base` of its references, resolved by the
-    /// caller.
+    /// Returns the spec to queue. `repo` contains the `repo` and the `base` of its references, resolved by
+    /// the caller.
     pub(crate) fn into_spec(self, repo: Option<Repo>) -> Spec {
         Spec {
             title: self.title,

@@ -11,8 +11,8 @@ use crate::document::{Document, Faults, Located, Section, closest, quoted};
 use crate::domain::id::SpecId;
 use crate::domain::spec::{Base, DEFAULT_AGENT, DEFAULT_PRIORITY, Deliver};
 
-/// Reads the whole spec, and reports every problem to `faults`. Returns the references that could be read, and the
-/// draft; `None` if a required field is missing or invalid.
+/// Reads the whole spec, and reports every problem to `faults`. Returns the references that could be read,
+/// and the draft; `None` if a required field is missing or invalid.
 pub(super) fn read(document: &Document, root: &Section<'_>, faults: &mut Faults) -> (References, Option<Draft>) {
     if root.is_empty() && faults.is_empty() {
         let problem = Problem::new("the file is empty", root.span());

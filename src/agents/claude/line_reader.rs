@@ -1,7 +1,7 @@
 //! Reads the lines of the `stream-json` output into a [`Reading`].
 //!
-//! The reader accepts text between the JSON lines, bytes that are not UTF-8 and unknown types of lines. It keeps a
-//! bounded amount of data of each line.
+//! The reader accepts text between the JSON lines, bytes that are not UTF-8 and unknown types of lines. It
+//! keeps a bounded amount of data of each line.
 
 use serde_json::Value;
 

@@ -89,7 +89,8 @@ fn take_again(path: &Path, seat: &mut File) -> bool {
     }
 }
 
-/// The reason why the home or the queue cannot be used, if any, and the time since which the home has been missing.
+/// The reason why the home or the queue cannot be used, if any, and the time since which the home has been
+/// missing.
 #[derive(Debug, Default)]
 pub(in crate::daemon) struct Health {
     home: OnceLock<HomeIdentity>,

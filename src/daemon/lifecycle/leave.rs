@@ -106,8 +106,8 @@ impl<S: Spawn> Daemon<S> {
         drop(caller.send(Ended::Idle));
     }
 
-    /// Orders the worker of a spec to cancel the spec. A spec whose worker failed, or that has no worker, gets a worker
-    /// that cancels it. Returns whether a process of the spec may be running.
+    /// Orders the worker of a spec to cancel the spec. A spec whose worker failed, or that has no worker,
+    /// gets a worker that cancels it. Returns whether a process of the spec may be running.
     fn end_worker(&mut self, spec: &SpecId) -> bool {
         let Some(slot) = self.registry.get_mut(spec) else { return false };
         match &slot.state {
@@ -140,8 +140,8 @@ impl<S: Spawn> Daemon<S> {
         Ok(())
     }
 
-    /// Begins to end the daemon. The strongest request so far counts: a detach is stronger than a stop, a stop is
-    /// stronger than a drain.
+    /// Begins to end the daemon. The strongest request so far counts: a detach is stronger than a stop, a
+    /// stop is stronger than a drain.
     pub(in crate::daemon) async fn leave(&mut self, how: Leaving) {
         let how = self.leaving.map_or(how, |before| before.max(how));
         self.leaving = Some(how);

@@ -54,8 +54,8 @@ pub(crate) struct Running {
 }
 
 impl Seat {
-    /// Starts the daemon with the booted configuration. With a `scope`, the daemon claims only these specs and the
-    /// specs that they wait for.
+    /// Starts the daemon with the booted configuration. With a `scope`, the daemon claims only these specs
+    /// and the specs that they wait for.
     pub(crate) fn start(
         self,
         booted: BootConfig,
@@ -152,7 +152,8 @@ impl Running {
             return Err(BootError::HomeGone { home: self.home.root().to_owned() });
         }
         left_running::record(&self.home.left_running(), &self.handle.shared.left_running());
-        // The file is emptied, never removed: another daemon may hold the same file open and wait for its lock.
+        // The file is emptied, never removed: another daemon may hold the same file open and wait for its
+        // lock.
         self.handle
             .shared
             .health
@@ -163,7 +164,8 @@ impl Running {
     }
 }
 
-/// Returns when the daemon was told to detach and its queue, which it needs for its last records, does not answer.
+/// Returns when the daemon was told to detach and its queue, which it needs for its last records, does not
+/// answer.
 async fn silent_queue(handle: &Handle, mut detaching: watch::Receiver<bool>) -> BootError {
     if detaching.wait_for(|told| *told).await.is_err() {
         return std::future::pending().await;
@@ -176,8 +178,8 @@ async fn silent_queue(handle: &Handle, mut detaching: watch::Receiver<bool>) -> 
     }
 }
 
-/// Makes the callback that publishes each verdict on the configuration: to `boi status`, to the service manager, and,
-/// if there is a new generation, to the loop.
+/// Makes the callback that publishes each verdict on the configuration: to `boi status`, to the service
+/// manager, and, if there is a new generation, to the loop.
 fn publish_verdicts(handle: Handle) -> Box<dyn Fn(&ConfigView) + Send> {
     let generation = AtomicU64::new(1);
     Box::new(move |view| {

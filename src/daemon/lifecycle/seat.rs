@@ -1,8 +1,9 @@
 //! The seat of a home: a process that holds it is the home's one daemon. The seat consists of the locked pid
 //! file and the queue, which is open for writing.
 //!
-//! The pid file is locked for as long as the daemon lives. At its end the daemon empties the file and does not remove
-//! it. Signals are caught before the file is locked, so that a SIGHUP to the pid in the file never ends the process.
+//! The pid file is locked for as long as the daemon lives. At its end the daemon empties the file and does
+//! not remove it. Signals are caught before the file is locked, so that a SIGHUP to the pid in the file never
+//! ends the process.
 
 use std::fs::File;
 use std::io::{self, Seek, Write};
@@ -63,7 +64,8 @@ pub(crate) enum BootError {
         /// The path of the home.
         home: std::path::PathBuf,
     },
-    /// The configuration names another queue than before, and the earlier queue has specs that have not ended.
+    /// The configuration names another queue than before, and the earlier queue has specs that have not
+    /// ended.
     #[error(
         "`paths.db` now names the queue {}, but {} {} running and {} queued spec{} in {}, which a daemon on the new queue would not resume",
         now.display(),
@@ -127,14 +129,14 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
-    /// Takes the seat of `home`, which [`Home::prepare`] has prepared. Waits up to `patience` for another daemon to
-    /// leave the seat; a caller that does not want to wait passes [`PROBED`].
+    /// Takes the seat of `home`, which [`Home::prepare`] has prepared. Waits up to `patience` for another
+    /// daemon to leave the seat; a caller that does not want to wait passes [`PROBED`].
     pub(crate) async fn take(home: &Home, patience: Duration) -> Result<Seat, BootError> {
         Seat::take_if(home, patience, || refuse_other_queue(home, None)).await
     }
 
-    /// Takes the seat for a caller that stops the running specs of this queue. This call succeeds even if another
-    /// queue, which the home used before, has specs that have not ended.
+    /// Takes the seat for a caller that stops the running specs of this queue. This call succeeds even if
+    /// another queue, which the home used before, has specs that have not ended.
     pub(crate) async fn take_to_stop(home: &Home) -> Result<Seat, BootError> {
         Seat::take_if(home, PROBED, || Ok(())).await
     }
@@ -192,8 +194,8 @@ impl Seat {
     }
 }
 
-/// Fails if the home used another queue before and that queue has specs that have not ended. `daemon` is the pid of the
-/// daemon that runs on that queue.
+/// Fails if the home used another queue before and that queue has specs that have not ended. `daemon` is the
+/// pid of the daemon that runs on that queue.
 pub(crate) fn refuse_other_queue(home: &Home, daemon: Option<u32>) -> Result<(), BootError> {
     match open::left_behind(home) {
         Some((before, counts)) if counts.open() > 0 => {
@@ -222,7 +224,8 @@ pub(crate) fn seat_is_taken(pid_file: &std::path::Path) -> io::Result<bool> {
     }
 }
 
-/// Empties the pid file and removes the socket that a crashed daemon left. Fails while a daemon holds the seat.
+/// Empties the pid file and removes the socket that a crashed daemon left. Fails while a daemon holds the
+/// seat.
 pub(crate) fn tidy_seat(pid_file: &std::path::Path, socket: &std::path::Path) -> io::Result<()> {
     let file = files::private_file(pid_file)?;
     flock(&file, FlockOperation::NonBlockingLockExclusive)?;

@@ -1,5 +1,5 @@
-//! Signals to a daemon: HUP reloads the configuration; INT stops the workers and ends the daemon; TERM ends the daemon
-//! and leaves the workers' commands running.
+//! Signals to a daemon: HUP reloads the configuration; INT stops the workers and ends the daemon; TERM ends
+//! the daemon and leaves the workers' commands running.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,5 @@
-//! The steps of a worker that run a command: each step builds its command, and interprets how the command ended.
+//! The steps of a worker that run a command: each step builds its command, and interprets how the command
+//! ended.
 
 use std::sync::Arc;
 
@@ -247,8 +248,8 @@ fn fault(what: &str, error: tokio::task::JoinError) -> WorkerError {
     WorkerError::Io { what: what.to_owned(), source: error.into() }
 }
 
-/// Whether an order ended the command. A command that is lost after an order to cancel or stop counts as ended by the
-/// order: the supervisor may have ended the command and found no disk space for the record.
+/// Whether an order ended the command. A command that is lost after an order to cancel or stop counts as
+/// ended by the order: the supervisor may have ended the command and found no disk space for the record.
 fn is_ended_by_order(end: &CommandEnd, order: Order) -> bool {
     matches!(order, Order::Cancel | Order::Stop) && matches!(end.cause, EndCause::Terminated | EndCause::Lost)
 }

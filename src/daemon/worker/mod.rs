@@ -1,11 +1,12 @@
 //! A worker: carries out one attempt of one spec, step by step.
 //!
-//! A worker carries out the step at its position, passes the result to `decide::step`, and records the move that
-//! follows before it does anything else. A later daemon rebuilds a worker from its record, so every step may be carried
-//! out twice; a running command is found by its folder.
+//! A worker carries out the step at its position, passes the result to `decide::step`, and records the move
+//! that follows before it does anything else. A later daemon rebuilds a worker from its record, so every step
+//! may be carried out twice; a running command is found by its folder.
 //!
-//! Orders (cancel, stop, detach) take effect between steps, while a command runs and while git runs. Git is a child of
-//! the daemon, so an order ends it, together with its descendants, and a later worker repeats the step.
+//! Orders (cancel, stop, detach) take effect between steps, while a command runs and while git runs. Git is a
+//! child of the daemon, so an order ends it, together with its descendants, and a later worker repeats the
+//! step.
 //!
 //! Invariant: a worker never blocks a thread of the runtime. It uses files and git on threads that may block.
 
@@ -51,7 +52,8 @@ const GIT_STEPS: usize = 64;
 /// The maximum number of workers that create their folders at the same time. A new daemon adopts all running
 /// specs at once, and more threads would only make this slower.
 const STARTS: usize = 4;
-/// The time between SIGTERM and SIGKILL for processes of a quarantined spec, whose configuration may be unreadable.
+/// The time between SIGTERM and SIGKILL for processes of a quarantined spec, whose configuration may be
+/// unreadable.
 const QUARANTINE_GRACE: Duration = Duration::from_secs(10);
 
 /// Starts the workers of a daemon, each as a task of the runtime.
@@ -221,7 +223,8 @@ impl Worker {
             if matches!(self.position.step, Step::Prepare { .. } | Step::Git(_))
                 && let Some(end) = self.obey(order).await?
             {
-                // The order ends the worker. After a cancel, the worker does not end here, but continues with `Close`.
+                // The order ends the worker. After a cancel, the worker does not end here, but continues with
+                // `Close`.
                 return Ok(end);
             }
             match self.perform(orders).await? {
@@ -410,8 +413,8 @@ impl Worker {
         StepEnd::Move(Box::new(after(&self.plan(&next_command), self.position.progress.clone())))
     }
 
-    /// Records the path of the worktree before it is created, so that a later daemon finds it even if its configuration
-    /// names another folder for worktrees. Returns whether the path is new.
+    /// Records the path of the worktree before it is created, so that a later daemon finds it even if its
+    /// configuration names another folder for worktrees. Returns whether the path is new.
     async fn record_place(&mut self) -> Result<bool, WorkerError> {
         let path = self.tree.path().to_string_lossy().into_owned();
         if self.claimed.worktree.as_ref() == Some(&path) {

@@ -41,7 +41,8 @@ pub(super) struct Job {
     pub(super) request: Request,
     pub(super) prompt: Option<String>,
     pub(super) variables: Vec<(&'static str, String)>,
-    /// The boot id when the command was recorded, and the marker that its supervisor and all descendants carry.
+    /// The boot id when the command was recorded, and the marker that its supervisor and all descendants
+    /// carry.
     pub(super) command: RunningCommand,
     /// Whether an earlier worker recorded the command. A supervisor may then be running it.
     pub(super) begun: bool,
@@ -65,8 +66,8 @@ pub(super) enum Ran {
     NotStarted(io::Error),
 }
 
-/// Runs the command of `job` to its end, or adopts the command if an earlier daemon started it. If the command is an
-/// `agent`, its output is read.
+/// Runs the command of `job` to its end, or adopts the command if an earlier daemon started it. If the
+/// command is an `agent`, its output is read.
 pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: Option<Agent>) -> io::Result<Ran> {
     let other_boot = job.command.boot != clock::boot_id();
     let mut follower = agent.map(|agent| OutputFollower::new(agent, job.request.max_output_bytes));
@@ -215,8 +216,8 @@ async fn find_runner(job: &Job) -> io::Result<Runner> {
     Ok(Runner::Remains)
 }
 
-/// Recreates the folder of a command if the folder was deleted while the supervisor lived. Returns whether the folder
-/// was deleted.
+/// Recreates the folder of a command if the folder was deleted while the supervisor lived. Returns whether
+/// the folder was deleted.
 async fn restore(job: &Job, marker: &str) -> io::Result<bool> {
     let (shared, dir, marker) = (Arc::clone(&job.shared), job.dir.clone(), marker.to_owned());
     let restore = move || {

@@ -11,8 +11,8 @@ use tracing::warn;
 use crate::domain::command::Identity;
 use crate::process::signal_tree::Signalled;
 
-/// The interval between two listings of the processes that an ended command left running. Each listing reads all of
-/// `/proc`.
+/// The interval between two listings of the processes that an ended command left running. Each listing reads
+/// all of `/proc`.
 pub(crate) const SWEEP_EVERY: Duration = Duration::from_millis(100);
 
 /// Ends the processes that `list` returns; `signal` sends a signal to all of them. A process that boi has no
@@ -68,8 +68,8 @@ mod tests {
             let left = alive.borrow().clone();
             async move { Ok(left) }
         };
-        // The first process ends at once, the second ends only when killed, and boi has no permission to signal the
-        // third.
+        // The first process ends at once, the second ends only when killed, and boi has no permission to
+        // signal the third.
         let signal = |signal: Signal| {
             sent.borrow_mut().push(signal);
             alive.borrow_mut().retain(|process| process.pid == 3 || (process.pid == 2 && signal == Signal::TERM));
