@@ -78,9 +78,8 @@ pub(super) enum Command {
     Retry(Ids),
     /// Stop specs until `boi retry`
     ///
-    /// End the running commands of the specs, or keep queued specs from starting. `boi retry` continues a
-    /// stopped spec in the same attempt, task and try, with the files as they are. Works without a running
-    /// daemon.
+    /// End the running commands of the specs, or block queued specs. `boi retry` continues a stopped spec in the
+    /// same attempt, task and try, with the files as they are. Works without a running daemon.
     Stop(Ids),
     /// Wait until specs have ended
     ///
@@ -91,9 +90,7 @@ pub(super) enum Command {
     ///
     /// Specs with a lower number run first; those with the same number run in the order in which they were
     /// queued. Works without a running daemon.
-    #[command(
-        after_help = "Example:\n  boi priority SD979 10    Run SD979 before specs with the default priority, 100"
-    )]
+    #[command(after_help = "Example:\n  boi priority SD979 10    Run it before specs with the default priority, 100")]
     Priority(Priority),
     /// Remove what ended specs left: worktrees, attempt folders, merged branches
     ///
