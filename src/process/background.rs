@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 use super::own_program;
 use crate::system::files;
 
-/// No more of a log is read to report why a daemon did not start, in bytes.
+/// The most that is read of a log to report why a daemon did not start, in bytes.
 const MAX_OUTPUT: u64 = 1 << 20;
 
 /// Starts this program with `arguments`, and appends its output to the file `log`. The child must call

@@ -79,7 +79,7 @@ pub(crate) fn run(command: &mut Command, bounds: &Bounds<'_>) -> io::Result<Boun
             None => thread::sleep(wait.min(POLL_INTERVAL)),
         }
         if let Some(status) = child.try_wait()? {
-            // The processes that the program left behind, such as those of a filter, end with it.
+            // Processes that the program left behind, such as those of a filter, are ended too.
             if bounds.marker.is_some() && test_kill_process_group(group).is_ok() {
                 end_tree(None, bounds.marker);
             }
@@ -118,7 +118,7 @@ fn end_tree(mut child: Option<Child>, marker: Option<&str>) {
         all
     };
     for (signal, wait) in [(Signal::TERM, GRACE), (Signal::KILL, KILL_TIMEOUT)] {
-        // A process that boi may not signal has changed its user; it is left alone.
+        // A process that boi may not signal runs as another user now, and is ignored.
         signal_tree::signal_all(signal, || Ok(list())).ok();
         let until = Instant::now() + wait;
         loop {
@@ -140,7 +140,7 @@ fn is_own_users(process: &Identity) -> bool {
 
 fn wait_for(pidfd: &impl std::os::fd::AsFd, wait: Duration) {
     let timeout = Timespec { tv_sec: wait.as_secs().cast_signed(), tv_nsec: wait.subsec_nanos().into() };
-    // An interrupted wait is as good as one that is over: the caller checks and waits again.
+    // A signal may interrupt the wait. That does no harm: the caller checks the state and waits again.
     poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&timeout)).ok();
 }
 

@@ -45,7 +45,7 @@ pub(crate) const ERRORS: &str = "errors";
 pub(super) const MARKER_FILE: &str = "marker";
 pub(super) const SUPERVISOR: &str = "supervisor";
 
-/// No marker is longer, in bytes.
+/// The maximum length of a marker, in bytes.
 const MAX_MARKER: usize = 128;
 
 /// The folder of one command. A command may have replaced it, the folders around it and its files, so every use opens
@@ -65,8 +65,9 @@ impl CommandDir {
         Ok(dir)
     }
 
-    /// Creates the folder of a command that was never started. What an earlier command put at its path is removed, so
-    /// that it does not count as the record of this one. Only a folder whose lock is held stays.
+    /// Creates the folder of a command that was never started. Removes anything that an earlier command left
+    /// at this path, so that it is not read as a record of this command. Keeps an existing folder whose lock
+    /// is held.
     pub(crate) fn create_empty(path: PathBuf) -> io::Result<CommandDir> {
         let dir = CommandDir(path);
         if !dir.is_locked()? {
@@ -99,7 +100,7 @@ impl CommandDir {
     pub(crate) fn make(&self) -> io::Result<Folder> {
         let (folder, repaired) = attempt_folder::make(&self.0)?;
         if let Some(path) = repaired {
-            warn!(path = %path.display(), "a command had removed this user's permissions for this path or put something else there; boi put it right");
+            warn!(path = %path.display(), "a command had removed this user's permissions for this path or put something else there; boi repaired the path");
         }
         Ok(folder)
     }

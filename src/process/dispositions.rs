@@ -1,4 +1,5 @@
-//! What this program does with signals that its caller had ignored or blocked, and what its commands do.
+//! Resets the signals that this program inherited as ignored or blocked, and sets the signals of its
+//! commands.
 //!
 //! Ignored and blocked signals are inherited. A caller such as `nohup`, a shell script that started this program in the
 //! background, or an interpreter may leave some of them changed: with SIGCHLD ignored no child can be waited for, and with
@@ -7,8 +8,9 @@
 use std::mem::MaybeUninit;
 use std::ptr;
 
-/// Makes this process independent of what its caller had ignored or blocked, except for SIGHUP. SIGXFSZ is ignored, so that
-/// a write beyond a file size limit fails like a write to a full disk. Must be called before this process has threads.
+/// Unblocks all signals and resets SIGCHLD, in case the caller had blocked or ignored them; SIGHUP stays as
+/// inherited. Ignores SIGXFSZ, so that a write beyond a file size limit fails like a write to a full disk.
+/// Must be called before this process has threads.
 pub fn prepare() {
     unblock_all();
     // SAFETY: no handler is installed.
@@ -18,12 +20,14 @@ pub fn prepare() {
     }
 }
 
-/// Gives a command the default action of every signal, and blocks none. SIGHUP is ignored: a closed terminal does not end
-/// an agent. Makes only async-signal-safe calls, so a forked process may call it.
+/// Sets the default action for every signal of a command, and unblocks all. SIGHUP is ignored, so that a
+/// closed terminal does not end an agent. Makes only async-signal-safe calls, so a forked process may call
+/// it.
 pub(crate) fn set_for_command() {
     for signal in 1..=libc::SIGRTMAX() {
         let action = if signal == libc::SIGHUP { libc::SIG_IGN } else { libc::SIG_DFL };
-        // SAFETY: no handler is installed. Signals whose action cannot be changed are refused, which changes nothing.
+        // SAFETY: no handler is installed. For a signal whose action cannot be changed, the call fails
+        // without effect.
         unsafe { libc::signal(signal, action) };
     }
     unblock_all();

@@ -1,8 +1,8 @@
-//! A short-lived process that touches a file in the place of this one.
+//! A short-lived process that accesses a file, so that this process does not have to.
 //!
-//! A thread that waits for a file system which has stopped answering cannot be ended, and neither can its process: it
-//! keeps its locks, and its parent waits for it in vain. So a file on a foreign mount is read by a child, which holds
-//! nothing that another process needs.
+//! A thread that waits for a file system that has stopped answering cannot be ended, and neither can its
+//! process: the process keeps its locks, and its parent waits without end. So a file on a foreign mount is
+//! read by a child, which holds no lock that another process needs.
 
 use std::ffi::OsStr;
 use std::io::{self, Read};

@@ -1,8 +1,8 @@
 //! The process at the other end of a Unix socket, as the kernel names it.
 //!
-//! A pid is a number of one PID namespace: a daemon in a container writes a pid that names an unrelated process outside
-//! of the container. So whom a signal goes to is decided by the kernel's answer about the socket, never by a pid that the
-//! other side sent or wrote.
+//! A pid is a number of one PID namespace: a daemon in a container writes a pid that names an unrelated
+//! process outside of the container. So boi signals only the process that the kernel names for the socket,
+//! never a pid that the other side sent or wrote.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -83,7 +83,8 @@ impl Peer {
     }
 }
 
-/// A pidfd of the process at the other end of `socket`; `None` on a kernel that has none to give (before Linux 6.5).
+/// Returns a pidfd of the process at the other end of `socket`; `None`: the kernel (before Linux 6.5) cannot
+/// open one.
 #[cfg(target_os = "linux")]
 fn peer_pidfd(socket: impl AsFd) -> Option<OwnedFd> {
     use std::os::fd::{AsRawFd, FromRawFd, RawFd};

@@ -115,8 +115,9 @@ fn is_writable(info: &str) -> bool {
     flags.is_some_and(|flags| flags & libc::O_ACCMODE != libc::O_RDONLY)
 }
 
-/// Whether `/proc` shows the PID namespace of this process. It does not after `unshare --pid` without `--mount-proc`:
-/// then the pids in it name other processes than the pids that the kernel takes.
+/// Whether `/proc` shows the PID namespace of this process. It shows another one after `unshare --pid`
+/// without `--mount-proc`: a pid in `/proc` then names a different process than the same pid in a system
+/// call.
 pub(crate) fn is_of_this_namespace() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     *FOUND.get_or_init(|| {
@@ -125,7 +126,7 @@ pub(crate) fn is_of_this_namespace() -> bool {
     })
 }
 
-/// Whether this process is in another PID namespace than the one that the machine starts with, as in a container.
+/// Whether this process is outside the initial PID namespace of the machine, as in a container.
 pub(crate) fn is_in_container() -> bool {
     /// The inode of the initial PID namespace, which the kernel fixes (`PROC_PID_INIT_INO`).
     const INITIAL: &str = "pid:[4026531836]";
@@ -137,7 +138,8 @@ pub(super) fn is_in_nested_namespace(pid: i32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|status| pids_by_namespace(&status) > 1)
 }
 
-/// In how many PID namespaces the process with this `/proc/PID/status` has a pid, from the one that `/proc` shows down.
+/// Returns the number of PID namespaces, from the one that `/proc` shows down, in which a process has a pid.
+/// `status`: the text of its `/proc/PID/status`.
 fn pids_by_namespace(status: &str) -> usize {
     status.lines().find_map(|line| line.strip_prefix("NSpid:")).map_or(1, |pids| pids.split_whitespace().count())
 }

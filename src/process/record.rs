@@ -11,7 +11,7 @@ use tracing::warn;
 use crate::domain::command::RECORD_VERSION;
 use crate::system::untrusted::Folder;
 
-/// No record is larger, in bytes: a request holds the whole command line.
+/// The maximum size of a record, in bytes. It is large because a request contains the whole command line.
 const MAX_RECORD: usize = 16 << 20;
 
 /// Why a record was not read.

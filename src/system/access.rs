@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// The message for a read of `path` that failed with `error`.
+/// Returns the message for a read of `path` that failed with `error`.
 pub(crate) fn explain_read(path: &Path, error: &io::Error) -> String {
     let denied = (error.kind() == io::ErrorKind::PermissionDenied).then(|| barrier(path)).flatten();
     let why =
@@ -13,7 +13,8 @@ pub(crate) fn explain_read(path: &Path, error: &io::Error) -> String {
     format!("cannot read {}: {why}", path.display())
 }
 
-/// The first folder on the way to `path` that this user may not enter, or else the file itself, with its owner and mode.
+/// Returns the first folder of `path` that this user may not enter, or else the file itself, each with its
+/// owner and mode.
 fn barrier(path: &Path) -> Option<(PathBuf, u32, u32)> {
     let mut barrier = path.to_owned();
     for folder in path.ancestors().skip(1) {
@@ -43,7 +44,8 @@ pub(crate) fn own_user() -> u32 {
     rustix::process::getuid().as_raw()
 }
 
-/// A user by name and number, such as `alice (user 1000)`; without a name in `/etc/passwd`, `user 1000`.
+/// Returns the name and number of a user, such as `alice (user 1000)`, or `user 1000` if `/etc/passwd` has no
+/// name.
 pub(crate) fn user(uid: u32) -> String {
     match user_name(uid) {
         Some(name) => format!("{name} (user {uid})"),

@@ -1,7 +1,8 @@
 //! Folders below a home's folder `attempts`. A command may have replaced any of them, so they are opened as
 //! [`super::untrusted`] describes.
 //!
-//! The folder `attempts` itself may be a mount point, but not a link. Nothing is ever put in its place.
+//! The folder `attempts` itself may be a mount point, but not a link. boi creates it if it is missing, but
+//! never replaces it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,8 +19,9 @@ pub(crate) fn open(path: &Path) -> io::Result<Folder> {
     if below.as_os_str().is_empty() { Ok(attempts) } else { attempts.open(below) }
 }
 
-/// Opens a folder below `attempts`, after creating the missing folders with mode 0700, restoring this user's access to
-/// the existing ones, and removing what is in the place of a folder. Returns also the first path that was repaired.
+/// Opens a folder below `attempts`, after creating the missing folders with mode 0700, restoring this user's
+/// access to the existing ones, and removing any file or link in the place of a folder. Also returns the
+/// first path that was repaired.
 pub(crate) fn make(path: &Path) -> io::Result<(Folder, Option<PathBuf>)> {
     let Some((home, below)) = split(path) else {
         files::private_dir(path)?;
@@ -31,8 +33,9 @@ pub(crate) fn make(path: &Path) -> io::Result<(Folder, Option<PathBuf>)> {
     attempts.make(below)
 }
 
-/// Restores this user's access to a folder below `attempts`, to the folders around it and to its files. Returns the
-/// first path to which this user had no access. Ignores what is missing, and what is in the place of a folder.
+/// Restores this user's access to a folder below `attempts`, to the folders around it and to its files.
+/// Returns the first path to which this user had no access. Ignores missing paths, and files and links in the
+/// place of a folder.
 pub(crate) fn restore_access(path: &Path) -> io::Result<Option<PathBuf>> {
     let Some((home, below)) = split(path) else { return restore_files(Folder::trusted(path), None) };
     let restored = match Folder::trusted(home) {
@@ -51,8 +54,8 @@ fn restore_files(folder: io::Result<Folder>, restored: Option<PathBuf>) -> io::R
     }
 }
 
-/// The paths of the folders in a folder below `attempts`, sorted, after restoring this user's access. Empty if there is
-/// no folder at `path`. Links are no folders.
+/// Returns the sorted paths of the folders in a folder below `attempts`, after restoring this user's access.
+/// Empty if there is no folder at `path`. A link to a folder does not count as a folder.
 pub(crate) fn subfolders(path: &Path) -> io::Result<Vec<PathBuf>> {
     // If access cannot be restored, opening the folder fails.
     restore_access(path).ok();
@@ -72,8 +75,8 @@ pub(crate) fn commands(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(commands)
 }
 
-/// Removes what is at a path below `attempts`: a folder with everything in it, a link as a link. Nothing happens if it
-/// does not exist.
+/// Removes the entry at a path below `attempts`: a file, a folder with its content, or a link (not its
+/// target). Does nothing if the path does not exist.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io::ErrorKind::InvalidInput.into());
@@ -85,7 +88,8 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The home and the path below its folder `attempts`; `None`: no folder of that name is above `path`.
+/// Splits `path` into the home and the path below its folder `attempts`. `None`: `path` is not below such a
+/// folder.
 fn split(path: &Path) -> Option<(&Path, &Path)> {
     let attempts = path.ancestors().take(4).find(|folder| folder.ends_with(ATTEMPTS))?;
     Some((attempts.parent()?, path.strip_prefix(attempts).ok()?))

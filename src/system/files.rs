@@ -127,10 +127,10 @@ pub(crate) fn is_locked(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// The events after which a written file must still have its content.
+/// The events that the content of a written file must survive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durability {
-    /// The end of any process.
+    /// The end of any process, also by SIGKILL.
     Process,
     /// A power loss as well as the end of any process.
     Power,
@@ -162,8 +162,8 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8], durability: Durability
     Ok(())
 }
 
-/// Opens a staged file for writing, without truncating it. Something else in its place, such as a link or a file with a
-/// second name, is removed.
+/// Opens a staged file for writing, without truncating it. Removes anything else in its place, such as a link
+/// or a file with a second hard link.
 fn open_staged(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
@@ -215,7 +215,7 @@ pub(crate) fn move_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
         use rustix::fs::{CWD, RenameFlags, renameat_with};
         use rustix::io::Errno;
         match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-            // The file system cannot do this, such as NFS.
+            // Some file systems, such as NFS, do not support this flag.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
             moved => return Ok(moved?),
         }
@@ -267,8 +267,8 @@ pub(crate) fn free_space(path: &Path) -> rustix::io::Result<(u64, Option<u64>)> 
     Ok((found.f_bavail.saturating_mul(found.f_frsize), (found.f_files > 0).then_some(found.f_favail)))
 }
 
-/// Reads a regular file, which a user or a command may have put there; `None` when it does not exist. Reads at most `limit` + 1 bytes, so a result
-/// longer than `limit` means that the file is too large.
+/// Reads a regular file that a user or a command may have written. `None`: the file does not exist. Reads at
+/// most `limit` + 1 bytes, so a result longer than `limit` means that the file is too large.
 pub(crate) fn read_user_file(path: &Path, limit: usize) -> io::Result<Option<Vec<u8>>> {
     let file = match open_file(path) {
         Ok(file) => file,

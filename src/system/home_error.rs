@@ -13,7 +13,7 @@ pub enum HomeError {
     Unknown,
     /// The home's path depends on the folder in which boi is called.
     #[error(
-        "{variable} is {value:?}, a relative path, which names another folder in each directory: set it to an absolute \
+        "{variable} is {value:?}, a relative path, which names a different folder in each working directory: set it to an absolute \
          path, such as {absolute:?}"
     )]
     Relative {
@@ -48,7 +48,7 @@ pub enum HomeError {
         /// The uid of this process.
         own: u32,
     },
-    /// Another user owns a folder around one that boi uses, and can replace what is in it.
+    /// Another user owns a folder that contains a file or folder of boi, and can replace its entries.
     #[error("{} is in {}, which belongs to {}: {}", path.display(), parent.display(), access::user(*owner), home_safety::foreign_parent_advice(*owner, *own))]
     ForeignParent {
         /// The file or folder that boi uses.
@@ -60,7 +60,7 @@ pub enum HomeError {
         /// The uid of this process.
         own: u32,
     },
-    /// Other users can replace what is in a folder around one that boi uses.
+    /// Other users can replace the entries of a folder that contains a file or folder of boi.
     #[error("{} is in {}, where other users can replace it (mode {mode:03o}): run `chmod o-w '{}'`, or use another folder", path.display(), parent.display(), parent.display())]
     OpenParent {
         /// The file or folder that boi uses.
@@ -78,8 +78,8 @@ pub enum HomeError {
         /// Its mode.
         mode: u32,
     },
-    /// A link is in a place where boi follows none.
-    #[error("{} is a link, which boi does not follow there because a command may have made it: remove the link, or put in its place what it leads to", path.display())]
+    /// There is a link at a path at which boi does not follow links.
+    #[error("{} is a link, and boi follows no link at this path, because a command may have made it: remove the link, or replace it by the file or folder that it leads to", path.display())]
     Link {
         /// The path of the link.
         path: PathBuf,
@@ -87,7 +87,7 @@ pub enum HomeError {
     /// The home is a copy of another home.
     #[error(
         "{} looks like a copy of the home {}: boi signals and starts nothing from a copy, because its records name the \
-         processes and worktrees of the original. Use the original (BOI_HOME='{}'); or, if the copy shall replace it, stop \
+         processes and worktrees of the original. Use the original (BOI_HOME='{}'); or, to replace the original by the copy, stop \
          the original's daemon, move the original away, and run `boi doctor --fix` on the copy",
         home.display(), original.display(), original.display()
     )]
@@ -99,8 +99,8 @@ pub enum HomeError {
     },
     /// The home is not the folder that its record names.
     #[error(
-        "{} was moved or restored from a backup, or is a copy: its records are of a home at {}, so boi signals and starts \
-         nothing. If no other copy of this home is in use, run `boi doctor --fix`, which adopts it",
+        "{} was moved or restored from a backup, or is a copy: its records name the path {}, so boi signals and starts \
+         nothing. If no other copy of this home is in use, run `boi doctor --fix`, which records the present path",
         home.display(), recorded.display()
     )]
     Moved {

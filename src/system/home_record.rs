@@ -1,11 +1,12 @@
-//! The record by which a home knows itself: an id, and the folder that it belongs to.
+//! The record that identifies a home: an id, and the path and inode of the home's folder.
 //!
-//! A copy of a home has the same queue, worktrees, markers and records of processes as the original. A daemon or command
-//! that works with a copy would signal and remove what belongs to the original. So each home records its path and inode in
-//! `state/home.json`, and what does not agree with the record is refused until `boi doctor --fix` adopts the home.
+//! A copy of a home has the same queue, worktrees, markers and records of processes as the original. A daemon
+//! or command that works with a copy would signal processes and remove worktrees of the original. So each
+//! home records its path and inode in `state/home.json`, and boi refuses a home that does not match its
+//! record until `boi doctor --fix` writes the record again.
 //!
-//! The device of the folder is compared only for another path and within one boot, because device numbers change with a
-//! restart, and when a file system is mounted again.
+//! The device number of the folder is compared only if the path differs and the boot is the same: device
+//! numbers change when the machine restarts and when a file system is mounted again.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -17,14 +18,14 @@ use super::files::{self, Durability};
 use super::paths::{Home, HomeError};
 use super::{clock, untrusted};
 
-/// The record is never larger, in bytes.
+/// The largest accepted size of the record, in bytes.
 const MAX_RECORD: usize = 64 << 10;
 
 /// The content of `state/home.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
     version: u32,
-    /// A random id, which copies share with the original.
+    /// A random id. A copy of the home has the same id as the original.
     id: String,
     /// The canonical path of the home.
     path: String,
@@ -34,14 +35,14 @@ struct Record {
     boot: String,
 }
 
-/// How a home agrees with its record.
+/// The result of comparing a home with its record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Agreement {
     /// There is no record yet.
     Unrecorded,
-    /// The home is the recorded one. `current`: the record needs no update.
+    /// The record names this home. `current`: the record needs no update.
     Own { current: bool },
-    /// The home is another folder than the recorded one.
+    /// The record names a different folder.
     Other {
         recorded: PathBuf,
         /// Whether the original is still at the recorded path.
@@ -69,7 +70,7 @@ pub(crate) fn check_or_record(home: &Home) -> Result<(), HomeError> {
     write(home, id)
 }
 
-/// Makes the home the recorded one. Fails while the original is at the recorded path.
+/// Writes the record anew for this home. Fails while the original home is still at the recorded path.
 pub(crate) fn adopt(home: &Home) -> Result<(), HomeError> {
     match agreement(home)? {
         Agreement::Other { recorded, original_exists: true } => Err(refusal(home, recorded, true)),
@@ -97,7 +98,7 @@ fn agreement(home: &Home) -> Result<Agreement, HomeError> {
     if record.inode == now.inode && is_same_place {
         return Ok(Agreement::Own { current: record == now });
     }
-    // The folder at this very path is no original of itself.
+    // If the record names the current path, no other folder can be the original.
     let original_exists = record.path != now.path
         && read(&Home::at(recorded.clone())).ok().flatten().is_some_and(|other| other.id == record.id)
         && !leads_to(&recorded, &now);
@@ -109,7 +110,7 @@ fn leads_to(path: &Path, now: &Record) -> bool {
     std::fs::metadata(path).is_ok_and(|found| (found.dev(), found.ino()) == (now.device, now.inode))
 }
 
-/// The record that the home would have now.
+/// Returns the record that describes the home as it is now.
 fn describe(home: &Home, id: String) -> Result<Record, HomeError> {
     let error = |source: io::Error| HomeError::Io { path: home.root().to_owned(), source };
     let path = std::fs::canonicalize(home.root()).map_err(error)?;

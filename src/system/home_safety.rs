@@ -15,7 +15,8 @@ use super::paths::{Home, HomeError};
 /// The uid that the kernel shows for a user of another user namespace.
 const OVERFLOW_UID: u32 = 65_534;
 
-/// Refuses a home of which another user owns, or can change or replace, a folder or file. What does not exist is accepted.
+/// Refuses a home if another user owns, can change or can replace one of its folders or files. Accepts
+/// missing ones.
 pub(crate) fn check(home: &Home) -> Result<(), HomeError> {
     let root = home.root();
     for folder in [root, &root.join("state"), &root.join("pids"), &home.attempts(), home.logs(), home.worktrees()] {
@@ -24,7 +25,7 @@ pub(crate) fn check(home: &Home) -> Result<(), HomeError> {
     check_queue(home)?;
     let files = [home.log_file(), home.pid_file(), home.home_record(), home.queue_record(), home.last_good_config()];
     files.iter().try_for_each(|file| check_file(file))?;
-    // Nothing of these is opened through a link.
+    // boi opens none of these through a link, so a link is refused.
     for file in [home.log_file(), home.pid_file(), home.attempts()] {
         if file.is_symlink() {
             return Err(HomeError::Link { path: file });
@@ -60,13 +61,14 @@ pub(crate) fn check_folder(path: &Path) -> Result<(), HomeError> {
     Ok(())
 }
 
-/// Refuses a file that another user owns or can write to. Something else in its place fails when it is opened.
+/// Refuses a file that another user owns or can write to. Accepts anything that is not a regular file:
+/// opening it fails later.
 fn check_file(path: &Path) -> Result<(), HomeError> {
     let file = metadata(path)?.filter(Metadata::is_file);
     file.map_or(Ok(()), |metadata| check_owned(path, &metadata, false))
 }
 
-/// The metadata of what `path` leads to; `None`: it does not exist.
+/// Returns the metadata of the file or folder at `path`, following links; `None`: it does not exist.
 fn metadata(path: &Path) -> Result<Option<Metadata>, HomeError> {
     match std::fs::metadata(path) {
         Ok(metadata) => Ok(Some(metadata)),
@@ -93,7 +95,7 @@ fn check_owned(path: &Path, metadata: &Metadata, directory: bool) -> Result<(), 
     if is_open { Err(HomeError::Open { path, mode }) } else { Ok(()) }
 }
 
-/// Refuses a folder above `path` in which another user can replace what leads to `path`.
+/// Refuses a folder above `path` if another user can replace its entry on the way to `path`.
 fn check_parent(path: &Path, parent: &Path, metadata: &Metadata) -> Result<(), HomeError> {
     let own = rustix::process::getuid().as_raw();
     let (path, parent) = (path.to_owned(), parent.to_owned());
@@ -108,7 +110,8 @@ fn check_parent(path: &Path, parent: &Path, metadata: &Metadata) -> Result<(), H
     Ok(())
 }
 
-/// What to do about a path of the user `owner`. Root is never told to take the path over: that would lock its owner out.
+/// Returns the advice for a path that the user `owner` owns. Root is never advised to change the owner: that
+/// would lock the owner out.
 pub(super) fn foreign_advice(path: &Path, owner: u32, own: u32) -> String {
     match own {
         0 => format!("run it as {}, without sudo", access::name_or_number(owner)),
@@ -116,7 +119,7 @@ pub(super) fn foreign_advice(path: &Path, owner: u32, own: u32) -> String {
     }
 }
 
-/// What to do about a folder of the user `owner` around a path.
+/// Returns the advice for a folder above a path that the user `owner` owns.
 pub(super) fn foreign_parent_advice(owner: u32, own: u32) -> String {
     match own {
         0 => format!("run it as {}, without sudo, or use a folder of your own", access::name_or_number(owner)),

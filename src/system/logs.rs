@@ -70,7 +70,7 @@ impl ReopeningLog {
 impl Write for ReopeningLog {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if !self.path.exists() && self.home_mark.exists() {
-            // If the folder cannot be created, the log goes on into the removed file.
+            // If the folder cannot be created, log lines still go to the removed file.
             if self.path.parent().is_some_and(|folder| files::private_dir(folder).is_ok()) {
                 self.log = rotated(&self.path);
             }
@@ -104,7 +104,8 @@ pub(crate) fn start(output: LogOutput, filter: &str) -> Result<LogFilter, String
         LogOutput::Stderr { .. } => None,
         LogOutput::File { path, .. } => Some(path.clone()),
     };
-    // An event that cannot be written is dropped: the layers would report it with a macro that panics.
+    // A log event that cannot be written is dropped: the layers would report the failure with a macro that
+    // panics.
     let started = match output {
         LogOutput::Stderr { color } => {
             let ansi = color && std::io::stderr().is_terminal();

@@ -1,7 +1,8 @@
-//! Writing to standard error, and whether anybody reads standard output.
+//! Writes to standard error, and detects that nobody reads standard output any more.
 //!
-//! A message that cannot be written is dropped: the reader of a pipe may have gone, the terminal may be closed, or the disk
-//! may be full, and none of this may end the work. The macros of the standard library panic instead, so no code uses them.
+//! A message that cannot be written is dropped: the reader of a pipe may have ended, the terminal may be
+//! closed, or the disk may be full, and none of these may stop the program. The macros of the standard
+//! library would panic, so no code uses them.
 
 use std::fmt::Arguments;
 use std::io::{self, Write};
@@ -11,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::domain::escape;
 
-/// The interval at which a command checks whether the reader of its output has gone.
+/// The interval at which a command checks whether the reader of its output has closed it.
 const CHECK_EVERY: Duration = Duration::from_millis(200);
 
 /// Prints a line to standard error, with the arguments of `format!`. A line that cannot be written is dropped.
@@ -37,7 +38,8 @@ fn write_line_to(mut out: impl Write, line: &str) {
     drop(out.write_all(format!("{line}\n").as_bytes()).and_then(|()| out.flush()));
 }
 
-/// Whether the reader of standard output has gone: nobody reads the pipe or the socket any more, or the terminal is closed.
+/// Whether nobody reads standard output any more: the other end of the pipe or socket, or the terminal, is
+/// closed.
 pub(crate) fn reader_is_gone() -> bool {
     let stdout = io::stdout();
     let mut output = [PollFd::new(&stdout, PollFlags::empty())];
@@ -46,7 +48,7 @@ pub(crate) fn reader_is_gone() -> bool {
     found == Ok(1) && output[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
 }
 
-/// Returns when the reader of standard output has gone, also while nothing is written.
+/// Waits until nobody reads standard output any more. Detects this also while nothing is written.
 pub(crate) async fn reader_gone() {
     while !reader_is_gone() {
         tokio::time::sleep(CHECK_EVERY).await;

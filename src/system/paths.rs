@@ -120,14 +120,14 @@ impl Home {
         home_safety::check_queue(self)
     }
 
-    /// Refuses a home of which another user owns, or can change or replace, a folder or file that boi uses, wherever the
-    /// configuration or a link places it.
+    /// Refuses a home if another user owns, can change or can replace a folder or file that boi uses for it,
+    /// also one that the configuration or a link places outside the home.
     pub fn check_places(&self) -> Result<(), HomeError> {
         home_safety::check(self)
     }
 
-    /// Refuses to create the home where root works with another user's home directory, as with `sudo`: that user could not
-    /// use the home afterwards.
+    /// Refuses to create the home if root runs boi with another user's `HOME`, as with `sudo`: that user
+    /// could not use the home afterwards.
     fn refuse_anothers_home_directory(&self) -> Result<(), HomeError> {
         let own = rustix::process::getuid().as_raw();
         let user_home = env::var_os("HOME").map(PathBuf::from).filter(|home| self.root.parent() == Some(home));
@@ -154,7 +154,7 @@ impl Home {
         self.root.join("state/reload.json")
     }
 
-    /// The record of the commands that the last daemon left running when it ended in order.
+    /// The record of the commands that the last daemon left running when it ended normally.
     pub(crate) fn left_running(&self) -> PathBuf {
         self.root.join("state/left-running.json")
     }

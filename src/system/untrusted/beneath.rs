@@ -34,7 +34,7 @@ pub(super) fn open_beneath(at: &OwnedFd, below: &Path, flags: OFlags, _mounts: M
     open_step_by_step(at, below, flags)
 }
 
-/// Opens one component after another; mount points are not noticed.
+/// Opens the path one component at a time. Does not detect mount points.
 fn open_step_by_step(at: &OwnedFd, below: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
     let mode = if flags.contains(OFlags::CREATE) { Mode::RUSR | Mode::WUSR } else { Mode::empty() };
     let mut components = below.components().peekable();
@@ -48,7 +48,7 @@ fn open_step_by_step(at: &OwnedFd, below: &Path, flags: OFlags) -> rustix::io::R
         };
         current = Some(opened);
     }
-    // `PATH` opens a link itself.
+    // With the flag `PATH`, the kernel opens the link itself instead of failing.
     let opened = current.ok_or(Errno::INVAL)?;
     match FileType::from_raw_mode(fs::fstat(&opened)?.st_mode) {
         FileType::Symlink => Err(Errno::LOOP),

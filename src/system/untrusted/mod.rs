@@ -5,9 +5,10 @@
 //!
 //! Invariants:
 //! - Below the folder that [`Folder::trusted`] opened, no link is followed and no mount point is entered.
-//! - Only regular files are opened, and opening never blocks. The reader bounds how much is read.
-//! - Bytes are written only to a file to which no second name leads.
-//! - Something else in the place of a file is the error [`Damaged`] for a reader. A writer removes it: a link as a link.
+//! - Only regular files are opened, and opening never blocks. Each read has a size limit.
+//! - Bytes are written only to a file that has no second hard link.
+//! - If something else is in the place of a file, a read fails with [`Damaged`], and a write removes it
+//!   first. Of a link, only the link is removed.
 
 mod beneath;
 mod removal;
@@ -26,7 +27,8 @@ use self::beneath::open_beneath;
 pub(crate) use self::removal::remove;
 use super::files::{Durability, RESERVED_BYTES};
 
-/// How often a file is tried to be written in the place of something else that a command put there.
+/// Maximum number of tries to open a file for writing while a command keeps putting something else in its
+/// place.
 const WRITE_TRIES: usize = 8;
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
 /// Opens a file only to inspect it, which needs no permission on it.
@@ -38,7 +40,7 @@ const INSPECT: OFlags = OFlags::RDONLY;
 /// Something that boi did not make is in the place of a file or folder of boi's. As an [`io::Error`], its kind is
 /// [`io::ErrorKind::InvalidData`].
 #[derive(Debug, thiserror::Error)]
-#[error("{} {what}, which boi did not make", path.display())]
+#[error("{} {what}; something other than boi made this change", path.display())]
 pub(crate) struct Damaged {
     path: PathBuf,
     what: &'static str,
@@ -91,8 +93,8 @@ impl Folder {
         }
     }
 
-    /// Restores this user's access to the folders on the relative path `below`. Returns the first to which this user had
-    /// no access. Ends at what is missing or no folder.
+    /// Restores this user's access to the folders on the relative path `below`. Returns the first to which
+    /// this user had no access. Stops at the first component that is missing or is not a folder.
     pub(crate) fn restore(&self, below: &Path) -> io::Result<Option<PathBuf>> {
         let mut first = None;
         let mut folder = self.duplicate()?;
@@ -162,23 +164,24 @@ impl Folder {
         let mut bytes = Vec::new();
         file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
         if bytes.len() > limit {
-            return Err(self.damaged(OsStr::new(name), "is larger than any record"));
+            return Err(self.damaged(OsStr::new(name), "is larger than any record that boi writes"));
         }
         Ok(Some(bytes))
     }
 
-    /// Whether anything has this name.
+    /// Whether the folder contains an entry with this name, of any type.
     pub(crate) fn contains(&self, name: &str) -> bool {
         let found = self.open_at(OsStr::new(name), INSPECT, Mounts::Refused);
         !found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
     }
 
-    /// Opens a file for reading, writing and locking. Creates it with mode 0600. Removes what else is in its place.
+    /// Opens a file for reading, writing and locking. Creates it with mode 0600. Removes anything else in its
+    /// place.
     pub(crate) fn lockable(&self, name: &str) -> io::Result<File> {
         self.writable_file(name, OFlags::RDWR, |_| true)
     }
 
-    /// Opens a file for appending. Creates it with mode 0600. Removes what else is in its place.
+    /// Opens a file for appending. Creates it with mode 0600. Removes anything else in its place.
     pub(crate) fn appendable(&self, name: &str) -> io::Result<File> {
         self.writable_file(name, OFlags::WRONLY | OFlags::APPEND, |file| file.st_nlink == 1)
     }
@@ -198,7 +201,8 @@ impl Folder {
     /// Writes a file with mode 0600. A reader sees the old content or all of the new one.
     pub(crate) fn replace(&self, name: &str, bytes: &[u8], durability: Durability) -> io::Result<()> {
         let staged = staged(name);
-        // Not truncated before writing: the reserved space may be the last that the disk has.
+        // The file is not truncated before writing: the reserved space may be the last free space of the
+        // disk.
         let mut file = self.writable_file(&staged, OFlags::WRONLY, |file| file.st_nlink == 1)?;
         file.write_all(bytes)?;
         file.set_len(bytes.len() as u64)?;
@@ -233,14 +237,15 @@ impl Folder {
         Ok(names)
     }
 
-    /// The names of the folders in this folder, sorted. Links are no folders.
+    /// Returns the sorted names of the folders in this folder. A link to a folder does not count as a folder.
     pub(crate) fn folder_names(&self) -> io::Result<Vec<OsString>> {
         let mut names = self.names()?;
         names.retain(|name| self.inspect(name).is_ok_and(|found| found.is_some_and(|(stat, _)| is_folder(&stat))));
         Ok(names)
     }
 
-    /// Gives this user access again to the folder's files. Returns the first to which this user had no access.
+    /// Restores this user's access to the folder's files. Returns the first file to which this user had no
+    /// access.
     pub(crate) fn restore_files(&self) -> io::Result<Option<PathBuf>> {
         let mut first = None;
         for name in self.names()? {
@@ -270,7 +275,7 @@ impl Folder {
         let error = |error: Errno| with_path(&self.path.join(name), error.into());
         #[cfg(target_os = "linux")]
         {
-            // The descriptor names exactly the inspected file, whatever has its name by now.
+            // The descriptor refers to the inspected file, even if another file has its name by now.
             let through = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&_opened));
             fs::chmod(through, mode | needed).map_err(error)?;
         }
@@ -279,7 +284,8 @@ impl Folder {
         Ok(true)
     }
 
-    /// What has this name, without following it; `None`: nothing, a link, or a mount point.
+    /// Opens the entry with this name, only to inspect it. `None`: the entry is missing, a link or a mount
+    /// point.
     #[cfg(target_os = "linux")]
     fn inspect(&self, name: &OsStr) -> io::Result<Option<(Stat, OwnedFd)>> {
         match self.open_at(name, INSPECT, Mounts::Refused) {
@@ -298,7 +304,8 @@ impl Folder {
         }
     }
 
-    /// Opens a regular file that `accepts`, for writing. Creates it with mode 0600; removes what else is in its place.
+    /// Opens for writing a regular file for which `accepts` returns true. Creates a missing file with mode
+    /// 0600, and removes anything else in its place.
     fn writable_file(&self, name: &str, access: OFlags, accepts: impl Fn(&Stat) -> bool) -> io::Result<File> {
         for _ in 0..WRITE_TRIES {
             match self.open_at(OsStr::new(name), access | OFlags::CREATE, Mounts::Refused) {
@@ -313,7 +320,7 @@ impl Folder {
             }
             self.remove(OsStr::new(name))?;
         }
-        Err(self.damaged(OsStr::new(name), "is replaced again and again by something"))
+        Err(self.damaged(OsStr::new(name), "is replaced again and again"))
     }
 
     fn expect_file(&self, name: &str, stat: &Stat) -> io::Result<()> {
@@ -344,7 +351,8 @@ impl Folder {
     }
 }
 
-/// The open file without the flag that kept its opening from blocking, which a command would inherit.
+/// Clears the flag `O_NONBLOCK`, with which the file was opened: a command would inherit it with the open
+/// file.
 fn blocking(fd: OwnedFd) -> io::Result<File> {
     let flags = fs::fcntl_getfl(&fd)?;
     fs::fcntl_setfl(&fd, flags - OFlags::NONBLOCK)?;

@@ -1,4 +1,4 @@
-//! Removes what is in a folder, without following links.
+//! Removes the entries of a folder, without following links.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -9,8 +9,8 @@ use rustix::io::Errno;
 
 use super::{FOLDER, Folder, with_path};
 
-/// Removes what is at `path`, whose last component a command may have replaced, as [`Folder::remove`] does. A file system
-/// that something mounted in it is not emptied.
+/// Removes the entry at `path` as [`Folder::remove`] does. A command may have replaced the last component.
+/// Keeps the files of a file system that is mounted there.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io::ErrorKind::InvalidInput.into());
@@ -22,20 +22,21 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
 }
 
 impl Folder {
-    /// Removes what has this name: a folder with everything in it, a link as a link. Nothing happens if it does not exist.
+    /// Removes the entry with this name: a file, a folder with its content, or a link (not its target). Does
+    /// nothing if there is no such entry.
     pub(crate) fn remove(&self, name: &OsStr) -> io::Result<()> {
         match fs::unlinkat(&self.fd, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => return Ok(()),
-            // Linux says ISDIR, POSIX says PERM.
+            // For a folder, `unlink` fails with ISDIR on Linux, and with PERM on other systems.
             Err(Errno::ISDIR | Errno::PERM) => {}
             Err(error) => return Err(with_path(&self.path.join(name), error.into())),
         }
         self.remove_tree(name).map_err(|error| with_path(&self.path.join(name), error))
     }
 
-    /// Removes links, devices, sockets, FIFOs, and files that have a second name, so that programs which open the files
-    /// of this folder by their paths find only files of this folder. The lock file `kept` stays, whatever names it has: a
-    /// process that creates it anew would not notice that it is locked.
+    /// Removes links, devices, sockets, FIFOs, and files with a second hard link, so that a program that
+    /// opens a path in this folder never reaches a file outside it. Keeps the lock file `kept` even if it has
+    /// several names: a process that creates the lock file anew would not notice that it is locked.
     pub(crate) fn remove_impostors(&self, kept: &str) -> io::Result<()> {
         for name in self.names()?.into_iter().filter(|name| name != kept) {
             let is_own = self.inspect(&name)?.is_some_and(|(stat, _)| match FileType::from_raw_mode(stat.st_mode) {
@@ -50,7 +51,7 @@ impl Folder {
         Ok(())
     }
 
-    /// Removes what has this name unless it is a folder with files.
+    /// Removes the entry with this name unless it is a folder that is not empty.
     pub(super) fn remove_file(&self, name: &OsStr) -> io::Result<()> {
         let removed = match fs::unlinkat(&self.fd, name, AtFlags::empty()) {
             Err(Errno::ISDIR | Errno::PERM) => fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR),
@@ -100,7 +101,7 @@ impl Folder {
         Ok(())
     }
 
-    /// Removes everything in the folder but folders that are not empty, and returns the names of these.
+    /// Removes everything in the folder except folders that are not empty, and returns the names of those.
     fn remove_files(&self) -> io::Result<Vec<OsString>> {
         let mut inner = Vec::new();
         for name in self.names()? {
