@@ -91,7 +91,7 @@ pub(crate) struct CancelResult {
     pub outcome: Canceled,
 }
 
-/// Stop these specs: end their commands, and block them until they are retried.
+/// Asks the daemon to stop these specs: to end their commands, and to block them until the user retries them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Stop {
     /// The ids of the specs.
@@ -112,7 +112,7 @@ pub(crate) struct StopResult {
     pub outcome: Stopped,
 }
 
-/// Set the priority of a queued spec.
+/// Asks the daemon to set the priority of a queued spec.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct SetPriority {
     /// The spec.
@@ -171,22 +171,23 @@ pub(crate) struct ConfigInForce {
     /// The values that were set by flags on the daemon's command line, as `KEY = VALUE`.
     #[serde(default)]
     pub flags: Vec<String>,
-    /// The part of the daemon's environment that decides what a file means; `None`: the daemon's version does not tell.
+    /// The environment variables of the daemon that change the meaning of a configuration file. `None`: the
+    /// daemon is of an earlier version, which does not report them.
     #[serde(default)]
     pub environment: Option<Environment>,
 }
 
-/// The part of the daemon's environment that decides what a configuration file means.
+/// The environment variables of the daemon that change the meaning of a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Environment {
     /// The variable `CLAUDE_BIN`, if it is set.
     pub claude_bin: Option<String>,
 }
 
-/// Look for a program as the daemon would: on its PATH.
+/// Asks the daemon whether it can find and execute a program.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct CheckProgram {
-    /// A path, or a name to look up on the PATH.
+    /// A path, or a name to look up on the daemon's PATH.
     pub program: String,
 }
 
@@ -198,7 +199,8 @@ impl Call for CheckProgram {
 /// Whether the daemon can execute a program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProgramFound {
-    /// Why it cannot, as the rest of a sentence that begins with the program's name; `None`: it can.
+    /// Why the daemon cannot execute it, as the rest of a sentence that begins with the program's name, such
+    /// as "is not executable". `None`: it can.
     pub why_not: Option<String>,
 }
 
@@ -231,7 +233,8 @@ impl Call for Cleaned {
     type Answer = ();
 }
 
-/// Record that these changes of repositories are settled.
+/// Asks the daemon to record that these changes of repositories are settled, so that deliveries no longer
+/// wait for them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct SettleChanges {
     /// The numbers of the changes.
@@ -246,7 +249,7 @@ impl Call for SettleChanges {
 /// The answer to a call that failed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct CallFailure {
-    /// Why the call failed, in words.
+    /// Why the call failed, as a sentence for the user.
     pub error: String,
     /// The kind of the failure.
     #[serde(default)]
@@ -263,7 +266,7 @@ pub(crate) enum FailureCode {
     Refused,
     /// The queue does not answer.
     Silent,
-    /// The daemon does not know the call: it is of an earlier version.
+    /// The daemon does not know the call, because the daemon is of an earlier version.
     NoSuchCall,
     /// Any other failure in the daemon.
     #[default]

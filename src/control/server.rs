@@ -199,7 +199,7 @@ pub(crate) async fn serve<S: Service>(mut socket: Socket, service: S, mut closin
 
 /// Waits until the socket is to be closed.
 pub(crate) async fn closed(closing: &mut watch::Receiver<bool>) {
-    // A dropped sender also means that the socket is to be closed.
+    // If the sender was dropped, the socket is to be closed as well.
     drop(closing.wait_for(|closing| *closing).await);
 }
 

@@ -33,16 +33,16 @@ pub struct BootConfig {
     pub(super) verdict: Verdict,
     pub(super) flags: Flags,
     pub(super) state: FileState,
-    /// What was seen of the file, if its content is in force.
+    /// The hash of the file's content and state when it was read. `None`: the file's content is not in force.
     pub(super) look: Option<ContentHash>,
     /// The bytes of a valid file, to record as the last good configuration. `None`: the file is invalid,
     /// missing or empty.
     pub(super) bytes: Option<Vec<u8>>,
 }
 
-/// Reads the configuration for the start of a daemon. A missing file means all defaults. If the file is invalid, or empty
-/// although a last good configuration is recorded, that one is used. If the file is invalid and none is recorded, the
-/// file's errors are returned.
+/// Reads the configuration for the start of a daemon. A missing file means all defaults. If the file is
+/// invalid, or empty although a last good configuration is recorded, the last good configuration is used. If
+/// the file is invalid and none is recorded, this fails with the file's errors.
 pub fn boot(home: &Home, flags: &Flags) -> Result<BootConfig, ConfigError> {
     let started = Instant::now();
     let path = home.config_file();
@@ -63,7 +63,8 @@ pub fn boot(home: &Home, flags: &Flags) -> Result<BootConfig, ConfigError> {
     };
     let hex = |bytes: &[u8]| Some(ContentHash::of(bytes).hex());
     let last_good = || files::read_user_file(&home.last_good_config(), MAX_BYTES).ok().flatten();
-    // A blank record means the defaults, which the user asked for. It says no more than a file that is missing or empty.
+    // A blank record means that the user had put the defaults in force. Using it has the same effect as the
+    // missing or empty file, so it is ignored.
     let lost = || last_good().filter(|bytes| !is_blank(bytes));
     let in_force = |bytes: &[u8]| Verdict { hash_in_force: hex(bytes), ..Verdict::default() };
     let (hash_on_disk, error) = match read_settled(&path) {
@@ -125,7 +126,8 @@ pub fn boot(home: &Home, flags: &Flags) -> Result<BootConfig, ConfigError> {
 }
 
 impl BootConfig {
-    /// Returns what else the user should know of the file, such as that it is missing although there was one.
+    /// Returns notes about the file for the user, such as that the file is missing although an earlier one
+    /// was valid.
     pub fn notes(&self) -> &[String] {
         &self.verdict.notes
     }
@@ -156,7 +158,7 @@ impl BootConfig {
 
 /// What a daemon that starts finds at the configuration's path.
 enum Found {
-    /// A file with content, and what was seen of it.
+    /// A file with content: its bytes, and the hash of its content and state.
     Content(Vec<u8>, ContentHash),
     /// No file.
     Nothing,
@@ -177,7 +179,8 @@ fn read_settled(path: &Path) -> Found {
         let now = started.elapsed();
         settle.note_state(now, state);
         if age.is_some_and(|age| age >= STILL) {
-            // Nobody has changed the file for so long: a daemon need not wait for that again at each start.
+            // The file has not changed for `STILL` already, so this start of the daemon need not wait that
+            // time again.
             settle.note_judged(state);
         }
         let observation = match &found {

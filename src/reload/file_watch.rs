@@ -62,7 +62,7 @@ fn classify(event: notify::Result<Event>, entries: &HashSet<PathBuf>, folders: &
         return Some(FileEvent::Unknown);
     }
     if !event.paths.iter().any(|path| entries.contains(path)) {
-        // A folder that was moved or removed has lost its watch, so the file counts as removed.
+        // If a watched folder was moved or removed, its watch is lost, so the file counts as removed.
         let moved = matches!(event.kind, EventKind::Modify(ModifyKind::Name(_)) | EventKind::Remove(_));
         return (moved && event.paths.iter().any(|path| folders.contains(path))).then_some(FileEvent::Removed);
     }

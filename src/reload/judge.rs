@@ -51,11 +51,11 @@ pub(super) enum Content {
         /// Whether there is an empty file.
         exists: bool,
     },
-    /// The content does not count yet.
+    /// The content must not be judged yet.
     NotRead(Unread),
 }
 
-/// Why the content does not count yet.
+/// Why the content must not be judged yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Unread {
     /// Programs have the file open for writing: their pids and names, as far as this user may know them.
@@ -139,7 +139,8 @@ impl Judge {
         &self.boot_state
     }
 
-    /// Returns what the daemon saw of the file when it read it at its start, if that is in force.
+    /// Returns the hash of the content and state of the file when the daemon read it at its start, if that
+    /// content is in force.
     pub(super) fn boot_look(&self) -> Option<ContentHash> {
         self.boot_look
     }
@@ -149,7 +150,8 @@ impl Judge {
         self.requests += 1;
     }
 
-    /// Publishes how the daemon notices changes of the file from now on, and why only so, if that changed.
+    /// Publishes how the daemon detects changes of the file from now on, and the reason if it can only poll.
+    /// Does nothing if neither has changed.
     pub(super) fn set_watch_mode(&mut self, mode: WatchMode, reason: Option<String>) {
         if (self.view.watch, &self.view.watch_reason) != (mode, &reason) {
             (self.view.watch, self.view.watch_reason) = (mode, reason);
@@ -157,7 +159,8 @@ impl Judge {
         }
     }
 
-    /// Publishes since when a look at the file has waited for an answer, if that changed.
+    /// Publishes since when the daemon has waited for an answer of the file's file system. Does nothing if
+    /// that has not changed.
     pub(super) fn set_look_pending(&mut self, since: Option<Timestamp>) {
         if self.view.look_pending_since != since {
             self.view.look_pending_since = since;
@@ -211,13 +214,15 @@ impl Judge {
         }
     }
 
-    /// Whether the last verdict may change although the file does not: it is bad, or has warnings. Then it also depends
-    /// on programs, modes, limits and mounts, whose changes no event reports.
+    /// Whether the last verdict may change although the file does not: true if the file was not put in force,
+    /// or has warnings. Such a verdict also depends on programs, modes, limits and mounts, whose changes no
+    /// event reports.
     pub(super) fn is_provisional(&self) -> bool {
         !self.has_good_outcome() || !self.view.warnings.is_empty()
     }
 
-    /// Whether a verdict on what was found would say the same as the last verdict. Changes and logs nothing.
+    /// Whether a verdict on `found` would have the same errors and warnings as the last verdict. Changes and
+    /// logs nothing.
     pub(super) fn stands(&self, found: &FileContent) -> bool {
         let verdict = match found {
             FileContent::Bytes(bytes, _) if !is_blank(bytes) => match self.validated(bytes, &self.hot.load().config) {
@@ -226,13 +231,13 @@ impl Judge {
             },
             FileContent::Unreadable(why) => (vec![why.clone()], self.view.warnings.clone()),
             FileContent::Changing => (vec![keeps_changing(&self.path())], self.view.warnings.clone()),
-            // These states of the file, and the way out of them, are found by comparing the file's state.
+            // `Actor::compare` finds when such a file appears, disappears or gets content.
             FileContent::Bytes(..) | FileContent::Missing | FileContent::Dangling(_) => return true,
         };
         verdict == (self.view.errors.clone(), self.view.warnings.clone())
     }
 
-    /// Whether the daemon says that a look has not been answered.
+    /// Whether the published state says that a look at the file has had no answer.
     pub(super) fn is_look_pending(&self) -> bool {
         self.view.look_pending_since.is_some()
     }
@@ -357,7 +362,10 @@ impl Judge {
         verdict.report = Some(why.to_string());
         let was_logged = self.rejected.replace(content) == Some(content) && verdict.errors == self.view.errors;
         if was_logged {
-            debug!(reading = verdict.attempt, "configuration rejected again, for the same errors as before");
+            debug!(
+                reading = verdict.attempt,
+                "the daemon rejected the configuration file again, for the same errors as before"
+            );
         } else {
             let generation = verdict.generation;
             error!("configuration rejected; generation {generation} stays in force:\n{why}");
@@ -375,17 +383,22 @@ impl Judge {
     }
 }
 
-/// Whether a file with these bytes says nothing: what a full disk or an interrupted save leaves.
+/// Whether a file with these bytes contains only white space, as a full disk or an interrupted save can leave
+/// it.
 pub(super) fn is_blank(bytes: &[u8]) -> bool {
     bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes).trim_ascii().is_empty()
 }
 
-/// The message for a file that gives no content however often it is read.
+/// Returns the message for a file that could not be read, because it changed during each read.
 pub(super) fn keeps_changing(path: &Path) -> String {
-    format!("cannot read {}: it keeps changing, or its size is not that of its content", path.display())
+    format!(
+        "cannot read {}: it keeps changing, or its size differs from the number of bytes that it contains",
+        path.display()
+    )
 }
 
-/// The note that a value of the file does not count, because the daemon's command line sets the key.
+/// Returns the note that a value of the file has no effect, because the daemon's command line sets the same
+/// key.
 fn overridden_note(key: &Key, own: &Value, flag: &Value) -> String {
     format!("{} = {own} is overridden by the daemon's command line: {flag}", key.name)
 }
@@ -407,7 +420,7 @@ fn waiting_reason(path: &Path, why: &Unread) -> String {
         }
         Unread::Unsettled(mount) => format!(
             "{path} was changed less than {} s ago on a file system ({mount}) that does not report when a save is \
-             complete: boi applies the file when it has been the same for {} s, or at once after another \
+             complete: boi applies the file when it has not changed for {} s, or at once after another \
              `boi daemon reload` (SIGHUP)",
             STILL.as_secs(),
             STILL.as_secs()

@@ -1,6 +1,7 @@
-//! One look at the configuration file: its content and the state it was found in.
+//! A look at the configuration file: one read of its content, its metadata, and the links and folders of its
+//! path.
 //!
-//! A file on a foreign mount is looked at by a process of its own, for at most [`PATIENCE`]: see
+//! A separate process looks at a file on a foreign mount (see `mounts`), for at most [`PATIENCE`]: see
 //! `process::look_process`. No other part of this room touches a path on a foreign mount.
 
 use std::ffi::{OsStr, OsString};
@@ -25,7 +26,7 @@ use crate::system::paths;
 /// How long a foreign file system may take to answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What a process of its own is asked to look at, as its second argument.
+/// The second argument of the separate process: whether it reads a file or looks up a program.
 const FILE: &str = "file";
 const PROGRAM: &str = "program";
 
@@ -33,7 +34,8 @@ const PROGRAM: &str = "program";
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Look {
     pub(super) found: FileContent,
-    /// Everything that was seen of the file: content, or why there is none, and metadata, links and folders.
+    /// The hash of everything that the look found: the content, or why there is none; metadata, links and
+    /// folders.
     pub(super) state: ContentHash,
     /// The time since the last change of the file, by this machine's clock.
     pub(super) age: Option<Duration>,
@@ -65,7 +67,7 @@ impl Look {
         look.unwrap_or_else(Look::failed)
     }
 
-    /// Begins a look in a process of its own. `done` gets the result, or why there is none.
+    /// Starts a look in a separate process. `done` gets the result, or the reason why there is none.
     pub(super) fn begin(
         path: &Path,
         done: impl FnOnce(Result<Look, String>) + Send + 'static,
@@ -77,13 +79,14 @@ impl Look {
         started.map_err(|why| format!("cannot read {}: {why}", path.display()))
     }
 
-    /// A look that found nothing, and why.
+    /// Returns the result of a look that failed for the reason `why`.
     pub(super) fn failed(why: String) -> Look {
         let found = FileContent::Unreadable(why);
         Look { state: ContentHash::of(format!("{found:?}").as_bytes()), found, age: None }
     }
 
-    /// Whatever a lease says, programs that this kernel does not see may write the file.
+    /// Marks the file as possibly open for writing elsewhere: a granted lease says nothing about programs on
+    /// other machines.
     fn of_foreign_file(mut self) -> Look {
         if let FileContent::Bytes(_, writer @ (OpenForWriting::No | OpenForWriting::Unknown)) = &mut self.found {
             *writer = OpenForWriting::Elsewhere;
@@ -97,7 +100,7 @@ pub(crate) fn foreign_mount_of(path: &Path) -> Option<ForeignMount> {
     PathChain::resolve(path).foreign().cloned()
 }
 
-/// The message for a file whose foreign file system does not answer.
+/// Returns the message for a file whose foreign file system does not answer.
 pub(super) fn unanswered(path: &Path, mount: &ForeignMount) -> String {
     format!(
         "cannot read {}: its file system ({mount}) has not answered within {} s; check that mount",
@@ -106,8 +109,8 @@ pub(super) fn unanswered(path: &Path, mount: &ForeignMount) -> String {
     )
 }
 
-/// Finds the executable file of a program as `paths::find_program` does. Folders of the PATH on foreign mounts are
-/// searched by a process of its own.
+/// Finds the executable file of a program as `paths::find_program` does. If a folder of the PATH is on a
+/// foreign mount, a separate process does the search.
 pub(crate) fn find_program(program: &str) -> Result<PathBuf, String> {
     if paths::places_of_program(program).iter().all(|place| PathChain::resolve(place).foreign().is_none()) {
         return paths::find_program(program);
@@ -131,13 +134,15 @@ fn ask<T: DeserializeOwned + 'static>(
 ) -> Result<LookProcess, String> {
     let decode = |printed: std::io::Result<Vec<u8>>| {
         let printed = printed.map_err(|error| error.to_string())?;
-        serde_json::from_slice(&printed).map_err(|_| "the process that looks at it has ended without an answer".into())
+        serde_json::from_slice(&printed)
+            .map_err(|_| "the process that was started to read it ended without a result".into())
     };
     LookProcess::start(&[OsStr::new(kind), subject], move |printed| done(decode(printed)))
-        .map_err(|error| format!("cannot start a process that looks at it: {error}"))
+        .map_err(|error| format!("cannot start the process that reads it: {error}"))
 }
 
-/// Answers in the place of another process, if the program's arguments ask for that.
+/// Does the work of the separate process if the program's arguments ask for it: looks, and prints the result.
+/// `None`: the arguments ask for something else.
 pub fn answer(arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     let mut arguments = arguments.skip(1);
     if arguments.next()? != LOOK {

@@ -13,8 +13,8 @@
 //! | `path_chain` | follows the path to the file link by link; compares states of the file without reading it |
 //! | `file_watch` | watches every folder of that chain and converts file system events to `settle::FileEvent`s |
 //! | `read_file` | reads the file once, and asks the kernel whether a program has it open for writing |
-//! | `mounts` | which paths are on file systems that do not report every change, without touching them |
-//! | `look` | one look at the file: here, or for a file on such a mount in a process of its own, with a limit |
+//! | `mounts` | finds foreign mounts (file systems that do not report every change) without touching them |
+//! | `look` | one look at the file; on a foreign mount in a separate process, with a time limit |
 //! | `settle` | pure: decides when to read the file and whether its content is complete; draws the state machine |
 //! | `validate` | parses the bytes, and checks the configuration on this machine |
 //! | `judge` | compares the new configuration with the one in force, swaps them, and makes the verdict |
@@ -40,8 +40,9 @@
 //! - The swap replaces the whole configuration at once, and comes after every step that can fail.
 //! - An invalid file or a panic in the validator does not change the configuration in force. Every reload ends with a
 //!   verdict.
-//! - While the verdict is not good, or has warnings, each poll looks at everything that it depends on: the file, modes,
-//!   programs, limits. A different result makes a new verdict; the same result says nothing.
+//! - While the file is not in force, or has warnings, each poll checks everything that the verdict depends
+//!   on: the file, modes, programs, limits. A different result makes a new verdict; the same result is not
+//!   reported again.
 //! - No thread of the daemon touches a path on a foreign mount, which may never answer.
 //! - A key that needs a restart keeps its old value and does not delay the other keys.
 

@@ -8,8 +8,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The types of file systems whose every change this kernel makes itself. All others count as foreign, since waiting
-/// for a file that could have been read at once costs little, and a half-written file in force costs much.
+/// The types of file systems that only this kernel can change. All others count as foreign: waiting for a
+/// file that could have been read at once costs little, and putting a half-written file in force costs much.
 const OWN_TYPES: &[&str] = &[
     "apfs",
     "bcachefs",
@@ -89,7 +89,7 @@ impl Mounts {
             Some((PathBuf::from(unescaped(mount.split(' ').nth(4)?)), kind))
         };
         let mounts: Vec<_> = table.split(|byte| *byte == b'\n').filter_map(entry).collect();
-        // Without a foreign mount no path has to be looked up.
+        // If no mount is foreign, no path is on a foreign mount, so the table need not be kept.
         let any_is_foreign = mounts.iter().any(|(_, kind)| is_foreign(kind));
         Mounts(if any_is_foreign { mounts } else { Vec::new() })
     }
@@ -107,7 +107,7 @@ fn is_foreign(kind: &str) -> bool {
     !OWN_TYPES.contains(&kind)
 }
 
-/// The text with its octal escapes, such as `\040` for a space, replaced.
+/// Returns the text with its octal escapes, such as `\040` for a space, replaced.
 fn unescaped(text: &str) -> String {
     let (mut out, mut rest) = (Vec::new(), text.as_bytes());
     while let Some((&byte, after)) = rest.split_first() {

@@ -20,7 +20,7 @@ pub(super) struct Recorder {
     thread: Option<JoinHandle<()>>,
 }
 
-/// How long the thread waits before it writes again what could not be written.
+/// The pause before the thread retries a failed write.
 const WRITE_AGAIN: Duration = Duration::from_secs(2);
 
 enum Record {
@@ -68,8 +68,8 @@ impl Drop for Recorder {
     }
 }
 
-/// Writes records until the sender is dropped. What cannot be written, such as on a full disk, is written again later:
-/// without a last good configuration, a daemon with an invalid file cannot start.
+/// Writes records until the sender is dropped. Retries a write that failed, such as on a full disk: without a
+/// last good configuration, a daemon with an invalid file cannot start.
 fn write(inbox: &Receiver<Record>, verdict_file: &Path, last_good_file: &Path) {
     let mut unwritten = Unwritten { verdict: None, last_good: None };
     loop {
@@ -101,13 +101,13 @@ fn write(inbox: &Receiver<Record>, verdict_file: &Path, last_good_file: &Path) {
     }
 }
 
-/// The newest records that are not on the disk yet, each with whether the log says why.
+/// The newest records that are not on the disk yet. The flag of each: whether the failed write was logged.
 struct Unwritten {
     verdict: Option<(Box<Verdict>, bool)>,
     last_good: Option<(Vec<u8>, bool)>,
 }
 
-/// Writes a record if there is one, and forgets it if that succeeded.
+/// Writes a record if there is one, and drops it after a successful write. Logs only the first failure.
 fn attempt<T>(record: &mut Option<(T, bool)>, path: &Path, write: impl Fn(&T) -> io::Result<()>) {
     let Some((content, said)) = record else { return };
     match write(content) {

@@ -34,15 +34,16 @@ const MAX_MESSAGES: usize = 4096;
 /// What the reload thread receives.
 enum Message {
     Event(FileEvent),
-    /// A look in a process of its own has ended.
+    /// A look in a separate process has ended.
     Looked(Result<Look, String>),
     Stop,
 }
 
-/// How long the end of the thread is awaited. A thread that waits for a file system which does not answer is left behind.
+/// How long a dropped [`Reloader`] waits for the end of its thread. It does not wait longer for a thread that
+/// a file system without an answer blocks.
 const ENDS_WITHIN: Duration = Duration::from_secs(2);
 
-/// Why the file is looked at.
+/// Why the thread looks at the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     /// To judge its content.
@@ -51,7 +52,7 @@ enum Purpose {
     Poll,
 }
 
-/// A look at a file on a foreign mount, in a process of its own.
+/// A running look at a file on a foreign mount, in a separate process.
 struct PendingLook {
     purpose: Purpose,
     mount: ForeignMount,
@@ -105,7 +106,7 @@ impl Drop for Reloader {
         drop(self.sender.send(Message::Stop));
         if self.ended.recv_timeout(ENDS_WITHIN) == Err(RecvTimeoutError::Timeout) {
             warn!(
-                "the configuration file's file system does not answer: the daemon does not wait for its reload thread"
+                "the configuration file's file system does not answer: the daemon no longer waits for its reload thread to end"
             );
             return;
         }
@@ -128,11 +129,12 @@ struct Actor {
     watch: Option<(FileWatch, PathChain)>,
     /// Whether the watch may have lost events.
     is_lossy: bool,
-    /// Why the file cannot be watched, once the log says so.
+    /// The reason why the file cannot be watched. It is set when that is logged, so that it is logged only
+    /// once.
     unwatchable: Option<String>,
     /// The state of the path when the file was last read; see [`FileState::of`].
     state: FileState,
-    /// What the last look saw; `None`: nothing yet.
+    /// The hash of what the last look found; `None`: there was no look yet.
     seen: Option<ContentHash>,
     /// The look that has not been answered yet.
     pending: Option<PendingLook>,
@@ -193,7 +195,7 @@ impl Actor {
         }
     }
 
-    /// When the thread has something to do even if no message comes.
+    /// Returns when the thread must act even if no message comes.
     fn wakes_at(&self) -> Duration {
         let due = match &self.pending {
             // A read that is due waits for the answer, up to the limit.
@@ -203,14 +205,15 @@ impl Actor {
         due.map_or(self.next_poll, |due| due.min(self.next_poll))
     }
 
-    /// Whether a look has had no answer for too long, and that is news: at the limit, and at each read that is due later.
+    /// Whether a missing answer to a look must be reported: once at the time limit, and again whenever a read
+    /// is due after that.
     fn is_overdue(&self) -> bool {
         let Some(pending) = &self.pending else { return false };
         let is_late = pending.since + look::PATIENCE <= self.now();
         is_late && (!self.judge.is_look_pending() || self.settle.due().is_some_and(|due| due <= self.now()))
     }
 
-    /// Gives the verdict on a file whose file system does not answer. The answer, if it comes, is used.
+    /// Makes the verdict that the file system does not answer. A later answer is still used.
     fn give_up_waiting(&mut self) {
         let Some(pending) = &self.pending else { return };
         let (why, began) = (look::unanswered(&self.judge.path(), &pending.mount), pending.began);
@@ -249,7 +252,8 @@ impl Actor {
         self.keep_watch_on(FileState::of(&self.judge.path()).chain());
         self.compare(Trigger::Poll);
         let is_idle = self.settle.due().is_none() && self.pending.is_none();
-        // Where events report every change of the file, and the verdict depends on nothing else, its state is enough.
+        // If events report every change of the file, and the verdict depends on nothing else, a comparison of
+        // states is enough.
         let watched = self.watch.as_ref().is_some_and(|(_, chain)| chain.foreign().is_none());
         if is_idle && (!watched || self.judge.is_provisional()) {
             self.look(Purpose::Poll);
@@ -268,7 +272,8 @@ impl Actor {
         self.settle.on_event(self.now(), FileEvent::Unknown);
     }
 
-    /// Looks at the file. On a foreign mount a process of its own does that, and [`Actor::on_answer`] gets the result.
+    /// Looks at the file. On a foreign mount, a separate process does that, and [`Actor::on_answer`] gets the
+    /// result.
     fn look(&mut self, purpose: Purpose) {
         let path = self.judge.path();
         let state = FileState::of(&path);
@@ -303,7 +308,7 @@ impl Actor {
         }
     }
 
-    /// Decides whether the content counts, and passes it to the judge if it does.
+    /// Decides whether the content may be judged now, and passes it to the judge if it may.
     fn decide(&mut self, look: Look) {
         let Look { found, state, .. } = look;
         self.seen = Some(state);
@@ -328,7 +333,7 @@ impl Actor {
         self.trigger = Trigger::File;
     }
 
-    /// What the judge gets after `decision`; `None`: nothing.
+    /// Returns what to pass to the judge after `decision`; `None`: nothing.
     fn content(&self, decision: Decision, found: FileContent) -> Option<Content> {
         let exists = matches!(found, FileContent::Bytes(..));
         Some(match (decision, found) {
@@ -347,7 +352,7 @@ impl Actor {
             (Decision::Report(WaitReason::Missing), FileContent::Dangling(why)) => {
                 Content::NotRead(Unread::Dangling(why))
             }
-            // The defaults are in force for the same reason.
+            // The defaults are in force already, because the file was missing or empty before.
             (Decision::Report(WaitReason::Missing), _) if self.judge.has_defaults_of_no_file() => {
                 if self.judge.has_good_outcome() {
                     return None;
@@ -415,7 +420,7 @@ impl Actor {
 /// Why a file on a foreign mount is polled.
 fn foreign_reason(mount: &ForeignMount) -> String {
     format!(
-        "its file system ({mount}) does not report changes made elsewhere; the file is applied when it has been the same \
+        "its file system ({mount}) does not report changes made elsewhere; boi applies the file when it has not changed \
          for {} s",
         STILL.as_secs()
     )

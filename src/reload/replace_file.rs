@@ -43,7 +43,7 @@ pub(crate) enum ReplaceError {
         mode: u32,
     },
     /// An attribute of the file, such as its access control list, cannot be kept.
-    #[error("the attribute {name} of {} cannot be kept ({source}): edit the file in place", path.display())]
+    #[error("boi did not write {}: it cannot keep the attribute {name} of the file ({source}); edit the file by hand", path.display())]
     Attribute {
         /// Path of the file.
         path: PathBuf,
@@ -78,7 +78,8 @@ pub(crate) fn replace(path: &Path, read: &FileState, bytes: &[u8]) -> Result<(),
         if metadata.nlink() > 1 {
             return Err(ReplaceError::Linked { path: file });
         }
-        // The mode says what the user wants, also where the system would let this process write.
+        // A mode without write permission counts even for a process that could write anyway, such as one of
+        // root.
         if mode & 0o200 == 0 {
             return Err(ReplaceError::ReadOnly { path: file, mode });
         }
@@ -100,7 +101,7 @@ pub(crate) fn replace(path: &Path, read: &FileState, bytes: &[u8]) -> Result<(),
     result
 }
 
-/// Why there is no place for the file.
+/// Returns the error for a path at which no file can be created.
 fn no_place(path: &Path, read: &FileState) -> ReplaceError {
     match read.chain().dangling() {
         Some((link, folder)) => ReplaceError::NoFolder { link: link.to_owned(), folder: folder.to_owned() },
@@ -153,7 +154,7 @@ fn copy_attributes(old: &File, new: &File) -> Result<(), (String, io::Error)> {
     Ok(())
 }
 
-/// The most bytes that the kernel accepts as an attribute, and as a list of their names.
+/// The largest size that the kernel accepts for an attribute, and for the list of attribute names, in bytes.
 const LARGEST_ATTRIBUTE: usize = 1 << 16;
 
 /// Returns what `read` writes into a buffer that is large enough for any attribute.

@@ -81,7 +81,7 @@ pub(crate) struct Host<'h> {
 }
 
 impl Host<'_> {
-    /// This process, with values of a command line.
+    /// Returns the facts of this process and machine, with the values `flags` of the command line.
     pub(crate) fn own(flags: &Flags) -> Host<'static> {
         let settings = ProcessSettings { claude_bin_env: paths::claude_bin(), flags: flags.clone() };
         Host { settings, find_program: &|program| look::find_program(program).map(drop) }
@@ -99,7 +99,7 @@ pub(crate) fn validate(
     validate_on(&Host::own(flags), path, bytes, in_force)
 }
 
-/// Does the same, checking the values against `host`.
+/// Validates as [`validate`] does, but checks the values against `host`.
 pub(crate) fn validate_on(
     host: &Host<'_>,
     path: &Path,

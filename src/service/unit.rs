@@ -127,8 +127,8 @@ fn launchd_home(home: &Path) -> String {
     format!("<key>BOI_HOME</key><string>{}</string>", escape_xml(&home.display().to_string()))
 }
 
-/// Quotes one word of a unit file and escapes what systemd would expand. A `$` needs no escape in the path of a program or
-/// in `Environment=`.
+/// Quotes one word of a unit file, and escapes the characters that systemd would expand. A `$` needs no
+/// escape in the path of a program or in `Environment=`.
 fn quote(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%"))
 }

@@ -2,8 +2,8 @@
 //! only at startup. The pages stay in the kernel's page cache, and the kernel maps them again when they are
 //! used.
 
-/// Releases mapped file pages that this process has not modified. If this fails, the process uses more memory
-/// and works as before.
+/// Unmaps file pages that this process has not modified. If this fails, the process works as before, but uses
+/// more memory.
 #[cfg(target_os = "linux")]
 pub(super) fn release_file_pages() {
     use rustix::mm::{Advice, madvise};

@@ -5,7 +5,7 @@
 //! steps are:
 //!
 //! ```text
-//! take the lock over from stdin ─▶ new session, subreaper ─▶ reserve space for `exit` ─▶ read `request`
+//! take over the lock from stdin ─▶ new session, subreaper ─▶ reserve space for `exit` ─▶ read `request`
 //!     ─▶ fork; the child writes `started` and executes the command
 //!     ─▶ wait ─┬─ the command ended ─────────────────────┐
 //!              └─ deadline, too much output, own SIGTERM ─┴─▶ SIGTERM to the whole tree ─▶ grace ─▶ SIGKILL

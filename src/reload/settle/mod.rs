@@ -25,8 +25,9 @@
 //! After a SIGHUP, the file is read without the wait of 20 ms; the waits of 5 s and 1 s remain. A SIGHUP
 //! after `Report(OpenForWriting)` forces the read: the file is judged although a program has it open.
 //!
-//! A file on a foreign mount is judged when it has been the same for 6 s (`stillness`): no event and no lease shows there
-//! that a program still writes. Until then the outcome is `waiting`. A SIGHUP that was answered so makes the next one force.
+//! A file on a foreign mount (see `mounts`) is judged when it has not changed for 6 s (`stillness`): no event
+//! and no lease shows whether a program still writes to it. Until then the outcome is `waiting`. After a
+//! SIGHUP with this outcome, the next SIGHUP forces the read.
 
 mod stillness;
 
@@ -161,7 +162,7 @@ pub(super) struct Settle {
     put_off: bool,
     /// When a read first found that the file changed during the read.
     changing_since: Option<Duration>,
-    /// How long a file on a foreign mount has been the same. This outlives a reload.
+    /// How long a file on a foreign mount has not changed. Kept from one reload to the next.
     stillness: Stillness,
 }
 
@@ -279,8 +280,8 @@ impl Settle {
         self.stillness.note(now, state);
     }
 
-    /// Notes that the file on a foreign mount was judged in this state: a look that finds the same state again may judge
-    /// it at once.
+    /// Notes that the file on a foreign mount was judged in this state. If the next look finds the same
+    /// state, the file may be judged at once.
     pub(super) fn note_judged(&mut self, state: ContentHash) {
         self.stillness.note_judged(state);
     }
@@ -300,7 +301,8 @@ impl Settle {
         *self = Settle { stillness, ..Settle::new(self.reports_close) };
     }
 
-    /// A file whose size never matches its content, such as one in `/proc`, would change for ever.
+    /// Decides after a read during which the file changed. Stops waiting after [`WRITER_PATIENCE`], because a
+    /// file whose size never matches its content, such as one in `/proc`, counts as changed in every read.
     fn changing(&mut self, now: Duration) -> Decision {
         let since = *self.changing_since.get_or_insert(now);
         if now >= since + WRITER_PATIENCE {
@@ -348,7 +350,8 @@ impl Settle {
         let already_reported = self.reported == Some(WaitReason::Missing);
         self.reported = Some(WaitReason::Missing);
         match (std::mem::take(&mut self.requested), already_reported) {
-            // The user keeps a configuration somewhere: its absence is no wish for the defaults.
+            // The link shows that the user keeps a configuration elsewhere, so the defaults are not what the
+            // user wants.
             (true, _) if found == Observation::Dangling => Decision::Report(WaitReason::Missing),
             (true, _) => Decision::UseDefaults,
             (false, false) => Decision::Report(WaitReason::Missing),

@@ -1,17 +1,18 @@
-//! How long a file on a foreign mount has been the same.
+//! Measures how long a file on a foreign mount has not changed.
 //!
-//! There, no event and no lease shows that a program still writes. All that can be seen is whether the file changes: one
-//! that has been the same for [`STILL`] counts as complete. Times are durations on the reader's own clock, so the clock
-//! of a file server and the grain of its times do not matter.
+//! On a foreign mount, no event and no lease shows that a program still writes to a file. Only a change of
+//! the file can be seen, so a file that has not changed for [`STILL`] counts as complete. Times are durations
+//! on the reader's own clock, so neither the clock of a file server nor the resolution of its timestamps
+//! matters.
 
 use std::time::Duration;
 
 use super::ContentHash;
 
-/// How long a file on a foreign mount must be the same before it counts as complete.
+/// How long a file on a foreign mount must not change before it counts as complete.
 pub(in crate::reload) const STILL: Duration = Duration::from_secs(6);
 
-/// The last state of the file, and since when looks have found it.
+/// The last state of the file, and the time since which all looks have found this state.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Stillness {
     state: Option<(ContentHash, Duration)>,
