@@ -25,8 +25,8 @@ pub(crate) enum QueueError {
         /// Which record cannot be read, and why.
         detail: String,
     },
-    /// The queue cannot be used for now: for example, the disk is full, another process has locked the database, or the
-    /// database file is missing. Nothing was changed, and the same call may work later.
+    /// The queue cannot be used at present: for example, the disk is full, another process has locked the
+    /// database, or the database file is missing. Nothing was changed, and the same call may work later.
     Unavailable(Source),
     /// It is unknown whether the change was made, because its commit failed midway. The caller must read the
     /// queue again.

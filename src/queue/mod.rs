@@ -80,7 +80,7 @@ pub(crate) struct Claimed {
     pub tasks: Vec<(TaskStatus, u32)>,
     /// The user's request for the attempt, such as to cancel it.
     pub intent: Option<Intent>,
-    /// The number of setbacks in a row: failed starts, and requests that the model's service refused.
+    /// The number of consecutive setbacks: failed starts, and requests that the model's service refused.
     pub setbacks: u32,
     /// Whether a worker was started since the claim.
     pub started: bool,
@@ -218,12 +218,12 @@ pub(crate) struct Listing {
     pub more: bool,
 }
 
-/// A change of a repository's configuration for which deliveries wait until the user has settled it.
+/// A change of a repository's configuration that blocks deliveries until the user has settled it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BlockingChange {
     /// The number of the record; a later change has a larger number.
     pub number: i64,
-    /// The spec whose command ran meanwhile.
+    /// The spec whose command ran while the repository changed.
     pub spec: SpecId,
     /// The git directory of the repository.
     pub repository: String,
@@ -231,7 +231,7 @@ pub(crate) struct BlockingChange {
     pub change: RepositoryChange,
 }
 
-/// What found changes of a repository. Whatever it found is recorded once.
+/// Which comparison found changes of a repository. The changes of one comparison are recorded only once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ChangesFoundBy {
     /// The comparison after the command with this number.
@@ -341,10 +341,10 @@ pub(crate) trait Queue: Send + Sync {
         changes: Vec<RepositoryChange>,
     ) -> Result<(), QueueError>;
 
-    /// Returns the changes for which deliveries wait, oldest first.
+    /// Returns the changes that block deliveries, oldest first.
     fn blocking_changes(&self) -> Result<Vec<BlockingChange>, QueueError>;
 
-    /// Records that the changes with these numbers are settled: deliveries no longer wait for them.
+    /// Records that the changes with these numbers are settled, so that they no longer block deliveries.
     fn settle_changes(&self, numbers: Vec<i64>) -> Result<(), QueueError>;
 
     /// Records what the cleanup of an ended spec removed, and the refs that it created.
@@ -353,8 +353,9 @@ pub(crate) trait Queue: Send + Sync {
     /// Returns the completed specs with a branch that is not recorded as merged: those of `specs`, or all.
     fn unlanded(&self, specs: Option<&[SpecId]>) -> Result<Vec<Unlanded>, QueueError>;
 
-    /// Records looks at completed specs. A spec whose branch the user merged becomes merged, and specs that wait for
-    /// that need not wait any more. A look at a spec that was retried or merged meanwhile changes nothing.
+    /// Records the results of looks at completed specs. A spec whose branch the user merged becomes merged,
+    /// and other specs no longer wait for this merge. If a spec was retried or merged after the look, nothing
+    /// changes.
     fn record_looks(&self, looks: Vec<Look>) -> Result<(), QueueError>;
 
     /// Returns the spec as it was dispatched.

@@ -17,7 +17,7 @@ use crate::domain::view::Counts;
 use crate::system::files;
 use crate::system::paths::Home;
 
-/// No path of a queue is longer, in bytes.
+/// The largest size of the record of the queue's path, in bytes.
 const MAX_PATH: usize = 64 << 10;
 /// How long a check waits while another process has the queue open for writing. A starting daemon waits equally long.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -1,4 +1,5 @@
-//! Completed specs whose branch is in no base, as far as boi knows. The user may merge such a branch by hand.
+//! Completed specs whose branch is not known to be merged into a base. The user may merge such a branch by
+//! hand.
 
 use std::collections::HashSet;
 
@@ -17,16 +18,17 @@ pub(crate) struct Unlanded {
     pub origin: String,
     /// The last commit of its branch that boi made.
     pub head: String,
-    /// What the last look at it compared; see [`Look`].
+    /// The commits that the last look at it compared; see [`Look::compared`]. `None`: there was no look yet.
     pub compared: Option<String>,
 }
 
-/// A look at a completed spec: whether the user has merged its branch.
+/// The result of a look at a completed spec, which checks whether the user has merged its branch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Look {
     /// The spec.
     pub id: SpecId,
-    /// The commits that were compared, of the branch and of its bases. While they stay the same, so does the result.
+    /// The commits of the branch and of its bases that were compared. While these stay the same, the result
+    /// stays the same.
     pub compared: String,
     /// Whether a base has the changes of the branch.
     pub is_merged: bool,
@@ -45,7 +47,7 @@ pub(crate) fn bases(queue: &dyn Queue, spec: &Spec) -> Result<Vec<String>, Queue
                 if seen.insert(id.clone()) {
                     next = match queue.spec(&id) {
                         Ok(other) => other.repo.map(|repo| repo.base),
-                        // Its bases are not known, such as after retention removed it.
+                        // The bases of the other spec cannot be read, so the search ends here.
                         Err(QueueError::NotFound(_) | QueueError::Unreadable { .. }) => None,
                         Err(error) => return Err(error),
                     };

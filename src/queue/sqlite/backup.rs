@@ -79,7 +79,7 @@ pub(super) fn copy_to(connection: &Connection, target: &Path) -> Result<(), Open
     if fs::symlink_metadata(target).is_ok() {
         return Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, "the file exists; name a new one")));
     }
-    // A file in a folder of its own, so that no other user can replace it while it is written.
+    // The copy is written in a private folder, so that no other user can replace it meanwhile.
     let staging = tempfile::Builder::new().prefix(".boi-backup-").tempdir_in(folder).map_err(failed)?;
     let staged = staging.path().join("copy.db");
     let file = private_file(&staged).map_err(failed)?;
@@ -121,7 +121,7 @@ pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
-/// Turns the error of removing a file that does not exist into success.
+/// Returns `Ok` if the removal of a file failed because the file does not exist.
 pub(super) fn absent(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

@@ -120,7 +120,8 @@ pub(super) fn cancel(c: &Connection, id: &SpecId, now: Timestamp) -> Result<Canc
             Ok(Canceled::Now)
         }
         OnCancel::RecordIntent => {
-            // A fence that the daemon can build must match the row. Otherwise the end could never be recorded.
+            // The row must contain an attempt number that a fence can have. Otherwise the end could never be
+            // recorded.
             c.prepare_cached(&format!("UPDATE specs SET attempt = {CURRENT_ATTEMPT} WHERE id = ?"))?
                 .execute([id.as_str()])?;
             record_intent(c, id, Intent::Cancel)?;
@@ -166,9 +167,9 @@ fn unblock(c: &Connection, id: &SpecId) -> Result<bool, QueueError> {
     Ok(changed > 0)
 }
 
-/// Records the user's request for the current attempt. No other request replaces a cancel, and the stop of the daemon
-/// does not replace the stop of the spec. If the attempt has no record, an
-/// empty one is added to hold the request; the spec stays quarantined until the request is carried out.
+/// Records the user's request for the current attempt. A recorded cancel is never replaced, and a stop of the
+/// daemon does not replace a stop of the spec. If the attempt has no record, an empty one is added to hold
+/// the request; the spec stays quarantined until the request is carried out.
 fn record_intent(c: &Connection, id: &SpecId, intent: Intent) -> Result<(), QueueError> {
     c.prepare_cached(
         "INSERT INTO attempts (spec, number, config, generation, position, claimed_at, intent)

@@ -83,8 +83,8 @@ pub(super) fn check_absence(path: &Path, signs: &[PathBuf]) -> Result<(), OpenEr
     Err(OpenError::Lost { path: path.to_owned(), signs: signs.join(" and "), advice })
 }
 
-/// The size of a page of a new database. Each empty table and index occupies one page, so that smaller pages keep a new
-/// queue small. Most changes touch a few short rows, of which a page of this size holds many.
+/// The size of a page of a new database, in bytes. Each empty table and index takes one page, so small pages
+/// keep a new queue small. Most changes touch a few short rows, and a page of this size holds many of them.
 const PAGE_BYTES: u32 = 2048;
 
 /// Creates a new database, which is renamed into place when it is complete.

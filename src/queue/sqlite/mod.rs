@@ -67,9 +67,10 @@ pub(crate) struct SqliteQueue {
     reader: Arc<Mutex<Connection>>,
     /// The connection for the daemon's loop.
     scheduler: Arc<Mutex<Connection>>,
-    /// The writer; `Err`: why this queue cannot be written, as a clause.
+    /// The writer; `Err`: why this queue cannot be written, as a clause for an error message.
     writer: Result<Writer, String>,
-    /// The writer's lock if the queue was opened with `open_stuck`. Otherwise a writer, if any, holds the lock.
+    /// The writer's lock if the queue was opened with `open_stuck`. Otherwise `writer` holds the lock, if it
+    /// is `Ok`.
     _stuck: Option<File>,
 }
 

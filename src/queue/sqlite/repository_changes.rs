@@ -8,7 +8,7 @@ use crate::domain::id::SpecId;
 use crate::domain::repository_change::RepositoryChange;
 use crate::queue::{BlockingChange, ChangesFoundBy, Fence, QueueError};
 
-/// The most changes that the view of a spec has.
+/// The maximum number of changes that the view of a spec shows.
 const SHOWN: u32 = 200;
 
 pub(super) const OF_SPEC: &str =
@@ -48,7 +48,7 @@ pub(super) fn record(
     Ok(())
 }
 
-/// The changes of a spec, oldest first. A record that this version cannot read is left out.
+/// Returns the changes of a spec, oldest first. Omits a record that this version cannot read.
 pub(super) fn of_spec(c: &Connection, spec: &SpecId) -> Result<Vec<RepositoryChange>, QueueError> {
     let bodies: Vec<String> = c
         .prepare_cached(OF_SPEC)?

@@ -8,13 +8,13 @@ use crate::domain::id::SpecId;
 use crate::domain::life::SpecStatus;
 use crate::queue::{Fence, QueueError};
 
-/// Fails unless `fence` is the running attempt of its spec.
-/// SQL: the number of the current attempt of a row of `specs`. If the row holds a number that is out of range, this is the
-/// number of the latest recorded attempt, or 0 if none is recorded.
+/// The SQL expression for the number of the current attempt of a row of `specs`. If the number in the row is
+/// out of range: the number of the latest recorded attempt, or 0 if none is recorded.
 pub(super) const CURRENT_ATTEMPT: &str = "CASE WHEN specs.attempt BETWEEN 0 AND 4294967295 THEN specs.attempt
          ELSE (SELECT coalesce(max(a.number), 0) FROM attempts a
                 WHERE a.spec = specs.id AND a.number BETWEEN 0 AND 4294967295) END";
 
+/// Fails unless `fence` is the running attempt of its spec.
 pub(super) fn check_fence(c: &Connection, fence: &Fence) -> Result<(), QueueError> {
     let holds = c
         .prepare_cached("SELECT 1 FROM specs WHERE id = ? AND attempt = ? AND status = 'running'")?

@@ -155,9 +155,9 @@ CREATE INDEX specs_eligible ON specs (priority, seq)
 CREATE INDEX specs_quarantined ON specs (seq) WHERE quarantine IS NOT NULL;
 ";
 
-/// The upgrade from version 3 to 4: adds who merged a branch, what the last look at an unmerged
-/// one compared, blocked specs, the number of runs that reported no cost, and the changes of
-/// repositories.
+/// The upgrade from version 3 to 4: adds columns for who merged a branch, for the commits that the last look
+/// at an unmerged branch compared, for blocked specs and for the number of runs that reported no cost, and
+/// adds the table of changes of repositories.
 const FOURTH: &str = "
 ALTER TABLE specs ADD COLUMN merged_by TEXT;
 ALTER TABLE specs ADD COLUMN compared TEXT;

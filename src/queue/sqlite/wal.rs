@@ -1,8 +1,8 @@
-//! The write-ahead log of the database: a file beside it that grows while a reader keeps a snapshot, since SQLite
-//! reuses no part of the log that the reader may need.
+//! Truncates the write-ahead log of the database. The log is a file beside the database. It grows while a
+//! reader keeps a snapshot, since SQLite reuses no part of the log that the reader may need.
 //!
-//! While verbs are carried out, SQLite cuts the log when it starts it again (`journal_size_limit`). In an idle queue
-//! nothing starts it again, so the writer cuts it.
+//! While verbs write to the queue, SQLite truncates the log whenever it writes from the start of the log
+//! again (`journal_size_limit`). In an idle queue nothing is written, so the writer truncates the log itself.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,9 +13,9 @@ use tracing::debug;
 
 use super::backup::beside;
 
-/// The size to which the log is cut, in bytes.
+/// The size to which SQLite truncates the log, in bytes. A larger log of an idle queue is emptied.
 pub(super) const KEPT: u64 = 4 << 20;
-/// How long an idle writer waits before it tries again to cut a log that is in use.
+/// How long an idle writer waits before it tries again to truncate a log that is in use.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// The path of the log of the database at `path`.
@@ -23,7 +23,7 @@ pub(super) fn file_of(path: &Path) -> PathBuf {
     beside(path, "-wal")
 }
 
-/// The log of one database, as its writer sees it.
+/// The write-ahead log of one database.
 pub(super) struct WriteAheadLog {
     file: PathBuf,
 }
@@ -51,8 +51,13 @@ impl WriteAheadLog {
         };
         match cut() {
             Ok(true) => {}
-            Ok(false) => debug!(bytes = self.size(), "a reader needs the write-ahead log of the queue"),
-            Err(error) => debug!(%error, "the write-ahead log of the queue cannot be cut"),
+            Ok(false) => debug!(
+                bytes = self.size(),
+                "the writer cannot truncate the write-ahead log of the queue yet, because a reader needs it"
+            ),
+            Err(error) => {
+                debug!(%error, "the writer cannot truncate the write-ahead log of the queue; it tries again later")
+            }
         }
     }
 

@@ -21,7 +21,7 @@ use crate::queue::{Claimed, Cleaned, Fence, GiveBack, Owner, QueueError, Refusal
 pub(super) const PROMOTE: &str = "UPDATE specs INDEXED BY specs_due SET not_before = NULL, cause = NULL
      WHERE status = 'queued' AND not_before IS NOT NULL AND not_before <= ?";
 
-/// How many random ids of one length are tried before longer ids are tried.
+/// How many random ids of one length boi tries before it tries longer ids.
 const DRAWS: usize = 8;
 
 /// Queues `specs` under ids that are neither in the queue nor in `taken`.
@@ -120,7 +120,7 @@ pub(super) fn claim(
 
 /// Makes a queued spec ineligible, because one of its records cannot be read.
 fn quarantine(c: &Connection, id: &str, detail: &str) -> Result<(), QueueError> {
-    warn!(spec = id, detail, "a record of this spec cannot be read; the spec is quarantined and not claimed");
+    warn!(spec = id, detail, "boi cannot read a record of this spec; the spec is quarantined and not claimed");
     c.prepare_cached("UPDATE specs SET quarantine = ? WHERE id = ?")?.execute([detail, id])?;
     Ok(())
 }
@@ -265,7 +265,7 @@ fn apply(c: &Connection, fence: &Fence, change: &RecordChange, now: Timestamp) -
     Ok(())
 }
 
-/// Adds what a run of an agent used to its try and its spec.
+/// Adds the usage (turns, tokens, cost) of one run of an agent to the totals of its try and its spec.
 fn add_usage(c: &Connection, fence: &Fence, of: &Try, report: &AgentReport) -> Result<(), QueueError> {
     let (usage, spec) = (&report.usage, fence.spec.as_str());
     c.prepare_cached(

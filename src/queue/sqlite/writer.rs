@@ -1,9 +1,9 @@
 //! The only thread that writes to the database. It commits verbs in groups.
 //!
 //! Verbs that arrive during a commit share the next commit. Each verb runs in a savepoint of its own, so that
-//! a verb that fails or panics does not undo the others. The callers of all verbs of a group are answered
-//! after the commit. A verb never runs outside a transaction: there, its change would be durable even if its
-//! caller got an error. Nothing is committed to a file that is no longer at its path.
+//! a verb that fails or panics does not undo the others. The writer answers the callers of all verbs of a
+//! group after the commit. A verb never runs outside a transaction: otherwise its change could be durable
+//! even though its caller got an error. Nothing is committed to a file that is no longer at its path.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -179,14 +179,15 @@ fn commit(connection: &Connection, batch: Vec<Job>, mut void: Option<Failure>) {
     }
 }
 
-/// Explains an error by the limit on the size of files; `None`: a write did not fail, or there is no limit. SQLite reports a
-/// full disk as such, and a file that would become too large, at the same place, as a failed write.
+/// Explains a failed write by the limit on the size of files. `None`: the error is not a failed write, or
+/// there is no limit. SQLite reports a full disk as a full disk, but a file that would exceed the limit only
+/// as a failed write.
 pub(super) fn file_size_limit(error: &rusqlite::Error) -> Option<String> {
     let failed_write = error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_WRITE);
     let limit = failed_write.then(limits::max_file_bytes).flatten()?;
     Some(format!(
-        "{error}: a file has reached the limit of {limit} bytes that boi was started with (`ulimit -f`), which counts as a \
-         full disk"
+        "{error}: a file has reached the size limit of {limit} bytes with which boi was started (`ulimit -f`); boi treats \
+         this as a full disk"
     ))
 }
 
