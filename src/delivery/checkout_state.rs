@@ -15,7 +15,7 @@ pub(super) fn merge_refusal(found: &Checkout, base: &str) -> Result<Option<Merge
     let base = base.to_owned();
     let checkout = found.place.work_tree.display().to_string();
     if found.is_called_bare {
-        let message = "core.bare is true, so git takes the repository for one without a checkout; \
+        let message = "core.bare is true, so git treats the repository as one without a checkout; \
             run `git config core.bare false` there";
         return Ok(Some(MergeRefusal::CheckoutUnreadable { base, checkout, message: message.to_owned() }));
     }

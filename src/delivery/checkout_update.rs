@@ -1,8 +1,8 @@
-//! Moves a user's checkout to another commit together with its branch: all of it, or nothing.
+//! Moves a user's checkout to another commit together with its branch: either completely or not at all.
 //!
 //! ```text
 //! make the new content (filters run) ─▶ journal ─▶ index.lock ─▶ move files ─▶ index ─▶ branch ─▶ done
-//!       nothing of the user's changes               └────────── a failure undoes everything ──┘
+//!       nothing of the user is changed              └────────── a failure undoes everything ──┘
 //! ```
 //!
 //! Git's own checkout writes files one after another, so that a filter that fails, a full disk or a kill leaves the
@@ -31,9 +31,9 @@ use crate::git::program::Git;
 use crate::git::{self, GitError, LockedWorktree, entry, operation, revision};
 use crate::system::{failpoint, files};
 
-/// How many times the content is made again because another git process wrote the index meanwhile.
+/// Maximum number of tries, because another git process may write the index while boi makes the new content.
 const ROUNDS: usize = 3;
-/// How many bytes of paths one git process gets as arguments.
+/// The most bytes of paths that one git process gets as arguments.
 const ARGUMENT_BYTES: usize = 64 << 10;
 /// Git can read attributes out of a commit from this version on.
 const ATTRIBUTE_SOURCE: (u32, u32) = (2, 41);
@@ -92,12 +92,12 @@ impl Update<'_> {
         Ok(folder)
     }
 
-    /// Makes everything that the delivery needs; changes nothing of the user's.
+    /// Makes everything that the delivery needs. Changes nothing in the checkout and the branch.
     fn prepare(&self, folder: &Path) -> Result<Prepared, DeliveryError> {
         let top = self.checkout.place.work_tree.as_path();
         let raw = ["diff-tree", "-r", "-z", "--raw", "--no-renames", self.from, self.to];
         let differences = plan::parse_differences(&Git::reading(&self.worktree.repository()?).args(raw).run()?);
-        // Before the checkout is found clean: what changes afterwards differs from these.
+        // These are read before the check that the checkout is clean, so a file that changes later differs from them.
         let mut originals = BTreeMap::new();
         for found in differences.iter().filter(|found| found.old == Entry::File) {
             let path = top.join(&found.path);
@@ -111,7 +111,7 @@ impl Update<'_> {
         let before = self.copy_index(folder)?;
         let mut staging = Staging::new(top, folder, journal::folder_in_checkout(self.worktree.spec()))?;
         let old_index = match self.check(folder) {
-            // Git names untracked files only, and not ignored ones.
+            // Git's message names untracked files in the way, but no ignored ones, so boi looks for both.
             Err(error) => {
                 let plan = plan::plan(&mut staging, &differences, &originals)?;
                 return Err(self.in_the_way(&plan).unwrap_or(error));
@@ -119,7 +119,7 @@ impl Update<'_> {
             Ok(index) => index,
         };
         let index = self.make_index(folder)?;
-        // A file that is not checked out, before or after, has no part in this.
+        // A file that the index marks as not checked out (sparse checkout) is not changed.
         let present = |index: &IndexFile, path: &Path, entry: Entry| {
             if index.is_skipped(path.as_os_str().as_bytes()) { Entry::Nothing } else { entry }
         };
@@ -136,7 +136,7 @@ impl Update<'_> {
         }
         let mut journal = Journal::new(self.worktree.spec(), self.base_ref, self.from, self.to, top);
         journal.folders = plan.folders.iter().cloned().map(StoredPath).collect();
-        // Folders that are made in the checkout are found again, whatever happens.
+        // After a kill, this record names the folders that boi makes in the checkout, so that they can be removed.
         journal.write_retired(folder)?;
         self.make_content(folder, &mut staging, &differences)?;
         plan.complete(&staging)?;
@@ -154,14 +154,14 @@ impl Update<'_> {
         Ok(Prepared { before, index, layout, journal })
     }
 
-    /// The refusal if files of the user's are in the way.
+    /// Returns the refusal if files of the user are in the way; `None`: none are.
     fn in_the_way(&self, plan: &Plan) -> Option<DeliveryError> {
         let (base, checkout) = self.names();
         let files: Vec<String> = plan.in_the_way.iter().map(|path| path.display().to_string()).collect();
         (!files.is_empty()).then(|| MergeRefusal::FilesInTheWay { base, checkout, files }.into())
     }
 
-    /// Copies the checkout's index twice: as it is, and for git to work on.
+    /// Copies the checkout's index twice: as a backup, and as the index that git works on.
     fn copy_index(&self, folder: &Path) -> Result<Identity, GitError> {
         let index = index_in(&self.checkout.place.git_dir);
         let unreadable = |error| GitError::io("cannot read", &index)(error);
@@ -178,7 +178,7 @@ impl Update<'_> {
         Ok(before)
     }
 
-    /// A git command in the checkout that works on the copy of its index.
+    /// Returns a git command in the checkout that works on the copy of its index.
     fn git(&self, folder: &Path) -> Result<Git, GitError> {
         let git = Git::writing(&self.checkout.place, self.worktree.lock_file())?.running_filters().fetching();
         Ok(git.settings(&["core.splitIndex=false", "submodule.recurse=false"]).index(&folder.join("index-new")))
@@ -186,7 +186,7 @@ impl Update<'_> {
 
     /// Lets git check whether it would move the checkout to the commit. Returns the index before.
     fn check(&self, folder: &Path) -> Result<IndexFile, DeliveryError> {
-        // Its exit code says whether files differ, which the next command checks.
+        // The exit code says whether files differ. It is ignored, because the next command checks that.
         self.git(folder)?.args(["update-index", "-q", "--refresh", "--force-write-index"]).output()?;
         let checked = self.git(folder)?.args(["read-tree", "-m", "-u", "--dry-run", self.from, self.to]).output()?;
         if checked.code == Some(0) { self.parse_index(folder) } else { Err(self.rejected(&checked.stderr)) }
@@ -207,8 +207,8 @@ impl Update<'_> {
     /// Makes the index of the new commit. Unchanged files keep their entries.
     fn make_index(&self, folder: &Path) -> Result<IndexFile, DeliveryError> {
         let made = if self.is_sparse()? {
-            // Git decides which new files are not checked out only while it writes files. It writes them into an empty
-            // folder, without filters; they are thrown away.
+            // Git decides which new files it does not check out only while it writes files. So it writes them into an
+            // empty folder, without filters, and boi deletes that folder.
             let scratch = folder.join("sparse");
             files::private_dir(&scratch).map_err(GitError::io("cannot create", &scratch))?;
             let git = Git::reading(&self.checkout.place).args(["hash-object", "-t", "tree", "/dev/null"]);
@@ -254,7 +254,7 @@ impl Update<'_> {
             let new = place.join("new");
             files::private_dir(&new).map_err(GitError::io("cannot create", &new))?;
             if number > 0 {
-                // The folder is in the checkout, where git must not see it.
+                // The folder is in the checkout, so git must ignore it.
                 let ignore = place.join(".gitignore");
                 fs::write(&ignore, "*\n").map_err(GitError::io("cannot write", &ignore))?;
             }
@@ -264,7 +264,7 @@ impl Update<'_> {
             for chunk in chunks(&paths) {
                 let mut git = self.git(folder)?;
                 if changes_attributes {
-                    // Else git uses the attributes that are in the checkout now.
+                    // Otherwise git would use the attributes that are in the checkout now.
                     git = git.env("GIT_ATTR_SOURCE", self.to);
                 }
                 let made = git.args(["checkout-index", "--force"]).arg(&prefix).arg("--").args(chunk).output()?;
@@ -288,12 +288,12 @@ impl Update<'_> {
             return;
         };
         if parent.mode() & 0o2000 != 0 {
-            // Without the right to do this, the file keeps this user's group, as with a moved file.
+            // If this is not permitted, the file keeps this user's group, as a moved file does.
             std::os::unix::fs::lchown(staged, None, Some(parent.gid())).ok();
         }
     }
 
-    /// Changes the checkout and moves the branch. `None`: the index was written meanwhile, so nothing was done.
+    /// Changes the checkout and moves the branch. `None`: another process wrote the index, so nothing was changed.
     fn commit(&self, folder: &Path, prepared: Prepared) -> Result<Option<FastForward>, Failure> {
         let Prepared { before, index, layout, journal } = prepared;
         let (base, checkout) = self.names();
@@ -308,7 +308,7 @@ impl Update<'_> {
             locked => locked.map_err(GitError::io("cannot create", &lock))?,
         }
         failpoint::hit("delivery.locked");
-        // From here on no git process changes the checkout, its index or its HEAD.
+        // From here on, `index.lock` keeps other git processes from changing the checkout, its index and its HEAD.
         let roll_back = RollBack { journal: &journal, layout: &layout, folder, git_dir: &self.checkout.place.git_dir };
         match self.is_unchanged(&own_index, before) {
             Ok(Unchanged::Yes) => {}
@@ -331,7 +331,7 @@ impl Update<'_> {
         }
         failpoint::hit("delivery.indexed");
         if let Err(error) = recovery::move_branch(&self.checkout.place, self.worktree.lock_file(), &journal) {
-            // An order may have ended git before or after it moved the branch; nothing must stay half done.
+            // An order may have ended git before or after it moved the branch, so boi reads where the branch is.
             match revision::commit_of(&self.checkout.place.under_any_order(), self.base_ref) {
                 Ok(Some(now)) if now == self.to => {}
                 Ok(Some(now)) if now == self.from => {
@@ -342,7 +342,7 @@ impl Update<'_> {
                     return self.undone(&roll_back, true, Err(refused));
                 }
                 Ok(_) => return self.undone(&roll_back, true, Ok(Some(FastForward::BaseMoved))),
-                // Whether the branch moved is not known: the next delivery completes or undoes this one.
+                // It is unknown whether the branch moved. The next delivery completes or undoes this one.
                 Err(unknown) => return Err(Failure::Unsettled(unknown.into())),
             }
         }
@@ -389,7 +389,7 @@ impl Update<'_> {
             Ok(left) => {
                 if !left.is_empty() {
                     let spec = self.worktree.spec();
-                    warn!(%spec, ?left, "a delivery was undone, except for files that were changed meanwhile");
+                    warn!(%spec, ?left, "boi undid a failed delivery, but kept the files in `left`, which somebody changed meanwhile");
                 }
                 result.map_err(Failure::Settled)
             }
@@ -403,7 +403,7 @@ impl Update<'_> {
 
 /// How a delivery failed.
 enum Failure {
-    /// Nothing is changed, or everything was put back.
+    /// Nothing was changed, or all changes were undone.
     Settled(DeliveryError),
     /// The checkout may be half changed.
     Unsettled(DeliveryError),
@@ -419,7 +419,7 @@ enum Unchanged {
     Yes,
     /// Another git process wrote the index.
     IndexWritten,
-    /// The branch moved, or the checkout is not on it any more.
+    /// The branch moved, the checkout is no longer on it, or a git operation is in progress.
     BaseMoved,
 }
 

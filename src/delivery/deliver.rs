@@ -104,7 +104,7 @@ pub(crate) fn fast_forward_base(
 ) -> Result<FastForward, DeliveryError> {
     let (repo, base_ref) = (&worktree.repository()?, ref_names::full_branch_name(base));
     let base = ref_names::short_branch_name(base);
-    // The lock is needed because a checkout that another delivery is moving looks as if the user had changed
+    // The lock is needed because a checkout that another delivery is changing looks as if the user had changed
     // it.
     let lock = locks::lock_repository(&repo.common_dir, worktree.watch())?;
     let unfinished = recover(repo, &lock);
@@ -149,14 +149,16 @@ fn recover(repo: &Place, lock: &File) -> Vec<Unfinished> {
     let (recovered, unfinished) = recovery::recover_all(repo, lock);
     for delivery in recovered {
         match delivery {
-            Recovered::Completed(spec) => info!(%spec, "an interrupted delivery was completed"),
+            Recovered::Completed(spec) => info!(%spec, "boi completed an interrupted delivery"),
             Recovered::Undone(spec, left) if left.is_empty() => {
-                info!(%spec, "an interrupted delivery was undone: the checkout is as it was before");
+                info!(%spec, "boi undid an interrupted delivery: the checkout is as it was before");
             }
             Recovered::Undone(spec, left) => {
-                warn!(%spec, ?left, "an interrupted delivery was undone, except for files that were changed meanwhile");
+                warn!(%spec, ?left, "boi undid an interrupted delivery, but kept the files in `left`, which somebody changed meanwhile");
             }
-            Recovered::Settled(spec) => info!(%spec, "nothing was left to undo of an interrupted delivery"),
+            Recovered::Settled(spec) => {
+                info!(%spec, "boi removed the journal of an interrupted delivery, of which nothing had to be undone")
+            }
         }
     }
     unfinished

@@ -1,6 +1,6 @@
-//! The file format of git's index: finds entries, and writes the file times and numbers of checked-out files into them.
+//! The file format of git's index: finds entries, and writes the stat data (times, inode, size) of files into them.
 //!
-//! Git trusts an entry whose times and numbers are those of its file, and compares the content of the file otherwise. A
+//! Git trusts an entry whose stat data is equal to that of its file; otherwise git compares the content of the file. A
 //! file that is moved gets a new change time, which no git command can write into the index without reading the file
 //! through its filters.
 //!
@@ -16,14 +16,14 @@ use sha2::Sha256;
 
 /// The bytes of an entry before its object hash: ten numbers of 32 bits.
 const STAT_BYTES: usize = 40;
-/// In the flags of an entry: further flags follow.
+/// The bit in the flags of an entry which says that extended flags follow.
 const EXTENDED: u16 = 0x4000;
-/// In the further flags of an entry: the file is not checked out.
+/// The bit in the extended flags of an entry which says that the file is not checked out.
 const SKIP_WORKTREE: u16 = 0x4000;
 /// The mode of an entry that stands for a whole folder, in a sparse index.
 const FOLDER_MODE: u32 = 0o040_000;
 
-/// The index does not have the form of an index, or has an unknown version.
+/// The error for a file that is not an index, or an index of an unknown version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the index has an unknown format")]
 pub(super) struct UnknownFormat;
@@ -68,7 +68,7 @@ impl IndexFile {
             let rest = bytes.get(at..).ok_or(UnknownFormat)?;
             let length = rest.iter().position(|byte| *byte == 0).ok_or(UnknownFormat)?;
             name.extend_from_slice(&rest[..length]);
-            // Only conflicts have several entries of one name. The last of them is as good as another here.
+            // Only a conflict has several entries of one name. Any of them serves here; the last one is kept.
             entries.insert(name.clone(), Entry { offset, mode, skipped });
             at += length + 1;
             offset = if version == 4 { at } else { offset + (at - offset).next_multiple_of(8) };
@@ -85,7 +85,7 @@ impl IndexFile {
         self.entries.get(name).is_none_or(|entry| entry.skipped || entry.mode == FOLDER_MODE)
     }
 
-    /// Writes the times and numbers of a checked-out file into its entry.
+    /// Writes the stat data of a checked-out file into its entry.
     pub(super) fn set_stat(&mut self, name: &[u8], file: &Metadata) {
         let Some(Entry { offset, .. }) = self.entries.get(name) else { return };
         // The index has the low 32 bits of each number.
@@ -96,7 +96,7 @@ impl IndexFile {
         for (position, number) in times.into_iter().chain(numbers).enumerate() {
             write(offset + 4 * position, number);
         }
-        // The mode is between them.
+        // The mode is between the inode and the owner.
         for (position, number) in owner.into_iter().enumerate() {
             write(offset + 28 + 4 * position, number);
         }

@@ -1,9 +1,9 @@
-//! The journal of a delivery: what boi is about to change in a user's checkout, written to the disk before the first
-//! change. From it, a delivery that was interrupted is completed or undone.
+//! The journal of a delivery: the list of changes that boi makes in a user's checkout. It is on the disk before the
+//! first change, so that an interrupted delivery can be completed or undone.
 //!
 //! ```text
 //! <git directory of the checkout>/boi/delivery-<SPEC>/
-//!   journal      complete or absent; `journal.done` while there is nothing to undo
+//!   journal      complete or absent; named `journal.done` while there is nothing to undo
 //!   index-old    the checkout's index as it was
 //!   index-new    the index with the delivered commit, until it is moved to `index.lock`
 //!   new/<path>   new content of files, until it is moved into the checkout
@@ -73,8 +73,8 @@ pub(super) enum Move {
     Place { path: StoredPath, folder: usize, fresh: Identity },
 }
 
-/// What tells whether a file is still the same and unchanged. The change time is not part of it, since a move changes
-/// that time.
+/// The properties that show whether a file is the same and unchanged. The change time (ctime) is not one of them, since
+/// a move changes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Identity {
     inode: u64,
@@ -121,7 +121,7 @@ impl Journal {
         files::write_record(&path, self, Durability::Power).map_err(GitError::io("cannot write", &path))
     }
 
-    /// Writes the journal under its name of a delivery that changed nothing.
+    /// Writes the journal as `journal.done`, the name for a delivery that has changed nothing.
     pub(super) fn write_retired(&self, folder: &Path) -> Result<(), GitError> {
         let path = folder.join(RETIRED);
         files::write_record(&path, self, Durability::Process).map_err(GitError::io("cannot write", &path))
@@ -136,8 +136,8 @@ impl Journal {
         }
     }
 
-    /// Parses a journal. Anybody who can write in the repository can write a journal, so one that names anything outside
-    /// the checkout, or a folder that boi does not make, counts as damaged.
+    /// Parses a journal. Anybody who can write in the repository can write a journal, so a journal that names a path
+    /// outside the checkout, or a folder that boi does not make, counts as damaged.
     fn parse(bytes: &[u8], path: PathBuf) -> Result<Journal, JournalError> {
         let parsed: serde_json::Value =
             serde_json::from_slice(bytes).map_err(|error| JournalError::Damaged(path.clone(), error))?;
@@ -149,13 +149,13 @@ impl Journal {
         match journal.foreign_path() {
             None => Ok(journal),
             Some(foreign) => {
-                let error = format!("it names {foreign:?}, which no delivery changes");
+                let error = format!("it names {foreign:?}, a path that a delivery never changes");
                 Err(JournalError::Damaged(path, serde::de::Error::custom(error)))
             }
         }
     }
 
-    /// Marks the delivery as done or undone, and returns its journal, if it has a readable one.
+    /// Renames the journal to `journal.done`, because the delivery is done or undone. Returns the journal if readable.
     pub(super) fn retire(folder: &Path) -> Result<Option<Journal>, GitError> {
         let (current, retired) = (folder.join(FILE), folder.join(RETIRED));
         match fs::rename(&current, &retired) {
@@ -171,7 +171,7 @@ impl Journal {
         }
     }
 
-    /// A path in the journal that no delivery changes: it leads out of the checkout, or is no folder of a delivery.
+    /// Returns a path in the journal that a delivery never changes: outside the checkout, or not a delivery's folder.
     fn foreign_path(&self) -> Option<&Path> {
         let name = folder_in_checkout(&self.spec);
         let is_foreign_folder = |folder: &&Path| !is_inside(folder) || folder.file_name() != Some(name.as_ref());
@@ -232,7 +232,7 @@ impl Identity {
     }
 }
 
-/// The folders of deliveries into the checkout with this git directory, and the spec of each.
+/// Returns the folders of deliveries into the checkout with this git directory, each with the spec.
 pub(super) fn folders_in(git_dir: &Path) -> Vec<(SpecId, PathBuf)> {
     let listed = files::list_folder(&git_dir.join("boi")).unwrap_or_default();
     let mut found: Vec<(SpecId, PathBuf)> = listed
@@ -243,7 +243,7 @@ pub(super) fn folders_in(git_dir: &Path) -> Vec<(SpecId, PathBuf)> {
     found
 }
 
-/// The name of the folders of a spec's delivery that are in the checkout.
+/// Returns the name of the folders that a spec's delivery makes in the checkout.
 pub(super) fn folder_in_checkout(spec: &SpecId) -> String {
     format!(".boi-delivery-{spec}")
 }

@@ -1,8 +1,8 @@
 //! Carries out and undoes the changes of a journal in a checkout, file by file.
 //!
 //! Invariants:
-//! - A file of the user's is never overwritten or removed: files are only moved, never onto another one, and a file
-//!   that differs from what boi put there, or found there, is the user's and stays.
+//! - A file of the user is never overwritten or removed: files are only moved, and never onto another file. A file that
+//!   differs from the one that boi put or found at its path belongs to the user, and is kept.
 //! - Undoing works after a kill at any point, and when it is repeated.
 
 use std::fs;
@@ -25,7 +25,7 @@ pub(super) struct Layout {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum MoveError {
     /// The file is not as it was when the delivery was prepared.
-    #[error("it was changed meanwhile")]
+    #[error("the file was changed during the delivery")]
     Changed,
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -34,7 +34,7 @@ pub(super) enum MoveError {
 /// The result of undoing the changes of a journal.
 #[derive(Debug, Default)]
 pub(super) struct Undone {
-    /// Files of the user's that stayed where boi had changed a file.
+    /// Paths at which a file of the user was kept instead of the change being undone.
     pub(super) left: Vec<PathBuf>,
     /// Files that could not be put back.
     pub(super) stuck: Vec<(PathBuf, io::Error)>,
@@ -61,7 +61,7 @@ impl Layout {
         self.checkout.join(relative)
     }
 
-    /// All folders of the delivery; the journal's is the last one.
+    /// Returns all folders of the delivery; the journal's folder is the last one.
     pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
         self.folders.iter().rev().map(PathBuf::as_path)
     }
@@ -88,7 +88,7 @@ impl Layout {
                 let aside = self.aside(*folder, *number);
                 files::move_without_replacing(&path, &aside)?;
                 if Identity::at(&aside)? != Some(*original) {
-                    // Undoing the delivery would not know this file.
+                    // The journal does not describe this file, so an undo would not put it back.
                     files::move_without_replacing(&aside, &path)?;
                     return Err(MoveError::Changed);
                 }
@@ -148,7 +148,7 @@ impl Layout {
                 }
                 if let Some(parent) = path.parent() {
                     match fs::create_dir_all(parent) {
-                        // A file of the user's is where the folder was.
+                        // A file of the user is now at the path of the folder.
                         Err(error)
                             if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory) =>
                         {
@@ -167,7 +167,7 @@ impl Layout {
                     return Ok(Undo::Nothing);
                 }
                 match fs::remove_dir(&path) {
-                    // Files of the user's are in it.
+                    // The folder contains files of the user.
                     Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(Undo::Nothing),
                     removed => removed.map(|()| Undo::Restored),
                 }
@@ -192,7 +192,7 @@ impl Layout {
     }
 
     fn folder(&self, number: usize) -> &Path {
-        // A damaged number names a folder without files, so that nothing is found and nothing is moved.
+        // A number without a folder gives a path that does not exist, so that no file is found or moved.
         self.folders.get(number).map_or(Path::new("/nonexistent"), PathBuf::as_path)
     }
 }

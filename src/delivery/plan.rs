@@ -1,7 +1,7 @@
-//! Plans how a checkout's files change from one commit to another, and finds files of the user's that are in the way.
+//! Plans how a checkout's files change from one commit to another, and finds files of the user that are in the way.
 //!
-//! Submodules are left alone as `git checkout` does: a folder is made for a new one and removed, if it is empty, with an
-//! old one.
+//! The content of submodules is not changed, as in `git checkout`: boi makes an empty folder for a new submodule, and
+//! removes the folder of an old one if it is empty.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -37,7 +37,7 @@ pub(super) struct Plan {
     /// Relative to the checkout: the folders `.boi-delivery-<SPEC>` that are needed.
     pub(super) folders: Vec<PathBuf>,
     pub(super) moves: Vec<Move>,
-    /// Untracked or ignored files where the commit has other ones.
+    /// Untracked or ignored files at paths at which the commit has other files.
     pub(super) in_the_way: Vec<PathBuf>,
 }
 
@@ -105,8 +105,8 @@ impl<'a> Staging<'a> {
     }
 }
 
-/// Plans the moves for `differences`; [`Plan::complete`] adds what is known once the new content is made. `originals` has
-/// the identity of each file before the checkout was found clean.
+/// Plans the moves for `differences`. [`Plan::complete`] adds the identities of the new files once they are made.
+/// `originals` has the identity that each file had before the check that the checkout is clean.
 pub(super) fn plan(
     staging: &mut Staging<'_>,
     differences: &[Difference],
@@ -121,7 +121,7 @@ pub(super) fn plan(
         Move::Aside { path: StoredPath(path.to_owned()), folder: staging.folder_for(path), number, original }
     };
     let placed: Vec<&Difference> = differences.iter().filter(|found| found.new == Entry::File).collect();
-    // Paths that are free after the first moves.
+    // Paths at which no file is left after the first moves.
     let mut gone = Gone::default();
     let replaced: BTreeSet<&Path> = placed.iter().map(|found| found.path.as_path()).collect();
     for found in differences.iter().filter(|found| found.old == Entry::File) {
@@ -219,7 +219,7 @@ impl Plan {
     }
 }
 
-/// Whether a folder has nothing but paths that are gone.
+/// Whether a folder contains only paths in `gone`.
 fn is_emptied(folder: &Path, relative: &Path, gone: &Gone) -> io::Result<bool> {
     for entry in fs::read_dir(folder)? {
         if !gone.paths.contains(&relative.join(entry?.file_name())) {
@@ -229,7 +229,7 @@ fn is_emptied(folder: &Path, relative: &Path, gone: &Gone) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Paths of files and folders that are moved away.
+/// Paths from which files and folders are moved away.
 #[derive(Debug, Default)]
 struct Gone {
     paths: BTreeSet<PathBuf>,
@@ -242,8 +242,8 @@ impl Gone {
         self.paths.insert(path.to_owned());
     }
 
-    /// Whether what was found at `path` is moved away, perhaps under a name that differs in case: on a file system that
-    /// ignores case, `README` is found where `Readme` is.
+    /// Whether the file `found` at `path` is moved away, also under a name that differs in case: on a file system that
+    /// ignores case, a lookup of `README` finds `Readme`.
     fn has(&self, checkout: &Path, path: &Path, found: &fs::Metadata) -> bool {
         if self.paths.contains(path) {
             return true;

@@ -1,4 +1,4 @@
-//! Completes or undoes a delivery that changed a user's checkout and did not end: because a step failed, or because the
+//! Completes or undoes a delivery that changed a user's checkout but did not finish, because a step failed or the
 //! process was killed.
 //!
 //! | branch | index | checkout | then |
@@ -6,8 +6,8 @@
 //! | at the delivered commit | | | the delivery is done |
 //! | at the commit before | of the delivered commit | on the branch | all files are in place: the branch is moved |
 //! | at the commit before | another one | on the branch | the files are put back |
-//! | | | clean | the user settled it: nothing is left to do |
-//! | elsewhere | | not clean | nothing is touched; deliveries into the checkout wait for the user |
+//! | elsewhere | | clean | the user cleaned up: nothing is left to do |
+//! | elsewhere | | not clean | boi changes nothing; deliveries into the checkout wait for the user |
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -47,7 +47,7 @@ pub(crate) enum Recovered {
     Completed(SpecId),
     /// The checkout is as it was before the delivery, except for these files, which the user changed meanwhile.
     Undone(SpecId, Vec<PathBuf>),
-    /// There was nothing to do: nothing was changed, or the user settled it.
+    /// Nothing had to be done: the delivery had changed nothing, or the user had cleaned up the checkout.
     Settled(SpecId),
 }
 
@@ -58,8 +58,8 @@ pub(super) struct Stuck {
     message: String,
 }
 
-/// An undoing of a delivery. No other git process may write the checkout's index: its `index.lock` is held for the
-/// delivery, or the index was replaced.
+/// The undo of a delivery. Meanwhile, no other git process can write the checkout's index: its `index.lock` is held for
+/// the delivery, or the delivery has replaced the index.
 pub(super) struct RollBack<'a> {
     pub(super) journal: &'a Journal,
     pub(super) layout: &'a Layout,
@@ -68,8 +68,8 @@ pub(super) struct RollBack<'a> {
 }
 
 impl RollBack<'_> {
-    /// Puts every file back, and the index if it was replaced, then releases `index.lock`. Returns the files that the
-    /// user changed meanwhile, which stay.
+    /// Puts every file back, and the index if it was replaced, then releases `index.lock`. Keeps and
+    /// returns the files that the user changed meanwhile.
     pub(super) fn run(&self, index_was_replaced: bool) -> Result<Vec<PathBuf>, Stuck> {
         let undone = self.layout.undo(self.journal);
         if let Some((path, error)) = undone.stuck.first() {
@@ -116,7 +116,7 @@ impl RollBack<'_> {
 }
 
 impl Stuck {
-    /// The refusal that says what is half changed.
+    /// Returns the refusal that names the files that could not be put back.
     pub(super) fn refusal(self, base: String, checkout: String) -> MergeRefusal {
         let files = self.files.iter().map(|path| path.display().to_string()).collect();
         MergeRefusal::CheckoutHalfChanged { base, checkout, files, message: self.message }
@@ -147,21 +147,21 @@ pub(crate) fn recover_deliveries(repo: &Path) -> Result<(Vec<Recovered>, Vec<Unf
 }
 
 /// Completes or undoes the interrupted delivery of this worktree's spec, under the worktree's watch. Returns it if neither
-/// is possible. Changes nothing, and waits for no lock, if there is none.
+/// is possible. If the spec has no interrupted delivery, this changes nothing and waits for no lock.
 pub(crate) fn settle_own_delivery(worktree: &Worktree) -> Result<Option<Unfinished>, GitError> {
-    // A repository that cannot be found, because it was moved, has no delivery that could be settled.
+    // If the repository cannot be found, for example because it was moved, no delivery can be completed or undone.
     let Ok(Some(common_dir)) = worktree.find_repository(Some(&worktree.path)) else { return Ok(None) };
     let own = |(_, spec, _): &(PathBuf, SpecId, PathBuf)| *spec == worktree.spec;
     if !interrupted(&common_dir).iter().any(own) {
         return Ok(None);
     }
-    // The thread of an earlier step may still hold this lock: then the delivery is under way.
+    // A thread of an earlier step may hold this lock. Then the delivery still runs, and this waits for it.
     let locked = worktree.lock()?;
     let repo = locked.repository()?;
     let lock = locks::lock_repository(&repo.common_dir, &repo.watch)?;
     for (git_dir, spec, folder) in interrupted(&repo.common_dir).into_iter().filter(own) {
         match recover(&repo, &git_dir, &spec, &folder, &lock) {
-            Ok(recovered) => info!(%spec, ?recovered, "the interrupted delivery of a spec that ended is settled"),
+            Ok(recovered) => info!(%spec, ?recovered, "boi settled the interrupted delivery of a spec that has ended"),
             Err(unfinished) => return Ok(Some(*unfinished)),
         }
     }
@@ -179,7 +179,7 @@ pub(crate) fn interrupted_deliveries(repo: &Path) -> Result<Vec<Unfinished>, Git
     let describe = |(git_dir, spec, folder): (PathBuf, SpecId, PathBuf)| match Journal::read(&folder) {
         Ok(None) => None,
         Ok(Some(journal)) => {
-            let reason = "boi was interrupted while it delivered".to_owned();
+            let reason = "boi was interrupted during the delivery".to_owned();
             Some(Unfinished { spec, checkout: journal.checkout.0.clone(), files: journal.files(), folder, reason })
         }
         Err(error) => {
@@ -189,7 +189,7 @@ pub(crate) fn interrupted_deliveries(repo: &Path) -> Result<Vec<Unfinished>, Git
     Ok(found.into_iter().filter_map(describe).collect())
 }
 
-/// Each git directory of a checkout, with the specs and folders of its deliveries.
+/// Returns each folder of a delivery in the repository, with the checkout's git directory and the spec.
 fn interrupted(common_dir: &Path) -> Vec<(PathBuf, SpecId, PathBuf)> {
     let linked = files::list_folder(&common_dir.join("worktrees")).unwrap_or_default();
     let git_dirs = [common_dir.to_owned()].into_iter().chain(linked);
@@ -225,7 +225,7 @@ fn recover(
     };
     let Some(checkout) = checkout_of(repo, git_dir, &journal) else {
         let stored = journal.checkout.0.clone();
-        return Err(unfinished(&stored, journal.files(), "the checkout is not at its path any more".to_owned()));
+        return Err(unfinished(&stored, journal.files(), "the checkout is no longer at this path".to_owned()));
     };
     let layout = Layout::new(&journal, folder, &checkout.work_tree);
     let interrupted = Interrupted { journal: &journal, layout: &layout, folder, git_dir, checkout: &checkout, lock };
@@ -246,7 +246,7 @@ fn checkout_of(repo: &Place, git_dir: &Path, journal: &Journal) -> Option<Place>
     places.into_iter().find(|place| place.git_dir == git_dir)
 }
 
-/// A delivery whose process ended, with everything that is needed to settle it.
+/// A delivery whose process ended, with everything that is needed to complete or undo it.
 struct Interrupted<'a> {
     journal: &'a Journal,
     layout: &'a Layout,
@@ -256,7 +256,7 @@ struct Interrupted<'a> {
     lock: &'a File,
 }
 
-/// Why an interrupted delivery stays as it is.
+/// Why an interrupted delivery can be neither completed nor undone.
 enum Unsettled {
     Stuck(Stuck),
     Git(GitError),
@@ -278,7 +278,7 @@ impl Interrupted<'_> {
         }
         let is_on_branch = checkout::head_ref(self.checkout)?.as_deref() == Some(journal.base_ref.as_str());
         if branch.as_deref() != Some(&journal.from) || !is_on_branch {
-            // The user went on from the half changed checkout.
+            // The user moved the branch or HEAD while the checkout was half changed.
             let changed = checkout_state::changed_files(self.checkout)?;
             if changed.is_empty() {
                 self.end()?;
@@ -293,7 +293,7 @@ impl Interrupted<'_> {
         let has_new_index = self.has_new_index()?;
         if has_new_index {
             let moved = move_branch(self.checkout, self.lock, journal);
-            // A git process of the delivery may still have been moving the branch.
+            // A git process of the interrupted delivery may have moved the branch at the same time.
             if moved.is_ok() || revision::commit_of(self.checkout, &journal.base_ref)?.as_deref() == Some(&journal.to) {
                 self.end()?;
                 return Ok(Recovered::Completed(spec));
@@ -305,7 +305,8 @@ impl Interrupted<'_> {
         Ok(Recovered::Undone(spec, left))
     }
 
-    /// Whether the index was replaced, so that every file is in place. Git may have written it again since.
+    /// Whether the delivery replaced the index, so that every file is in place. Compares the content of the index,
+    /// because git may have written the index again since.
     fn has_new_index(&self) -> Result<bool, GitError> {
         let args = ["diff-index", "--cached", "--quiet", &self.journal.to, "--"];
         Git::reading(self.checkout).args(args).output()?.yes_or_no()
@@ -326,17 +327,18 @@ fn remove_own_lock(journal: &Journal, lock: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes the commit before a delivery `ORIG_HEAD`, as a merge by git does. The delivery is done, whether this succeeds
-/// or not.
+/// Sets `ORIG_HEAD` to the commit before the delivery, as `git merge` does. An error is ignored, because the delivery
+/// is done already.
 pub(super) fn keep_orig_head(journal: &Journal, checkout: &Place, lock: &File) {
     if let Ok(git) = Git::writing(checkout, lock) {
         drop(git.args(["update-ref", "ORIG_HEAD", &journal.from]).output());
     }
 }
 
-/// Removes the folders of a delivery that changed nothing, is done, or is undone. `None`: the checkout is where it was.
+/// Removes the folders of a delivery that changed nothing, is done, or is undone. `checkout`: its present path;
+/// `None`: at the path that the journal names.
 pub(super) fn discard(folder: &Path, checkout: Option<&Path>) -> Result<(), GitError> {
-    // After a kill between these steps, the folders in the checkout are still known, and nothing is undone again.
+    // The journal is only renamed first: after a kill, it still names the folders to remove, and nothing is undone.
     if let Some(journal) = Journal::retire(folder)? {
         let checkout = checkout.unwrap_or(&journal.checkout.0);
         journal.folders.iter().try_for_each(|inside| entry::remove_any(&checkout.join(&inside.0)))?;
@@ -356,18 +358,18 @@ pub(super) fn move_branch(checkout: &Place, lock: &File, journal: &Journal) -> R
     Ok(())
 }
 
-/// The path of a file that a move puts into the checkout.
+/// Returns the path of the file that a move puts into the checkout; `None`: the move puts no file there.
 pub(super) fn placed_path(change: &Move) -> Option<&Path> {
     matches!(change, Move::Place { .. }).then(|| change.path())
 }
 
-/// The index file in the git directory of a checkout. Git follows a link there.
+/// Returns the path of the index in the git directory of a checkout, with links resolved as git does.
 pub(super) fn index_in(git_dir: &Path) -> PathBuf {
     let index = git_dir.join("index");
     fs::canonicalize(&index).unwrap_or(index)
 }
 
-/// The lock file of an index.
+/// Returns the path of the lock file of an index.
 pub(super) fn lock_of(index: &Path) -> PathBuf {
     let mut name = index.as_os_str().to_owned();
     name.push(".lock");

@@ -17,7 +17,7 @@ pub(super) fn repair_branch(worktree: &LockedWorktree, base: &str) -> Result<Opt
     let at = &worktree.repository()?;
     let name = worktree.branch_ref();
     if at.has_ref_tables() {
-        // Git syncs the tables, and they contain the reflogs too, which no other program can read.
+        // Git syncs the tables. They contain the reflogs too, and boi cannot read their format, so only `base` is left.
         if !names_missing_commit(worktree, at)? {
             return Ok(None);
         }

@@ -11,7 +11,7 @@ use super::{entry, operation};
 /// A working tree that is on a branch, or will return to it when the operation in progress ends.
 pub(crate) struct Checkout {
     pub(crate) place: Place,
-    /// Whether it is the main working tree, and the repository's configuration says that there is none.
+    /// Whether it is the main working tree although the configuration says that the repository is bare.
     pub(crate) is_called_bare: bool,
 }
 
@@ -53,7 +53,7 @@ fn branch_of_main(at: &Place) -> Result<Option<Vec<u8>>, GitError> {
 }
 
 /// Returns the path of the main working tree; the common directory, if the path is not known. `listed` is the path that
-/// git lists for it: the git directory, if that is outside the working tree.
+/// git lists for it. If the git directory is outside the working tree, git lists the git directory.
 fn main_working_tree(at: &Place, listed: PathBuf) -> Result<PathBuf, GitError> {
     // If `.git` is a symbolic link, git may list the folder to which it leads.
     if at.git_dir == at.common_dir && at.work_tree.join(".git").exists() {
@@ -62,7 +62,7 @@ fn main_working_tree(at: &Place, listed: PathBuf) -> Result<PathBuf, GitError> {
     if listed.join(".git").exists() {
         return Ok(listed);
     }
-    // The place is the main working tree itself, or only the repository.
+    // `at` is the place either of the main working tree or of the repository alone.
     if at.git_dir == at.common_dir && at.work_tree != at.common_dir {
         return Ok(at.work_tree.clone());
     }
@@ -75,7 +75,7 @@ struct Listed {
     path: PathBuf,
     /// The short name of the branch that is checked out there.
     branch: Option<Vec<u8>>,
-    /// Whether git takes the repository for one without a main working tree.
+    /// Whether git treats the repository as bare, that is, without a main working tree.
     is_bare: bool,
 }
 

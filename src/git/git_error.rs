@@ -50,12 +50,12 @@ pub(crate) enum GitError {
         subcommand: String,
         dir: PathBuf,
         limit: Duration,
-        /// Whether it had less time than a step usually has.
+        /// Whether git had less time than a step usually has.
         is_short: bool,
         /// The end of git's standard error.
         stderr: String,
     },
-    /// Git was ended, or not started, because the worker was ordered to end.
+    /// boi ended git, or did not start it, because the worker was ordered to end.
     #[error("git {subcommand} in {dir:?} was ended by boi")]
     Ended { subcommand: String, dir: PathBuf },
     /// Another process holds a lock.

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use super::git_error::GitError;
 use super::watch::GitWatch;
 
-/// How often a lock that another process holds is tried again.
+/// The pause before the next try to acquire a lock that another process holds.
 const TRY_AGAIN: Duration = Duration::from_millis(20);
 
 /// Acquires an exclusive lock on `file`, whose path is `path`; blocks until the lock is free. The lock is

@@ -1,4 +1,4 @@
-//! Finds out whether a base has the changes of a spec's branch: also when the user merged or squashed the branch by
+//! Finds out whether a base contains the changes of a spec's branch, also if the user merged or squashed the branch by
 //! hand.
 
 use std::collections::HashMap;
@@ -23,12 +23,12 @@ pub(crate) fn local_branches(repo: &Path) -> Result<HashMap<String, String>, Git
 
 /// How many commits of a base are examined for changes that the base later changed again.
 const EXAMINED: &str = "--max-count=20";
-/// How many of the files that a branch changed select these commits.
+/// How many of the files that a branch changed are used to select these commits.
 const SELECTING_FILES: usize = 200;
 
-/// Whether `base` has got the changes that a branch made between `origin` and `head`: `head` is an ancestor of `base`, or
-/// merging it would have changed nothing in `base` or in one of the last commits of `base`. A branch without changes is
-/// not merged.
+/// Whether `base` contains the changes that a branch made between `origin` and `head`: `head` is an ancestor of `base`,
+/// or a merge of `head` would change nothing in `base` or in one of its last commits. A branch without changes counts
+/// as not merged.
 pub(crate) fn has_changes(repo: &Path, base: &str, origin: &str, head: &str) -> Result<bool, GitError> {
     has_changes_at(&repository::find(repo)?, base, origin, head)
 }
@@ -45,12 +45,12 @@ fn has_changes_at(repo: &Place, base: &str, origin: &str, head: &str) -> Result<
     if revision::is_ancestor(repo, head, base)? {
         return Ok(true);
     }
-    // The repository's attributes could name programs that merge; without attributes, none of them runs.
+    // The repository's attributes could name merge programs. The empty tree has no attributes, so none of them runs.
     let no_attributes = Git::reading(repo).args(["hash-object", "-t", "tree", "/dev/null"]).line()?;
     if would_change_nothing(repo, base, head, &no_attributes)? {
         return Ok(true);
     }
-    // The base may have got the changes and changed the same places again before anybody looked.
+    // Later commits of the base may have changed the same lines again, so its last commits are examined too.
     let listed = Git::reading(repo).env("GIT_LITERAL_PATHSPECS", "1");
     let listed = listed.args(["rev-list", "--first-parent", EXAMINED, base, "--not", head, "--"]);
     let listed = listed.args(changed.iter().take(SELECTING_FILES)).run()?;
@@ -65,7 +65,7 @@ fn has_changes_at(repo: &Place, base: &str, origin: &str, head: &str) -> Result<
 /// Whether merging `head` into `commit` with the attributes in the tree `attributes` would change nothing.
 fn would_change_nothing(repo: &Place, commit: &str, head: &str, attributes: &str) -> Result<bool, GitError> {
     let git = Git::reading(repo).settings(&["merge.renormalize=false"]).env("GIT_ATTR_SOURCE", attributes);
-    // Git before 2.38 cannot do this, and a conflict is no merge: neither is an error.
+    // Git before 2.38 fails, and a conflict gives another exit code. Both count as "not merged", not as errors.
     let merged = git.args(["merge-tree", "--write-tree", commit, head]).output()?;
     Ok(merged.code == Some(0) && program::line(&merged.stdout) == revision::tree_of(repo, commit)?)
 }

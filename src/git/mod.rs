@@ -16,7 +16,7 @@
 //! | `ref_names` | names of the refs that boi creates |
 //! | `locks` | file locks, and the lock of a repository |
 //! | `entry` | a worktree's entry: its administrative directory `<git directory>/worktrees/<NAME>` |
-//! | `repository` | finds repositories, and notices when another one is in the place of a worktree's |
+//! | `repository` | finds repositories, and detects that a worktree's repository was replaced by another one |
 //! | `revision` | resolves names to commits, compares commits |
 //! | `operation` | merges, rebases and the like in progress in a checkout |
 //! | `worktree` | a spec's worktree and its lock |
@@ -24,7 +24,7 @@
 //! | `checkout` | finds the working tree that is on a branch |
 //! | `refs` | creates, moves and deletes the spec's branch and kept refs |
 //! | `index` | reads a worktree's files into a git tree |
-//! | `set_aside` | keeps a worktree's folder whose files git cannot store |
+//! | `set_aside` | renames and keeps a worktree's folder if git cannot store its files |
 //! | `branch` | moves the spec's branch, and HEAD back to it |
 //! | `reset_files` | makes a worktree's files equal to a commit |
 //! | `capture` | commits the worktree's files after a try, as the candidate |
@@ -34,9 +34,17 @@
 //! | `shared_state` | reads the part of a repository that specs share with their user: refs, stash, configuration |
 //! | `shared_snapshot` | the snapshot of that part before a command |
 //! | `remove` | removes a worktree |
-//! | `shared_config` | compares configuration files, and tells whether a change still holds |
-//! | `shared_changes` | compares the shared part with the snapshot, and keeps what was lost |
-//! | `undone` | finds files of earlier tasks that a later task undid |
+//! | `index_file` | the file format of git's index |
+//! | `delivery_outcome` | the result of a step of a delivery |
+//! | `delivery_journal` | the record of what a delivery changes in a checkout, written before the first change |
+//! | `delivery_moves` | makes and undoes these changes |
+//! | `delivery_plan` | plans how a checkout's files change from one commit to another |
+//! | `delivery_recovery` | completes or undoes a delivery that was interrupted |
+//! | `checkout_update` | moves a checkout together with its branch, or changes nothing |
+//! | `deliver` | merges a base into a spec's branch, and moves the base forward to the branch |
+//! | `shared_config` | compares configuration files, and tells whether a change is still in effect |
+//! | `shared_changes` | compares the shared part with the snapshot, and keeps lost objects |
+//! | `undone` | finds files of earlier tasks that a later task deleted or reverted |
 //! | `power_loss` | repairs everything that a power loss can damage |
 //! | `inspect` | checks whether boi can work in a user's repository, before a spec is queued |
 //! | `survey` | lists boi's refs, worktrees and lock files in a repository, for `boi doctor` |

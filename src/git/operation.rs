@@ -82,7 +82,7 @@ pub(super) fn returns_to(git_dir: &Path, branch: &str) -> bool {
         || contains("BISECT_START", branch)
 }
 
-/// Returns the hashes of commits that perhaps only the operation in progress refers to.
+/// Returns the hashes of commits to which perhaps nothing but the operation in progress refers.
 pub(super) fn held_commits(git_dir: &Path) -> Vec<String> {
     let read = |name: &&str| small_file::read_text(&git_dir.join(name));
     COMMIT_FILES.iter().filter_map(read).filter_map(|text| entry::parse_hash(&text)).collect()

@@ -34,7 +34,7 @@ impl Place {
         Some(Place { git_dir, common_dir, work_tree: dir.to_owned(), watch: Arc::clone(watch) })
     }
 
-    /// Returns the same place for questions that are asked whatever was ordered.
+    /// Returns the same place with a new watch, so that git also runs after an order to end.
     pub(crate) fn under_any_order(&self) -> Place {
         Place { watch: Arc::new(self.watch.next_step()), ..self.clone() }
     }

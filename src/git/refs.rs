@@ -48,7 +48,7 @@ pub(super) fn kept_refs(at: &Place, spec: &SpecId) -> Result<Vec<String>, GitErr
 }
 
 /// Returns the commit that the HEAD of a worktree's entry names, if no branch may contain it: HEAD is detached, or
-/// the repository stores refs in tables, so that the entry's files do not tell.
+/// the repository stores refs in tables, so that the entry's files do not show whether it is.
 pub(super) fn head_of_entry(worktree: &LockedWorktree, entry: &Path) -> Result<Option<String>, GitError> {
     let at = worktree.place_with(entry.to_owned())?;
     let name = if at.has_ref_tables() { Some("HEAD".to_owned()) } else { entry::detached_head(entry) };

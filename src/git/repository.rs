@@ -1,4 +1,4 @@
-//! Finds repositories, and notices when another repository is in the place of a worktree's.
+//! Finds repositories, and detects that a worktree's repository was replaced by another one.
 
 use std::fs;
 use std::io;
@@ -15,8 +15,8 @@ use crate::domain::id::SpecId;
 use crate::domain::position::RepositoryIdentity;
 use crate::system::clock;
 
-/// Finds the repository of a directory of the user's, for a command of the user. Reads files where git would find the
-/// same repository; otherwise asks git.
+/// Finds the repository of a directory of the user, for a command of the user. Reads only files if git would find the
+/// same repository from them; otherwise asks git.
 pub(crate) fn find(dir: &Path) -> Result<Place, GitError> {
     let watch = Arc::default();
     Place::linked_from(dir, &watch).map_or_else(|| ask_git(dir, &watch), Ok)
@@ -40,7 +40,7 @@ pub(crate) fn of_working_tree(dir: &Path, watch: &Arc<GitWatch>) -> Result<Optio
 
 /// Asks git for the repository of a directory. Git refuses a repository of another user.
 pub(super) fn ask_git(dir: &Path, watch: &Arc<GitWatch>) -> Result<Place, GitError> {
-    // A path may contain newlines, so each question takes a process of its own.
+    // A path may contain newlines, so boi runs one git process for each path.
     let ask = |option: &str| -> Result<PathBuf, GitError> {
         let printed = program::path(&Git::locating(dir, watch).args(["rev-parse", option]).run()?);
         let path = dir.join(printed);

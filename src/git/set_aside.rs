@@ -1,5 +1,5 @@
-//! Sets a worktree's folder aside when git cannot store its files: git refuses a file, or a filter fails or hangs.
-//! The folder keeps them instead.
+//! Renames a worktree's folder when git cannot store its files: git refuses a file, or a filter fails or hangs.
+//! The files are kept in the renamed folder instead.
 
 use std::ffi::OsString;
 use std::fs;
@@ -12,7 +12,7 @@ use super::worktree::LockedWorktree;
 pub(crate) const SET_ASIDE: &str = ".kept";
 
 /// Renames the worktree's folder to a free name beside it and creates an empty folder in its place. Returns the new
-/// path. The folder loses its link to the repository, so that no git works there in the place of the worktree.
+/// path. Removes the folder's link to the repository, so that git does not treat the folder as the worktree.
 pub(super) fn set_aside(worktree: &LockedWorktree) -> Result<String, GitError> {
     let to = rename(worktree.path())?;
     let path = worktree.path();
@@ -40,6 +40,6 @@ fn free_name(path: &Path) -> PathBuf {
         }
         path.with_file_name(name)
     };
-    // A name is taken if anything has it, a broken link included.
+    // A name is free only if nothing has it, not even a broken link.
     (1..).map(name).find(|path| fs::symlink_metadata(path).is_err()).unwrap_or_else(|| name(0))
 }

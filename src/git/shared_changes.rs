@@ -1,5 +1,5 @@
-//! Compares the shared part of a repository with the snapshot before a command, and keeps what was lost under refs. Nothing
-//! is put back: the user may have made the change.
+//! Compares the shared part of a repository with the snapshot before a command, and keeps lost objects under refs. boi
+//! undoes nothing: the user may have made the change.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -43,14 +43,14 @@ pub(crate) fn compare_with_snapshot(
     let mut changes = shared_config::compare(worktree, &snapshot, &files, label)?;
     match RawState::read(&snapshot.place(worktree)).and_then(|now| compare(worktree, &snapshot, &now, label)) {
         Ok(found) => changes.extend(found),
-        // Whatever git cannot read now is told; a retry would not help, since the command changed it.
+        // If git cannot read the repository now, the command changed it, and a retry would not help.
         Err(error) => changes.push(RepositoryChange::new(ChangeKind::NotCompared, error.to_string())),
     }
     let repository = snapshot.common_dir.display().to_string();
     if changes.len() > LISTED {
         let more = changes.len() - LISTED;
         changes.truncate(LISTED);
-        let name = format!("{more} more changes; what was lost is kept under {}", ref_names::kept_dir(worktree.spec()));
+        let name = format!("{more} more changes; lost objects are kept under {}", ref_names::kept_dir(worktree.spec()));
         changes.push(RepositoryChange::new(ChangeKind::More, name));
     }
     Ok(Some(SharedChanges { repository, changes }))
@@ -88,19 +88,19 @@ fn compare(
 struct Found {
     change: RepositoryChange,
     lost: Option<(String, ObjectKind)>,
-    /// Makes the command that puts the old state back, from the ref that keeps it.
+    /// The command that restores the old state.
     restore: Restore,
 }
 
-/// How the old state is put back.
+/// How the user can restore the old state.
 enum Restore {
-    /// By this command; `None`: by none.
+    /// With this command; `None`: no command can restore it.
     Command(Option<String>),
-    /// By this command, in which [`KEPT`] stands for the ref that keeps the old state.
+    /// With this command, in which [`KEPT`] stands for the ref that keeps the old state.
     FromKept(String),
 }
 
-/// Stands for the name of the ref that keeps the old state.
+/// The placeholder for the name of the ref that keeps the old state.
 const KEPT: &str = "\0kept\0";
 
 struct Comparison<'a> {
@@ -123,7 +123,7 @@ impl Comparison<'_> {
         let mut found = Vec::new();
         for name in names {
             let (old, new) = (before.get(name), now.get(name));
-            // The entries of the stash tell more than its ref.
+            // The entries of the stash are compared separately, so a change of its ref need not be reported.
             let is_listed = name == b"refs/stash" && !(self.before.stash.is_empty() && self.now.stash.is_empty());
             if old == new || is_listed {
                 continue;
@@ -161,7 +161,7 @@ impl Comparison<'_> {
                     return Ok((!same_target).then(|| Found { change: change(kind), lost: None, restore }));
                 }
                 if of_boi && self.is_contained(&old.hash)? {
-                    // Another worker of boi's, or `boi clean`, moved or deleted the branch; nothing was lost.
+                    // Another worker, or `boi clean`, moved or deleted the branch, and no commit was lost.
                     return Ok(None);
                 }
                 let forward = match new {
@@ -225,7 +225,7 @@ impl Comparison<'_> {
             let git = self.git();
             let mut command = format!("{git} stash store -m {message} {KEPT}");
             if self.now.refs.get(b"refs/stash".as_slice()).is_some_and(|now| now.hash == entry.hash) {
-                // The stash's reflog is gone, and git adds no entry for the commit that the ref names already.
+                // The stash's reflog is missing, and git adds no entry for a commit that the ref already names.
                 command = format!(
                     "{{ {git} stash list | grep -q . || {git} update-ref -d refs/stash {}; }} && {command}",
                     entry.hash
@@ -263,7 +263,7 @@ impl Comparison<'_> {
             let name = path.display().to_string();
             let states = |kind, name: String| RepositoryChange::new(kind, name).states(shown(old), shown(new));
             match (old, new) {
-                // If git calls the repository bare, the changed configuration is told.
+                // If git treats the repository as bare, the change of the configuration is reported instead.
                 (Some(old), Some(new)) if old != new && ![old, new].contains(&&Head::Unknown) => {
                     let change = states(ChangeKind::HeadMoved, "HEAD".to_owned());
                     let command = match old {
@@ -346,7 +346,7 @@ impl Comparison<'_> {
         Ok(vec![Found { change, lost: Some((commit, ObjectKind::Commit)), restore: Restore::Command(None) }])
     }
 
-    /// Keeps what was lost under refs, and completes the changes.
+    /// Keeps lost objects under refs, and adds the refs and the commands to the changes.
     fn keep(&self, found: Vec<Found>, label: &str) -> Result<Vec<RepositoryChange>, GitError> {
         let (worktree, snapshot) = (self.worktree, self.snapshot);
         let lost: Vec<_> = found.iter().filter_map(|found| found.lost.clone()).collect();

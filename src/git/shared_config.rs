@@ -1,5 +1,5 @@
 //! Compares the configuration files of a repository with an earlier state, value by value, and tells whether a recorded
-//! change still holds.
+//! change is still in effect.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -17,7 +17,7 @@ use super::worktree::LockedWorktree;
 use super::{ref_names, shell_words};
 use crate::domain::repository_change::{ChangeKind, RepositoryChange};
 
-/// The most characters of a value that are shown.
+/// The maximum number of characters of a value that a change shows.
 const VALUE: usize = 500;
 
 /// Values of each key of a configuration file, in the file's order.
@@ -53,13 +53,13 @@ pub(super) fn compare(
     Ok(changes)
 }
 
-/// Whether what a change changed still differs from its old state. A change of another kind never does.
+/// Whether the file or key of a recorded change still differs from its old state; `false` for changes of other kinds.
 pub(crate) fn still_differs(change: &RepositoryChange, watch: &Arc<GitWatch>) -> bool {
     matches!(change.kind, ChangeKind::FileChanged | ChangeKind::ConfigChanged)
         && present_state(change, watch) != change.old
 }
 
-/// What is now in the place of what a change changed, as [`RepositoryChange::new`] shows it.
+/// Returns the present state of the file or key of a recorded change, in the form of [`RepositoryChange::new`].
 pub(crate) fn present_state(change: &RepositoryChange, watch: &Arc<GitWatch>) -> Option<String> {
     let path = Path::new(change.path.as_deref()?);
     if change.kind == ChangeKind::FileChanged {
@@ -145,7 +145,7 @@ fn file_change(
         kept,
         restore: Some(restore),
         path: Some(path.display().to_string()),
-        // What git ignores does not change how it reads a checkout.
+        // A change of the ignored files does not change how git reads a checkout, so deliveries need not wait.
         blocks: name != "info/exclude",
         ..RepositoryChange::new(ChangeKind::FileChanged, name).states(old.map(fingerprint), new.map(fingerprint))
     })
@@ -193,7 +193,7 @@ fn list_values(path: &Path, watch: &Arc<GitWatch>) -> Option<Values> {
     Some(values)
 }
 
-/// Why a checkout must not be changed: git takes the repository of the working tree `repo` for a bare one.
+/// Whether git treats the repository of the working tree `repo` as bare. boi must not change a checkout of it then.
 pub(crate) fn is_called_bare(repo: &Path, watch: &Arc<GitWatch>) -> bool {
     let asked = Git::locating(repo, watch).args(["rev-parse", "--is-bare-repository"]).output();
     let Ok(output) = asked else { return false };

@@ -1,9 +1,9 @@
 //! The snapshot of the shared part of a repository that boi takes before each command.
 //!
-//! Its record is the file `shared` in the spec's scratch directory. Its objects survive whatever a command does to refs,
-//! reflogs and objects: one commit under `refs/boi/snapshot/<SPEC>` has every commit as a parent, and every tree and blob
-//! in its tree. Tag objects can have no such parent, so the record holds a pack of them. While refs, stash, reflogs and
-//! worktrees are as they were, the commit is used again.
+//! Its record is the file `shared` in the spec's scratch directory. One commit under `refs/boi/snapshot/<SPEC>` keeps
+//! its objects from garbage collection: the commit has every commit as a parent, and every tree and blob in its tree. A
+//! commit cannot refer to tag objects in this way, so the record holds a pack of them. While refs, stash, reflogs and
+//! worktrees have not changed, the next snapshot uses the same commit.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -33,7 +33,7 @@ const MAX_RECORD: usize = 1 << 30;
 pub(super) struct Snapshot {
     /// The marker of the command that runs, or ran last.
     pub(super) command: String,
-    /// Whether the repository is still to be compared with this snapshot.
+    /// Whether the repository has not been compared with this snapshot yet.
     pub(super) open: bool,
     pub(super) common_dir: PathBuf,
     pub(super) state: RawState,
@@ -115,7 +115,7 @@ fn protect(worktree: &LockedWorktree, at: &Place, state: &SharedState) -> Result
     Ok((commit, pack))
 }
 
-/// Writes a commit with these parents; the same parents always make the same commit.
+/// Writes a commit with these parents. The same tree and parents always give the same commit.
 pub(super) fn commit_object(
     worktree: &LockedWorktree,
     at: &Place,

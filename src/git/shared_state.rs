@@ -1,7 +1,7 @@
 //! Reads the part of a repository that a spec shares with its user and with other specs: refs, the stash, reflogs,
 //! worktrees and configuration. Takes three or four git processes, however many refs there are.
 //!
-//! boi's own refs and worktrees are no part of it, except the branches of other specs.
+//! This part does not include boi's own refs and worktrees, except the branches of other specs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -34,7 +34,7 @@ const MAX_HEADS: usize = 20;
 /// The most reflog entries that are read.
 const MAX_REFLOG: &str = "--max-count=20000";
 
-/// What git and the files of the repository say, unparsed. Equal bytes mean an unchanged repository.
+/// The output of git and the content of files, unparsed. If the bytes are equal, the repository is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct RawState {
     /// One line for each ref: hash, type, peeled hash, peeled type, symbolic target, name.
@@ -61,7 +61,7 @@ pub(super) struct FileState {
 pub(super) struct Ref {
     pub(super) hash: String,
     pub(super) kind: ObjectKind,
-    /// For a tag object: what it finally names.
+    /// For a tag object: the object that it names, also through other tags.
     pub(super) peeled: Option<(String, ObjectKind)>,
     /// The ref that a symbolic ref names.
     pub(super) symbolic: Option<String>,
@@ -87,7 +87,7 @@ pub(super) struct StashEntry {
 pub(super) enum Head {
     Branch(String),
     Detached(String),
-    /// Git takes the repository for a bare one, or cannot read HEAD.
+    /// Git treats the repository as bare, or cannot read HEAD.
     Unknown,
 }
 
@@ -145,7 +145,7 @@ impl RawState {
     }
 }
 
-/// Lists the reflogs of HEAD in the user's worktrees, which have every commit that the user made or left there. Listing the
+/// Lists the reflogs of HEAD in the user's worktrees, which name every commit that was made or left there. Listing the
 /// reflogs of all branches would take git time in proportion to the square of their number.
 fn list_reflogs(at: &Place) -> Result<Vec<u8>, GitError> {
     let entries = users_entries(&at.common_dir).into_iter().take(MAX_HEADS);
@@ -167,7 +167,7 @@ fn users_entries(common_dir: &Path) -> Vec<PathBuf> {
     entries
 }
 
-/// Lists the worktrees. If git takes the repository for a bare one, the list still tells what HEAD of the main worktree names.
+/// Lists the worktrees. If git treats the repository as bare, the list still contains HEAD of the main worktree.
 fn list_worktrees(at: &Place) -> Result<Vec<u8>, GitError> {
     const BARE: &[u8] = b"\nbare\n";
     let listed = Git::reading(at).args(["worktree", "list", "--porcelain"]).run()?;

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-/// `word` as a shell word. A word that is not UTF-8, or that is not one plain line, is printed by `printf`, so that the
-/// command itself is.
+/// Quotes `word` for a shell. A word that is not UTF-8, or not one plain line, becomes a call of `printf`, so that the
+/// printed command is one plain line of UTF-8.
 pub(super) fn quote(word: &[u8]) -> String {
     let is_plain = |text: &&str| !text.contains("  ") && !text.chars().any(char::is_control);
     match str::from_utf8(word).ok().filter(is_plain) {

@@ -2,7 +2,7 @@
 //!
 //! Git syncs the objects and refs that it writes for boi. It does not sync checked-out files, their index and
 //! the entry in `worktrees/`. An agent's git does not sync the objects of its commits, either. For up to half
-//! a minute after such a file was written, the disk may have the file's name without its content.
+//! a minute after such a file was written, a power loss can leave the file's name on the disk without its content.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

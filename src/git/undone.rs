@@ -9,14 +9,14 @@ use super::program::{self, Git};
 use super::worktree::LockedWorktree;
 use crate::domain::repository_change::{ChangeKind, RepositoryChange};
 
-/// The most files that are listed.
+/// The maximum number of files that are listed.
 const LISTED: usize = 20;
 
 /// A file's mode and blob in a commit; `None`: the commit does not have the file.
 type Version = Option<(String, String)>;
 
-/// The files that the commits from `origin` to `base` changed, and that `candidate`, a commit on `base`, deletes or makes
-/// equal to `origin` again.
+/// Returns the files that the commits from `origin` to `base` changed, and that `candidate`, a commit on `base`,
+/// deletes or sets back to their content in `origin`.
 pub(crate) fn undone_files(
     worktree: &LockedWorktree,
     origin: &str,

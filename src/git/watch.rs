@@ -30,8 +30,8 @@ pub(super) enum Work {
     RunsFilters,
 }
 
-/// The bounds of the git processes of one step of a worker, and the process that runs now. Each step has a watch of its
-/// own: a thread of an earlier step that is still blocked stays under that step's order.
+/// The time limit of the git processes of one step of a worker, the order to end them, and the process that runs now.
+/// Each step has its own watch: a thread of an earlier step that is still blocked obeys the order of that step.
 #[derive(Debug, Default)]
 pub(crate) struct GitWatch {
     /// The marker in the environment of the git processes and their descendants.
@@ -47,9 +47,9 @@ pub(crate) struct GitWatch {
 /// The time of a step.
 #[derive(Debug, Default, Clone, Copy)]
 struct Time {
-    /// When it is over; `None`: it has not begun.
+    /// The end of the step's time; `None`: the time has not begun.
     until: Option<Instant>,
-    /// How long it may take from its begin on, because of an order before that.
+    /// How long the step may take, if an order shortened its time before it began.
     at_most: Option<Duration>,
     is_shortened: bool,
 }
@@ -65,7 +65,7 @@ impl GitWatch {
         GitWatch { marker: self.marker.clone(), variables: self.variables.clone(), ..GitWatch::default() }
     }
 
-    /// Begins the time of the step, which may take `limit`, or less if it was shortened already.
+    /// Starts the time of the step, which is `limit`, or less if an order shortened it before.
     pub(crate) fn begin(&self, limit: Duration) {
         let mut time = lock(&self.time);
         time.is_shortened = time.at_most.is_some_and(|at_most| at_most < limit);
@@ -89,17 +89,17 @@ impl GitWatch {
         time.until.is_none() || time.is_shortened
     }
 
-    /// Whether an order ended a git process of the step, or kept one from starting.
+    /// Whether an order to end stopped a git process of the step, or kept one from starting.
     pub(crate) fn was_interrupted(&self) -> bool {
         self.was_interrupted.load(Ordering::SeqCst)
     }
 
-    /// Records that the step does not reach its end because of the order.
+    /// Records that the step did not complete because of the order to end.
     pub(super) fn interrupt(&self) {
         self.was_interrupted.store(true, Ordering::SeqCst);
     }
 
-    /// Records that the step has its final result, in spite of an order that ended a git process after it.
+    /// Records that the step has its final result, although the order ended a git process after that.
     pub(crate) fn complete(&self) {
         self.was_interrupted.store(false, Ordering::SeqCst);
     }
@@ -119,13 +119,13 @@ impl GitWatch {
         lock(&self.running).as_ref().map(|(command, since)| GitView { command: command.clone(), since: *since })
     }
 
-    /// Shows the wait for the lock of `path` as what runs, until the returned value is dropped.
+    /// Reports the wait for the lock of `path` as the running process until the returned value is dropped.
     pub(super) fn waiting(&self, path: &Path) -> Waiting<'_> {
         *lock(&self.running) = Some((format!("wait for the lock of {path:?}"), clock::now()));
         Waiting(self)
     }
 
-    /// When a wait for a lock is given up.
+    /// Returns when to give up a wait for a lock.
     pub(super) fn lock_deadline(&self) -> Instant {
         let of_command = Instant::now() + LOCK_LIMIT;
         match self.until() {
@@ -174,7 +174,7 @@ impl GitWatch {
                 self.interrupt();
                 Ok((BoundedEnd::Ordered, limit))
             }
-            // The time of the step was shortened while git ran.
+            // The watch itself ordered the end, because the time of the step was shortened while git ran.
             BoundedEnd::Ordered => Ok((BoundedEnd::TimedOut(Vec::new()), now.elapsed())),
             end => Ok((end, limit)),
         }

@@ -107,8 +107,8 @@ impl Worktree {
 }
 
 impl Drop for LockedWorktree {
-    /// Takes the permissions from other users that git gave them for boi's own index. If this fails, the folder around it
-    /// still is private.
+    /// Removes other users' permissions for boi's own index, which git may have added. If this fails, the folder
+    /// around the index is still private.
     fn drop(&mut self) {
         files::make_private(&self.own_index()).ok();
     }
