@@ -25,7 +25,7 @@ use crate::system::paths::ShortPath;
 
 /// How long the client waits for an answer before it checks whether the daemon answers at all.
 const QUIET: Duration = Duration::from_secs(3);
-/// How long the check after [`QUIET`] may take before the client tells the user that the daemon does not
+/// How long the check after [`QUIET`] may take before the client prints that the daemon does not
 /// answer.
 const PROBE: Duration = Duration::from_secs(2);
 
@@ -36,7 +36,7 @@ pub(crate) struct Client {
     pid: Arc<AtomicI32>,
     /// The daemon's version, which is known after the first answer.
     version: Arc<OnceLock<String>>,
-    /// Whether the user was told that the daemon does not answer.
+    /// Whether the client has already printed that the daemon does not answer.
     warned: Arc<AtomicBool>,
 }
 

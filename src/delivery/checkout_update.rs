@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Git's own checkout writes files one after another, so that a filter that fails, a full disk or a kill leaves the
-//! checkout half changed. Here everything that runs a program or needs room on the disk comes before the first change.
-//! A delivery that was killed is completed or undone by [`super::recovery`].
+//! checkout half changed. Here everything that runs a program or needs disk space comes before the first change.
+//! A delivery that was killed is completed or undone by [`super::delivery_recovery`].
 
 use std::collections::BTreeMap;
 use std::fs::{self, FileTimes};
@@ -49,9 +49,9 @@ pub(super) struct Update<'a> {
     pub(super) to: &'a str,
 }
 
-/// An index that is prepared for the new commit.
+/// Everything that is prepared before the checkout is changed.
 struct Prepared {
-    /// The checkout's index when it was copied.
+    /// The identity of the checkout's index file when it was copied.
     before: Identity,
     index: IndexFile,
     layout: Layout,
@@ -362,7 +362,7 @@ impl Update<'_> {
         Ok(if is_on_base && is_at_from && !is_busy { Unchanged::Yes } else { Unchanged::BaseMoved })
     }
 
-    /// Writes the new index into the lock file, and puts it in the place of the index.
+    /// Writes the new index into the lock file, and renames the lock file to the index.
     fn install_index(&self, mut index: IndexFile, journal: &Journal, own: &Path, lock: &Path) -> std::io::Result<()> {
         for path in journal.moves.iter().filter_map(recovery::placed_path) {
             let file = fs::symlink_metadata(self.checkout.place.work_tree.join(path))?;

@@ -120,7 +120,7 @@ impl IndexFile {
     /// The content of the file, with its checksum.
     pub(super) fn into_bytes(mut self) -> Vec<u8> {
         let end = self.bytes.len() - self.hash_bytes;
-        // All zeros: git was told to write no checksum (`index.skipHash`).
+        // A checksum of zeros means that git writes no checksum (`index.skipHash`), so boi writes none.
         if self.bytes[end..].iter().any(|byte| *byte != 0) {
             let (content, checksum) = self.bytes.split_at_mut(end);
             match self.hash_bytes {

@@ -222,7 +222,7 @@ impl Identity {
         self.inode
     }
 
-    /// The identity of the file at `path`, not following links; `None`: there is none.
+    /// Returns the identity of the file at `path`, without following links; `None`: the file does not exist.
     pub(super) fn at(path: &Path) -> io::Result<Option<Identity>> {
         match fs::symlink_metadata(path) {
             Ok(file) => Ok(Some(Identity::of(&file))),
@@ -253,7 +253,7 @@ fn is_inside(path: &Path) -> bool {
     path.components().next().is_some() && path.components().all(|part| matches!(part, Component::Normal(_)))
 }
 
-/// Reads a file of a delivery's folder, not following a link; `None`: there is none.
+/// Reads a file of a delivery's folder without following links; `None`: the file does not exist.
 fn read_file(folder: &Path, name: &str) -> io::Result<Option<Vec<u8>>> {
     match Folder::trusted(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use super::journal::{Identity, Journal, Move};
 use crate::system::{failpoint, files};
 
-/// Where the files of a delivery are.
+/// The folders of a delivery: the checkout, and the folders with its new and old files.
 #[derive(Debug)]
 pub(super) struct Layout {
     checkout: PathBuf,
@@ -42,7 +42,7 @@ pub(super) struct Undone {
     pub(super) restored: Vec<PathBuf>,
 }
 
-/// What undoing one change did.
+/// The result of undoing one change.
 enum Undo {
     Nothing,
     Restored,

@@ -3,7 +3,7 @@
 use crate::domain::delivery::MergeRefusal;
 use crate::git::GitError;
 
-/// Why a step of a delivery was not taken.
+/// Why a step of a delivery failed or was refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DeliveryError {
     #[error("{0}")]

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use super::journal::{Identity, Move, StoredPath};
 use crate::git::GitError;
 
-/// What a commit has at a path.
+/// The type of the entry that a commit has at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Entry {
     Nothing,

@@ -40,7 +40,7 @@ pub(crate) struct Unfinished {
     pub(crate) reason: String,
 }
 
-/// What was done about an interrupted delivery.
+/// The result of completing or undoing an interrupted delivery.
 #[derive(Debug)]
 pub(crate) enum Recovered {
     /// The branch was moved: the delivery is complete.

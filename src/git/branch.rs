@@ -1,5 +1,5 @@
 //! Moves the spec's branch, and puts the worktree's HEAD back on it. Commits that no ref would contain after
-//! such a move are kept under refs before it.
+//! such a move are first kept under refs.
 
 use super::git_error::GitError;
 use super::place::Place;

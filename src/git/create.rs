@@ -183,9 +183,9 @@ enum Content {
     DamagedLink,
     /// Files without a link.
     Unlinked,
-    /// Something that holds no work in the place of the link: a link to another repository, a pipe.
+    /// Something other than the link is at its path, and it contains no work: a link to another repository, a pipe.
     ReplacedLink,
-    /// A repository of its own, or something that is not a directory.
+    /// A separate git repository, or something that is not a directory.
     Foreign,
 }
 

@@ -21,7 +21,7 @@ pub(crate) fn local_branches(repo: &Path) -> Result<HashMap<String, String>, Git
         .collect())
 }
 
-/// How many commits of a base are examined for changes that the base later changed again.
+/// How many of the last commits of a base are examined, in case a later commit changed the same lines again.
 const EXAMINED: &str = "--max-count=20";
 /// How many of the files that a branch changed are used to select these commits.
 const SELECTING_FILES: usize = 200;
@@ -75,7 +75,7 @@ fn would_change_nothing(repo: &Place, commit: &str, head: &str, attributes: &str
 pub(crate) enum MergeState {
     /// No base has all changes of the branch, or the branch does not exist.
     NotMerged,
-    /// A base contains every commit of the branch, which changed nothing since it started.
+    /// A base contains every commit of the branch, and the branch made no changes of its own.
     Unchanged,
     /// A base has the changes of the branch.
     Merged,

@@ -70,7 +70,7 @@ const OWN_TREE: &[&str] = &[
 /// fetching.
 const ALLOWED_PROTOCOLS: &str = "GIT_ALLOW_PROTOCOL";
 
-/// How many bytes of git's standard error are put into an error, counted from its end.
+/// How many bytes from the end of git's standard error an error message contains.
 const STDERR_TAIL: usize = 2_000;
 
 /// The name and email in commits if the user has not configured both.

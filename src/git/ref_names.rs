@@ -2,7 +2,7 @@
 
 use crate::domain::id::SpecId;
 
-/// How many digits of a commit's hash the name of a kept ref has.
+/// The number of digits of the commit's hash in the name of a kept ref.
 const HASH_DIGITS: usize = 12;
 
 /// Returns `refs/heads/boi/<SPEC>`, the spec's branch.

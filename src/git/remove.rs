@@ -16,7 +16,7 @@ use super::worktree::LockedWorktree;
 use super::{entry, index, locks, operation, ref_names, refs, revision, set_aside, shared_snapshot};
 use crate::system::untrusted;
 
-/// Why boi refuses to remove a worktree. Nothing was changed.
+/// Why boi refuses to remove a worktree. In each case, boi has changed nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RemovalRefusal {
     /// The worktree's repository cannot be found, so boi cannot keep the worktree's files in it.
@@ -175,7 +175,7 @@ fn place_of_files(worktree: &LockedWorktree) -> Result<Option<Place>, GitError> 
     worktree.place_with(entry).map(Some)
 }
 
-/// Where the work of a worktree is kept.
+/// Where the files and commits of a worktree are kept.
 enum Kept {
     /// Git has all of it: in a branch or under kept refs.
     ByGit,

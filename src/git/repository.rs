@@ -50,7 +50,7 @@ pub(super) fn ask_git(dir: &Path, watch: &Arc<GitWatch>) -> Result<Place, GitErr
     Ok(Place { git_dir, common_dir, work_tree: dir.to_owned(), watch: Arc::clone(watch) })
 }
 
-/// Identifies the repository of a directory of the user's; `None`: its path cannot be recorded, because it is not
+/// Identifies the repository of a directory of the user; `None`: its path cannot be recorded, because it is not
 /// UTF-8. Fails if git refuses the repository.
 pub(super) fn identify(dir: &Path, watch: &Arc<GitWatch>) -> Result<Option<RepositoryIdentity>, GitError> {
     let common_dir = ask_git(dir, watch)?.common_dir;

@@ -15,7 +15,7 @@ use super::worktree::LockedWorktree;
 use super::{ref_names, revision, shared_config, shell_words};
 use crate::domain::repository_change::{ChangeKind, RepositoryChange};
 
-/// The most changes of one command that are listed.
+/// The maximum number of changes of one command that are listed.
 const LISTED: usize = 100;
 /// If more commits than this were lost, one ref keeps them all.
 const KEPT_SINGLY: usize = 50;

@@ -25,7 +25,7 @@ use crate::system::files::Durability;
 const MAGIC: &[u8] = b"boi shared 1\n";
 /// The name of the record.
 const RECORD: &str = "shared";
-/// The most bytes that a record has.
+/// The maximum size of a record, in bytes.
 const MAX_RECORD: usize = 1 << 30;
 
 /// The snapshot before a command.

@@ -27,11 +27,11 @@ pub(super) const FILES: &[&str] = &[
     "info/sparse-checkout",
     "objects/info/alternates",
 ];
-/// The most bytes of such a file that are read.
+/// The maximum size of such a file that is read, in bytes.
 const MAX_FILE: usize = 1 << 20;
-/// The most worktrees of the user's whose reflogs are read.
+/// The maximum number of the user's worktrees whose reflogs are read.
 const MAX_HEADS: usize = 20;
-/// The most reflog entries that are read.
+/// The maximum number of reflog entries that are read, as an option of `git log`.
 const MAX_REFLOG: &str = "--max-count=20000";
 
 /// The output of git and the content of files, unparsed. If the bytes are equal, the repository is unchanged.
@@ -49,14 +49,14 @@ pub(super) struct RawState {
     pub(super) files: BTreeMap<PathBuf, FileState>,
 }
 
-/// A file at one moment.
+/// The mode and content of a file when it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FileState {
     pub(super) mode: u32,
     pub(super) content: Vec<u8>,
 }
 
-/// What a ref names.
+/// The object that a ref names, and its type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ref {
     pub(super) hash: String,
@@ -82,7 +82,7 @@ pub(super) struct StashEntry {
     pub(super) message: String,
 }
 
-/// What HEAD of a worktree names.
+/// The branch or commit that HEAD of a worktree names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Head {
     Branch(String),

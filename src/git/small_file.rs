@@ -45,7 +45,7 @@ pub(super) fn read_path_after(file: &Path, prefix: &[u8]) -> Option<PathBuf> {
     (!path.as_os_str().is_empty()).then_some(path)
 }
 
-/// Writes a new file in the place of whatever is there, which may be a symbolic link or a pipe.
+/// Replaces whatever is at the path, which may be a symbolic link or a pipe, by a new file.
 pub(super) fn replace(file: &Path, content: &[u8]) -> Result<(), GitError> {
     let write = || {
         match std::fs::remove_file(file) {

@@ -104,7 +104,7 @@ impl GitWatch {
         self.was_interrupted.store(false, Ordering::SeqCst);
     }
 
-    /// Orders the running git process, and each further one of the step, to end.
+    /// Orders the running git process, and each later one of this step, to end.
     pub(crate) fn end(&self) {
         self.is_ended.store(true, Ordering::SeqCst);
     }

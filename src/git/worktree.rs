@@ -163,7 +163,7 @@ impl LockedWorktree {
         self.place_with(self.entry()?)
     }
 
-    /// Returns the place of the worktree with this entry, whatever the worktree's `.git` is.
+    /// Returns the place of the worktree with this entry. Does not read the worktree's `.git`.
     pub(super) fn place_with(&self, entry: PathBuf) -> Result<Place, GitError> {
         let (common_dir, watch) = (self.common_dir()?.to_owned(), Arc::clone(self.watch()));
         Ok(Place { git_dir: entry, common_dir, work_tree: self.path().to_owned(), watch })

@@ -19,7 +19,7 @@ use super::descendants::living_with_descendants;
 use super::{identity, marker, signal_tree};
 use crate::domain::command::Identity;
 
-/// How often the bounds are checked while the program runs. The program's end is noticed at once.
+/// How often the bounds are checked while the program runs. The program's end is detected without this delay.
 const CHECK_EVERY: Duration = Duration::from_millis(50);
 /// The pause between two checks whether a process tree has ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
@@ -33,7 +33,7 @@ const MAX_OUTPUT: u64 = 1 << 30;
 
 /// The bounds of one program.
 pub(crate) struct Bounds<'a> {
-    /// When the program is ended.
+    /// The time at which the program is ended if it still runs.
     pub until: Instant,
     /// Whether the program must be ended now.
     pub is_ordered_to_end: &'a dyn Fn() -> bool,

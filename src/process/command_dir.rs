@@ -83,7 +83,7 @@ impl CommandDir {
     }
 
     /// Finds, below the folder `attempts`, the folder of the command in whose process tree this process runs;
-    /// `None`: this process has no marker, or no command there has the same one.
+    /// `None`: this process has no marker, or no command below `attempts` has the same one.
     pub(crate) fn around(attempts: &Path) -> Option<CommandDir> {
         let own = paths::variable(MARKER)?.into_string().ok()?;
         let specs = attempt_folder::subfolders(attempts).unwrap_or_default();

@@ -40,7 +40,7 @@ pub(crate) fn max_file_bytes() -> Option<u64> {
     getrlimit(Resource::Fsize).current
 }
 
-/// Whether this user, or this process, can create no further inotify instance.
+/// Whether the limit of inotify instances of this user, or of open files of this process, is reached.
 #[cfg(target_os = "linux")]
 pub(crate) fn inotify_is_exhausted() -> bool {
     use rustix::fs::inotify;

@@ -22,16 +22,16 @@ pub(crate) enum Peer {
         /// The process, which can be signalled.
         process: ProcessHandle,
     },
-    /// A process of another PID namespace. Nothing can be signalled.
+    /// A process of another PID namespace. boi cannot signal it.
     Elsewhere {
         /// The pid that the process has in this namespace; `None`: it cannot be seen from here.
         pid: Option<u32>,
-        /// The process's end; `None`: the kernel cannot report it.
+        /// A handle that reports the end of the process; `None`: the kernel cannot report it.
         end: Option<ProcessEnd>,
     },
 }
 
-/// A process whose end can be waited for, and which cannot be signalled.
+/// A process for whose end boi can wait, but which it does not signal.
 #[derive(Debug)]
 pub(crate) struct ProcessEnd(ProcessHandle);
 
@@ -65,7 +65,7 @@ impl Peer {
         matches!(self, Peer::Elsewhere { .. })
     }
 
-    /// Whether the process has not ended; `None`: the kernel cannot tell.
+    /// Whether the process has not ended; `None`: the kernel cannot report it.
     pub(crate) fn lives(&self) -> Option<bool> {
         match self {
             Peer::Here { process, .. } => Some(process.lives()),
@@ -104,7 +104,7 @@ fn peer_pidfd(socket: impl AsFd) -> Option<OwnedFd> {
     (result == 0 && pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) })
 }
 
-/// A pidfd of the process at the other end of `socket`: this platform has none.
+/// Always returns `None`, because this platform has no pidfds.
 #[cfg(not(target_os = "linux"))]
 fn peer_pidfd(_: impl AsFd) -> Option<OwnedFd> {
     None

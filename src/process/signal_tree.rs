@@ -65,7 +65,7 @@ pub(crate) fn signal_tree(
 ) -> io::Result<Signalled> {
     if signal == Signal::KILL {
         for cgroup in cgroups {
-            // Kernels before 5.14 cannot kill a cgroup; there, each process is killed separately below.
+            // Kernels before 5.14 cannot kill a cgroup. On them, each process is killed separately below.
             cgroup.kill().ok();
         }
     }

@@ -141,7 +141,7 @@ pub(crate) struct CommandRow {
     pub attempt: u32,
     /// The number of the command in the attempt.
     pub number: u32,
-    /// What the command was for; `None`: this version cannot read the record.
+    /// The purpose of the command (a try, a verify command); `None`: this version cannot read the record.
     pub stage: Option<Stage>,
 }
 

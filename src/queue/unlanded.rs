@@ -34,8 +34,9 @@ pub(crate) struct Look {
     pub is_merged: bool,
 }
 
-/// Returns the bases into which a spec's branch can be merged, the nearest first: the base that the spec names, and if
-/// that is the branch of another spec, the bases of that one too, since its branch is deleted once it is merged.
+/// Returns the bases into which a spec's branch can be merged, the nearest first: the base that the spec
+/// names and, if this base is the branch of another spec, also the bases of the other spec, whose branch is
+/// deleted once it is merged.
 pub(crate) fn bases(queue: &dyn Queue, spec: &Spec) -> Result<Vec<String>, QueueError> {
     let (mut bases, mut seen) = (Vec::new(), HashSet::new());
     let mut next = spec.repo.as_ref().map(|repo| repo.base.clone());

@@ -156,7 +156,7 @@ impl BootConfig {
     }
 }
 
-/// What a daemon that starts finds at the configuration's path.
+/// What a starting daemon finds at the path of the configuration.
 enum Found {
     /// A file with content: its bytes, and the hash of its content and state.
     Content(Vec<u8>, ContentHash),

@@ -37,7 +37,7 @@ impl FileWatch {
             watcher.watch(folder, RecursiveMode::NonRecursive)?;
         }
         if let Some(file) = chain.file() {
-            // If the file was removed meanwhile, the watch on its folder reports that.
+            // If the file has been removed since, the watch on its folder reports that.
             drop(watcher.watch(file, RecursiveMode::NonRecursive));
         }
         Ok(FileWatch { _watcher: watcher })

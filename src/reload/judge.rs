@@ -85,9 +85,9 @@ pub struct Judge {
     hash_in_force: Option<String>,
     /// Changes in the file that take effect only after a restart of the daemon.
     pending: Vec<Change>,
-    /// Former entries of `pending` whose keys got back the value in force since the last verdict on a SIGHUP.
-    /// The next verdict on a SIGHUP reports them again, because the user may not have seen the verdicts in
-    /// between.
+    /// Former entries of `pending` whose keys have the value in force again, since the last verdict on a
+    /// SIGHUP. The next verdict on a SIGHUP reports them again, because the user may not have seen the
+    /// verdicts in between.
     restored: Vec<Change>,
     /// The content that was rejected last. Its errors are logged only once.
     rejected: Option<ContentHash>,

@@ -55,7 +55,7 @@ impl PathChain {
         PathChain::resolve_within(path, &Mounts::now())
     }
 
-    /// Follows the absolute path `path` to its end. May wait for a foreign file system without bound.
+    /// Follows the absolute path `path` to its end. May wait without limit for a foreign file system.
     pub(super) fn resolve_anywhere(path: &Path) -> PathChain {
         PathChain::resolve_within(path, &Mounts::default())
     }
@@ -163,7 +163,8 @@ impl FileState {
         FileState::at_end_of(PathChain::resolve(path))
     }
 
-    /// Returns the same, also for a file on a foreign mount. May wait for its file system without bound.
+    /// Returns the state of the file that `path` leads to now, also of a file on a foreign mount. May wait
+    /// without limit for a foreign file system.
     pub(crate) fn anywhere(path: &Path) -> FileState {
         FileState::at_end_of(PathChain::resolve_anywhere(path))
     }
@@ -183,7 +184,7 @@ impl FileState {
     }
 
     /// Returns the time since the file's last change, by this machine's clock; `None`: there is no file, or its times
-    /// lie in the future.
+    /// are in the future.
     pub(super) fn age(&self) -> Option<Duration> {
         let (_, mtime, mtime_nanos, ctime, ctime_nanos, _) = self.metadata?;
         let (seconds, nanos) = (mtime, mtime_nanos).max((ctime, ctime_nanos));

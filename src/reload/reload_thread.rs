@@ -24,11 +24,11 @@ use crate::system::clock;
 /// Interval at which the file's state is compared with its state at the last read, even if no event came.
 const POLL: Duration = Duration::from_secs(2);
 
-/// Maximum number of times that a watch is built in a row because the chain changed meanwhile. After that,
+/// Maximum number of times that a watch is rebuilt because the chain changed while it was built. After that,
 /// the next poll rebuilds the watch.
 const MAX_REBUILDS: usize = 3;
 
-/// Maximum number of further messages that are handled before the thread checks the time again.
+/// Maximum number of waiting messages that the thread handles before it checks the time again.
 const MAX_MESSAGES: usize = 4096;
 
 /// What the reload thread receives.

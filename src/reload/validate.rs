@@ -72,7 +72,7 @@ pub(crate) fn read(path: &Path) -> Result<(Vec<u8>, OpenForWriting), ConfigError
     Err(ConfigError::Unreadable { why: keeps_changing(path) })
 }
 
-/// What a configuration is checked against besides its own text.
+/// The facts about a process and its machine against which a configuration is checked.
 pub(crate) struct Host<'h> {
     /// The environment and the command line.
     pub settings: ProcessSettings,

@@ -1,4 +1,4 @@
-//! Why a home cannot be used, in words that name the place and the next step.
+//! The errors of a home that cannot be used. Each message names the path and the next step.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,5 +1,6 @@
-//! Checks that no other user can change, replace or read what boi uses: the folders of a home, those that a configuration
-//! places elsewhere, and the files in them. Links are followed, so it is the folder behind a link that is checked.
+//! Checks that no other user can change, replace or read the files and folders that boi uses: the folders of
+//! a home, those that a configuration places elsewhere, and the files in them. Links are followed, so the
+//! folder that a link leads to is checked.
 //!
 //! Whoever can change the queue can make boi run any program, and whoever can replace a log by a link can make boi write
 //! to any file.

@@ -27,8 +27,8 @@ pub(crate) fn write_error_line(line: Arguments<'_>) {
     write_line_to(io::stderr().lock(), &escape::escaped_lines(&line.to_string()));
 }
 
-/// Writes a line with styles to standard error, without the styles if they are not wanted there, and with unsafe
-/// characters made visible; drops it if it cannot be written.
+/// Writes a line with styles to standard error, with unsafe characters made visible. Omits the styles if
+/// standard error is not a terminal or the user disabled colour. Drops the line if it cannot be written.
 pub(crate) fn write_styled_error_line(line: Arguments<'_>) {
     write_line_to(anstream::AutoStream::auto(io::stderr().lock()), &escape::escaped_styled(&line.to_string()));
 }

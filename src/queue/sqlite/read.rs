@@ -202,7 +202,7 @@ pub(super) fn spec(c: &Connection, spec: &SpecId) -> Result<Spec, QueueError> {
     decode(spec, "spec", &body.ok_or_else(|| QueueError::NotFound(spec.clone()))?)
 }
 
-/// How many of the specs that were queued last are compared with a new one.
+/// The number of specs, the latest first, that are compared with a new spec to find equal ones.
 const COMPARED: u32 = 200;
 
 pub(super) fn twins(c: &Connection, body: &str) -> Result<Vec<SpecId>, QueueError> {

@@ -1,7 +1,7 @@
 //! Folders whose content a command may have replaced: those of attempts, and scratch directories.
 //!
-//! A command runs as the user, so it can put anything in the place of a file or folder of boi's: a link, a FIFO, a device,
-//! a file of any size, a second name of another file, a mount.
+//! A command runs as the user, so it can replace a file or folder of boi by anything: a link, a FIFO, a
+//! device, a file of any size, a second hard link to another file, a mount.
 //!
 //! Invariants:
 //! - Below the folder that [`Folder::trusted`] opened, no link is followed and no mount point is entered.
@@ -37,7 +37,7 @@ const INSPECT: OFlags = OFlags::PATH;
 #[cfg(not(target_os = "linux"))]
 const INSPECT: OFlags = OFlags::RDONLY;
 
-/// Something that boi did not make is in the place of a file or folder of boi's. As an [`io::Error`], its kind is
+/// The error for a file or folder of boi that something else replaced. As an [`io::Error`], its kind is
 /// [`io::ErrorKind::InvalidData`].
 #[derive(Debug, thiserror::Error)]
 #[error("{} {what}; something other than boi made this change", path.display())]
@@ -46,7 +46,8 @@ pub(crate) struct Damaged {
     what: &'static str,
 }
 
-/// Whether an error says that something else is in the place of a file or folder, or that a record has no valid content.
+/// Whether an error means that something else replaced a file or folder, or that a record has no valid
+/// content.
 pub(crate) fn is_damaged(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::InvalidData
 }
@@ -55,7 +56,7 @@ pub(crate) fn is_damaged(error: &io::Error) -> bool {
 #[derive(Debug)]
 pub(crate) struct Folder {
     fd: OwnedFd,
-    /// For messages.
+    /// The path of the folder, only for messages.
     path: PathBuf,
 }
 
