@@ -38,6 +38,11 @@ fn no_problem_is_found_with_and_without_a_daemon_and_before_the_home_exists() {
     let said = sandbox.good(&["doctor", "--fix", "--json"]).json();
     assert_eq!((&said["ok"], &said["daemon"]), (&true.into(), &true.into()), "{said:#}");
     sandbox.stop_daemon(Signal::TERM);
+    // A daemon in the background is no foreign reader of the queue.
+    sandbox.background(&["daemon", "start"]);
+    let found = findings(&sandbox.good(&["doctor", "--json"]));
+    assert_eq!(of(&found, "queue-log"), Vec::<&Value>::new());
+    sandbox.good(&["daemon", "stop"]);
     fs::remove_dir_all(sandbox.path("boi")).unwrap();
     sandbox.good(&["doctor"]);
     assert!(!sandbox.exists("boi"), "a check creates nothing");

@@ -18,6 +18,7 @@ mod follow;
 mod fuzz;
 mod git;
 mod git_walk;
+mod golden;
 mod input;
 mod log;
 mod operate;
