@@ -8,7 +8,7 @@ use serde_json::json;
 use super::args::Doctor;
 use super::backend::{self, Backend};
 use super::printing::{plural, print, print_json};
-use super::{CliError, ExitCode, FAILED, block_on};
+use super::{CliError, ExitCode, FAILED, block_on, version_skew};
 use crate::daemon::lifecycle::seat;
 use crate::doctor::{self, DaemonState, Finding, Level, Subject};
 use crate::domain::view::{StatusView, StoreView};
@@ -22,6 +22,9 @@ pub(super) fn doctor(home: &Home, args: &Doctor) -> Result<ExitCode, CliError> {
     let runs = seat::seat_is_taken(&home.pid_file())?;
     let (daemon, status) =
         if runs { block_on(async { Ok(daemon_state(&home).await) })? } else { (DaemonState::Absent, None) };
+    if let Some(daemon) = status.as_ref().and_then(|status| status.daemon.as_ref()) {
+        version_skew::warn(&daemon.version, daemon.pid);
+    }
     let (config, log) = match status {
         Some(status) => (Some(status.config), status.daemon.and_then(|daemon| daemon.log).map(PathBuf::from)),
         None => (None, None),

@@ -9,7 +9,7 @@ use super::args::Wait;
 use super::backend::Backend;
 use super::own_task::OwnTask;
 use super::printing::{print_json, print_line};
-use super::{CliError, ExitCode, FAILED, GAVE_UP, block_on, durations};
+use super::{CliError, ExitCode, FAILED, GAVE_UP, block_on, durations, version_skew};
 use crate::domain::id::SpecId;
 use crate::domain::life::SpecStatus;
 use crate::domain::outcome::Delivery;
@@ -69,6 +69,9 @@ async fn follow(home: &Home, args: &Wait) -> Result<StatusView, CliError> {
     };
     loop {
         let told = backend.status_now(home, &filter, newer_than).await?;
+        if let Some(daemon) = &told.status.daemon {
+            version_skew::warn(&daemon.version, daemon.pid);
+        }
         let specs = &told.status.specs;
         for spec in specs.iter().filter(|spec| spec.status.is_ended()) {
             if reported.insert(spec.id.clone()) && !args.json {

@@ -168,7 +168,16 @@ pub(crate) fn holders(files: &[PathBuf]) -> Vec<Holder> {
 /// Returns the name of a process's program.
 fn program(pid: i32) -> String {
     let name = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
-    text::one_line(&String::from_utf8_lossy(name.trim_ascii_end()), 40)
+    let mut name = String::from_utf8_lossy(name.trim_ascii_end()).into_owned();
+    // A process that was started as `/proc/self/exe`, such as a daemon in the background, has the name `exe`.
+    if name == "exe"
+        && let Ok(file) = fs::read_link(format!("/proc/{pid}/exe"))
+        && let Some(file) = file.file_name()
+    {
+        // The kernel adds ` (deleted)` when the file was replaced, such as by an upgrade.
+        name = file.to_string_lossy().trim_end_matches(" (deleted)").to_owned();
+    }
+    text::one_line(&name, 40)
 }
 
 fn threads(pid: i32) -> impl Iterator<Item = i32> {
