@@ -36,7 +36,8 @@ impl Golden {
         fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{self:?}: {name}: {error}"))
     }
 
-    /// Milliseconds from `@T0@` to the moment at which the spec "Limited" may continue: the latest time in the queue.
+    /// Milliseconds from `@T0@` to the moment at which the spec "Limited" may continue: the latest time in
+    /// the queue.
     fn limited_until(self) -> i64 {
         let queue = self.text("queue.sql");
         let times = queue.split("@T0@+").skip(1).filter_map(|rest| rest.split([',', ')']).next()?.parse().ok());
@@ -129,7 +130,8 @@ pub fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
 }
 
-/// Creates a repository from a golden fast-export stream and checks out `main`. Its commits and its identity become values.
+/// Creates a repository from a golden fast-export stream and checks out `main`. Its commits and its identity
+/// become values.
 pub fn import(sandbox: &Sandbox, repo: &str, stream: &str, values: &mut Values) {
     sandbox.git("", &["init", "-q", "-b", "main", repo]);
     sandbox.git(repo, &["config", "user.name", "Test"]);
@@ -161,8 +163,8 @@ pub fn add_worktree<'a>(sandbox: &Sandbox, repo: &str, id: &str, files: impl Int
     }
 }
 
-/// Writes the snapshot of a repository that a version took before a command of the spec `id`, and the files of the
-/// repository that the snapshot contains.
+/// Writes the snapshot of a repository that a version took before a command of the spec `id`, and the files
+/// of the repository that the snapshot contains.
 pub fn write_snapshot(sandbox: &Sandbox, values: &Values, id: &str) {
     let mut record = b"boi shared 1\n".to_vec();
     for (name, value) in values.json(&format!("commands/{id}/git/shared.json")).as_object().unwrap() {
@@ -210,8 +212,8 @@ pub fn marker(position: &Value) -> &str {
     marker.as_str().expect("a command runs")
 }
 
-/// Records a spec with one task as running at the golden position `position`, the one of its step `step`. If the position
-/// has a command, one try is begun.
+/// Records a spec with one task as running at the golden position `position`, the one of its step `step`. If
+/// the position has a command, one try is begun.
 pub fn insert_running(
     queue: &Connection,
     values: &Values,
@@ -267,7 +269,8 @@ pub fn insert_running(
     }
 }
 
-/// What `boi status ID --json` shows of each spec of the golden queue, as far as a later version must show the same.
+/// What `boi status ID --json` shows of each spec of the golden queue, as far as a later version must show
+/// the same.
 pub fn shown(queue: &Connection, values: &Values) -> Vec<Map<String, Value>> {
     if values.golden >= Golden::V0_2_0 {
         let lines = values.fill("status.jsonl");

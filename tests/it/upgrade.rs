@@ -1,8 +1,8 @@
-//! The current version reads what released versions wrote and continues its work: the queue, running commands, and each
-//! kind of record.
+//! The current version reads what released versions wrote and continues its work: the queue, running
+//! commands, and each kind of record.
 //!
-//! The records are in `tests/golden/VERSION` and never change; the `README.md` there says how they were made. The tests fill
-//! in their placeholders, start the current program on the result, and check what it shows.
+//! The records are in `tests/golden/VERSION` and never change; the `README.md` there says how they were made.
+//! The tests fill in their placeholders, start the current program on the result, and check what it shows.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -52,8 +52,8 @@ struct Supervised {
     command: i32,
 }
 
-/// Starts the supervisor of a golden command, waits until the command waits at its barrier, and writes the `started` record
-/// as the golden version does.
+/// Starts the supervisor of a golden command, waits until the command waits at its barrier, and writes the
+/// `started` record as the golden version does.
 fn supervise(sandbox: &Sandbox, golden: Golden, values: &Values, command: &str, barrier: &str) -> Supervised {
     let (folder, records) = (sandbox.path(&format!("boi/attempts/{command}")), format!("commands/{command}"));
     fs::create_dir_all(&folder).unwrap();
@@ -281,8 +281,8 @@ fn adopt_home(golden: Golden) {
     assert!(!sandbox.exists(&format!("boi/worktrees/{}", id("Canceled"))));
 }
 
-/// Writes the golden record of the home into the sandbox, and checks that it is read: with another inode, the home counts as
-/// a copy.
+/// Writes the golden record of the home into the sandbox, and checks that it is read: with another inode, the
+/// home counts as a copy.
 fn check_home_record(sandbox: &Sandbox, values: &Values) {
     let mut record = values.json("home.json");
     let inode = record["inode"].take();
@@ -294,8 +294,8 @@ fn check_home_record(sandbox: &Sandbox, values: &Values) {
     sandbox.write("boi/state/home.json", record.to_string());
 }
 
-/// Checks that the golden snapshot shows what vanished while a command ran, and that the recorded change of the
-/// configuration keeps specs from being merged until the user accepts it.
+/// Checks that the golden snapshot shows what vanished while a command ran, and that the recorded change of
+/// the configuration keeps specs from being merged until the user accepts it.
 fn check_repository_changes(sandbox: &Sandbox, id: &dyn Fn(&str) -> String) {
     let spec = sandbox.spec(&id("Running a command"));
     let changes = spec["repository_changes"].as_array().unwrap();
