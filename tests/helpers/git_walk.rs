@@ -131,7 +131,8 @@ pub fn walk(seeds: std::ops::Range<u64>) -> Figures {
 }
 
 fn batch(seeds: std::ops::Range<u64>, figures: &mut Figures) {
-    let mut sandbox = Sandbox::new(CONFIG);
+    // No spec of a walk has an agent.
+    let mut sandbox = Sandbox::new(CONFIG).with_variables([("CLAUDE_BIN", "/bin/false".to_owned())]);
     make_template(&sandbox);
     sandbox.start_daemon();
     let (mut walks, mut wrong) = (Vec::new(), Vec::new());
