@@ -1,9 +1,11 @@
 //! Decides the outcome of a `run` command, and of any command whose end has a cause that alone decides the
 //! outcome.
 
-use crate::domain::command::{CommandEnd, EndCause, ExitStatus};
+use super::dialect::EndedRun;
+use crate::domain::command::{CommandEnd, EndCause, EndReason, ExitStatus};
 use crate::domain::exit::describe_end;
 use crate::domain::outcome::TryOutcome;
+use crate::domain::text;
 
 /// The exit code of a shell whose child was killed with SIGKILL, for example by the kernel when memory is
 /// short.
@@ -21,15 +23,52 @@ pub(crate) fn command_outcome(end: &CommandEnd) -> TryOutcome {
 
 /// Returns the outcome of a command if the cause of its end alone decides the outcome; `None` if the exit
 /// status and the output decide it.
-pub(super) fn outcome_of_cause(end: &CommandEnd) -> Option<TryOutcome> {
-    match &end.cause {
-        EndCause::TimedOut => Some(TryOutcome::TimedOut),
-        EndCause::TooMuchOutput => Some(TryOutcome::TooMuchOutput),
-        EndCause::Lost => Some(TryOutcome::Lost),
-        EndCause::NotExecuted(error) | EndCause::NotExecutedYet(error) => Some(TryOutcome::NotExecuted(error.clone())),
-        EndCause::Finished | EndCause::Terminated => None,
+fn outcome_of_cause(end: &CommandEnd) -> Option<TryOutcome> {
+    match (&end.cause, end.reason) {
+        (EndCause::Terminated | EndCause::Lost, Some(EndReason::Stalled)) => Some(TryOutcome::Stalled),
+        (EndCause::Terminated | EndCause::Lost, Some(EndReason::OverBudget)) => {
+            Some(TryOutcome::TaskBudget("it cost as much as was left of the spec's budget, so boi ended it".to_owned()))
+        }
+        // The result that the agent has given, or the mode that it reports, decides.
+        (EndCause::Terminated | EndCause::Lost, Some(EndReason::AfterResult | EndReason::ModeForbidden)) => None,
+        (EndCause::TimedOut, _) => Some(TryOutcome::TimedOut),
+        (EndCause::TooMuchOutput, _) => Some(TryOutcome::TooMuchOutput),
+        (EndCause::Lost, None) => Some(TryOutcome::Lost),
+        (EndCause::NotExecuted(error) | EndCause::NotExecutedYet(error), _) => {
+            Some(TryOutcome::NotExecuted(error.clone()))
+        }
+        (EndCause::Finished, _) | (EndCause::Terminated, None) => None,
     }
 }
+
+/// Returns the outcome of an agent's run if the cause of its end alone decides the outcome.
+pub(super) fn agent_outcome_of_cause(end: &CommandEnd) -> Option<TryOutcome> {
+    outcome_of_cause(end).map(|outcome| match outcome {
+        // Another error, such as a worktree that does not exist, says nothing about the agent.
+        TryOutcome::NotExecuted(error) if error.starts_with(CANNOT_EXECUTE) => TryOutcome::NoProgram(error),
+        outcome => outcome,
+    })
+}
+
+/// Returns whether a run of an agent that printed no JSON failed because a part of the agent's program is
+/// missing: a shell or `env` reports it by the exit code, and Node.js on stderr, for example while `npm`
+/// replaces the program.
+pub(super) fn missing_program(run: &EndedRun<'_>) -> bool {
+    const MISSING_PART: [&str; 3] = ["cannot find module", "cannot find package", "missing optional dependency"];
+    let ExitStatus::Code(code) = run.end.status.unwrap_or(ExitStatus::Code(0)) else { return false };
+    let stderr = run.stderr.to_lowercase();
+    let has_begun = run.reading.session_id.is_some() || run.reading.answered;
+    !has_begun && (matches!(code, 126 | 127) || code != 0 && MISSING_PART.iter().any(|part| stderr.contains(part)))
+}
+
+/// Returns the last line of `stderr` that is not empty, as plain text.
+pub(super) fn last_line(stderr: &str) -> String {
+    let plain = text::plain(stderr);
+    plain.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("").to_owned()
+}
+
+/// The beginning of the error of a supervisor that could not execute the program of its command.
+const CANNOT_EXECUTE: &str = "cannot execute `";
 
 #[cfg(test)]
 mod tests {
@@ -40,6 +79,20 @@ mod tests {
 
     fn end(cause: EndCause, status: Option<ExitStatus>) -> CommandEnd {
         CommandEnd::new(cause, status, Timestamp(0))
+    }
+
+    #[test]
+    fn the_reason_of_a_requested_end_decides_only_if_the_agent_hung() {
+        let of = |cause, reason| outcome_of_cause(&CommandEnd { reason, ..end(cause, None) });
+        for cause in [EndCause::Terminated, EndCause::Lost] {
+            assert_eq!(of(cause.clone(), Some(EndReason::Stalled)), Some(TryOutcome::Stalled));
+            let over_budget = of(cause.clone(), Some(EndReason::OverBudget));
+            assert!(matches!(over_budget, Some(TryOutcome::TaskBudget(_))), "{over_budget:?}");
+            assert_eq!(of(cause.clone(), Some(EndReason::AfterResult)), None);
+            assert_eq!(of(cause, Some(EndReason::ModeForbidden)), None);
+        }
+        assert_eq!(of(EndCause::Terminated, None), None);
+        assert_eq!(of(EndCause::TimedOut, Some(EndReason::Stalled)), Some(TryOutcome::TimedOut));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The content of an agent's output, in types that all agents share.
 
-use crate::domain::outcome::{AgentReport, Usage};
+use crate::domain::cause::ApiRetry;
+use crate::domain::outcome::{AgentReport, Tokens, Usage};
 use crate::domain::text;
 
 /// The longest text of an agent that a [`Reading`] stores, in bytes. Of a longer text, only the end is
@@ -23,13 +24,29 @@ pub struct Reading {
     pub session_id: Option<String>,
     /// The result that the agent reported at the end of its run. The agent should exit soon after the report.
     pub result: Option<RunResult>,
+    /// An error that the agent reported and may still overcome.
+    pub unresolved: Option<RunResult>,
     /// The agent's last report about the account's usage limits.
     pub limit: Option<LimitEvent>,
+    /// Whether the model answered at least one request.
+    pub answered: bool,
+    /// The model that the agent uses, as the agent names it.
+    pub model: Option<String>,
+    /// The last line that reports an error or a result, at most as long as the evidence of a diagnosis.
+    pub evidence: Option<String>,
     /// The sum of the usage of the messages, used for a run without a result. The messages report too few
     /// output tokens, and no cost.
     pub usage_so_far: Usage,
+    /// The tokens of all runs of the session, if the agent reports those and not the tokens of the run.
+    pub session_tokens: Option<Tokens>,
     /// The last text that the model wrote. boi shows the text to people, and decides nothing from it.
     pub last_text: Option<String>,
+    /// The tools whose use the agent was denied.
+    pub denials: Vec<String>,
+    /// Why the agent's work is unfinished although it reported success.
+    pub cut: Option<String>,
+    /// The permission mode in which the agent runs, if it is another mode than boi requested.
+    pub(super) forbidden_mode: Option<String>,
     /// The requests that failed since the model's last answer; the agent repeats them.
     pub api_errors: ApiErrors,
     /// Whether the agent reported its result, did not exit, and was then ended by boi. The caller sets this
@@ -47,6 +64,10 @@ pub struct RunResult {
     pub is_error: bool,
     /// The HTTP status of the API's last answer, if the run failed because of that answer.
     pub api_status: Option<u16>,
+    /// The agent's name for the API error because of which the run failed, such as `rate_limit`.
+    pub api_error: Option<String>,
+    /// The agent's name for the reason of the end, such as `max_turns`.
+    pub reason: Option<String>,
     /// The agent's final text or, if it reported none, its errors.
     pub text: String,
     /// The usage of the whole run, including its subagents.
@@ -64,6 +85,8 @@ pub struct LimitEvent {
     pub resets_at: Option<i64>,
     /// The kind of limit, such as `five_hour` or `seven_day`.
     pub kind: Option<String>,
+    /// The line of the report, as evidence.
+    pub line: Option<String>,
 }
 
 impl Reading {
@@ -82,11 +105,44 @@ impl Reading {
                 None => Usage { unpriced_runs: u64::from(self.has_begun()), ..self.usage_so_far },
             },
             message,
+            answered: self.answered,
+            model: self.model.clone(),
+            evidence: self.evidence.clone(),
+            session_tokens: self.session_tokens,
         }
     }
 }
 
 impl Reading {
+    /// Says that the run continues the session `id`, in which the earlier runs used `tokens`: they are not
+    /// part of the usage of this run.
+    pub fn continues(&mut self, id: &str, tokens: Option<Tokens>) {
+        if self.session_id.as_deref() != Some(id) {
+            return;
+        }
+        let (Some(_), Some(earlier)) = (self.session_tokens, tokens) else {
+            self.session_tokens = self.session_tokens.or(tokens);
+            return;
+        };
+        if let Some(result) = &mut self.result {
+            let usage = &mut result.usage;
+            usage.input_tokens = usage.input_tokens.saturating_sub(earlier.input);
+            usage.cached_tokens = usage.cached_tokens.saturating_sub(earlier.cached);
+            usage.output_tokens = usage.output_tokens.saturating_sub(earlier.output);
+        }
+    }
+
+    /// Returns the permission mode in which the agent runs, if it is another mode than boi requested: the
+    /// agent cannot work.
+    pub fn forbidden_mode(&self) -> Option<&str> {
+        self.forbidden_mode.as_deref()
+    }
+
+    /// Returns whether the output decides the outcome of the run, also if boi ended the agent.
+    pub fn decides(&self) -> bool {
+        self.ended_after_result || self.forbidden_mode.is_some()
+    }
+
     /// Returns whether the agent printed anything that shows that its run began.
     fn has_begun(&self) -> bool {
         self.session_id.is_some() || self.last_text.is_some() || self.usage_so_far != Usage::default()
@@ -100,6 +156,8 @@ pub struct ApiErrors {
     pub count: u32,
     /// The last failure: the HTTP status, if there was an answer, and the agent's name for the failure.
     pub last: String,
+    /// The agent's next attempt to repeat the request, if the agent reports it.
+    pub retry: Option<ApiRetry>,
 }
 
 #[cfg(test)]
@@ -116,6 +174,10 @@ mod tests {
             ..Reading::default()
         };
         let report = |usage, message: Option<&str>| AgentReport {
+            answered: false,
+            model: None,
+            evidence: None,
+            session_tokens: None,
             session_id: Some("3f22".into()),
             usage,
             message: message.map(str::to_owned),
@@ -132,5 +194,27 @@ mod tests {
         assert_eq!(reading.report().message.unwrap(), note);
         reading.ended_after_result = false;
         assert_eq!(reading.report(), report(turns(0), None));
+    }
+
+    #[test]
+    fn the_tokens_of_earlier_runs_of_the_session_are_not_those_of_the_run() {
+        let tokens = |input| Tokens { input, cached: input / 2, output: input / 10 };
+        let usage = Usage { input_tokens: 500, cached_tokens: 250, output_tokens: 50, ..Usage::default() };
+        let reading = Reading {
+            session_id: Some("01a2".into()),
+            session_tokens: Some(tokens(500)),
+            result: Some(RunResult { usage, ..RunResult::default() }),
+            ..Reading::default()
+        };
+        let read = |mut reading: Reading, id: &str, earlier: Option<Tokens>| {
+            reading.continues(id, earlier);
+            let report = reading.report();
+            (report.usage.input_tokens, report.usage.cached_tokens, report.usage.output_tokens, report.session_tokens)
+        };
+        assert_eq!(read(reading.clone(), "01a2", Some(tokens(400))), (100, 50, 10, Some(tokens(500))));
+        assert_eq!(read(reading.clone(), "01a2", None), (500, 250, 50, Some(tokens(500))));
+        assert_eq!(read(reading.clone(), "other", Some(tokens(400))), (500, 250, 50, Some(tokens(500))));
+        let killed = Reading { session_tokens: None, result: None, ..reading };
+        assert_eq!(read(killed, "01a2", Some(tokens(400))), (0, 0, 0, Some(tokens(400))));
     }
 }

@@ -12,8 +12,8 @@ use super::{CliError, FAILED, GAVE_UP, USAGE, version_skew};
 use crate::config::Config;
 use crate::config::flags::Flags;
 use crate::control::calls::{
-    Call, Cancel, Dispatch, FailureCode, Ids, Retry, SetPaused, SetPriority, SettleChanges, StatusRequest,
-    StatusResponse, Stop,
+    Call, Cancel, Dispatch, FailureCode, HoldAgent, Ids, ResumeAgents, ResumedAgents, Retry, SetPaused, SetPriority,
+    SettleChanges, StatusRequest, StatusResponse, Stop,
 };
 use crate::control::client::{Client, ClientError};
 use crate::daemon::async_queue::AsyncQueue;
@@ -22,8 +22,11 @@ use crate::daemon::lifecycle::seat;
 use crate::daemon::shared::Shared;
 use crate::daemon::worker::Workers;
 use crate::daemon::{Event, Order, Spawn, WorkerEnd, handle, merged_by_user, status};
+use crate::decide::hold;
 use crate::domain::id::SpecId;
+use crate::domain::money::Usd;
 use crate::domain::spec::Spec;
+use crate::domain::time::Timestamp;
 use crate::domain::verdict::ReloadOutcome;
 use crate::domain::view::{ConfigView, SlotsView, StatusView};
 use crate::process::procfs;
@@ -155,11 +158,16 @@ impl Backend {
 
     /// Queues a spec again, and also the specs that failed because they waited for it; returns the ids of all
     /// of them.
-    pub(super) async fn retry(&mut self, home: &Home, id: SpecId) -> Result<Vec<SpecId>, CliError> {
-        let request = Retry { ids: vec![id.clone()] };
+    pub(super) async fn retry(
+        &mut self,
+        home: &Home,
+        id: SpecId,
+        max_usd: Option<Usd>,
+    ) -> Result<Vec<SpecId>, CliError> {
+        let request = Retry { ids: vec![id.clone()], max_usd };
         let by_daemon = async |client: &Client| Ok(call(client, &request).await?.ids);
         self.carry_out(home, Some("the daemon's answer"), by_daemon, async |home| {
-            Ok(write(home)?.retry(&id, clock::now())?)
+            Ok(write(home)?.retry(&id, max_usd, clock::now())?)
         })
         .await
     }
@@ -172,6 +180,42 @@ impl Backend {
         };
         self.carry_out(home, Some("the daemon's answer"), by_daemon, async |home| Ok(write(home)?.set_paused(paused)?))
             .await
+    }
+
+    /// Holds an agent by hand.
+    pub(super) async fn hold_agent(
+        &mut self,
+        home: &Home,
+        agent: &str,
+        until: Option<Timestamp>,
+    ) -> Result<(), CliError> {
+        let request = HoldAgent { agent: agent.to_owned(), until };
+        let by_daemon = async |client: &Client| {
+            call(client, &request).await?;
+            Ok(())
+        };
+        self.carry_out(home, Some("the daemon's answer"), by_daemon, async |home| {
+            Ok(write(home)?.set_hold(agent, Some(hold::by_hand(clock::now(), until)))?)
+        })
+        .await
+    }
+
+    /// Lets one run of each held agent, or of `agent`, start as a probe.
+    pub(super) async fn resume_agents(&mut self, home: &Home, agent: Option<&str>) -> Result<ResumedAgents, CliError> {
+        let request = ResumeAgents { agent: agent.map(str::to_owned) };
+        let by_daemon = async |client: &Client| Ok(call(client, &request).await?);
+        self.carry_out(home, Some("the daemon's answer"), by_daemon, async |home| {
+            let (queue, mut resumed) = (write(home)?, ResumedAgents::default());
+            for (lane, held) in queue.holds()?.into_iter().filter(|(lane, _)| agent.is_none_or(|agent| agent == lane)) {
+                let next = hold::resumed(held.clone(), agent.is_some(), clock::now());
+                if next.as_ref() != Some(&held) {
+                    queue.set_hold(&lane, next.clone())?;
+                    if next.is_some() { resumed.probed.push(lane) } else { resumed.opened.push(lane) }
+                }
+            }
+            Ok(resumed)
+        })
+        .await
     }
 
     /// Records in the queue what `boi clean` removed.
@@ -407,8 +451,8 @@ pub(super) fn read(home: &Home) -> Result<Option<Arc<dyn Queue>>, CliError> {
 }
 
 fn own_status(home: &Home, filter: &Filter) -> Result<StatusView, CliError> {
-    let max_workers =
-        reload::load(home, &Flags::default()).map_or(Config::default().max_workers, |loaded| loaded.config.max_workers);
+    let on_disk = reload::load(home, &Flags::default()).map_or_else(|_| Config::default(), |loaded| loaded.config);
+    let max_workers = on_disk.max_workers;
     let config = own_config(home);
     let Some(queue) = read(home)? else {
         if let Some(id) = filter.ids.first() {
@@ -420,6 +464,7 @@ fn own_status(home: &Home, filter: &Filter) -> Result<StatusView, CliError> {
         record_merges_by_hand(home, queue.as_ref(), &filter.ids);
     }
     let mut status = status::without_daemon(queue.as_ref(), filter, config, max_workers)?;
+    status.spending.max_usd_per_day = Some(on_disk.max_usd_per_day).filter(|limit| *limit > Usd::ZERO);
     status.store.wal_bytes = open::log_size(home.db());
     Ok(status)
 }

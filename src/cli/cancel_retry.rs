@@ -1,6 +1,7 @@
 //! `boi cancel` and `boi retry`. After an error with one spec, the command continues with the other specs,
 //! and reports the errors at the end.
 
+use clap::Args;
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -13,10 +14,26 @@ use super::{CliError, ExitCode, FAILED, block_on, dispatch, report_error};
 use crate::domain::cause::Cause;
 use crate::domain::id::SpecId;
 use crate::domain::life::SpecStatus;
+use crate::domain::money::Usd;
 use crate::domain::view::SpecView;
 use crate::queue::{Canceled, Filter};
 use crate::system::output::say;
 use crate::system::paths::Home;
+
+/// The arguments of `boi retry`.
+#[derive(Debug, Args)]
+pub(super) struct Retry {
+    #[command(flatten)]
+    pub(super) specs: Ids,
+    /// Limit the cost of each spec from now on, in US dollars, also of what its agents cost before; 0: no
+    /// limit
+    #[arg(long, value_name = "N", value_parser = dollars)]
+    max_usd: Option<Usd>,
+}
+
+fn dollars(text: &str) -> Result<Usd, String> {
+    text.parse().ok().and_then(Usd::from_dollars).ok_or_else(|| "not an amount of US dollars, such as 2.50".to_owned())
+}
 
 /// Carries out `boi cancel`.
 pub(super) fn cancel(home: &Home, Ids { ids, json }: Ids) -> Result<ExitCode, CliError> {
@@ -170,7 +187,7 @@ fn end_of(ids: &[&SpecId]) -> String {
 }
 
 /// Carries out `boi retry`.
-pub(super) fn retry(home: &Home, Ids { ids, json }: Ids) -> Result<ExitCode, CliError> {
+pub(super) fn retry(home: &Home, Retry { specs: Ids { ids, json }, max_usd }: Retry) -> Result<ExitCode, CliError> {
     block_on(async {
         let mut backend = Backend::find(home).await?;
         let mut queued: Vec<SpecId> = Vec::new();
@@ -181,7 +198,7 @@ pub(super) fn retry(home: &Home, Ids { ids, json }: Ids) -> Result<ExitCode, Cli
                 // earlier one.
                 continue;
             }
-            match backend.retry(home, id).await {
+            match backend.retry(home, id, max_usd).await {
                 Ok(ids) => queued.extend(ids),
                 Err(error) => errors.push(error),
             }
@@ -194,7 +211,7 @@ pub(super) fn retry(home: &Home, Ids { ids, json }: Ids) -> Result<ExitCode, Cli
             }
         }
         if !queued.is_empty() {
-            dispatch::warn_unless_drained(backend, home).await;
+            dispatch::warn_unless_drained(backend, home, None).await;
         }
         Ok(report_each(&errors, json).unwrap_or(0))
     })

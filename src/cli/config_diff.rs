@@ -37,17 +37,17 @@ pub(super) fn diff(home: &Home, json: bool) -> Result<ExitCode, CliError> {
     let (mut changes, mut overridden) = (Vec::new(), Vec::new());
     for key in on_disk.keys() {
         let value = key.get(&on_disk.own);
-        let flag = daemon.flag(key);
-        match (daemon.value(key), flag) {
+        let flag = daemon.flag(&key);
+        match (daemon.value(&key), flag) {
             // If the file does not set the key, it is expected that the command line overrides the default.
-            (_, Some(flag)) if on_disk.is_set(key) && in_force::differs(&value, flag) => {
+            (_, Some(flag)) if on_disk.is_set(&key) && in_force::differs(&value, flag) => {
                 overridden.push(Overridden {
                     key: key.name.clone(),
                     on_disk: value.to_string(),
                     in_force: flag.to_owned(),
                 });
             }
-            (Some(old), None) if in_force::differs(&value, old) => changes.push(change(key, old, &value.to_string())),
+            (Some(old), None) if in_force::differs(&value, old) => changes.push(change(&key, old, &value.to_string())),
             _ => {}
         }
     }

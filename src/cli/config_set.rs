@@ -59,7 +59,7 @@ pub(super) fn change(
     with_reload: bool,
     json: bool,
 ) -> Result<ExitCode, CliError> {
-    let key = find_key(name)?;
+    let key = &find_key(name)?;
     let path = home.config_file();
     let daemon = in_force::ask(home)?;
     let result = change_file(home, &path, key, edit, daemon.as_ref())?;
@@ -95,7 +95,7 @@ struct FileChange {
 fn change_file(
     home: &Home,
     path: &Path,
-    key: &'static Key,
+    key: &Key,
     edit: &Edit,
     daemon: Option<&InForce>,
 ) -> Result<FileChange, CliError> {
@@ -230,7 +230,7 @@ fn replace_error(error: ReplaceError) -> CliError {
     }
 }
 
-fn print_change(key: &'static Key, result: &FileChange, daemon: Option<&InForce>) -> Result<(), CliError> {
+fn print_change(key: &Key, result: &FileChange, daemon: Option<&InForce>) -> Result<(), CliError> {
     for warning in &result.new_warnings {
         say!("warning: {warning}");
     }

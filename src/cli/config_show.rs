@@ -6,7 +6,7 @@ use super::in_force::{self, InForce};
 use super::printing::{print_json, print_line};
 use super::{CliError, ExitCode, USAGE};
 use crate::config::flags::Flags;
-use crate::config::keys::{self, KEYS, Key};
+use crate::config::keys::{self, Key, keys_of};
 use crate::config::{Loaded, MAX_BYTES, Origin, schema};
 use crate::reload::{self, ConfigError};
 use crate::system::files;
@@ -28,14 +28,16 @@ pub(super) fn show(home: &Home, flags: &Flags, json: bool, origin: bool) -> Resu
     };
     if json {
         let value = |key: &Key| (key.name.clone(), key_as_json(&loaded, key, origin, daemon));
-        let values: Map<String, Value> = KEYS.iter().map(value).collect();
+        let values: Map<String, Value> = keys_of(&loaded.config).iter().map(value).collect();
         print_json(&values)?;
         return Ok(0);
     }
-    for key in KEYS.iter() {
+    let keys = keys_of(&loaded.config);
+    for key in &keys {
         let from = origin.then(|| origin_name(loaded.origin(key)).to_owned());
         let notes = [from, overridden(&loaded, key, daemon).map(in_force::overridden)];
-        print_row(key, &key.get(&loaded.config), &notes.into_iter().flatten().collect::<Vec<_>>().join("; "))?;
+        let notes = notes.into_iter().flatten().collect::<Vec<_>>().join("; ");
+        print_row(key, &key.get(&loaded.config), &notes, width_of(&keys))?;
     }
     Ok(0)
 }
@@ -64,18 +66,24 @@ fn show_without_file(
     say!("warning: {}", error.lines().join("\nwarning: "));
     say!("warning: {} cannot be used: these are the values {which}", home.config_file().display());
     if json {
-        let values: Map<String, Value> = KEYS.iter().map(|key| (key.name.clone(), json!(key.get(&config)))).collect();
+        let value = |key: &Key| (key.name.clone(), json!(key.get(&config)));
+        let values: Map<String, Value> = keys_of(&config).iter().map(value).collect();
         print_json(&values)?;
         return Ok(0);
     }
-    for key in KEYS.iter() {
-        print_row(key, &key.get(&config), "")?;
+    let keys = keys_of(&config);
+    for key in &keys {
+        print_row(key, &key.get(&config), "", width_of(&keys))?;
     }
     Ok(0)
 }
 
-fn print_row(key: &Key, value: &keys::Value, note: &str) -> Result<(), CliError> {
-    let width = KEYS.iter().map(|key| key.name.len()).max().unwrap_or(0);
+/// The length of the longest name.
+fn width_of(keys: &[Key]) -> usize {
+    keys.iter().map(|key| key.name.len()).max().unwrap_or(0)
+}
+
+fn print_row(key: &Key, value: &keys::Value, note: &str, width: usize) -> Result<(), CliError> {
     let note = if note.is_empty() { String::new() } else { format!("  # {note}") };
     print_line(&format!("{:width$} = {value}{note}", key.name))
 }
@@ -96,7 +104,7 @@ fn overridden<'d>(loaded: &Loaded, key: &Key, daemon: Option<&'d InForce>) -> Op
 
 /// Carries out `boi config get`.
 pub(super) fn get(home: &Home, flags: &Flags, name: &str, json: bool, origin: bool) -> Result<ExitCode, CliError> {
-    let key = find_key(name)?;
+    let key = &find_key(name)?;
     let daemon = in_force::ask(home)?;
     let daemon = daemon.as_ref();
     let loaded = &load(home, flags, daemon)?;
@@ -119,7 +127,7 @@ pub(super) fn get(home: &Home, flags: &Flags, name: &str, json: bool, origin: bo
 }
 
 /// Returns the key with this name. If there is none, the error suggests the key with the closest name.
-pub(super) fn find_key(name: &str) -> Result<&'static Key, CliError> {
+pub(super) fn find_key(name: &str) -> Result<Key, CliError> {
     keys::find(name).map_err(|closest| {
         let error = CliError::new(USAGE, format!("there is no configuration key `{name}`"));
         match closest {

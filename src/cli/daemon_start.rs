@@ -13,7 +13,7 @@ use crate::service::manager;
 use crate::service::user_service::{self, UNIT, systemctl};
 use crate::system::output::say;
 use crate::system::paths::Home;
-use crate::ui::overview;
+use crate::ui::{overview, times};
 
 /// Carries out `boi daemon start`.
 pub(super) async fn start(home: &Home, flags: &ConfigFlags, json: bool) -> Result<ExitCode, CliError> {
@@ -32,6 +32,7 @@ pub(super) async fn start(home: &Home, flags: &ConfigFlags, json: bool) -> Resul
     let (daemon, own) = launch_and_wait(home, flags).await?;
     print_daemon(&daemon, if own { "started" } else { "runs already" }, json)?;
     warn_if_degraded(home).await;
+    warn_about_holds(home).await;
     Ok(0)
 }
 
@@ -69,6 +70,7 @@ pub(super) async fn restart(home: &Home, flags: &ConfigFlags, json: bool) -> Res
     let daemon = launch::wait_until_listening(home, launched, Some(pid)).await?;
     print_daemon(&daemon, "restarted; running workers continue", json)?;
     warn_if_degraded(home).await;
+    warn_about_holds(home).await;
     Ok(0)
 }
 
@@ -109,6 +111,15 @@ async fn warn_if_degraded(home: &Home) {
             "warning: {} is invalid, so the daemon uses the last good configuration: `boi config check` shows the errors",
             home.config_file().display()
         );
+    }
+}
+
+/// Says on stderr which agents are held, so that nobody waits for them without knowing it.
+async fn warn_about_holds(home: &Home) {
+    if let Ok(Some(daemon)) = RunningDaemon::find_listening(home).await {
+        for hold in &daemon.status.holds {
+            say!("warning: the agent {} is held: {}", hold.agent, times::localized(&hold.reason));
+        }
     }
 }
 

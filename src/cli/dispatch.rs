@@ -1,13 +1,17 @@
 //! `boi dispatch`: queues specs.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
 
 use super::args::Dispatch;
 use super::backend::{self, Backend};
 use super::printing::{plural, print_json, print_line};
+use super::spec_agents::KnownAgents;
 use super::spec_files::{self, Source};
 use super::{CliError, ExitCode, block_on, dispatch_notes, priority, version_skew};
+use crate::decide::lane;
 use crate::domain::escape;
 use crate::domain::id::SpecId;
 use crate::domain::spec::Spec;
@@ -17,6 +21,7 @@ use crate::queue::Filter;
 use crate::system::output::say;
 use crate::system::paths::Home;
 use crate::ui::obstacle::starts_nothing;
+use crate::ui::times;
 
 /// The maximum length of the title of a spec that is made from a prompt, in characters.
 const TITLE: usize = 80;
@@ -32,7 +37,8 @@ pub(super) fn dispatch(home: &Home, args: &Dispatch) -> Result<ExitCode, CliErro
         Some(prompt) => vec![from_prompt(prompt, &args.verify)?],
         None => spec_files::files(&args.files)?,
     };
-    let mut specs = spec_files::load(&sources, &args.after, queue)?;
+    let agents = block_on(async { Ok(KnownAgents::find(home).await) })?;
+    let mut specs = spec_files::load(&sources, &args.after, queue, &agents)?;
     for spec in &mut specs {
         spec.priority = args.priority.unwrap_or(spec.priority);
     }
@@ -59,7 +65,7 @@ pub(super) fn dispatch(home: &Home, args: &Dispatch) -> Result<ExitCode, CliErro
             }
             print_notes(&notes);
         }
-        warn_unless_drained(backend, home).await;
+        warn_unless_drained(backend, home, Some(&agents_of(&specs))).await;
         Ok(0)
     })
 }
@@ -118,9 +124,16 @@ fn print_dry_run(specs: &[Spec], notes: &[String], json: bool) -> Result<(), Cli
     Ok(())
 }
 
-/// Warns on stderr if no daemon will run the specs that were just queued. Only warns if the daemon cannot be
+/// Returns the agents that the tasks of the specs start.
+fn agents_of(specs: &[Spec]) -> BTreeSet<String> {
+    let tasks = specs.iter().flat_map(|spec| (0..spec.tasks.len()).map(move |task| lane::of_task(spec, task)));
+    tasks.flatten().map(str::to_owned).collect()
+}
+
+/// Warns on stderr if no daemon will run the specs that were just queued, or if one of `agents` is held; `None`: any
+/// agent. Only warns if the daemon cannot be
 /// reached, because the specs are in the queue.
-pub(super) async fn warn_unless_drained(mut backend: Backend, home: &Home) {
+pub(super) async fn warn_unless_drained(mut backend: Backend, home: &Home, agents: Option<&BTreeSet<String>>) {
     let status = match backend.status_now(home, &Filter { limit: 1, ..Filter::default() }, None).await {
         Ok(told) => told.status,
         Err(error) => {
@@ -143,5 +156,8 @@ pub(super) async fn warn_unless_drained(mut backend: Backend, home: &Home) {
         );
     } else if status.paused {
         say!("queued, but the queue is paused: waiting specs start after `boi resume`");
+    }
+    for hold in status.holds.iter().filter(|hold| agents.is_none_or(|agents| agents.contains(&hold.agent))) {
+        say!("queued, but the agent {} is held: {}", hold.agent, times::localized(&hold.reason));
     }
 }

@@ -1,6 +1,7 @@
 //! Asks the running daemon for its configuration in force. The `boi config` commands use it, because the
 //! daemon's command line, environment and PATH decide the effect of a file, not those of the user's shell.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -9,7 +10,7 @@ use super::{CliError, block_on};
 use crate::config::flags::Flags;
 use crate::config::keys::{Key, Value};
 use crate::config::{self, Config, Loaded, ProcessSettings};
-use crate::control::calls::{CheckProgram, ConfigInForce, GetConfig};
+use crate::control::calls::{CheckProgram, ConfigInForce, Environment, GetConfig};
 use crate::control::client::Client;
 use crate::reload::{self, Host};
 use crate::system::output::say;
@@ -28,16 +29,19 @@ pub(super) struct InForce {
 /// Asks the daemon of `home`. Returns `None` if no daemon runs, or if it does not answer, which is reported
 /// on stderr.
 pub(super) fn ask(home: &Home) -> Result<Option<InForce>, CliError> {
-    block_on(async {
-        let ask = async {
-            let client = Client::connect(&home.socket()).await.ok()??;
-            let answer = client.call(&GetConfig).await.ok()?;
-            Some(InForce { client, answer })
-        };
-        Ok(timeout(PATIENCE, ask).await.unwrap_or_else(|_| {
-            say!("warning: the daemon does not answer, so its command line and environment are not known");
-            None
-        }))
+    block_on(async { Ok(look(home).await) })
+}
+
+/// Does the same within the runtime.
+pub(super) async fn look(home: &Home) -> Option<InForce> {
+    let ask = async {
+        let client = Client::connect(&home.socket()).await.ok()??;
+        let answer = client.call(&GetConfig).await.ok()?;
+        Some(InForce { client, answer })
+    };
+    timeout(PATIENCE, ask).await.unwrap_or_else(|_| {
+        say!("warning: the daemon does not answer, so its command line and environment are not known");
+        None
     })
 }
 
@@ -59,8 +63,7 @@ impl InForce {
 
     /// The value that the daemon's command line sets for a key, by either of its names.
     pub(super) fn flag(&self, key: &Key) -> Option<&str> {
-        let names = [Some(key), key.other_name()];
-        let is_named = |name: &str| names.iter().flatten().any(|key| key.name == name);
+        let is_named = |name: &str| key.has_name(name);
         self.answer
             .flags
             .iter()
@@ -76,9 +79,15 @@ impl InForce {
     /// The whole configuration in force; `None`: a daemon of another version has keys that this version does
     /// not know.
     pub(super) fn config(&self) -> Option<Config> {
-        let is_own = |name: &str| config::keys::find(name).is_ok_and(|key| !key.is_alias());
-        let lines = self.answer.values.iter().filter(|(name, _)| is_own(name));
-        let text: String = lines.map(|(name, value)| format!("{name} = {value}\n")).collect();
+        // One name for each value. A daemon of an earlier version has only the other names of some values.
+        let mut values = BTreeMap::new();
+        for (name, value) in &self.answer.values {
+            let Ok(key) = config::keys::find(name) else { continue };
+            if !key.is_alias() || !values.contains_key(&key.value_name()) {
+                values.insert(key.value_name(), (name, value));
+            }
+        }
+        let text: String = values.values().map(|(name, value)| format!("{name} = {value}\n")).collect();
         config::parse("", text.as_bytes(), &ProcessSettings::default()).ok().map(|loaded| loaded.config)
     }
 
@@ -106,7 +115,12 @@ pub(super) fn validate(
         Some(environment) => ProcessSettings { claude_bin_env: environment.claude_bin.clone(), ..own() },
         None => own(),
     };
-    validate(&Host { settings, find_program: &|program| daemon.find_program(program) })
+    let has_variable = |name: &str| match &daemon.answer.environment {
+        // A daemon of an earlier version does not name its variables.
+        Some(Environment { variables: Some(names), .. }) => names.contains(name),
+        _ => true,
+    };
+    validate(&Host { settings, find_program: &|program| daemon.find_program(program), has_variable: &has_variable })
 }
 
 /// Returns the note on a value that has no effect, such as `overridden by the daemon's command line: 2`.

@@ -8,7 +8,9 @@ use super::backend::{self, Backend};
 use super::log_printer::{Form, Section};
 use super::own_task::OwnTask;
 use super::{CliError, ExitCode, FAILED, USAGE, block_on};
-use crate::agents::{self, Agent};
+use crate::agents::OutputKind;
+use crate::config::Agents;
+use crate::config::flags::Flags;
 use crate::domain::life::TaskStatus;
 use crate::domain::position::{CommandStage, Stage, Try, Verify};
 use crate::domain::spec::{Action, Spec};
@@ -16,6 +18,7 @@ use crate::domain::text;
 use crate::domain::view::SpecView;
 use crate::process::command_dir::CommandDir;
 use crate::queue::{CommandRow, Filter, Queue, QueueError};
+use crate::reload;
 use crate::system::output::{reader_gone, say};
 use crate::system::paths::Home;
 
@@ -56,6 +59,10 @@ async fn print_or_follow(
     args: &Log,
 ) -> Result<ExitCode, CliError> {
     let mut backend = Backend::find(home).await?;
+    // The agents' output is read as the configuration says now. An agent that it does not name any more
+    // prints text.
+    let agents =
+        reload::load(home, &Flags::default()).map_or_else(|_| Agents::default(), |loaded| loaded.config.agents);
     let filter = Filter { ids: vec![args.id.clone()], ..Filter::default() };
     let dir_of = |(attempt, number): Place| CommandDir::at(configured.command(&args.id, attempt, number));
     let mut sections: Vec<(Place, Section)> = Vec::new();
@@ -65,7 +72,7 @@ async fn print_or_follow(
         let told = backend.status_now(home, &filter, None).await?.status;
         let Some(view) = told.specs.first() else { return Err(unknown_spec(args)) };
         let rows = queue.commands(&args.id)?;
-        let chosen = choose_commands(&rows, spec, args, follow_from);
+        let chosen = choose_commands(&rows, spec, &agents, args, follow_from);
         let last = rows.last().map(|row| (row.attempt, row.number));
         let runs = |place: Place| dir_of(place).is_locked().unwrap_or(false);
         // Without a daemon no new command begins, but a command that an earlier daemon started may still run
@@ -156,11 +163,17 @@ struct Chosen {
     place: Place,
     heading: String,
     /// The agent that the command runs; `None`: the command runs no known agent.
-    agent: Option<Agent>,
+    agent: Option<OutputKind>,
 }
 
 /// Returns the commands to show: those that the arguments name, or by default those of the current try.
-fn choose_commands(rows: &[CommandRow], spec: &Spec, args: &Log, follow_from: Option<Place>) -> Vec<Chosen> {
+fn choose_commands(
+    rows: &[CommandRow],
+    spec: &Spec,
+    agents: &Agents,
+    args: &Log,
+    follow_from: Option<Place>,
+) -> Vec<Chosen> {
     let mut commands = Vec::new();
     let mut current_try = (0, 0);
     for row in rows {
@@ -170,7 +183,10 @@ fn choose_commands(rows: &[CommandRow], spec: &Spec, args: &Log, follow_from: Op
             CommandStage::Act(Try { task, number }) => {
                 let known = &spec.tasks[*task];
                 let (what, agent) = match known.action {
-                    Action::Prompt(_) => (spec.agent.as_str(), agents::find(&spec.agent)),
+                    Action::Prompt(_) => {
+                        let agent = spec.agent_of(*task);
+                        (agent, agents.get(agent).map(|agent| agent.worker.output))
+                    }
                     Action::Run(_) => ("run", None),
                 };
                 current_try = (*task, *number);

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::CliError;
 use super::printing::stream;
-use crate::agents::Agent;
+use crate::agents::OutputKind;
 use crate::domain::text;
 use crate::process::command_dir::{CommandDir, ERRORS, OUTPUT};
 use crate::system::files;
@@ -16,7 +16,7 @@ const LONG_LINE: usize = 1 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// The lines of an agent, as readable text.
-    Described(Agent),
+    Described(OutputKind),
     /// Text, without characters that control the terminal.
     Escaped,
     /// The bytes of the output, and nothing else.
@@ -96,7 +96,7 @@ fn print_from(dir: &CommandDir, name: &str, offset: u64, form: Form, complete: b
 struct LinePrinter {
     /// The bytes that were read but not printed: an unfinished line.
     rest: Vec<u8>,
-    agent: Option<Agent>,
+    agent: Option<OutputKind>,
     /// Whether the printed output does not end with a line end.
     within_line: bool,
 }

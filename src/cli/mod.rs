@@ -21,13 +21,14 @@ mod dispatch;
 mod dispatch_notes;
 mod doctor;
 mod durations;
+mod hold;
 mod in_force;
 mod launch;
 mod log;
 mod log_printer;
 mod own_task;
 mod patience;
-mod pause_resume;
+mod pause;
 mod predecessor;
 mod preflight;
 mod printing;
@@ -35,9 +36,11 @@ mod priority;
 mod queue_backup;
 mod run;
 mod running_daemon;
+mod spec_agents;
 mod spec_files;
 mod status;
 mod stop;
+mod subcommands;
 mod version_skew;
 mod wait;
 
@@ -48,8 +51,9 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 
-use self::args::{Arguments, Command, Config, Daemon, JsonFlag, QueueCommand};
+use self::args::{Arguments, Command, JsonFlag};
 use self::config_set::Edit;
+use self::subcommands::{Config, Daemon, QueueCommand};
 use crate::control::calls::FailureCode;
 use crate::control::client::ClientError;
 use crate::daemon::error::{CallError, LoopError};
@@ -310,8 +314,9 @@ fn carry_out(command: Command) -> Result<ExitCode, CliError> {
         Command::Priority(args) => priority::priority(home, &args),
         Command::Queue(QueueCommand::Backup { file, json }) => queue_backup::back_up(home, &file, json),
         Command::Clean(args) => clean::clean(home, &args),
-        Command::Pause(JsonFlag { json }) => pause_resume::set_paused(home, true, json),
-        Command::Resume(JsonFlag { json }) => pause_resume::set_paused(home, false, json),
+        Command::Pause(JsonFlag { json }) => pause::pause(home, json),
+        Command::Resume(args) => hold::resume(home, &args),
+        Command::Hold(args) => hold::hold(home, &args),
         Command::Config(command) => match command {
             Config::Check { file, json } => config_check::check(home, file, json),
             Config::Set { key, value, reload, json } => {

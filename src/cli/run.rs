@@ -13,9 +13,10 @@ use super::backend::{self, Backend, LOOK_AGAIN};
 use super::own_task::OwnTask;
 use super::printing::{print_json, print_styled};
 use super::running_daemon::RunningDaemon;
+use super::spec_agents::KnownAgents;
 use super::{
-    BAD_CONFIG, CliError, ExitCode, FAILED, INTERRUPTED, block_on_daemon, dispatch_notes, preflight, spec_files,
-    version_skew,
+    BAD_CONFIG, CliError, ExitCode, FAILED, GAVE_UP, INTERRUPTED, block_on_daemon, dispatch_notes, preflight,
+    spec_files, version_skew,
 };
 use crate::daemon::lifecycle::running::Running;
 use crate::daemon::lifecycle::seat::{self, Seat};
@@ -29,6 +30,7 @@ use crate::reload;
 use crate::system::logs;
 use crate::system::output::say;
 use crate::system::paths::Home;
+use crate::ui::obstacle::hold_on;
 use crate::ui::progress::Progress;
 use crate::ui::run_summary::run_summary;
 
@@ -62,7 +64,8 @@ async fn through_daemon(home: &Home, mut backend: Backend, args: &Run) -> Result
         }
     }
     let queue = backend::read(&backend::configured(home))?;
-    let specs = spec_files::load(&spec_files::files(&args.files)?, &[], queue.as_deref())?;
+    let agents = KnownAgents::find(home).await;
+    let specs = spec_files::load(&spec_files::files(&args.files)?, &[], queue.as_deref(), &agents)?;
     let own_task = OwnTask::find(home);
     if let Some(task) = &own_task {
         task.refuse_without_slot(&status, &specs)?;
@@ -72,7 +75,13 @@ async fn through_daemon(home: &Home, mut backend: Backend, args: &Run) -> Result
     let mut interrupts = Signals::new([SIGINT])?;
     tokio::select! {
         // Cancel-safe: `follow` only reads the status; the daemon runs the specs.
-        told = follow(home, &backend, &ids, own_task.as_ref(), args.json) => conclude(&told?, args.json),
+        told = follow(home, &backend, &ids, own_task.as_ref(), args) => {
+            let told = told?;
+            match told.specs.iter().all(|spec| spec.status.is_ended()) {
+                true => conclude(&told, args.json),
+                false => held(&told, args.json),
+            }
+        }
         // Cancel-safe: a signal that was not received stays in the stream.
         _ = interrupts.next() => {
             say!("\nthis command has ended, but the daemon continues the specs: `boi status` shows them");
@@ -94,18 +103,20 @@ async fn as_daemon(home: &Home, args: &Run) -> Result<ExitCode, CliError> {
     let home = home.clone().with_paths(&booted.config.paths);
     home.prepare()?;
     let seat = Seat::take(&home, seat::PROBED).await?;
-    let specs = spec_files::load(&spec_files::files(&args.files)?, &[], Some(seat.queue()))?;
+    let agents = KnownAgents::of(booted.config.clone());
+    let specs = spec_files::load(&spec_files::files(&args.files)?, &[], Some(seat.queue()), &agents)?;
     print_notes(&specs, Some(seat.queue()));
     let ids = backend::enqueue(seat.queue(), specs)?;
     // The log goes to a file, because the terminal shows the progress.
     let log =
         logs::start(home.log_output(), &booted.config.log).map_err(|message| CliError::new(BAD_CONFIG, message))?;
     let running = seat.start(booted, log, Some(ids.clone()))?;
-    follow_own(running, &ids, args.json).await
+    follow_own(running, &ids, args).await
 }
 
 /// Follows specs that the daemon in this process runs.
-async fn follow_own(running: Running, ids: &[SpecId], json: bool) -> Result<ExitCode, CliError> {
+async fn follow_own(running: Running, ids: &[SpecId], args: &Run) -> Result<ExitCode, CliError> {
+    let json = args.json;
     let mut progress = Progress::new(json);
     let handle = running.handle.clone();
     let filter = Filter { ids: ids.to_vec(), history: true, ..Filter::default() };
@@ -118,7 +129,8 @@ async fn follow_own(running: Running, ids: &[SpecId], json: bool) -> Result<Exit
     let last = loop {
         let status = handle.status(filter.clone()).await?;
         progress.update(&status);
-        if status.specs.iter().all(|spec| spec.status.is_ended()) {
+        let only_held = args.no_wait && only_waits_for_holds(&status);
+        if only_held || status.specs.iter().all(|spec| spec.status.is_ended()) {
             handle.send(Event::Leave(Leaving::Stop));
             ended.as_mut().await?;
             break status;
@@ -144,6 +156,9 @@ async fn follow_own(running: Running, ids: &[SpecId], json: bool) -> Result<Exit
     progress.clear();
     if last.specs.iter().all(|spec| spec.status.is_ended()) {
         return conclude(&last, json);
+    }
+    if args.no_wait && only_waits_for_holds(&last) {
+        return held(&last, json);
     }
     if json {
         print_json(&last)?;
@@ -181,15 +196,31 @@ fn report_open_specs(status: &StatusView, interrupted: bool) {
     say!("  to continue: `boi daemon start` (runs the whole queue); to give up: `boi cancel {all}`");
 }
 
+/// Returns whether no spec runs, and each spec that has not ended waits for an agent that is held.
+fn only_waits_for_holds(status: &StatusView) -> bool {
+    let mut open = status.specs.iter().filter(|spec| !spec.status.is_ended()).peekable();
+    open.peek().is_some() && open.all(|spec| hold_on(status, spec).is_some())
+}
+
+/// Ends a run whose specs only wait for held agents.
+fn held(status: &StatusView, json: bool) -> Result<ExitCode, CliError> {
+    if json {
+        print_json(status)?;
+    }
+    let waiting = ids_where(status, |spec| !spec.status.is_ended());
+    say!("not run, still queued: {waiting}: their agent is held (`boi status` says why), and `--no-wait` is set");
+    Ok(GAVE_UP)
+}
+
 /// Follows specs that a daemon runs, and continues when the daemon is restarted.
 async fn follow(
     home: &Home,
     backend: &Backend,
     ids: &[SpecId],
     own_task: Option<&OwnTask>,
-    json: bool,
+    args: &Run,
 ) -> Result<StatusView, CliError> {
-    let mut progress = Progress::new(json);
+    let mut progress = Progress::new(args.json);
     let filter = Filter { ids: ids.to_vec(), history: true, ..Filter::default() };
     let mut newer_than = None;
     let mut away_since = None;
@@ -202,7 +233,8 @@ async fn follow(
                 if let Some(obstacle) = own_task.and_then(|task| task.obstacle(&told.status)) {
                     progress.print_once(&obstacle);
                 }
-                if told.status.specs.iter().all(|spec| spec.status.is_ended()) {
+                let only_held = args.no_wait && only_waits_for_holds(&told.status);
+                if only_held || told.status.specs.iter().all(|spec| spec.status.is_ended()) {
                     progress.clear();
                     return Ok(told.status);
                 }
@@ -254,6 +286,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::cli::args::ConfigFlags;
     use crate::queue::open;
     use crate::queue::sqlite::Access;
     use crate::system::clock;
@@ -270,7 +303,9 @@ mod tests {
         let backend = Backend::find(&home).await.unwrap();
         assert!(backend.is_daemon());
         drop(socket);
-        let error = follow(&home, &backend, &ids, None, true).await.unwrap_err();
+        let flags = ConfigFlags { config: vec![] };
+        let args = Run { files: vec![], json: true, no_wait: false, flags };
+        let error = follow(&home, &backend, &ids, None, &args).await.unwrap_err();
         assert_eq!(error.code(), crate::cli::NO_DAEMON);
         assert!(error.message().contains(&format!("have not ended: {}", ids[0])), "{}", error.message());
     }

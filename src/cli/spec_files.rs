@@ -4,6 +4,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::spec_agents::KnownAgents;
 use super::{CliError, USAGE};
 use crate::document::Located;
 use crate::document::problem::{Problem, Problems};
@@ -31,11 +32,18 @@ pub(super) enum Source {
 }
 
 /// Loads specs. Looks up in `queue` the specs that the loaded specs or `--after` name.
-pub(super) fn load(sources: &[Source], after: &[SpecId], queue: Option<&dyn Queue>) -> Result<Vec<Spec>, CliError> {
+///
+/// `agents`: the agents that the specs can use.
+pub(super) fn load(
+    sources: &[Source],
+    after: &[SpecId],
+    queue: Option<&dyn Queue>,
+    agents: &KnownAgents,
+) -> Result<Vec<Spec>, CliError> {
     let mut specs = Vec::new();
     let mut invalid = Vec::new();
     for source in sources {
-        match load_one(source, queue)? {
+        match load_one(source, queue, agents)? {
             Ok(spec) => specs.push(spec),
             Err(problems) => invalid.push(problems),
         }
@@ -98,13 +106,18 @@ fn read(source: &Source) -> Result<Result<SpecText, Problems>, CliError> {
     Ok(Ok(SpecText { name, bytes, folder }))
 }
 
-fn load_one(source: &Source, queue: Option<&dyn Queue>) -> Result<Result<Spec, Problems>, CliError> {
+fn load_one(
+    source: &Source,
+    queue: Option<&dyn Queue>,
+    agents: &KnownAgents,
+) -> Result<Result<Spec, Problems>, CliError> {
     let SpecText { name, bytes, folder } = match read(source)? {
         Ok(read) => read,
         Err(problems) => return Ok(Err(problems)),
     };
     let Parsed { references, draft } = spec::parse(&name, &bytes);
     let mut problems = dependency_problems(&references, queue)?;
+    problems.extend(agents.problems(&references));
     let repo = inspect_repository(&references, &folder, queue, &mut problems);
     Ok(match draft {
         Err(invalid) => Err(invalid.and(problems)),

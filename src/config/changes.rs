@@ -1,6 +1,6 @@
 //! The difference between two configurations, and which part of it a running daemon puts in force.
 
-use super::keys::Key;
+use super::key::Key;
 use super::loaded::Loaded;
 use super::values::Config;
 use crate::domain::verdict::{Change, TakesEffect};
@@ -21,25 +21,26 @@ pub struct ReloadPlan {
 /// Returns the values that differ between `old` and `new`, in the order of the key table. A value with two
 /// names is listed once, by the name that `new` uses.
 pub fn diff(old: &Config, new: &Loaded) -> Vec<Change> {
-    changes(new.keys(), old, &new.config)
+    changes(&new.keys_with(old), old, &new.config)
 }
 
 /// Plans the change from the configuration `in_force` to the configuration `on_disk`. A key that needs a
 /// restart keeps its old value and does not delay the other keys.
 pub fn plan(in_force: &Config, on_disk: &Loaded) -> ReloadPlan {
     let mut config = on_disk.config.clone();
-    for key in on_disk.keys().filter(|key| key.takes_effect == TakesEffect::Restart) {
+    let keys = on_disk.keys_with(in_force);
+    for key in keys.iter().filter(|key| key.takes_effect == TakesEffect::Restart) {
         key.set(&mut config, key.get(in_force));
     }
     ReloadPlan {
-        applied: changes(on_disk.keys(), in_force, &config),
-        pending_restart: changes(on_disk.keys(), &config, &on_disk.config),
+        applied: changes(&keys, in_force, &config),
+        pending_restart: changes(&keys, &config, &on_disk.config),
         config,
     }
 }
 
-fn changes(keys: impl Iterator<Item = &'static Key>, old: &Config, new: &Config) -> Vec<Change> {
-    let change = |key: &'static Key| {
+fn changes(keys: &[Key], old: &Config, new: &Config) -> Vec<Change> {
+    let change = |key: &Key| {
         let (old, new) = (key.get(old), key.get(new));
         (old != new).then(|| Change {
             key: key.name.clone(),
@@ -48,5 +49,5 @@ fn changes(keys: impl Iterator<Item = &'static Key>, old: &Config, new: &Config)
             takes_effect: key.takes_effect,
         })
     };
-    keys.filter_map(change).collect()
+    keys.iter().filter_map(change).collect()
 }

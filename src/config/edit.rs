@@ -14,7 +14,7 @@ pub(crate) enum EditError {
     #[error("`{raw}` is not a value for `{key}`: write {wanted}")]
     Value {
         /// The key.
-        key: &'static str,
+        key: String,
         /// The value that was given.
         raw: String,
         /// The values that the key takes.
@@ -30,7 +30,7 @@ pub(crate) enum EditError {
 
 /// Returns `text` with `key` set to `raw`, which is a TOML value, or plain text for a key that takes text.
 /// The validator decides whether the value is valid.
-pub(crate) fn set(text: &str, key: &'static Key, raw: &str) -> Result<String, EditError> {
+pub(crate) fn set(text: &str, key: &Key, raw: &str) -> Result<String, EditError> {
     let (mark, body) = match text.strip_prefix('\u{FEFF}') {
         Some(body) => ("\u{FEFF}", body),
         None => ("", text),
@@ -41,14 +41,14 @@ pub(crate) fn set(text: &str, key: &'static Key, raw: &str) -> Result<String, Ed
 
 /// Returns `text` without `key`, under whichever of its names (current or former) the text sets it; `None` if
 /// the text does not set it. Everything else stays the same, including comments above the key.
-pub(crate) fn unset(text: &str, key: &'static Key) -> Result<Option<String>, EditError> {
+pub(crate) fn unset(text: &str, key: &Key) -> Result<Option<String>, EditError> {
     let (mark, body) = match text.strip_prefix('\u{FEFF}') {
         Some(body) => ("\u{FEFF}", body),
         None => ("", text),
     };
     let mut edited = body.to_owned();
-    for name in [Some(key), key.other_name()].into_iter().flatten().map(|key| key.name.as_str()) {
-        edited = without(&edited, name)?;
+    for name in [key.clone()].into_iter().chain(key.other_names()).map(|key| key.name) {
+        edited = without(&edited, &name)?;
     }
     Ok((edited != body).then(|| format!("{mark}{edited}")))
 }
@@ -114,7 +114,7 @@ fn split_line(line: &str) -> (&str, &str) {
     line.split_at(text.len())
 }
 
-fn edit(text: &str, key: &'static Key, raw: &str) -> Result<String, EditError> {
+fn edit(text: &str, key: &Key, raw: &str) -> Result<String, EditError> {
     let mut document: DocumentMut = text.parse().map_err(|_| EditError::Syntax)?;
     let new = parse(key, raw)?;
     let (tables, leaf) = key.name.rsplit_once('.').unwrap_or(("", &key.name));
@@ -145,11 +145,12 @@ fn put(table: &mut dyn TableLike, leaf: &str, mut new: toml_edit::Value) {
     }
 }
 
-fn parse(key: &'static Key, raw: &str) -> Result<toml_edit::Value, EditError> {
+fn parse(key: &Key, raw: &str) -> Result<toml_edit::Value, EditError> {
     let parsed = raw.trim().parse::<toml_edit::Value>();
-    let takes_text = matches!(key.kind, Kind::Program | Kind::LogFilter | Kind::Path);
+    let takes_text = matches!(key.kind, Kind::Command | Kind::Choice(_) | Kind::Model | Kind::LogFilter | Kind::Path);
+    let takes_list = *key.kind == Kind::Command;
     match parsed {
-        Ok(parsed) if !takes_text || parsed.is_str() => Ok(parsed),
+        Ok(parsed) if !takes_text || parsed.is_str() || takes_list && parsed.is_array() => Ok(parsed),
         _ if takes_text => Ok(raw.into()),
         _ => {
             let wanted = match key.kind {
@@ -157,9 +158,15 @@ fn parse(key: &'static Key, raw: &str) -> Result<toml_edit::Value, EditError> {
                 Kind::Span(_) => "two numbers, as in '[50, 150]'".to_owned(),
                 Kind::Switch => "true or false".to_owned(),
                 Kind::Texts => r#"a list of texts, as in '["--model", "opus"]'"#.to_owned(),
-                Kind::Program | Kind::LogFilter | Kind::Path => "a text".to_owned(),
+                Kind::AgentNames => r#"a list of names of agents, as in '["codex"]'"#.to_owned(),
+                Kind::Money(_) => format!("an amount, as in 2.50, {}", key.row.range().unwrap_or_default()),
+                Kind::Env => r#"a table, as in '{ TOKEN = { from_env = "MY_TOKEN" } }'"#.to_owned(),
+                Kind::Prices => {
+                    "a table, as in '{ \"MODEL\" = { input = 1.25, cached = 0.125, output = 10 } }'".to_owned()
+                }
+                Kind::Command | Kind::Choice(_) | Kind::Model | Kind::LogFilter | Kind::Path => "a text".to_owned(),
             };
-            Err(EditError::Value { key: &key.name, raw: raw.to_owned(), wanted })
+            Err(EditError::Value { key: key.name.clone(), raw: raw.to_owned(), wanted })
         }
     }
 }
@@ -170,7 +177,7 @@ mod tests {
     use crate::config::keys::find;
 
     fn edited(text: &str, key: &str, raw: &str) -> String {
-        set(text, find(key).unwrap(), raw).unwrap()
+        set(text, &find(key).unwrap(), raw).unwrap()
     }
 
     #[test]
@@ -211,7 +218,7 @@ mod tests {
         assert_eq!(edited("", "paths.db", "x"), "[paths]\ndb = \"x\"\n");
         assert_eq!(edited("", "max_workers", " 3 "), "max_workers = 3\n");
         assert_eq!(edited("", "claude_bin", "5"), "claude_bin = \"5\"\n");
-        assert_eq!(set("a = ", find("log").unwrap(), "info"), Err(EditError::Syntax));
+        assert_eq!(set("a = ", &find("log").unwrap(), "info"), Err(EditError::Syntax));
     }
 
     #[test]
@@ -223,7 +230,7 @@ mod tests {
             ("cleanup_on_failure", "true or false"),
             ("agents.claude.args", r#"a list of texts, as in '["--model", "opus"]'"#),
         ] {
-            let refused = set("", find(key).unwrap(), "x y").unwrap_err().to_string();
+            let refused = set("", &find(key).unwrap(), "x y").unwrap_err().to_string();
             assert_eq!(refused, format!("`x y` is not a value for `{key}`: write {wanted}"));
         }
     }
@@ -242,7 +249,7 @@ mod tests {
             assert_eq!(edited(before, key, "/x"), after);
         }
         for (text, table) in [("agents = 5\n", "agents"), ("agents.claude = 5\n", "agents.claude")] {
-            let refused = set(text, find(key).unwrap(), "/x");
+            let refused = set(text, &find(key).unwrap(), "/x");
             assert_eq!(refused, Err(EditError::NotATable { table: table.to_owned() }));
         }
     }
@@ -268,7 +275,7 @@ mod tests {
     #[test]
     fn a_key_is_unset_and_everything_else_is_kept() {
         let text = "\u{FEFF}# mine\r\nmax_workers = 3 # not more\nlog = 'info'\n\n[paths]\n# fast\nlogs = '/l'\n";
-        let without = |text: &str, key: &str| unset(text, find(key).unwrap()).unwrap();
+        let without = |text: &str, key: &str| unset(text, &find(key).unwrap()).unwrap();
         assert_eq!(without(text, "max_workers"), Some(text.replace("max_workers = 3 # not more\n", "")));
         assert_eq!(without(text, "paths.logs"), Some(text.replace("logs = '/l'\n", "")));
         assert_eq!(without(text, "paths.db"), None);
@@ -284,6 +291,6 @@ mod tests {
             let key = if before.contains("claude_args") { "claude_args" } else { "claude_bin" };
             assert_eq!(without(before, key).as_deref(), Some(after));
         }
-        assert_eq!(unset("a = ", find("log").unwrap()), Err(EditError::Syntax));
+        assert_eq!(unset("a = ", &find("log").unwrap()), Err(EditError::Syntax));
     }
 }

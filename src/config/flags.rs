@@ -2,13 +2,13 @@
 //! process only.
 
 use super::from_toml;
-use super::keys::{Key, Value, find};
+use super::keys::{Key, Kind, Value, find};
 use super::{edit, values::Config};
 use crate::document;
 
 /// The keys that one command line sets, with their values. Every value is valid.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Flags(Vec<(&'static Key, Value)>);
+pub struct Flags(Vec<(Key, Value)>);
 
 /// Why a `KEY=VALUE` of the command line is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,8 +24,7 @@ impl Flags {
         let mut flags = Flags::default();
         for given in given {
             let (key, value) = read(given).map_err(|why| FlagError { given: given.clone(), why })?;
-            let other = key.other_name();
-            flags.0.retain(|(known, _)| *known != key && Some(*known) != other);
+            flags.0.retain(|(known, _)| !key.has_name(&known.name));
             flags.0.push((key, value));
         }
         Ok(flags)
@@ -54,7 +53,7 @@ impl Flags {
     }
 }
 
-fn read(given: &str) -> Result<(&'static Key, Value), String> {
+fn read(given: &str) -> Result<(Key, Value), String> {
     let (name, raw) = given.split_once('=').ok_or("write KEY=VALUE, as in max_workers=8")?;
     let key = find(name.trim()).map_err(|closest| match closest {
         Some(closest) => format!("unknown key; did you mean `{closest}`?"),
@@ -63,7 +62,12 @@ fn read(given: &str) -> Result<(&'static Key, Value), String> {
     if key.name.starts_with("paths.") {
         return Err("`-c` cannot set a path: set it in config.toml, which every command reads".to_owned());
     }
-    let text = edit::set("", key, raw).map_err(|error| error.to_string())?;
+    // Another flag, or the file, gives the agent its command.
+    let defined = match key.own_agent() {
+        Some(agent) if *key.kind != Kind::Command => format!("agents.{agent}.command = \"x\"\n"),
+        _ => String::new(),
+    };
+    let text = edit::set(&defined, &key, raw).map_err(|error| error.to_string())?;
     let parsed = document::read("", text.as_bytes(), usize::MAX, |document, root, faults| {
         let mut config = Config::default();
         let set = from_toml::read(document, root, faults, &mut config);
@@ -71,7 +75,10 @@ fn read(given: &str) -> Result<(&'static Key, Value), String> {
         Some(key.get(&config))
     });
     let messages = |problem: &document::problem::Problem| problem.message.clone();
-    parsed.map(|value| (key, value)).map_err(|problems| problems.iter().map(messages).collect::<Vec<_>>().join("; "))
+    match parsed {
+        Ok(value) => Ok((key, value)),
+        Err(problems) => Err(problems.iter().map(messages).collect::<Vec<_>>().join("; ")),
+    }
 }
 
 #[cfg(test)]
@@ -93,8 +100,8 @@ mod tests {
         let loaded = parse("config.toml", b"max_workers = 9\nretry_count = 1\n", &settings).unwrap();
         let config = &loaded.config;
         assert_eq!((config.max_workers, config.retry_count, config.spawn_jitter_ms), (3, 1, [0, 1]));
-        assert_eq!(config.claude().program, "/flag/claude");
-        let origin = |name: &str| loaded.origin(find(name).unwrap());
+        assert_eq!(config.claude().worker.command.program, "/flag/claude");
+        let origin = |name: &str| loaded.origin(&find(name).unwrap());
         for name in ["max_workers", "claude_bin", "agents.claude.program"] {
             assert_eq!(origin(name), Origin::Flag, "{name}");
         }
@@ -108,7 +115,7 @@ mod tests {
         assert_eq!(flags(&["agents.claude.args=[]", "claude_args=['x']"]).unwrap().shown(), ["claude_args = [\"x\"]"]);
         let settings = ProcessSettings { flags: given, ..ProcessSettings::default() };
         let loaded = parse("config.toml", b"claude_bin = 'of the file'", &settings).unwrap();
-        assert_eq!(loaded.config.claude().program, "b");
+        assert_eq!(loaded.config.claude().worker.command.program, "b");
     }
 
     #[test]
@@ -124,7 +131,8 @@ mod tests {
             ("max_workers", "KEY=VALUE"),
             ("max_wokers=3", "unknown key; did you mean `max_workers`?"),
             ("colour=3", "unknown key; `boi config show` lists every key"),
-            ("agents.cluade.program=x", "did you mean `agents.claude.program`?"),
+            ("agents.Claude.program=x", "did you mean `agents.claude.program`?"),
+            ("agents.own.progam=x", "did you mean `agents.own.program`?"),
             ("agents.claude.progam=x", "did you mean `agents.claude.program`?"),
             ("max_workers=many", "a number, 0 to 1024"),
             ("max_workers=5000", "from 0 to 1024"),

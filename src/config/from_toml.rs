@@ -4,20 +4,29 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use super::keys::{KEYS, Key, Kind, Value};
+use super::agent_tables;
+use super::keys::{KEYS, Key, Kind, Value, keys_of};
 use super::log_filter;
 use super::values::Config;
 use crate::document::problem::Problem;
-use crate::document::{Document, Faults, Located, Section};
+use crate::document::{Document, Faults, Located, Section, closest, quoted};
+use crate::domain::agent::AgentCommand;
+use crate::domain::spec;
+
+/// The table with a table for each agent.
+pub(super) const AGENTS: &str = "agents";
 
 /// The keys that a file sets, each with the byte range of its value.
-pub(super) type KeysSet = BTreeMap<&'static str, Range<usize>>;
+pub(super) type KeysSet = BTreeMap<String, Range<usize>>;
 
 /// Reads the whole file into `config`, and adds its errors to `faults`. Returns the keys that the file sets.
 pub(super) fn read(document: &Document, root: &Section<'_>, faults: &mut Faults, config: &mut Config) -> KeysSet {
     let mut set = KeysSet::new();
-    read_table(root, "", faults, config, &mut set);
-    refuse_two_names(document, &set, faults);
+    read_table(root, "", &KEYS, faults, config, &mut set);
+    if let Some(agents) = root.has(AGENTS).then(|| root.section(faults, AGENTS)).flatten() {
+        agent_tables::read(&agents, faults, config, &mut set);
+    }
+    refuse_two_names(document, config, &set, faults);
     set
 }
 
@@ -29,33 +38,41 @@ pub(super) fn check_order(config: &Config, set: &KeysSet, faults: &mut Faults) {
             && low > high
         {
             let message = format!("`{}` must be in ascending order, but is [{low}, {high}]", key.name);
-            let problem = Problem::new(message, set.get(key.name.as_str()).cloned());
+            let problem = Problem::new(message, set.get(&key.name).cloned());
             faults.push(problem.hint(format!("write [{high}, {low}]")));
         }
     }
 }
 
-/// Adds an error to `faults` for each value that the file sets by both of its names.
-fn refuse_two_names(document: &Document, set: &KeysSet, faults: &mut Faults) {
-    for key in KEYS.iter().filter(|key| key.is_alias()) {
-        let Some(other) = key.other_name() else { continue };
-        let (Some(span), Some(other_span)) = (set.get(key.name.as_str()), set.get(other.name.as_str())) else {
-            continue;
-        };
-        let mut names = [(key, span), (other, other_span)];
+/// Adds an error to `faults` for each value that the file sets by two of its names.
+fn refuse_two_names(document: &Document, config: &Config, set: &KeysSet, faults: &mut Faults) {
+    for key in keys_of(config).iter().filter(|key| !key.is_alias()) {
+        let mut names: Vec<(String, &Range<usize>)> = Vec::new();
+        for name in [key.clone()].into_iter().chain(key.other_names()).map(|key| key.name) {
+            names.extend(set.get(&name).map(|span| (name, span)));
+        }
         names.sort_by_key(|(_, span)| span.start);
-        let [(first, earlier), (second, later)] = names;
-        let line = document.line_number(earlier.start);
-        let message = format!("`{}` and `{}` (line {line}) set the same value", second.name, first.name);
-        faults.push(Problem::new(message, later.clone()).hint("remove one of the two"));
+        let Some((first, earlier)) = names.first() else { continue };
+        for (second, later) in &names[1..] {
+            let line = document.line_number(earlier.start);
+            let message = format!("`{second}` and `{first}` (line {line}) set the same value");
+            faults.push(Problem::new(message, (*later).clone()).hint("remove one of the two"));
+        }
     }
 }
 
-/// Reads the table whose keys begin with `prefix` (empty, or ending with a dot), and the tables in that
-/// table.
-fn read_table(section: &Section<'_>, prefix: &str, faults: &mut Faults, config: &mut Config, set: &mut KeysSet) {
-    let mut children: Vec<&'static str> = Vec::new();
-    for key in KEYS.iter() {
+/// Reads those of `keys` that are in the table whose keys begin with `prefix` (empty, or ending with a dot), and in the
+/// tables in that table. The table with the agents is left out.
+pub(super) fn read_table(
+    section: &Section<'_>,
+    prefix: &str,
+    keys: &[Key],
+    faults: &mut Faults,
+    config: &mut Config,
+    set: &mut KeysSet,
+) {
+    let mut children: Vec<&str> = Vec::new();
+    for key in keys {
         if let Some(child) = key.name.strip_prefix(prefix).and_then(|rest| rest.split('.').next())
             && !children.contains(&child)
         {
@@ -65,16 +82,17 @@ fn read_table(section: &Section<'_>, prefix: &str, faults: &mut Faults, config: 
     section.report_unknown(faults, &children, |name| elsewhere(prefix, name));
     for child in children {
         let name = format!("{prefix}{child}");
-        match KEYS.iter().find(|key| key.name == name) {
+        match keys.iter().find(|key| key.name == name) {
             Some(key) => {
                 if let Some(value) = read_value(section, child, key, faults) {
                     key.set(config, value.value);
-                    set.insert(&key.name, value.span);
+                    set.insert(key.name.clone(), value.span);
                 }
             }
+            None if name == AGENTS => {}
             None => {
                 if let Some(table) = section.section(faults, child) {
-                    read_table(&table, &format!("{name}."), faults, config, set);
+                    read_table(&table, &format!("{name}."), keys, faults, config, set);
                 }
             }
         }
@@ -82,7 +100,7 @@ fn read_table(section: &Section<'_>, prefix: &str, faults: &mut Faults, config: 
 }
 
 /// Returns the hint for a key `name` that is unknown in the table of `prefix` and known in another table.
-fn elsewhere(prefix: &str, name: &str) -> Option<String> {
+pub(super) fn elsewhere(prefix: &str, name: &str) -> Option<String> {
     if KEYS.iter().any(|key| key.name == name) {
         return Some(format!(
             "`{name}` is a top-level key, not a key of `[{}]`: move it above the first table",
@@ -110,12 +128,42 @@ fn read_value(section: &Section<'_>, leaf: &str, key: &Key, faults: &mut Faults)
             };
             Some(numbers.map(|_| Value::Span(pair)))
         }
+        Kind::Money(range) => Some(section.money(faults, leaf, range.clone())?.map(Value::Money)),
         Kind::Switch => Some(section.boolean(faults, leaf)?.map(Value::Switch)),
-        Kind::Program => Some(section.filled_text(faults, leaf)?.map(Value::Text)),
+        Kind::Command => read_command(section, leaf, key, faults),
         Kind::Texts => {
             let texts = section.texts(faults, leaf)?;
             Some(texts.map(|texts| Value::Texts(texts.into_iter().map(|text| text.value).collect())))
         }
+        Kind::AgentNames => {
+            let names = section.filled_texts(faults, leaf)?;
+            Some(names.map(|names| Value::Texts(names.into_iter().map(|name| name.value).collect())))
+        }
+        Kind::Choice(names) => {
+            let text = section.filled_text(faults, leaf)?;
+            if names.contains(&text.value.as_str()) {
+                return Some(text.map(Value::Text));
+            }
+            let all = names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+            let message = format!("`{}` must be one of {all}, but is {}", key.name, quoted(&text.value));
+            let problem = Problem::new(message, text.span);
+            faults.push(match closest(&text.value, names.iter().copied()) {
+                Some(close) => problem.hint(format!("did you mean \"{close}\"?")),
+                None => problem,
+            });
+            None
+        }
+        Kind::Model => {
+            let text = section.text(faults, leaf)?;
+            if text.value.is_empty() || spec::is_model(&text.value) {
+                return Some(text.map(Value::Text));
+            }
+            let message = format!("`{}` is {}, which is not the name of a model", key.name, quoted(&text.value));
+            faults.push(Problem::new(message, text.span).hint("write one word, as in \"sonnet\""));
+            None
+        }
+        Kind::Env => Some(agent_tables::env(section, leaf, faults)?.map(Value::Env)),
+        Kind::Prices => Some(agent_tables::prices(section, leaf, faults)?.map(Value::Prices)),
         Kind::LogFilter => {
             let filter = section.filled_text(faults, leaf)?;
             if let Err((message, hint)) = log_filter::check(&filter.value) {
@@ -127,6 +175,25 @@ fn read_value(section: &Section<'_>, leaf: &str, key: &Key, faults: &mut Faults)
         Kind::Path => {
             let path = section.text(faults, leaf)?;
             Some(path.map(|path| Value::Path((!path.trim().is_empty()).then(|| PathBuf::from(path)))))
+        }
+    }
+}
+
+/// Reads a program, or a list of a program and its first arguments.
+fn read_command(section: &Section<'_>, leaf: &str, key: &Key, faults: &mut Faults) -> Option<Located<Value>> {
+    let words: Located<Vec<String>> = if section.is_list(leaf) {
+        let words = section.texts(faults, leaf)?;
+        words.map(|words| words.into_iter().map(|word| word.value).collect())
+    } else {
+        section.filled_text(faults, leaf)?.map(|program| vec![program])
+    };
+    let Located { value, span } = words;
+    match AgentCommand::of_words(value) {
+        Some(command) => Some(Located { value: Value::Command(Some(command)), span }),
+        None => {
+            let message = format!("`{}` does not begin with a program", key.name);
+            faults.push(Problem::new(message, span).hint("write the program first, as in [\"docker\", \"exec\"]"));
+            None
         }
     }
 }

@@ -2,24 +2,23 @@
 //! and when a change takes effect. The parser, the diff, `boi config`, the JSON Schema, `config.example.toml`
 //! and `docs/configuration.md` all use this table.
 //!
-//! A name may contain the part `NAME`: `agents.NAME.program`. Such a row describes one key for each name that
-//! the row allows: `agents.claude.program`. [`ROWS`] are the rows, [`KEYS`] the keys that result from them.
+//! A name may contain the part `NAME`: `agents.NAME.command`. Such a row describes one key for each agent:
+//! `agents.claude.command`. [`ROWS`] are the rows, a [`Key`] is a row with the name of an agent.
 
-use std::fmt;
-use std::ops::RangeInclusive;
-use std::path::PathBuf;
-use std::sync::LazyLock;
-
-use serde::Serialize;
-
-use super::values::{AgentConfig, CLAUDE, Config};
-use crate::agents;
-use crate::document::closest;
+use super::agents::{AgentConfig, CLAUDE};
+pub(crate) use super::key::Key;
+pub(crate) use super::key::{KEYS, find, keys_of};
+pub(crate) use super::kinds::{Kind, Value};
+use super::values::Config;
+use crate::agents::{OutputKind, PromptVia};
 use crate::domain::verdict::TakesEffect;
 use crate::spec::TIMEOUT_MINUTES;
 
-/// The placeholder in a row's name and documentation. Each agent's name replaces it in turn.
+/// The placeholder in a row's name and documentation. The agent's name replaces it.
 pub(super) const NAME: &str = "NAME";
+
+/// The largest budget, in US dollars.
+const MAX_BUDGET: u32 = 1_000_000;
 
 /// One row of the table.
 #[derive(Debug)]
@@ -34,177 +33,27 @@ pub(super) struct Row {
     pub(super) docs: &'static [&'static str],
     /// When a change takes effect.
     pub(super) takes_effect: TakesEffect,
-    /// The current name of the key, if this row describes its older name.
-    alias_of: Option<&'static str>,
-    field: Field,
-}
-
-/// One key of the configuration.
-#[derive(Debug)]
-pub struct Key {
-    /// Full dotted name: `max_workers`, `paths.db`, `agents.claude.program`.
-    pub name: String,
-    /// The type and the allowed values of the key.
-    pub kind: &'static Kind,
-    /// When a change takes effect.
-    pub takes_effect: TakesEffect,
-    /// The row that describes this key.
-    pub(super) row: &'static Row,
-    /// The agent's name that replaces `NAME` in the row's name and docs; empty if the row's name has no
-    /// `NAME`.
-    entry: &'static str,
-}
-
-/// The type and the allowed values of a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
-    /// A whole number within the range.
-    Number(RangeInclusive<i64>),
-    /// Two whole numbers within the range, in ascending order.
-    Span(RangeInclusive<i64>),
-    /// `true` or `false`.
-    Switch,
-    /// A program: a path, or a name to look up on the PATH. Not empty.
-    Program,
-    /// A list of texts.
-    Texts,
-    /// A tracing filter directive.
-    LogFilter,
-    /// A path. An empty text means the default place below `BOI_HOME`.
-    Path,
-}
-
-/// A key's value. Its `Display` is the form in `config.toml`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum Value {
-    /// A value of [`Kind::Number`].
-    Number(u64),
-    /// A value of [`Kind::Span`].
-    Span([u64; 2]),
-    /// A value of [`Kind::Switch`].
-    Switch(bool),
-    /// A value of [`Kind::Program`] or [`Kind::LogFilter`].
-    Text(String),
-    /// A value of [`Kind::Texts`].
-    Texts(Vec<String>),
-    /// A value of [`Kind::Path`].
-    Path(Option<PathBuf>),
+    /// The current name of the key, if this row describes another name for it.
+    pub(super) alias_of: Option<&'static str>,
+    pub(super) field: Field,
 }
 
 impl Row {
-    /// Returns the names that replace `NAME` in this row; `[""]` if the row has no `NAME`.
-    fn entries(&self) -> &'static [&'static str] {
-        match self.field {
-            Field::One { .. } => &[""],
-            Field::PerAgent { .. } => agents::names(),
-        }
-    }
-
-    /// Returns the keys that this row describes.
-    pub(super) fn keys(&'static self) -> impl Iterator<Item = Key> {
-        self.entries().iter().map(move |entry| Key {
-            name: self.name.replace(NAME, entry),
-            kind: &self.kind,
-            takes_effect: self.takes_effect,
-            row: self,
-            entry,
-        })
-    }
-
     /// Returns the range in words, with its unit: `0 to 3600 seconds`. `None`: the key is no number.
     pub(super) fn range(&self) -> Option<String> {
-        let (Kind::Number(range) | Kind::Span(range)) = &self.kind else { return None };
+        let (low, high) = match &self.kind {
+            Kind::Number(range) | Kind::Span(range) => (*range.start(), *range.end()),
+            Kind::Money(range) => (i64::from(*range.start()), i64::from(*range.end())),
+            _ => return None,
+        };
         let unit = self.unit.map(|unit| format!(" {unit}")).unwrap_or_default();
-        Some(format!("{} to {}{unit}", range.start(), range.end()))
-    }
-}
-
-impl Key {
-    /// Returns the key's value in `config`.
-    pub fn get(&self, config: &Config) -> Value {
-        match self.row.field {
-            Field::One { get, .. } => get(config),
-            Field::PerAgent { get, .. } => get(config.agents.get(self.entry).expect("a row lists known agents")),
-        }
-    }
-
-    /// Returns the key's documentation, in lines that are short enough for a comment in
-    /// `config.example.toml`.
-    pub(super) fn docs(&self) -> impl Iterator<Item = String> {
-        self.row.docs.iter().map(|line| line.replace(NAME, self.entry))
-    }
-
-    /// Returns the value that is used if the file, the environment and the command line set none.
-    pub fn default(&self) -> Value {
-        self.get(&Config::default())
-    }
-
-    /// Sets the key in `config`. `value` must be of this key's kind and within its range.
-    pub(super) fn set(&self, config: &mut Config, value: Value) {
-        match self.row.field {
-            Field::One { set, .. } => set(config, value),
-            Field::PerAgent { set, .. } => {
-                set(config.agents.get_mut(self.entry).expect("a row lists known agents"), value);
-            }
-        }
-    }
-
-    /// Returns the other name of the same value, if it has two: `claude_bin` and `agents.claude.program` are
-    /// such a pair.
-    pub fn other_name(&self) -> Option<&'static Key> {
-        KEYS.iter().find(|other| match (self.row.alias_of, other.row.alias_of) {
-            (Some(target), _) => other.name == target,
-            (None, Some(target)) => self.name == target,
-            (None, None) => false,
-        })
-    }
-
-    /// Whether this key is the older of two names for the same value.
-    pub(crate) fn is_alias(&self) -> bool {
-        self.row.alias_of.is_some()
-    }
-}
-
-impl PartialEq for Key {
-    fn eq(&self, other: &Key) -> bool {
-        self.name == other.name
-    }
-}
-
-impl Eq for Key {}
-
-/// Finds the key `name`. `Err`: no key has this name; contains the most similar name, if one is similar
-/// enough.
-pub(crate) fn find(name: &str) -> Result<&'static Key, Option<&'static str>> {
-    let key = KEYS.iter().find(|key| key.name == name);
-    key.ok_or_else(|| {
-        let in_a_table = KEYS.iter().find(|key| key.name.rsplit_once('.').is_some_and(|(_, leaf)| leaf == name));
-        in_a_table.map(|key| key.name.as_str()).or_else(|| closest(name, KEYS.iter().map(|key| key.name.as_str())))
-    })
-}
-
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |text: &str| toml::Value::from(text).to_string();
-        match self {
-            Value::Number(number) => write!(f, "{number}"),
-            Value::Span([low, high]) => write!(f, "[{low}, {high}]"),
-            Value::Switch(on) => write!(f, "{on}"),
-            Value::Text(value) => f.write_str(&text(value)),
-            Value::Texts(values) => {
-                write!(f, "[{}]", values.iter().map(|value| text(value)).collect::<Vec<_>>().join(", "))
-            }
-            Value::Path(path) => {
-                f.write_str(&text(&path.as_ref().map(|path| path.to_string_lossy()).unwrap_or_default()))
-            }
-        }
+        Some(format!("{low} to {high}{unit}"))
     }
 }
 
 /// The functions that read and write a key's value.
 #[derive(Debug)]
-enum Field {
+pub(super) enum Field {
     /// A field of the [`Config`].
     One { get: fn(&Config) -> Value, set: fn(&mut Config, Value) },
     /// A field of each agent's [`AgentConfig`].
@@ -224,6 +73,18 @@ macro_rules! field {
             },
         }
     };
+    ($scope:ident, Choice($kind:ty), $($field:ident).+) => {
+        Field::$scope {
+            get: |config| Value::Text(config.$($field).+.name().to_owned()),
+            set: |config, value| {
+                if let Value::Text(name) = value
+                    && let Some(choice) = <$kind>::ALL.into_iter().find(|choice| choice.name() == name)
+                {
+                    config.$($field).+ = choice;
+                }
+            },
+        }
+    };
     ($scope:ident, $variant:ident, $($field:ident).+) => {
         Field::$scope {
             get: |config| Value::$variant(config.$($field).+.clone()),
@@ -236,19 +97,69 @@ macro_rules! field {
     };
 }
 
-/// Builds the [`Field`] for a key that is an older name of a setting of the agent `claude`.
-macro_rules! claude_field {
-    ($variant:ident, $field:ident) => {
-        Field::One {
-            get: |config| Value::$variant(config.claude().$field.clone()),
-            set: |config, value| {
-                if let (Value::$variant(value), Some(claude)) = (value, config.agents.get_mut(CLAUDE)) {
-                    claude.$field = value;
-                }
-            },
+/// The names of the ways in which an agent gets the prompt.
+const PROMPT_NAMES: [&str; PromptVia::ALL.len()] = [PromptVia::Stdin.name(), PromptVia::File.name()];
+
+/// The names of the kinds of output.
+const OUTPUT_NAMES: [&str; OutputKind::ALL.len()] = {
+    let mut names = [""; OutputKind::ALL.len()];
+    let mut index = 0;
+    while index < names.len() {
+        names[index] = OutputKind::ALL[index].name();
+        index += 1;
+    }
+    names
+};
+
+/// The command of an agent.
+const COMMAND: Field = Field::PerAgent {
+    get: |agent| Value::Command(Some(agent.worker.command.clone())),
+    set: |agent, value| {
+        if let Value::Command(Some(command)) = value {
+            agent.worker.command = command;
         }
-    };
-}
+    },
+};
+
+/// The limit of the workers of an agent; 0: none.
+const AGENT_WORKERS: Field = Field::PerAgent {
+    get: |agent| Value::Number(agent.max_workers.unwrap_or(0).into()),
+    set: |agent, value| {
+        if let Value::Number(number) = value {
+            agent.max_workers = u32::try_from(number).ok().filter(|number| *number > 0);
+        }
+    },
+};
+
+/// The model of an agent; empty: the program's own default.
+const MODEL: Field = Field::PerAgent {
+    get: |agent| Value::Text(agent.worker.model.clone().unwrap_or_default()),
+    set: |agent, value| {
+        if let Value::Text(model) = value {
+            agent.worker.model = Some(model).filter(|model| !model.is_empty());
+        }
+    },
+};
+
+/// The command of the agent `claude`, for `claude_bin`.
+const CLAUDE_COMMAND: Field = Field::One {
+    get: |config| Value::Command(Some(config.claude().worker.command.clone())),
+    set: |config, value| {
+        if let Value::Command(Some(command)) = value {
+            config.agents.define(CLAUDE).worker.command = command;
+        }
+    },
+};
+
+/// The arguments of the agent `claude`, for `claude_args`.
+const CLAUDE_ARGS: Field = Field::One {
+    get: |config| Value::Texts(config.claude().worker.args.clone()),
+    set: |config, value| {
+        if let Value::Texts(args) = value {
+            config.agents.define(CLAUDE).worker.args = args;
+        }
+    },
+};
 
 const fn row(
     name: &'static str,
@@ -263,9 +174,6 @@ const fn row(
 const fn unit(unit: &'static str, row: Row) -> Row {
     Row { unit: Some(unit), ..row }
 }
-
-/// All keys, in the order in which commands and the documentation list them.
-pub(crate) static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| ROWS.iter().flat_map(Row::keys).collect());
 
 /// All rows, in the order in which commands and the documentation list them.
 pub(super) static ROWS: &[Row] = &[
@@ -313,31 +221,110 @@ pub(super) static ROWS: &[Row] = &[
         ),
     ),
     row(
-        "agents.NAME.program",
-        Kind::Program,
+        "agents.NAME.command",
+        Kind::Command,
         TakesEffect::NextWorker,
-        field!(PerAgent, Text, program),
+        COMMAND,
         &[
-            "The program of the agent NAME: an absolute path, a path below ~/, or a name to look up on the",
-            "PATH of the daemon. The daemon's environment variable CLAUDE_BIN replaces the default of the",
-            "agent claude.",
+            "The program of the agent NAME, or a list of the program and its first arguments, which come",
+            "before those that boi passes. The program is an absolute path, a path below ~/, or a name to",
+            "look up on the PATH of the daemon. The environment variable CLAUDE_BIN of the daemon replaces",
+            "the default of the agent claude.",
         ],
     ),
+    Row {
+        alias_of: Some("agents.NAME.command"),
+        ..row(
+            "agents.NAME.program",
+            Kind::Command,
+            TakesEffect::NextWorker,
+            COMMAND,
+            &["Another name for agents.NAME.command. The file may set only one of the two."],
+        )
+    },
     row(
         "agents.NAME.args",
         Kind::Texts,
         TakesEffect::NextWorker,
-        field!(PerAgent, Texts, args),
+        field!(PerAgent, Texts, worker.args),
         &["Arguments for the program of the agent NAME, added after the arguments that boi itself passes."],
     ),
+    row(
+        "agents.NAME.prompt",
+        Kind::Choice(&PROMPT_NAMES),
+        TakesEffect::NextWorker,
+        field!(PerAgent, Choice(PromptVia), worker.prompt),
+        &[
+            "How the agent NAME gets the prompt: stdin, or file. With file, stdin is empty, the variable",
+            "BOI_PROMPT_FILE has the path of a file with the prompt, and the path replaces {prompt} in the",
+            "arguments of command and in args.",
+        ],
+    ),
+    row(
+        "agents.NAME.output",
+        Kind::Choice(&OUTPUT_NAMES),
+        TakesEffect::NextWorker,
+        field!(PerAgent, Choice(OutputKind), worker.output),
+        &[
+            "What the program of the agent NAME prints: claude-stream-json, codex-jsonl,",
+            "gemini-stream-json, opencode-json or text. It decides which arguments boi passes, and how boi",
+            "reads the output. With text, boi passes none, and the exit code alone says how a try ended.",
+        ],
+    ),
+    row(
+        "agents.NAME.model",
+        Kind::Model,
+        TakesEffect::NextWorker,
+        MODEL,
+        &["The model of specs that name none. Empty: the default of the program of the agent NAME."],
+    ),
+    row(
+        "agents.NAME.env",
+        Kind::Env,
+        TakesEffect::AtOnce,
+        field!(PerAgent, Env, env),
+        &[
+            "Environment variables for the program of the agent NAME: a text, or { from_env = \"X\" } for the",
+            "value of the daemon's variable X. Each start of the program takes them from the configuration",
+            "in force. boi does not show the texts, and stores them nowhere but in this file and its copy.",
+        ],
+    ),
+    row(
+        "agents.NAME.max_workers",
+        Kind::Number(0..=1024),
+        TakesEffect::NextTick,
+        AGENT_WORKERS,
+        &["The maximum number of runs of the agent NAME at the same time. 0: no limit but max_workers."],
+    ),
+    row(
+        "agents.NAME.fallback",
+        Kind::AgentNames,
+        TakesEffect::NextTick,
+        field!(PerAgent, Texts, fallback),
+        &[
+            "The agents that do the tasks of the agent NAME while it is held: the first one that is not held.",
+            "A task that has begun stays with its agent.",
+        ],
+    ),
+    row(
+        "agents.NAME.prices",
+        Kind::Prices,
+        TakesEffect::NextWorker,
+        field!(PerAgent, Prices, worker.prices),
+        &[
+            "The prices of models of the agent NAME, in US dollars per million tokens, as in",
+            "{ \"some-model\" = { input = 1.25, cached = 0.125, output = 10 } }. boi uses them for runs that",
+            "do not report dollars.",
+        ],
+    ),
     Row {
-        alias_of: Some("agents.claude.program"),
+        alias_of: Some("agents.claude.command"),
         ..row(
             "claude_bin",
-            Kind::Program,
+            Kind::Command,
             TakesEffect::NextWorker,
-            claude_field!(Text, program),
-            &["Another name for agents.claude.program. The file may set only one of the two."],
+            CLAUDE_COMMAND,
+            &["Another name for agents.claude.command. The file may set only one of the two."],
         )
     },
     Row {
@@ -346,7 +333,7 @@ pub(super) static ROWS: &[Row] = &[
             "claude_args",
             Kind::Texts,
             TakesEffect::NextWorker,
-            claude_field!(Texts, args),
+            CLAUDE_ARGS,
             &["Another name for agents.claude.args. The file may set only one of the two."],
         )
     },
@@ -370,6 +357,19 @@ pub(super) static ROWS: &[Row] = &[
             &[
                 "The time limit of one try of a task and of each of its verify commands, if the task sets no",
                 "timeout_minutes; also the time limit of each verify command of the spec.",
+            ],
+        ),
+    ),
+    unit(
+        "minutes",
+        row(
+            "stall_timeout_minutes",
+            Kind::Number(0..=10_080),
+            TakesEffect::NextWorker,
+            field!(One, Number, stall_timeout_minutes),
+            &[
+                "The time after which an agent without a sign of life is ended; its try counts as failed. A sign",
+                "of life is new output, or work of the processor. 0: never.",
             ],
         ),
     ),
@@ -424,6 +424,29 @@ pub(super) static ROWS: &[Row] = &[
                 "The maximum output of one try or one verify command. A command that prints more is stopped and",
                 "counts as failed.",
             ],
+        ),
+    ),
+    unit(
+        "US dollars",
+        row(
+            "max_usd_per_spec",
+            Kind::Money(0..=MAX_BUDGET),
+            TakesEffect::NextTick,
+            field!(One, Money, max_usd_per_spec),
+            &[
+                "The largest cost of the agents of one spec in all its attempts together, if the spec sets no",
+                "max_usd. A spec that reaches it is blocked until the limit is higher. 0: no limit.",
+            ],
+        ),
+    ),
+    unit(
+        "US dollars",
+        row(
+            "max_usd_per_day",
+            Kind::Money(0..=MAX_BUDGET),
+            TakesEffect::NextTick,
+            field!(One, Money, max_usd_per_day),
+            &["The largest cost of all agents in any 24 hours. While it is reached, no agent starts. 0: no", "limit."],
         ),
     ),
     row(

@@ -12,11 +12,15 @@
 //!   whole.
 //! - The daemon and `boi config check` use the same validator.
 
+mod agent_tables;
+mod agents;
 pub mod changes;
 pub(crate) mod edit;
 pub mod flags;
 mod from_toml;
+mod key;
 pub(crate) mod keys;
+mod kinds;
 mod loaded;
 mod log_filter;
 #[cfg(test)]
@@ -24,8 +28,10 @@ mod reference;
 pub mod schema;
 mod values;
 
+pub(crate) use agents::PROMPT_FILE;
+pub use agents::{AgentConfig, Agents, EnvValue, WorkerAgent};
 pub use loaded::{HostFacts, Loaded, MAX_BYTES, Origin, ProcessSettings, check_host, parse};
-pub use values::{AgentConfig, Agents, Config, HotConfig, Paths, WorkerConfig};
+pub use values::{Config, HotConfig, Paths, WorkerConfig};
 
 #[cfg(test)]
 mod tests;

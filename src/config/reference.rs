@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::keys::{KEYS, NAME, ROWS, Row};
+use super::keys::{Key, NAME, ROWS, Row};
+use crate::agents::BUILTIN;
 
 const HEAD: &str = "\
 # The configuration of boi: ~/.boi/config.toml, or $BOI_HOME/config.toml.
@@ -15,21 +16,41 @@ const HEAD: &str = "\
 # does not stop running workers.
 ";
 
+/// The end of the example: an agent that the file defines.
+const OWN_AGENT: &str = r#"
+# An agent of your own, for specs with `agent = "aider"`. A name consists of a-z, 0-9, `_` and `-`.
+# To define it, remove the `# ` in front of each line.
+# [agents.aider]
+# command = ["aider", "--yes-always", "--message-file", "{prompt}"]
+# prompt = "file"
+# output = "text"
+# env = { OPENAI_API_KEY = { from_env = "OPENAI_API_KEY" } }
+# max_workers = 2
+"#;
+
 /// Returns the text of `config.example.toml`: every key with its documentation and, as a comment, its
 /// default.
 pub(super) fn example() -> String {
     let mut text = HEAD.to_owned();
-    for key in KEYS.iter() {
-        let row = key.row;
+    for row in ROWS {
         text.push('\n');
-        for line in key.docs() {
+        for line in row.docs {
             text += &format!("# {line}\n");
         }
         let range = row.range().map(|range| format!("Range: {range}. ")).unwrap_or_default();
         text += &format!("# {range}Takes effect: {}.\n", row.takes_effect);
-        text += &format!("#{} = {}\n", key.name, key.default());
+        for key in keys(row) {
+            text += &format!("#{} = {}\n", key.name, key.default());
+        }
     }
-    text
+    text + OWN_AGENT
+}
+
+/// Returns the keys of a row: one, or one for each built-in agent.
+fn keys(row: &'static Row) -> Vec<Key> {
+    let agents = BUILTIN.iter().map(|agent| agent.name);
+    let agents: Vec<&str> = if row.name.contains(NAME) { agents.collect() } else { vec![""] };
+    agents.into_iter().map(|agent| row.key(agent)).collect()
 }
 
 /// Returns the key table in Markdown, one line for each row. A row with `NAME` in its name is one line too.
@@ -47,7 +68,7 @@ pub(super) fn markdown() -> String {
 /// Returns the default of the row's key. If the row describes several keys with different defaults, returns
 /// all of them.
 fn default(row: &'static Row) -> String {
-    let mut defaults: Vec<String> = row.keys().map(|key| format!("`{}`", key.default())).collect();
+    let mut defaults: Vec<String> = keys(row).iter().map(|key| format!("`{}`", key.default())).collect();
     defaults.dedup();
     debug_assert!(defaults.len() == 1 || row.name.contains(NAME));
     defaults.join(", ")

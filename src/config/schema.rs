@@ -2,26 +2,46 @@
 
 use serde_json::{Map, Value, json};
 
+use super::agents::MAX_NAME;
+use super::key::keys_with;
 use super::keys::{self, KEYS, Key, Kind};
+
+/// The name of an agent that the file defines, in descriptions.
+const AGENT: &str = "NAME";
 
 /// Returns the schema, in JSON Schema draft 7, which TOML editors support.
 pub fn schema() -> Value {
     let mut schema = object();
     for key in KEYS.iter() {
-        let mut table = &mut schema;
-        let (tables, leaf) = key.name.rsplit_once('.').unwrap_or(("", &key.name));
-        for name in tables.split('.').filter(|name| !name.is_empty()) {
-            let tables = &mut table["properties"];
-            if tables[name].is_null() {
-                tables[name] = object();
-            }
-            table = &mut tables[name];
-        }
-        table["properties"][leaf] = property(key);
+        put(&mut schema, key);
     }
+    // An agent that the file defines needs a command.
+    let mut own = object();
+    for key in keys_with([AGENT]) {
+        put(&mut own, &key);
+    }
+    let mut own = own["properties"]["agents"]["properties"][AGENT].take();
+    own["anyOf"] = json!([{"required": ["command"]}, {"required": ["program"]}]);
+    let names = format!("^[a-z0-9][a-z0-9_-]{{0,{}}}$", MAX_NAME - 1);
+    schema["properties"]["agents"]["additionalProperties"] = own;
+    schema["properties"]["agents"]["propertyNames"] = json!({"pattern": names});
     schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
     schema["title"] = json!("The configuration of boi");
     schema
+}
+
+/// Adds the property of `key` to the schema.
+fn put(schema: &mut Value, key: &Key) {
+    let mut table = schema;
+    let (tables, leaf) = key.name.rsplit_once('.').unwrap_or(("", &key.name));
+    for name in tables.split('.').filter(|name| !name.is_empty()) {
+        let tables = &mut table["properties"];
+        if tables[name].is_null() {
+            tables[name] = object();
+        }
+        table = &mut tables[name];
+    }
+    table["properties"][leaf] = property(key);
 }
 
 fn object() -> Value {
@@ -36,17 +56,36 @@ fn property(key: &Key) -> Value {
             "items": {"type": "integer", "minimum": range.start(), "maximum": range.end()},
         }),
         Kind::Switch => json!({"type": "boolean"}),
-        Kind::Program | Kind::LogFilter => json!({"type": "string", "minLength": 1}),
-        Kind::Texts => json!({"type": "array", "items": {"type": "string"}}),
-        Kind::Path => json!({"type": "string"}),
+        Kind::Money(range) => json!({"type": "number", "minimum": range.start(), "maximum": range.end()}),
+        Kind::LogFilter => json!({"type": "string", "minLength": 1}),
+        Kind::Command => {
+            json!({"type": ["string", "array"], "minLength": 1, "minItems": 1, "items": {"type": "string"}})
+        }
+        Kind::Texts | Kind::AgentNames => json!({"type": "array", "items": {"type": "string"}}),
+        Kind::Choice(names) => json!({"type": "string", "enum": names}),
+        Kind::Model | Kind::Path => json!({"type": "string"}),
+        Kind::Env => json!({"type": "object", "additionalProperties": {"anyOf": [
+            {"type": "string"},
+            {"type": "object", "additionalProperties": false, "required": ["from_env"],
+                "properties": {"from_env": {"type": "string", "minLength": 1}}},
+        ]}}),
+        Kind::Prices => {
+            let price = json!({"type": "number", "minimum": 0});
+            json!({"type": "object", "additionalProperties": {
+                "type": "object", "additionalProperties": false, "required": ["input", "cached", "output"],
+                "properties": {"input": price, "cached": price, "output": price},
+            }})
+        }
     };
     let docs = key.docs().collect::<Vec<_>>().join(" ");
     let unit = key.row.unit.map(|unit| format!("In {unit}. ")).unwrap_or_default();
     property["description"] = json!(format!("{docs} {unit}Takes effect: {}.", key.takes_effect));
-    property["default"] = match key.default() {
-        keys::Value::Path(None) => json!(""),
-        value => json!(value),
-    };
+    match key.default() {
+        keys::Value::Path(None) => property["default"] = json!(""),
+        // An agent that the file defines has no default.
+        keys::Value::Command(None) => {}
+        value => property["default"] = json!(value),
+    }
     property
 }
 
@@ -70,7 +109,9 @@ mod tests {
             };
             assert_eq!(property["default"], default, "{pointer}");
         }
-        for table in ["", "/properties/paths", "/properties/agents", "/properties/agents/properties/claude"] {
+        for table in
+            ["", "/properties/paths", "/properties/agents/properties/claude", "/properties/agents/additionalProperties"]
+        {
             let table = schema.pointer(table).unwrap();
             assert_eq!((&table["additionalProperties"], &table["type"]), (&json!(false), &json!("object")));
         }
@@ -86,7 +127,7 @@ mod tests {
         {"default":5,"maximum":1024,"minimum":0,"type":"integer"}
         {"default":[50,150],"items":{"maximum":60000,"minimum":0,"type":"integer"},"maxItems":2,"minItems":2,"type":"array"}
         {"default":[],"items":{"type":"string"},"type":"array"}
-        {"default":"claude","minLength":1,"type":"string"}
+        {"default":"claude","items":{"type":"string"},"minItems":1,"minLength":1,"type":["string","array"]}
         {"default":false,"type":"boolean"}
         "#);
         let interval = schema["properties"]["tick_interval_ms"]["description"].as_str().unwrap();

@@ -6,10 +6,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agents;
-
-/// The name of the agent that `claude_bin` and `claude_args` belong to.
-pub(crate) const CLAUDE: &str = "claude";
+use super::agents::{AgentConfig, Agents, CLAUDE, WorkerAgent};
+use crate::domain::agent::AgentCommand;
+use crate::domain::money::Usd;
 
 /// An effective configuration: every key has a value, from the file, the environment, the command line or its
 /// default.
@@ -28,6 +27,8 @@ pub struct Config {
     /// Time limit, in minutes, of one try of a task that sets no `timeout_minutes`, and of each verify
     /// command of a spec.
     pub task_timeout_minutes: u32,
+    /// Minutes without a sign of life after which the worker ends an agent; 0: never.
+    pub stall_timeout_minutes: u32,
     /// How many more times a failed task is tried before its spec fails.
     pub retry_count: u32,
     /// The pause after the first failed try of a task, and the longest pause, in seconds; `[0, 0]`: no pause.
@@ -38,24 +39,14 @@ pub struct Config {
     pub stop_grace_seconds: u32,
     /// Output limit of one try or one verify command, in MiB.
     pub max_output_mb: u64,
+    /// The largest cost of the agents of a spec that sets no `max_usd`; zero: no limit.
+    pub max_usd_per_spec: Usd,
+    /// The largest cost of all agents in any 24 hours; zero: no limit.
+    pub max_usd_per_day: Usd,
     /// `[agents.NAME]`: the settings of each agent.
     pub agents: Agents,
     /// `[paths]`: where boi stores files.
     pub paths: Paths,
-}
-
-/// The settings of every agent that boi knows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct Agents(BTreeMap<&'static str, AgentConfig>);
-
-/// The settings of one agent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct AgentConfig {
-    /// The agent's program: a path, or a name to look up on the PATH.
-    pub program: String,
-    /// Arguments for the program, in addition to those that boi passes.
-    pub args: Vec<String>,
 }
 
 /// Where boi stores files; `None`: the default place below `BOI_HOME`.
@@ -67,25 +58,6 @@ pub struct Paths {
     pub worktrees: Option<PathBuf>,
     /// The folder of the logs.
     pub logs: Option<PathBuf>,
-}
-
-impl Agents {
-    /// Returns the settings of the agent `name`; `None`: boi does not know this agent.
-    pub fn get(&self, name: &str) -> Option<&AgentConfig> {
-        self.0.get(name)
-    }
-
-    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut AgentConfig> {
-        self.0.get_mut(name)
-    }
-}
-
-impl Default for Agents {
-    /// By default, an agent's program has the name of the agent.
-    fn default() -> Agents {
-        let settings = |name: &&'static str| (*name, AgentConfig { program: (*name).to_owned(), args: Vec::new() });
-        Agents(agents::names().iter().map(settings).collect())
-    }
 }
 
 impl Config {
@@ -104,11 +76,14 @@ impl Default for Config {
             spawn_jitter_ms: [50, 150],
             log: "info".to_owned(),
             task_timeout_minutes: 30,
+            stall_timeout_minutes: 15,
             retry_count: 3,
             retry_backoff_seconds: [1, 60],
             cleanup_on_failure: false,
             stop_grace_seconds: 10,
             max_output_mb: 512,
+            max_usd_per_spec: Usd::ZERO,
+            max_usd_per_day: Usd::ZERO,
             agents: Agents::default(),
             paths: Paths::default(),
         }
@@ -133,12 +108,12 @@ impl HotConfig {
     /// it.
     pub fn worker_config(&self) -> WorkerConfig {
         let config = &self.config;
-        let claude = config.claude();
         WorkerConfig {
             generation: self.generation,
-            claude_bin: claude.program.clone(),
-            claude_args: claude.args.clone(),
+            agents: config.agents.of_workers(),
+            instead: BTreeMap::new(),
             task_timeout_minutes: config.task_timeout_minutes,
+            stall_timeout_minutes: config.stall_timeout_minutes,
             retry_count: config.retry_count,
             retry_backoff_seconds: config.retry_backoff_seconds,
             cleanup_on_failure: config.cleanup_on_failure,
@@ -148,22 +123,26 @@ impl HotConfig {
     }
 }
 
-/// The configuration of one worker, frozen at its start and stored as JSON with its attempt.
+/// The configuration of one worker, frozen at its start and stored as JSON with its attempt. It contains no value of an
+/// agent's environment.
 ///
 /// Field names are stable. A record that an older version wrote may lack a field: the field gets its default.
 /// A record with an unknown field is refused: a newer version wrote it, and this version cannot carry out
 /// what the field asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(from = "StoredConfig")]
 pub struct WorkerConfig {
     /// The generation of the configuration that contained these values.
     pub generation: u64,
-    /// The [`AgentConfig::program`] of the agent `claude`.
-    pub claude_bin: String,
-    /// The [`AgentConfig::args`] of the agent `claude`.
-    pub claude_args: Vec<String>,
+    /// The agents, by name.
+    pub agents: BTreeMap<String, WorkerAgent>,
+    /// The agents that do the tasks of other agents in this attempt: each value does those of its key.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub instead: BTreeMap<String, String>,
     /// See [`Config::task_timeout_minutes`].
     pub task_timeout_minutes: u32,
+    /// See [`Config::stall_timeout_minutes`].
+    pub stall_timeout_minutes: u32,
     /// See [`Config::retry_count`].
     pub retry_count: u32,
     /// See [`Config::retry_backoff_seconds`].
@@ -174,6 +153,66 @@ pub struct WorkerConfig {
     pub stop_grace_seconds: u32,
     /// See [`Config::max_output_mb`].
     pub max_output_mb: u64,
+}
+
+/// The record of a [`WorkerConfig`]. Versions with only one agent wrote its settings as `claude_bin` and
+/// `claude_args`.
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct StoredConfig {
+    generation: u64,
+    claude_bin: Option<AgentCommand>,
+    claude_args: Option<Vec<String>>,
+    agents: BTreeMap<String, WorkerAgent>,
+    instead: BTreeMap<String, String>,
+    task_timeout_minutes: u32,
+    stall_timeout_minutes: u32,
+    retry_count: u32,
+    retry_backoff_seconds: [u64; 2],
+    cleanup_on_failure: bool,
+    stop_grace_seconds: u32,
+    max_output_mb: u64,
+}
+
+impl Default for StoredConfig {
+    fn default() -> StoredConfig {
+        let config = WorkerConfig::default();
+        StoredConfig {
+            generation: config.generation,
+            claude_bin: None,
+            claude_args: None,
+            agents: config.agents,
+            instead: config.instead,
+            task_timeout_minutes: config.task_timeout_minutes,
+            stall_timeout_minutes: config.stall_timeout_minutes,
+            retry_count: config.retry_count,
+            retry_backoff_seconds: config.retry_backoff_seconds,
+            cleanup_on_failure: config.cleanup_on_failure,
+            stop_grace_seconds: config.stop_grace_seconds,
+            max_output_mb: config.max_output_mb,
+        }
+    }
+}
+
+impl From<StoredConfig> for WorkerConfig {
+    fn from(stored: StoredConfig) -> WorkerConfig {
+        let mut agents = stored.agents;
+        let claude = agents.entry(CLAUDE.to_owned()).or_insert_with(|| WorkerAgent::new(CLAUDE));
+        claude.command = stored.claude_bin.unwrap_or_else(|| claude.command.clone());
+        claude.args = stored.claude_args.unwrap_or_else(|| claude.args.clone());
+        WorkerConfig {
+            generation: stored.generation,
+            agents,
+            instead: stored.instead,
+            task_timeout_minutes: stored.task_timeout_minutes,
+            stall_timeout_minutes: stored.stall_timeout_minutes,
+            retry_count: stored.retry_count,
+            retry_backoff_seconds: stored.retry_backoff_seconds,
+            cleanup_on_failure: stored.cleanup_on_failure,
+            stop_grace_seconds: stored.stop_grace_seconds,
+            max_output_mb: stored.max_output_mb,
+        }
+    }
 }
 
 impl Default for WorkerConfig {
@@ -189,13 +228,22 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::config::EnvValue;
 
     /// Returns a worker's configuration as this version stores it.
     fn stored() -> Value {
         json!({
-            "generation": 7, "claude_bin": "/opt/claude", "claude_args": ["-v"], "task_timeout_minutes": 1,
-            "retry_count": 2, "retry_backoff_seconds": [3, 6], "cleanup_on_failure": true, "stop_grace_seconds": 4,
-            "max_output_mb": 5,
+            "generation": 7,
+            "agents": {
+                "aider": {"command": ["uvx", "aider"], "args": ["{prompt}"], "prompt": "file", "output": "text",
+                    "model": "m", "prices": {"m": {"input": 1.25, "cached": 0.0, "output": 10.0}}},
+                "claude": {"command": "/opt/claude", "args": ["-v"], "output": "claude-stream-json"},
+                "codex": {"command": "codex", "output": "codex-jsonl"},
+                "gemini": {"command": "gemini", "output": "gemini-stream-json"},
+                "opencode": {"command": "opencode", "output": "opencode-json"},
+            },
+            "task_timeout_minutes": 1, "stall_timeout_minutes": 8, "retry_count": 2, "retry_backoff_seconds": [3, 6],
+            "cleanup_on_failure": true, "stop_grace_seconds": 4, "max_output_mb": 5,
         })
     }
 
@@ -203,6 +251,7 @@ mod tests {
     fn a_worker_config_is_the_frozen_part_of_the_configuration_in_force() {
         let mut config = Config {
             task_timeout_minutes: 1,
+            stall_timeout_minutes: 8,
             retry_count: 2,
             retry_backoff_seconds: [3, 6],
             cleanup_on_failure: true,
@@ -210,18 +259,26 @@ mod tests {
             max_output_mb: 5,
             ..Config::default()
         };
-        *config.agents.get_mut(CLAUDE).unwrap() =
-            AgentConfig { program: "/opt/claude".to_owned(), args: vec!["-v".to_owned()] };
+        let claude = config.agents.define(CLAUDE);
+        claude.worker.command = AgentCommand::program("/opt/claude");
+        claude.worker.args = vec!["-v".to_owned()];
+        let aider = config.agents.define("aider");
+        aider.worker = serde_json::from_value(stored()["agents"]["aider"].clone()).unwrap();
+        aider.env.insert("TOKEN".into(), EnvValue::Text("secret".into()));
         let worker = HotConfig { generation: 7, config }.worker_config();
-        assert_eq!(serde_json::to_value(&worker).unwrap(), stored());
+        let text = serde_json::to_value(&worker).unwrap();
+        assert_eq!(text, stored());
+        assert!(!text.to_string().contains("secret") && !text.to_string().contains("TOKEN"));
         assert_eq!(serde_json::from_value::<WorkerConfig>(stored()).unwrap(), worker);
     }
 
     #[test]
     fn a_stored_worker_config_without_one_key_decodes_with_the_default_of_that_key() {
+        let agents = serde_json::to_value(Agents::default().of_workers()).unwrap();
         let defaults = json!({
-            "generation": 0, "claude_bin": "claude", "claude_args": [], "task_timeout_minutes": 30, "retry_count": 3,
-            "retry_backoff_seconds": [1, 60], "cleanup_on_failure": false, "stop_grace_seconds": 10, "max_output_mb": 512,
+            "generation": 0, "agents": agents, "task_timeout_minutes": 30, "stall_timeout_minutes": 15,
+            "retry_count": 3, "retry_backoff_seconds": [1, 60], "cleanup_on_failure": false, "stop_grace_seconds": 10,
+            "max_output_mb": 512,
         });
         for key in stored().as_object().unwrap().keys() {
             let mut without = stored();
@@ -233,19 +290,27 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_worker_config_with_an_unknown_key_is_refused() {
-        let mut newer = stored();
-        newer["stall_timeout_minutes"] = json!(15);
-        let refused = serde_json::from_value::<WorkerConfig>(newer).unwrap_err().to_string();
-        assert!(refused.contains("stall_timeout_minutes"), "{refused}");
+    fn a_worker_config_of_a_version_with_one_agent_keeps_its_program_and_arguments() {
+        let mut older = stored();
+        older.as_object_mut().unwrap().remove("agents");
+        older["claude_bin"] = json!("/old/claude");
+        older["claude_args"] = json!(["--model", "opus"]);
+        let read: WorkerConfig = serde_json::from_value(older).unwrap();
+        let claude = &read.agents[CLAUDE];
+        assert_eq!(claude.command, AgentCommand::program("/old/claude"));
+        assert_eq!((claude.args.join(" "), read.agents.len()), ("--model opus".to_owned(), 4));
+        assert_eq!(read.agents["codex"], WorkerAgent::new("codex"));
     }
 
     #[test]
-    fn every_known_agent_has_settings_and_no_other() {
-        let agents = Agents::default();
-        for name in agents::names() {
-            assert_eq!(agents.get(name).unwrap().program, *name);
+    fn a_stored_worker_config_with_an_unknown_key_is_refused() {
+        let newer = |pointer: &str| {
+            let mut newer = stored();
+            newer.pointer_mut(pointer).unwrap()["later"] = json!(15);
+            serde_json::from_value::<WorkerConfig>(newer).unwrap_err().to_string()
+        };
+        for pointer in ["", "/agents/codex"] {
+            assert!(newer(pointer).contains("later"), "{pointer}");
         }
-        assert_eq!(agents.get("nobody"), None);
     }
 }

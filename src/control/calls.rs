@@ -2,14 +2,16 @@
 //! type of its answer, so that client and server cannot disagree about them. Paths and field names are
 //! stable: clients of other versions use them too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::id::SpecId;
+use crate::domain::money::Usd;
 use crate::domain::spec::Spec;
+use crate::domain::time::Timestamp;
 use crate::domain::view::StatusView;
 use crate::queue::{Canceled, Cleaned, Filter, Stopped};
 
@@ -132,6 +134,10 @@ impl Call for SetPriority {
 pub(crate) struct Retry {
     /// The ids of the specs.
     pub ids: Vec<SpecId>,
+    /// The limit of the cost of each of these specs from now on; 0: no limit. `None`: the limits stay as they
+    /// are.
+    #[serde(default)]
+    pub max_usd: Option<Usd>,
 }
 
 impl Call for Retry {
@@ -149,6 +155,41 @@ pub(crate) struct SetPaused {
 impl Call for SetPaused {
     const PATH: &'static str = "/v1/pause";
     type Answer = SetPaused;
+}
+
+/// Asks the daemon to start no run of an agent until a time, or until the agent is resumed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct HoldAgent {
+    /// The agent's name.
+    pub agent: String,
+    /// When the hold ends; `None`: when the agent is resumed.
+    pub until: Option<Timestamp>,
+}
+
+impl Call for HoldAgent {
+    const PATH: &'static str = "/v1/hold";
+    type Answer = HoldAgent;
+}
+
+/// Asks the daemon to try held agents at once.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ResumeAgents {
+    /// The agent, whose hold ends even if the user made it; `None`: all agents that were refused.
+    pub agent: Option<String>,
+}
+
+impl Call for ResumeAgents {
+    const PATH: &'static str = "/v1/resume";
+    type Answer = ResumedAgents;
+}
+
+/// The agents whose hold the call changed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct ResumedAgents {
+    /// The agents of which one run starts now, as a probe.
+    pub probed: Vec<String>,
+    /// The agents that are not held any more.
+    pub opened: Vec<String>,
 }
 
 /// Asks for the configuration in force. The daemon answers without its queue, so clients also use this call
@@ -182,6 +223,9 @@ pub(crate) struct ConfigInForce {
 pub(crate) struct Environment {
     /// The variable `CLAUDE_BIN`, if it is set.
     pub claude_bin: Option<String>,
+    /// The names of all variables; `None`: the daemon's version does not tell.
+    #[serde(default)]
+    pub variables: Option<BTreeSet<String>>,
 }
 
 /// Asks the daemon whether it can find and execute a program.

@@ -26,8 +26,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
 use super::calls::{
-    Call, CallFailure, Cancel, CheckProgram, Dispatch, FailureCode, GetConfig, Leave, Reload, Retry, SetPaused,
-    SetPriority, SettleChanges, StatusRequest, Stop, VERSION_HEADER,
+    Call, CallFailure, Cancel, CheckProgram, Dispatch, FailureCode, GetConfig, HoldAgent, Leave, Reload, ResumeAgents,
+    Retry, SetPaused, SetPriority, SettleChanges, StatusRequest, Stop, VERSION_HEADER,
 };
 use crate::queue::Cleaned;
 use crate::system::paths;
@@ -56,6 +56,8 @@ pub(crate) trait Service:
     + Serve<Stop>
     + Serve<SetPriority>
     + Serve<SetPaused>
+    + Serve<HoldAgent>
+    + Serve<ResumeAgents>
     + Serve<GetConfig>
     + Serve<CheckProgram>
     + Serve<Leave>
@@ -158,6 +160,8 @@ pub(crate) async fn serve<S: Service>(mut socket: Socket, service: S, mut closin
     let routes = route::<Stop, S>(routes, &closing);
     let routes = route::<SetPriority, S>(routes, &closing);
     let routes = route::<SetPaused, S>(routes, &closing);
+    let routes = route::<HoldAgent, S>(routes, &closing);
+    let routes = route::<ResumeAgents, S>(routes, &closing);
     let routes = route::<GetConfig, S>(routes, &closing);
     let routes = route::<CheckProgram, S>(routes, &closing);
     let routes = route::<Leave, S>(routes, &closing);

@@ -128,6 +128,7 @@ impl<S: Spawn> Daemon<S> {
     /// Gives a spec back to the queue, which makes it eligible after a wait. If a command of the spec may be
     /// running, or the queue cannot take the spec back, restarts the spec's worker later instead.
     async fn put_back(&mut self, claimed: Claimed, cause: Cause) {
+        let lane = claimed.lane_at(&claimed.position);
         let Claimed { fence, position, setbacks, .. } = claimed;
         if position.running_command().is_some() {
             return self.restart_later(&fence, &cause);
@@ -139,6 +140,7 @@ impl<S: Spawn> Daemon<S> {
             cause: Some(cause.clone()),
             not_before: Some(clock::now().plus_millis(wait)),
             setback: true,
+            lane,
         };
         let given = fence.clone();
         match self.queue.call(move |queue| queue.give_back(&given, back, clock::now())).await {

@@ -28,7 +28,7 @@ fn worker_config() -> WorkerConfig {
 /// Claims a spec and records the start of its worker, like a daemon that ran earlier.
 fn claim(queue: &dyn Queue, spec: &SpecId) -> Claimed {
     let scope = std::slice::from_ref(spec);
-    let claimed = queue.claim(1, Some(scope), &worker_config(), clock::now()).unwrap().remove(0);
+    let claimed = queue.claim_first(1, Some(scope), &worker_config(), clock::now()).unwrap().remove(0);
     queue.record_start(&claimed.fence, clock::now()).unwrap();
     claimed
 }
@@ -157,7 +157,7 @@ async fn a_spec_whose_worker_failed_without_a_command_is_given_back() {
 async fn specs_that_were_claimed_and_never_started_are_started_under_the_pace() {
     let config = Config { spawns_per_tick: 2, spawn_jitter_ms: [300, 300], ..config() };
     let mut bench = Bench::after(config, &["a", "b", "c"], |queue, _| {
-        queue.claim(2, None, &worker_config(), clock::now().plus_millis(-60_000)).unwrap();
+        queue.claim_first(2, None, &worker_config(), clock::now().plus_millis(-60_000)).unwrap();
         None
     });
     let spawned = bench.spawned_within(Duration::from_millis(2_500)).await;
@@ -286,7 +286,14 @@ async fn a_worker_that_finds_a_newer_record_quarantines_its_spec_and_the_daemon_
 /// once.
 fn give_back(queue: &dyn Queue, worker: &Spawned) {
     let claimed = queue.running().unwrap().claimed.into_iter().find(|claimed| claimed.fence == worker.fence).unwrap();
-    let back = GiveBack { position: claimed.position, changes: vec![], cause: None, not_before: None, setback: false };
+    let back = GiveBack {
+        position: claimed.position,
+        changes: vec![],
+        cause: None,
+        not_before: None,
+        setback: false,
+        lane: None,
+    };
     queue.give_back(&worker.fence, back, clock::now()).unwrap();
 }
 

@@ -14,11 +14,11 @@ use super::error::CallError;
 use super::shared::Shared;
 use super::{Ended, Event, Leaving};
 use crate::config::HotConfig;
-use crate::config::keys::{KEYS, Key};
+use crate::config::keys::{Key, keys_of};
 use crate::control::calls::{
-    CallFailure, Cancel, CancelResult, CheckProgram, ConfigInForce, Dispatch, Environment, GIVE_UP, GetConfig, Ids,
-    Leave, ProgramFound, Reload, Retry, SetPaused, SetPriority, SettleChanges, StatusRequest, StatusResponse, Stop,
-    StopResult,
+    CallFailure, Cancel, CancelResult, CheckProgram, ConfigInForce, Dispatch, Environment, GIVE_UP, GetConfig,
+    HoldAgent, Ids, Leave, ProgramFound, Reload, ResumeAgents, ResumedAgents, Retry, SetPaused, SetPriority,
+    SettleChanges, StatusRequest, StatusResponse, Stop, StopResult,
 };
 use crate::control::server::{Serve, Service, closed};
 use crate::domain::id::SpecId;
@@ -251,14 +251,14 @@ impl Serve<SetPriority> for Handle {
 }
 
 impl Serve<Retry> for Handle {
-    async fn serve(&self, Retry { ids }: Retry, _: watch::Receiver<bool>) -> Result<Ids, CallFailure> {
+    async fn serve(&self, Retry { ids, max_usd }: Retry, _: watch::Receiver<bool>) -> Result<Ids, CallFailure> {
         let mut queued = Vec::new();
         for id in ids {
             if queued.contains(&id) {
                 continue;
             }
             let retry = |handle: Handle| async move {
-                let queued = handle.queue(move |queue| queue.retry(&id, clock::now())).await?;
+                let queued = handle.queue(move |queue| queue.retry(&id, max_usd, clock::now())).await?;
                 handle.send(Event::Queued);
                 handle.shared.changed();
                 Ok(queued)
@@ -283,15 +283,46 @@ impl Serve<SetPaused> for Handle {
     }
 }
 
+impl Serve<HoldAgent> for Handle {
+    async fn serve(&self, call: HoldAgent, _: watch::Receiver<bool>) -> Result<HoldAgent, CallFailure> {
+        let HoldAgent { agent, until } = call.clone();
+        self.unless_silent(GIVE_UP, move |handle| async move {
+            handle.shared.lanes.hold_by_hand(&agent, until).await?;
+            handle.shared.changed();
+            Ok(())
+        })
+        .await?;
+        Ok(call)
+    }
+}
+
+impl Serve<ResumeAgents> for Handle {
+    async fn serve(
+        &self,
+        ResumeAgents { agent }: ResumeAgents,
+        _: watch::Receiver<bool>,
+    ) -> Result<ResumedAgents, CallFailure> {
+        let resume = |handle: Handle| async move {
+            let resumed = handle.shared.lanes.resume(agent.as_deref()).await?;
+            handle.shared.changed();
+            Ok(resumed)
+        };
+        Ok(self.unless_silent(GIVE_UP, resume).await?)
+    }
+}
+
 impl Serve<GetConfig> for Handle {
     async fn serve(&self, _: GetConfig, _: watch::Receiver<bool>) -> Result<ConfigInForce, CallFailure> {
         let hot = self.hot.load_full();
         let value = |key: &Key| (key.name.clone(), key.get(&hot.config).to_string());
         Ok(ConfigInForce {
             generation: hot.generation,
-            values: KEYS.iter().map(value).collect(),
+            values: keys_of(&hot.config).iter().map(value).collect(),
             flags: self.shared.config().flags,
-            environment: Some(Environment { claude_bin: paths::claude_bin() }),
+            environment: Some(Environment {
+                claude_bin: paths::claude_bin(),
+                variables: Some(paths::variable_names().filter_map(|name| name.into_string().ok()).collect()),
+            }),
         })
     }
 }

@@ -276,7 +276,7 @@ async fn the_pace_holds_over_a_restart() {
         // An earlier daemon started two workers, and its wall clock was 60 s ahead of this daemon's. So the
         // two starts count as starts at this moment.
         let started_at = clock::now().plus_millis(60_000);
-        for claimed in queue.claim(2, None, &worker_config, started_at).unwrap() {
+        for claimed in queue.claim_first(2, None, &worker_config, started_at).unwrap() {
             queue.record_start(&claimed.fence, started_at).unwrap();
         }
         None

@@ -10,6 +10,7 @@
 //! | --- | --- |
 //! | here | the loop: events, tick, claim, start |
 //! | `registry` | one slot for each running spec |
+//! | `budgets` | what the agents may cost, and cost in the last 24 h |
 //! | `adopt` | running specs of an earlier daemon, and workers that failed |
 //! | `worker/` | a worker: its steps, its commands, its worktree |
 //! | `lifecycle/` | start and end of the daemon, its health, ending running specs |
@@ -22,9 +23,12 @@
 //! - Every spec that is running in the queue has one slot in the registry.
 
 mod adopt;
+mod agent_files;
 pub(crate) mod async_queue;
+mod budgets;
 pub(crate) mod error;
 pub(crate) mod handle;
+pub(crate) mod lanes;
 mod left_running;
 pub(crate) mod lifecycle;
 pub(crate) mod merged_by_user;
@@ -38,7 +42,10 @@ pub(crate) mod worker;
 mod adopt_tests;
 #[cfg(test)]
 mod loop_tests;
+#[cfg(test)]
+mod night_tests;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,14 +55,16 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use self::agent_files::{AgentFiles, Needs};
 use self::async_queue::AsyncQueue;
 use self::error::LoopError;
 use self::registry::{Registry, SlotState, Waiting};
 use self::shared::Shared;
-use crate::config::HotConfig;
+use crate::config::{AgentConfig, Agents, HotConfig};
 use crate::decide::pace::Pace;
 use crate::decide::tick::{self, Bound, Decision};
 use crate::domain::id::SpecId;
+use crate::domain::lane::Eligible;
 use crate::domain::life::Intent;
 use crate::queue::{Claimed, Fence, QueueError};
 use crate::system::{clock, failpoint};
@@ -168,6 +177,9 @@ pub(crate) struct Daemon<S> {
     /// Whether the registry may differ from the queue, because a write failed or a spec was claimed again
     /// before the end of its last worker was handled. The next tick compares them.
     doubtful: bool,
+    agent_files: AgentFiles,
+    /// The agents' settings of the configuration that was in force at the last event of a reload.
+    agents: Agents,
     paused: bool,
     leaving: Option<Leaving>,
     wake_at: Instant,
@@ -185,6 +197,9 @@ impl<S: Spawn> Daemon<S> {
         channel: (mpsc::UnboundedSender<Event>, mpsc::UnboundedReceiver<Event>),
     ) -> Daemon<S> {
         let now = Instant::now();
+        let agents = hot.load().config.agents.clone();
+        shared.lanes.attach(&queue);
+        shared.attach_config(&hot);
         Daemon {
             queue,
             hot,
@@ -199,6 +214,8 @@ impl<S: Spawn> Daemon<S> {
             next_spawn: now,
             unrecorded: Vec::new(),
             doubtful: false,
+            agent_files: AgentFiles::default(),
+            agents,
             paused: false,
             leaving: None,
             wake_at: now,
@@ -246,6 +263,8 @@ impl<S: Spawn> Daemon<S> {
         tokio::select! {
             // Cancel-safe: an event that was not received stays in the channel.
             event = self.inbox.recv() => event,
+            // Cancel-safe: a change that was not waited for stays noted.
+            () = self.shared.lanes.changed() => None,
             // Cancel-safe: each call computes the due time again.
             () = tokio::time::sleep_until(due) => None,
         }
@@ -254,7 +273,13 @@ impl<S: Spawn> Daemon<S> {
     async fn handle(&mut self, event: Event) -> Result<(), QueueError> {
         debug!(?event, "event received");
         match event {
-            Event::Queued | Event::Reloaded => {}
+            Event::Queued => {}
+            Event::Reloaded => {
+                let agents = self.hot.load().config.agents.clone();
+                let changed = agents.changed_since(&self.agents);
+                self.agents = agents;
+                self.shared.lanes.changed_by_user(&changed).await?;
+            }
             Event::Paused(paused) => {
                 self.paused = paused;
                 if paused {
@@ -277,9 +302,10 @@ impl<S: Spawn> Daemon<S> {
         let interval = self.hot.load().config.tick_interval_ms;
         let window = i64::try_from(interval).unwrap_or(i64::MAX);
         let read = move |queue: &dyn crate::queue::Queue| {
-            Ok((queue.starts_since(since.plus_millis(-window))?, queue.is_paused()?))
+            let running = queue.running()?.claimed.into_iter().map(|claimed| claimed.fence.spec).collect();
+            Ok((queue.starts_since(since.plus_millis(-window))?, queue.is_paused()?, queue.holds()?, running))
         };
-        let (starts, paused) = self.queue.call(read).await?;
+        let (starts, paused, holds, running): (_, _, _, Vec<SpecId>) = self.queue.call(read).await?;
         // The loop's clock (`now`) begins one interval in the past, so that it can express the time of each
         // start in that interval.
         self.began = Instant::now().checked_sub(Duration::from_millis(interval)).unwrap_or(self.began);
@@ -287,7 +313,10 @@ impl<S: Spawn> Daemon<S> {
             let age = Duration::from_millis(u64::try_from(since.millis_since(start)).unwrap_or(0));
             self.pace.remember(self.now().saturating_sub(age));
         }
+        self.shared.lanes.restore(self.began, holds, &running);
         self.paused = paused;
+        let hot = self.hot.load_full();
+        self.update_budgets(&hot).await?;
         self.adopt().await
     }
 
@@ -310,22 +339,44 @@ impl<S: Spawn> Daemon<S> {
         if self.paused || self.leaving.is_some() {
             return Ok(());
         }
+        self.look_at_agents(&hot);
         let now = clock::now();
         let next_due = self.queue.call(move |queue| queue.promote(now)).await?;
+        self.update_budgets(&hot).await?;
+        let day_used_up = self.shared.day_budget(now);
         let running = self.registry.len();
         let recent_starts = self.pace.recent(self.now(), interval);
         let (max_workers, spawns_per_tick) = (hot.config.max_workers, hot.config.spawns_per_tick);
         // Counts up to one spec more than may be claimed now, to learn whether a spec has to wait.
         let count = tick::room(max_workers, spawns_per_tick, running, recent_starts).saturating_add(1);
         let scope = self.scope.clone();
-        let eligible = self.queue.call(move |queue| queue.count_eligible(count, scope.as_deref())).await?;
+        self.shared.lanes.retain(|spec| self.registry.contains(spec));
+        self.shared.lanes.configure(spawns_per_tick, interval);
+        let own_limit = |(name, agent): (&str, &AgentConfig)| Some((name.to_owned(), agent.max_workers?));
+        let places: HashMap<String, u32> = hot.config.agents.iter().filter_map(own_limit).collect();
+        let fallback = |(name, agent): (&str, &AgentConfig)| (name.to_owned(), agent.fallback.clone());
+        let fallbacks: HashMap<String, Vec<String>> = hot.config.agents.iter().map(fallback).collect();
+        let shared = Arc::clone(&self.shared);
+        let look = move |queue: &dyn crate::queue::Queue| {
+            let mut lanes = queue.lanes(scope.as_deref())?;
+            lanes.retain(|lane| lane.is_none() || day_used_up.is_none());
+            let places_of = |agent: &str| places.get(agent).copied();
+            let fallback_of = |agent: &str| fallbacks.get(agent).cloned().unwrap_or_default();
+            let (limits, next) = shared.lanes.limits(lanes, count, places_of, fallback_of, now);
+            Ok((queue.eligible(&limits, scope.as_deref())?, next))
+        };
+        let (candidates, next_in_lanes) = self.queue.call(look).await?;
+        let eligible = u32::try_from(candidates.len()).unwrap_or(u32::MAX);
         let inputs = tick::Inputs { max_workers, spawns_per_tick, running, recent_starts, eligible };
         let Decision { spawn, bound } = tick::decide(&inputs);
         if spawn > 0 {
             debug!(?inputs, spawn, ?bound, generation = hot.generation, "the tick claims specs");
-            self.claim(spawn, &hot).await?;
+            self.claim(tick::first(candidates, spawn), &hot).await?;
         }
-        if let Some(due) = next_due {
+        if let Some(next) = next_in_lanes {
+            self.wake_at = self.wake_at.min(next);
+        }
+        for due in next_due.into_iter().chain(day_used_up.map(|used_up| used_up.until)) {
             let wait = Duration::from_millis(u64::try_from(due.millis_since(clock::now())).unwrap_or(0));
             self.wake_at = self.wake_at.min(Instant::now() + wait.max(Duration::from_millis(1)));
         }
@@ -337,9 +388,23 @@ impl<S: Spawn> Daemon<S> {
         Ok(())
     }
 
-    async fn claim(&mut self, count: u32, hot: &HotConfig) -> Result<(), QueueError> {
-        let (scope, config, now) = (self.scope.clone(), hot.worker_config(), clock::now());
-        let batch = self.queue.call(move |queue| queue.claim(count, scope.as_deref(), &config, now)).await?;
+    /// Looks at what the held agents need, if the user has to act on their holds.
+    fn look_at_agents(&mut self, hot: &HotConfig) {
+        let held = self.shared.lanes.needing_the_user();
+        let needs = held.into_iter().filter_map(|agent| {
+            let settings = &hot.config.agents.get(&agent)?.worker;
+            Some(Needs { agent, program: settings.command.program.clone(), output: settings.output })
+        });
+        let needs: Vec<Needs> = needs.collect();
+        if !needs.is_empty() {
+            self.wake_at = self.wake_at.min(Instant::now() + agent_files::LOOK_EVERY);
+        }
+        self.agent_files.look(&self.shared, needs);
+    }
+
+    async fn claim(&mut self, specs: Vec<Eligible>, hot: &HotConfig) -> Result<(), QueueError> {
+        let (config, now) = (hot.worker_config(), clock::now());
+        let batch = self.queue.call(move |queue| queue.claim(&specs, &config, now)).await?;
         failpoint::hit("claim.committed");
         self.line_up(batch);
         self.start_due().await
@@ -348,6 +413,9 @@ impl<S: Spawn> Daemon<S> {
     /// Gives each claimed spec a slot, in which the spec waits for its turn to start.
     fn line_up(&mut self, batch: Vec<Claimed>) {
         self.pace.claimed(u32::try_from(batch.len()).unwrap_or(u32::MAX));
+        for claimed in &batch {
+            self.shared.lanes.claimed(claimed.lane_at(&claimed.position).as_deref(), &claimed.fence.spec);
+        }
         if !self.registry.has_waiting() {
             // The first worker of a batch starts without a pause.
             self.next_spawn = Instant::now();

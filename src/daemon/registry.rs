@@ -75,7 +75,14 @@ impl Waiting {
     /// Returns how the spec goes back to the queue without having been started.
     pub(super) fn give_back(&self) -> GiveBack {
         let position = self.claimed.position.clone();
-        GiveBack { position, changes: Vec::new(), cause: None, not_before: None, setback: false }
+        GiveBack {
+            lane: self.claimed.lane_at(&position),
+            position,
+            changes: Vec::new(),
+            cause: None,
+            not_before: None,
+            setback: false,
+        }
     }
 }
 

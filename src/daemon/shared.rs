@@ -1,21 +1,28 @@
 //! The state of the daemon that its loop, its workers, the reload and the control socket share.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use arc_swap::ArcSwap;
 use tokio::sync::watch;
+use tracing::warn;
 
 use super::Leaving;
+use super::budgets::Budgets;
+use super::lanes::Lanes;
 use super::lifecycle::health::Health;
-use crate::domain::cause::Cause;
+use crate::config::{EnvValue, HotConfig};
+use crate::domain::cause::{Cause, DayUsedUp};
 use crate::domain::id::SpecId;
+use crate::domain::money::Usd;
 use crate::domain::time::Timestamp;
 use crate::domain::view::{ConfigView, DaemonView, GitView};
 use crate::git::GitWatch;
 use crate::queue::Fence;
-use crate::system::clock;
+use crate::system::{clock, paths};
 
 /// How long a git process must have run before `boi status` shows it, in milliseconds.
 const LONG_GIT_MILLIS: i64 = 1_000;
@@ -44,6 +51,12 @@ pub(crate) struct Shared {
     left_running: Mutex<Vec<Fence>>,
     /// Whether the home and the queue can be used.
     pub(super) health: Health,
+    /// The budgets, and what the agents cost in the last 24 h.
+    pub(super) budgets: Budgets,
+    /// Which runs of an agent may start.
+    pub(crate) lanes: Lanes,
+    /// The configuration in force; empty until the daemon is built.
+    hot: OnceLock<Arc<ArcSwap<HotConfig>>>,
 }
 
 impl Shared {
@@ -64,7 +77,33 @@ impl Shared {
             left_by_last: Mutex::default(),
             left_running: Mutex::default(),
             health: Health::default(),
+            budgets: Budgets::default(),
+            lanes: Lanes::default(),
+            hot: OnceLock::new(),
         }
+    }
+
+    /// Sets where the configuration in force is found. Later calls change nothing.
+    pub(super) fn attach_config(&self, hot: &Arc<ArcSwap<HotConfig>>) {
+        self.hot.get_or_init(|| Arc::clone(hot));
+    }
+
+    /// Returns the variables that the configuration in force gives to an agent. A variable that the daemon's environment
+    /// lacks is left out, which is logged.
+    pub(super) fn env_of_agent(&self, agent: &str) -> Vec<(String, OsString)> {
+        let Some(hot) = self.hot.get().map(|hot| hot.load_full()) else { return Vec::new() };
+        let Some(settings) = hot.config.agents.get(agent) else { return Vec::new() };
+        let value = |(name, value): (&String, &EnvValue)| match value {
+            EnvValue::Text(text) => Some((name.clone(), text.into())),
+            EnvValue::FromEnv(from) => {
+                let found = paths::variable(from);
+                if found.is_none() {
+                    warn!(agent, variable = %from, "the daemon's environment has no such variable; the agent starts without it");
+                }
+                found.map(|value| (name.clone(), value))
+            }
+        };
+        settings.env.iter().filter_map(value).collect()
     }
 
     /// Sets the file that the daemon logs to; `None`: the daemon logs to standard error.
@@ -141,6 +180,11 @@ impl Shared {
             }
         }
         left
+    }
+
+    /// Returns why no agent may start now, if the budget of all agents for 24 h is used up.
+    pub(super) fn day_budget(&self, now: Timestamp) -> Option<DayUsedUp> {
+        self.budgets.day(Usd::ZERO, now)
     }
 
     /// Records that the daemon was told to leave.

@@ -5,11 +5,18 @@ use std::sync::Arc;
 
 use super::error::CallError;
 use super::handle::{Handle, SILENT};
-use crate::decide::reason;
+use super::lanes::LaneState;
+use crate::decide::hold::{self, Gate};
+use crate::decide::{budget, reason};
 use crate::domain::cause::Cause;
+use crate::domain::hold::Hold;
 use crate::domain::life::SpecStatus;
-use crate::domain::view::{ConfigView, Counts, DaemonView, SlotsView, StatusView, StoreView};
+use crate::domain::money::Usd;
+use crate::domain::view::{
+    ConfigView, Counts, DaemonView, HoldView, PaceView, SlotsView, SpecView, SpendingView, StatusView, StoreView,
+};
 use crate::queue::{Filter, Queue, QueueError, open};
+use crate::system::clock;
 
 impl Handle {
     /// Returns the state of the daemon and its queue, with the specs that `filter` selects.
@@ -31,9 +38,20 @@ impl Handle {
         } else {
             self.queue(verb).await?
         };
+        let limit = self.shared.budgets.limits().per_day;
+        status.spending.max_usd_per_day = Some(limit).filter(|limit| *limit > Usd::ZERO);
+        let used_up = self.shared.day_budget(clock::now());
+        status.spending.used_up_until = used_up.map(|used_up| used_up.until);
+        for spec in status.specs.iter_mut().filter(|spec| waits_for_an_agent(spec)) {
+            spec.cause = used_up.map(Cause::DayBudget);
+        }
         for spec in status.specs.iter_mut().filter(|spec| spec.status == SpecStatus::Running) {
             spec.cause = self.shared.cause(&spec.id).or(spec.cause.take());
             spec.git = self.shared.running_git(&spec.id);
+        }
+        for LaneState { agent, hold, rate } in self.shared.lanes.states() {
+            status.holds.extend(hold.map(|hold| hold_view(&agent, &hold)));
+            status.paces.extend(rate.map(|starts_per_tick| PaceView { agent, starts_per_tick }));
         }
         if let Err(error) = self.check_silence(SILENT) {
             status.store = broken_queue(&error);
@@ -60,6 +78,9 @@ pub(crate) fn without_daemon(
 ) -> Result<StatusView, QueueError> {
     let running = u32::try_from(queue.counts()?.running).unwrap_or(u32::MAX);
     let mut status = read(queue, filter, None, config, SlotsView { max_workers, running })?;
+    let now = clock::now();
+    let held = queue.holds()?.into_iter().filter(|(_, held)| hold::gate(Some(held), now) != Gate::Open);
+    status.holds = held.map(|(agent, held)| hold_view(&agent, &held)).collect();
     for quarantined in queue.quarantined()? {
         if let Some(spec) = status.specs.iter_mut().find(|spec| spec.id == quarantined.fence.spec) {
             spec.cause = Some(Cause::Quarantined { detail: quarantined.detail });
@@ -76,6 +97,8 @@ pub(crate) fn empty(daemon: Option<DaemonView>, config: ConfigView, slots: Slots
         slots,
         paused: false,
         holds: Vec::new(),
+        paces: Vec::new(),
+        spending: SpendingView::default(),
         counts: Counts::default(),
         specs: Vec::new(),
         more: false,
@@ -91,7 +114,9 @@ fn read(
     slots: SlotsView,
 ) -> Result<StatusView, QueueError> {
     let listing = queue.list(filter)?;
+    let day_ago = clock::now().plus_millis(-budget::DAY_MILLIS);
     Ok(StatusView {
+        spending: SpendingView::of(queue.usage_since(day_ago)?),
         paused: queue.is_paused()?,
         counts: queue.counts()?,
         specs: listing.specs,
@@ -100,12 +125,34 @@ fn read(
     })
 }
 
-/// Sets the `reason` of each spec to its cause in words.
+fn hold_view(agent: &str, hold: &Hold) -> HoldView {
+    HoldView {
+        agent: agent.to_owned(),
+        reason: reason::hold_reason(agent, hold),
+        until: hold.until,
+        cause: hold.cause.as_str().to_owned(),
+        since: Some(hold.since),
+        evidence: hold.evidence.clone(),
+        probe: hold.probe.clone(),
+    }
+}
+
+/// Sets the `reason` of each spec to its cause in words. A spec that waits for a held agent and has no other cause says so.
 fn with_reasons(mut status: StatusView) -> StatusView {
     for spec in &mut status.specs {
-        spec.reason = spec.cause.as_ref().map(|cause| reason::reason(cause, &spec.id));
+        let held = spec.next_agent.as_ref().filter(|agent| status.holds.iter().any(|hold| hold.agent == **agent));
+        spec.reason = match (&spec.cause, held) {
+            (Some(cause), _) => Some(reason::reason(cause, &spec.id)),
+            (None, Some(agent)) => Some(format!("waits for the agent {agent}, which is held")),
+            (None, None) => None,
+        };
     }
     status
+}
+
+/// Returns whether a queued spec waits for nothing except the start of its next agent.
+fn waits_for_an_agent(spec: &SpecView) -> bool {
+    spec.next_agent.is_some() && matches!(spec.cause, None | Some(Cause::DayBudget(_)))
 }
 
 fn broken_queue(error: &CallError) -> StoreView {

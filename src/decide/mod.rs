@@ -6,10 +6,15 @@
 //! processes; the callers pass in what a decision needs. Decisions are values; a caller that carries one out
 //! twice gets the same effect as from carrying it out once.
 
+pub(crate) mod budget;
+pub(crate) mod hold;
+pub(crate) mod lane;
 pub(crate) mod pace;
 pub(crate) mod prompt;
+pub(crate) mod ramp;
 pub(crate) mod reason;
 pub(crate) mod recover;
 pub(crate) mod retry;
+pub(crate) mod stall;
 pub(crate) mod step;
 pub(crate) mod tick;

@@ -4,9 +4,14 @@
 use crate::agents;
 use crate::domain::cause::{Cause, Unmerged};
 use crate::domain::delivery::MergeRefusal;
+use crate::domain::hold::{Hold, HoldCause};
 use crate::domain::id::SpecId;
-use crate::domain::life::Block;
+use crate::domain::life::{Block, BudgetKey, UsedUp};
 use crate::domain::outcome::TryOutcome;
+use crate::domain::text;
+
+/// The longest evidence of a refusal that a reason quotes, in characters.
+const EVIDENCE: usize = 160;
 
 /// Returns the cause of a spec's status in words, followed by the next step if the user has to act.
 pub(crate) fn reason(cause: &Cause, spec: &SpecId) -> String {
@@ -20,6 +25,27 @@ pub(crate) fn reason(cause: &Cause, spec: &SpecId) -> String {
     }
 }
 
+/// Returns why an agent is held and when that ends, in words, followed by the next step if the user has to act.
+pub(crate) fn hold_reason(agent: &str, hold: &Hold) -> String {
+    let end = match (hold.cause, &hold.probe, hold.until) {
+        (HoldCause::ByHand, _, Some(until)) => format!("until {until}; `boi resume {agent}` ends the hold now"),
+        (HoldCause::ByHand, _, None) => format!("until `boi resume {agent}`"),
+        (HoldCause::Refused(_), Some(probe), _) => format!("one run is started as a probe, for {probe}"),
+        (HoldCause::Refused(_), None, Some(until)) => format!("the next probe starts at {until}"),
+        (HoldCause::Refused(_), None, None) => format!("`boi resume {agent}` starts a probe"),
+    };
+    let shown = match hold.evidence.as_str() {
+        "" => String::new(),
+        evidence => format!(" ({})", text::one_line(evidence, EVIDENCE)),
+    };
+    let words = format!("{}{shown}; {end}", hold.cause);
+    let step = match hold.cause {
+        HoldCause::ByHand => None,
+        HoldCause::Refused(refusal) => agents::hold_advice(refusal, agent, &hold.evidence),
+    };
+    step.map_or_else(|| words.clone(), |step| format!("{words}. {step}"))
+}
+
 fn next_step(cause: &Cause, spec: &SpecId) -> Option<String> {
     match cause {
         Cause::TryFailed { outcome, agent, .. } => advice(outcome, agent.as_deref(), spec),
@@ -29,9 +55,19 @@ fn next_step(cause: &Cause, spec: &SpecId) -> Option<String> {
         Cause::Blocked { by: Block::Stopped } => {
             Some(format!("`boi retry {spec}` continues the spec at the same step."))
         }
+        Cause::Blocked { by: Block::Budget(UsedUp { key: BudgetKey::MaxUsd, .. }) } => {
+            Some(format!("`boi retry {spec} --max-usd N` sets a higher limit and continues it at the same step."))
+        }
+        Cause::Blocked { by: Block::Budget(UsedUp { key: BudgetKey::MaxUsdPerSpec, .. }) } => Some(format!(
+            "It continues at the same step when you raise the limit: `boi config set max_usd_per_spec N` for every spec, \
+             or `boi retry {spec} --max-usd N`."
+        )),
+        Cause::DayBudget(_) => Some("A higher limit ends the wait: `boi config set max_usd_per_day N`.".to_owned()),
         Cause::Repository { .. } => Some(format!("Fix the problem, then continue with `boi retry {spec}`.")),
         Cause::UnknownAgent { .. } => {
-            Some("Correct `agent` in the spec file, then queue the changed file with `boi dispatch FILE`.".to_owned())
+            let next = "Correct `agent` in the spec file, or define the agent in config.toml, then queue the file with \
+                        `boi dispatch FILE`.";
+            Some(next.to_owned())
         }
         Cause::Quarantined { .. } => {
             Some(format!("Run a version of boi that can read the record, or end the spec: `boi cancel {spec}`."))
@@ -60,6 +96,7 @@ fn next_step(cause: &Cause, spec: &SpecId) -> Option<String> {
         | Cause::WorkerFailed { .. }
         | Cause::Ending
         | Cause::NextTry { .. }
+        | Cause::WaitsForStart { .. }
         | Cause::ApiErrors { .. }
         | Cause::RepeatedDeaths { .. }
         | Cause::SpecVerify { .. }
@@ -71,7 +108,7 @@ fn next_step(cause: &Cause, spec: &SpecId) -> Option<String> {
 /// Returns what the user can do about the outcome of a try. `agent` is the name of the task's agent; `None`
 /// means that the task is a `run` command.
 fn advice(outcome: &TryOutcome, agent: Option<&str>, spec: &SpecId) -> Option<String> {
-    agents::advice(outcome, agent.and_then(agents::find), spec)
+    agents::advice(outcome, agent, spec)
 }
 
 #[cfg(test)]
@@ -158,7 +195,6 @@ mod tests {
                  `boi config set claude_bin /path/to/claude`. Then run `boi retry SD979`.",
             ),
             (tried(missing(), None), for_a_command),
-            (tried(missing(), Some("an agent of a newer version")), for_a_command),
             (
                 tried(TryOutcome::UnknownModel("no `gpt`.".into()), Some("claude")),
                 "task t-1: unknown model: no `gpt`. Correct `model` in the spec file, or leave it out to use the \
@@ -208,8 +244,8 @@ mod tests {
             ),
             (
                 Cause::UnknownAgent { agent: "x".into() },
-                "boi knows no agent `x`. Correct `agent` in the spec file, then queue the changed file with `boi \
-                 dispatch FILE`.",
+                "boi knows no agent `x`. Correct `agent` in the spec file, or define the agent in config.toml, then queue \
+                 the file with `boi dispatch FILE`.",
             ),
             (
                 Cause::Quarantined { detail: "its position is of format 3".into() },

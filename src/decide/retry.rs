@@ -66,7 +66,7 @@ pub(crate) fn service_wait(outcome: &TryOutcome, refusals: u32, now: Timestamp, 
 
 /// Returns the wait after `times` failures: `first` after the first failure, doubled with each further one,
 /// at most `most`.
-fn doubled(first: i64, times: u32, most: i64) -> i64 {
+pub(super) fn doubled(first: i64, times: u32, most: i64) -> i64 {
     first.checked_mul(1 << times.saturating_sub(1).min(20)).unwrap_or(most).min(most)
 }
 

@@ -9,15 +9,17 @@ mod tests;
 #[cfg(test)]
 mod walk;
 
+use super::budget::SpecBudget;
 use super::retry;
 use crate::agents::exit;
 use crate::domain::cause::{Cause, Unmerged};
 use crate::domain::command::{CommandEnd, EndCause, ExitStatus};
 use crate::domain::failure::{FailedHow, FailedPart, Failure};
-use crate::domain::life::TaskStatus;
-use crate::domain::outcome::{AgentReport, TryOutcome};
+use crate::domain::life::{TaskStatus, UsedUp};
+use crate::domain::outcome::{AgentReport, TryOutcome, Usage};
 use crate::domain::position::{
-    CommandStage, Delivered, Ending, GitStage, Merge, Position, Progress, RunningCommand, Stage, Step, Try, Verify,
+    AgentSession, CommandStage, Delivered, Ending, GitStage, Merge, Position, Progress, RunningCommand, Stage, Step,
+    Try, Verify,
 };
 use crate::domain::spec::{Action, Deliver, Spec};
 use crate::domain::time::Timestamp;
@@ -28,6 +30,8 @@ const DELIVERY_ROUNDS: u32 = 100;
 /// How many times in a row a command may be cut off (ended by something other than boi, such as a logout) and
 /// run again. After that, boi treats the end as if the command had ended by itself.
 const CUT_OFFS: u32 = 3;
+/// How many times in a row an agent that ended in the middle of its work continues without using up a try.
+const CUTS: u32 = 3;
 
 /// The input of the functions of this module, apart from the attempt's progress.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +50,8 @@ pub(crate) struct AttemptPlan<'a> {
     pub now: Timestamp,
     /// The configuration's time limit of one command, in minutes.
     pub timeout_minutes: u32,
+    /// The spec's budget before the step; `None`: its cost is not limited.
+    pub budget: Option<SpecBudget>,
     /// The boot and the marker for the next command, if the next step runs one.
     pub next_command: &'a RunningCommand,
 }
@@ -59,6 +65,8 @@ pub(crate) enum Move {
     /// The model's service refused the try: the spec goes back to the queue, and continues at this position
     /// when it is claimed again.
     Refused(Position, Vec<RecordChange>, TryOutcome),
+    /// The spec's budget is used up: the spec is blocked, and continues at this position when the block ends.
+    Blocked(Position, Vec<RecordChange>, UsedUp),
     /// The command died: the spec goes back to the queue, waits, and continues at this position when it is
     /// claimed again.
     Died(Position, Vec<RecordChange>, Failure),
@@ -91,6 +99,13 @@ pub(crate) enum RecordChange {
         /// What the agent reported.
         report: AgentReport,
     },
+    /// A run of an agent ended. The worker adds this change to that of the run's try.
+    RunEnded {
+        /// The try that the run belongs to.
+        of: Try,
+        /// The run.
+        run: AgentRun,
+    },
     /// The changes of a try could not be committed, or did not pass a verify command.
     TryRejected {
         /// The try.
@@ -104,6 +119,8 @@ pub(crate) enum RecordChange {
         task: usize,
         /// The commit of the task's changes; `None`: the task changed nothing.
         commit: Option<String>,
+        /// Whether the task gave a prompt to an agent, and changed no file of the repository.
+        unchanged: bool,
     },
     /// A task has a new status.
     Task {
@@ -112,6 +129,19 @@ pub(crate) enum RecordChange {
         /// The status.
         status: TaskStatus,
     },
+}
+
+/// A run of an agent that has ended.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct AgentRun {
+    /// The number of its command in the attempt.
+    pub command: u32,
+    /// The agent's name.
+    pub agent: String,
+    /// The model, if it is known.
+    pub model: Option<String>,
+    /// What the run used.
+    pub usage: Usage,
 }
 
 /// The result of preparing the worktree. Both commits are `None` if the spec has no repository.
@@ -185,28 +215,56 @@ pub(crate) fn after_prepare(plan: &AttemptPlan<'_>, progress: Progress, then: Op
 pub(crate) fn after_act(plan: &AttemptPlan<'_>, progress: Progress, of: Try, result: Acted) -> Move {
     let Acted { outcome, report, output } = result;
     let deaths = if outcome.is_death() { progress.deaths + 1 } else { 0 };
-    let progress = Progress { cut_offs: 0, deaths, ..progress };
-    let ended = RecordChange::TryEnded { of, outcome: outcome.clone(), report };
     let task = &plan.spec.tasks[of.task];
-    let agent = matches!(task.action, Action::Prompt(_)).then(|| plan.spec.agent.clone());
+    let agent = matches!(task.action, Action::Prompt(_)).then(|| plan.spec.agent_of(of.task).to_owned());
+    let session = agent.as_ref().and_then(|agent| session(agent, &report));
+    let (earlier, answered) = (progress.session.clone(), report.answered);
+    let used_up = plan.budget.and_then(|budget| budget.plus(report.usage.known_cost()).left().err());
+    let progress = Progress { cut_offs: 0, deaths, session: None, ..progress };
+    let ended = RecordChange::TryEnded { of, outcome: outcome.clone(), report };
     let part = agent.clone().map_or(FailedPart::Run, |agent| FailedPart::Agent { agent });
+    // The agent was ended by the limit that boi gave it.
+    if let (TryOutcome::TaskBudget(_), Some(used_up)) = (&outcome, used_up) {
+        let progress = Progress { session: session.or(earlier), ..progress };
+        return Move::Blocked(progress.resume_at(Stage::Command(CommandStage::Act(of))), vec![ended], used_up);
+    }
     let how = match &outcome {
-        TryOutcome::Succeeded => return go(plan, progress, Stage::Git(GitStage::Capture(of)), vec![ended]),
-        TryOutcome::Limited { .. } | TryOutcome::Throttled(_) | TryOutcome::Overloaded(_) => {
+        TryOutcome::Succeeded => {
+            let progress = Progress { cuts: 0, ..progress };
+            return go(plan, progress, Stage::Git(GitStage::Capture(of)), vec![ended]);
+        }
+        TryOutcome::Limited { .. }
+        | TryOutcome::Throttled(_)
+        | TryOutcome::Overloaded(_)
+        | TryOutcome::Auth(_)
+        | TryOutcome::NeedsHuman(_)
+        | TryOutcome::RefusesRoot(_)
+        | TryOutcome::NoProgram(_) => {
+            // A run that was refused before it began has no session, so the next one goes on with the earlier session.
+            let progress = Progress { session: session.or(earlier), ..progress };
             return Move::Refused(progress.resume_at(Stage::Command(CommandStage::Act(of))), vec![ended], outcome);
         }
-        TryOutcome::Auth(_)
-        | TryOutcome::NeedsHuman(_)
+        TryOutcome::Cut(_) if progress.cuts < CUTS => {
+            let progress = Progress { session, cuts: progress.cuts + 1, ..progress };
+            return with_change(act(plan, progress, of), ended);
+        }
+        // The agent may not know the session any more. A new session costs no try.
+        TryOutcome::Failed(_) | TryOutcome::Crashed(_) if earlier.is_some() && !answered => {
+            return with_change(act(plan, progress, of), ended);
+        }
+        TryOutcome::ModeForbidden(_)
         | TryOutcome::UnknownModel(_)
-        | TryOutcome::RefusesRoot(_)
         | TryOutcome::NotExecuted(_)
         | TryOutcome::Context(_) => {
             let cause = Cause::TryFailed { task: task.id.clone(), outcome, agent };
             return with_change(fail(progress, Some(of.task), cause), ended);
         }
-        TryOutcome::Failed(_) | TryOutcome::Crashed(_) | TryOutcome::TaskBudget(_) => {
-            FailedHow::Outcome { outcome: outcome.clone() }
-        }
+        TryOutcome::Failed(_)
+        | TryOutcome::Crashed(_)
+        | TryOutcome::Cut(_)
+        | TryOutcome::Denied(_)
+        | TryOutcome::Stalled
+        | TryOutcome::TaskBudget(_) => FailedHow::Outcome { outcome: outcome.clone() },
         TryOutcome::TimedOut => FailedHow::TimedOut { minutes: minutes(plan, of) },
         TryOutcome::TooMuchOutput => FailedHow::TooMuchOutput,
         TryOutcome::Lost => FailedHow::Lost,
@@ -214,7 +272,7 @@ pub(crate) fn after_act(plan: &AttemptPlan<'_>, progress: Progress, of: Try, res
     let failure = Failure { part, how, output };
     if outcome.is_death() && has_tries_left(plan, &progress, of) {
         let next = Try { number: of.number + 1, ..of };
-        let progress = Progress { failure: Some(failure.clone()), ..progress };
+        let progress = Progress { failure: Some(failure.clone()), session, ..progress };
         return Move::Died(progress.resume_at(Stage::Command(CommandStage::Act(next))), vec![ended], failure);
     }
     with_change(try_again(plan, progress, of, failure), ended)
@@ -231,7 +289,10 @@ pub(crate) fn after_cut_off(
     ended: Option<(TryOutcome, AgentReport)>,
 ) -> Move {
     let mut changes = Vec::new();
+    let mut progress = progress;
     if let CommandStage::Act(of) = stage {
+        let reported = ended.as_ref().and_then(|(_, report)| session(plan.spec.agent_of(of.task), report));
+        progress.session = reported.or(progress.session);
         changes.extend(ended.map(|(outcome, report)| RecordChange::TryEnded { of, outcome, report }));
         changes.push(RecordChange::TryBegan { of });
     }
@@ -239,9 +300,24 @@ pub(crate) fn after_cut_off(
     go(plan, Progress { cut_offs, ..progress }, Stage::Command(stage), changes)
 }
 
-/// Decides what follows `Capture`.
-pub(crate) fn after_capture(plan: &AttemptPlan<'_>, progress: Progress, of: Try, result: Captured) -> Move {
+/// Returns the session that a run of `agent` reported, so that a later run can continue it.
+pub(crate) fn session(agent: &str, report: &AgentReport) -> Option<AgentSession> {
+    report.session_id.clone().map(|id| AgentSession { agent: agent.to_owned(), id, tokens: report.session_tokens })
+}
+
+/// Decides what follows `Capture`. `message` is the last message of the try's agent, as far as it is known.
+pub(crate) fn after_capture(
+    plan: &AttemptPlan<'_>,
+    progress: Progress,
+    of: Try,
+    result: Captured,
+    message: Option<&str>,
+) -> Move {
     match result {
+        Captured::Candidate(None) if plan.spec.repo.is_some() && plan.spec.requires_changes(of.task) => {
+            let output = message.unwrap_or_default().to_owned();
+            reject(plan, progress, of, Failure { part: FailedPart::Changes, how: FailedHow::NothingChanged, output })
+        }
         Captured::Candidate(candidate) => verify_task(plan, progress, of, candidate, 0),
         Captured::NotCommitted(words) => {
             let (part, how) = (FailedPart::Commit, FailedHow::Reported { words });
@@ -290,7 +366,9 @@ pub(crate) fn after_advance(plan: &AttemptPlan<'_>, progress: Progress, of: Try,
     let head = candidate.clone().or(progress.head.clone());
     let mut done = plan.done.to_vec();
     done[of.task] = true;
-    let changes = vec![RecordChange::TaskDone { task: of.task, commit: candidate }];
+    let is_prompt = matches!(plan.spec.tasks[of.task].action, Action::Prompt(_));
+    let unchanged = candidate.is_none() && is_prompt && plan.spec.repo.is_some();
+    let changes = vec![RecordChange::TaskDone { task: of.task, commit: candidate, unchanged }];
     next_task(&AttemptPlan { done: &done, ..*plan }, Progress { head, failure: None, ..progress }, changes)
 }
 
@@ -342,7 +420,7 @@ pub(crate) fn after_obstacle(position: Position, cause: Cause) -> Move {
 /// Returns whether something other than boi ended the command, so that `end` is no result of the command.
 /// After `CUT_OFFS` such ends in a row, it returns false, and the end is treated as a result.
 pub(crate) fn is_cut_off(progress: &Progress, end: &CommandEnd) -> bool {
-    end.cause == EndCause::Terminated && progress.cut_offs < CUT_OFFS
+    end.cause == EndCause::Terminated && end.reason.is_none() && progress.cut_offs < CUT_OFFS
 }
 
 /// Returns the position of an attempt that the user cancels.
@@ -404,7 +482,7 @@ fn reject(plan: &AttemptPlan<'_>, progress: Progress, of: Try, failure: Failure)
 }
 
 fn try_again(plan: &AttemptPlan<'_>, progress: Progress, of: Try, failure: Failure) -> Move {
-    let progress = Progress { failure: Some(failure.clone()), ..progress };
+    let progress = Progress { failure: Some(failure.clone()), cuts: 0, ..progress };
     let tries = of.number - progress.first_try + 1;
     if has_tries_left(plan, &progress, of) {
         let next = Try { number: of.number + 1, ..of };
@@ -484,7 +562,10 @@ fn close(progress: Progress, ending: Ending) -> Move {
 /// Inserts a change before the other changes of a move. `Move::End` has no changes and is returned as it is.
 fn with_change(mut next: Move, change: RecordChange) -> Move {
     match &mut next {
-        Move::Go(_, changes) | Move::Refused(_, changes, _) | Move::Died(_, changes, _) => changes.insert(0, change),
+        Move::Go(_, changes)
+        | Move::Refused(_, changes, _)
+        | Move::Blocked(_, changes, _)
+        | Move::Died(_, changes, _) => changes.insert(0, change),
         Move::End(_) => {}
     }
     next

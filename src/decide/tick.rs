@@ -4,6 +4,8 @@
 //! spawn = min(max_workers - running, spawns_per_tick - recent_starts, eligible)
 //! ```
 
+use crate::domain::lane::Eligible;
+
 /// The inputs of the decision: one configuration snapshot, and counts taken at the same moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Inputs {
@@ -55,6 +57,14 @@ pub(crate) fn decide(inputs: &Inputs) -> Decision {
         Bound::Pace
     };
     Decision { spawn, bound }
+}
+
+/// Returns the first `count` of the candidates, which come from several lanes, in queue order: by priority, then by
+/// arrival.
+pub(crate) fn first(mut candidates: Vec<Eligible>, count: u32) -> Vec<Eligible> {
+    candidates.sort_by_key(|spec| (spec.priority, spec.seq));
+    candidates.truncate(count as usize);
+    candidates
 }
 
 /// Returns the largest number of specs that a tick could claim. To count more eligible specs than this number

@@ -7,7 +7,7 @@
 //!
 //! Git's own checkout writes files one after another, so that a filter that fails, a full disk or a kill leaves the
 //! checkout half changed. Here everything that runs a program or needs disk space comes before the first change.
-//! A delivery that was killed is completed or undone by [`super::delivery_recovery`].
+//! A delivery that was killed is completed or undone by [`super::recovery`].
 
 use std::collections::BTreeMap;
 use std::fs::{self, FileTimes};

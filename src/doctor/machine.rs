@@ -11,7 +11,6 @@ use crate::git;
 use crate::process::limits;
 use crate::reload;
 use crate::service::manager;
-use crate::system::paths;
 
 /// The oldest supported version of git, as (major, minor): its `git worktree` does what boi needs.
 const OLDEST_GIT: (u32, u32) = (2, 31);
@@ -29,9 +28,10 @@ pub(super) fn check(subject: &Subject) -> Vec<Finding> {
         (None, Err(error)) => findings.push(invalid_config(&file, &error.lines())),
         (None, Ok(_)) => {}
     }
-    let config = loaded.map_or_else(|_| Config::default(), |(loaded, _)| loaded.config);
+    let (config, warnings) =
+        loaded.map_or_else(|_| (Config::default(), Vec::new()), |(loaded, warnings)| (loaded.config, warnings));
     if subject.config.is_none() {
-        findings.extend(check_agent(&config));
+        findings.extend(warnings.iter().map(|warning| check_agent(&file, warning)));
     }
     findings.extend(check_git());
     findings.extend(check_open_files(&config));
@@ -58,18 +58,7 @@ fn check_verdict(file: &Path, view: &ConfigView) -> Vec<Finding> {
             },
         )),
     }
-    findings.extend(view.warnings.iter().map(|warning| {
-        Finding::problem(
-            "claude-missing",
-            Text {
-                what: warning.clone(),
-                place: file.display().to_string(),
-                why: "tasks with a prompt cannot run".into(),
-                advice: "install the program where the daemon finds it, or correct the value: the daemon notices both"
-                    .into(),
-            },
-        )
-    }));
+    findings.extend(view.warnings.iter().map(|warning| check_agent(file, warning)));
     findings
 }
 
@@ -85,18 +74,19 @@ fn invalid_config(file: &Path, errors: &[String]) -> Finding {
     )
 }
 
-fn check_agent(config: &Config) -> Option<Finding> {
-    let program = &config.claude().program;
-    let reason = paths::find_program(program).err()?;
-    Some(Finding::problem(
-        "claude-missing",
-        Text {
-            what: format!("the agent's program `{program}` {reason}"),
-            place: "claude_bin".into(),
-            why: "tasks with a prompt cannot run".into(),
-            advice: "install Claude Code, or set `claude_bin` (or CLAUDE_BIN) to its full path".into(),
-        },
-    ))
+/// Makes a finding of a warning about the settings of an agent, which begins with the name of a key.
+fn check_agent(file: &Path, warning: &str) -> Finding {
+    let of_claude = warning.starts_with("claude_bin:") || warning.starts_with("agents.claude.");
+    let (kind, advice) = match of_claude {
+        true => (
+            "claude-missing",
+            "install Claude Code where the daemon finds it, or set `claude_bin` (or CLAUDE_BIN) to its full path",
+        ),
+        false => ("agent", "install the program where the daemon finds it, or correct the value"),
+    };
+    let why = "tasks of the agent cannot run as the configuration says".into();
+    let place = file.display().to_string();
+    Finding::problem(kind, Text { what: warning.to_owned(), place, why, advice: advice.into() })
 }
 
 fn check_git() -> Option<Finding> {

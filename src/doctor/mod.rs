@@ -9,6 +9,7 @@
 //! - Only problems affect the exit code; a note describes something that is in order.
 
 mod daemon_state;
+mod holds;
 mod home;
 mod leftovers;
 mod machine;
@@ -149,6 +150,7 @@ pub(crate) fn examine(subject: &Subject, fix: bool) -> Vec<Finding> {
             examination.add(leftovers::check_running(subject, &specs));
             examination.add(leftovers::check_processes(subject, &specs));
             examination.add(leftovers::check_folders(subject, &specs));
+            examination.add(holds::check(&specs));
             examination.add(repository_changes::check(subject, &specs));
             examination.add(repositories::check(subject, &specs));
         }

@@ -11,6 +11,7 @@ use super::located::Located;
 use super::names::{closest, quoted};
 use super::problem::Problem;
 use super::value;
+use crate::domain::money::Usd;
 
 /// A table of the document.
 #[derive(Debug, Clone)]
@@ -41,13 +42,23 @@ impl<'d> Section<'d> {
         self.table.contains_key(key)
     }
 
+    /// Returns whether `key` is set to a list.
+    pub(crate) fn is_list(&self, key: &str) -> bool {
+        self.table.get(key).is_some_and(|value| matches!(value.get_ref(), DeValue::Array(_)))
+    }
+
+    /// Returns whether `key` is set to a table.
+    pub(crate) fn is_table(&self, key: &str) -> bool {
+        self.table.get(key).is_some_and(|value| matches!(value.get_ref(), DeValue::Table(_)))
+    }
+
     /// Returns the byte range of the key's name, if the key is set.
     pub(crate) fn key_span(&self, key: &str) -> Option<Range<usize>> {
         self.table.get_key_value(key).map(|(key, _)| key.span())
     }
 
     /// Returns the keys that are set, in document order.
-    fn keys(&self) -> Vec<Located<&'d str>> {
+    pub(crate) fn keys(&self) -> Vec<Located<&'d str>> {
         let mut keys: Vec<_> =
             self.table.keys().map(|key| Located { value: key.get_ref().as_ref(), span: key.span() }).collect();
         keys.sort_by_key(|key| key.span.start);
@@ -100,6 +111,11 @@ impl<'d> Section<'d> {
     /// Reads a whole number within `range`.
     pub(crate) fn integer(&self, faults: &mut Faults, key: &str, range: RangeInclusive<i64>) -> Option<Located<i64>> {
         self.with(faults, key, |name, value, faults| value::integer(name, value, range, faults))
+    }
+
+    /// Reads an amount in US dollars within `range`.
+    pub(crate) fn money(&self, faults: &mut Faults, key: &str, range: RangeInclusive<u32>) -> Option<Located<Usd>> {
+        self.with(faults, key, |name, value, faults| value::money(name, value, &range, faults))
     }
 
     /// Reads `true` or `false`.

@@ -10,6 +10,7 @@ use super::faults::Faults;
 use super::located::Located;
 use super::names::quoted;
 use super::problem::Problem;
+use crate::domain::money::Usd;
 
 /// The maximum number of characters of a number that a message shows in full.
 const MAX_DIGITS: usize = 40;
@@ -59,6 +60,25 @@ pub(super) fn integer(name: &str, value: &Value<'_>, range: RangeInclusive<i64>,
         _ => faults.push(wrong_type(name, &expected, value)),
     }
     None
+}
+
+pub(super) fn money(name: &str, value: &Value<'_>, range: &RangeInclusive<u32>, faults: &mut Faults) -> Option<Usd> {
+    let expected = format!("an amount in US dollars from {} to {}", range.start(), range.end());
+    let dollars = match value.get_ref() {
+        DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix()).ok().map(|it| it as f64),
+        DeValue::Float(float) => float.as_str().parse::<f64>().ok(),
+        DeValue::String(text) if text.trim().parse::<f64>().is_ok() => {
+            faults.push(wrong_type(name, &expected, value).hint("remove the quotes"));
+            return None;
+        }
+        _ => None,
+    };
+    let range = f64::from(*range.start())..=f64::from(*range.end());
+    let amount = dollars.filter(|dollars| range.contains(dollars)).and_then(Usd::from_dollars);
+    if amount.is_none() {
+        faults.push(wrong_type(name, &expected, value));
+    }
+    amount
 }
 
 pub(super) fn boolean(name: &str, value: &Value<'_>, faults: &mut Faults) -> Option<bool> {

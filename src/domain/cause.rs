@@ -10,9 +10,19 @@ use super::delivery::MergeRefusal;
 use super::failure::Failure;
 use super::id::SpecId;
 use super::life::{Block, SpecStatus};
+use super::money::Usd;
 use super::outcome::TryOutcome;
 use super::repository_change::RepositoryChange;
 use super::time::Timestamp;
+
+/// An agent's own attempt to repeat a request that its model's service did not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiRetry {
+    /// The number of the attempt, from 1.
+    pub attempt: u32,
+    /// The number of the last attempt that the agent makes.
+    pub of: u32,
+}
 
 /// Why a spec is in its status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,17 +89,27 @@ pub enum Cause {
         /// When the next try starts.
         until: Timestamp,
     },
+    /// Running: the worker waits until it may start its agent, since the agent's runs start at a limited pace.
+    WaitsForStart {
+        /// The agent's name.
+        agent: String,
+    },
     /// Queued: the spec is blocked until the user acts.
     Blocked {
         /// What blocks the spec.
         by: Block,
     },
+    /// Queued: the budget of all agents for 24 h is used up.
+    DayBudget(DayUsedUp),
     /// Running: the agent's requests to its model's service fail, and the agent repeats them by itself.
     ApiErrors {
         /// How many requests failed since the model's last answer.
         errors: u32,
         /// The last failure.
         last: String,
+        /// The agent's next attempt to repeat the request, if the agent reports it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry: Option<ApiRetry>,
         /// When the first of these failures was seen.
         since: Timestamp,
     },
@@ -162,6 +182,17 @@ pub enum Cause {
     },
 }
 
+/// The budget of all agents for 24 h, used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DayUsedUp {
+    /// The cost of the runs that ended in the last 24 h.
+    pub spent: Usd,
+    /// The limit: `max_usd_per_day`.
+    pub limit: Usd,
+    /// When enough of these runs are 24 h old.
+    pub until: Timestamp,
+}
+
 /// A spec that another one waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Awaited {
@@ -232,7 +263,16 @@ impl fmt::Display for Cause {
             Cause::Quarantined { detail } => write!(f, "quarantined: {detail}"),
             Cause::Ending => f.write_str("the spec's worker is ending the running command"),
             Cause::Blocked { by: Block::Stopped } => f.write_str("blocked: stopped by the user"),
-            Cause::ApiErrors { errors, last, since } => {
+            Cause::Blocked { by: Block::Budget(used_up) } => write!(f, "blocked: {used_up}"),
+            Cause::DayBudget(DayUsedUp { spent, limit, until }) => write!(
+                f,
+                "the budget of the day is used up: agents cost {spent} in the last 24 h, and `max_usd_per_day` is \
+                 {limit}; boi starts agents again at {until}"
+            ),
+            Cause::ApiErrors { last, retry: Some(retry), since, .. } => {
+                write!(f, "API: {last}, retry {} of {}; no request was answered since {since}", retry.attempt, retry.of)
+            }
+            Cause::ApiErrors { errors, last, retry: None, since } => {
                 let requests = if *errors == 1 { "request" } else { "requests" };
                 write!(
                     f,
@@ -242,6 +282,9 @@ impl fmt::Display for Cause {
             Cause::NextTry { task, failure, failed, tries, until } => {
                 let failure = failure.sentence();
                 write!(f, "task {task}: {failure}, on try {failed} of {tries}; the next try starts at {until}")
+            }
+            Cause::WaitsForStart { agent } => {
+                write!(f, "waits for its turn to start the agent {agent}, whose runs start at a limited pace")
             }
             Cause::OutOfTries { task, failure, tries } => {
                 write!(f, "task {task}: {}, on try {tries} of {tries}", failure.sentence())
@@ -293,10 +336,15 @@ impl fmt::Display for Unmerged {
 mod tests {
     use super::*;
     use crate::domain::failure::{FailedHow, FailedPart};
+    use crate::domain::life::{BudgetKey, UsedUp};
     use crate::domain::repository_change::ChangeKind;
 
     fn failure() -> Failure {
         Failure { part: FailedPart::Run, how: FailedHow::Lost, output: String::new() }
+    }
+
+    fn usd(dollars: f64) -> Usd {
+        Usd::from_dollars(dollars).unwrap()
     }
 
     fn id() -> SpecId {
@@ -335,8 +383,28 @@ mod tests {
             (Cause::Quarantined { detail: detail.clone() }, "quarantined: no space left"),
             (Cause::Blocked { by: Block::Stopped }, "blocked: stopped by the user"),
             (
-                Cause::ApiErrors { errors: 1, last: "529 (overloaded)".into(), since: Timestamp(0) },
-                "the agent gets only API errors since 1970-01-01T00:00:00.000Z: 1 request failed, the last with 529 (overloaded)",
+                Cause::Blocked {
+                    by: Block::Budget(UsedUp { key: BudgetKey::MaxUsd, spent: usd(2.5), limit: usd(2.0) }),
+                },
+                "blocked: the spec's budget is used up: its agents cost $2.50, and `max_usd` is $2.00",
+            ),
+            (
+                Cause::DayBudget(DayUsedUp { spent: usd(20.0), limit: usd(20.0), until: Timestamp(0) }),
+                "the budget of the day is used up: agents cost $20.00 in the last 24 h, and `max_usd_per_day` is \
+                 $20.00; boi starts agents again at 1970-01-01T00:00:00.000Z",
+            ),
+            (
+                Cause::ApiErrors { errors: 1, last: "529".into(), retry: None, since: Timestamp(0) },
+                "the agent gets only API errors since 1970-01-01T00:00:00.000Z: 1 request failed, the last with 529",
+            ),
+            (
+                Cause::ApiErrors {
+                    errors: 7,
+                    last: "529".into(),
+                    retry: Some(ApiRetry { attempt: 7, of: 10 }),
+                    since: Timestamp(0),
+                },
+                "API: 529, retry 7 of 10; no request was answered since 1970-01-01T00:00:00.000Z",
             ),
             (Cause::Ending, "the spec's worker is ending the running command"),
             (

@@ -1,5 +1,6 @@
-//! The three records of one command: `request` says what its supervisor has to run, `started` which processes
-//! the supervisor started, and `exit` how the command ended.
+//! The records of one command: `request` says what its supervisor has to run, `started` which processes the
+//! supervisor started, `end-request` why the daemon ends the command before it exits, and `exit` how the
+//! command ended.
 //!
 //! Supervisors outlive daemons and upgrades, so the daemon that reads a record may be older or newer than the
 //! program that wrote it. Each record carries a version. A reader accepts its own version and all earlier
@@ -92,6 +93,34 @@ pub struct CommandEnd {
     pub status: Option<ExitStatus>,
     /// When the supervisor saw that the command had ended.
     pub ended_at: Timestamp,
+    /// Why the daemon requested the end; `None`: it did not, or the user requested it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<EndReason>,
+}
+
+/// Why the daemon ends an agent that has not exited, without an order of the user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// The agent showed no sign of life for `stall_timeout_minutes`.
+    Stalled,
+    /// The agent reported its result and did not exit. The result decides the outcome of the try.
+    AfterResult,
+    /// The agent started in another permission mode than boi requests.
+    ModeForbidden,
+    /// The agent cost as much as was left of its spec's budget.
+    OverBudget,
+}
+
+/// A daemon's request to end a command. The daemon writes this record before it signals the supervisor, which
+/// copies the reason into the exit record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndRequest {
+    /// The version of this record.
+    #[serde(default = "first_version")]
+    pub version: u32,
+    /// Why the command ends.
+    pub reason: EndReason,
 }
 
 /// Why a command ended.
@@ -129,7 +158,13 @@ pub enum ExitStatus {
 impl CommandEnd {
     /// Makes an exit record with this program's record version.
     pub fn new(cause: EndCause, status: Option<ExitStatus>, ended_at: Timestamp) -> CommandEnd {
-        CommandEnd { version: RECORD_VERSION, cause, status, ended_at }
+        CommandEnd { version: RECORD_VERSION, cause, status, ended_at, reason: None }
+    }
+
+    /// Returns whether somebody requested the end, or the supervisor died before it could record the end.
+    /// Only such an end may have been requested by the daemon.
+    pub fn may_be_requested(&self) -> bool {
+        matches!(self.cause, EndCause::Terminated | EndCause::Lost)
     }
 
     /// Returns whether the command exited by itself with code 0.
@@ -147,9 +182,20 @@ mod tests {
         let end = |text: &str| serde_json::from_str::<CommandEnd>(text).unwrap();
         let first = r#"{"cause":"finished","status":{"code":0},"swept":3,"ended_at":"2026-11-23T14:02:11.123Z"}"#;
         assert!(end(first).succeeded());
-        assert_eq!(end(first).version, 1);
+        assert_eq!((end(first).version, end(first).reason), (1, None));
         let not_executed = r#"{"cause":{"not_executed":"no"},"ended_at":"2026-11-23T14:02:11.123Z"}"#;
         assert_eq!(end(not_executed).cause, EndCause::NotExecuted("no".to_owned()));
+    }
+
+    #[test]
+    fn the_reason_of_a_requested_end_is_stored_by_name() {
+        let (stalled, now) = (Some(EndReason::Stalled), Timestamp(0));
+        let end = CommandEnd { reason: stalled, ..CommandEnd::new(EndCause::Terminated, None, now) };
+        let text = serde_json::to_string(&end).unwrap();
+        assert!(text.contains(r#""reason":"stalled""#), "{text}");
+        assert_eq!(serde_json::from_str::<CommandEnd>(&text).unwrap(), end);
+        let without = serde_json::to_string(&CommandEnd::new(EndCause::Terminated, None, now)).unwrap();
+        assert!(!without.contains("reason"), "{without}");
     }
 
     #[test]

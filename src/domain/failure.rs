@@ -47,6 +47,8 @@ pub enum FailedPart {
     },
     /// boi's commit of the try's changes.
     Commit,
+    /// The changes that the task requires.
+    Changes,
     /// A part that version 0.1.0 recorded as words.
     Recorded {
         /// The recorded words.
@@ -74,6 +76,8 @@ pub enum FailedHow {
     TooMuchOutput,
     /// The command was killed together with its supervisor.
     Lost,
+    /// The try changed no file that git does not ignore.
+    NothingChanged,
     /// The try ended with this outcome.
     Outcome {
         /// The outcome.
@@ -109,6 +113,7 @@ impl fmt::Display for FailedPart {
             FailedPart::Verify { count: 1, .. } => f.write_str("the verify command failed"),
             FailedPart::Verify { number, count, .. } => write!(f, "verify command {number} of {count} failed"),
             FailedPart::Commit => f.write_str("boi cannot commit the files"),
+            FailedPart::Changes => f.write_str("the task requires changes"),
             FailedPart::Recorded { words, .. } => f.write_str(words),
         }
     }
@@ -123,6 +128,7 @@ impl fmt::Display for FailedHow {
             FailedHow::Lost => {
                 f.write_str("killed together with its supervisor (kill -9, out of memory, or a power cut)")
             }
+            FailedHow::NothingChanged => f.write_str("the agent ended without an error and changed no file"),
             FailedHow::Outcome { outcome } => f.write_str(&outcome.describe()),
             FailedHow::Reported { words } => f.write_str(words),
         }
@@ -137,14 +143,16 @@ impl Failure {
         let agent = match &self.part {
             FailedPart::Agent { agent } => Some(agent.as_str()),
             FailedPart::Run => None,
-            FailedPart::Verify { .. } | FailedPart::Commit | FailedPart::Recorded { .. } => return None,
+            FailedPart::Verify { .. } | FailedPart::Commit | FailedPart::Changes | FailedPart::Recorded { .. } => {
+                return None;
+            }
         };
         let outcome = match &self.how {
             FailedHow::TimedOut { .. } => TryOutcome::TimedOut,
             FailedHow::TooMuchOutput => TryOutcome::TooMuchOutput,
             FailedHow::Lost => TryOutcome::Lost,
             FailedHow::Outcome { outcome } => outcome.clone(),
-            FailedHow::Exited { .. } | FailedHow::Reported { .. } => return None,
+            FailedHow::Exited { .. } | FailedHow::Reported { .. } | FailedHow::NothingChanged => return None,
         };
         Some((outcome, agent))
     }
@@ -154,7 +162,7 @@ impl Failure {
         match &self.part {
             FailedPart::Verify { command, .. } => Some(command),
             FailedPart::Recorded { command, .. } => command.as_deref(),
-            FailedPart::Agent { .. } | FailedPart::Run | FailedPart::Commit => None,
+            FailedPart::Agent { .. } | FailedPart::Run | FailedPart::Commit | FailedPart::Changes => None,
         }
     }
 
@@ -237,6 +245,10 @@ mod tests {
                 "the agent's run failed: an unknown exit status",
             ),
             (sentence(FailedPart::Commit, FailedHow::Reported { words: "x".into() }), "boi cannot commit the files: x"),
+            (
+                sentence(FailedPart::Changes, FailedHow::NothingChanged),
+                "the task requires changes: the agent ended without an error and changed no file",
+            ),
         ];
         for (sentence, expected) in table {
             assert_eq!(sentence, expected);
@@ -269,6 +281,7 @@ mod tests {
         assert_eq!(of(verify(1, 1), FailedHow::Lost), None);
         assert_eq!(of(FailedPart::Commit, FailedHow::Reported { words: "w".into() }), None);
         assert_eq!(of(FailedPart::Run, FailedHow::Exited { status: None }), None);
+        assert_eq!(of(FailedPart::Changes, FailedHow::NothingChanged), None);
     }
 
     #[test]

@@ -14,10 +14,15 @@
 //!   specs nor for a time, and whose records can be read.
 //! - `boi stop` blocks a queued spec; a running one is given back to the queue and blocked. `boi retry` ends
 //!   the block.
+//! - A spec whose budget is used up is blocked before its next agent starts. A higher limit ends the block.
 //! - boi cancels a running spec in two steps: it records the intent, then the spec's worker ends the attempt.
 //! - If a spec ends without completing, every spec that waits for it fails.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
+
+use super::money::Usd;
 
 /// The status of a spec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -171,6 +176,46 @@ pub(crate) enum Intent {
 pub enum Block {
     /// The user stopped the spec; `boi retry` ends the block.
     Stopped,
+    /// The spec's budget is used up. A higher limit ends the block.
+    Budget(UsedUp),
+}
+
+/// A budget that is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedUp {
+    /// What sets the limit.
+    pub key: BudgetKey,
+    /// The cost of the spec's agents.
+    pub spent: Usd,
+    /// The limit.
+    pub limit: Usd,
+}
+
+/// What sets the limit of a spec's cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BudgetKey {
+    /// `max_usd` in the spec, or `boi retry --max-usd`.
+    MaxUsd,
+    /// `max_usd_per_spec` in the configuration.
+    MaxUsdPerSpec,
+}
+
+impl BudgetKey {
+    /// Returns the name of the key, in the database and in text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            BudgetKey::MaxUsd => "max_usd",
+            BudgetKey::MaxUsdPerSpec => "max_usd_per_spec",
+        }
+    }
+}
+
+impl fmt::Display for UsedUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let UsedUp { key, spent, limit } = self;
+        write!(f, "the spec's budget is used up: its agents cost {spent}, and `{}` is {limit}", key.as_str())
+    }
 }
 
 impl Block {
@@ -178,6 +223,7 @@ impl Block {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Block::Stopped => "stopped",
+            Block::Budget(_) => "budget",
         }
     }
 }

@@ -6,14 +6,18 @@
 //! - Times are [`time::Timestamp`]s, milliseconds since the epoch in UTC; a function that needs the time
 //!   takes it as an argument.
 
+pub mod agent;
 pub(crate) mod cause;
 pub mod command;
 pub(crate) mod delivery;
 pub(crate) mod escape;
 pub(crate) mod exit;
 pub(crate) mod failure;
+pub mod hold;
 pub(crate) mod id;
+pub(crate) mod lane;
 pub(crate) mod life;
+pub mod money;
 pub mod outcome;
 pub(crate) mod position;
 pub(crate) mod position_record;

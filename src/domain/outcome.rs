@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::money::Usd;
 use super::time::Timestamp;
 
 /// How a try ended; a try is one run of an agent or of a `run` command. The queue stores an outcome as
@@ -20,8 +21,17 @@ pub enum TryOutcome {
     TimedOut,
     /// The program printed more than `max_output_mb`.
     TooMuchOutput,
+    /// The agent showed no sign of life for `stall_timeout_minutes`, so boi ended it.
+    Stalled,
     /// The program was killed together with its supervisor, so that its result is unknown.
     Lost,
+    /// The agent ended in the middle of its work, for example while a tool call was open.
+    Cut(String),
+    /// The agent was denied the use of a tool that it needed.
+    Denied(String),
+    /// The agent started in another permission mode than boi requests, because a settings file forbids that
+    /// mode.
+    ModeForbidden(String),
     /// The agent used up its own limit of turns or of cost.
     TaskBudget(String),
     /// The prompt is too long for the model.
@@ -46,15 +56,65 @@ pub enum TryOutcome {
     UnknownModel(String),
     /// The agent refuses to run as root.
     RefusesRoot(String),
-    /// The program could not be executed.
+    /// The program of a `run` command could not be executed.
     NotExecuted(String),
+    /// The agent's program does not exist or cannot be executed.
+    NoProgram(String),
 }
 
 impl TryOutcome {
-    /// Returns whether the model's service refused the try temporarily. boi does not count such a try, and
-    /// repeats it later.
-    pub fn is_refusal(&self) -> bool {
-        matches!(self, TryOutcome::Limited { .. } | TryOutcome::Throttled(_) | TryOutcome::Overloaded(_))
+    /// Returns why the agent could not work at all, if that says something about every run of the agent. boi
+    /// does not count such a try, and repeats it later. `None`: the outcome concerns only this try.
+    pub fn refusal(&self) -> Option<Refusal> {
+        match self {
+            TryOutcome::Limited { until, .. } => Some(Refusal::Limited { until: *until }),
+            TryOutcome::Throttled(_) => Some(Refusal::Throttled),
+            TryOutcome::Overloaded(_) => Some(Refusal::Overloaded),
+            TryOutcome::Auth(_) => Some(Refusal::Auth),
+            TryOutcome::NeedsHuman(_) | TryOutcome::RefusesRoot(_) => Some(Refusal::NeedsHuman),
+            TryOutcome::NoProgram(_) => Some(Refusal::NoProgram),
+            TryOutcome::Succeeded
+            | TryOutcome::Failed(_)
+            | TryOutcome::Crashed(_)
+            | TryOutcome::TimedOut
+            | TryOutcome::TooMuchOutput
+            | TryOutcome::Stalled
+            | TryOutcome::Lost
+            | TryOutcome::Cut(_)
+            | TryOutcome::Denied(_)
+            | TryOutcome::ModeForbidden(_)
+            | TryOutcome::TaskBudget(_)
+            | TryOutcome::Context(_)
+            | TryOutcome::UnknownModel(_)
+            | TryOutcome::NotExecuted(_) => None,
+        }
+    }
+
+    /// Returns the text that the failed program printed, or that says how it ended; empty if there is none.
+    pub fn detail(&self) -> &str {
+        match self {
+            TryOutcome::Failed(detail)
+            | TryOutcome::Crashed(detail)
+            | TryOutcome::Cut(detail)
+            | TryOutcome::Denied(detail)
+            | TryOutcome::ModeForbidden(detail)
+            | TryOutcome::TaskBudget(detail)
+            | TryOutcome::Context(detail)
+            | TryOutcome::Limited { detail, .. }
+            | TryOutcome::Throttled(detail)
+            | TryOutcome::Overloaded(detail)
+            | TryOutcome::Auth(detail)
+            | TryOutcome::NeedsHuman(detail)
+            | TryOutcome::UnknownModel(detail)
+            | TryOutcome::RefusesRoot(detail)
+            | TryOutcome::NotExecuted(detail)
+            | TryOutcome::NoProgram(detail) => detail,
+            TryOutcome::Succeeded
+            | TryOutcome::TimedOut
+            | TryOutcome::TooMuchOutput
+            | TryOutcome::Stalled
+            | TryOutcome::Lost => "",
+        }
     }
 
     /// Returns whether the program was killed or crashed instead of exiting by itself.
@@ -70,6 +130,10 @@ impl TryOutcome {
             TryOutcome::TimedOut => "timed out".to_owned(),
             TryOutcome::TooMuchOutput => "printed more than max_output_mb".to_owned(),
             TryOutcome::Lost => "killed together with its supervisor".to_owned(),
+            TryOutcome::Stalled => "showed no sign of life for stall_timeout_minutes".to_owned(),
+            TryOutcome::Cut(detail) => format!("the agent ended in the middle of its work: {detail}"),
+            TryOutcome::Denied(detail) => format!("the agent was denied a tool: {detail}"),
+            TryOutcome::ModeForbidden(detail) => format!("the agent may not work without permission prompts: {detail}"),
             TryOutcome::TaskBudget(detail) => format!("the agent used up its own limit: {detail}"),
             TryOutcome::Context(detail) => format!("the prompt is too long: {detail}"),
             TryOutcome::Limited { until: Some(until), .. } => format!("the usage limit is used up until {until}"),
@@ -81,8 +145,31 @@ impl TryOutcome {
             TryOutcome::UnknownModel(detail) => format!("unknown model: {detail}"),
             TryOutcome::RefusesRoot(detail) => format!("the agent refused to run as root: {detail}"),
             TryOutcome::NotExecuted(detail) => format!("the program was not executed: {detail}"),
+            TryOutcome::NoProgram(detail) => format!("the agent's program cannot be executed: {detail}"),
         }
     }
+}
+
+/// Why an agent could not work at all. A refusal of one run is a fact about the agent, so boi holds all
+/// starts of the agent: see `decide::hold`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Refusal {
+    /// A usage limit of the account is used up.
+    Limited {
+        /// When the limit ends, if the service named the time.
+        until: Option<Timestamp>,
+    },
+    /// The model's service got too many requests.
+    Throttled,
+    /// The model's service is overloaded, broken or unreachable.
+    Overloaded,
+    /// The agent is not logged in, or the service refused its login.
+    Auth,
+    /// The account lacks credit, reached a spending limit or is blocked, or the agent refuses to run as root.
+    NeedsHuman,
+    /// The agent's program does not exist or cannot be executed.
+    NoProgram,
 }
 
 /// The resources that runs of an agent used, as the agent reports them.
@@ -93,10 +180,14 @@ pub struct Usage {
     pub turns: u64,
     /// The tokens that the model read, including those from the prompt cache.
     pub input_tokens: u64,
+    /// The part of `input_tokens` that the model read from the prompt cache.
+    pub cached_tokens: u64,
     /// The tokens that the model wrote.
     pub output_tokens: u64,
-    /// The cost in US dollars of the runs that reported one.
+    /// The cost in US dollars of the runs whose cost is known: the agent reported it, or boi estimated it.
     pub cost_usd: f64,
+    /// The part of `cost_usd` that boi estimated from the tokens and a table of prices.
+    pub estimated_usd: f64,
     /// How many runs ended without a report of their cost.
     pub unpriced_runs: u64,
 }
@@ -121,6 +212,22 @@ impl Usage {
             _ => Cost::Unknown,
         }
     }
+
+    /// Returns the known part of the cost. A number that is no amount, which an agent may have reported, is
+    /// 0.
+    pub fn known_cost(&self) -> Usd {
+        Usd::from_dollars(self.cost_usd).unwrap_or_default()
+    }
+
+    /// Sets the cost of a run that did not report its cost. A reported cost, also that of a part of the run,
+    /// stays.
+    pub fn set_estimate(&mut self, cost: Usd) {
+        if self.unpriced_runs > 0 && self.cost_usd == 0.0 {
+            self.cost_usd = cost.dollars();
+            self.estimated_usd = cost.dollars();
+            self.unpriced_runs = 0;
+        }
+    }
 }
 
 /// The form of a [`Usage`] in JSON. An unknown cost is left out, since 0 would be wrong.
@@ -129,9 +236,13 @@ impl Usage {
 struct UsageRecord {
     turns: u64,
     input_tokens: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    cached_tokens: u64,
     output_tokens: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     cost_usd: Option<f64>,
+    #[serde(skip_serializing_if = "is_nothing")]
+    estimated_usd: f64,
     #[serde(skip_serializing_if = "is_zero")]
     unpriced_runs: u64,
 }
@@ -141,21 +252,28 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_nothing(usd: &f64) -> bool {
+    *usd == 0.0
+}
+
 impl From<Usage> for UsageRecord {
     fn from(usage: Usage) -> UsageRecord {
-        let Usage { turns, input_tokens, output_tokens, unpriced_runs, .. } = usage;
+        let Usage { turns, input_tokens, cached_tokens, output_tokens, estimated_usd, unpriced_runs, .. } = usage;
         let cost_usd = match usage.cost() {
             Cost::Known(cost) | Cost::AtLeast(cost) => Some(cost),
             Cost::Unknown => None,
         };
-        UsageRecord { turns, input_tokens, output_tokens, cost_usd, unpriced_runs }
+        UsageRecord { turns, input_tokens, cached_tokens, output_tokens, cost_usd, estimated_usd, unpriced_runs }
     }
 }
 
 impl From<UsageRecord> for Usage {
     fn from(record: UsageRecord) -> Usage {
-        let UsageRecord { turns, input_tokens, output_tokens, cost_usd, unpriced_runs } = record;
-        Usage { turns, input_tokens, output_tokens, cost_usd: cost_usd.unwrap_or(0.0), unpriced_runs }
+        let UsageRecord { turns, input_tokens, cached_tokens, output_tokens, cost_usd, estimated_usd, unpriced_runs } =
+            record;
+        let cost_usd = cost_usd.unwrap_or(0.0);
+        Usage { turns, input_tokens, cached_tokens, output_tokens, cost_usd, estimated_usd, unpriced_runs }
     }
 }
 
@@ -163,8 +281,10 @@ impl std::ops::AddAssign for Usage {
     fn add_assign(&mut self, other: Usage) {
         self.turns += other.turns;
         self.input_tokens += other.input_tokens;
+        self.cached_tokens += other.cached_tokens;
         self.output_tokens += other.output_tokens;
         self.cost_usd += other.cost_usd;
+        self.estimated_usd += other.estimated_usd;
         self.unpriced_runs += other.unpriced_runs;
     }
 }
@@ -178,6 +298,26 @@ pub struct AgentReport {
     pub usage: Usage,
     /// The agent's last message.
     pub message: Option<String>,
+    /// Whether the model answered at least one request of the run.
+    pub answered: bool,
+    /// The model that the agent used, as the agent names it.
+    pub model: Option<String>,
+    /// The line of the agent's output, or the text, that decided the outcome.
+    pub evidence: Option<String>,
+    /// The tokens of all runs of the session, if the agent reports those and not the tokens of the run.
+    pub session_tokens: Option<Tokens>,
+}
+
+/// Counts of tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tokens {
+    /// The tokens that the model read, including those from the prompt cache.
+    pub input: u64,
+    /// The part of `input` that the model read from the prompt cache.
+    pub cached: u64,
+    /// The tokens that the model wrote.
+    pub output: u64,
 }
 
 /// How a spec's result was delivered.
@@ -299,7 +439,8 @@ mod tests {
         for (stored, _) in STORED {
             let outcome: TryOutcome = serde_json::from_str(stored).unwrap();
             let is = |kinds: &[&str]| kinds.iter().any(|kind| stored.contains(&format!(r#""kind":"{kind}""#)));
-            assert_eq!(outcome.is_refusal(), is(&["limited", "throttled", "overloaded"]), "{stored}");
+            let refusals = ["limited", "throttled", "overloaded", "auth", "needs_human", "refuses_root", "no_program"];
+            assert_eq!(outcome.refusal().is_some(), is(&refusals), "{stored}");
             assert_eq!(outcome.is_death(), is(&["lost", "crashed"]), "{stored}");
         }
     }
@@ -314,9 +455,28 @@ mod tests {
 
     #[test]
     fn usage_adds_up_field_by_field() {
-        let mut sum = Usage { turns: 1, input_tokens: 2, output_tokens: 3, cost_usd: 0.5, unpriced_runs: 1 };
-        sum += Usage { turns: 10, input_tokens: 20, output_tokens: 30, cost_usd: 0.25, unpriced_runs: 1 };
-        assert_eq!(sum, Usage { turns: 11, input_tokens: 22, output_tokens: 33, cost_usd: 0.75, unpriced_runs: 2 });
+        let mut sum = Usage {
+            turns: 1,
+            input_tokens: 2,
+            cached_tokens: 1,
+            output_tokens: 3,
+            cost_usd: 0.5,
+            estimated_usd: 0.25,
+            unpriced_runs: 1,
+        };
+        sum += Usage { turns: 10, input_tokens: 20, output_tokens: 30, cost_usd: 0.25, unpriced_runs: 1, ..sum };
+        assert_eq!(
+            sum,
+            Usage {
+                turns: 11,
+                input_tokens: 22,
+                cached_tokens: 2,
+                output_tokens: 33,
+                cost_usd: 0.75,
+                estimated_usd: 0.5,
+                unpriced_runs: 2,
+            }
+        );
     }
 
     #[test]

@@ -2,9 +2,9 @@
 //! stores the position, and a later daemon builds a new worker from it.
 //!
 //! ```text
-//! Prepare ─▶ Act ─▶ Capture ─▶ Verify* ─▶ Advance ─┬─▶ Act of the next task
-//!             ▲        │          │                └─▶ Verify* of the spec ─▶ Deliver ⇄ Verify* of the merge ─▶ Land ─▶ Close
-//!             └────────┴──────────┘ next try, else Close (failed)
+//! Prepare ─▶ Act ─▶ Capture ─▶ Verify* ─▶ Advance ─┬─▶ Act of the next task ▲        │          │
+//! └─▶ Verify* of the spec ─▶ Deliver ⇄ Verify* of the merge ─▶ Land ─▶ Close └────────┴──────────┘ next try,
+//! else Close (failed)
 //! ```
 //!
 //! `Verify*` is a series of steps, one for each verify command. `decide::step` decides what follows each
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cause::{Cause, Unmerged};
 use super::failure::Failure;
-use super::outcome::Delivery;
+use super::outcome::{Delivery, Tokens};
 use super::spec::Spec;
 use super::time::Timestamp;
 
@@ -193,9 +193,34 @@ pub(crate) struct Progress {
     /// How many times in a row the command died: with its supervisor, at a restart of the machine, or by a
     /// signal.
     pub deaths: u32,
+    /// How many times in a row the agent ended in the middle of its work.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cuts: u32,
+    /// The session that the next run of the agent continues; `None`: the next run begins a new session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<AgentSession>,
     /// When the next try may start; `None`: at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_try_at: Option<Timestamp>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+/// A session of an agent: the conversation that a later run of the agent can continue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AgentSession {
+    /// The agent's name. Another agent cannot continue the session.
+    pub agent: String,
+    /// The session's id, as the agent reported it.
+    pub id: String,
+    /// The tokens of all runs of the session so far, if the agent reports those and not the tokens of each
+    /// run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Tokens>,
 }
 
 /// Identifies a repository, so that another one in its place is noticed.
@@ -316,6 +341,15 @@ impl Position {
         self.progress.next_try_at.map(|at| (*of, at))
     }
 
+    /// Returns the try that the attempt continues with; `None`: it continues with another step.
+    #[cfg(test)]
+    pub(crate) fn next_try_of(&self) -> Option<Try> {
+        match &self.step {
+            Step::Prepare { then: Some(Stage::Command(CommandStage::Act(of))), .. } => Some(*of),
+            _ => None,
+        }
+    }
+
     /// Returns the position at which the attempt continues after its spec was given back to the queue: the
     /// same step, with the files in the worktree unchanged. If that step runs a command, the worker starts it
     /// again under a new number.
@@ -332,6 +366,11 @@ impl Position {
 }
 
 impl Progress {
+    /// Returns the session that the next run of `agent` continues; `None`: the run begins a new session.
+    pub(crate) fn session_of(&self, agent: &str) -> Option<&AgentSession> {
+        self.session.as_ref().filter(|session| session.agent == agent)
+    }
+
     /// Returns the position that prepares the worktree, leaves its files unchanged, and continues with
     /// `stage`.
     pub(crate) fn resume_at(self, stage: Stage) -> Position {

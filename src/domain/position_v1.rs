@@ -84,6 +84,8 @@ pub(super) fn read(value: serde_json::Value) -> Result<Position, String> {
         verified: old.verified,
         cut_offs: old.cut_off,
         deaths: old.deaths,
+        cuts: 0,
+        session: None,
         next_try_at: None,
     };
     let step = match goal(old.step)? {
@@ -233,6 +235,8 @@ mod tests {
                 verified: Some("v".into()),
                 cut_offs: 1,
                 deaths: 2,
+                cuts: 0,
+                session: None,
                 next_try_at: None,
             };
             assert_eq!(*progress, expected);

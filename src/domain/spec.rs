@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::id::SpecId;
+use super::money::Usd;
 
 /// The priority of a spec that does not set one. Specs with a lower number run first.
 pub(crate) const DEFAULT_PRIORITY: i64 = 100;
@@ -55,11 +56,41 @@ pub(crate) struct Spec {
     // Stored only if it is set, so that versions without this field can read other records.
     #[serde(default, skip_serializing_if = "is_false")]
     pub verify_all: bool,
+    /// Whether a prompt task of the spec that changes no file is a failed try.
+    #[serde(default, skip_serializing_if = "Changes::is_optional")]
+    pub changes: Changes,
+    /// The largest cost of the spec's agents in all attempts together; `None`: the limit that the configuration sets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_usd: Option<Usd>,
     /// The tasks, at least one, in execution order: the order of the file, as far as `needs` allows.
     pub tasks: Vec<Task>,
 }
 
 impl Spec {
+    /// Returns the name of the agent that gets the prompt of a task.
+    pub(crate) fn agent_of(&self, task: usize) -> &str {
+        self.tasks[task].agent.as_deref().unwrap_or(&self.agent)
+    }
+
+    /// Lets the agent `other` do the tasks of `agent`. The spec's model is one of `agent`, so `other` uses its own.
+    pub(crate) fn replace_agent(&mut self, agent: &str, other: &str) {
+        if self.agent == agent {
+            self.agent = other.to_owned();
+            self.model = None;
+        }
+        for task in &mut self.tasks {
+            if task.agent.as_deref() == Some(agent) {
+                task.agent = Some(other.to_owned());
+            }
+        }
+    }
+
+    /// Returns whether a try of a task that changes no file fails.
+    pub(crate) fn requires_changes(&self, task: usize) -> bool {
+        let task = &self.tasks[task];
+        matches!(task.action, Action::Prompt(_)) && task.changes.unwrap_or(self.changes) == Changes::Required
+    }
+
     /// Returns the commands that verify a task: its own and, with `verify_all`, then those of the tasks
     /// before it, which are done.
     pub(crate) fn verify_of(&self, task: usize) -> Vec<&str> {
@@ -67,6 +98,11 @@ impl Spec {
         let own = &self.tasks[task].verify;
         own.iter().chain(earlier.iter().flat_map(|task| &task.verify)).map(String::as_str).collect()
     }
+}
+
+/// Returns whether `name` can be the name of a model: one word that is no option.
+pub(crate) fn is_model(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with('-') && !name.chars().any(|c| c.is_control() || c.is_whitespace())
 }
 
 /// The repository that a spec works on.
@@ -100,6 +136,24 @@ pub(crate) enum Deliver {
     Merge,
 }
 
+/// Whether a task has to change files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Changes {
+    /// A task that changes no file can be done.
+    #[default]
+    Optional,
+    /// A try that changes no file fails.
+    Required,
+}
+
+impl Changes {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_optional(&self) -> bool {
+        *self == Changes::Optional
+    }
+}
+
 /// One task of a spec.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -110,6 +164,12 @@ pub(crate) struct Task {
     pub title: String,
     /// What the task does.
     pub action: Action,
+    /// The name of the agent that gets the prompt; `None`: the spec's agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// Whether a try that changes no file fails; `None`: as the spec says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Changes>,
     /// Ids of the tasks that must be done before this one.
     #[serde(default)]
     pub needs: Vec<String>,
@@ -147,6 +207,8 @@ impl Spec {
             deliver: Deliver::Branch,
             verify: vec![],
             verify_all: false,
+            changes: Changes::Optional,
+            max_usd: None,
             tasks: tasks.iter().map(|id| Task::for_tests(id, &[])).collect(),
         }
     }
@@ -160,6 +222,8 @@ impl Task {
             id: id.into(),
             title: id.into(),
             action: Action::Run("true".into()),
+            agent: None,
+            changes: None,
             needs: vec![],
             verify: verify.iter().map(|&command| command.to_owned()).collect(),
             timeout_minutes: None,
@@ -253,8 +317,8 @@ mod tests {
     fn a_field_that_this_version_does_not_know_is_refused() {
         for place in ["", "/repo", "/tasks/0"] {
             let mut newer = stored();
-            newer.pointer_mut(place).unwrap()["max_usd"] = json!(3);
-            assert!(decode(&newer).unwrap_err().to_string().contains("max_usd"), "{place}");
+            newer.pointer_mut(place).unwrap()["later"] = json!(3);
+            assert!(decode(&newer).unwrap_err().to_string().contains("later"), "{place}");
         }
     }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::cause::Cause;
 use super::id::SpecId;
 use super::life::{SpecStatus, TaskStatus};
+use super::money::Usd;
 use super::outcome::{Delivery, MergedBy, Usage};
 use super::repository_change::RepositoryChange;
 use super::time::Timestamp;
@@ -24,6 +25,13 @@ pub struct StatusView {
     pub paused: bool,
     /// The agents for which boi starts no worker for now.
     pub holds: Vec<HoldView>,
+    /// The agents whose runs start more slowly than `spawns_per_tick` allows, because their model's service refused
+    /// requests.
+    #[serde(default)]
+    pub paces: Vec<PaceView>,
+    /// What the agents used in the last 24 h, and the budget for that time.
+    #[serde(default)]
+    pub spending: SpendingView,
     /// How many specs there are, by status.
     pub counts: Counts,
     /// The requested specs; by default the running ones, then queued ones, then those that ended last.
@@ -34,6 +42,39 @@ pub struct StatusView {
     /// Whether the daemon can read and write the queue.
     #[serde(default)]
     pub store: StoreView,
+}
+
+/// What the agents used in the last 24 h, and the budget for that time.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SpendingView {
+    /// The sum over all agents.
+    pub day: Usage,
+    /// The sum for each agent with a run that ended in the last 24 h.
+    pub agents: Vec<AgentSpendingView>,
+    /// `max_usd_per_day`; `None`: there is no limit.
+    pub max_usd_per_day: Option<Usd>,
+    /// When agents may start again, if the budget is used up.
+    pub used_up_until: Option<Timestamp>,
+}
+
+impl SpendingView {
+    /// Returns the view of the runs of these agents.
+    pub(crate) fn of(agents: Vec<(String, Usage)>) -> SpendingView {
+        let mut day = Usage::default();
+        agents.iter().for_each(|(_, usage)| day += *usage);
+        let agents = agents.into_iter().map(|(agent, day)| AgentSpendingView { agent, day }).collect();
+        SpendingView { day, agents, ..SpendingView::default() }
+    }
+}
+
+/// What one agent used in the last 24 h.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AgentSpendingView {
+    /// The agent's name.
+    pub agent: String,
+    /// What its runs used.
+    pub day: Usage,
 }
 
 /// Whether the daemon can read and write the queue. While it cannot, it starts no worker, and running
@@ -162,10 +203,31 @@ pub struct SlotsView {
 pub struct HoldView {
     /// The agent's name.
     pub agent: String,
-    /// Why boi starts no worker for the agent, in words.
+    /// Why boi starts no worker for the agent, in words, with the next step for the user.
     pub reason: String,
-    /// When the hold ends, if that is known.
+    /// When the hold ends, if it was made by hand; otherwise when a probe may start. `None`: only the user ends it.
     pub until: Option<Timestamp>,
+    /// The cause as data: `by_hand`, or `limited`, `throttled`, `overloaded`, `auth`, `needs_human`, `no_program`.
+    #[serde(default)]
+    pub cause: String,
+    /// When the hold began.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
+    /// The line of the agent's output, or the text, that shows why the agent was refused.
+    #[serde(default)]
+    pub evidence: String,
+    /// The spec whose run is the probe now.
+    #[serde(default)]
+    pub probe: Option<SpecId>,
+}
+
+/// The pace at which runs of an agent start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PaceView {
+    /// The agent's name.
+    pub agent: String,
+    /// How many runs may start in one `tick_interval_ms`.
+    pub starts_per_tick: f64,
 }
 
 /// How many specs there are, by status.
@@ -206,6 +268,9 @@ pub struct SpecView {
     pub cause: Option<Cause>,
     /// The priority; specs with a lower number run first.
     pub priority: i64,
+    /// The agent that the spec starts next; `None`: its next command is no agent's, or the spec runs or has ended.
+    #[serde(default)]
+    pub next_agent: Option<String>,
     /// The current attempt; 0 before the first.
     pub attempt: u32,
     /// The generation of the configuration that was in force when the daemon claimed the current attempt.
@@ -239,6 +304,10 @@ pub struct SpecView {
     pub tasks: Vec<TaskView>,
     /// The resources that the spec's agents used in all attempts together.
     pub usage: Usage,
+    /// The limit of the cost that `boi retry --max-usd` set; `None`: the limit of the spec or of the
+    /// configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_usd: Option<Usd>,
     /// The kept refs of the spec: they save work that no branch contains.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<String>,
@@ -283,6 +352,12 @@ pub struct TaskView {
     pub tries: u32,
     /// The task's commit, if the task is done and changed anything.
     pub commit: Option<String>,
+    /// Whether the task is done, gave a prompt to an agent, and changed no file.
+    #[serde(default)]
+    pub unchanged: bool,
+    /// The resources that the agents used in all tries of the task together.
+    #[serde(default)]
+    pub usage: Usage,
     /// The task's tries, oldest first; empty unless the request asks for the history.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<TryView>,
@@ -305,6 +380,12 @@ pub struct TryView {
     pub session_id: Option<String>,
     /// The resources that the agent used during the try.
     pub usage: Usage,
+    /// The line of the agent's output, or the text, that decided the outcome.
+    #[serde(default)]
+    pub evidence: Option<String>,
+    /// The agent's last words.
+    #[serde(default)]
+    pub message: Option<String>,
 }
 
 #[cfg(test)]

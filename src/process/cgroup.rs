@@ -24,8 +24,8 @@ const PREFIX: &str = "boi-";
 /// A folder that exists if systemd manages this machine. Then systemd manages every cgroup that it has not
 /// delegated.
 const SYSTEMD: &str = "/run/systemd/system";
-/// The environment variable in which boi's unit names its own, delegated cgroup. It is needed because a user's systemd
-/// does not mark a delegated cgroup.
+/// The environment variable in which boi's unit names its own, delegated cgroup. It is needed because a
+/// user's systemd does not mark a delegated cgroup.
 pub(crate) const DELEGATED: &str = "BOI_DELEGATED_CGROUP";
 /// The number of levels of nested cgroups that are searched.
 const MAX_DEPTH: usize = 32;
@@ -126,14 +126,22 @@ impl Cgroup {
         identified.into_iter().filter(|process| pids.contains(&process.pid) && lives(process)).collect()
     }
 
+    /// Returns the CPU time that all members have used, including those that ended; `None`: the cgroup is
+    /// gone.
+    pub(super) fn cpu_time(&self) -> Option<Duration> {
+        let stat = fs::read_to_string(self.0.join("cpu.stat")).ok()?;
+        let micros = stat.lines().find_map(|line| line.strip_prefix("usage_usec ")?.trim().parse().ok())?;
+        Some(Duration::from_micros(micros))
+    }
+
     /// Kills all processes in the cgroup and in the cgroups nested in it, including processes that are being
     /// forked. Needs Linux 5.14.
     pub(super) fn kill(&self) -> io::Result<()> {
         fs::write(self.0.join("cgroup.kill"), "1")
     }
 
-    /// Removes the cgroup and the cgroups that the command made in it. Fails while a process is in it; waits up to
-    /// [`RELEASE_TIMEOUT`] for the kernel to release ended processes.
+    /// Removes the cgroup and the cgroups that the command made in it. Fails while a process is in it; waits
+    /// up to [`RELEASE_TIMEOUT`] for the kernel to release ended processes.
     pub(crate) fn remove(&self) -> io::Result<()> {
         let until = Instant::now() + RELEASE_TIMEOUT;
         loop {

@@ -12,6 +12,7 @@
 //! | `prompt` | the command's standard input |
 //! | `marker` | the marker in the environment of the supervisor and all its descendants |
 //! | `started` | that the command was started, with the identities of the supervisor and the command |
+//! | `end-request` | why the daemon ends the command; written before it signals the supervisor |
 //! | `exit` | how the command ended |
 //! | `output`, `errors` | what the command printed |
 //! | `supervisor` | error messages of the supervisor itself |
@@ -31,7 +32,7 @@ use super::marker::{self, MARKER};
 use super::record::{RecordError, read_undamaged_record};
 use super::signal_tree::{Signalled, signal_tree};
 use crate::decide::recover::{Evidence, Remains};
-use crate::domain::command::{CommandEnd, Identity, Started};
+use crate::domain::command::{CommandEnd, EndReason, EndRequest, Identity, RECORD_VERSION, Started};
 use crate::system::untrusted::{Folder, is_damaged};
 use crate::system::{attempt_folder, files, paths};
 
@@ -39,6 +40,7 @@ pub(crate) const LOCK: &str = "lock";
 pub(crate) const REQUEST: &str = "request";
 pub(crate) const PROMPT: &str = "prompt";
 pub(crate) const STARTED: &str = "started";
+pub(super) const END_REQUEST: &str = "end-request";
 pub(crate) const EXIT: &str = "exit";
 pub(crate) const OUTPUT: &str = "output";
 pub(crate) const ERRORS: &str = "errors";
@@ -184,8 +186,12 @@ impl CommandDir {
             Err(error) if error.kind() == io::ErrorKind::NotFound || is_damaged(&error) => None,
             opened => Some(opened?),
         };
-        let exit: Option<CommandEnd> =
+        let mut exit: Option<CommandEnd> =
             folder.as_ref().map_or(Ok(None), |folder| read_undamaged_record(folder, EXIT))?;
+        if let Some(end) = exit.as_mut().filter(|end| end.may_be_requested() && end.reason.is_none()) {
+            // A supervisor of an earlier version does not copy the reason.
+            end.reason = self.read_end_request()?;
+        }
         let contains = |name| folder.as_ref().is_some_and(|folder| folder.contains(name));
         let started = match self.read_started()? {
             Some(started) if identity::lives(&started.command) => Some(Remains::Alive),
@@ -204,6 +210,22 @@ impl CommandDir {
             Err(error) if error.kind() == io::ErrorKind::NotFound || is_damaged(&error) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Records, durably, why the command ends, before its supervisor gets the signal.
+    pub(crate) fn request_end(&self, reason: EndReason) -> io::Result<()> {
+        let record = serde_json::to_vec(&EndRequest { version: RECORD_VERSION, reason })?;
+        self.make()?.replace(END_REQUEST, &record, files::Durability::Power)
+    }
+
+    /// Reads why a daemon requested the end of the command; `None`: no daemon did, or the record is damaged.
+    pub(crate) fn read_end_request(&self) -> Result<Option<EndReason>, RecordError> {
+        let request: Option<EndRequest> = match self.open() {
+            Ok(folder) => read_undamaged_record(&folder, END_REQUEST)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound || is_damaged(&error) => None,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(request.map(|request| request.reason))
     }
 
     /// Reads the marker; `None`: the marker file does not exist, or something else is in its place.
@@ -257,7 +279,7 @@ impl CommandDir {
 
     /// Returns the command's cgroup: the one that the record `started` names. If `started` names none, the
     /// one with the command's marker, at the path where this process would make it.
-    fn cgroup(&self) -> Result<Option<Cgroup>, RecordError> {
+    pub(super) fn cgroup(&self) -> Result<Option<Cgroup>, RecordError> {
         if let Some(cgroup) = self.read_started()?.and_then(|started| started.cgroup) {
             // A command can write the record, and must not make boi end the processes of another command.
             let marker = self.read_marker()?;
@@ -296,6 +318,23 @@ mod tests {
         }
         std::fs::write(dir.path().join(MARKER_FILE), b"\xff\0").unwrap();
         assert!(dir.restore("a marker").unwrap() && !dir.restore("a marker").unwrap());
+    }
+
+    #[test]
+    fn the_requested_reason_completes_the_exit_record_of_an_earlier_supervisor() {
+        let (_folder, dir) = command();
+        let write = |cause: &str| {
+            let record = format!(r#"{{"version":1,"cause":"{cause}","ended_at":"2026-11-23T14:02:11.123Z"}}"#);
+            std::fs::write(dir.exit_file(), record).unwrap();
+            dir.read_evidence(false).unwrap().exit.unwrap().reason
+        };
+        assert_eq!((write("terminated"), dir.read_end_request().unwrap()), (None, None));
+        dir.request_end(EndReason::Stalled).unwrap();
+        assert_eq!(write("terminated"), Some(EndReason::Stalled));
+        assert_eq!(write("finished"), None, "the command ended by itself before the signal");
+        assert_eq!(write("timed_out"), None);
+        std::fs::write(dir.path().join(END_REQUEST), b"garbage").unwrap();
+        assert_eq!(write("terminated"), None);
     }
 
     #[test]

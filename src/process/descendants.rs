@@ -29,6 +29,11 @@ pub(super) fn living_with_descendants(mut roots: Vec<Identity>) -> Vec<Identity>
 }
 
 fn descendants_of_any(roots: &[i32]) -> Vec<Identity> {
+    below(roots).into_iter().map(|(pid, stat)| identity::with_stat(pid, &stat)).collect()
+}
+
+/// Returns the pid and the `stat` of every living process that descends from one of `roots`.
+pub(super) fn below(roots: &[i32]) -> Vec<(i32, Stat)> {
     if roots.is_empty() {
         return Vec::new();
     }
@@ -47,7 +52,7 @@ fn descendants_of_any(roots: &[i32]) -> Vec<Identity> {
         false
     };
     let living = all.iter().filter(|(pid, stat)| stat.lives() && !roots.contains(pid));
-    living.filter(|(pid, _)| descends(**pid)).map(|(&pid, stat)| identity::with_stat(pid, stat)).collect()
+    living.filter(|(pid, _)| descends(**pid)).map(|(&pid, stat)| (pid, *stat)).collect()
 }
 
 #[cfg(test)]

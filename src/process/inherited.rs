@@ -27,14 +27,25 @@ pub(crate) const GIT_LOCAL: &[&str] = &[
 ];
 
 /// Environment variables that boi removes from the environment of commands: those that an agent or a command
-/// sets for boi if boi itself runs under it, and those with which a service manager and the daemon
-/// communicate.
+/// sets for boi if boi itself runs under it, those that make an agent believe that it is a part of another
+/// session or wait for the end of a usage limit by itself, and those with which a service manager and the
+/// daemon communicate.
 pub(crate) const NOT_FOR_COMMANDS: &[&str] = &[
     "BOI_ATTEMPT",
+    "BOI_PROMPT_FILE",
+    "BOI_REPO",
     "BOI_SPEC",
     "BOI_TASK",
     "BOI_TRY",
+    "BOI_WORKTREE",
     "CLAUDECODE",
+    "CLAUDE_CODE_CHILD_SESSION",
+    "CLAUDE_CODE_ENTRYPOINT",
+    "CLAUDE_CODE_MESSAGING_SOCKET",
+    "CLAUDE_CODE_MESSAGING_TOKEN",
+    "CLAUDE_CODE_RETRY_WATCHDOG",
+    "CLAUDE_CODE_SESSION_ID",
+    "CLAUDE_CODE_SSE_PORT",
     "LISTEN_FDNAMES",
     "LISTEN_FDS",
     "LISTEN_PID",
@@ -42,6 +53,10 @@ pub(crate) const NOT_FOR_COMMANDS: &[&str] = &[
     "WATCHDOG_PID",
     "WATCHDOG_USEC",
 ];
+
+/// Environment variables that every command gets: git starts no editor and asks no question, because nobody
+/// answers.
+pub(crate) const FOR_COMMANDS: [(&str, &str); 2] = [("GIT_EDITOR", "true"), ("GIT_TERMINAL_PROMPT", "0")];
 
 /// Marks all open files except the standard streams close-on-exec. Otherwise a daemon or a command would
 /// inherit the locks and pipes of boi's caller, and keep them open for hours. Must be called before this

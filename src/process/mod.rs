@@ -9,6 +9,7 @@
 //! | finding the processes of a command: by marker, by cgroup, by parent pids | `marker`, `cgroup`, `descendants` |
 //! | signalling all processes of a tree as if at the same moment | `signal_tree` |
 //! | reading a command's records and its folder | `record`, `command_dir` |
+//! | measuring the CPU time of a command | `cpu_time` |
 //! | starting this program as a supervisor or as a daemon | `own_program`, `supervisor_process`, `background` |
 //! | running a program to its end within bounds | `bounded` |
 //! | finding all processes of an attempt without reading its records | `attempt_processes` |
@@ -21,6 +22,7 @@ pub(crate) mod background;
 pub(crate) mod bounded;
 pub(crate) mod cgroup;
 pub(crate) mod command_dir;
+pub(crate) mod cpu_time;
 pub(crate) mod descendants;
 pub mod dispositions;
 pub(crate) mod identity;

@@ -19,6 +19,8 @@ pub(super) struct Stat {
     pub(super) start_time: u64,
     /// The number of threads, including a first thread that has exited and is not reaped.
     threads: u32,
+    /// The CPU time that the process and its reaped children used, in clock ticks.
+    pub(super) cpu_ticks: u64,
 }
 
 impl Stat {
@@ -45,6 +47,8 @@ fn parse(line: &[u8]) -> Option<Stat> {
         parent: fields.get(1)?.parse().ok()?,
         start_time: fields.get(19)?.parse().ok()?,
         threads: fields.get(17)?.parse().ok()?,
+        // `utime`, `stime`, `cutime` and `cstime`; the last two are signed in the kernel.
+        cpu_ticks: fields.get(11..15)?.iter().filter_map(|field| field.parse::<u64>().ok()).sum(),
     })
 }
 
@@ -195,8 +199,9 @@ mod tests {
 
     #[test]
     fn a_program_name_with_parentheses_and_spaces_does_not_shift_the_fields_of_stat() {
-        let line = b"17 (a) R 1 (b) S 42 17 17 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 3 0 9876 1 1";
-        assert_eq!(parse(line), Some(Stat { state: b'S', parent: 42, start_time: 9876, threads: 3 }));
+        let line = b"17 (a) R 1 (b) S 42 17 17 0 -1 4194560 1 0 0 0 70 5 800 -1 20 0 3 0 9876 1 1";
+        let stat = Stat { state: b'S', parent: 42, start_time: 9876, threads: 3, cpu_ticks: 875 };
+        assert_eq!(parse(line), Some(stat));
         assert_eq!(parse(b""), None);
         assert_eq!(parse(b"17 (a"), None);
     }
@@ -243,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_zombie_with_running_threads_counts_as_living() {
-        let stat = |state, threads| Stat { state, parent: 1, start_time: 1, threads };
+        let stat = |state, threads| Stat { state, parent: 1, start_time: 1, threads, cpu_ticks: 0 };
         assert!(stat(b'S', 1).lives() && stat(b'Z', 2).lives());
         assert!(!stat(b'Z', 1).lives() && !stat(b'X', 0).lives());
     }

@@ -1,5 +1,6 @@
 //! The daemon's handle to a supervisor: starts or finds a supervisor, waits for it, and asks it to end.
 
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Stdio};
@@ -9,7 +10,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, getuid, kill_process, pidfd_open,
 use tokio::io::unix::AsyncFd;
 
 use super::cgroup::Cgroup;
-use super::command_dir::{CommandDir, CommandLock, MARKER_FILE, PROMPT, REQUEST, SUPERVISOR};
+use super::command_dir::{CommandDir, CommandLock, END_REQUEST, MARKER_FILE, PROMPT, REQUEST, SUPERVISOR};
 use super::identity::{self, ProcessHandle};
 use super::marker::{self, MARKER};
 use super::record::RecordError;
@@ -27,6 +28,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(crate) struct Supervisor {
     handle: Handle,
+    pid: i32,
     marker: Option<String>,
 }
 
@@ -49,13 +51,17 @@ impl Supervisor {
         request: &Request,
         prompt: Option<&str>,
         marker: &str,
-        variables: &[(&str, String)],
+        variables: &[(String, OsString)],
     ) -> io::Result<Supervisor> {
         let folder = dir.make()?;
         if let Some(prompt) = prompt {
             folder.write(PROMPT, prompt.as_bytes())?;
         }
         folder.write(MARKER_FILE, marker.as_bytes())?;
+        if folder.contains(END_REQUEST) {
+            // An earlier supervisor was asked to end before it executed the command.
+            folder.write(END_REQUEST, b"")?;
+        }
         folder.replace(REQUEST, &serde_json::to_vec(request)?, Durability::Process)?;
         let mut command = own_program::command()?;
         // The supervisor works even if the file for its own messages cannot be opened: the messages only help
@@ -67,12 +73,13 @@ impl Supervisor {
         }
         command.env(MARKER, marker).envs(variables.iter().map(|(name, value)| (name, value)));
         let child = command.spawn()?;
+        let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
         let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).map_err(io::Error::from);
         let handle = match pidfd.and_then(register) {
             Ok(pidfd) => Handle::Child(pidfd, child),
             Err(_) => Handle::ChildWithoutPidfd(child),
         };
-        Ok(Supervisor { handle, marker: Some(marker.to_owned()) })
+        Ok(Supervisor { handle, pid, marker: Some(marker.to_owned()) })
     }
 
     /// Opens the living supervisor that the record `started` names; `None`: the record does not exist yet or
@@ -86,7 +93,12 @@ impl Supervisor {
     /// supervisor carries, if it is known.
     pub(crate) fn open(identity: &Identity, marker: Option<String>) -> io::Result<Option<Supervisor>> {
         let pidfd = ProcessHandle::open(identity)?.map(ProcessHandle::into_fd).map(register).transpose()?;
-        Ok(pidfd.map(|pidfd| Supervisor { handle: Handle::Found(pidfd), marker }))
+        Ok(pidfd.map(|pidfd| Supervisor { handle: Handle::Found(pidfd), pid: identity.pid, marker }))
+    }
+
+    /// The pid. After the supervisor has ended, another process may have it.
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid
     }
 
     /// The marker that the supervisor and all its descendants carry.
@@ -166,7 +178,8 @@ mod tests {
     #[tokio::test]
     async fn a_supervisor_without_a_pidfd_is_ended_and_waited_for() {
         let child = Command::new("sleep").arg("1000").spawn().unwrap();
-        let mut supervisor = Supervisor { handle: Handle::ChildWithoutPidfd(child), marker: None };
+        let pid = i32::try_from(child.id()).unwrap();
+        let mut supervisor = Supervisor { handle: Handle::ChildWithoutPidfd(child), pid, marker: None };
         supervisor.terminate().unwrap();
         supervisor.ended().await.unwrap();
         supervisor.ended().await.unwrap();

@@ -1,11 +1,15 @@
 //! The tests that every implementation of the queue must pass. An implementation runs them by passing its [`Factory`]
 //! to [`conformance_suite!`].
 
+mod lanes;
 mod repository_changes;
 mod requests;
+mod runs;
 
+pub(super) use lanes::*;
 pub(super) use repository_changes::*;
 pub(super) use requests::*;
+pub(super) use runs::*;
 
 use super::*;
 use crate::decide::step::RecordChange;
@@ -88,13 +92,13 @@ pub(super) fn a_claim_takes_by_priority_then_by_arrival_and_never_twice<F: Facto
     let (_storage, queue) = F::queue();
     let urgent = Spec { priority: 1, ..spec("urgent") };
     let ids = enqueue(queue.as_ref(), vec![spec("first"), spec("second"), urgent], NOW).unwrap();
-    assert_eq!(queue.count_eligible(2, None).unwrap(), 2, "the count stops at the limit");
-    let claimed = queue.claim(2, None, &config(), NOW).unwrap();
+    assert_eq!(queue.eligible_first(2, None).unwrap().len(), 2, "the count stops at the limit");
+    let claimed = queue.claim_first(2, None, &config(), NOW).unwrap();
     let titles: Vec<_> = claimed.iter().map(|claim| claim.spec.title.as_str()).collect();
     assert_eq!(titles, ["urgent", "first"]);
     assert_eq!(claimed[0].config, config());
     assert_eq!(claimed[0].tasks, [(TaskStatus::Pending, 0), (TaskStatus::Pending, 0)]);
-    let rest = queue.claim(9, None, &config(), NOW).unwrap();
+    let rest = queue.claim_first(9, None, &config(), NOW).unwrap();
     assert_eq!(rest.iter().map(|claim| &claim.fence.spec).collect::<Vec<_>>(), [&ids[1]]);
     assert_eq!(queue.running().unwrap().claimed.len(), 3);
     assert_eq!(queue.counts().unwrap(), Counts { running: 3, ..Counts::default() });
@@ -118,23 +122,23 @@ pub(super) fn a_spec_waits_for_its_dependencies_and_for_their_merges<F: Factory>
     let second =
         enqueue(queue.as_ref(), vec![Spec { after: vec![first.clone()], ..spec("second") }], NOW).unwrap().remove(0);
     assert_eq!(cause(queue.as_ref(), &second), format!("waits for {first}"));
-    let claim = queue.claim(9, None, &config(), NOW).unwrap().remove(0);
+    let claim = queue.claim_first(9, None, &config(), NOW).unwrap().remove(0);
     let why = Unmerged::Obstacle { detail: "dirty".into() };
     let unmerged = Ending::Completed(Delivered::Unmerged(why.clone()));
     queue.finish(&claim.fence, &unmerged, NOW).unwrap();
-    assert_eq!(queue.count_eligible(9, None).unwrap(), 0);
+    assert_eq!(queue.eligible_first(9, None).unwrap().len(), 0);
     assert_eq!(one(queue.as_ref(), &first).cause, Some(Cause::Unmerged { why }));
     let awaited = Awaited { id: first.clone(), merge: true };
     assert_eq!(one(queue.as_ref(), &second).cause, Some(Cause::WaitsFor { specs: vec![awaited] }));
 
-    queue.retry(&first, NOW).unwrap();
-    let again = queue.claim(9, None, &config(), NOW).unwrap().remove(0);
+    queue.retry(&first, None, NOW).unwrap();
+    let again = queue.claim_first(9, None, &config(), NOW).unwrap().remove(0);
     assert_eq!(again.fence.attempt, 2);
     let alone = Position::start(None, None, Some(Stage::Git(GitStage::Deliver { round: 1 })));
     assert_eq!(again.position, alone, "only the delivery is repeated");
     let merged = Ending::Completed(Delivered::Merged);
     queue.finish(&again.fence, &merged, NOW).unwrap();
-    assert_eq!(queue.claim(9, None, &config(), NOW).unwrap()[0].fence.spec, second);
+    assert_eq!(queue.claim_first(9, None, &config(), NOW).unwrap()[0].fence.spec, second);
 }
 
 pub(super) fn a_merge_by_the_user_releases_the_specs_that_wait_for_it<F: Factory>() {
@@ -150,7 +154,7 @@ pub(super) fn a_merge_by_the_user_releases_the_specs_that_wait_for_it<F: Factory
     assert_eq!(queue.unlanded(None).unwrap(), []);
     let why = Unmerged::Obstacle { detail: "dirty".into() };
     for (claim, delivered) in
-        queue.claim(9, None, &config(), NOW).unwrap().iter().zip([Delivered::Unmerged(why), Delivered::Branch])
+        queue.claim_first(9, None, &config(), NOW).unwrap().iter().zip([Delivered::Unmerged(why), Delivered::Branch])
     {
         let progress = Progress { origin: Some("a".into()), head: Some("b".into()), ..claim.position.progress.clone() };
         let position = Position { progress, ..claim.position.clone() };
@@ -164,15 +168,15 @@ pub(super) fn a_merge_by_the_user_releases_the_specs_that_wait_for_it<F: Factory
     queue.record_looks(vec![look(&ids[0], false), look(&waits, true)]).unwrap();
     assert_eq!(queue.unlanded(Some(&ids[..1])).unwrap()[0].compared.as_deref(), Some("b c"));
     assert_eq!(one(queue.as_ref(), &waits).delivery, None, "a spec that has not completed is not merged");
-    assert_eq!(queue.count_eligible(9, None).unwrap(), 0);
+    assert_eq!(queue.eligible_first(9, None).unwrap().len(), 0);
     for _ in 0..2 {
         queue.record_looks(vec![look(&ids[0], true)]).unwrap();
         let merged = one(queue.as_ref(), &ids[0]);
         assert_eq!((merged.delivery, merged.merged_by), (Some(Delivery::Merged), Some(MergedBy::User)));
         assert_eq!((merged.status, merged.cause), (SpecStatus::Completed, None));
-        assert_eq!(queue.count_eligible(9, None).unwrap(), 1);
+        assert_eq!(queue.eligible_first(9, None).unwrap().len(), 1);
     }
-    assert!(queue.retry(&ids[0], NOW).is_err(), "there is nothing left to deliver");
+    assert!(queue.retry(&ids[0], None, NOW).is_err(), "there is nothing left to deliver");
     assert_eq!(one(queue.as_ref(), &ids[1]).merged_by, None);
     let cleaned = Cleaned { id: ids[1].clone(), kept: vec![], worktree: false, branch: true, merged: true };
     queue.record_cleaned(&cleaned).unwrap();
@@ -187,7 +191,7 @@ pub(super) fn a_failure_fails_the_specs_that_wait_for_it_and_a_retry_queues_all_
         enqueue(queue.as_ref(), vec![Spec { after: vec![first.clone()], ..spec("2") }], NOW).unwrap().remove(0);
     let third =
         enqueue(queue.as_ref(), vec![Spec { after: vec![second.clone()], ..spec("3") }], NOW).unwrap().remove(0);
-    let claim = queue.claim(9, None, &config(), NOW).unwrap().remove(0);
+    let claim = queue.claim_first(9, None, &config(), NOW).unwrap().remove(0);
     assert_eq!(queue.finish(&claim.fence, &failed(), NOW).unwrap(), [second.clone(), third.clone()]);
     assert_eq!(
         cause(queue.as_ref(), &first),
@@ -196,40 +200,40 @@ pub(super) fn a_failure_fails_the_specs_that_wait_for_it_and_a_retry_queues_all_
     assert_eq!(cause(queue.as_ref(), &third), format!("waits for {second}, which failed"));
     let late = enqueue(queue.as_ref(), vec![Spec { after: vec![first.clone()], ..spec("late") }], NOW);
     assert!(late.unwrap_err().to_string().contains(&format!("`boi retry {first}`")));
-    assert!(queue.retry(&third, NOW).unwrap_err().to_string().contains(&format!("`boi retry {second}`")));
+    assert!(queue.retry(&third, None, NOW).unwrap_err().to_string().contains(&format!("`boi retry {second}`")));
 
-    assert_eq!(queue.retry(&first, NOW).unwrap(), [first.clone(), second, third.clone()]);
-    let claim = queue.claim(9, None, &config(), NOW).unwrap();
+    assert_eq!(queue.retry(&first, None, NOW).unwrap(), [first.clone(), second, third.clone()]);
+    let claim = queue.claim_first(9, None, &config(), NOW).unwrap();
     assert_eq!(claim.len(), 1);
     queue.finish(&claim[0].fence, &completed(), NOW).unwrap();
-    let claim = queue.claim(9, None, &config(), NOW).unwrap().remove(0);
+    let claim = queue.claim_first(9, None, &config(), NOW).unwrap().remove(0);
     queue.finish(&claim.fence, &completed(), NOW).unwrap();
-    assert_eq!(queue.claim(9, None, &config(), NOW).unwrap()[0].fence.spec, third);
+    assert_eq!(queue.claim_first(9, None, &config(), NOW).unwrap()[0].fence.spec, third);
 }
 
 pub(super) fn a_retry_does_not_queue_a_spec_that_waits_for_another_failed_one<F: Factory>() {
     let (_storage, queue) = F::queue();
     let causes = enqueue(queue.as_ref(), vec![spec("1"), spec("2")], NOW).unwrap();
     let both = enqueue(queue.as_ref(), vec![Spec { after: causes.clone(), ..spec("both") }], NOW).unwrap().remove(0);
-    for claim in queue.claim(2, None, &config(), NOW).unwrap() {
+    for claim in queue.claim_first(2, None, &config(), NOW).unwrap() {
         queue.finish(&claim.fence, &failed(), NOW).unwrap();
     }
-    assert_eq!(queue.retry(&causes[0], NOW).unwrap(), [causes[0].clone()]);
+    assert_eq!(queue.retry(&causes[0], None, NOW).unwrap(), [causes[0].clone()]);
     assert_eq!(one(queue.as_ref(), &both).status, SpecStatus::Failed);
     assert_eq!(cause(queue.as_ref(), &both), format!("waits for {}, which has not completed", causes[1]));
-    assert_eq!(queue.retry(&causes[1], NOW).unwrap(), [causes[1].clone(), both.clone()]);
+    assert_eq!(queue.retry(&causes[1], None, NOW).unwrap(), [causes[1].clone(), both.clone()]);
     assert_eq!(one(queue.as_ref(), &both).status, SpecStatus::Queued);
 }
 
 pub(super) fn a_superseded_attempt_changes_nothing<F: Factory>() {
     let (_storage, queue) = F::queue();
     let id = enqueue(queue.as_ref(), vec![spec("s")], NOW).unwrap().remove(0);
-    let old = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
+    let old = queue.claim_first(1, None, &config(), NOW).unwrap().remove(0);
     queue.finish(&old.fence, &failed(), NOW).unwrap();
-    queue.retry(&id, NOW).unwrap();
-    let new = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
+    queue.retry(&id, None, NOW).unwrap();
+    let new = queue.claim_first(1, None, &config(), NOW).unwrap().remove(0);
     assert_eq!((old.fence.attempt, new.fence.attempt), (1, 2));
-    let done = vec![RecordChange::TaskDone { task: 0, commit: Some("c".into()) }];
+    let done = vec![RecordChange::TaskDone { task: 0, commit: Some("c".into()), unchanged: false }];
     let stale = queue.record(&old.fence, &old.position, done, NOW);
     assert!(matches!(stale, Err(QueueError::Superseded(_))));
     assert!(matches!(queue.finish(&old.fence, &completed(), NOW), Err(QueueError::Superseded(_))));
@@ -238,37 +242,10 @@ pub(super) fn a_superseded_attempt_changes_nothing<F: Factory>() {
     assert_eq!(one(queue.as_ref(), &id).tasks[0].commit, None);
 }
 
-pub(super) fn tries_are_recorded_with_their_usage_and_numbered_across_attempts<F: Factory>() {
-    let (_storage, queue) = F::queue();
-    let id = enqueue(queue.as_ref(), vec![spec("s")], NOW).unwrap().remove(0);
-    let claim = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
-    let usage = Usage { turns: 2, input_tokens: 30, output_tokens: 4, cost_usd: 0.25, unpriced_runs: 1 };
-    let report = AgentReport { session_id: Some("s-1".into()), usage, message: None };
-    let of = |number| Try { task: 0, number };
-    let began = |number| RecordChange::TryBegan { of: of(number) };
-    let ended = |number, outcome| RecordChange::TryEnded { of: of(number), outcome, report: report.clone() };
-    let changes = vec![
-        began(1),
-        ended(1, TryOutcome::Succeeded),
-        RecordChange::TryRejected { of: of(1), failure: failure() },
-        began(2),
-        ended(2, TryOutcome::TimedOut),
-    ];
-    queue.record(&claim.fence, &claim.position, changes, NOW).unwrap();
-    queue.finish(&claim.fence, &failed(), NOW).unwrap();
-    let seen = one(queue.as_ref(), &id);
-    let outcomes: Vec<_> = seen.tasks[0].history.iter().map(|t| t.outcome.clone().unwrap()).collect();
-    assert_eq!(outcomes, [failure().sentence(), "timed out".to_owned()]);
-    assert_eq!(seen.usage, Usage { turns: 4, input_tokens: 60, output_tokens: 8, cost_usd: 0.5, unpriced_runs: 2 });
-    assert_eq!(seen.tasks[0].history[0].session_id.as_deref(), Some("s-1"));
-    queue.retry(&id, NOW).unwrap();
-    assert_eq!(queue.claim(1, None, &config(), NOW).unwrap()[0].tasks[0], (TaskStatus::Pending, 2));
-}
-
 pub(super) fn a_spec_that_was_given_back_continues_its_attempt_at_its_position<F: Factory>() {
     let (_storage, queue) = F::queue();
     enqueue(queue.as_ref(), vec![spec("s")], NOW).unwrap();
-    let claim = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
+    let claim = queue.claim_first(1, None, &config(), NOW).unwrap().remove(0);
     let stage = Stage::Command(CommandStage::Act(Try { task: 1, number: 2 }));
     let back = GiveBack {
         position: claim.position.progress.clone().resume_at(stage),
@@ -276,12 +253,13 @@ pub(super) fn a_spec_that_was_given_back_continues_its_attempt_at_its_position<F
         cause: Some(Cause::Stopped),
         not_before: Some(NOW.plus_millis(50)),
         setback: true,
+        lane: None,
     };
     queue.give_back(&claim.fence, back.clone(), NOW).unwrap();
-    assert_eq!(queue.count_eligible(1, None).unwrap(), 0);
+    assert_eq!(queue.eligible_first(1, None).unwrap().len(), 0);
     assert_eq!(queue.promote(NOW).unwrap(), Some(NOW.plus_millis(50)));
     assert_eq!(queue.promote(NOW.plus_millis(50)).unwrap(), None);
-    let again = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
+    let again = queue.claim_first(1, None, &config(), NOW).unwrap().remove(0);
     assert_eq!((again.fence.attempt, again.setbacks), (1, 1));
     assert_eq!(again.position, back.position);
 }
@@ -290,7 +268,7 @@ pub(super) fn an_intent_to_cancel_survives_a_give_back<F: Factory>() {
     let (_storage, queue) = F::queue();
     let ids = enqueue(queue.as_ref(), vec![spec("s")], NOW).unwrap();
     let waits = enqueue(queue.as_ref(), vec![Spec { after: ids.clone(), ..spec("waits") }], NOW).unwrap().remove(0);
-    let claim = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
+    let claim = queue.claim_first(1, None, &config(), NOW).unwrap().remove(0);
     assert_eq!(queue.cancel(&ids[0], NOW).unwrap(), Canceled::Ending);
     let back = |position: &Position| GiveBack {
         position: position.clone(),
@@ -298,24 +276,25 @@ pub(super) fn an_intent_to_cancel_survives_a_give_back<F: Factory>() {
         cause: Some(Cause::WorkerNotStarted { detail: "no process".into() }),
         not_before: Some(NOW.plus_millis(50)),
         setback: true,
+        lane: None,
     };
     queue.give_back(&claim.fence, back(&claim.position), NOW).unwrap();
     let seen = one(queue.as_ref(), &ids[0]);
     assert_eq!((seen.status, seen.cause), (SpecStatus::Canceled, Some(Cause::Canceled)));
     assert_eq!(one(queue.as_ref(), &waits).status, SpecStatus::Failed);
     assert_eq!(queue.promote(NOW.plus_millis(50)).unwrap(), None);
-    queue.retry(&ids[0], NOW).unwrap();
-    let again = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
+    queue.retry(&ids[0], None, NOW).unwrap();
+    let again = queue.claim_first(1, None, &config(), NOW).unwrap().remove(0);
     assert_eq!((again.fence.attempt, again.intent), (2, None));
 }
 
 pub(super) fn a_spec_with_a_command_that_may_run_cannot_be_given_back<F: Factory>() {
     let (_storage, queue) = F::queue();
     enqueue(queue.as_ref(), vec![spec("s")], NOW).unwrap();
-    let claim = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
+    let claim = queue.claim_first(1, None, &config(), NOW).unwrap().remove(0);
     let position = at_command(&claim);
     queue.record(&claim.fence, &position, vec![], NOW).unwrap();
-    let back = GiveBack { position, changes: vec![], cause: None, not_before: None, setback: true };
+    let back = GiveBack { position, changes: vec![], cause: None, not_before: None, setback: true, lane: None };
     assert!(matches!(
         queue.give_back(&claim.fence, back.clone(), NOW),
         Err(QueueError::Refused(Refusal::CommandMayRun { .. }))
@@ -329,7 +308,7 @@ pub(super) fn a_spec_with_a_command_that_may_run_cannot_be_given_back<F: Factory
 pub(super) fn a_start_counts_from_its_own_time_and_not_from_the_claim<F: Factory>() {
     let (_storage, queue) = F::queue();
     enqueue(queue.as_ref(), vec![spec("1"), spec("2")], NOW).unwrap();
-    let claims = queue.claim(2, None, &config(), NOW).unwrap();
+    let claims = queue.claim_first(2, None, &config(), NOW).unwrap();
     let later = NOW.plus_millis(900);
     queue.record_start(&claims[0].fence, later).unwrap();
     assert_eq!(queue.starts_since(NOW.plus_millis(500)).unwrap(), [later]);
@@ -341,7 +320,7 @@ pub(super) fn a_start_counts_from_its_own_time_and_not_from_the_claim<F: Factory
 pub(super) fn a_superseded_attempt_records_no_kept_refs<F: Factory>() {
     let (_storage, queue) = F::queue();
     let id = enqueue(queue.as_ref(), vec![spec("s")], NOW).unwrap().remove(0);
-    let claim = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
+    let claim = queue.claim_first(1, None, &config(), NOW).unwrap().remove(0);
     queue.record_kept(&claim.fence, vec!["refs/boi/kept/a".into()], Some(WorktreePlace::At("/w".into()))).unwrap();
     let seen = one(queue.as_ref(), &id);
     assert_eq!((seen.kept.as_slice(), seen.worktree.as_deref()), (&["refs/boi/kept/a".to_owned()][..], Some("/w")));
@@ -356,12 +335,13 @@ pub(super) fn setbacks_in_a_row_are_counted<F: Factory>() {
     let (_storage, queue) = F::queue();
     enqueue(queue.as_ref(), vec![spec("s")], NOW).unwrap();
     for expected in 0..3 {
-        let claim = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
+        let claim = queue.claim_first(1, None, &config(), NOW).unwrap().remove(0);
         assert_eq!(claim.setbacks, expected);
         let outcome = TryOutcome::Throttled("429".into());
         let of = Try { task: 0, number: 1 };
         let changes = vec![RecordChange::TryEnded { of, outcome, report: AgentReport::default() }];
-        let back = GiveBack { position: claim.position, changes, cause: None, not_before: None, setback: true };
+        let back =
+            GiveBack { position: claim.position, changes, cause: None, not_before: None, setback: true, lane: None };
         queue.give_back(&claim.fence, back, NOW).unwrap();
     }
 }
@@ -369,7 +349,7 @@ pub(super) fn setbacks_in_a_row_are_counted<F: Factory>() {
 pub(super) fn a_cancel_ends_a_queued_spec_at_once_and_records_an_intent_for_a_running_one<F: Factory>() {
     let (_storage, queue) = F::queue();
     let ids = enqueue(queue.as_ref(), vec![spec("runs"), spec("waits")], NOW).unwrap();
-    let claim = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
+    let claim = queue.claim_first(1, None, &config(), NOW).unwrap().remove(0);
     assert_eq!(queue.cancel(&ids[1], NOW).unwrap(), Canceled::Now);
     assert_eq!(queue.cancel(&ids[0], NOW).unwrap(), Canceled::Ending);
     queue.request_stop(&claim.fence).unwrap();
@@ -384,8 +364,8 @@ pub(super) fn a_scope_has_its_specs_and_those_they_wait_for<F: Factory>() {
     let other = enqueue(queue.as_ref(), vec![Spec { priority: 1, ..spec("other") }], NOW).unwrap().remove(0);
     let first = enqueue(queue.as_ref(), vec![spec("1")], NOW).unwrap().remove(0);
     let second = enqueue(queue.as_ref(), vec![Spec { after: vec![first.clone()], ..spec("2") }], NOW).unwrap();
-    assert_eq!(queue.count_eligible(9, Some(&second)).unwrap(), 1);
-    let claimed = queue.claim(9, Some(&second), &config(), NOW).unwrap();
+    assert_eq!(queue.eligible_first(9, Some(&second)).unwrap().len(), 1);
+    let claimed = queue.claim_first(9, Some(&second), &config(), NOW).unwrap();
     assert_eq!(claimed.iter().map(|claim| &claim.fence.spec).collect::<Vec<_>>(), [&first]);
     assert_eq!(one(queue.as_ref(), &other).status, SpecStatus::Queued);
     let mut scope = queue.scope(&second).unwrap();
@@ -409,7 +389,7 @@ pub(super) fn listings_are_bounded_and_paged<F: Factory>() {
 pub(super) fn a_listing_by_status_has_the_latest_end_first<F: Factory>() {
     let (_storage, queue) = F::queue();
     let ids = enqueue(queue.as_ref(), (0..4).map(|n| spec(&format!("s{n}"))).collect(), NOW).unwrap();
-    for (claim, after) in queue.claim(3, None, &config(), NOW).unwrap().iter().zip([0, 20, 10]) {
+    for (claim, after) in queue.claim_first(3, None, &config(), NOW).unwrap().iter().zip([0, 20, 10]) {
         let ending = if after == 20 { completed() } else { failed() };
         queue.finish(&claim.fence, &ending, NOW.plus_millis(after)).unwrap();
     }
@@ -420,7 +400,7 @@ pub(super) fn a_listing_by_status_has_the_latest_end_first<F: Factory>() {
     assert_eq!(titles(SpecStatus::Failed), ["s2", "s0"]);
     assert_eq!(titles(SpecStatus::Completed), ["s1"]);
     assert_eq!(titles(SpecStatus::Queued), ["s3"]);
-    queue.claim(1, None, &config(), NOW).unwrap();
+    queue.claim_first(1, None, &config(), NOW).unwrap();
     assert_eq!(titles(SpecStatus::Running), ["s3"]);
     assert_eq!(ids.len(), 4);
 }
@@ -437,7 +417,7 @@ pub(super) fn a_spec_gets_no_id_that_is_taken<F: Factory>() {
 pub(super) fn a_cleanup_is_recorded_with_all_that_it_removed<F: Factory>() {
     let (_storage, queue) = F::queue();
     let id = enqueue(queue.as_ref(), vec![spec("s")], NOW).unwrap().remove(0);
-    let claim = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
+    let claim = queue.claim_first(1, None, &config(), NOW).unwrap().remove(0);
     let mut position = claim.position.clone();
     position.progress.head = Some("c1".into());
     queue.record(&claim.fence, &position, vec![], NOW).unwrap();
@@ -454,7 +434,7 @@ pub(super) fn a_cleanup_is_recorded_with_all_that_it_removed<F: Factory>() {
 pub(super) fn commands_are_listed_with_their_stages<F: Factory>() {
     let (_storage, queue) = F::queue();
     let id = enqueue(queue.as_ref(), vec![spec("s")], NOW).unwrap().remove(0);
-    let claim = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
+    let claim = queue.claim_first(1, None, &config(), NOW).unwrap().remove(0);
     let position = at_command(&claim);
     for _ in 0..2 {
         queue.record(&claim.fence, &position, vec![], NOW).unwrap();
@@ -467,7 +447,7 @@ pub(super) fn commands_are_listed_with_their_stages<F: Factory>() {
 pub(super) fn the_owner_of_a_claim_holds_the_lease<F: Factory>() {
     let (_storage, queue) = F::queue();
     enqueue(queue.as_ref(), vec![spec("s")], NOW).unwrap();
-    let claim = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
+    let claim = queue.claim_first(1, None, &config(), NOW).unwrap().remove(0);
     assert_eq!(queue.renew_lease().unwrap().owner, claim.owner);
     assert_eq!(queue.running().unwrap().claimed[0].owner, claim.owner);
 }
@@ -484,7 +464,7 @@ pub(super) fn a_running_spec_that_cannot_be_read_is_quarantined_and_the_others_c
     ] {
         let (storage, queue) = F::queue();
         let ids = enqueue(queue.as_ref(), vec![spec("damaged"), spec("whole"), spec("later")], NOW).unwrap();
-        let claims = queue.claim(2, None, &config(), NOW).unwrap();
+        let claims = queue.claim_first(2, None, &config(), NOW).unwrap();
         let waits = Spec { after: vec![ids[0].clone()], ..spec("waits") };
         let waits = enqueue(queue.as_ref(), vec![waits], NOW).unwrap().remove(0);
         F::damage(&storage, &ids[0], record);
@@ -495,7 +475,7 @@ pub(super) fn a_running_spec_that_cannot_be_read_is_quarantined_and_the_others_c
         assert!(!quarantined.detail.is_empty());
         assert_eq!(queue.quarantined().unwrap(), running.quarantined);
         assert_eq!(queue.list(&Filter { history: true, ..Filter::default() }).unwrap().specs.len(), 4, "{record:?}");
-        assert_eq!(queue.claim(9, None, &config(), NOW).unwrap()[0].fence.spec, ids[2], "{record:?}");
+        assert_eq!(queue.claim_first(9, None, &config(), NOW).unwrap()[0].fence.spec, ids[2], "{record:?}");
         // The damaged spec can be canceled although one of its records cannot be read.
         assert_eq!(queue.cancel(&ids[0], NOW).unwrap(), Canceled::Ending);
         let running = queue.running().unwrap();
@@ -515,9 +495,9 @@ pub(super) fn a_queued_spec_that_cannot_be_read_is_not_claimed_and_can_be_cancel
         let (storage, queue) = F::queue();
         let ids = enqueue(queue.as_ref(), vec![spec("damaged"), spec("whole")], NOW).unwrap();
         F::damage(&storage, &ids[0], record);
-        let claimed = queue.claim(2, None, &config(), NOW).unwrap();
+        let claimed = queue.claim_first(2, None, &config(), NOW).unwrap();
         assert_eq!(claimed.iter().map(|claim| &claim.fence.spec).collect::<Vec<_>>(), [&ids[1]], "{record:?}");
-        assert_eq!(queue.count_eligible(9, None).unwrap(), 0, "a quarantined spec is not eligible");
+        assert_eq!(queue.eligible_first(9, None).unwrap().len(), 0, "a quarantined spec is not eligible");
         let [quarantined] = &queue.quarantined().unwrap()[..] else { panic!("{record:?}") };
         assert_eq!((&quarantined.fence.spec, quarantined.running), (&ids[0], false));
         let seen = one(queue.as_ref(), &ids[0]);
@@ -531,12 +511,12 @@ pub(super) fn a_queued_spec_that_cannot_be_read_is_not_claimed_and_can_be_cancel
 pub(super) fn a_spec_of_an_unknown_status_is_listed_and_canceled_as_a_running_one<F: Factory>() {
     let (storage, queue) = F::queue();
     let id = enqueue(queue.as_ref(), vec![spec("s")], NOW).unwrap().remove(0);
-    let claim = queue.claim(1, None, &config(), NOW).unwrap().remove(0);
+    let claim = queue.claim_first(1, None, &config(), NOW).unwrap().remove(0);
     F::damage(&storage, &id, Record::Status);
     let seen = one(queue.as_ref(), &id);
     assert_eq!(seen.status, SpecStatus::Running);
     assert!(matches!(seen.cause, Some(Cause::Quarantined { .. })));
-    assert!(matches!(queue.retry(&id, NOW), Err(QueueError::Unreadable { .. })));
+    assert!(matches!(queue.retry(&id, None, NOW), Err(QueueError::Unreadable { .. })));
     let waits = Spec { after: vec![id.clone()], ..spec("waits") };
     assert!(matches!(enqueue(queue.as_ref(), vec![waits], NOW), Err(QueueError::Unreadable { .. })));
     assert_eq!(queue.cancel(&id, NOW).unwrap(), Canceled::Ending);
@@ -568,7 +548,13 @@ macro_rules! conformance_suite {
             a_cancel_ends_a_queued_spec_at_once_and_records_an_intent_for_a_running_one,
             a_stopped_spec_is_blocked_until_a_retry_and_then_continues,
             the_usage_of_an_interrupted_try_counts_and_the_try_goes_on,
+            a_run_is_recorded_once_and_counts_for_its_agent_from_its_end_on,
+            a_spec_whose_budget_is_used_up_is_blocked_until_its_limit_is_higher,
             the_priority_of_a_queued_spec_can_be_changed,
+            each_lane_has_its_eligible_specs_in_queue_order,
+            a_spec_that_changed_its_lane_is_not_claimed,
+            another_agent_does_the_work_of_an_attempt_that_it_began,
+            a_hold_is_stored_until_it_is_removed,
             open_specs_that_equal_a_new_one_are_found,
             a_scope_has_its_specs_and_those_they_wait_for,
             listings_are_bounded_and_paged,

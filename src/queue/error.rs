@@ -5,7 +5,8 @@ use std::fmt;
 
 use super::Fence;
 use crate::domain::id::SpecId;
-use crate::domain::life::SpecStatus;
+use crate::domain::life::{BudgetKey, SpecStatus, UsedUp};
+use crate::domain::money::Usd;
 
 type Source = Box<dyn Error + Send + Sync>;
 
@@ -72,6 +73,22 @@ pub(crate) enum Refusal {
         spec: SpecId,
         /// Its status.
         status: SpecStatus,
+    },
+    /// The budget of the spec is used up, and a retry without a higher limit would start no agent.
+    BudgetUsedUp {
+        /// The spec.
+        spec: SpecId,
+        /// Its budget.
+        used_up: UsedUp,
+    },
+    /// The spec's agents have already cost as much as the new limit.
+    LimitTooLow {
+        /// The spec.
+        spec: SpecId,
+        /// The new limit.
+        limit: Usd,
+        /// The cost of its agents.
+        spent: Usd,
     },
     /// No free id was found.
     NoFreeId,
@@ -152,6 +169,19 @@ impl fmt::Display for Refusal {
             }
             Refusal::NotQueued { spec, status } => {
                 write!(f, "{spec} is {}: only a queued spec has a priority that can be changed", status.as_str())
+            }
+            Refusal::BudgetUsedUp { spec, used_up } => {
+                let more = match used_up.key {
+                    BudgetKey::MaxUsd => "",
+                    BudgetKey::MaxUsdPerSpec => ", or raise `max_usd_per_spec` in config.toml",
+                };
+                write!(
+                    f,
+                    "{spec} stays blocked: {used_up}; set a higher limit with `boi retry {spec} --max-usd N`{more}"
+                )
+            }
+            Refusal::LimitTooLow { spec, limit, spent } => {
+                write!(f, "the agents of {spec} have cost {spent} already, so a limit of {limit} is too low")
             }
             Refusal::NoFreeId => f.write_str("no free id was found for the spec: the queue has too many specs"),
         }

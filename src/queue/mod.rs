@@ -31,10 +31,15 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::error::{QueueError, Refusal};
 use self::unlanded::{Look, Unlanded};
 use crate::config::WorkerConfig;
+use crate::decide::lane;
 use crate::decide::step::RecordChange;
 use crate::domain::cause::Cause;
+use crate::domain::hold::Hold;
 use crate::domain::id::SpecId;
+use crate::domain::lane::{Eligible, LaneLimit};
 use crate::domain::life::{Intent, SpecStatus, TaskStatus};
+use crate::domain::money::Usd;
+use crate::domain::outcome::Usage;
 use crate::domain::position::{Ending, Position, Stage};
 use crate::domain::repository_change::RepositoryChange;
 use crate::domain::spec::Spec;
@@ -86,6 +91,19 @@ pub(crate) struct Claimed {
     pub started: bool,
     /// The path of the spec's worktree, once the spec has one.
     pub worktree: Option<String>,
+    /// The known cost of the spec's agents in all attempts together.
+    pub spent: Usd,
+    /// The limit of this cost that a retry set; `None`: the limit of the spec or of the configuration.
+    pub max_usd: Option<Usd>,
+}
+
+impl Claimed {
+    /// Returns the agent that the attempt starts next if it continues at `position`; `None`: its next command is no
+    /// agent's.
+    pub(crate) fn lane_at(&self, position: &Position) -> Option<String> {
+        let done: Vec<bool> = self.tasks.iter().map(|(status, _)| *status == TaskStatus::Done).collect();
+        lane::of_position(&self.spec, position, &done).map(str::to_owned)
+    }
 }
 
 /// A spec with a stored record that this version cannot read: damaged, or written by a newer version.
@@ -132,6 +150,8 @@ pub(crate) struct GiveBack {
     pub not_before: Option<Timestamp>,
     /// Whether the give-back counts as one more setback in a row.
     pub setback: bool,
+    /// The agent that the attempt starts next; `None`: its next command is no agent's.
+    pub lane: Option<String>,
 }
 
 /// The queue's record of a command that an attempt has begun.
@@ -250,20 +270,49 @@ pub(crate) trait Queue: Send + Sync {
     /// a repository already has a branch or a kept ref for each of these ids.
     fn enqueue(&self, specs: Vec<Spec>, taken: HashSet<SpecId>, now: Timestamp) -> Result<Vec<SpecId>, QueueError>;
 
-    /// Returns the number of eligible specs, at most `limit`. With a `scope`, counts only the specs in the
-    /// scope and the specs that they wait for.
-    fn count_eligible(&self, limit: u32, scope: Option<&[SpecId]>) -> Result<u32, QueueError>;
+    /// Returns the lanes that have an eligible spec; `None`: the lane of the specs whose next command is no agent's. With
+    /// a `scope`, considers only the specs in the scope and the specs that they wait for.
+    fn lanes(&self, scope: Option<&[SpecId]>) -> Result<Vec<Option<String>>, QueueError>;
 
-    /// Claims up to `count` eligible specs in one transaction, in queue order (by priority, then by arrival).
-    /// When this returns, each claimed spec is running with `config`, and this machine is its owner. A spec
-    /// with a record that cannot be read is quarantined instead of claimed.
-    fn claim(
+    /// Returns the first eligible specs of each lane in `limits`, in queue order (by priority, then by arrival).
+    fn eligible(&self, limits: &[LaneLimit], scope: Option<&[SpecId]>) -> Result<Vec<Eligible>, QueueError>;
+
+    /// Claims those of `specs` that are still eligible in the same lane, in one transaction. When this returns, each
+    /// claimed spec is running with `config`, and this machine is its owner. A spec with a record that cannot be read is
+    /// quarantined instead of claimed.
+    fn claim(&self, specs: &[Eligible], config: &WorkerConfig, now: Timestamp) -> Result<Vec<Claimed>, QueueError>;
+
+    /// Returns up to `count` eligible specs of all lanes, in queue order.
+    #[cfg(test)]
+    fn eligible_first(&self, count: u32, scope: Option<&[SpecId]>) -> Result<Vec<Eligible>, QueueError> {
+        let limits: Vec<LaneLimit> = self
+            .lanes(scope)?
+            .into_iter()
+            .map(|lane| LaneLimit { lane, limit: count, first: None, instead: None })
+            .collect();
+        let mut specs = self.eligible(&limits, scope)?;
+        specs.sort_by_key(|spec| (spec.priority, spec.seq));
+        specs.truncate(count as usize);
+        Ok(specs)
+    }
+
+    /// Claims up to `count` eligible specs of all lanes, in queue order.
+    #[cfg(test)]
+    fn claim_first(
         &self,
         count: u32,
         scope: Option<&[SpecId]>,
         config: &WorkerConfig,
         now: Timestamp,
-    ) -> Result<Vec<Claimed>, QueueError>;
+    ) -> Result<Vec<Claimed>, QueueError> {
+        self.claim(&self.eligible_first(count, scope)?, config, now)
+    }
+
+    /// Returns the held lanes, each with its hold.
+    fn holds(&self) -> Result<Vec<(String, Hold)>, QueueError>;
+
+    /// Sets the hold of a lane; `None`: the lane is open.
+    fn set_hold(&self, lane: &str, hold: Option<Hold>) -> Result<(), QueueError>;
 
     /// Records that a worker of the attempt is started. The limit on starts per tick interval counts these
     /// records, also those of an earlier daemon.
@@ -304,8 +353,19 @@ pub(crate) trait Queue: Send + Sync {
     fn request_stop(&self, fence: &Fence) -> Result<(), QueueError>;
 
     /// Queues a failed, canceled or unmerged spec again, and the specs that failed because of it. Returns the
-    /// ids of all specs that this queued.
-    fn retry(&self, spec: &SpecId, now: Timestamp) -> Result<Vec<SpecId>, QueueError>;
+    /// ids of all specs that this queued. With `max_usd`, sets the limit of the spec's cost for its further
+    /// life; 0: no limit.
+    fn retry(&self, spec: &SpecId, max_usd: Option<Usd>, now: Timestamp) -> Result<Vec<SpecId>, QueueError>;
+
+    /// Returns the end and the known cost of each run of an agent that ended after `since`.
+    fn runs_since(&self, since: Timestamp) -> Result<Vec<(Timestamp, Usd)>, QueueError>;
+
+    /// Returns for each agent what its runs used that ended after `since`.
+    fn usage_since(&self, since: Timestamp) -> Result<Vec<(String, Usage)>, QueueError>;
+
+    /// Makes the specs eligible again that are blocked by `max_usd_per_spec` and cost less than
+    /// `max_usd_per_spec` now; 0: no limit. Returns these specs.
+    fn end_budget_blocks(&self, max_usd_per_spec: Usd) -> Result<Vec<SpecId>, QueueError>;
 
     /// Makes each delayed spec eligible whose delay has ended. Returns when the next delay ends; `None`: no
     /// spec is delayed.

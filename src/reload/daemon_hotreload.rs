@@ -16,8 +16,10 @@ use super::read_file::FileContent;
 use super::settle::OpenForWriting;
 use super::{Callbacks, ConfigError, Judge, boot, validate};
 use crate::config::flags::Flags;
-use crate::config::keys::{KEYS, Value};
-use crate::config::{Config, HotConfig, Loaded, Paths, WorkerConfig};
+use crate::config::keys::{KEYS, Kind, Value};
+use crate::config::{Config, EnvValue, HotConfig, Loaded, Paths, WorkerConfig};
+use crate::domain::agent::AgentCommand;
+use crate::domain::money::{Price, Usd};
 use crate::domain::verdict::{ReloadOutcome, TakesEffect, Trigger, Verdict};
 use crate::domain::view::ConfigView;
 use crate::system::paths::Home;
@@ -306,9 +308,12 @@ fn a_running_worker_keeps_its_configuration() {
     scene.saved("claude_args = [\"--two\"]\n");
     scene.saved("claude_args = [\"--three\"]\n");
     scene.saved("");
-    assert_eq!((in_flight.generation, in_flight.claude_args.as_slice()), (1, ["--one".to_owned()].as_slice()));
+    assert_eq!(
+        (in_flight.generation, in_flight.agents["claude"].args.as_slice()),
+        (1, ["--one".to_owned()].as_slice())
+    );
     let next = scene.hot.load().worker_config();
-    assert_eq!((next.generation, next.claude_args.len()), (4, 0));
+    assert_eq!((next.generation, next.agents["claude"].args.len()), (4, 0));
 }
 
 #[test]
@@ -340,14 +345,26 @@ fn a_panic_in_the_validator_is_a_rejection() {
 fn every_key_takes_effect_when_the_key_table_says() {
     for key in KEYS.iter() {
         let mut scene = Scene::new("");
-        let value = match (key.default(), key.name.as_str()) {
-            (_, "claude_bin" | "agents.claude.program") => Value::Text("/bin/sh".into()),
-            (_, "log") => Value::Text("warn".into()),
+        let amount = Usd::from_dollars(2.5).unwrap();
+        let value = match (key.default(), key.kind) {
+            (_, Kind::Choice(names)) => {
+                let other = names.iter().find(|name| Value::Text((**name).to_owned()) != key.default());
+                Value::Text((*other.unwrap()).to_owned())
+            }
+            (_, Kind::AgentNames) => {
+                Value::Texts(vec![if key.name.contains("codex") { "claude" } else { "codex" }.into()])
+            }
             (Value::Number(number), _) => Value::Number(if number > 100 { number - 1 } else { number + 1 }),
             (Value::Span(_), _) => Value::Span([1, 2]),
+            (Value::Money(_), _) => Value::Money(amount),
             (Value::Switch(on), _) => Value::Switch(!on),
-            (Value::Text(_), _) => unreachable!("{} has a case of its own", key.name),
+            (Value::Command(_), _) => Value::Command(Some(AgentCommand::program("/bin/sh"))),
+            (Value::Text(_), _) => Value::Text("warn".into()),
             (Value::Texts(_), _) => Value::Texts(vec!["-x".into()]),
+            (Value::Env(_), _) => Value::Env([("A".to_owned(), EnvValue::FromEnv("B".into()))].into()),
+            (Value::Prices(_), _) => {
+                Value::Prices([("m".to_owned(), Price { input: amount, cached: amount, output: amount })].into())
+            }
             (Value::Path(_), _) => Value::Path(Some("/elsewhere".into())),
         };
         let verdict = scene.saved(&format!("{} = {value}\n", key.name));

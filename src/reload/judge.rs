@@ -276,7 +276,7 @@ impl Judge {
         self.log_news(&warnings, &pending_restart);
         self.hash_in_force = Some(hash.hex());
         verdict.hash_in_force.clone_from(&self.hash_in_force);
-        let overridden = loaded.overridden().map(|(key, own, flag)| overridden_note(key, &own, &flag));
+        let overridden = loaded.overridden().map(|(key, own, flag)| overridden_note(&key, &own, &flag));
         verdict.notes.extend(overridden);
         for note in &verdict.notes {
             info!(reading = verdict.attempt, "configuration: {note}");

@@ -78,13 +78,16 @@ pub(crate) struct Host<'h> {
     pub settings: ProcessSettings,
     /// Looks for a program. `Err`: why it cannot be executed.
     pub find_program: &'h dyn Fn(&str) -> Result<(), String>,
+    /// Returns whether the environment has a variable.
+    pub has_variable: &'h dyn Fn(&str) -> bool,
 }
 
 impl Host<'_> {
     /// Returns the facts of this process and machine, with the values `flags` of the command line.
     pub(crate) fn own(flags: &Flags) -> Host<'static> {
         let settings = ProcessSettings { claude_bin_env: paths::claude_bin(), flags: flags.clone() };
-        Host { settings, find_program: &|program| look::find_program(program).map(drop) }
+        let find_program = &|program: &str| look::find_program(program).map(drop);
+        Host { settings, find_program, has_variable: &|name| paths::variable(name).is_some() }
     }
 }
 
@@ -108,8 +111,11 @@ pub(crate) fn validate_on(
 ) -> Result<(Loaded, Vec<String>), ConfigError> {
     let invalid = |problems: Problems| ConfigError::Invalid(problems.into());
     let loaded = config::parse(&path.display().to_string(), bytes, &host.settings).map_err(invalid)?;
+    let missing = |program: &str| Some((program.to_owned(), (host.find_program)(program).err()?));
+    let is_missing = |name: &&str| !(host.has_variable)(name);
     let facts = HostFacts {
-        program_found: (host.find_program)(&loaded.config.claude().program),
+        missing_programs: loaded.programs().into_iter().filter_map(missing).collect(),
+        missing_variables: loaded.variables().into_iter().filter(is_missing).map(str::to_owned).collect(),
         log_filter: logs::check(&loaded.config.log).and_then(|()| logs::check(&loaded.own.log)),
     };
     let warnings = config::check_host(&loaded, in_force, &facts).map_err(invalid)?;

@@ -1,11 +1,12 @@
-//! A draft: a spec whose text is valid, but whose `repo` and `base` are not checked against the machine yet.
+//! A draft: a spec whose text is valid, but whose `repo`, `base` and agents are not checked yet.
 
 use crate::document::problem::{Problem, Problems};
 use crate::document::{Document, Located};
 use crate::domain::id::SpecId;
-use crate::domain::spec::{Base, Deliver, Repo, Spec, Task};
+use crate::domain::money::Usd;
+use crate::domain::spec::{Base, Changes, Deliver, Repo, Spec, Task};
 
-/// A spec whose text is valid, and whose `repo` and `base` are not resolved yet.
+/// A spec whose text is valid, and whose `repo`, `base` and agents are not checked yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Draft {
     pub(super) references: References,
@@ -17,6 +18,8 @@ pub(crate) struct Draft {
     pub(super) priority: i64,
     pub(super) verify: Vec<String>,
     pub(super) verify_all: bool,
+    pub(super) changes: Changes,
+    pub(super) max_usd: Option<Usd>,
     /// The tasks in execution order.
     pub(super) tasks: Vec<Task>,
 }
@@ -35,6 +38,12 @@ pub(crate) struct References {
     pub(crate) after: Vec<Located<SpecId>>,
     /// What boi does with the branch when the spec is completed.
     pub(crate) deliver: Deliver,
+    /// The agents that the spec and its tasks name, and the default agent if it gets a prompt.
+    pub(crate) agents: Vec<Located<String>>,
+    /// The model that the spec names.
+    pub(crate) model: Option<String>,
+    /// The largest cost of the spec.
+    pub(crate) max_usd: Option<Located<Usd>>,
 }
 
 impl Draft {
@@ -58,6 +67,8 @@ impl Draft {
             deliver: self.references.deliver,
             verify: self.verify,
             verify_all: self.verify_all,
+            changes: self.changes,
+            max_usd: self.max_usd,
             tasks: self.tasks,
         }
     }

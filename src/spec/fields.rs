@@ -3,7 +3,8 @@
 use std::ops::RangeInclusive;
 
 use crate::document::problem::Problem;
-use crate::document::{Faults, Located, Section};
+use crate::document::{Faults, Located, Section, closest, quoted};
+use crate::domain::spec::Changes;
 
 /// The names of a spec's fields.
 pub(super) const OF_SPEC: &[&str] = &[
@@ -18,11 +19,14 @@ pub(super) const OF_SPEC: &[&str] = &[
     "deliver",
     "verify",
     "verify_all",
+    "changes",
+    "max_usd",
     "tasks",
 ];
 
 /// The names of a task's fields.
-pub(super) const OF_TASK: &[&str] = &["id", "title", "prompt", "run", "needs", "verify", "timeout_minutes"];
+pub(super) const OF_TASK: &[&str] =
+    &["id", "title", "prompt", "run", "agent", "changes", "needs", "verify", "timeout_minutes"];
 
 /// The priorities that a spec can have. A spec with a lower number runs first.
 pub(crate) const PRIORITIES: RangeInclusive<i64> = -1_000_000..=1_000_000;
@@ -48,6 +52,31 @@ pub(super) fn title(section: &Section<'_>, faults: &mut Faults) -> Option<String
         return Some(title.to_owned());
     };
     faults.push(problem);
+    None
+}
+
+/// Reads the field `changes` of a spec or a task.
+pub(super) fn changes(section: &Section<'_>, faults: &mut Faults) -> Option<Located<Changes>> {
+    one_of(section, faults, "changes", &[("required", Changes::Required), ("optional", Changes::Optional)])
+}
+
+/// Reads a field whose value is one of a few texts.
+pub(super) fn one_of<T: Copy>(
+    section: &Section<'_>,
+    faults: &mut Faults,
+    key: &str,
+    values: &[(&str, T)],
+) -> Option<Located<T>> {
+    let text = section.filled_text(faults, key)?;
+    if let Some((_, value)) = values.iter().find(|(name, _)| *name == text.value) {
+        return Some(text.map(|_| *value));
+    }
+    let names = values.iter().map(|(name, _)| format!("\"{name}\"")).collect::<Vec<_>>().join(" or ");
+    let problem = Problem::new(format!("`{key}` must be {names}, but is {}", quoted(&text.value)), text.span);
+    faults.push(match closest(&text.value, values.iter().map(|(name, _)| *name)) {
+        Some(close) => problem.hint(format!("did you mean \"{close}\"?")),
+        None => problem,
+    });
     None
 }
 

@@ -5,11 +5,14 @@ use std::ops::Range;
 use super::draft::{Draft, References};
 use super::fields::{self, PRIORITIES};
 use super::tasks;
-use crate::agents;
 use crate::document::problem::Problem;
-use crate::document::{Document, Faults, Located, Section, closest, quoted};
+use crate::document::{Document, Faults, Located, Section, quoted};
 use crate::domain::id::SpecId;
-use crate::domain::spec::{Base, DEFAULT_AGENT, DEFAULT_PRIORITY, Deliver};
+use crate::domain::money::Usd;
+use crate::domain::spec::{self, Action, Base, Changes, DEFAULT_AGENT, DEFAULT_PRIORITY, Deliver, Task};
+
+/// The largest `max_usd`.
+const MAX_USD: u32 = 1_000_000;
 
 /// Reads the whole spec, and reports every problem to `faults`. Returns the references that could be read,
 /// and the draft; `None` if a required field is missing or invalid.
@@ -33,25 +36,35 @@ pub(super) fn read(document: &Document, root: &Section<'_>, faults: &mut Faults)
     let repo = root.filled_text(faults, "repo");
     let base = base(root, faults);
     let context = root.text(faults, "context");
-    let agent = agent(root, faults);
+    let agent = root.filled_text(faults, "agent");
     let model = model(root, faults);
     let priority = root.integer(faults, "priority", PRIORITIES);
     let deliver = deliver(root, faults);
     let verify = fields::commands(root, faults, "verify");
     let verify_all = root.boolean(faults, "verify_all");
+    let changes = fields::changes(root, faults);
+    let max_usd = max_usd(root, faults);
     let mut after = after(root, faults);
 
     if is_missing("tasks") {
         let problem = Problem::new("the spec has no tasks", root.span());
         faults.push_absent(problem.hint("begin each task with `[[tasks]]` on a line of its own"));
     }
-    let tasks = tasks::read(root, faults);
+    let (tasks, task_agents) = tasks::read(root, faults);
 
     if let Some(base) = &base
         && is_missing("repo")
     {
         let problem = Problem::new("`base` needs a `repo`", base.span.clone());
         faults.push_absent(problem.hint("add `repo`, or remove `base`"));
+    }
+    if let Some(changes) = &changes
+        && changes.value == Changes::Required
+        && is_missing("repo")
+        && !root.has("base")
+    {
+        let problem = Problem::new("`changes = \"required\"` needs a `repo`", changes.span.clone());
+        faults.push_absent(problem.hint("boi sees changes only in a repository: add `repo`, or remove `changes`"));
     }
     if let Some(Located { value: Deliver::Merge, span }) = &deliver {
         refuse_merge(root, faults, base.as_ref(), span, is_missing("repo"));
@@ -62,9 +75,22 @@ pub(super) fn read(document: &Document, root: &Section<'_>, faults: &mut Faults)
         after.push(Located { value: id.clone(), span: span.clone() });
     }
 
-    let references =
-        References { repo, base, after, deliver: deliver.map(|deliver| deliver.value).unwrap_or_default() };
-    let draft = title.zip(agent).zip(tasks).map(|((title, agent), tasks)| Draft {
+    let mut agents: Vec<Located<String>> = agent.iter().cloned().chain(task_agents).collect();
+    let uses_default = |task: &Task| task.agent.is_none() && matches!(task.action, Action::Prompt(_));
+    if agent.is_none() && tasks.iter().flatten().any(uses_default) {
+        agents.push(Located { value: DEFAULT_AGENT.to_owned(), span: root.span() });
+    }
+    let references = References {
+        repo,
+        base,
+        after,
+        deliver: deliver.map(|deliver| deliver.value).unwrap_or_default(),
+        agents,
+        model: model.clone(),
+        max_usd: max_usd.clone(),
+    };
+    let agent = agent.map_or_else(|| DEFAULT_AGENT.to_owned(), |agent| agent.value);
+    let draft = title.zip(tasks).map(|(title, tasks)| Draft {
         document: document.clone(),
         title,
         references: references.clone(),
@@ -74,6 +100,8 @@ pub(super) fn read(document: &Document, root: &Section<'_>, faults: &mut Faults)
         priority: priority.map_or(DEFAULT_PRIORITY, |priority| priority.value),
         verify,
         verify_all: verify_all.is_some_and(|all| all.value),
+        changes: changes.map(|changes| changes.value).unwrap_or_default(),
+        max_usd: max_usd.map(|amount| amount.value),
         tasks,
     });
     (references, draft)
@@ -100,27 +128,9 @@ fn spec_id(text: &str) -> Option<SpecId> {
     text.parse().ok().filter(|id: &SpecId| id.as_str() == text)
 }
 
-fn agent(root: &Section<'_>, faults: &mut Faults) -> Option<String> {
-    if !root.has("agent") {
-        return Some(DEFAULT_AGENT.to_owned());
-    }
-    let agent = root.filled_text(faults, "agent")?;
-    if agents::names().contains(&agent.value.as_str()) {
-        return Some(agent.value);
-    }
-    let known = agents::names().iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let hint = match closest(&agent.value, agents::names().iter().copied()) {
-        Some(close) => format!("did you mean `{close}`?"),
-        None => format!("known agents: {known}"),
-    };
-    let message = format!("unknown agent {}", quoted(&agent.value));
-    faults.push(Problem::new(message, agent.span).hint(hint));
-    None
-}
-
 fn model(root: &Section<'_>, faults: &mut Faults) -> Option<String> {
     let model = root.filled_text(faults, "model")?;
-    if model.value.starts_with('-') || model.value.chars().any(|c| c.is_control() || c.is_whitespace()) {
+    if !spec::is_model(&model.value) {
         let message = format!("`model` is {}, which is not the name of a model", quoted(&model.value));
         faults.push(Problem::new(message, model.span).hint("write one word, as in model = \"sonnet\""));
         return None;
@@ -129,20 +139,18 @@ fn model(root: &Section<'_>, faults: &mut Faults) -> Option<String> {
 }
 
 fn deliver(root: &Section<'_>, faults: &mut Faults) -> Option<Located<Deliver>> {
-    const WAYS: [(&str, Deliver); 2] = [("branch", Deliver::Branch), ("merge", Deliver::Merge)];
-    let text = root.filled_text(faults, "deliver")?;
-    match WAYS.iter().find(|(name, _)| *name == text.value) {
-        Some((_, way)) => Some(text.map(|_| *way)),
-        None => {
-            let message = format!("`deliver` must be \"branch\" or \"merge\", but is {}", quoted(&text.value));
-            let problem = Problem::new(message, text.span);
-            faults.push(match closest(&text.value, WAYS.iter().map(|(name, _)| *name)) {
-                Some(close) => problem.hint(format!("did you mean \"{close}\"?")),
-                None => problem,
-            });
-            None
-        }
+    fields::one_of(root, faults, "deliver", &[("branch", Deliver::Branch), ("merge", Deliver::Merge)])
+}
+
+/// Reads the largest cost of the spec.
+fn max_usd(root: &Section<'_>, faults: &mut Faults) -> Option<Located<Usd>> {
+    let amount = root.money(faults, "max_usd", 0..=MAX_USD)?;
+    if amount.value == Usd::ZERO {
+        let problem = Problem::new("`max_usd` must be above 0", amount.span);
+        faults.push(problem.hint("without `max_usd`, the limit is `max_usd_per_spec` of the configuration"));
+        return None;
     }
+    Some(amount)
 }
 
 fn refuse_merge(

@@ -1,15 +1,16 @@
 //! Turns the bytes of a spec file into a validated spec, and reports all errors at once.
 //!
 //! ```text
-//! bytes ─ header (fields of the spec), tasks, task_order ─▶ Draft ─ the caller resolves repo and base ─▶ Spec
+//! bytes ─ header (fields of the spec), tasks, task_order ─▶ Draft ─ the caller checks the references ─▶ Spec
 //! ```
 //!
 //! This room reads no files, so it cannot check whether `repo` exists, or which branch `repo` is on if `base`
-//! is missing. So [`parse`] returns a [`Draft`]. The caller resolves its `repo` and `base`, reports problems
-//! with their positions in the spec's text, and turns the draft into a `Spec`.
+//! is missing; and it does not know the configuration, which defines the agents. So [`parse`] returns a [`Draft`]. The
+//! caller resolves its `repo` and `base`, checks its agents, reports problems with their positions in the spec's text, and
+//! turns the draft into a `Spec`.
 //!
 //! Invariants:
-//! - A [`Draft`] is valid except that `repo` and `base` are unchecked: ids are unique, `needs` has no cycle,
+//! - A [`Draft`] is valid except that `repo`, `base` and the agents are unchecked: ids are unique, `needs` has no cycle,
 //!   tasks are in execution order, `after` has no duplicates, no text contains NUL.
 //! - No function of this room reads a file, the environment or a clock.
 

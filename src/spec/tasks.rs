@@ -6,7 +6,7 @@ use super::fields::{self, TIMEOUT_MINUTES};
 use super::task_order;
 use crate::document::problem::Problem;
 use crate::document::{Faults, Located, Section, quoted};
-use crate::domain::spec::{Action, Task};
+use crate::domain::spec::{Action, Changes, Task};
 
 /// The longest id of a task, in characters.
 const MAX_ID: usize = 64;
@@ -14,8 +14,14 @@ const MAX_ID: usize = 64;
 /// The longest default title, which boi makes from the prompt or the command, in characters.
 const MAX_DEFAULT_TITLE: usize = 80;
 
-/// Reads the tasks and returns them in execution order; `None` if a task is invalid.
-pub(super) fn read(root: &Section<'_>, faults: &mut Faults) -> Option<Vec<Task>> {
+/// Reads the tasks. Returns them in execution order, or `None` if a task is invalid, and the agents that they name.
+pub(super) fn read(root: &Section<'_>, faults: &mut Faults) -> (Option<Vec<Task>>, Vec<Located<String>>) {
+    let mut agents = Vec::new();
+    let tasks = read_tasks(root, faults, &mut agents);
+    (tasks, agents)
+}
+
+fn read_tasks(root: &Section<'_>, faults: &mut Faults, agents: &mut Vec<Located<String>>) -> Option<Vec<Task>> {
     let sections = root.sections(faults, "tasks")?;
     if sections.is_empty() {
         let at = root.key_span("tasks");
@@ -33,11 +39,30 @@ pub(super) fn read(root: &Section<'_>, faults: &mut Faults) -> Option<Vec<Task>>
         let named: Vec<Located<String>> = section.filled_texts(faults, "needs").map_or(Vec::new(), |list| list.value);
         let verify = fields::commands(section, faults, "verify");
         let timeout = section.integer(faults, "timeout_minutes", TIMEOUT_MINUTES);
+        let agent = section.filled_text(faults, "agent");
+        let changes = fields::changes(section, faults);
+        refuse_fields_of_prompts(section, faults);
+        if !root.has("repo")
+            && let Some(Located { value: Changes::Required, span }) = &changes
+        {
+            let problem = Problem::new("`changes = \"required\"` needs a `repo`", span.clone());
+            faults.push_absent(problem.hint("boi sees changes only in a repository: add `repo` to the spec"));
+        }
+        agents.extend(agent.clone());
         needs.push(named);
         if let (Some(id), Some(action)) = (id, action) {
             let title = title.unwrap_or_else(|| default_title(&action, position));
             let timeout_minutes = timeout.and_then(|minutes| u32::try_from(minutes.value).ok());
-            tasks.push(Task { id, title, action, needs: Vec::new(), verify, timeout_minutes });
+            tasks.push(Task {
+                id,
+                title,
+                action,
+                agent: agent.map(|agent| agent.value),
+                changes: changes.map(|changes| changes.value),
+                needs: Vec::new(),
+                verify,
+                timeout_minutes,
+            });
         }
     }
     ids.report_clashes(&sections, faults);
@@ -132,6 +157,17 @@ fn action(section: &Section<'_>, faults: &mut Faults) -> Option<Action> {
             None
         }
         _ => prompt.map(|prompt| Action::Prompt(prompt.value)).or(run.map(|run| Action::Run(run.value))),
+    }
+}
+
+/// Reports the fields that only a task with a `prompt` can have, if the task has a `run`.
+fn refuse_fields_of_prompts(section: &Section<'_>, faults: &mut Faults) {
+    if !section.has("run") || section.has("prompt") {
+        return;
+    }
+    for field in ["agent", "changes"].into_iter().filter(|field| section.has(field)) {
+        let message = format!("a task with a `run` has no `{field}`");
+        faults.push(Problem::new(message, section.key_span(field)).hint(format!("remove `{field}`")));
     }
 }
 

@@ -55,6 +55,8 @@ pub(super) fn prepare(dir: &CommandDir) -> Result<(Request, Command), EndCause> 
     }
     let mut command = Command::new(program);
     command.args(arguments).current_dir(&request.cwd).stdin(Stdio::from(stdin));
+    // Some programs, opencode among them, work in the folder that this variable names.
+    command.env("PWD", &request.cwd).env_remove("OLDPWD");
     command.stdout(Stdio::from(output)).stderr(Stdio::from(errors)).process_group(0);
     Ok((request, command))
 }

@@ -35,7 +35,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use self::home_identity::HomeIdentity;
-use crate::domain::command::Request;
+use crate::domain::command::{EndCause, Request};
 use crate::process::command_dir::{CommandDir, EXIT, LOCK};
 use crate::process::supervisor_process::SUPERVISE;
 use crate::system::output::say;
@@ -73,7 +73,10 @@ fn supervise(dir: &CommandDir) -> io::Result<()> {
     dir.make()?.reserve(EXIT)?;
     let end = match launch::prepare(dir) {
         Ok((request, command)) => {
-            let end = launch::run(dir, home, &request, command)?;
+            let mut end = launch::run(dir, home, &request, command)?;
+            if end.cause == EndCause::Terminated {
+                end.reason = dir.read_end_request().ok().flatten();
+            }
             if request.keeps_work {
                 sync_work(dir, &request);
             }

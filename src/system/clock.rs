@@ -1,15 +1,32 @@
-//! The wall clock and the id of the current boot.
+//! The wall clock, the time since the boot, and the id of the current boot.
+
+#[cfg(test)]
+pub(crate) mod fake;
 
 use std::sync::OnceLock;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::domain::time::Timestamp;
 use crate::system::failpoint;
 
 /// Returns the current time of the wall clock.
 pub(crate) fn now() -> Timestamp {
+    #[cfg(test)]
+    if let Some(now) = fake::now() {
+        return now;
+    }
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Returns the time since the boot. It includes the time that the machine was suspended, unlike
+/// [`std::time::Instant`].
+pub(crate) fn since_boot() -> Duration {
+    #[cfg(target_os = "linux")]
+    const CLOCK: rustix::time::ClockId = rustix::time::ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    const CLOCK: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
+    Duration::try_from(rustix::time::clock_gettime(CLOCK)).unwrap_or_default()
 }
 
 /// Returns the id of the current boot. A process that started under another boot id no longer exists.

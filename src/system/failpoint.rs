@@ -1,11 +1,13 @@
 //! Failpoints for tests: named places in the code where a process kills itself as `kill -9` would, or blocks
-//! as on a hung disk. Tests can also simulate another boot id and a machine without cgroups. Only debug
-//! builds have failpoints: a release build reads none of these environment variables, and its failpoints do
-//! nothing.
+//! as on a hung disk. Tests can also simulate another boot id and a machine without cgroups, and shorten a
+//! few durations. Only debug builds have failpoints: a release build reads none of these environment
+//! variables, and its failpoints do nothing.
 //!
 //! `BOI_FAILPOINT=NAME=FILE` arms the failpoint `NAME`. The first process that reaches it creates `FILE` with
 //! its pid, and kills itself, or waits until the file is empty. If `FILE` exists already, a process does
 //! nothing. So a failpoint fires once, in the daemon or in a supervisor, which inherits the variable.
+
+use std::time::Duration;
 
 use rustix::process::{Signal, getpid, getppid, kill_process};
 
@@ -40,7 +42,7 @@ pub(crate) fn hit_parent(name: &str) {
 pub(crate) fn hold(name: &str) {
     if let Some(file) = fired(name) {
         while file.metadata().is_ok_and(|file| file.len() > 0) {
-            std::thread::sleep(std::time::Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 }
@@ -66,6 +68,21 @@ pub(crate) fn is_without_cgroups() -> bool {
     #[cfg(not(debug_assertions))]
     let pretended = false;
     pretended
+}
+
+/// Returns the duration that a test sets, in milliseconds, with the environment variable `variable`;
+/// otherwise `normal`.
+#[cfg(debug_assertions)]
+pub(crate) fn duration(variable: &str, normal: Duration) -> Duration {
+    let millis = super::paths::variable(variable).and_then(|value| value.to_str()?.parse().ok());
+    millis.map_or(normal, Duration::from_millis)
+}
+
+/// Returns `normal`: in a release build, no test can shorten a duration.
+#[cfg(not(debug_assertions))]
+#[inline]
+pub(crate) fn duration(_variable: &str, normal: Duration) -> Duration {
+    normal
 }
 
 /// Creates the failpoint's file and returns its path, if the failpoint `name` is armed and this process is

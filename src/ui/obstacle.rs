@@ -1,9 +1,10 @@
 //! Finds a reason that keeps specs from running until the user acts.
 
+use super::times::localized;
 use crate::domain::cause::Cause;
 use crate::domain::id::SpecId;
 use crate::domain::life::SpecStatus;
-use crate::domain::view::{DaemonView, SpecView, StatusView};
+use crate::domain::view::{DaemonView, HoldView, SpecView, StatusView};
 
 /// Returns why no open spec runs, if only the user can change that, and what to do about it. Returns `None`
 /// if a spec runs or waiting is enough.
@@ -18,6 +19,9 @@ pub(crate) fn obstacle(status: &StatusView) -> Option<String> {
     if status.slots.max_workers == 0 {
         return Some("`max_workers` is 0, so no specs are started: raise it in config.toml".to_owned());
     }
+    if let Some(hold) = open.iter().find_map(|spec| hold_on(status, spec)) {
+        return Some(format!("the agent {} is held: {}", hold.agent, localized(&hold.reason)));
+    }
     open.iter().find_map(|spec| {
         if let Some(Cause::Blocked { .. }) = &spec.cause {
             return Some(format!("{} does not run: {}", spec.id, spec.reason.as_deref().unwrap_or("it is blocked")));
@@ -28,6 +32,12 @@ pub(crate) fn obstacle(status: &StatusView) -> Option<String> {
             spec.id
         ))
     })
+}
+
+/// Returns the hold for which a queued spec waits.
+pub(crate) fn hold_on<'a>(status: &'a StatusView, spec: &SpecView) -> Option<&'a HoldView> {
+    let agent = spec.next_agent.as_ref().filter(|_| spec.status == SpecStatus::Queued)?;
+    status.holds.iter().find(|hold| hold.agent == *agent)
 }
 
 /// Returns why the running daemon starts none of the open specs, and what to do about it. Returns `None` if

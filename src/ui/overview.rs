@@ -1,14 +1,14 @@
 //! The overview of `boi status`: the daemon, the configuration, the workers and a table of specs.
 
 use super::spec_details::git_line;
-use super::times::localized;
-use super::units::{ago, bytes, duration};
+use super::times::{clock_time, localized};
+use super::units::{ago, bytes, cost, duration, short_cost};
 use super::{config_report, style};
 use crate::domain::life::{SpecStatus, TaskStatus};
 use crate::domain::outcome::Delivery;
 use crate::domain::text;
 use crate::domain::time::Timestamp;
-use crate::domain::view::{DaemonView, SlotsView, SpecView, StatusView};
+use crate::domain::view::{DaemonView, HoldView, SlotsView, SpecView, SpendingView, StatusView};
 use crate::queue::open::LARGE_LOG;
 use style::{ATTENTION, BAD, paint};
 
@@ -46,11 +46,19 @@ pub(crate) fn overview(status: &StatusView, now: Timestamp) -> String {
         workers += &paint(", paused: waiting specs start after `boi resume`", ATTENTION);
     }
     lines.push(workers);
+    lines.extend(status.holds.iter().map(|hold| hold_line(hold, now)));
+    for pace in &status.paces {
+        let starts = pace.starts_per_tick;
+        let line =
+            format!("pace: at most {starts} runs of {} start per tick, because requests were refused", pace.agent);
+        lines.push(paint(&line, ATTENTION));
+    }
     let counts = &status.counts;
     lines.push(format!(
         "specs: {} queued, {} running, {} completed, {} failed, {} canceled",
         counts.queued, counts.running, counts.completed, counts.failed, counts.canceled
     ));
+    lines.extend(spending(&status.spending));
     if !status.specs.is_empty() {
         lines.push(String::new());
     }
@@ -64,6 +72,33 @@ pub(crate) fn overview(status: &StatusView, now: Timestamp) -> String {
         lines.push("... more: `boi status --all` lists every spec, a page at a time".to_owned());
     }
     lines.iter().fold(String::new(), |text, line| text + line.trim_end() + "\n")
+}
+
+/// Describes what the agents cost in the last 24 h, and the budget for that time; `None`: no agent ran and
+/// there is no budget.
+fn spending(spending: &SpendingView) -> Option<String> {
+    let SpendingView { day, agents, max_usd_per_day, used_up_until } = spending;
+    if agents.is_empty() && max_usd_per_day.is_none() {
+        return None;
+    }
+    let mut line = match agents.is_empty() {
+        true => "spending: nothing in the last 24 h".to_owned(),
+        false => {
+            let agents: Vec<String> =
+                agents.iter().map(|one| format!("{} {}", one.agent, short_cost(&one.day))).collect();
+            format!("spending: {} in the last 24 h ({})", cost(day), agents.join(", "))
+        }
+    };
+    if let Some(limit) = max_usd_per_day {
+        line += &format!(", `max_usd_per_day` is {limit}");
+    }
+    match used_up_until {
+        Some(until) => {
+            let wait = format!("; no agent is started until {}", clock_time(*until));
+            Some(line + &paint(&wait, ATTENTION))
+        }
+        None => Some(line),
+    }
 }
 
 /// Describes how a daemon differs from a usual daemon, which works through the whole queue; empty for a usual
@@ -82,6 +117,13 @@ pub(crate) fn daemon_role(daemon: &DaemonView) -> &'static str {
 /// Says that the daemon runs in another PID namespace; empty for a daemon of this one.
 pub(crate) fn namespace(daemon: &DaemonView) -> &'static str {
     if daemon.other_pid_namespace { ", in another PID namespace, such as that of a container" } else { "" }
+}
+
+/// Describes a hold in one line, with the time that is left.
+pub(crate) fn hold_line(hold: &HoldView, now: Timestamp) -> String {
+    let left = hold.until.filter(|until| *until > now && hold.probe.is_none());
+    let left = left.map(|until| format!(" for {}", duration(until.millis_since(now)))).unwrap_or_default();
+    paint(&format!("held: {}{left}: {}", hold.agent, localized(&hold.reason)), ATTENTION)
 }
 
 /// Describes how many worker slots are taken.
@@ -106,12 +148,15 @@ pub(super) fn spec_row(spec: &SpecView, now: Timestamp) -> String {
         Some(Delivery::Unmerged) => format!("{}  unmerged", text::pad(&spec.title, TITLE)),
         _ => text::fit(&spec.title, TITLE),
     };
-    format!("{:<8} {status} {done}/{:<3} {when:>10}  {title}", spec.id, spec.tasks.len())
+    let cost = short_cost(&spec.usage);
+    format!("{:<8} {status} {done}/{:<3} {when:>10} {cost:>8}  {title}", spec.id, spec.tasks.len())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::money::Usd;
+    use crate::domain::outcome::Usage;
     use crate::domain::verdict::ReloadOutcome;
     use crate::domain::view::{ConfigView, Counts, StoreView};
     use crate::ui::sample;
@@ -127,7 +172,7 @@ mod tests {
         });
         for row in &rows {
             assert_eq!(row.lines().count(), 1, "{row}");
-            let title = row.split_once("10 min ago  ").expect("the column before the title").1;
+            let title = row.split_once("10 min ago           ").expect("the column before the title").1;
             let (title, mark) = title.split_at(title.rfind("  unmerged").expect("the column after the title"));
             assert_eq!((text::width(title), mark), (TITLE, "  unmerged"), "{row}");
         }
@@ -142,6 +187,8 @@ mod tests {
             slots: SlotsView { max_workers: 1, running: 0 },
             paused: false,
             holds: vec![],
+            paces: vec![],
+            spending: SpendingView::default(),
             counts: Counts::default(),
             specs: vec![],
             more: false,
@@ -150,6 +197,35 @@ mod tests {
         assert!(!overview(&view(LARGE_LOG), Timestamp(0)).contains("write-ahead log"));
         let shown = overview(&view(3 << 29), Timestamp(0));
         assert!(shown.contains("the queue's write-ahead log has 1.5 GiB") && shown.contains("`boi doctor`"), "{shown}");
+    }
+
+    #[test]
+    fn spending_is_shown_per_agent_with_the_budget_of_the_day() {
+        let usage = |cost_usd, estimated_usd, unpriced_runs| Usage {
+            turns: 1,
+            cost_usd,
+            estimated_usd,
+            unpriced_runs,
+            ..Usage::default()
+        };
+        let line = |agents, max_usd_per_day, used_up_until| {
+            let view = SpendingView { max_usd_per_day, used_up_until, ..SpendingView::of(agents) };
+            spending(&view).map(|line| anstream::adapter::strip_str(&line).to_string())
+        };
+        let limit = Usd::from_dollars(20.0);
+        assert_eq!(line(vec![], None, None), None);
+        let none = "spending: nothing in the last 24 h, `max_usd_per_day` is $20.00";
+        assert_eq!(line(vec![], limit, None).unwrap(), none);
+        let agents = vec![
+            ("claude".to_owned(), usage(1.25, 0.0, 0)),
+            ("codex".to_owned(), usage(0.5, 0.5, 0)),
+            ("mine".to_owned(), usage(0.0, 0.0, 2)),
+        ];
+        let shown = "spending: at least ~$1.7500 (the cost of 2 runs is unknown) in the last 24 h \
+                     (claude $1.25, codex ~$0.50, mine unknown)";
+        assert_eq!(line(agents.clone(), None, None).unwrap(), shown);
+        let until = line(agents, limit, Some(Timestamp(0))).unwrap();
+        assert!(until.contains("is $20.00; no agent is started until "), "{until}");
     }
 
     #[test]
@@ -164,6 +240,6 @@ mod tests {
     fn styles_can_be_removed() {
         let row = spec_row(&sample::spec(1, SpecStatus::Failed, "t"), Timestamp(0));
         assert!(row.contains("\u{1b}[31m"), "{row:?}");
-        assert_eq!(anstream::adapter::strip_str(&row).to_string(), "S0001    failed    0/0               t");
+        assert_eq!(anstream::adapter::strip_str(&row).to_string(), "S0001    failed    0/0                        t");
     }
 }

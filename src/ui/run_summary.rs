@@ -1,6 +1,7 @@
 //! The summary at the end of `boi run`: how each spec ended, and the commands that handle its result.
 
 use super::shell::quote;
+use super::spec_details::{UNCHANGED, last_message};
 use super::style::{ATTENTION, of_spec, paint};
 use super::times::localized;
 use super::units::{duration, usage};
@@ -32,6 +33,10 @@ fn summary(spec: &SpecView) -> Vec<String> {
     }
     if spec.usage != Usage::default() {
         fields.push(("usage", usage(&spec.usage)));
+    }
+    for task in spec.tasks.iter().filter(|task| task.unchanged) {
+        let said = last_message(task).map(|message| format!("; the agent's last message: {message}"));
+        fields.push(("task", format!("{}: {UNCHANGED}{}", task.id, said.unwrap_or_default())));
     }
     match (spec.status, &spec.branch, &spec.repo) {
         (SpecStatus::Completed, Some(branch), Some(repo)) => fields.extend(result_on_branch(spec, branch, repo)),

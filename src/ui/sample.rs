@@ -13,6 +13,7 @@ pub(super) fn spec(number: u32, status: SpecStatus, title: &str) -> SpecView {
         status,
         reason: None,
         cause: None,
+        next_agent: None,
         priority: 100,
         attempt: 0,
         config_generation: None,
@@ -28,6 +29,7 @@ pub(super) fn spec(number: u32, status: SpecStatus, title: &str) -> SpecView {
         finished_at: None,
         tasks: vec![],
         usage: Usage::default(),
+        max_usd: None,
         kept: vec![],
         repository_changes: vec![],
     }

@@ -3,7 +3,7 @@
 use super::overview::spec_row;
 use super::style::{of_task, paint};
 use super::times::{clock_time, localized};
-use super::units::{duration, usage};
+use super::units::{duration, short_cost, usage};
 use crate::domain::cause::{Cause, Unmerged};
 use crate::domain::delivery::MergeRefusal;
 use crate::domain::life::SpecStatus;
@@ -15,6 +15,10 @@ use crate::domain::view::{GitView, SpecView, TaskView, TryView};
 
 /// The maximum number of characters shown of a reason, which may contain long output of git.
 const REASON: usize = 2_000;
+/// What is shown of a task whose agent changed no file.
+pub(super) const UNCHANGED: &str = "no file changed";
+/// The maximum number of characters shown of an agent's last message.
+const MESSAGE: usize = 300;
 /// The maximum number of changes of the repository that are shown.
 const CHANGES: usize = 20;
 
@@ -56,6 +60,9 @@ pub(crate) fn spec_details(spec: &SpecView, now: Timestamp) -> String {
     if spec.usage != Usage::default() {
         field("usage", &usage(&spec.usage));
     }
+    if let Some(limit) = &spec.max_usd {
+        field("budget", &format!("{limit}, set with `boi retry --max-usd`"));
+    }
     for kept in &spec.kept {
         field("kept", kept);
     }
@@ -71,6 +78,7 @@ pub(crate) fn spec_details(spec: &SpecView, now: Timestamp) -> String {
     lines.push(String::new());
     for task in &spec.tasks {
         lines.push(task_row(task));
+        lines.extend(last_message(task).map(|message| format!("             the agent's last message: {message}")));
         lines.extend(task.history.iter().map(|one| try_row(one, spec.status)));
     }
     lines.iter().fold(String::new(), |text, line| text + line.trim_end() + "\n")
@@ -89,11 +97,20 @@ fn during(change: &RepositoryChange) -> String {
     }
 }
 
+/// Returns the last message of the agent that did the task, if it changed no file.
+pub(super) fn last_message(task: &TaskView) -> Option<String> {
+    let message = task.history.last()?.message.as_deref().filter(|_| task.unchanged)?;
+    Some(text::one_line(message, MESSAGE))
+}
+
 fn task_row(task: &TaskView) -> String {
     let status = paint(&format!("{:<8}", task.status.as_str()), of_task(task.status));
+    let cost = short_cost(&task.usage);
     let title = match &task.commit {
-        Some(commit) => format!("{}  {}", text::pad(&task.title, 60), &commit[..commit.len().min(10)]),
-        None => text::fit(&task.title, 60),
+        Some(commit) => format!("{}  {:<10}  {cost}", text::pad(&task.title, 60), &commit[..commit.len().min(10)]),
+        None if task.unchanged => format!("{}  {UNCHANGED}  {cost}", text::pad(&task.title, 60)),
+        None if cost.is_empty() => text::fit(&task.title, 60),
+        None => format!("{}              {cost}", text::pad(&task.title, 60)),
     };
     format!("  {status} {:<16} {title}", task.id)
 }

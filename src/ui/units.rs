@@ -27,19 +27,46 @@ pub(crate) fn bytes(count: u64) -> String {
     }
 }
 
+/// Formats the tokens and the cost of runs.
 pub(super) fn usage(usage: &Usage) -> String {
-    let Usage { turns, input_tokens, output_tokens, .. } = usage;
-    let cost = match usage.cost() {
-        Cost::Known(cost) => format!("${cost:.4}"),
-        Cost::AtLeast(cost) => {
-            let runs = counted(usage.unpriced_runs, "run");
-            format!("at least ${cost:.4} (the cost of {runs} is unknown)")
-        }
-        Cost::Unknown => "cost unknown".to_owned(),
-    };
+    let Usage { turns, input_tokens, cached_tokens, output_tokens, .. } = usage;
+    let cached = if *cached_tokens > 0 { format!(" ({cached_tokens} cached)") } else { String::new() };
     let [turns, input, output] = [(*turns, "turn"), (*input_tokens, "input token"), (*output_tokens, "output token")]
         .map(|(n, noun)| counted(n, noun));
-    format!("{turns}, {input}, {output}, {cost}")
+    format!("{turns}, {input}{cached}, {output}, {}", cost(usage))
+}
+
+/// Formats the cost of runs, in words if it is not fully known.
+pub(super) fn cost(usage: &Usage) -> String {
+    match usage.cost() {
+        Cost::Known(_) => sum(usage, 4),
+        Cost::AtLeast(_) => {
+            let runs = counted(usage.unpriced_runs, "run");
+            format!("at least {} (the cost of {runs} is unknown)", sum(usage, 4))
+        }
+        Cost::Unknown => "cost unknown".to_owned(),
+    }
+}
+
+/// Formats the cost of runs for a narrow column; a `+` follows a sum to which runs of unknown cost add.
+pub(super) fn short_cost(usage: &Usage) -> String {
+    match usage.cost() {
+        Cost::Known(_) if *usage == Usage::default() => String::new(),
+        Cost::Known(_) => sum(usage, 2),
+        Cost::AtLeast(_) => format!("{}+", sum(usage, 2)),
+        Cost::Unknown => "unknown".to_owned(),
+    }
+}
+
+/// Formats the known cost of runs. `~` says that a part of it is an estimate of boi.
+fn sum(usage: &Usage, places: usize) -> String {
+    let estimated = if usage.estimated_usd > 0.0 { "~" } else { "" };
+    let least = 0.1_f64.powi(i32::try_from(places).unwrap_or(i32::MAX));
+    match usage.cost_usd {
+        // A cost that rounds to nothing is not shown as nothing.
+        usd if usd > 0.0 && usd < least / 2.0 => format!("<{estimated}${least:.places$}"),
+        usd => format!("{estimated}${usd:.places$}"),
+    }
 }
 
 /// Returns a count with its noun, in the plural unless the count is 1.
@@ -65,8 +92,30 @@ mod tests {
     }
 
     #[test]
+    fn an_estimate_is_marked_and_an_unknown_cost_is_never_a_sum() {
+        let known = Usage { turns: 1, cost_usd: 0.5, ..Usage::default() };
+        let estimated = Usage { estimated_usd: 0.25, ..known };
+        let unknown = Usage { unpriced_runs: 1, cost_usd: 0.0, ..known };
+        let shown = |usage: Usage| (cost(&usage), short_cost(&usage));
+        let texts = |long: &str, short: &str| (long.to_owned(), short.to_owned());
+        assert_eq!(shown(known), texts("$0.5000", "$0.50"));
+        assert_eq!(shown(estimated), texts("~$0.5000", "~$0.50"));
+        let part = texts("at least ~$0.5000 (the cost of 2 runs is unknown)", "~$0.50+");
+        assert_eq!(shown(Usage { unpriced_runs: 2, ..estimated }), part);
+        assert_eq!(shown(unknown), texts("cost unknown", "unknown"));
+        assert_eq!(shown(Usage { cost_usd: 0.0, ..known }), texts("$0.0000", "$0.00"), "a reported cost of 0 is known");
+        assert_eq!(short_cost(&Usage::default()), "", "no agent ran");
+    }
+
+    #[test]
+    fn cached_tokens_are_named_as_a_part_of_the_input() {
+        let run = Usage { turns: 1, input_tokens: 30, cached_tokens: 20, output_tokens: 2, ..Usage::default() };
+        assert_eq!(usage(&run), "1 turn, 30 input tokens (20 cached), 2 output tokens, $0.0000");
+    }
+
+    #[test]
     fn usage_has_plurals_and_an_unknown_cost_is_named() {
-        let one = Usage { turns: 1, input_tokens: 1, output_tokens: 2, cost_usd: 0.5, unpriced_runs: 0 };
+        let one = Usage { turns: 1, input_tokens: 1, output_tokens: 2, cost_usd: 0.5, ..Usage::default() };
         assert_eq!(usage(&one), "1 turn, 1 input token, 2 output tokens, $0.5000");
         let part = usage(&Usage { unpriced_runs: 1, ..one });
         assert!(part.ends_with("at least $0.5000 (the cost of 1 run is unknown)"), "{part}");

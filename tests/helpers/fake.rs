@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use boi::agents::{Agent, Run};
+use boi::agents::{OutputKind, Reading, Run, Session};
 use boi::domain::outcome::TryOutcome;
 use boi::domain::time::Timestamp;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 
-use super::judge;
+use super::judge::judge;
 
 /// The program of the fake agent. Panics if it has not been built.
 fn program() -> PathBuf {
@@ -25,9 +25,9 @@ fn program() -> PathBuf {
 }
 
 fn start(folder: &Path, number: u32, prompt: &str) -> Child {
-    let bin = program().display().to_string();
-    let run = Run { program: &bin, arguments: &[], model: None, session: "3f22" };
-    let argv = Agent::Claude.dialect().command_line(&run);
+    let (command, session) = ([program().display().to_string()], Session::New("3f22"));
+    let run = Run { command: &command, arguments: &[], model: None, session, max_usd: None };
+    let argv = OutputKind::ClaudeStreamJson.dialect().command_line(&run);
     let mut child = Command::new(&argv[0])
         .args(&argv[1..])
         .current_dir(folder)
@@ -64,7 +64,7 @@ fn the_directives_of_a_prompt_are_carried_out_and_the_run_is_traced() {
     let prompt = "Do: @@write a/b.txt hello@@ @@sh echo out; exit 3@@ @@try 1:write one x@@ @@try 2:write two x@@ \
                   @@say all @ once@@\n\n---\n\nThis is try 2 of this task: @@exit 9@@";
     let output = start(folder.path(), 2, prompt).wait_with_output().unwrap();
-    let (outcome, report) = judge(&output);
+    let (outcome, report) = judge(OutputKind::ClaudeStreamJson, &output);
     assert_eq!(outcome, TryOutcome::Succeeded);
     assert_eq!((report.session_id.as_deref(), report.message.as_deref()), (Some("3f22"), Some("all @ once")));
     assert_eq!((report.usage.input_tokens, report.usage.output_tokens), (123, 10));
@@ -78,7 +78,7 @@ fn the_directives_of_a_prompt_are_carried_out_and_the_run_is_traced() {
 
 #[test]
 fn each_failure_directive_has_its_outcome() {
-    let outcome = |prompt: &str| judge(&run(prompt)).0;
+    let outcome = |prompt: &str| judge(OutputKind::ClaudeStreamJson, &run(prompt)).0;
     assert!(matches!(outcome("@@auth@@"), TryOutcome::Auth(_)));
     assert!(matches!(outcome("@@throttled@@"), TryOutcome::Throttled(_)));
     assert!(matches!(outcome("@@overloaded@@"), TryOutcome::Overloaded(_)));
@@ -126,4 +126,53 @@ fn the_agent_can_ignore_sigterm_leave_processes_behind_and_hang_after_its_result
         kill_process(pid, Signal::KILL).unwrap();
     }
     child.wait().unwrap();
+}
+
+/// Runs the fake agent in `folder`, as `kind` calls it, in a session that `folder` keeps.
+fn run_in_session(kind: OutputKind, folder: &Path, session: Session<'_>, prompt: &str) -> Reading {
+    let command = [program().display().to_string()];
+    let run = Run { command: &command, arguments: &[], model: None, session, max_usd: None };
+    let argv = kind.dialect().command_line(&run);
+    let mut child = Command::new(&argv[0])
+        .args(&argv[1..])
+        .current_dir(folder)
+        .env("FAKE_AGENT_SESSIONS", folder.join("sessions"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the fake agent starts");
+    child.stdin.take().expect("stdin").write_all(prompt.as_bytes()).expect("the fake agent reads its prompt");
+    let mut transcript = kind.transcript();
+    transcript.push(&child.wait_with_output().expect("the fake agent ends").stdout);
+    transcript.finish()
+}
+
+#[test]
+fn a_session_goes_on_after_the_directive_that_ended_it_in_both_dialects() {
+    for kind in [OutputKind::ClaudeStreamJson, OutputKind::CodexJsonl] {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).exists();
+        let prompt = "@@write one x@@ @@throttled@@ @@write two x@@ @@sh true@@";
+        let first = run_in_session(kind, folder.path(), Session::New("3f22"), prompt);
+        assert!(at("one") && !at("two") && !first.answered && first.result.unwrap().is_error);
+        let session = first.session_id.unwrap();
+        let second = run_in_session(kind, folder.path(), Session::Resume(&session), "go on");
+        assert_eq!(second.session_id, Some(session));
+        assert!(at("two") && second.answered && !second.result.unwrap().is_error);
+        let unknown = run_in_session(kind, folder.path(), Session::Resume("unknown"), "go on");
+        assert!(!unknown.answered);
+    }
+}
+
+#[test]
+fn what_keeps_an_agent_from_its_work_is_reported() {
+    let reading = |prompt: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        run_in_session(OutputKind::ClaudeStreamJson, folder.path(), Session::New("3f22"), prompt)
+    };
+    assert!(reading("@@cut@@").cut.is_some());
+    assert_eq!(reading("@@denied Bash@@").denials, ["Bash"]);
+    assert_eq!(reading("@@write a x@@ @@mode plan@@").forbidden_mode(), Some("plan"));
+    let retry = reading("@@retry 7@@ @@exit 1@@").api_errors.retry.unwrap();
+    assert_eq!((retry.attempt, retry.of), (7, 10));
 }

@@ -141,7 +141,7 @@ pub fn agrees(config: &Config) -> bool {
     let number = config.max_workers;
     config.spawns_per_tick == number
         && config.tick_interval_ms == u64::from(1000 + number)
-        && config.claude().args.last() == Some(&number.to_string())
+        && config.claude().worker.args.last() == Some(&number.to_string())
 }
 
 /// One way to save a file.

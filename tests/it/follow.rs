@@ -135,8 +135,8 @@ fn a_merge_without_commits_is_reported() {
 
 #[test]
 fn a_reason_names_the_spec_to_retry() {
-    let sandbox = Sandbox::new("");
-    let (_, spec) = sandbox.run("title = 'Auth'\nrepo = 'repo'\n[[tasks]]\nprompt = '@@auth@@'");
+    let sandbox = Sandbox::new("retry_count = 0");
+    let (_, spec) = sandbox.run("title = 'Exit'\nrepo = 'repo'\n[[tasks]]\nprompt = '@@exit 3@@'");
     let id = spec["id"].as_str().unwrap();
     let reason = spec["reason"].as_str().unwrap();
     assert!(reason.contains(&format!("boi retry {id}")) && !reason.contains("retry ID"), "{reason}");

@@ -280,14 +280,29 @@ fn every_changed_key_takes_effect_when_the_key_table_says() {
         ("cleanup_on_failure", "true", "restart"),
         ("stop_grace_seconds", "1", "restart"),
         ("max_output_mb", "9", "restart"),
+        ("stall_timeout_minutes", "3", "next_worker"),
+        ("max_usd_per_spec", "2.5", "next_tick"),
+        ("max_usd_per_day", "9", "next_tick"),
+        ("agents.opencode.command", "[\"/bin/sh\", \"-c\"]", "next_worker"),
+        ("agents.opencode.args", "[\"{prompt}\"]", "next_worker"),
+        ("agents.opencode.prompt", "file", "next_worker"),
+        ("agents.opencode.output", "claude-stream-json", "next_worker"),
+        ("agents.opencode.model", "some-model", "next_worker"),
+        ("agents.opencode.env", "{ A = { from_env = \"PATH\" } }", "at_once"),
+        ("agents.opencode.max_workers", "2", "next_tick"),
+        ("agents.opencode.fallback", "[\"claude\"]", "next_tick"),
+        ("agents.opencode.prices", "{ m = { input = 1, cached = 0.5, output = 2 } }", "next_worker"),
         ("paths.db", "elsewhere.db", "restart"),
         ("paths.worktrees", "elsewhere", "restart"),
         ("paths.logs", "elsewhere", "restart"),
     ];
     let shown = sandbox.good(&["config", "show", "--json"]).json();
-    let other_names = ["claude_args", "agents.claude.program"];
+    let other_names = ["claude_args", "agents.opencode.program"];
     for name in shown.as_object().unwrap().keys() {
-        let flipped = flips.iter().any(|(key, ..)| key == name);
+        // The keys of one agent stand for those of all.
+        let agent = name.strip_prefix("agents.").and_then(|name| name.split('.').next());
+        let name = agent.map_or_else(|| name.clone(), |agent| name.replace(agent, "opencode"));
+        let flipped = flips.iter().any(|(key, ..)| *key == name);
         assert!(flipped || other_names.contains(&name.as_str()), "{name} is not changed here");
     }
     for (key, value, class) in flips {
@@ -457,7 +472,7 @@ fn the_settings_of_an_agent_go_through_every_command() {
     let refused = sandbox.boi(&["daemon", "reload"]);
     let both = "`agents.claude.args` and `claude_args` (line 1) set the same value";
     assert!(refused.code == Some(1) && refused.out.contains(both), "{refused:?}");
-    let checked = sandbox.with_stdin(&["config", "check", "-"], "[agents.cluade]\nprogram = 'x'\n");
+    let checked = sandbox.with_stdin(&["config", "check", "-"], "[agents.cluade]\nargs = []\n");
     assert!(checked.code == Some(1) && checked.err.contains("did you mean `claude`?"), "{checked:?}");
     sandbox.write("boi/config.toml", "claude_bin = '/file'\n");
     let flag = sandbox.good(&["config", "get", "agents.claude.program", "-c", "agents.claude.program=/flag"]);

@@ -102,13 +102,13 @@ fn a_new_worktrees_folder_is_used_only_by_specs_without_a_worktree() {
 }
 
 #[test]
-fn a_refused_login_ends_the_spec_at_once() {
+fn a_prompt_that_is_too_long_ends_the_spec_at_once() {
     let sandbox = Sandbox::new("retry_count = 3\nretry_backoff_seconds = [0, 0]");
-    let (code, spec) = sandbox.run("title = 'Auth'\nrepo = 'repo'\n[[tasks]]\nprompt = '@@auth@@'");
+    let (code, spec) = sandbox.run("title = 'Long'\nrepo = 'repo'\n[[tasks]]\nprompt = '@@context@@'");
     assert_eq!((code, spec["status"].as_str()), (Some(1), Some("failed")), "{spec:#}");
     assert_eq!(spec["tasks"][0]["tries"], 1);
     let reason = spec["reason"].as_str().unwrap().to_lowercase();
-    assert!(["login", "log in"].iter().any(|words| reason.contains(words)), "{reason}");
+    assert!(reason.contains("too long") && reason.contains("boi dispatch"), "{reason}");
     assert_eq!(prompts(&sandbox).len(), 1);
 }
 

@@ -1,5 +1,7 @@
 //! The main job: a spec becomes verified commits on a branch, and the user's checkout stays unchanged.
 
+use std::path::{Path, PathBuf};
+
 use super::support::Sandbox;
 
 const THREE: &str = r#"
@@ -74,10 +76,17 @@ fn a_spec_without_a_repository_works_in_a_scratch_folder() {
 
 #[test]
 fn a_command_inherits_nothing_from_the_environment_of_boi() {
-    let foreign =
-        [("BOI_TASK", "outer"), ("BOI_TRY", "9"), ("NOTIFY_SOCKET", "/nowhere"), ("GIT_INDEX_FILE", "/nowhere")];
+    let foreign = [
+        ("BOI_TASK", "outer"),
+        ("BOI_TRY", "9"),
+        ("NOTIFY_SOCKET", "/nowhere"),
+        ("GIT_INDEX_FILE", "/nowhere"),
+        ("PWD", "/nowhere"),
+    ];
     let sandbox = Sandbox::new("").with_variables(foreign.map(|(name, value)| (name, value.to_owned())));
-    let record = |name: &str| format!("(env; ulimit -Sn) > {}", sandbox.path(name).display());
+    // A shell corrects PWD for its own commands, so the environment with which it was executed is recorded as well.
+    let executed = r#"tr "\0" "\n" < /proc/$$/environ"#;
+    let record = |name: &str| format!("(env; {executed}; ulimit -Sn) > {}", sandbox.path(name).display());
     let (code, spec) = sandbox.run(&format!(
         "title = 'Environment'\nrepo = 'repo'\nverify = ['{}']\n[[tasks]]\nrun = '{}'\nverify = ['{}']",
         record("final"),
@@ -95,6 +104,7 @@ fn a_command_inherits_nothing_from_the_environment_of_boi() {
         assert!(has(name, &format!("BOI_SPEC={id}")));
         let text = sandbox.read(name);
         assert!(!text.contains("outer") && !text.contains("/nowhere"), "{text}");
+        assert!(text.lines().filter(|line| line.starts_with("PWD=/")).count() == 2, "{text}");
         assert_eq!(
             text.lines().last(),
             String::from_utf8_lossy(&own.stdout).lines().last(),
@@ -102,4 +112,45 @@ fn a_command_inherits_nothing_from_the_environment_of_boi() {
         );
     }
     assert!(!sandbox.read("final").contains("BOI_T"), "the spec's own verify belongs to no task");
+}
+
+#[test]
+fn an_agent_of_the_configuration_gets_its_prompt_in_a_file_and_its_variables_are_stored_nowhere() {
+    let script = "test \"${#PLAIN}\" = 6 && test \"$HOMES\" = \"$HOME\" && test \"$BOI_PROMPT_FILE\" = \"$0\" && ! read x \
+                  && cat \"$0\" >out";
+    let config = format!(
+        "[agents.own]\ncommand = ['sh', '-c', '''{script}''', '{{prompt}}']\nprompt = 'file'\n\
+         env = {{ PLAIN = 's3cret', HOMES = {{ from_env = 'HOME' }} }}\n"
+    );
+    let sandbox = Sandbox::new(&config);
+    let (code, spec) = sandbox.run("title = 'Own'\nrepo = 'repo'\n[[tasks]]\nagent = 'own'\nprompt = 'Say hello.'\n");
+    assert_eq!(code, Some(0), "{spec:#}");
+    let branch = spec["branch"].as_str().unwrap();
+    assert!(sandbox.git("repo", &["show", &format!("{branch}:out")]).contains("Say hello."));
+    let holders = |text: &str| {
+        let files = walk(&sandbox.path("boi"));
+        let holds = |path: &&PathBuf| std::fs::read(path).is_ok_and(|bytes| contains(&bytes, text.as_bytes()));
+        files.iter().filter(holds).map(|path| path.file_name().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(!holders("Say hello.").is_empty());
+    // The file itself, and its copy.
+    assert_eq!(holders("s3cret"), holders("PLAIN = 's3cret'"));
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+/// The files below a folder.
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files = Vec::new();
+    for entry in entries {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => files.extend(walk(&entry.path())),
+            Ok(kind) if kind.is_file() => files.push(entry.path()),
+            _ => {}
+        }
+    }
+    files
 }

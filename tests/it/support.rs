@@ -14,6 +14,10 @@ use serde_json::Value;
 /// How long a test waits for a condition before it fails; far more than any of them needs.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
+/// The names of variables that a sandbox does not pass on begin with these: the caller's, for git, boi and agents.
+const FOREIGN: [&str; 10] =
+    ["GIT_", "BOI_", "CLAUDE", "ANTHROPIC_", "CODEX_", "OPENAI_", "GEMINI_", "GOOGLE_", "OPENCODE", "FAKE_AGENT_"];
+
 /// Polls `condition` until it returns a value. Panics after [`DEADLINE`].
 #[track_caller]
 pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
@@ -165,6 +169,8 @@ impl Drop for Begun {
 /// A temporary home, repository and daemon. Nothing of it runs after it is dropped.
 pub struct Sandbox {
     folder: tempfile::TempDir,
+    /// The `boi` that runs.
+    pub program: PathBuf,
     variables: Vec<(String, String)>,
     daemon: Option<Child>,
     in_background: AtomicBool,
@@ -174,7 +180,9 @@ impl Sandbox {
     /// A sandbox with the configuration `config`, and a repository `repo` with one commit on `main`.
     pub fn new(config: &str) -> Sandbox {
         let folder = tempfile::Builder::new().prefix("boi-it-").tempdir().expect("a folder");
-        let sandbox = Sandbox { folder, variables: Vec::new(), daemon: None, in_background: AtomicBool::new(false) };
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_boi"));
+        let in_background = AtomicBool::new(false);
+        let sandbox = Sandbox { folder, program, variables: Vec::new(), daemon: None, in_background };
         fs::create_dir_all(sandbox.path("home")).expect("a home");
         fs::create_dir_all(sandbox.path("boi")).expect("a home of boi");
         fs::write(sandbox.path("boi/config.toml"), config).expect("a configuration");
@@ -248,7 +256,7 @@ impl Sandbox {
         let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
-            if ["GIT_", "BOI_", "CLAUDE", "ANTHROPIC_", "FAKE_AGENT_"].iter().any(|prefix| name.starts_with(prefix)) {
+            if FOREIGN.iter().any(|prefix| name.starts_with(prefix)) {
                 command.env_remove(name);
             }
         }
@@ -267,7 +275,7 @@ impl Sandbox {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        self.with_environment(Path::new(env!("CARGO_BIN_EXE_boi")), arguments)
+        self.with_environment(&self.program, arguments)
     }
 
     fn with_environment(&self, program: &Path, arguments: &[&str]) -> Command {
@@ -277,7 +285,8 @@ impl Sandbox {
             command.env("CLAUDE_BIN", fake_agent());
         }
         command.env("BOI_HOME", self.path("boi"));
-        command.env("FAKE_AGENT_TRACE", self.path("trace")).args(arguments);
+        command.env("FAKE_AGENT_TRACE", self.path("trace")).env("FAKE_AGENT_SESSIONS", self.path("sessions"));
+        command.args(arguments);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }

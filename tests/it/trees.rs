@@ -55,7 +55,7 @@ fn cancel_ends_an_agent_and_its_processes() {
 }
 
 #[test]
-fn a_spec_whose_command_cannot_be_executed_fails_with_the_reason_and_a_remedy() {
+fn a_command_that_cannot_be_executed_is_reported_with_a_remedy() {
     // A relative path would name a file in the worktree, which an agent can write.
     let sandbox = Sandbox::new("claude_bin = './agent.sh'\nretry_backoff_seconds = [0, 0]\n");
     sandbox.write("agent.sh", "#!/bin/sh\nexit 0\n");
@@ -66,13 +66,17 @@ fn a_spec_whose_command_cannot_be_executed_fails_with_the_reason_and_a_remedy() 
     }
     sandbox.git("repo", &["add", "-A"]);
     sandbox.git("repo", &["commit", "-q", "-m", "agent"]);
-    let (code, spec) = sandbox.run("title = 'Relative'\nrepo = 'repo'\n[[tasks]]\nprompt = 'x'");
-    let reason = spec["reason"].as_str().unwrap();
-    assert_eq!(code, Some(1));
+    sandbox.write("spec.toml", "title = 'Relative'\nrepo = 'repo'\n[[tasks]]\nprompt = 'x'");
+    let held = sandbox.boi(&["run", "--no-wait", "spec.toml"]);
+    assert_eq!(held.code, Some(4), "{held:?}");
+    let reason = &held.err;
     assert!(
         reason.contains("`./agent.sh`: it is a relative path") && reason.contains("`boi config set claude_bin /path"),
         "{reason}"
     );
+    // The held spec would run with the next one.
+    let id = sandbox.good(&["status", "--json"]).json()["specs"][0]["id"].as_str().unwrap().to_owned();
+    sandbox.good(&["cancel", &id]);
     assert!(!sandbox.exists("executed"));
     // The working directory is removed before the next command.
     let (code, spec) = sandbox.run("title = 'Gone'\n[[tasks]]\nrun = 'rmdir \"$PWD\"'\nverify = ['true']");

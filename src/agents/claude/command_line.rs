@@ -1,14 +1,20 @@
 //! Composes the command line of Claude Code.
 
-use crate::agents::dialect::Run;
+use crate::agents::dialect::{Run, Session};
 
-const FIXED: [&str; 6] =
-    ["-p", "--output-format", "stream-json", "--verbose", "--dangerously-skip-permissions", "--session-id"];
+const FIXED: [&str; 5] = ["-p", "--output-format", "stream-json", "--verbose", "--dangerously-skip-permissions"];
 
 pub(super) fn command_line(run: &Run<'_>) -> Vec<String> {
-    let mut argv = vec![run.program.to_owned()];
+    let mut argv = run.command.to_vec();
     argv.extend(FIXED.map(str::to_owned));
-    argv.push(run.session.to_owned());
+    let (flag, id) = match run.session {
+        Session::New(id) => ("--session-id", id),
+        Session::Resume(id) => ("--resume", id),
+    };
+    argv.extend([flag.to_owned(), id.to_owned()]);
+    if let Some(usd) = run.max_usd {
+        argv.extend(["--max-budget-usd".to_owned(), usd.dollars().to_string()]);
+    }
     if let Some(model) = run.model {
         argv.extend(["--model".to_owned(), model.to_owned()]);
     }
@@ -19,17 +25,24 @@ pub(super) fn command_line(run: &Run<'_>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::money::Usd;
+
+    fn line(command: &[&str], arguments: &[&str], run: Run<'_>) -> String {
+        let [command, arguments] =
+            [command, arguments].map(|words| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        command_line(&Run { command: &command, arguments: &arguments, ..run }).join(" ")
+    }
 
     #[test]
     fn the_users_arguments_come_last() {
-        let arguments = ["--max-turns".to_owned(), "7".to_owned()];
-        let run = Run { program: "/opt/claude", arguments: &arguments, model: Some("sonnet"), session: "3f22" };
+        let fixed = "-p --output-format stream-json --verbose --dangerously-skip-permissions";
+        let plain = Run { command: &[], arguments: &[], model: None, session: Session::New("3f22"), max_usd: None };
+        assert_eq!(line(&["claude"], &[], plain), format!("claude {fixed} --session-id 3f22"));
+        let run =
+            Run { model: Some("sonnet"), session: Session::Resume("3f22"), max_usd: Usd::from_dollars(0.25), ..plain };
         assert_eq!(
-            command_line(&run).join(" "),
-            "/opt/claude -p --output-format stream-json --verbose --dangerously-skip-permissions --session-id 3f22 \
-             --model sonnet --max-turns 7"
+            line(&["nice", "/opt/claude"], &["--max-turns", "7"], run),
+            format!("nice /opt/claude {fixed} --resume 3f22 --max-budget-usd 0.25 --model sonnet --max-turns 7")
         );
-        let plain = Run { program: "claude", arguments: &[], model: None, session: "3f22" };
-        assert!(command_line(&plain).join(" ").ends_with(" --session-id 3f22"));
     }
 }

@@ -2,15 +2,16 @@
 
 use serde_json::Value;
 
+use crate::agents::json::{self, word};
 use crate::domain::text::{one_line, plain};
 
 /// The longest text that a shown line contains, in characters.
 const WIDTH: usize = 400;
 
-/// Returns the text that boi shows for `line`: the text of the model, a tool call with its command or file,
-/// or the result with its cost. Returns `None` for a line that contains nothing of interest to people. A line
-/// that is not JSON is shown as plain text. The text of a JSON line has no control characters except newlines
-/// between the parts of a message.
+/// Returns the text that boi shows for `line`: the whole text of the model, a tool call with its command or
+/// file, a denied or repeated request, or the result with its cost. Returns `None` for a line that contains
+/// nothing of interest to people. A line that is not JSON is shown as plain text. The text of a JSON line has
+/// no control characters except newlines between the parts of a message.
 pub(super) fn describe(line: &[u8]) -> Option<String> {
     let lossy = String::from_utf8_lossy(line);
     let text = lossy.trim();
@@ -20,6 +21,9 @@ pub(super) fn describe(line: &[u8]) -> Option<String> {
     let parts = match (word(&json["type"]), word(&json["subtype"])) {
         ("system", "init") => vec![format!("session {} with {}", short(&json["session_id"]), short(&json["model"]))],
         ("system", "api_retry") => vec![api_retry(&json)],
+        ("system", "permission_denied") => {
+            vec![format!("  denied: {}: {}", short(&json["tool_name"]), short(&json["message"]))]
+        }
         ("assistant", _) => blocks(&json).iter().filter_map(message_block).collect(),
         ("user", _) => blocks(&json).iter().filter_map(failed_tool).collect(),
         ("rate_limit_event", _) => usage_limit(&json["rate_limit_info"]).into_iter().collect(),
@@ -27,10 +31,6 @@ pub(super) fn describe(line: &[u8]) -> Option<String> {
         _ => Vec::new(),
     };
     Some(parts.join("\n")).filter(|text| !text.is_empty())
-}
-
-fn word(value: &Value) -> &str {
-    value.as_str().unwrap_or("")
 }
 
 fn short(value: &Value) -> String {
@@ -43,23 +43,30 @@ fn blocks(json: &Value) -> &[Value] {
 
 fn message_block(block: &Value) -> Option<String> {
     match word(&block["type"]) {
-        "text" => Some(one_line(word(&block["text"]), WIDTH)).filter(|text| !text.is_empty()),
+        "text" => Some(plain(word(&block["text"])).trim().to_owned()).filter(|text| !text.is_empty()),
         "tool_use" => Some(tool_call(&short(&block["name"]), &block["input"])),
         _ => None,
     }
 }
 
-/// Returns the tool's name with its most informative argument: the first of the `TELLING` keys that is
-/// present, or else all arguments.
+/// The arguments of tools that say most, the most informative first.
+const TELLING: [&str; 8] = ["command", "file_path", "notebook_path", "pattern", "url", "query", "skill", "description"];
+
+/// Returns the tool's name with its most informative argument and, for an edit, how many lines it removes and
+/// adds.
 fn tool_call(tool: &str, input: &Value) -> String {
-    const TELLING: [&str; 8] =
-        ["command", "file_path", "notebook_path", "pattern", "url", "query", "skill", "description"];
-    let argument = match TELLING.iter().find_map(|key| input[key].as_str()) {
-        Some(argument) => one_line(argument, WIDTH),
-        None if input.as_object().is_none_or(serde_json::Map::is_empty) => return format!("> {tool}"),
-        None => one_line(&input.to_string(), WIDTH),
+    let call = json::tool_call(tool, input, &TELLING, WIDTH);
+    let edits = match input["edits"].as_array() {
+        Some(edits) => edits.as_slice(),
+        None => std::slice::from_ref(input),
     };
-    format!("> {tool}: {argument}")
+    let lines = |key: &str| edits.iter().filter_map(|edit| edit[key].as_str()).map(|text| text.lines().count()).sum();
+    let (removed, added): (usize, usize) = (lines("old_string"), lines("new_string"));
+    match input["content"].as_str().filter(|_| input["file_path"].is_string()) {
+        Some(content) => format!("{call} (+{})", content.lines().count()),
+        None if removed + added > 0 => format!("{call} (-{removed} +{added})"),
+        None => call,
+    }
 }
 
 /// Returns the result of a tool that failed; `None` for any other result, because the results of all tools
@@ -170,7 +177,12 @@ mod tests {
             describe(line.as_bytes()).unwrap()
         };
         for (input, expected) in [
-            (r#"{"file_path":"/a/b.rs","old_string":"x"}"#, "> T: /a/b.rs"),
+            (r#"{"file_path":"/a/b.rs","old_string":"x","new_string":"y\nz\n"}"#, "> T: /a/b.rs (-1 +2)"),
+            (
+                r#"{"file_path":"/a","edits":[{"old_string":"x"},{"old_string":"y","new_string":"z"}]}"#,
+                "> T: /a (-2 +1)",
+            ),
+            (r#"{"file_path":"/a/b.rs","content":"x\ny\n"}"#, "> T: /a/b.rs (+2)"),
             (r#"{"description":"why","command":"ls"}"#, "> T: ls"),
             (r#"{"todos":[1]}"#, r#"> T: {"todos":[1]}"#),
             ("{}", "> T"),
@@ -190,6 +202,10 @@ mod tests {
                 r#"{"type":"system","subtype":"api_retry","error_status":529,"error":"overloaded","attempt":2,"max_retries":9,"retry_delay_ms":1500}"#,
                 Some("! API: 529 (overloaded), retry 2 of 9 in 1.5 s"),
             ),
+            (
+                r#"{"type":"system","subtype":"permission_denied","tool_name":"Bash","message":"no\nway"}"#,
+                Some("  denied: Bash: no way"),
+            ),
             (r#"{"type":"rate_limit_event","rate_limit_info":{"status":"allowed"}}"#, None),
             (
                 r#"{"type":"rate_limit_event","rate_limit_info":{"status":"allowed_warning"}}"#,
@@ -202,6 +218,10 @@ mod tests {
             (
                 r#"{"type":"assistant","message":{"content":[{"type":"text","text":"a"},{"type":"tool_use","name":"T"}]}}"#,
                 Some("a\n> T"),
+            ),
+            (
+                r#"{"type":"assistant","message":{"content":[{"type":"text","text":"first\n\n  second \n"}]}}"#,
+                Some("first\n\n  second"),
             ),
             (
                 r#"{"type":"user","message":{"content":[{"type":"tool_result","is_error":true,"content":[{"text":"a"},{"text":"b"}]}]}}"#,

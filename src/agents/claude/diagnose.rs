@@ -1,102 +1,141 @@
 //! Decides the outcome of a run of Claude Code.
 //!
 //! The order of the checks of a reported error matters. First come the causes of the command's end that alone
-//! decide the outcome, such as a timeout. Then: a prompt that is too long (first, because the text of this
-//! error may mention a limit), a usage limit or throttling (unless the text says that the account needs a
-//! person), a broken service, a refused login, an account that needs a person, a model that does not exist,
-//! the agent's own limits of turns and cost. Any other reported error is a failure. A run that reported
-//! success succeeds if it exited with code 0, or if boi ended it after the report. A run without a result is
-//! a crash, unless a rejected usage limit or stderr shows the reason.
+//! decide the outcome, such as a timeout, and a permission mode in which the agent cannot work. Then: a
+//! prompt that is too long (first, because the text of this error may mention a limit), a usage limit or
+//! throttling (unless the text says that the account needs a person), a broken service, a refused login, an
+//! account that needs a person, a model that does not exist, the agent's own limits of turns and cost. Any
+//! other reported error is a failure. A run that reported success succeeds if no work is left, no tool was
+//! denied, and the run exited with code 0 or boi ended it after the report. A run without a result is a
+//! crash, unless a rejected usage limit or stderr shows the reason.
 
 use super::phrases::Phrases;
-use super::reset_time;
-use crate::agents::dialect::EndedRun;
-use crate::agents::exit::outcome_of_cause;
+use crate::agents::dialect::{Diagnosis, EndedRun};
+use crate::agents::exit::{agent_outcome_of_cause, last_line, missing_program};
 use crate::agents::reading::RunResult;
+use crate::agents::reset_time::{self, believable};
 use crate::domain::command::{EndCause, ExitStatus};
 use crate::domain::exit::describe_end;
 use crate::domain::outcome::TryOutcome;
 use crate::domain::text;
 use crate::domain::time::Timestamp;
 
-/// The shortest and the longest wait for the end of a usage limit, in milliseconds. A reset time outside of
-/// these bounds is replaced by the nearer bound.
-const WAIT_MILLIS: (i64, i64) = (5_000, 8 * 24 * 3_600_000);
-
 /// The longest text of an outcome's detail, in characters.
 const DETAIL: usize = 600;
 
-pub(super) fn outcome(run: &EndedRun<'_>) -> TryOutcome {
+pub(super) fn diagnose(run: &EndedRun<'_>) -> Diagnosis {
     let EndedRun { end, reading, .. } = run;
-    outcome_of_cause(end).unwrap_or_else(|| match (&reading.result, &end.cause) {
-        (_, EndCause::Terminated) if !reading.ended_after_result => TryOutcome::Crashed(describe_end(end)),
-        (Some(result), _) if result.is_error || result.kind != "success" => reported_failure(result, run),
-        (Some(_), _) if reading.ended_after_result || end.status == Some(ExitStatus::Code(0)) => TryOutcome::Succeeded,
-        (Some(_), _) => {
-            TryOutcome::Crashed(format!("the agent reported success, then ended with {}", describe_end(end)))
+    if let Some(outcome) = agent_outcome_of_cause(end) {
+        return Diagnosis::by_end(outcome);
+    }
+    let by_line = |outcome| Diagnosis::by_line(outcome, reading.evidence.as_deref());
+    if let Some(mode) = reading.forbidden_mode() {
+        return by_line(TryOutcome::ModeForbidden(forbidden(mode)));
+    }
+    match (&reading.result, &end.cause) {
+        (_, EndCause::Terminated) if !reading.ended_after_result => {
+            Diagnosis::by_end(TryOutcome::Crashed(describe_end(end)))
         }
+        (Some(result), _) if result.is_error || result.kind != "success" => reported_failure(result, run),
+        (Some(_), _) if !(reading.ended_after_result || end.status == Some(ExitStatus::Code(0))) => {
+            by_line(TryOutcome::Crashed(format!("the agent reported success, then ended with {}", describe_end(end))))
+        }
+        (Some(_), _) => by_line(match (&reading.cut, reading.denials.as_slice()) {
+            (Some(why), _) => TryOutcome::Cut(why.clone()),
+            (None, []) => TryOutcome::Succeeded,
+            (None, tools) => TryOutcome::Denied(tools.join(", ")),
+        }),
         (None, _) => without_result(run),
-    })
+    }
 }
 
-fn reported_failure(result: &RunResult, run: &EndedRun<'_>) -> TryOutcome {
+fn forbidden(mode: &str) -> String {
+    format!(
+        "the agent runs in the permission mode `{mode}` and not in `bypassPermissions`; `.claude/settings.json` or \
+         `.claude/settings.local.json` of the repository, or the settings of the user or the machine, forbid that mode"
+    )
+}
+
+fn reported_failure(result: &RunResult, run: &EndedRun<'_>) -> Diagnosis {
+    let by_line = |outcome| Diagnosis::by_line(outcome, run.reading.evidence.as_deref());
     let phrases = Phrases::new(&result.text);
     let status = result.api_status.or_else(|| phrases.status());
+    let error = result.api_error.as_deref().unwrap_or("");
+    let reason = result.reason.as_deref().unwrap_or("");
     let detail = match text::one_line(&result.text, DETAIL) {
         text if text.is_empty() => format!("the agent reported an error without a text ({})", result.kind),
         text => text,
     };
-    match status {
-        _ if phrases.prompt_too_long() => TryOutcome::Context(detail),
+    let ends_at = || reset_time::named_in(&result.text, run.now, run.zone).map(|at| believable(at, run.now));
+    by_line(match status {
+        _ if phrases.prompt_too_long() || reason == "prompt_too_long" => TryOutcome::Context(detail),
         Some(413) => TryOutcome::Context(detail),
-        Some(429) => too_many_requests(result, &phrases, detail, run),
+        Some(429) => return too_many_requests(result, &phrases, detail, run),
+        Some(400..500) if phrases.dated_limit() && ends_at().is_some() => {
+            TryOutcome::Limited { until: ends_at(), detail }
+        }
         Some(500..600) => TryOutcome::Overloaded(detail),
-        None if phrases.unreachable() => TryOutcome::Overloaded(detail),
+        None if phrases.unreachable() || error == "server_error" => TryOutcome::Overloaded(detail),
         Some(401 | 403) => TryOutcome::Auth(detail),
-        None if phrases.login_refused() => TryOutcome::Auth(detail),
+        None if phrases.login_refused() || error == "authentication_failed" => TryOutcome::Auth(detail),
         Some(402) => TryOutcome::NeedsHuman(detail),
         _ if phrases.account_blocked() => TryOutcome::NeedsHuman(detail),
         _ if phrases.unknown_model() => TryOutcome::UnknownModel(detail),
-        _ if matches!(result.kind.as_str(), "error_max_turns" | "error_max_budget_usd") => {
+        None if phrases.usage_limit() || error == "rate_limit" => {
+            return too_many_requests(result, &phrases, detail, run);
+        }
+        _ if matches!(result.kind.as_str(), "error_max_turns" | "error_max_budget_usd")
+            || matches!(reason, "max_turns" | "budget_exhausted") =>
+        {
             TryOutcome::TaskBudget(detail)
         }
         _ => TryOutcome::Failed(detail),
-    }
+    })
 }
 
 /// Decides the outcome of an HTTP status 429, which means that a usage limit is used up, that the account is
 /// blocked, or that there were too many requests at once.
-fn too_many_requests(result: &RunResult, phrases: &Phrases, detail: String, run: &EndedRun<'_>) -> TryOutcome {
+fn too_many_requests(result: &RunResult, phrases: &Phrases, detail: String, run: &EndedRun<'_>) -> Diagnosis {
+    let limit = run.reading.limit.as_ref();
     // If the service throttles a run with a login, the output has a rejected event too, but without a reset
     // time.
     if let Some(until) = rejected_until(run).filter(|_| !phrases.denies_usage_limit()) {
-        return TryOutcome::Limited { until: Some(until), detail };
+        let outcome = TryOutcome::Limited { until: Some(until), detail };
+        return Diagnosis::by_line(outcome, limit.and_then(|limit| limit.line.as_deref()));
     }
-    let pays_for_more = run.reading.limit.as_ref().is_some_and(|limit| limit.overage);
-    if phrases.account_blocked() {
+    let until = reset_time::named_in(&result.text, run.now, run.zone).map(|at| believable(at, run.now));
+    let is_limit = phrases.usage_limit()
+        || phrases.dated_limit() && until.is_some()
+        || result.api_error.as_deref() == Some("usage_limit_reached") && !phrases.denies_usage_limit();
+    let pays_for_more = limit.is_some_and(|limit| limit.overage);
+    let outcome = if phrases.account_blocked() && !(phrases.dated_limit() && until.is_some()) {
         TryOutcome::NeedsHuman(detail)
-    } else if phrases.usage_limit() && !pays_for_more {
-        let until = reset_time::named_in(&result.text, run.now, run.zone).map(|at| believable(at, run.now));
+    } else if is_limit && !pays_for_more {
         TryOutcome::Limited { until, detail }
     } else {
         TryOutcome::Throttled(detail)
-    }
+    };
+    Diagnosis::by_line(outcome, run.reading.evidence.as_deref())
 }
 
-fn without_result(run: &EndedRun<'_>) -> TryOutcome {
+fn without_result(run: &EndedRun<'_>) -> Diagnosis {
     let ended = format!("ended with {} and without a result", describe_end(run.end));
     if let Some(until) = rejected_until(run) {
-        let kind = run.reading.limit.as_ref().and_then(|limit| limit.kind.as_deref()).unwrap_or("usage");
-        return TryOutcome::Limited { until: Some(until), detail: format!("{kind} limit used up; the agent {ended}") };
+        let limit = run.reading.limit.as_ref();
+        let kind = limit.and_then(|limit| limit.kind.as_deref()).unwrap_or("usage");
+        let detail = format!("{kind} limit used up; the agent {ended}");
+        let outcome = TryOutcome::Limited { until: Some(until), detail };
+        return Diagnosis::by_line(outcome, limit.and_then(|limit| limit.line.as_deref()));
     }
-    let plain = text::plain(run.stderr);
-    let last = plain.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("");
-    let detail = match last {
+    let last = last_line(run.stderr);
+    let detail = match last.as_str() {
         "" => ended,
         last => format!("{ended}: {}", text::one_line(last, DETAIL)),
     };
-    let phrases = Phrases::new(last);
-    if phrases.login_refused() {
+    let phrases = Phrases::new(&last);
+    let outcome = if missing_program(run) {
+        TryOutcome::NoProgram(detail)
+    } else if phrases.login_refused() {
         TryOutcome::Auth(detail)
     } else if phrases.account_blocked() {
         TryOutcome::NeedsHuman(detail)
@@ -104,7 +143,8 @@ fn without_result(run: &EndedRun<'_>) -> TryOutcome {
         TryOutcome::RefusesRoot(detail)
     } else {
         TryOutcome::Crashed(detail)
-    }
+    };
+    Diagnosis::by_line(outcome, Some(&last))
 }
 
 /// Returns when the usage limit ends because of which the service rejected the run; `None` if the service did
@@ -113,10 +153,6 @@ fn rejected_until(run: &EndedRun<'_>) -> Option<Timestamp> {
     let rejected = run.reading.limit.as_ref().filter(|limit| limit.rejected)?;
     let at = Timestamp(rejected.resets_at?.checked_mul(1000)?);
     Some(believable(at, run.now))
-}
-
-fn believable(at: Timestamp, now: Timestamp) -> Timestamp {
-    at.clamp(now.plus_millis(WAIT_MILLIS.0), now.plus_millis(WAIT_MILLIS.1))
 }
 
 #[cfg(test)]
@@ -140,7 +176,7 @@ mod tests {
     }
 
     fn diagnose(end: &CommandEnd, reading: &Reading, stderr: &str) -> TryOutcome {
-        outcome(&EndedRun { end, reading, stderr, now: NOW, zone: |_| None })
+        super::diagnose(&EndedRun { end, reading, stderr, now: NOW, zone: |_| None }).outcome
     }
 
     fn diagnosed(end: &CommandEnd, output: &str, stderr: &str) -> TryOutcome {
@@ -201,6 +237,7 @@ mod tests {
             (recorded::ORGANIZATION_RATE, "throttled"),
             (recorded::THROTTLED_LOGIN, "throttled"),
             (recorded::LIMITED, "limited until"),
+            (recorded::LIMITED_332, "limited until"),
             (recorded::LIMITED_KEY, "limited"),
             (recorded::BROKEN, "overloaded"),
             (recorded::OVERLOADED, "overloaded"),
@@ -209,7 +246,7 @@ mod tests {
             (recorded::LOST_CONNECTION, "overloaded"),
             (recorded::TOO_LONG, "context"),
             (recorded::NO_CREDIT, "needs_human"),
-            (recorded::SPENDING_CAP, "needs_human"),
+            (recorded::SPENDING_CAP, "limited until"),
             (recorded::DISABLED, "needs_human"),
             (recorded::UNKNOWN_MODEL, "unknown_model"),
             (recorded::UNKNOWN_SESSION, "failed"),
@@ -217,6 +254,72 @@ mod tests {
             (recorded::MAX_BUDGET, "task_budget"),
         ] {
             assert_eq!(kind(&diagnosed(&exited(1), output, "")), expected, "{output}");
+        }
+    }
+
+    #[test]
+    fn a_success_that_is_none_has_its_outcome() {
+        let result = |fields: &str| {
+            format!("{{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false,\"result\":\"ok\",{fields}}}\n")
+        };
+        let denials = r#""permission_denials":[{"tool_name":"Bash"},{"tool_name":"Edit"},{"tool_name":"Bash"}]"#;
+        let cut = r#""stop_reason":"tool_use""#;
+        for (output, expected) in [
+            (result(cut), "cut"),
+            (result(denials), "denied"),
+            (result(&format!("{cut},{denials}")), "cut"),
+            (result(r#""stop_reason":"end_turn","permission_denials":[]"#), "succeeded"),
+            (result(r#""subagent_stats":{"spawned":2,"completed":1}"#), "cut"),
+            (recorded::DENIED.to_owned(), "denied"),
+            (recorded::FORBIDDEN_MODE.to_owned(), "mode_forbidden"),
+            (recorded::RESUMED.to_owned(), "succeeded"),
+            (recorded::SUCCESS.replace("All done.", ""), "succeeded"),
+        ] {
+            assert_eq!(kind(&diagnosed(&exited(0), &output, "")), expected, "{output}");
+        }
+        assert_eq!(diagnosed(&exited(0), &result(denials), ""), TryOutcome::Denied("Bash, Edit".into()));
+        // boi ends an agent in a forbidden mode as soon as it reads the mode.
+        let init = recorded::FORBIDDEN_MODE.lines().next().unwrap();
+        let TryOutcome::ModeForbidden(why) = diagnosed(&end(EndCause::Terminated, None), init, "") else {
+            panic!("the mode is allowed")
+        };
+        assert!(why.contains("`default`") && why.contains("`.claude/settings.json`"), "{why}");
+    }
+
+    #[test]
+    fn the_evidence_is_the_line_that_decided() {
+        let evidence = |end: &CommandEnd, output: &str, stderr: &str| {
+            let reading = read(output);
+            let run = EndedRun { end, reading: &reading, stderr, now: NOW, zone: |_| None };
+            super::diagnose(&run).evidence.unwrap_or_default()
+        };
+        for (output, stderr, expected) in [
+            (
+                recorded::LIMITED,
+                "",
+                r#"{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":1795481639"#,
+            ),
+            (recorded::THROTTLED, "", r#""result":"API Error: Request rejected (429)"#),
+            (recorded::DENIED, "", r#""tool_name":"Bash""#),
+            (recorded::FORBIDDEN_MODE, "", r#""permissionMode":"default""#),
+            ("", "one\nCredit balance is too low\n", "Credit balance is too low"),
+            ("", "", ""),
+        ] {
+            let found = evidence(&exited(1), output, stderr);
+            assert!(found.contains(expected) && found.chars().count() <= 601, "{found}");
+        }
+        assert_eq!(evidence(&end(EndCause::TimedOut, None), recorded::SUCCESS, "x"), "");
+    }
+
+    #[test]
+    fn a_part_of_the_program_that_is_missing_counts_as_no_program() {
+        for (code, output, stderr, expected) in [
+            (127, "", "env: 'node': No such file or directory", "no_program"),
+            (1, "", "Error: Cannot find module '/usr/lib/node_modules/x/cli.js'\nNode.js v22", "no_program"),
+            (1, recorded::THROTTLED.lines().next().unwrap(), "Cannot find module 'x'", "crashed"),
+            (0, "", "Cannot find module 'x'", "crashed"),
+        ] {
+            assert_eq!(kind(&diagnosed(&exited(code), output, stderr)), expected, "{stderr}");
         }
     }
 
@@ -234,6 +337,13 @@ mod tests {
             (Some(429), "prompt is too long", "context"),
             (Some(429), "You've hit your limit", "limited"),
             (Some(429), "You have reached your specified API usage limits", "needs_human"),
+            (Some(429), "You will regain access on 2026-12-01 at 00:00 UTC", "limited until"),
+            (Some(400), "You will regain access on 2026-12-01 at 00:00 UTC", "limited until"),
+            (
+                Some(400),
+                "You have reached your specified API usage limits. You will regain access on Monday",
+                "needs_human",
+            ),
             (Some(499), "no", "failed"),
             (Some(500), "Not logged in", "overloaded"),
             (Some(599), "no", "overloaded"),
@@ -245,6 +355,7 @@ mod tests {
             (None, "Not logged in", "auth"),
             // Older versions of the CLI report the status only in the text.
             (None, "API Error: 529 x", "overloaded"),
+            (None, "Claude AI usage limit reached|1795481639", "limited until"),
         ] {
             assert_eq!(kind(&diagnosed(&exited(1), &api_error(status, text), "")), expected, "{status:?} {text}");
         }
@@ -310,7 +421,7 @@ mod tests {
             (EndCause::TimedOut, recorded::SUCCESS, "timed_out"),
             (EndCause::TooMuchOutput, recorded::LIMITED, "too_much_output"),
             (EndCause::Lost, recorded::SUCCESS, "lost"),
-            (EndCause::NotExecuted("cannot execute `claude`".into()), "", "not_executed"),
+            (EndCause::NotExecuted("cannot execute `claude`".into()), "", "no_program"),
             (EndCause::Terminated, recorded::SUCCESS, "crashed"),
             (EndCause::Terminated, "", "crashed"),
         ] {

@@ -3,10 +3,7 @@
 //! An optional field is a [`Value`], so a value of an unexpected type does not make the whole line invalid:
 //! the field then counts as missing.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// The fields that identify the kind of a line.
@@ -22,6 +19,9 @@ pub(super) struct Head {
 #[serde(default)]
 pub(super) struct InitLine {
     pub(super) session_id: Value,
+    pub(super) model: Value,
+    #[serde(rename = "permissionMode")]
+    pub(super) permission_mode: Value,
 }
 
 #[derive(Deserialize, Default)]
@@ -29,12 +29,19 @@ pub(super) struct InitLine {
 pub(super) struct RetryLine {
     pub(super) error_status: Value,
     pub(super) error: Value,
+    pub(super) attempt: Value,
+    pub(super) max_retries: Value,
 }
 
 #[derive(Deserialize)]
 pub(super) struct AssistantLine {
     #[serde(default)]
     pub(super) parent_tool_use_id: Value,
+    #[serde(default)]
+    pub(super) is_api_error_message: Value,
+    /// The CLI's name for the API error that the line reports.
+    #[serde(default)]
+    pub(super) error: Value,
     pub(super) message: Message,
 }
 
@@ -42,6 +49,7 @@ pub(super) struct AssistantLine {
 #[serde(default)]
 pub(super) struct Message {
     pub(super) id: Option<String>,
+    pub(super) model: Value,
     pub(super) usage: Value,
     pub(super) content: Vec<Block>,
 }
@@ -67,6 +75,11 @@ pub(super) struct ResultLine {
     pub(super) subtype: Value,
     pub(super) is_error: Value,
     pub(super) api_error_status: Value,
+    pub(super) api_error: Value,
+    pub(super) terminal_reason: Value,
+    pub(super) stop_reason: Value,
+    pub(super) permission_denials: Value,
+    pub(super) subagent_stats: Value,
     pub(super) result: Value,
     pub(super) errors: Value,
     pub(super) num_turns: Value,
@@ -74,17 +87,7 @@ pub(super) struct ResultLine {
     pub(super) usage: Value,
     #[serde(rename = "modelUsage")]
     pub(super) model_usage: Value,
-}
-
-/// Parses `line` as a JSON object; returns `None` if it is not a JSON object. Bytes that are not UTF-8 become
-/// U+FFFD.
-pub(super) fn parse<T: DeserializeOwned>(line: &[u8]) -> Option<T> {
-    let line = line.trim_ascii();
-    if line.first() != Some(&b'{') {
-        return None;
-    }
-    serde_json::from_slice(line).ok().or_else(|| match String::from_utf8_lossy(line) {
-        Cow::Owned(repaired) => serde_json::from_str(&repaired).ok(),
-        Cow::Borrowed(_) => None,
-    })
+    /// The usage of this run alone: in newer versions, `total_cost_usd` and `modelUsage` of a run that
+    /// continues a session include the earlier runs of the session.
+    pub(super) model_usage_since_last_result: Value,
 }

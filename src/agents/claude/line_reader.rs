@@ -3,25 +3,53 @@
 //! The reader accepts text between the JSON lines, bytes that are not UTF-8 and unknown types of lines. It
 //! keeps a bounded amount of data of each line.
 
-use serde_json::Value;
+use std::collections::VecDeque;
 
-use super::json_lines::{AssistantLine, Head, InitLine, LimitLine, Message, ResultLine, RetryLine, parse};
+use serde_json::{Map, Value};
+
+use super::json_lines::{AssistantLine, Head, InitLine, LimitLine, Message, ResultLine, RetryLine};
+use crate::agents::json::{LARGEST_COUNT, count, evidence_of, name, parse};
 use crate::agents::reading::{ApiErrors, LONGEST_TEXT, LimitEvent, LineReader, Reading, RunResult};
+use crate::domain::cause::ApiRetry;
 use crate::domain::outcome::Usage;
 use crate::domain::text;
 
-/// The longest name or id that the reader stores, in characters.
-const LONGEST_NAME: usize = 100;
+/// The permission mode that boi requests.
+const REQUESTED_MODE: &str = "bypassPermissions";
 
-/// The largest accepted count; larger counts are reduced to it, so that the sum over many lines cannot
-/// overflow.
-const LARGEST_COUNT: u64 = 1 << 40;
+/// The model that the CLI names in its own messages.
+const NO_MODEL: &str = "<synthetic>";
+
+/// How many ids of messages the reader remembers. The lines of one message are close to each other, also if
+/// several subagents work at the same time.
+const REMEMBERED: usize = 256;
+
+/// The fields of a long line that are its evidence.
+const TELLING: [&str; 12] = [
+    "type",
+    "subtype",
+    "permissionMode",
+    "is_error",
+    "api_error_status",
+    "api_error",
+    "terminal_reason",
+    "stop_reason",
+    "rate_limit_info",
+    "result",
+    "errors",
+    "permission_denials",
+];
 
 /// The reader of the output of one run.
 #[derive(Default)]
 pub(super) struct StreamJson {
-    /// The id of the message to which the last `assistant` line belonged.
-    message_id: Option<String>,
+    /// The last messages, with the part of their usage that was counted.
+    messages: VecDeque<(String, Usage)>,
+    /// The CLI's name for the API error that its last message reports; `None`: the model wrote the last
+    /// message.
+    api_error: Option<String>,
+    /// Whether the line that begins the run was read.
+    began: bool,
 }
 
 impl LineReader for StreamJson {
@@ -30,30 +58,36 @@ impl LineReader for StreamJson {
         match (head.kind.as_str(), head.subtype.as_str()) {
             (Some("system"), Some("init")) => {
                 if let Some(init) = parse::<InitLine>(line) {
-                    reading.session_id = name(&init.session_id);
+                    self.read_init(&init, line, reading);
                 }
             }
             (Some("system"), Some("api_retry")) => {
                 if let Some(line) = parse::<RetryLine>(line) {
                     reading.api_errors.count = reading.api_errors.count.saturating_add(1);
                     reading.api_errors.last = api_error(&line);
+                    reading.api_errors.retry = retry(&line);
                 }
             }
             (Some("assistant"), _) => {
                 if let Some(line) = parse::<AssistantLine>(line) {
-                    reading.api_errors = ApiErrors::default();
-                    self.read_message(line.message, line.parent_tool_use_id.is_null(), reading);
+                    self.read_assistant(line, reading);
                 }
             }
             (Some("rate_limit_event"), _) => {
-                if let Some(line) = parse::<LimitLine>(line) {
-                    reading.limit = Some(limit_event(&line.rate_limit_info));
+                if let Some(event) = parse::<LimitLine>(line) {
+                    let line = evidence_of(line, &TELLING);
+                    reading.limit = Some(LimitEvent { line, ..limit_event(&event.rate_limit_info) });
                 }
             }
             (Some("result"), _) => {
-                if let Some(line) = parse::<ResultLine>(line) {
-                    reading.session_id = name(&line.session_id).or(reading.session_id.take());
-                    reading.result = Some(run_result(&line));
+                if let Some(result) = parse::<ResultLine>(line) {
+                    reading.session_id = name(&result.session_id).or(reading.session_id.take());
+                    if reading.forbidden_mode.is_none() {
+                        reading.evidence = evidence_of(line, &TELLING);
+                    }
+                    reading.denials = denied_tools(&result.permission_denials);
+                    reading.cut = unfinished_work(&result);
+                    self.read_result(&result, reading);
                 }
             }
             _ => {}
@@ -62,30 +96,121 @@ impl LineReader for StreamJson {
 }
 
 impl StreamJson {
+    fn read_init(&mut self, init: &InitLine, line: &[u8], reading: &mut Reading) {
+        reading.session_id = name(&init.session_id);
+        reading.model = name(&init.model);
+        // The CLI can print the line again later, when the agent itself has changed its mode.
+        if !std::mem::replace(&mut self.began, true)
+            && let Some(mode) = name(&init.permission_mode).filter(|mode| mode != REQUESTED_MODE)
+        {
+            reading.forbidden_mode = Some(mode);
+            reading.evidence = evidence_of(line, &TELLING);
+        }
+    }
+
+    /// Reads a message. A message of the CLI that reports an API error is not an answer of the model.
+    fn read_assistant(&mut self, line: AssistantLine, reading: &mut Reading) {
+        let is_api_error = line.is_api_error_message.as_bool() == Some(true)
+            || line.error.is_string()
+            || line.message.model.as_str() == Some(NO_MODEL);
+        if is_api_error {
+            self.api_error = name(&line.error);
+            return;
+        }
+        self.api_error = None;
+        reading.answered = true;
+        reading.api_errors = ApiErrors::default();
+        self.read_message(line.message, line.parent_tool_use_id.is_null(), reading);
+    }
+
+    fn read_result(&mut self, line: &ResultLine, reading: &mut Reading) {
+        let mut result = run_result(line);
+        result.api_error = result.api_error.or(self.api_error.take());
+        // A run can have several results, and the newer versions report the usage since the last one.
+        if let Some(earlier) = reading.result.take().filter(|_| line.model_usage_since_last_result.is_object()) {
+            result.usage += Usage { unpriced_runs: 0, ..earlier.usage };
+        }
+        reading.result = Some(result);
+    }
+
     /// Adds an assistant's message to `reading`. `is_main` says whether the message is from the main agent:
     /// the turns of a subagent do not count as turns of the run.
     fn read_message(&mut self, message: Message, is_main: bool, reading: &mut Reading) {
-        // The CLI prints a message of several blocks as several lines, and each line repeats the usage of the
-        // message.
-        if message.id.is_none() || message.id != self.message_id {
-            self.message_id = message.id;
-            reading.usage_so_far += Usage { turns: u64::from(is_main), ..tokens(&message.usage) };
-        }
+        self.count(message.id, Usage { turns: u64::from(is_main), ..tokens(&message.usage) }, reading);
         for block in message.content {
             if let (Some("text"), Some(text)) = (block.kind.as_str(), block.text.as_str()) {
                 reading.last_text = Some(text::tail(text.as_bytes(), LONGEST_TEXT));
             }
         }
     }
+
+    /// Adds the usage of a message, once. The CLI prints a message of several blocks as several lines, and
+    /// each line repeats the usage of the message so far.
+    fn count(&mut self, id: Option<String>, usage: Usage, reading: &mut Reading) {
+        let Some(id) = id else {
+            reading.usage_so_far += usage;
+            return;
+        };
+        if let Some((_, counted)) = self.messages.iter_mut().find(|(known, _)| *known == id) {
+            let more = Usage {
+                input_tokens: usage.input_tokens.saturating_sub(counted.input_tokens),
+                cached_tokens: usage.cached_tokens.saturating_sub(counted.cached_tokens),
+                output_tokens: usage.output_tokens.saturating_sub(counted.output_tokens),
+                ..Usage::default()
+            };
+            *counted += more;
+            reading.usage_so_far += more;
+            return;
+        }
+        if self.messages.len() == REMEMBERED {
+            self.messages.pop_front();
+        }
+        self.messages.push_back((id, usage));
+        reading.usage_so_far += usage;
+    }
 }
 
-/// Returns a failed request in words: `529 (overloaded)`.
-fn api_error(line: &RetryLine) -> String {
-    let status = line.error_status.as_u64().map_or_else(|| "no answer".to_owned(), |status| status.to_string());
-    match name(&line.error) {
-        Some(error) => format!("{status} ({error})"),
-        None => status,
+/// Returns the names of the tools whose use was denied, each once.
+fn denied_tools(denials: &Value) -> Vec<String> {
+    let mut tools: Vec<String> = Vec::new();
+    for denial in denials.as_array().map(Vec::as_slice).unwrap_or_default() {
+        let tool = name(&denial["tool_name"]).unwrap_or_else(|| "a tool".to_owned());
+        if !tools.contains(&tool) {
+            tools.push(tool);
+        }
     }
+    tools
+}
+
+/// Returns why a result shows that work is left, although it reports success.
+fn unfinished_work(line: &ResultLine) -> Option<String> {
+    let stats = &line.subagent_stats;
+    let killed = stats["killed"].as_object().map_or(0, |by| by.values().filter_map(Value::as_u64).sum());
+    let ended = count(stats, "completed").saturating_add(count(stats, "failed")).saturating_add(killed);
+    let running = count(stats, "spawned").saturating_sub(ended);
+    if line.stop_reason.as_str() == Some("tool_use") {
+        Some("the model's last message calls a tool, and the call was not carried out".to_owned())
+    } else if running > 0 {
+        let subagents = if running == 1 { "subagent has" } else { "subagents have" };
+        Some(format!("{running} {subagents} not ended"))
+    } else {
+        None
+    }
+}
+
+/// Returns a failed request in words: its HTTP status or, if there was no answer, the agent's name for the
+/// failure.
+fn api_error(line: &RetryLine) -> String {
+    match (line.error_status.as_u64(), name(&line.error)) {
+        (Some(status), _) => status.to_string(),
+        (None, Some(error)) => format!("no answer ({error})"),
+        (None, None) => "no answer".to_owned(),
+    }
+}
+
+fn retry(line: &RetryLine) -> Option<ApiRetry> {
+    let number = |value: &Value| value.as_u64().and_then(|number| u32::try_from(number).ok());
+    Some(ApiRetry { attempt: number(&line.attempt)?, of: number(&line.max_retries)? })
 }
 
 fn limit_event(info: &Value) -> LimitEvent {
@@ -98,6 +223,7 @@ fn limit_event(info: &Value) -> LimitEvent {
         overage,
         resets_at: info["resetsAt"].as_i64(),
         kind: name(&info["rateLimitType"]),
+        line: None,
     }
 }
 
@@ -105,14 +231,20 @@ fn run_result(line: &ResultLine) -> RunResult {
     let errors = line.errors.as_array().map(Vec::as_slice).unwrap_or_default();
     let errors: Vec<&str> = errors.iter().filter_map(Value::as_str).collect();
     let text = line.result.as_str().map_or_else(|| errors.join("; "), str::to_owned);
-    // `usage` omits the turn that exceeded a budget and the usage of subagents; `modelUsage` includes both.
-    let by_model: Usage = line.model_usage.as_object().map(|models| sum(models.values())).unwrap_or_default();
-    let tokens = if by_model == Usage::default() { tokens(&line.usage) } else { by_model };
-    let cost = line.total_cost_usd.as_f64().filter(|cost| *cost >= 0.0);
+    // `usage` omits the turn that exceeded a budget and the usage of subagents; the usage by model includes
+    // both.
+    let by_model = [&line.model_usage_since_last_result, &line.model_usage].into_iter().find_map(Value::as_object);
+    let (of_models, sum_of_costs) = by_model.map_or((Usage::default(), None), sum);
+    let tokens = if of_models == Usage::default() { tokens(&line.usage) } else { of_models };
+    let is_of_run = line.model_usage_since_last_result.is_object();
+    let cost = if is_of_run { sum_of_costs } else { line.total_cost_usd.as_f64() };
+    let cost = cost.filter(|cost| *cost >= 0.0);
     RunResult {
         kind: name(&line.subtype).unwrap_or_default(),
         is_error: line.is_error.as_bool() != Some(false),
         api_status: line.api_error_status.as_u64().and_then(|status| u16::try_from(status).ok()),
+        api_error: name(&line.api_error),
+        reason: name(&line.terminal_reason),
         text: text::tail(text.as_bytes(), LONGEST_TEXT),
         usage: Usage {
             turns: line.num_turns.as_u64().unwrap_or(0).min(LARGEST_COUNT),
@@ -123,31 +255,27 @@ fn run_result(line: &ResultLine) -> RunResult {
     }
 }
 
-fn sum<'a>(models: impl Iterator<Item = &'a Value>) -> Usage {
-    let mut sum = Usage::default();
-    for model in models {
+/// Returns the tokens of all models together, and their cost; `None` if the cost of a model is missing.
+fn sum(models: &Map<String, Value>) -> (Usage, Option<f64>) {
+    let (mut sum, mut cost) = (Usage::default(), Some(0.0));
+    for model in models.values() {
         let input = ["inputTokens", "cacheReadInputTokens", "cacheCreationInputTokens"];
         sum.input_tokens += input.into_iter().map(|key| count(model, key)).sum::<u64>();
+        sum.cached_tokens += count(model, "cacheReadInputTokens");
         sum.output_tokens += count(model, "outputTokens");
+        cost = cost.zip(model["costUSD"].as_f64()).map(|(sum, cost)| sum + cost);
     }
-    sum
+    (sum, cost)
 }
 
 fn tokens(usage: &Value) -> Usage {
     let input = ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"];
     Usage {
         input_tokens: input.into_iter().map(|key| count(usage, key)).sum(),
+        cached_tokens: count(usage, "cache_read_input_tokens"),
         output_tokens: count(usage, "output_tokens"),
         ..Usage::default()
     }
-}
-
-fn count(object: &Value, key: &str) -> u64 {
-    object[key].as_u64().unwrap_or(0).min(LARGEST_COUNT)
-}
-
-fn name(value: &Value) -> Option<String> {
-    value.as_str().map(|name| text::one_line(name, LONGEST_NAME))
 }
 
 #[cfg(test)]
@@ -157,6 +285,7 @@ mod tests {
 
     use super::*;
     use crate::agents::claude::recorded::{self, read};
+    use crate::agents::json::LONGEST_NAME;
 
     #[test]
     fn a_session_with_tools_is_read() {
@@ -190,11 +319,82 @@ mod tests {
             let expected = Usage {
                 turns,
                 input_tokens: 111 * messages_counted,
+                cached_tokens: 10 * messages_counted,
                 output_tokens: 2 * messages_counted,
                 ..Usage::default()
             };
             assert_eq!(usage, expected);
         }
+    }
+
+    #[test]
+    fn the_lines_of_a_message_count_the_usage_so_far_once_also_if_messages_mix() {
+        let line = |id: &str, parent: Value, output: u64| {
+            json!({"type": "assistant", "parent_tool_use_id": parent, "message": {"id": id, "model": "m",
+                "usage": {"input_tokens": 100, "cache_read_input_tokens": 50, "output_tokens": output}}})
+            .to_string()
+        };
+        let lines = [line("a", Value::Null, 1), line("s", "toolu_1".into(), 1), line("a", Value::Null, 9)];
+        let reading = read(lines.join("\n"));
+        let usage = Usage { turns: 1, input_tokens: 300, cached_tokens: 100, output_tokens: 10, ..Usage::default() };
+        assert_eq!(reading.usage_so_far, usage);
+        assert!(reading.answered);
+    }
+
+    #[test]
+    fn the_usage_of_a_run_that_continues_a_session_is_its_own() {
+        let usage = read(recorded::RESUMED).result.unwrap().usage;
+        assert_eq!((usage.turns, usage.input_tokens, usage.output_tokens, usage.unpriced_runs), (1, 1200, 40, 0));
+        assert!((usage.cost_usd - 0.0056).abs() < 1e-9, "{usage:?}");
+        let since = recorded::RESUMED.find("\"model_usage_since_last_result\":").unwrap();
+        let refused = format!("{}\"model_usage_since_last_result\":{{}}}}\n", &recorded::RESUMED[..since]);
+        let refused =
+            refused.replace("\"usage\":{\"input_tokens\":1200,\"output_tokens\":40", "\"usage\":{\"input_tokens\":0");
+        let usage = read(&refused).result.unwrap().usage;
+        assert_eq!((usage.input_tokens, usage.cost_usd, usage.unpriced_runs), (0, 0.0, 0));
+        let twice = read(format!("{0}{0}", recorded::RESUMED)).result.unwrap().usage;
+        assert_eq!((twice.turns, twice.input_tokens), (2, 2400), "each result reports the usage since the one before");
+    }
+
+    #[test]
+    fn a_message_about_an_api_error_is_no_answer_of_the_model() {
+        for output in [recorded::THROTTLED, recorded::LIMITED_332, recorded::REFUSED_LOGIN] {
+            let reading = read(output);
+            assert!(!reading.answered && reading.last_text.is_none() && reading.result.is_some(), "{output}");
+            assert_eq!(reading.report().usage.unpriced_runs, 0);
+        }
+        let of_cli = json!({"type": "assistant", "is_api_error_message": true,
+            "message": {"content": [{"type": "text", "text": "API Error"}]}});
+        assert!(!read(of_cli.to_string()).answered);
+        assert!(read(recorded::TOOLS).answered);
+    }
+
+    #[test]
+    fn the_mode_at_the_beginning_of_the_run_counts() {
+        assert_eq!(read(recorded::FORBIDDEN_MODE).forbidden_mode(), Some("default"));
+        let reading = read(recorded::RESUMED);
+        assert_eq!((reading.forbidden_mode(), reading.model.as_deref()), (None, Some("claude-opus-5-5")));
+        let later = recorded::RESUMED.lines().next().unwrap().replace("bypassPermissions", "plan");
+        assert_eq!(read(format!("{}{later}\n", recorded::RESUMED)).forbidden_mode(), None);
+        assert_eq!(read(r#"{"type":"system","subtype":"init"}"#).forbidden_mode(), None);
+    }
+
+    #[test]
+    fn work_that_is_left_is_found_in_the_result() {
+        let cut = |fields: Value| {
+            let mut line = json!({"type": "result", "subtype": "success", "is_error": false});
+            line.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            read(line.to_string()).cut
+        };
+        let stats = |spawned: u64, completed: u64, failed: u64, parent: u64| {
+            cut(json!({"stop_reason": "end_turn", "subagent_stats": {"spawned": spawned, "completed": completed,
+                "failed": failed, "killed": {"parent": parent, "user": 0, "system": 0}}}))
+        };
+        assert!(cut(json!({"stop_reason": "tool_use"})).unwrap().contains("calls a tool"));
+        assert_eq!(cut(json!({"stop_reason": null})), None);
+        assert_eq!((stats(0, 0, 0, 0), stats(4, 2, 1, 1), stats(1, 2, 0, 0)), (None, None, None));
+        assert_eq!(stats(4, 1, 1, 1).as_deref(), Some("1 subagent has not ended"));
+        assert_eq!(stats(2, 0, 0, 0).as_deref(), Some("2 subagents have not ended"));
     }
 
     #[test]
@@ -204,6 +404,7 @@ mod tests {
             overage: false,
             resets_at: Some(1_795_481_639),
             kind: Some("five_hour".into()),
+            line: recorded::LIMITED.lines().nth(1).map(str::to_owned),
         };
         assert_eq!(read(recorded::LIMITED).limit, Some(expected));
         for (info, rejected, overage) in [

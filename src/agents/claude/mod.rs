@@ -8,14 +8,13 @@ mod json_lines;
 mod line_reader;
 mod phrases;
 mod remedies;
-mod reset_time;
 
 #[cfg(test)]
 mod recorded;
 
-use super::dialect::{Dialect, EndedRun, Run};
+use super::credentials::Credentials;
+use super::dialect::{Diagnosis, Dialect, EndedRun, Run};
 use super::reading::LineReader;
-use crate::domain::id::SpecId;
 use crate::domain::outcome::TryOutcome;
 
 /// The dialect of Claude Code.
@@ -30,12 +29,16 @@ impl Dialect for Claude {
         Box::<line_reader::StreamJson>::default()
     }
 
-    fn outcome(&self, run: &EndedRun<'_>) -> TryOutcome {
-        diagnose::outcome(run)
+    fn diagnose(&self, run: &EndedRun<'_>) -> Diagnosis {
+        diagnose::diagnose(run)
     }
 
-    fn advice(&self, outcome: &TryOutcome, spec: &SpecId) -> Option<String> {
-        remedies::advice(outcome, spec)
+    fn remedy(&self, outcome: &TryOutcome, _agent: &str) -> Option<String> {
+        remedies::remedy(outcome)
+    }
+
+    fn credentials(&self) -> &'static [Credentials] {
+        &[Credentials { variable: "CLAUDE_CONFIG_DIR", folder: ".claude", file: ".credentials.json" }]
     }
 
     fn describe(&self, line: &[u8]) -> Option<String> {

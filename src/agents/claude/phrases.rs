@@ -49,6 +49,11 @@ impl Phrases {
         self.contains_any(&LIMITS) && !self.denies_usage_limit()
     }
 
+    /// Returns whether the text reports a limit whose end it may name as a date.
+    pub(super) fn dated_limit(&self) -> bool {
+        self.contains_any(&["you will regain access on"])
+    }
+
     /// Returns whether the text reports that the service gave no answer, or an incomplete one. Other API
     /// errors without a status are failures of the run itself, such as an answer that is too long.
     pub(super) fn unreachable(&self) -> bool {

@@ -1,61 +1,51 @@
 //! Advice for the user: what to do about a failure of Claude Code.
 
-use crate::agents::advice::{lost, read_the_output, then_dispatch, then_retry, timed_out, too_much_output};
-use crate::domain::id::SpecId;
 use crate::domain::outcome::TryOutcome;
 
-pub(super) fn advice(outcome: &TryOutcome, spec: &SpecId) -> Option<String> {
-    let (remedy, last) = match outcome {
-        TryOutcome::Succeeded | TryOutcome::Limited { .. } | TryOutcome::Throttled(_) | TryOutcome::Overloaded(_) => {
-            return None;
-        }
-        TryOutcome::Failed(_) | TryOutcome::Crashed(_) => return Some(read_the_output(spec)),
-        TryOutcome::TimedOut => return Some(timed_out(spec)),
-        TryOutcome::TooMuchOutput => return Some(too_much_output(spec)),
-        TryOutcome::Lost => return Some(lost(spec)),
-        TryOutcome::Auth(_) => (
+/// Returns how the user removes the cause of `outcome`; `None`: this dialect knows no more than holds for all
+/// agents.
+pub(super) fn remedy(outcome: &TryOutcome) -> Option<String> {
+    let remedy = match outcome {
+        TryOutcome::Auth(_) => {
             "Log in: start `claude` and type `/login`. Or run `boi daemon restart` with ANTHROPIC_API_KEY in the \
-             environment.",
-            then_retry(spec),
-        ),
-        TryOutcome::NeedsHuman(_) => (
-            "Check the account's plan, credit and spending limit at <https://console.anthropic.com>, or in `claude` \
-             with `/status`.",
-            then_retry(spec),
-        ),
-        TryOutcome::NotExecuted(_) => (
-            "Fix the problem that the reason names. If `claude` is missing, install Claude Code with `npm install -g \
-             @anthropic-ai/claude-code`, or run `boi config set claude_bin /path/to/claude`.",
-            then_retry(spec),
-        ),
-        TryOutcome::RefusesRoot(_) => (
-            "Claude Code refuses to run as root without permission prompts. Start the daemon as another user. If the \
-             daemon runs in a sandbox, run `boi daemon restart` with IS_SANDBOX=1 in the environment.",
-            then_retry(spec),
-        ),
-        TryOutcome::TaskBudget(_) => (
-            "Raise `--max-turns` or `--max-budget-usd` in `claude_args`, as in `boi config set claude_args \
-             \"['--max-turns', '200']\"`.",
-            then_retry(spec),
-        ),
-        TryOutcome::Context(_) => {
-            ("Shorten `context` or the `prompt` of the task, or split the task.", then_dispatch().to_owned())
+             environment."
         }
-        TryOutcome::UnknownModel(_) => (
-            "Correct `model` in the spec file, or leave it out to use the default of Claude Code.",
-            then_dispatch().to_owned(),
-        ),
+        TryOutcome::NeedsHuman(_) => {
+            "Check the account's plan, credit and spending limit at <https://console.anthropic.com>, or in `claude` \
+             with `/status`."
+        }
+        TryOutcome::ModeForbidden(_) => {
+            "Allow the mode `bypassPermissions` in the settings file that forbids it, such as `.claude/settings.json` in \
+             the repository."
+        }
+        TryOutcome::NotExecuted(_) | TryOutcome::NoProgram(_) => {
+            "Fix the problem that the reason names. If `claude` is missing, install Claude Code with `npm install -g \
+             @anthropic-ai/claude-code`, or run `boi config set claude_bin /path/to/claude`."
+        }
+        TryOutcome::RefusesRoot(_) => {
+            "Claude Code refuses to run as root without permission prompts. Start the daemon as another user. If the \
+             daemon runs in a sandbox, run `boi daemon restart` with IS_SANDBOX=1 in the environment."
+        }
+        TryOutcome::TaskBudget(_) => {
+            "Raise `--max-turns` or `--max-budget-usd` in `claude_args`, as in `boi config set claude_args \
+             \"['--max-turns', '200']\"`."
+        }
+        TryOutcome::UnknownModel(_) => {
+            "Correct `model` in the spec file, or leave it out to use the default of Claude Code."
+        }
+        _ => return None,
     };
-    Some(format!("{remedy} {last}"))
+    Some(remedy.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::agents::advice::advice;
     use crate::agents::claude::diagnose;
     use crate::agents::claude::recorded::{self, read};
     use crate::agents::dialect::EndedRun;
     use crate::domain::command::{CommandEnd, EndCause, ExitStatus};
+    use crate::domain::outcome::TryOutcome;
     use crate::domain::time::Timestamp;
 
     /// Returns the advice for a run that ended with `cause` and printed `output` and `stderr`.
@@ -63,7 +53,7 @@ mod tests {
         let (now, reading) = (Timestamp(1_795_478_040_000), read(output));
         let end = CommandEnd::new(cause, Some(ExitStatus::Code(1)), now);
         let run = EndedRun { end: &end, reading: &reading, stderr, now, zone: |_| None };
-        advice(&diagnose::outcome(&run), &"SD979".parse().unwrap())
+        advice(&diagnose::diagnose(&run).outcome, Some("claude"), &"SD979".parse().unwrap())
     }
 
     const RETRY: &str = "`boi retry SD979`.";
@@ -78,7 +68,6 @@ mod tests {
             (finished(), recorded::NOT_LOGGED_IN, "", "ANTHROPIC_API_KEY", RETRY),
             (finished(), recorded::FORBIDDEN, "", "Log in: start `claude`", RETRY),
             (finished(), recorded::NO_CREDIT, "", "credit and spending limit", RETRY),
-            (finished(), recorded::SPENDING_CAP, "", "`/status`", RETRY),
             (finished(), recorded::DISABLED, "", "the account's plan", RETRY),
             (finished(), recorded::TOO_LONG, "", "Shorten `context`", DISPATCH),
             (finished(), recorded::UNKNOWN_MODEL, "", "Correct `model`", DISPATCH),
@@ -99,9 +88,15 @@ mod tests {
 
     #[test]
     fn what_boi_waits_out_needs_no_advice() {
-        for output in [recorded::LIMITED, recorded::LIMITED_KEY, recorded::THROTTLED, recorded::OVERLOADED] {
+        for output in [
+            recorded::LIMITED,
+            recorded::SPENDING_CAP,
+            recorded::LIMITED_KEY,
+            recorded::THROTTLED,
+            recorded::OVERLOADED,
+        ] {
             assert_eq!(advised(EndCause::Finished, output, ""), None, "{output}");
         }
-        assert_eq!(advice(&TryOutcome::Succeeded, &"SD979".parse().unwrap()), None);
+        assert_eq!(advice(&TryOutcome::Succeeded, Some("claude"), &"SD979".parse().unwrap()), None);
     }
 }

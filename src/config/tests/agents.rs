@@ -2,10 +2,11 @@
 
 use super::super::changes::{diff, plan};
 use super::super::flags::Flags;
-use super::super::keys::{KEYS, find};
-use super::super::{HostFacts, Loaded, Origin, ProcessSettings, check_host, parse};
-use super::{load, messages, refused};
+use super::super::keys::find;
+use super::super::{Loaded, Origin, ProcessSettings, check_host, parse};
+use super::{load, messages, missing, refused};
 use crate::config::Config;
+use crate::domain::agent::AgentCommand;
 
 fn shown(old: &str, new: &str) -> Vec<String> {
     diff(&load(old).config, &load(new)).iter().map(ToString::to_string).collect()
@@ -21,9 +22,10 @@ fn the_table_of_an_agent_sets_its_program_and_arguments() {
     ] {
         let loaded = load(text);
         let claude = loaded.config.claude();
-        assert_eq!((claude.program.as_str(), claude.args.as_slice()), ("/opt/claude", ["-v".to_owned()].as_slice()));
+        assert_eq!(claude.worker.command, AgentCommand::program("/opt/claude"));
+        assert_eq!(claude.worker.args, ["-v"]);
         for name in ["claude_bin", "agents.claude.program", "claude_args", "agents.claude.args"] {
-            assert_eq!(loaded.origin(find(name).unwrap()), Origin::File, "{text}: {name}");
+            assert_eq!(loaded.origin(&find(name).unwrap()), Origin::File, "{text}: {name}");
         }
         assert_eq!(loaded.set.len(), 2);
     }
@@ -34,14 +36,14 @@ fn the_table_of_an_agent_sets_its_program_and_arguments() {
 
 #[test]
 fn unknown_agents_and_keys_are_refused_with_a_suggestion() {
-    insta::assert_snapshot!(refused("[agents.cluade]\nprogram = 'x'\n[agents.claude]\nprogam = 'x'\n"), @r"
-    error: unknown key `agents.cluade`
+    insta::assert_snapshot!(refused("[agents.cluade]\nargs = []\n[agents.claude]\nprogam = 'x'\n"), @r"
+    error: the agent `cluade` is not built in, and has no `command`
      --> config.toml:1:9
       |
     1 | [agents.cluade]
       |         ^^^^^^
       |
-      = help: did you mean `claude`?
+      = help: did you mean `claude`? An agent of your own needs a `command`
 
     error: unknown key `agents.claude.progam`
      --> config.toml:4:1
@@ -51,14 +53,16 @@ fn unknown_agents_and_keys_are_refused_with_a_suggestion() {
       |
       = help: did you mean `program`?
     ");
-    insta::assert_snapshot!(refused("[agents]\nfoo = {}\nprogram = 'x'\n\n[agents.claude]\nlog = 'info'\n"), @r"
-    error: unknown key `agents.foo`
+    insta::assert_snapshot!(
+        refused("[agents]\nfoo = {}\nprogram = 'x'\nFoo = 5\n\n[agents.claude]\nlog = 'info'\n"),
+        @r#"
+    error: the agent `foo` is not built in, and has no `command`
      --> config.toml:2:1
       |
     2 | foo = {}
       | ^^^
       |
-      = help: valid keys here: `claude`
+      = help: write what boi executes, as in command = ["foo", "--flag"]
 
     error: unknown key `agents.program`
      --> config.toml:3:1
@@ -68,14 +72,22 @@ fn unknown_agents_and_keys_are_refused_with_a_suggestion() {
       |
       = help: did you mean `agents.claude.program`?
 
-    error: unknown key `agents.claude.log`
-     --> config.toml:6:1
+    error: `Foo` is not a name for an agent
+     --> config.toml:4:1
       |
-    6 | log = 'info'
+    4 | Foo = 5
+      | ^^^
+      |
+      = help: a name begins with a-z or 0-9, consists of a-z, 0-9, `_` and `-`, and has at most 32 characters
+
+    error: unknown key `agents.claude.log`
+     --> config.toml:7:1
+      |
+    7 | log = 'info'
       | ^^^
       |
       = help: `log` is a top-level key, not a key of `[agents.claude]`: move it above the first table
-    ");
+    "#);
     assert_eq!(
         messages("agents.claude.args = ['a', 5]\nagents.claude.program = ' '"),
         ["item 2 of `agents.claude.args` must be text, but is the number 5", "`agents.claude.program` is empty"]
@@ -134,7 +146,7 @@ fn the_command_line_decides_the_name_of_a_change() {
         [("agents.claude.program=x", "claude_bin = 'a'"), ("claude_bin=x", "agents.claude.program = 'a'")]
     {
         let loaded = read(flag, text);
-        assert_eq!(loaded.config.claude().program, "x");
+        assert_eq!(loaded.config.claude().worker.command.program, "x");
         let used = diff(&Config::default(), &loaded);
         assert_eq!(
             used.iter().map(|change| change.key.as_str()).collect::<Vec<_>>(),
@@ -145,10 +157,10 @@ fn the_command_line_decides_the_name_of_a_change() {
 
 #[test]
 fn problems_and_warnings_use_the_name_of_the_file() {
-    let facts = HostFacts { program_found: Err("does not exist".to_owned()), log_filter: Ok(()) };
+    let facts = missing("/nowhere", "does not exist");
     let loaded = load("[agents.claude]\nprogram = '/nowhere'\n");
     let warnings = check_host(&loaded, None, &facts).unwrap();
-    assert_eq!(warnings, ["agents.claude.program: `/nowhere` does not exist; only tasks with `run` will work"]);
+    assert_eq!(warnings, ["agents.claude.program: `/nowhere` does not exist; tasks of the agent `claude` cannot run"]);
     let refused = check_host(&loaded, Some(&Config::default()), &facts).unwrap_err().lines();
     assert_eq!(
         refused,
@@ -159,15 +171,18 @@ fn problems_and_warnings_use_the_name_of_the_file() {
 
 #[test]
 fn each_older_name_and_its_key_name_each_other() {
-    let pairs: Vec<[&str; 2]> = KEYS
-        .iter()
-        .filter(|key| key.is_alias())
-        .map(|key| {
-            let other = key.other_name().unwrap();
-            assert_eq!((other.other_name(), other.kind, other.takes_effect), (Some(key), key.kind, key.takes_effect));
-            [key.name.as_str(), other.name.as_str()]
-        })
-        .collect();
-    assert_eq!(pairs, [["claude_bin", "agents.claude.program"], ["claude_args", "agents.claude.args"]]);
-    assert_eq!(find("log").unwrap().other_name(), None);
+    let names = |name: &str| {
+        let key = find(name).unwrap();
+        let others = key.other_names();
+        for other in &others {
+            assert!(other.has_name(name) && key.has_name(&other.name));
+            assert_eq!((other.kind, other.takes_effect), (key.kind, key.takes_effect));
+        }
+        others.into_iter().map(|other| other.name).collect::<Vec<_>>()
+    };
+    assert_eq!(names("claude_bin"), ["agents.claude.command", "agents.claude.program"]);
+    assert_eq!(names("agents.claude.command"), ["agents.claude.program", "claude_bin"]);
+    assert_eq!(names("claude_args"), ["agents.claude.args"]);
+    assert_eq!(names("agents.own.program"), ["agents.own.command"]);
+    assert_eq!((names("log"), names("agents.codex.args")), (Vec::new(), Vec::new()));
 }

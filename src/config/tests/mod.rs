@@ -2,8 +2,10 @@
 //! table.
 
 mod agents;
+mod own_agents;
 mod refusals;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
@@ -11,6 +13,10 @@ use proptest::prelude::*;
 use super::changes::{diff, plan};
 use super::keys::{KEYS, Key, Kind, ROWS, Value, find};
 use super::*;
+use crate::agents::OutputKind;
+use crate::domain::agent::AgentCommand;
+use crate::domain::money::{Price, Usd};
+use crate::domain::spec;
 use crate::domain::verdict::{Change, TakesEffect};
 
 fn load(text: &str) -> Loaded {
@@ -26,13 +32,33 @@ fn messages(text: &str) -> Vec<String> {
     problems.iter().map(|problem| problem.message.clone()).collect()
 }
 
+/// What a machine without `program` says of it.
+fn missing(program: &str, why: &str) -> HostFacts {
+    HostFacts {
+        missing_programs: [(program.to_owned(), why.to_owned())].into(),
+        missing_variables: BTreeSet::new(),
+        log_filter: Ok(()),
+    }
+}
+
 /// Returns a value other than the default, as `config.toml` writes it.
 fn another(key: &Key) -> String {
     match key.kind {
         Kind::Number(range) => range.end().to_string(),
         Kind::Span(range) => format!("[{}, {}]", range.start() + 1, range.end()),
         Kind::Switch => "true".to_owned(),
-        Kind::Program | Kind::Path => "\"/opt/other\"".to_owned(),
+        Kind::Money(_) => "2.5".to_owned(),
+        Kind::Command => "[\"/opt/other\", \"a b\"]".to_owned(),
+        Kind::AgentNames if key.name.contains("codex") => "[\"claude\"]".to_owned(),
+        Kind::AgentNames => "[\"codex\"]".to_owned(),
+        Kind::Choice(names) => {
+            let others = names.iter().map(|name| format!("\"{name}\""));
+            others.rev().find(|name| *name != key.default().to_string()).unwrap()
+        }
+        Kind::Model => "\"some-model\"".to_owned(),
+        Kind::Env => "{ A = { from_env = \"B\" } }".to_owned(),
+        Kind::Prices => "{ \"m-1.5\" = { input = 1.25, cached = 0, output = 10 } }".to_owned(),
+        Kind::Path => "\"/opt/other\"".to_owned(),
         Kind::Texts => "[\"--verbose\", \"\"]".to_owned(),
         Kind::LogFilter => "\"debug,boi::daemon=trace\"".to_owned(),
     }
@@ -48,23 +74,36 @@ fn an_empty_file_means_defaults() {
 
 #[test]
 fn the_defaults_are_the_documented_ones() {
-    let defaults: Vec<String> = KEYS.iter().map(|key| format!("{} = {}", key.name, key.default())).collect();
+    let is_listed = |key: &&Key| !key.name.starts_with("agents.") || key.name.starts_with("agents.codex.");
+    let line = |key: &Key| format!("{} = {}", key.name, key.default());
+    let defaults: Vec<String> = KEYS.iter().filter(is_listed).map(line).collect();
     insta::assert_snapshot!(defaults.join("\n"), @r#"
     max_workers = 5
     spawns_per_tick = 4
     tick_interval_ms = 1000
     spawn_jitter_ms = [50, 150]
-    agents.claude.program = "claude"
-    agents.claude.args = []
+    agents.codex.command = "codex"
+    agents.codex.program = "codex"
+    agents.codex.args = []
+    agents.codex.prompt = "stdin"
+    agents.codex.output = "codex-jsonl"
+    agents.codex.model = ""
+    agents.codex.env = {}
+    agents.codex.max_workers = 0
+    agents.codex.fallback = []
+    agents.codex.prices = {}
     claude_bin = "claude"
     claude_args = []
     log = "info"
     task_timeout_minutes = 30
+    stall_timeout_minutes = 15
     retry_count = 3
     retry_backoff_seconds = [1, 60]
     cleanup_on_failure = false
     stop_grace_seconds = 10
     max_output_mb = 512
+    max_usd_per_spec = 0
+    max_usd_per_day = 0
     paths.db = ""
     paths.worktrees = ""
     paths.logs = ""
@@ -74,15 +113,20 @@ fn the_defaults_are_the_documented_ones() {
 #[test]
 fn each_key_takes_effect_when_the_documentation_says() {
     let with = |effect| {
-        let keys = KEYS.iter().filter(|key| key.takes_effect == effect).map(|key| key.name.as_str());
-        keys.collect::<Vec<_>>().join(" ")
+        let rows = ROWS.iter().filter(|row| row.takes_effect == effect).map(|row| row.name);
+        rows.collect::<Vec<_>>().join(" ")
     };
-    assert_eq!(with(TakesEffect::NextTick), "max_workers spawns_per_tick spawn_jitter_ms");
+    assert_eq!(
+        with(TakesEffect::NextTick),
+        "max_workers spawns_per_tick spawn_jitter_ms agents.NAME.max_workers agents.NAME.fallback max_usd_per_spec \
+         max_usd_per_day"
+    );
     assert_eq!(
         with(TakesEffect::NextWorker),
-        "agents.claude.program agents.claude.args claude_bin claude_args retry_backoff_seconds"
+        "agents.NAME.command agents.NAME.program agents.NAME.args agents.NAME.prompt agents.NAME.output \
+         agents.NAME.model agents.NAME.prices claude_bin claude_args stall_timeout_minutes retry_backoff_seconds"
     );
-    assert_eq!(with(TakesEffect::AtOnce), "tick_interval_ms log");
+    assert_eq!(with(TakesEffect::AtOnce), "tick_interval_ms agents.NAME.env log");
     assert_eq!(
         with(TakesEffect::Restart),
         "task_timeout_minutes retry_count cleanup_on_failure stop_grace_seconds max_output_mb paths.db paths.worktrees \
@@ -98,11 +142,15 @@ fn each_range_is_the_documented_one() {
     spawns_per_tick: 1 to 1024
     tick_interval_ms: 50 to 3600000 milliseconds
     spawn_jitter_ms: 0 to 60000 milliseconds
+    agents.NAME.max_workers: 0 to 1024
     task_timeout_minutes: 1 to 10080 minutes
+    stall_timeout_minutes: 0 to 10080 minutes
     retry_count: 0 to 100
     retry_backoff_seconds: 0 to 3600 seconds
     stop_grace_seconds: 0 to 3600 seconds
     max_output_mb: 1 to 1048576 MiB
+    max_usd_per_spec: 0 to 1000000 US dollars
+    max_usd_per_day: 0 to 1000000 US dollars
     ");
 }
 
@@ -138,14 +186,14 @@ fn the_default_and_both_ends_of_a_range_are_accepted_and_one_beyond_is_refused()
 
 #[test]
 fn the_environment_replaces_the_default_program_and_the_file_replaces_both() {
-    let key = find("claude_bin").unwrap();
-    let origin = |loaded: &Loaded, name: &str| loaded.origin(find(name).unwrap());
+    let key = &find("claude_bin").unwrap();
+    let origin = |loaded: &Loaded, name: &str| loaded.origin(&find(name).unwrap());
     let read = |env: Option<&str>, text: &str| {
         let outside = ProcessSettings { claude_bin_env: env.map(str::to_owned), ..ProcessSettings::default() };
         let loaded = parse("config.toml", text.as_bytes(), &outside).unwrap();
         assert_eq!(origin(&loaded, "agents.claude.program"), loaded.origin(key));
         assert_eq!(origin(&loaded, "claude_args"), Origin::Default);
-        (loaded.config.claude().program.clone(), loaded.origin(key))
+        (loaded.config.claude().worker.command.program.clone(), loaded.origin(key))
     };
     assert_eq!(read(None, ""), ("claude".to_owned(), Origin::Default));
     assert_eq!(read(Some(" "), ""), ("claude".to_owned(), Origin::Default));
@@ -163,10 +211,18 @@ fn an_empty_path_means_the_usual_place() {
 #[test]
 fn a_key_is_found_by_name_and_a_misspelled_one_gets_a_suggestion() {
     assert_eq!(find("paths.db").unwrap().name, "paths.db");
-    assert_eq!(find("retries_count").unwrap_err(), Some("retry_count"));
-    assert_eq!(find("path.db").unwrap_err(), Some("paths.db"));
-    assert_eq!(find("agents.cluade.program").unwrap_err(), Some("agents.claude.program"));
-    assert_eq!(find("colour").unwrap_err(), None);
+    for (name, close) in [
+        ("retries_count", Some("retry_count")),
+        ("path.db", Some("paths.db")),
+        ("agents.Claude.program", Some("agents.claude.program")),
+        ("agents.own.modle", Some("agents.own.model")),
+        ("agents.codex.prices.gpt", Some("agents.codex.prices")),
+        ("colour", None),
+    ] {
+        assert_eq!(find(name).unwrap_err().as_deref(), close, "{name}");
+    }
+    let own = find("agents.own.model").unwrap();
+    assert_eq!((own.name.as_str(), own.default()), ("agents.own.model", Value::Text(String::new())));
 }
 
 #[test]
@@ -188,9 +244,10 @@ fn a_plan_applies_hot_keys_and_lists_the_others_as_pending_a_restart() {
 
 #[test]
 fn a_program_that_cannot_be_executed_rejects_only_its_own_change() {
-    let facts = HostFacts { program_found: Err("is not on the daemon's PATH".to_owned()), log_filter: Ok(()) };
+    let facts = missing("claudee", "is not on the daemon's PATH");
     let loaded = load("max_workers = 3\nclaude_bin = \"claudee\"\n");
-    let warning = "claude_bin: `claudee` is not on the daemon's PATH; only tasks with `run` will work".to_owned();
+    let warning =
+        "claude_bin: `claudee` is not on the daemon's PATH; tasks of the agent `claude` cannot run".to_owned();
     let same = load("claude_bin = 'claudee'").config;
     for in_force in [None, Some(&same)] {
         assert_eq!(check_host(&loaded, in_force, &facts), Ok(vec![warning.clone()]));
@@ -204,13 +261,13 @@ fn a_program_that_cannot_be_executed_rejects_only_its_own_change() {
       |
       = help: write the program's absolute path, or install the program first
     "#);
-    let found = HostFacts { program_found: Ok(()), log_filter: Ok(()) };
+    let found = missing("x", "");
     assert_eq!(check_host(&loaded, Some(&Config::default()), &found), Ok(Vec::new()));
 }
 
 #[test]
 fn a_log_filter_that_the_log_refuses_is_rejected() {
-    let facts = HostFacts { program_found: Ok(()), log_filter: Err("the log does not take this filter".to_owned()) };
+    let facts = HostFacts { log_filter: Err("the log does not take this filter".to_owned()), ..missing("x", "") };
     let refused = check_host(&load("\nlog = 'info'"), None, &facts).unwrap_err();
     assert_eq!(refused.lines(), ["config.toml:2:7: the log does not take this filter"]);
     let of_a_flag = check_host(&load(""), None, &facts).unwrap_err();
@@ -237,7 +294,7 @@ fn the_example_lists_every_key_at_its_default() {
         .map(|line| {
             line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase())).unwrap_or(line)
         })
-        .filter(|line| !line.starts_with("claude_"))
+        .filter(|line| !line.starts_with("claude_") && !line.contains(".program = "))
         .map(|line| format!("{line}\n"))
         .collect();
     let loaded = load(&uncommented);
@@ -271,13 +328,30 @@ fn config() -> impl Strategy<Value = Config> {
     let paths = (path.clone(), path.clone(), path).prop_map(|(db, worktrees, logs)| Paths { db, worktrees, logs });
     let daemon = (0..=1024_u32, 1..=1024_u32, 50..=3_600_000_u64, 0..=60_000_u64, 0..=60_000_u64);
     let worker = (1..=10_080_u32, 0..=100_u32, any::<bool>(), 0..=3600_u32, 1..=1_048_576_u64);
-    let agent = ("[^\\x00]{0,8}[a-z]", prop::collection::vec(line, 0..4));
-    let agents = agent.prop_map(|(program, args)| {
+    let words = (prop::collection::vec(line, 0..3), prop::collection::vec(line, 0..4));
+    let money = (0..=100_000_000_000_u64).prop_map(|micros| Usd::from_dollars(micros as f64 / 1e6).unwrap());
+    let budgets = (money.clone(), money.clone());
+    let prices = prop::collection::btree_map("[a-z][a-z./-]{0,6}", money, 0..3);
+    let agent = ("[a-z][a-z0-9_-]{0,31}", "[^\\x00]{0,8}[a-z]", words, prices, 0..9_u32, "[a-z-]{0,5}");
+    let agents = agent.prop_map(|(name, program, (arguments, args), prices, workers, model)| {
         let mut agents = Agents::default();
-        *agents.get_mut("claude").unwrap() = AgentConfig { program, args };
+        let agent = agents.define(&name);
+        agent.worker.command = AgentCommand { program, arguments };
+        agent.worker.args = args;
+        agent.worker.model = Some(model).filter(|model| spec::is_model(model));
+        let price = |input| Price { input, cached: Usd::ZERO, output: input };
+        agent.worker.prices = prices.into_iter().map(|(model, input)| (model, price(input))).collect();
+        agent.env.insert("A".to_owned(), EnvValue::FromEnv("B".to_owned()));
+        agent.max_workers = Some(workers).filter(|workers| *workers > 0);
+        // A budget needs agents whose cost is known.
+        agent.worker.output = OutputKind::OpencodeJson;
+        agent.fallback = ["opencode", "claude"].into_iter().filter(|other| *other != name).map(str::to_owned).collect();
         agents
     });
-    (daemon, worker, agents, paths).prop_map(|(daemon, worker, agents, paths)| Config {
+    (daemon, worker, agents, paths, budgets).prop_map(|(daemon, worker, agents, paths, budgets)| Config {
+        max_usd_per_spec: budgets.0,
+        max_usd_per_day: budgets.1,
+        stall_timeout_minutes: worker.0 - 1,
         max_workers: daemon.0,
         spawns_per_tick: daemon.1,
         agents,
@@ -300,7 +374,7 @@ proptest! {
         let serialised = toml::to_string(&config).unwrap();
         prop_assert_eq!(&load(&serialised).config, &config);
         let loaded = load(&serialised);
-        let by_key: String = loaded.keys().map(|key| format!("{} = {}\n", key.name, key.get(&config))).collect();
+        let by_key: String = loaded.keys().iter().map(|key| format!("{} = {}\n", key.name, key.get(&config))).collect();
         prop_assert_eq!(&load(&by_key).config, &config);
         prop_assert!(diff(&config, &loaded).is_empty());
     }
@@ -313,7 +387,7 @@ proptest! {
     }
 
     #[test]
-    fn no_mutation_of_a_config_causes_a_panic(at in 0..900_usize, length in 0..20_usize, insert in "[\\[\\]{}=\",.a-z0-9\n#é-]{0,5}") {
+    fn no_mutation_of_a_config_causes_a_panic(at in 0..3_000_usize, length in 0..20_usize, insert in "[\\[\\]{}=\",.a-z0-9\n#é-]{0,5}") {
         let keys = KEYS.iter().filter(|key| !key.is_alias());
         let full: String = keys.map(|key| format!("{} = {}\n", key.name, another(key))).collect();
         let mut text: Vec<char> = full.chars().collect();

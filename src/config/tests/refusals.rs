@@ -1,7 +1,7 @@
 //! Tests of the messages for invalid configuration files.
 
 use super::super::MAX_BYTES;
-use super::{load, messages, refused};
+use super::{load, messages, missing, refused};
 
 #[test]
 fn all_errors_are_reported_at_once() {
@@ -142,14 +142,14 @@ fn a_file_above_the_size_limit_is_refused() {
 
 #[test]
 fn arguments_in_the_name_of_a_program_are_pointed_to_their_key() {
-    use crate::config::{Config, HostFacts, check_host};
-    let facts = HostFacts { program_found: Err("does not exist".to_owned()), log_filter: Ok(()) };
+    use crate::config::{Config, check_host};
     for (text, hint) in [
         ("claude_bin = 'claude --model opus'", r#"`claude`, and `claude_args = ["--model", "opus"]`"#),
         ("agents.claude.program = 'c -v'", r#"`c`, and `agents.claude.args = ["-v"]`"#),
         ("claude_bin = 'claude'", "absolute path"),
     ] {
         let loaded = load(text);
+        let facts = missing(&loaded.config.claude().worker.command.program, "does not exist");
         let refused = check_host(&loaded, Some(&Config::default()), &facts);
         let shown = match refused {
             Err(problems) => problems.lines().join("\n"),
@@ -158,6 +158,7 @@ fn arguments_in_the_name_of_a_program_are_pointed_to_their_key() {
         };
         assert!(shown.contains(hint), "{text}: {shown}");
     }
+    let facts = missing("claude --model opus", "does not exist");
     let warned = check_host(&load("claude_bin = 'claude --model opus'"), None, &facts).unwrap();
     assert!(warned[0].contains("claude_args = ["), "{warned:?}");
 }

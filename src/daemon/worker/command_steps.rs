@@ -1,35 +1,48 @@
 //! The steps of a worker that run a command: each step builds its command, and interprets how the command
 //! ended.
 
+use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use tokio::sync::watch;
 use tracing::warn;
 
 use super::supervise::{self, Job, Ran};
 use super::{StepEnd, Worker, WorkerError};
-use crate::agents::{self, Agent, EndedRun, Run, exit};
+use crate::agents::{EndedRun, OutputKind, PromptVia, Run, Session, exit};
+use crate::config::{PROMPT_FILE, WorkerAgent};
 use crate::daemon::Order;
+use crate::daemon::lanes::{RunEnd, Start};
 use crate::decide::step::{Acted, RecordChange};
 use crate::decide::{prompt, step};
+use crate::domain::agent::AgentCommand;
 use crate::domain::cause::Cause;
-use crate::domain::command::{CommandEnd, EndCause, RECORD_VERSION, Request};
+use crate::domain::command::{CommandEnd, RECORD_VERSION, Request};
+use crate::domain::money::Usd;
 use crate::domain::outcome::{AgentReport, TryOutcome};
-use crate::domain::position::{CommandStage, RunningCommand, Try, Verify};
+use crate::domain::position::{AgentSession, CommandStage, RunningCommand, Try, Verify};
 use crate::domain::spec::Action;
 use crate::domain::text;
-use crate::process::command_dir::{CommandDir, ERRORS, OUTPUT};
+use crate::process::command_dir::{CommandDir, ERRORS, OUTPUT, PROMPT};
+use crate::process::inherited::FOR_COMMANDS;
 use crate::process::limits;
 use crate::system::{clock, files, paths};
 
 /// How many bytes of a failed command's output are read for the next prompt.
 const OUTPUT_TAIL: u64 = 64 * 1024;
 
+/// A wait for the start of an agent that takes longer than this is shown.
+const SHOWN_WAIT: Duration = Duration::from_millis(500);
+
 /// The command of a step.
 struct ToRun {
     argv: Vec<String>,
     /// The prompt, if the command is an agent.
     prompt: Option<String>,
+    /// The agent's name, if the command is an agent.
+    agent: Option<String>,
     /// The time limit in minutes; `None`: the limit in the configuration.
     minutes: Option<u32>,
     /// The try that the command belongs to.
@@ -37,6 +50,9 @@ struct ToRun {
     /// Whether the files that the command writes are synced to the disk before its end is recorded.
     keeps_work: bool,
 }
+
+/// The variable with the path of the prompt's file, for an agent that does not get its prompt on stdin.
+const PROMPT_FILE_VARIABLE: &str = "BOI_PROMPT_FILE";
 
 impl Worker {
     /// Carries out a try: runs the agent or the `run` command.
@@ -50,52 +66,84 @@ impl Worker {
         let (argv, for_agent) = match &task.action {
             Action::Run(command) => (shell(command), None),
             Action::Prompt(text) => {
-                let Some(agent) = agents::find(&self.claimed.spec.agent) else {
-                    let cause = Cause::UnknownAgent { agent: self.claimed.spec.agent.clone() };
+                let name = self.claimed.spec.agent_of(of.task);
+                let Some(agent) = self.claimed.config.agents.get(name) else {
+                    let cause = Cause::UnknownAgent { agent: name.to_owned() };
                     return Ok(StepEnd::Move(Box::new(step::after_obstacle(self.position.clone(), cause))));
                 };
-                (self.agent_argv(agent).await?, Some((agent, self.prompt(text, of))))
+                let resumed = self.position.progress.session_of(name);
+                (self.agent_argv(agent, resumed).await?, Some((agent.output, self.prompt(text, of, resumed))))
             }
         };
         let (agent, prompt) = for_agent.unzip();
-        let to_run = ToRun { argv, prompt, minutes: task.timeout_minutes, of: Some(of), keeps_work: true };
+        let agent_name = agent.map(|_: OutputKind| self.claimed.spec.agent_of(of.task).to_owned());
+        let to_run =
+            ToRun { argv, prompt, agent: agent_name, minutes: task.timeout_minutes, of: Some(of), keeps_work: true };
         let job = self.job(to_run, command).await?;
+        if let Some(end) = self.wait_for_start(&job, orders).await? {
+            return Ok(end);
+        }
         if let Some(end) = self.take_snapshot(&job.command, Some(of), orders).await? {
+            self.withdraw(&job).await;
             return Ok(end);
         }
         self.try_began = (!job.begun).then(clock::now);
-        let (end, reading, is_cut_off) = match self.run(&job, orders, agent).await? {
+        let (end, mut reading, is_cut_off) = match self.run(&job, orders, agent).await? {
             Ran::Ended(end, reading) => (end, reading, false),
             Ran::CutOff(end, reading) => (end, reading, true),
             Ran::Detached => return Ok(self.leave_running()),
-            Ran::NotStarted(error) => return Ok(StepEnd::NotStarted(error.to_string())),
+            Ran::NotStarted(error) => {
+                self.withdraw(&job).await;
+                return Ok(StepEnd::NotStarted(error.to_string()));
+            }
         };
+        if let Some(session) = &self.position.progress.session {
+            reading.continues(&session.id, session.tokens);
+        }
         if let Some(end) = self.compare_with_snapshot(&job.command, Some(of), orders).await? {
+            self.withdraw(&job).await;
             return Ok(end);
         }
         if is_ended_by_order(&end, *orders.borrow()) {
-            self.interrupted = vec![RecordChange::TryInterrupted { of, report: reading.report() }];
+            self.withdraw(&job).await;
+            // A run that was ended before it had a session leaves the earlier one.
+            let agent = self.claimed.spec.agent_of(of.task);
+            if let Some(session) = step::session(agent, &reading.report()) {
+                self.position.progress.session = Some(session);
+            }
+            self.interrupted = vec![RecordChange::TryInterrupted { of, report: self.report(of, &reading) }];
             return Ok(StepEnd::Interrupted);
         }
         let (outcome, report) = match agent {
             Some(agent) => {
                 let stderr = tail_of(&job.dir, ERRORS).await?;
-                let zone = |name: &str| jiff::tz::TimeZone::get(name).ok();
+                let zone = |name: &str| match name {
+                    "" => Some(TimeZone::system()),
+                    name => TimeZone::get(name).ok(),
+                };
                 let run = EndedRun { end: &end, reading: &reading, stderr: &stderr, now: clock::now(), zone };
-                (agent.dialect().outcome(&run), reading.report())
+                let diagnosis = agent.dialect().diagnose(&run);
+                (diagnosis.outcome, AgentReport { evidence: diagnosis.evidence, ..self.report(of, &reading) })
             }
             None => (exit::command_outcome(&end), AgentReport::default()),
         };
-        // An agent that gave its result and did not exit was ended by boi, so its end is no cut-off.
+        // An agent whose output decides the outcome was ended by boi, so its end is no cut-off.
         let counted = !is_cut_off && step::is_cut_off(&self.position.progress, &end);
-        if (counted || is_cut_off) && !reading.ended_after_result {
+        if (counted || is_cut_off) && !reading.decides() {
+            self.withdraw(&job).await;
             return Ok(self.cut_off(CommandStage::Act(of), counted, Some((outcome, report))));
+        }
+        if let Some(agent) = &job.agent {
+            let evidence = outcome.detail();
+            let end = RunEnd::Outcome { outcome: &outcome, answered: report.answered, evidence };
+            self.shared.lanes.ended(agent, &self.claimed.fence.spec, end).await;
         }
         let output = match (&report.message, agent) {
             (Some(message), Some(_)) => message.clone(),
             (None, Some(_)) => tail_of(&job.dir, ERRORS).await?,
             (_, None) => tail_of(&job.dir, OUTPUT).await?,
         };
+        self.last_message = report.message.clone();
         let acted = Acted { outcome, report, output };
         Ok(self.follow(|plan, progress| step::after_act(plan, progress, of, acted)))
     }
@@ -113,7 +161,7 @@ impl Worker {
         };
         let minutes = of.and_then(|of| self.task(of).timeout_minutes);
         let argv = shell(&self.verify_command(&verify));
-        let job = self.job(ToRun { argv, prompt: None, minutes, of, keeps_work: false }, command).await?;
+        let job = self.job(ToRun { argv, prompt: None, agent: None, minutes, of, keeps_work: false }, command).await?;
         if let Some(end) = self.take_snapshot(&job.command, of, orders).await? {
             return Ok(end);
         }
@@ -145,6 +193,56 @@ impl Worker {
         }
     }
 
+    /// Waits until the agent of `job` may start. Returns the end of the step if the agent is held, or an
+    /// order arrived.
+    async fn wait_for_start(
+        &mut self,
+        job: &Job,
+        orders: &mut watch::Receiver<Order>,
+    ) -> Result<Option<StepEnd>, WorkerError> {
+        let Some(agent) = &job.agent else { return Ok(None) };
+        let spec = &self.claimed.fence.spec;
+        if job.begun {
+            self.shared.lanes.adopted(agent, spec);
+            return Ok(None);
+        }
+        let shown = async {
+            // A start that needs no wait is not shown as one.
+            tokio::time::sleep(SHOWN_WAIT).await;
+            self.shared.set_cause(spec, Some(Cause::WaitsForStart { agent: agent.clone() }));
+            self.shared.changed();
+            std::future::pending::<()>().await;
+        };
+        let start = tokio::select! {
+            start = self.shared.lanes.start(agent, spec) => Some(start?),
+            // Cancel-safe: only waits.
+            () = shown => None,
+            // Cancel-safe: the order stays in the channel.
+            _ = orders.wait_for(|order| *order != Order::Work) => None,
+        };
+        self.shared.set_cause(spec, None);
+        Ok(match start {
+            // Runs that ended while this one waited may have used up a budget.
+            Some(Start::Go { .. }) => match self.over_budget(Usd::ZERO) {
+                Some(cause) => {
+                    self.withdraw(job).await;
+                    Some(StepEnd::OverBudget(Box::new(cause)))
+                }
+                None => None,
+            },
+            Some(Start::Held(hold)) => Some(StepEnd::Held(hold)),
+            None if *orders.borrow() == Order::Detach => Some(StepEnd::Detached),
+            None => Some(StepEnd::Interrupted),
+        })
+    }
+
+    /// Reports that the run of `job` was ended from outside, or did not start.
+    async fn withdraw(&self, job: &Job) {
+        if let Some(agent) = &job.agent {
+            self.shared.lanes.ended(agent, &self.claimed.fence.spec, RunEnd::Withdrawn).await;
+        }
+    }
+
     /// Records that the step's command continues to run after this daemon, and returns the end of the step.
     pub(super) fn leave_running(&self) -> StepEnd {
         self.shared.leave_running(&self.claimed.fence);
@@ -159,32 +257,41 @@ impl Worker {
     }
 
     /// Returns the agent's command line.
-    async fn agent_argv(&self, agent: Agent) -> Result<Vec<String>, WorkerError> {
-        let (config, spec) = (&self.claimed.config, &self.claimed.spec);
-        let session = uuid::Uuid::new_v4().to_string();
-        let name = config.claude_bin.clone();
+    async fn agent_argv(
+        &self,
+        agent: &WorkerAgent,
+        resumed: Option<&AgentSession>,
+    ) -> Result<Vec<String>, WorkerError> {
+        let new = uuid::Uuid::new_v4().to_string();
+        let session = resumed.map_or(Session::New(&new), |session| Session::Resume(&session.id));
+        let name = agent.command.program.clone();
         // A missing program is no error here: the supervisor reports it, and a command that is already
         // running does not need the program.
         let find = move || paths::find_program(&name).map_or(name, |path| path.to_string_lossy().into_owned());
         let program = tokio::task::spawn_blocking(find)
             .await
             .map_err(|error| fault("cannot look for the program of the agent", error))?;
-        let (arguments, model) = (&config.claude_args, spec.model.as_deref());
-        Ok(agent.dialect().command_line(&Run { program: &program, arguments, model, session: &session }))
+        let command = AgentCommand { program, ..agent.command.clone() }.words();
+        let model = agent.model_of(self.claimed.spec.model.as_deref());
+        let run = Run { command: &command, arguments: &agent.args, model, session, max_usd: self.left_of_budget() };
+        Ok(agent.output.dialect().command_line(&run))
     }
 
-    fn prompt(&self, text: &str, of: Try) -> String {
+    fn prompt(&self, text: &str, of: Try, resumed: Option<&AgentSession>) -> String {
         let progress = &self.position.progress;
         // The failure is from the last try of this attempt, so the prompt counts the tries of this attempt.
         let number = of.number - progress.first_try + 1;
-        prompt::compose(self.claimed.spec.context.as_deref(), text, progress.failure.as_ref(), number)
+        match resumed {
+            Some(_) => prompt::compose_continuation(progress.failure.as_ref(), number),
+            None => prompt::compose(self.claimed.spec.context.as_deref(), text, progress.failure.as_ref(), number),
+        }
     }
 
     async fn run(
         &self,
         job: &Job,
         orders: &mut watch::Receiver<Order>,
-        agent: Option<Agent>,
+        agent: Option<OutputKind>,
     ) -> Result<Ran, WorkerError> {
         supervise::run(job, orders, agent).await.map_err(|source| WorkerError::Io {
             what: format!("cannot supervise the command with the folder {}", job.dir.path().display()),
@@ -203,18 +310,39 @@ impl Worker {
             .map_err(|error| fault(&what, error))?
             .map_err(|source| WorkerError::Io { what, source })?;
         let minutes = u64::from(to_run.minutes.unwrap_or(config.task_timeout_minutes));
-        let mut variables = vec![("BOI_SPEC", fence.spec.to_string()), ("BOI_ATTEMPT", fence.attempt.to_string())];
+        // What the user gives to the agent replaces what boi gives to every command.
+        let mut variables: Vec<(String, OsString)> =
+            FOR_COMMANDS.iter().map(|(name, value)| ((*name).to_owned(), value.into())).collect();
+        if let Some(agent) = &to_run.agent {
+            variables.extend(self.shared.env_of_agent(agent));
+        }
+        let mut set = |name: &str, value: &OsStr| variables.push((name.to_owned(), value.to_owned()));
+        set("BOI_SPEC", fence.spec.as_str().as_ref());
+        set("BOI_ATTEMPT", fence.attempt.to_string().as_ref());
+        set("BOI_WORKTREE", self.tree.path().as_os_str());
+        if let Some(repo) = &self.claimed.spec.repo {
+            set("BOI_REPO", repo.path.as_os_str());
+        }
         if let Some(of) = to_run.of {
-            variables.extend([("BOI_TASK", self.task(of).id.clone()), ("BOI_TRY", of.number.to_string())]);
+            set("BOI_TASK", self.task(of).id.as_ref());
+            set("BOI_TRY", of.number.to_string().as_ref());
+        }
+        let agent = to_run.agent.as_ref().and_then(|agent| config.agents.get(agent));
+        let via_file = agent.is_some_and(|agent| agent.prompt == PromptVia::File);
+        let mut argv = to_run.argv;
+        if via_file {
+            let file = dir.path().join(PROMPT).to_string_lossy().into_owned();
+            set(PROMPT_FILE_VARIABLE, file.as_ref());
+            argv.iter_mut().skip(1).for_each(|argument| *argument = argument.replace(PROMPT_FILE, &file));
         }
         Ok(Job {
             spec: fence.spec.clone(),
             dir,
             request: Request {
                 version: RECORD_VERSION,
-                argv: to_run.argv,
+                argv,
                 cwd: self.tree.path().to_owned(),
-                prompt: to_run.prompt.is_some(),
+                prompt: to_run.prompt.is_some() && !via_file,
                 separate_errors: to_run.prompt.is_some(),
                 timeout_millis: minutes * 60_000,
                 grace_millis: u64::from(config.stop_grace_seconds) * 1000,
@@ -223,7 +351,10 @@ impl Worker {
                 keeps_work: to_run.keeps_work,
             },
             prompt: to_run.prompt,
+            allowance: to_run.agent.as_deref().and_then(|agent| self.allowance(agent)),
+            agent: to_run.agent,
             variables,
+            stall_timeout_minutes: config.stall_timeout_minutes,
             command,
             left_by_last: self.shared.take_left_by_last(fence) && begun,
             begun,
@@ -251,7 +382,7 @@ fn fault(what: &str, error: tokio::task::JoinError) -> WorkerError {
 /// Whether an order ended the command. A command that is lost after an order to cancel or stop counts as
 /// ended by the order: the supervisor may have ended the command and found no disk space for the record.
 fn is_ended_by_order(end: &CommandEnd, order: Order) -> bool {
-    matches!(order, Order::Cancel | Order::Stop) && matches!(end.cause, EndCause::Terminated | EndCause::Lost)
+    matches!(order, Order::Cancel | Order::Stop) && end.may_be_requested() && end.reason.is_none()
 }
 
 fn shell(command: &str) -> Vec<String> {

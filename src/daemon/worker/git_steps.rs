@@ -54,7 +54,8 @@ impl Worker {
                     Ok(Ok(captured)) => {
                         failpoint::hit("try.captured");
                         self.record_kept(captured.kept, None).await?;
-                        Ok(self.follow(|plan, progress| step::after_capture(plan, progress, of, captured.result)))
+                        let (result, message) = (captured.result, self.last_message.as_deref());
+                        Ok(self.follow(|plan, progress| step::after_capture(plan, progress, of, result, message)))
                     }
                     Ok(Err(blocked)) => self.blocked(blocked),
                     Err(end) => Ok(end),

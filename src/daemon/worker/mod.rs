@@ -10,7 +10,9 @@
 //!
 //! Invariant: a worker never blocks a thread of the runtime. It uses files and git on threads that may block.
 
+mod agent_watch;
 mod command_steps;
+mod cost;
 mod follow_output;
 mod git_steps;
 mod orders;
@@ -31,11 +33,13 @@ use self::worktree::{Resolved, WorkerTree};
 use super::async_queue::AsyncQueue;
 use super::shared::Shared;
 use super::{Event, Order, Spawn, WorkerEnd, quarantine};
+use crate::decide::lane;
 use crate::decide::retry;
 use crate::decide::step::{self, AttemptPlan, Move, Prepared, RecordChange};
 use crate::domain::cause::Cause;
 use crate::domain::failure::Failure;
-use crate::domain::life::TaskStatus;
+use crate::domain::hold::Hold;
+use crate::domain::life::{Block, TaskStatus};
 use crate::domain::outcome::TryOutcome;
 use crate::domain::position::{CommandStage, Delivered, Ending, Position, Progress, RunningCommand, Step, Try};
 use crate::domain::spec::Task;
@@ -115,6 +119,8 @@ struct Worker {
     git: Arc<Semaphore>,
     starts: Arc<Semaphore>,
     tree: WorkerTree,
+    /// The last message of the last try's agent; `None`: there was none, or an earlier worker ran the agent.
+    last_message: Option<String>,
     /// The changes to record because an order ended the command of a try.
     interrupted: Vec<RecordChange>,
 }
@@ -138,6 +144,10 @@ enum StepEnd {
     Interrupted,
     /// The daemon is leaving; a command of the step, if any, continues to run.
     Detached,
+    /// The agent of the step is held, so it was not started.
+    Held(Box<Hold>),
+    /// The agent of the step was not started, because a budget is used up, for this cause.
+    OverBudget(Box<Cause>),
     /// The step's command could not be started, for this reason; nothing was executed.
     NotStarted(String),
 }
@@ -159,6 +169,7 @@ impl Worker {
             starts: Arc::clone(&workers.starts),
             claimed,
             tree,
+            last_message: None,
             interrupted: Vec::new(),
         }
     }
@@ -229,12 +240,26 @@ impl Worker {
             }
             match self.perform(orders).await? {
                 StepEnd::Move(next) => match *next {
-                    Move::Go(position, changes) => self.record(position, changes).await?,
+                    Move::Go(position, changes) => {
+                        if let Some(end) = self.end_over_budget(&position, &changes).await? {
+                            return Ok(end);
+                        }
+                        self.record(position, changes).await?;
+                    }
+                    Move::Blocked(position, changes, used_up) => {
+                        let cause = Cause::Blocked { by: Block::Budget(used_up) };
+                        return self.give_back_over_budget(position, changes, cause).await;
+                    }
                     Move::Refused(position, changes, outcome) => return self.refused(position, changes, outcome).await,
                     Move::Died(position, changes, failure) => return self.died(position, changes, failure).await,
                     Move::End(ending) => return self.finish(ending).await,
                 },
                 StepEnd::Detached => return Ok(WorkerEnd::Detached),
+                StepEnd::Held(hold) => return self.held(*hold).await,
+                StepEnd::OverBudget(cause) => {
+                    let position = self.position.clone().resumed();
+                    return self.give_back_over_budget(position, vec![], *cause).await;
+                }
                 StepEnd::NotStarted(reason) => return self.not_started(reason).await,
                 StepEnd::Interrupted => {
                     let order = *orders.borrow();
@@ -257,6 +282,7 @@ impl Worker {
             retry_backoff: self.claimed.config.retry_backoff_seconds,
             now: clock::now(),
             timeout_minutes: self.claimed.config.task_timeout_minutes,
+            budget: self.budget(),
             next_command,
         }
     }
@@ -274,12 +300,18 @@ impl Worker {
                     let (task, what, how) = (&self.task(*of).id, failure.part.to_string(), failure.how.to_string());
                     info!(spec = %self.claimed.fence.spec, task, number = of.number, what, how, "the try failed, because one of its checks failed");
                 }
-                RecordChange::TryEnded { .. } | RecordChange::TryInterrupted { .. } | RecordChange::Task { .. } => {}
+                RecordChange::TryEnded { .. }
+                | RecordChange::TryInterrupted { .. }
+                | RecordChange::RunEnded { .. }
+                | RecordChange::Task { .. } => {}
             }
         }
         let (fence, recorded) = (self.claimed.fence.clone(), position.clone());
-        let now = clock::now();
-        self.queue.call(move |queue| queue.record(&fence, &recorded, changes, now)).await?;
+        let (now, changes) = (clock::now(), self.with_runs(changes));
+        let cost = cost::cost_of_runs(&changes);
+        let result = self.queue.call(move |queue| queue.record(&fence, &recorded, changes, now)).await;
+        self.count_runs(cost, now, &result);
+        result?;
         self.position = position;
         self.shared.changed();
         if self.position.running_command().is_some() {
@@ -290,7 +322,12 @@ impl Worker {
 
     async fn give_back(&mut self, back: GiveBack) -> Result<WorkerEnd, WorkerError> {
         let fence = self.claimed.fence.clone();
-        self.queue.call(move |queue| queue.give_back(&fence, back, clock::now())).await?;
+        let back = GiveBack { changes: self.with_runs(back.changes), ..back };
+        let cost = cost::cost_of_runs(&back.changes);
+        let now = clock::now();
+        let result = self.queue.call(move |queue| queue.give_back(&fence, back, now)).await;
+        self.count_runs(cost, now, &result);
+        result?;
         Ok(WorkerEnd::Recorded)
     }
 
@@ -299,14 +336,26 @@ impl Worker {
     async fn not_started(&mut self, detail: String) -> Result<WorkerEnd, WorkerError> {
         warn!(spec = %self.claimed.fence.spec, detail, "a command could not be started: the spec is queued again, and the command is started later");
         let wait = retry::start_backoff_millis(self.claimed.setbacks + 1);
+        let position = self.position.clone().resumed();
         self.give_back(GiveBack {
-            position: self.position.clone().resumed(),
+            lane: self.lane_at(&position),
+            position,
             changes: vec![],
             cause: Some(Cause::CommandNotStarted { detail }),
             not_before: Some(clock::now().plus_millis(wait)),
             setback: true,
         })
         .await
+    }
+
+    /// Gives the spec back to the queue, because its agent is held. It continues at the same step when the hold ends.
+    async fn held(&mut self, hold: Hold) -> Result<WorkerEnd, WorkerError> {
+        let until = hold.until.map(|until| until.to_string());
+        info!(spec = %self.claimed.fence.spec, until, "the agent of the spec is held: the spec is queued again, and continues when the hold ends");
+        let position = self.position.clone().resumed();
+        let lane = self.lane_at(&position);
+        self.give_back(GiveBack { lane, position, changes: vec![], cause: None, not_before: None, setback: false })
+            .await
     }
 
     /// Gives the spec back to the queue, because the model's service refused the agent's request. The same
@@ -317,10 +366,24 @@ impl Worker {
         changes: Vec<RecordChange>,
         outcome: TryOutcome,
     ) -> Result<WorkerEnd, WorkerError> {
-        let not_before = retry::service_wait(&outcome, self.claimed.setbacks + 1, clock::now(), rand::random());
-        let cause = Cause::Refused { outcome, until: not_before };
+        let lane = self.lane_at(&position);
+        let hold = lane.as_deref().and_then(|agent| self.shared.lanes.hold(agent));
+        // Under a hold, the spec is eligible, and the hold keeps it from being started.
+        let not_before = match hold {
+            Some(_) => None,
+            None => retry::service_wait(&outcome, self.claimed.setbacks + 1, clock::now(), rand::random()),
+        };
+        let cause = Cause::Refused { outcome, until: hold.map_or(not_before, |hold| hold.until) };
         warn!(spec = %self.claimed.fence.spec, cause = %cause, "the model's service refused the agent's request: the spec is queued again, and the try is repeated later");
-        self.give_back(GiveBack { position, changes, cause: Some(cause), not_before, setback: true }).await
+        self.give_back(GiveBack {
+            lane: self.lane_at(&position),
+            position,
+            changes,
+            cause: Some(cause),
+            not_before,
+            setback: true,
+        })
+        .await
     }
 
     /// Gives the spec back to the queue, because the step's command died. The command is run again after a
@@ -336,7 +399,15 @@ impl Worker {
         let cause = Cause::CommandDied { failure: failure.without_output(), deaths, until };
         warn!(spec = %self.claimed.fence.spec, cause = %cause, deaths, "a command died: the spec is queued again, and the command is run again after a wait");
         let not_before = Some(until);
-        self.give_back(GiveBack { position, changes, cause: Some(cause), not_before, setback: false }).await
+        self.give_back(GiveBack {
+            lane: self.lane_at(&position),
+            position,
+            changes,
+            cause: Some(cause),
+            not_before,
+            setback: false,
+        })
+        .await
     }
 
     async fn finish(&mut self, ending: Ending) -> Result<WorkerEnd, WorkerError> {
@@ -451,6 +522,11 @@ impl Worker {
             None => {}
         }
         Ok(())
+    }
+
+    /// Returns the agent that the attempt starts next if it continues at `position`.
+    fn lane_at(&self, position: &Position) -> Option<String> {
+        lane::of_position(&self.claimed.spec, position, &self.done).map(str::to_owned)
     }
 
     fn task(&self, of: Try) -> &Task {

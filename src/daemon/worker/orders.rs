@@ -66,7 +66,8 @@ impl Worker {
     async fn stopped(&mut self) -> Result<WorkerEnd, WorkerError> {
         let (position, cause) = (self.position.clone().resumed(), Some(Cause::Stopped));
         let changes = std::mem::take(&mut self.interrupted);
-        let back = GiveBack { position, changes, cause, not_before: None, setback: false };
+        let lane = self.lane_at(&position);
+        let back = GiveBack { position, changes, cause, not_before: None, setback: false, lane };
         let end = self.give_back(back).await?;
         info!(spec = %self.claimed.fence.spec, attempt = self.claimed.fence.attempt, "spec stopped and queued again");
         Ok(end)

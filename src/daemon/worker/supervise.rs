@@ -1,21 +1,23 @@
 //! Runs one command of a worker under its supervisor: starts it or finds it again, waits for its end, and
 //! ends it on an order. `decide::recover` decides what to do with a command that an earlier worker started.
 
+use std::ffi::OsString;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::warn;
 
-use super::follow_output::OutputFollower;
+use super::agent_watch::AgentWatch;
+use super::cost::Allowance;
 use super::sweep::{SWEEP_EVERY, sweep};
-use crate::agents::{Agent, Reading};
+use crate::agents::{OutputKind, Reading};
 use crate::daemon::Order;
 use crate::daemon::shared::Shared;
 use crate::decide::recover::{self, Evidence, Recovery};
-use crate::domain::command::{CommandEnd, EndCause, Request};
+use crate::domain::command::{CommandEnd, EndCause, EndReason, Request};
 use crate::domain::id::SpecId;
 use crate::domain::position::RunningCommand;
 use crate::process::command_dir::{CommandDir, CommandLock};
@@ -30,8 +32,6 @@ const INSPECT_AGAIN: Duration = Duration::from_millis(20);
 const INSPECTIONS_BEFORE_MARKER: u32 = 50;
 /// After this many supervisors ended without executing the command, the spec is given back to the queue.
 const STARTS: u32 = 3;
-/// How often an agent's output is read while it runs.
-const FOLLOW_EVERY: Duration = Duration::from_secs(2);
 
 /// A command to run, and the folder of its records.
 pub(super) struct Job {
@@ -40,7 +40,14 @@ pub(super) struct Job {
     pub(super) dir: CommandDir,
     pub(super) request: Request,
     pub(super) prompt: Option<String>,
-    pub(super) variables: Vec<(&'static str, String)>,
+    /// The agent's name, if the command is an agent.
+    pub(super) agent: Option<String>,
+    /// The variables of the command's environment besides those that it inherits. No record contains their values.
+    pub(super) variables: Vec<(String, OsString)>,
+    /// What the run may cost, if boi itself ends it then.
+    pub(super) allowance: Option<Allowance>,
+    /// After this many minutes without a sign of life, an agent counts as hung; 0: never.
+    pub(super) stall_timeout_minutes: u32,
     /// The boot id when the command was recorded, and the marker that its supervisor and all descendants
     /// carry.
     pub(super) command: RunningCommand,
@@ -68,9 +75,12 @@ pub(super) enum Ran {
 
 /// Runs the command of `job` to its end, or adopts the command if an earlier daemon started it. If the
 /// command is an `agent`, its output is read.
-pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: Option<Agent>) -> io::Result<Ran> {
+pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: Option<OutputKind>) -> io::Result<Ran> {
     let other_boot = job.command.boot != clock::boot_id();
-    let mut follower = agent.map(|agent| OutputFollower::new(agent, job.request.max_output_bytes));
+    let mut agent_watch = match agent {
+        Some(agent) => Some(AgentWatch::new(agent, job, requested_end(job).await?)),
+        None => None,
+    };
     let mut starts = 0;
     let mut inspections = 0_u32;
     // `begun`: a supervisor may be running the command. `removed`: files of the running command were deleted.
@@ -105,9 +115,9 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: O
                 if let EndCause::NotExecutedYet(why) = end.cause {
                     return Ok(Ran::NotStarted(io::Error::other(why)));
                 }
-                return ended(job, end, watched, follower).await;
+                return ended(job, end, watched, agent_watch).await;
             }
-            (Recovery::Lost, ..) => return ended(job, lost(), watched, follower).await,
+            (Recovery::Lost, ..) => return ended(job, lost(), watched, agent_watch).await,
             (Recovery::SweepThenLost, lock, _) => {
                 warn!(folder = %job.dir.path().display(), "the supervisor died; boi ends the remaining processes of its command");
                 tokio::select! {
@@ -117,7 +127,7 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: O
                 }
                 failpoint::hit("loss.seen");
                 drop(lock);
-                return ended(job, lost(), watched, follower).await;
+                return ended(job, lost(), watched, agent_watch).await;
             }
             (Recovery::Spawn, Some(lock), _) => {
                 // A supervisor that died before it executed anything may have left a cgroup.
@@ -139,6 +149,9 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: O
                 match spawn(job, lock).await {
                     Ok(supervisor) => {
                         failpoint::hit("command.spawned");
+                        if let Some(agent_watch) = agent_watch.as_mut() {
+                            agent_watch.started(job);
+                        }
                         supervisor
                     }
                     Err(error) => return Ok(Ran::NotStarted(error)),
@@ -162,7 +175,7 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: O
             },
         };
         watched = true;
-        if wait(job, &mut supervisor, orders, follower.as_mut()).await?.is_none() {
+        if wait(job, &mut supervisor, orders, agent_watch.as_mut()).await?.is_none() {
             return Ok(Ran::Detached);
         }
         begun = true;
@@ -173,7 +186,9 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: O
 }
 
 /// Runs work that may block, for example on a hung disk, outside the runtime's own threads.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
@@ -264,25 +279,45 @@ pub(crate) async fn detached(orders: &mut watch::Receiver<Order>) {
     drop(orders.wait_for(|order| *order == Order::Detach).await);
 }
 
+/// Reads why an earlier worker requested the end of the command; `None`: none did, or the machine was
+/// restarted since then, so that the command may have lost work that it reported as done.
+async fn requested_end(job: &Job) -> io::Result<Option<EndReason>> {
+    if !job.begun || job.command.boot != clock::boot_id() {
+        return Ok(None);
+    }
+    let dir = job.dir.clone();
+    blocking(move || Ok(dir.read_end_request()?)).await
+}
+
 /// Waits for a supervisor's end. Returns `None` if the daemon detaches first.
 async fn wait(
     job: &Job,
     supervisor: &mut Supervisor,
     orders: &mut watch::Receiver<Order>,
-    mut follower: Option<&mut OutputFollower>,
+    mut agent_watch: Option<&mut AgentWatch>,
 ) -> io::Result<Option<()>> {
-    let mut is_terminated = false;
-    let mut read_at = Instant::now() + FOLLOW_EVERY;
+    // The worker that requested the end may have died before it signalled the supervisor.
+    let mut is_terminated = agent_watch.as_deref().is_some_and(AgentWatch::is_end_requested);
+    if is_terminated {
+        supervisor.terminate()?;
+    }
     loop {
-        match *orders.borrow_and_update() {
+        let order = *orders.borrow_and_update();
+        match order {
             Order::Work => {}
             Order::Detach => return Ok(None),
             Order::Cancel | Order::Stop if is_terminated => {}
             Order::Cancel | Order::Stop => {
                 is_terminated = true;
+                if let Some(agent_watch) = agent_watch.as_deref_mut()
+                    && let Err(error) = agent_watch.before_order(job).await
+                {
+                    warn!(dir = %job.dir.path().display(), %error, "boi cannot read the output of the agent that an order ends; boi ends it, and repeats the try later even if the agent had given its result");
+                }
                 supervisor.terminate()?;
             }
         }
+        let next_look = agent_watch.as_deref().map(AgentWatch::next_look);
         tokio::select! {
             // Cancel-safe: the handle stays readable once the process has ended.
             ended = supervisor.ended() => return ended.map(Some),
@@ -290,28 +325,21 @@ async fn wait(
             changed = orders.changed() => if changed.is_err() {
                 return Ok(None);
             },
-            // Cancel-safe: the time is kept in `read_at`.
-            () = tokio::time::sleep_until(read_at), if follower.is_some() => {
-                read_at = Instant::now() + FOLLOW_EVERY;
-                let dir = job.dir.clone();
-                blocking(move || dir.restore_permissions()).await?;
-                if let Some(follower) = follower.as_deref_mut() {
-                    if follower.is_hanging(&job.dir).await? {
-                        let dir = job.dir.path().display();
-                        info!(%dir, "the agent has given its result and does not exit; boi ends it");
-                        supervisor.terminate()?;
-                    }
-                    job.shared.set_api_errors(&job.spec, follower.api_errors());
-                }
+            // Cancel-safe: the watch keeps the time.
+            () = tokio::time::sleep_until(next_look.unwrap_or_else(Instant::now)), if next_look.is_some() => if let Some(agent_watch) = agent_watch.as_deref_mut()
+                && agent_watch.look(job, supervisor).await?
+            {
+                is_terminated = true;
+                supervisor.terminate()?;
+                failpoint::hit("end.signalled");
             }
         }
     }
 }
 
-async fn finished(job: &Job, end: CommandEnd, follower: Option<OutputFollower>) -> io::Result<Ran> {
-    job.shared.set_api_errors(&job.spec, None);
-    let reading = match follower {
-        Some(follower) => follower.finish(&job.dir).await?,
+async fn finished(job: &Job, mut end: CommandEnd, agent_watch: Option<AgentWatch>) -> io::Result<Ran> {
+    let reading = match agent_watch {
+        Some(agent_watch) => agent_watch.finish(job, &mut end).await?,
         None => Reading::default(),
     };
     Ok(Ran::Ended(end, Box::new(reading)))
@@ -343,11 +371,9 @@ async fn remove_cgroup(job: &Job) -> io::Result<()> {
 /// Decides whether the end of a command is a cut-off. `watched`: this daemon watched the command. If it did
 /// not, and the last daemon ended normally and left the command running, then the event that ended the
 /// command probably also ended that daemon.
-async fn ended(job: &Job, end: CommandEnd, watched: bool, follower: Option<OutputFollower>) -> io::Result<Ran> {
-    match finished(job, end, follower).await? {
-        Ran::Ended(end, reading)
-            if job.left_by_last && !watched && matches!(end.cause, EndCause::Lost | EndCause::Terminated) =>
-        {
+async fn ended(job: &Job, end: CommandEnd, watched: bool, agent_watch: Option<AgentWatch>) -> io::Result<Ran> {
+    match finished(job, end, agent_watch).await? {
+        Ran::Ended(end, reading) if job.left_by_last && !watched && end.may_be_requested() && end.reason.is_none() => {
             Ok(Ran::CutOff(end, reading))
         }
         ran => Ok(ran),
@@ -397,7 +423,20 @@ mod tests {
         let shared = Arc::new(Shared::new(ConfigView::without_daemon(ReloadOutcome::Applied, vec![]), false));
         let command = RunningCommand { boot: clock::boot_id().to_owned(), marker };
         let spec = "S0001".parse().unwrap();
-        Job { spec, dir, request, prompt: None, variables: vec![], command, begun: false, left_by_last: false, shared }
+        Job {
+            spec,
+            dir,
+            request,
+            prompt: None,
+            agent: None,
+            allowance: None,
+            variables: vec![],
+            stall_timeout_minutes: 0,
+            command,
+            begun: false,
+            left_by_last: false,
+            shared,
+        }
     }
 
     #[tokio::test]

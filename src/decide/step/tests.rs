@@ -1,9 +1,12 @@
 //! Tests that take a simulated worker through its steps.
 
-use super::walk::{OUTPUT, Walker, spec, task};
+use super::walk::{MESSAGE, OUTPUT, Walker, spec, task};
 use super::*;
+use crate::domain::command::EndReason;
+use crate::domain::life::BudgetKey;
+use crate::domain::money::Usd;
 use crate::domain::position::Checkout;
-use crate::domain::spec::Task;
+use crate::domain::spec::{Changes, Task};
 use crate::domain::time::Timestamp;
 
 fn ended(cause: EndCause, status: Option<ExitStatus>) -> CommandEnd {
@@ -24,6 +27,11 @@ fn acted(outcome: TryOutcome) -> Acted {
 
 fn candidate(commit: &str) -> Captured {
     Captured::Candidate(Some(commit.into()))
+}
+
+/// Returns a task that gives a prompt to an agent.
+fn prompt(id: &str, verify: &[&str]) -> Task {
+    Task { action: Action::Prompt("p".into()), ..task(id, verify) }
 }
 
 fn cause(walker: &Walker<'_>) -> String {
@@ -76,11 +84,11 @@ fn a_spec_of_two_tasks_goes_through_every_step_once() {
     assert_eq!(walker.position.progress.verified.as_deref(), Some("c1"));
     assert_eq!(walker.position.progress.last_boot.as_deref(), Some("boot"));
     let done = |change: &RecordChange| match change {
-        RecordChange::TaskDone { task, commit } => Some((*task, commit.clone())),
+        RecordChange::TaskDone { task, commit, unchanged } => Some((*task, commit.clone(), *unchanged)),
         _ => None,
     };
     let commits: Vec<_> = walker.changes.iter().filter_map(done).collect();
-    assert_eq!(commits, [(0, Some("c1".to_owned())), (1, None)]);
+    assert_eq!(commits, [(0, Some("c1".to_owned()), false), (1, None, false)]);
 }
 
 #[test]
@@ -91,6 +99,79 @@ fn a_spec_without_repository_completes_without_a_delivery() {
     walker.capture(Captured::Candidate(None));
     walker.advance();
     assert_eq!(walker.position.step, Step::Close(Ending::Completed(Delivered::Nothing)));
+}
+
+#[test]
+fn a_task_is_unchanged_if_its_agent_changed_no_file_of_a_repository() {
+    let with = |task: Task| spec(vec![task], &[], Deliver::Branch);
+    for (spec, captured, unchanged) in [
+        (with(prompt("a", &[])), Captured::Candidate(None), true),
+        (with(prompt("a", &[])), candidate("c1"), false),
+        (with(task("a", &[])), Captured::Candidate(None), false),
+        (Spec { repo: None, ..with(prompt("a", &[])) }, Captured::Candidate(None), false),
+    ] {
+        let mut walker = started(&spec, 0);
+        walker.act(acted(TryOutcome::Succeeded));
+        walker.capture(captured);
+        walker.advance();
+        let marks = |change: &RecordChange| matches!(change, RecordChange::TaskDone { unchanged: true, .. });
+        assert_eq!(walker.changes.iter().any(marks), unchanged, "{spec:?}");
+    }
+}
+
+#[test]
+fn a_try_that_changes_nothing_fails_if_its_task_requires_changes() {
+    let required = Task { changes: Some(Changes::Required), ..prompt("a", &["v"]) };
+    let spec = spec(vec![required, prompt("b", &[])], &[], Deliver::Branch);
+    let mut walker = started(&spec, 2);
+    walker.act(acted(TryOutcome::Succeeded));
+    walker.capture(Captured::Candidate(None));
+    assert_eq!(walker.stage(), &trying(0, 2), "no verify command runs");
+    let failure = walker.position.progress.failure.clone().unwrap();
+    assert_eq!((failure.part.clone(), failure.output.as_str()), (FailedPart::Changes, MESSAGE));
+    let of = Try { task: 0, number: 1 };
+    assert!(walker.changes.contains(&RecordChange::TryRejected { of, failure }));
+    walker.act(acted(TryOutcome::Succeeded));
+    walker.capture(candidate("c1"));
+    walker.verify(&code(0));
+    walker.advance();
+    // The other task does not require changes.
+    walker.act(acted(TryOutcome::Succeeded));
+    walker.capture(Captured::Candidate(None));
+    walker.advance();
+    assert_eq!(walker.position.step, Step::Close(Ending::Completed(Delivered::Branch)));
+    let mut walker = started(&spec, 0);
+    walker.act(acted(TryOutcome::Succeeded));
+    walker.capture(Captured::Candidate(None));
+    assert_eq!(
+        cause(&walker),
+        "task a: the task requires changes: the agent ended without an error and changed no file, on try 1 of 1"
+    );
+}
+
+#[test]
+fn a_hung_agent_uses_up_its_try_and_the_next_one_has_a_session_of_its_own() {
+    let spec = spec(vec![prompt("a", &[])], &[], Deliver::Branch);
+    let mut walker = started(&spec, 1);
+    let report = AgentReport { session_id: Some("s-1".into()), answered: true, ..AgentReport::default() };
+    let hung = || Acted { outcome: TryOutcome::Stalled, report: report.clone(), output: String::new() };
+    assert_eq!(walker.act(hung()), None);
+    assert_eq!((walker.stage(), &walker.position.progress.session), (&trying(0, 2), &None));
+    assert_eq!(walker.act(hung()), None);
+    assert_eq!(
+        cause(&walker),
+        "task a: the agent's run failed: showed no sign of life for stall_timeout_minutes, on try 2 of 2"
+    );
+}
+
+#[test]
+fn an_end_that_the_daemon_requested_is_no_cut_off() {
+    let progress = Position::start(None, None, None).progress;
+    let of = |reason| CommandEnd { reason, ..ended(EndCause::Terminated, None) };
+    assert!(is_cut_off(&progress, &of(None)));
+    for reason in [EndReason::Stalled, EndReason::AfterResult, EndReason::ModeForbidden] {
+        assert!(!is_cut_off(&progress, &of(Some(reason))));
+    }
 }
 
 #[test]
@@ -191,10 +272,8 @@ fn an_outcome_that_another_try_would_not_change_fails_the_spec_at_once() {
     let prompt = Task { action: Action::Prompt("do it".into()), ..task("a", &[]) };
     let spec = spec(vec![prompt], &[], Deliver::Branch);
     for outcome in [
-        TryOutcome::Auth("x".into()),
-        TryOutcome::NeedsHuman("x".into()),
+        TryOutcome::ModeForbidden("x".into()),
         TryOutcome::UnknownModel("x".into()),
-        TryOutcome::RefusesRoot("x".into()),
         TryOutcome::NotExecuted("x".into()),
         TryOutcome::Context("x".into()),
     ] {
@@ -225,12 +304,44 @@ fn other_outcomes_are_tried_again_with_their_failure() {
 }
 
 #[test]
+fn a_run_that_used_up_the_specs_budget_blocks_the_spec_and_uses_no_try() {
+    let prompt = Task { action: Action::Prompt("do it".into()), ..task("a", &[]) };
+    let spec = spec(vec![prompt], &[], Deliver::Branch);
+    let usd = |dollars| Usd::from_dollars(dollars).unwrap();
+    let ended_by_limit = |cost_usd| {
+        let usage = Usage { cost_usd, ..Usage::default() };
+        let report = AgentReport { usage, session_id: Some("s-1".into()), answered: true, ..AgentReport::default() };
+        Acted { report, ..acted(TryOutcome::TaskBudget("Reached maximum budget".into())) }
+    };
+    let mut walker = started(&spec, 0);
+    walker.budget = SpecBudget::new(Some(usd(2.0)), Usd::ZERO, usd(0.5));
+    let Some(Move::Blocked(position, changes, used_up)) = walker.act(ended_by_limit(1.6)) else {
+        panic!("not blocked")
+    };
+    assert_eq!(used_up, UsedUp { key: BudgetKey::MaxUsd, spent: usd(2.1), limit: usd(2.0) });
+    assert_eq!(position.progress.session.as_ref().map(|session| session.id.as_str()), Some("s-1"));
+    assert_eq!(then(&position), &Stage::Command(trying(0, 1)));
+    assert!(matches!(changes[..], [RecordChange::TryEnded { .. }]));
+    // A limit of the agent itself, such as one of turns, is a failed try as long as the budget is not used up.
+    for budget in [None, SpecBudget::new(Some(usd(9.0)), Usd::ZERO, usd(0.5))] {
+        let mut walker = started(&spec, 1);
+        walker.budget = budget;
+        walker.act(ended_by_limit(1.6));
+        assert_eq!(walker.stage(), &trying(0, 2));
+    }
+}
+
+#[test]
 fn a_refusal_of_the_service_gives_the_spec_back_at_the_same_try() {
     let spec = spec(vec![task("a", &[])], &[], Deliver::Branch);
     for outcome in [
         TryOutcome::Limited { until: None, detail: "5 h".into() },
         TryOutcome::Throttled("429".into()),
         TryOutcome::Overloaded("529".into()),
+        TryOutcome::Auth("401".into()),
+        TryOutcome::NeedsHuman("402".into()),
+        TryOutcome::RefusesRoot("root".into()),
+        TryOutcome::NoProgram("claude".into()),
     ] {
         let mut walker = started(&spec, 0);
         let Some(Move::Refused(position, changes, refused)) = walker.act(acted(outcome.clone())) else {

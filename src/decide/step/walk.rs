@@ -7,6 +7,8 @@ use crate::domain::position::Checkout;
 use crate::domain::spec::{Base, Repo, Task};
 use crate::domain::time::Timestamp;
 
+/// The last message of each agent of the tests.
+pub(super) const MESSAGE: &str = "There is nothing to do.";
 /// The output of each verify command of the tests.
 pub(super) const OUTPUT: &str = "the end";
 
@@ -30,6 +32,7 @@ pub(super) struct Walker<'a> {
     pub(super) tries: Vec<u32>,
     pub(super) position: Position,
     pub(super) changes: Vec<RecordChange>,
+    pub(super) budget: Option<SpecBudget>,
     moves: u32,
 }
 
@@ -37,7 +40,8 @@ impl<'a> Walker<'a> {
     pub(super) fn new(spec: &'a Spec, retry_count: u32) -> Walker<'a> {
         let (done, tries) = (vec![false; spec.tasks.len()], vec![0; spec.tasks.len()]);
         let position = Position::start(None, None, None);
-        Walker { spec, retry_count, retry_backoff: [0, 0], done, tries, position, changes: Vec::new(), moves: 0 }
+        let (changes, budget) = (Vec::new(), None);
+        Walker { spec, retry_count, retry_backoff: [0, 0], done, tries, position, changes, budget, moves: 0 }
     }
 
     /// Returns the stage of the running command.
@@ -80,7 +84,7 @@ impl<'a> Walker<'a> {
 
     pub(super) fn capture(&mut self, result: Captured) -> Option<Move> {
         let Step::Git(GitStage::Capture(of)) = self.position.step else { panic!("{:?}", self.position) };
-        self.follow(|plan, progress| after_capture(plan, progress, of, result))
+        self.follow(|plan, progress| after_capture(plan, progress, of, result, Some(MESSAGE)))
     }
 
     pub(super) fn advance(&mut self) -> Option<Move> {
@@ -113,6 +117,7 @@ impl<'a> Walker<'a> {
             retry_backoff: self.retry_backoff,
             now: Timestamp(1_000),
             timeout_minutes: 30,
+            budget: self.budget,
             next_command: &next_command,
         };
         match after(&plan, self.position.progress.clone()) {
@@ -219,9 +224,9 @@ proptest! {
                             let tries = of.number - before.progress.first_try + 1;
                             prop_assert!(tries <= retry_count + 1, "try {} of {}", tries, retry_count + 1);
                             // A refusal does not count as a try, so this test bounds refusals itself.
-                            refusals += u32::from(luck.outcome.is_refusal());
+                            refusals += u32::from(luck.outcome.refusal().is_some());
                             let outcome = match &luck.outcome {
-                                outcome if outcome.is_refusal() && refusals > 3 => TryOutcome::Succeeded,
+                                outcome if outcome.refusal().is_some() && refusals > 3 => TryOutcome::Succeeded,
                                 outcome => outcome.clone(),
                             };
                             let result = Acted { outcome, report: AgentReport::default(), output: String::new() };
@@ -242,7 +247,7 @@ proptest! {
             };
             match came {
                 None => {}
-                Some(Move::Refused(position, ..) | Move::Died(position, ..)) => {
+                Some(Move::Refused(position, ..) | Move::Died(position, ..) | Move::Blocked(position, ..)) => {
                     prop_assert!(position.running_command().is_none(), "given back with a command");
                     let as_it_is = matches!(position.step, Step::Prepare { checkout: Checkout::AsItIs, then: Some(_) });
                     prop_assert!(as_it_is, "{:?}", position);

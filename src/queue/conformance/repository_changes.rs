@@ -6,7 +6,7 @@ use crate::domain::repository_change::ChangeKind;
 pub(in crate::queue) fn changes_of_a_repository_are_recorded_once_and_block_until_they_are_settled<F: Factory>() {
     let (_storage, queue) = F::queue();
     let id = enqueue(queue.as_ref(), vec![spec("a")], NOW).unwrap().remove(0);
-    let fence = queue.claim(1, None, &config(), NOW).unwrap().remove(0).fence;
+    let fence = queue.claim_first(1, None, &config(), NOW).unwrap().remove(0).fence;
     let change = |kind, name: &str, blocks| RepositoryChange { blocks, ..RepositoryChange::new(kind, name) };
     let found =
         vec![change(ChangeKind::Deleted, "refs/heads/x", false), change(ChangeKind::ConfigChanged, "core.bare", true)];

@@ -3,11 +3,13 @@
 
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
-use super::read;
 use super::rows::{CURRENT_ATTEMPT, check_fence, dependency_state, encode};
+use super::{lanes, read};
+use crate::decide::lane;
 use crate::domain::cause::Cause;
 use crate::domain::id::SpecId;
 use crate::domain::life::{Block, Intent, OnCancel, OnStop, SpecStatus};
+use crate::domain::money::Usd;
 use crate::domain::outcome::Delivery;
 use crate::domain::position::{Delivered, Ending};
 use crate::domain::time::Timestamp;
@@ -144,9 +146,12 @@ pub(super) fn stop(c: &Connection, id: &SpecId) -> Result<Stopped, QueueError> {
             let cause = Cause::Blocked { by: Block::Stopped };
             let changed = c
                 .prepare_cached(
-                    "UPDATE specs SET blocked = ?, cause = ?, not_before = NULL WHERE id = ? AND blocked IS NULL",
+                    "UPDATE specs SET blocked = :blocked, cause = :cause, not_before = NULL
+                      WHERE id = :id AND blocked IS NOT :blocked",
                 )?
-                .execute(params![Block::Stopped.as_str(), encode(&cause)?, id.as_str()])?;
+                .execute(named_params! {
+                    ":blocked": Block::Stopped.as_str(), ":cause": encode(&cause)?, ":id": id.as_str(),
+                })?;
             Ok(if changed > 0 { Stopped::Now } else { Stopped::Before })
         }
         OnStop::RecordIntent => {
@@ -157,14 +162,35 @@ pub(super) fn stop(c: &Connection, id: &SpecId) -> Result<Stopped, QueueError> {
     }
 }
 
-/// Makes a blocked spec eligible again. Returns whether the spec was blocked.
-fn unblock(c: &Connection, id: &SpecId) -> Result<bool, QueueError> {
-    let changed = c
-        .prepare_cached(
-            "UPDATE specs SET blocked = NULL, cause = NULL WHERE id = ? AND status = 'queued' AND blocked IS NOT NULL",
-        )?
+/// Makes a blocked spec eligible again. Returns whether the spec was blocked. Fails if the budget of the spec
+/// is used up and the request sets no higher limit.
+fn unblock(c: &Connection, id: &SpecId, max_usd: Option<Usd>) -> Result<bool, QueueError> {
+    let blocked = "id = ? AND status = 'queued' AND blocked IS NOT NULL";
+    let cause: Option<Option<String>> = c
+        .prepare_cached(&format!("SELECT cause FROM specs WHERE {blocked}"))?
+        .query_row([id.as_str()], |row| row.get(0))
+        .optional()?;
+    let Some(cause) = cause else { return Ok(false) };
+    if let Some(Ok(Cause::Blocked { by: Block::Budget(used_up) })) = cause.map(|text| serde_json::from_str(&text))
+        && max_usd.is_none()
+    {
+        return Err(Refusal::BudgetUsedUp { spec: id.clone(), used_up }.into());
+    }
+    c.prepare_cached(&format!("UPDATE specs SET blocked = NULL, cause = NULL WHERE {blocked}"))?
         .execute([id.as_str()])?;
-    Ok(changed > 0)
+    Ok(true)
+}
+
+/// Sets the limit of a spec's cost for its further life. Fails if its agents have cost as much already.
+fn set_max_usd(c: &Connection, id: &SpecId, limit: Usd) -> Result<(), QueueError> {
+    let spent: f64 = c
+        .prepare_cached("UPDATE specs SET max_usd = ? WHERE id = ? RETURNING cost_usd")?
+        .query_row(params![limit.dollars(), id.as_str()], |row| row.get(0))?;
+    let spent = read::usd(spent);
+    match limit > Usd::ZERO && spent >= limit {
+        true => Err(Refusal::LimitTooLow { spec: id.clone(), limit, spent }.into()),
+        false => Ok(()),
+    }
 }
 
 /// Records the user's request for the current attempt. A recorded cancel is never replaced, and a stop of the
@@ -181,9 +207,17 @@ fn record_intent(c: &Connection, id: &SpecId, intent: Intent) -> Result<(), Queu
     Ok(())
 }
 
-pub(super) fn retry(c: &Connection, id: &SpecId, now: Timestamp) -> Result<Vec<SpecId>, QueueError> {
+pub(super) fn retry(
+    c: &Connection,
+    id: &SpecId,
+    max_usd: Option<Usd>,
+    now: Timestamp,
+) -> Result<Vec<SpecId>, QueueError> {
     let (status, delivered) = dependency_state(c, id)?;
-    if unblock(c, id)? {
+    if let Some(limit) = max_usd {
+        set_max_usd(c, id, limit)?;
+    }
+    if unblock(c, id, max_usd)? {
         return Ok(vec![id.clone()]);
     }
     if !status.is_retryable(delivered) {
@@ -240,6 +274,11 @@ fn requeue(c: &Connection, id: &SpecId, now: Timestamp) -> Result<(), QueueError
     .execute(named_params! {":id": id.as_str(), ":now": now.0})?;
     c.prepare_cached("UPDATE tasks SET status = 'pending' WHERE spec = ? AND status <> 'done'")?
         .execute([id.as_str()])?;
+    // If the spec cannot be read, the claim finds that and quarantines it.
+    let next = lanes::next_task(c, id)?;
+    let lane = read::spec(c, id).ok().and_then(|spec| lane::of_task(&spec, next?).map(str::to_owned));
+    c.prepare_cached("UPDATE specs SET lane = ? WHERE id = ?")?
+        .execute([lanes::lane_name(lane.as_deref()), id.as_str()])?;
     Ok(())
 }
 

@@ -9,10 +9,13 @@ mod end;
 mod error;
 mod file;
 mod landed;
+mod lanes;
 mod read;
 mod repository_changes;
 mod rows;
+mod runs;
 mod schema;
+mod views;
 mod wal;
 mod write;
 mod writer;
@@ -36,7 +39,11 @@ use super::{
 };
 use crate::config::WorkerConfig;
 use crate::decide::step::RecordChange;
+use crate::domain::hold::Hold;
 use crate::domain::id::SpecId;
+use crate::domain::lane::{Eligible, LaneLimit};
+use crate::domain::money::Usd;
+use crate::domain::outcome::Usage;
 use crate::domain::position::{Ending, Position};
 use crate::domain::repository_change::RepositoryChange;
 use crate::domain::spec::Spec;
@@ -228,20 +235,26 @@ impl Queue for SqliteQueue {
         self.write(move |connection| write::enqueue(connection, &specs, &taken, now))
     }
 
-    fn count_eligible(&self, limit: u32, scope: Option<&[SpecId]>) -> Result<u32, QueueError> {
-        let eligible = self.schedule(|connection| read::eligible(connection, limit, scope))?;
-        Ok(u32::try_from(eligible.len()).unwrap_or(u32::MAX))
+    fn lanes(&self, scope: Option<&[SpecId]>) -> Result<Vec<Option<String>>, QueueError> {
+        self.schedule(|connection| lanes::lanes(connection, scope))
     }
 
-    fn claim(
-        &self,
-        count: u32,
-        scope: Option<&[SpecId]>,
-        config: &WorkerConfig,
-        now: Timestamp,
-    ) -> Result<Vec<Claimed>, QueueError> {
-        let (scope, config, owner) = (scope.map(<[SpecId]>::to_vec), config.clone(), self.owner.clone());
-        self.write(move |connection| write::claim(connection, count, scope.as_deref(), &config, &owner, now))
+    fn eligible(&self, limits: &[LaneLimit], scope: Option<&[SpecId]>) -> Result<Vec<Eligible>, QueueError> {
+        self.schedule(|connection| lanes::eligible(connection, limits, scope))
+    }
+
+    fn claim(&self, specs: &[Eligible], config: &WorkerConfig, now: Timestamp) -> Result<Vec<Claimed>, QueueError> {
+        let (specs, config, owner) = (specs.to_vec(), config.clone(), self.owner.clone());
+        self.write(move |connection| write::claim(connection, &specs, &config, &owner, now))
+    }
+
+    fn holds(&self) -> Result<Vec<(String, Hold)>, QueueError> {
+        self.schedule(lanes::holds)
+    }
+
+    fn set_hold(&self, lane: &str, hold: Option<Hold>) -> Result<(), QueueError> {
+        let lane = lane.to_owned();
+        self.write(move |connection| lanes::set_hold(connection, &lane, hold.as_ref()))
     }
 
     fn record_start(&self, fence: &Fence, now: Timestamp) -> Result<(), QueueError> {
@@ -295,9 +308,21 @@ impl Queue for SqliteQueue {
         self.write(move |connection| end::request_stop(connection, &fence))
     }
 
-    fn retry(&self, spec: &SpecId, now: Timestamp) -> Result<Vec<SpecId>, QueueError> {
+    fn retry(&self, spec: &SpecId, max_usd: Option<Usd>, now: Timestamp) -> Result<Vec<SpecId>, QueueError> {
         let spec = spec.clone();
-        self.write(move |connection| end::retry(connection, &spec, now))
+        self.write(move |connection| end::retry(connection, &spec, max_usd, now))
+    }
+
+    fn runs_since(&self, since: Timestamp) -> Result<Vec<(Timestamp, Usd)>, QueueError> {
+        self.schedule(|connection| runs::since(connection, since))
+    }
+
+    fn usage_since(&self, since: Timestamp) -> Result<Vec<(String, Usage)>, QueueError> {
+        self.read(|connection| runs::usage_since(connection, since))
+    }
+
+    fn end_budget_blocks(&self, max_usd_per_spec: Usd) -> Result<Vec<SpecId>, QueueError> {
+        self.write(move |connection| runs::end_budget_blocks(connection, max_usd_per_spec))
     }
 
     fn promote(&self, now: Timestamp) -> Result<Option<Timestamp>, QueueError> {
@@ -378,7 +403,7 @@ impl Queue for SqliteQueue {
     }
 
     fn list(&self, filter: &Filter) -> Result<Listing, QueueError> {
-        self.read(|connection| read::list(connection, filter))
+        self.read(|connection| views::list(connection, filter))
     }
 
     fn counts(&self) -> Result<Counts, QueueError> {
@@ -476,7 +501,7 @@ mod tests {
                    VALUES ('S0001', 't', '{}', 0, 1, 'queued', 'why', 0, 1)";
         Connection::open(&path).unwrap().execute_batch(row).unwrap();
         let queue = SqliteQueue::open(&path, Access::Write(Duration::from_secs(10))).unwrap();
-        assert_eq!(queue.count_eligible(9, None).unwrap(), 1);
+        assert_eq!(queue.eligible_first(9, None).unwrap().len(), 1);
     }
 
     #[test]
@@ -500,7 +525,7 @@ mod tests {
         let good = queue.enqueue(vec![conformance::spec("good")], Default::default(), Timestamp(1)).unwrap().remove(0);
         let config = conformance::config();
         // Each claim call before the last one quarantines one of the damaged rows.
-        let mut claimed = (0..3).flat_map(|_| queue.claim(1, None, &config, Timestamp(1)).unwrap());
+        let mut claimed = (0..3).flat_map(|_| queue.claim_first(1, None, &config, Timestamp(1)).unwrap());
         assert_eq!(claimed.next().map(|claimed| claimed.fence.spec), Some(good.clone()));
         assert_eq!(claimed.count(), 0);
         let running = queue.running().unwrap();

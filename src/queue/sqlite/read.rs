@@ -3,41 +3,22 @@
 use std::collections::HashMap;
 
 use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::de::DeserializeOwned;
 
-use super::repository_changes;
 use super::rows::CURRENT_ATTEMPT;
-use crate::domain::cause::{Awaited, Cause};
-use crate::domain::failure::Failure;
+use crate::config::WorkerConfig;
 use crate::domain::id::SpecId;
 use crate::domain::life::{Intent, SpecStatus, TaskStatus};
-use crate::domain::outcome::{Delivery, MergedBy, TryOutcome, Usage};
+use crate::domain::money::Usd;
 use crate::domain::position::Position;
 use crate::domain::position_record::read_stage;
 use crate::domain::spec::Spec;
 use crate::domain::time::Timestamp;
-use crate::domain::view::{Counts, SpecView, TaskView, TryView};
-use crate::queue::{Claimed, CommandRow, Fence, Filter, Listing, Owner, Quarantined, QueueError, RunningSpecs};
-
-/// How many queued specs the default listing shows, and how many specs a page has by default.
-const DEFAULT_LIMIT: u32 = 50;
-/// How many ended specs the default listing shows.
-const DEFAULT_ENDED: u32 = 10;
-/// The largest number of specs that the cause `WaitsFor` names.
-const AWAITED_SHOWN: u32 = 8;
-
-/// The outcome that is shown for a try whose record this version cannot read.
-const UNREADABLE: &str = "this version of boi cannot read the record of the outcome";
+use crate::domain::view::Counts;
+use crate::queue::{Claimed, CommandRow, Fence, Owner, Quarantined, QueueError, RunningSpecs};
 
 // Some queries name their index: without statistics, SQLite's planner would scan the whole queue for them.
-pub(super) const ELIGIBLE: &str = "SELECT id FROM specs INDEXED BY specs_eligible
-     WHERE status = 'queued' AND open_deps = 0 AND not_before IS NULL AND quarantine IS NULL AND blocked IS NULL ORDER BY priority, seq LIMIT ?1";
-/// Like `ELIGIBLE`, but within a scope. A scope is small, so its specs are looked up by id.
-pub(super) const ELIGIBLE_IN_SCOPE: &str = "WITH RECURSIVE scope(id) AS
-         (SELECT value FROM json_each(?1) UNION SELECT deps.needs FROM deps JOIN scope ON deps.spec = scope.id)
-     SELECT specs.id FROM scope CROSS JOIN specs ON specs.id = scope.id
-      WHERE +status = 'queued' AND open_deps = 0 AND not_before IS NULL AND quarantine IS NULL AND blocked IS NULL ORDER BY priority, seq LIMIT ?2";
 const SCOPE: &str = "WITH RECURSIVE scope(id) AS
          (SELECT value FROM json_each(?1) UNION SELECT deps.needs FROM deps JOIN scope ON deps.spec = scope.id)
      SELECT id FROM scope";
@@ -54,24 +35,13 @@ pub(super) const ENDED_AS: &str = "SELECT id FROM specs INDEXED BY specs_ended_a
      WHERE status = ? AND status IN ('completed', 'failed', 'canceled')
      ORDER BY finished_at DESC, seq DESC LIMIT ? OFFSET ?";
 
-/// Returns the stored ids of the first `limit` eligible specs, in queue order. An id may be malformed.
-pub(super) fn eligible(c: &Connection, limit: u32, scope: Option<&[SpecId]>) -> Result<Vec<String>, QueueError> {
-    Ok(match scope {
-        None => c.prepare_cached(ELIGIBLE)?.query_map([limit], |row| row.get(0))?.collect::<Result<_, _>>()?,
-        Some(ids) => c
-            .prepare_cached(ELIGIBLE_IN_SCOPE)?
-            .query_map(params![ids_json(ids), limit], |row| row.get(0))?
-            .collect::<Result<_, _>>()?,
-    })
-}
-
 pub(super) fn scope(c: &Connection, ids: &[SpecId]) -> Result<Vec<SpecId>, QueueError> {
     let names: Vec<String> =
         c.prepare_cached(SCOPE)?.query_map([ids_json(ids)], |row| row.get(0))?.collect::<Result<_, _>>()?;
     names.iter().map(|name| id(name)).collect()
 }
 
-fn ids_json(ids: &[SpecId]) -> String {
+pub(super) fn ids_json(ids: &[SpecId]) -> String {
     serde_json::Value::from(ids.iter().map(SpecId::as_str).collect::<Vec<_>>()).to_string()
 }
 
@@ -79,7 +49,7 @@ pub(super) fn claimed(c: &Connection, spec: &SpecId, owner: &Owner) -> Result<Cl
     let row = c
         .prepare_cached(
             "SELECT s.attempt, s.body, a.config, a.position, a.intent, s.setbacks, a.started_at IS NOT NULL,
-                    s.worktree
+                    s.worktree, s.cost_usd, s.max_usd
                FROM specs s JOIN attempts a ON a.spec = s.id AND a.number = s.attempt WHERE s.id = ?",
         )?
         .query_row([spec.as_str()], |row| {
@@ -92,14 +62,15 @@ pub(super) fn claimed(c: &Connection, spec: &SpecId, owner: &Owner) -> Result<Cl
                 row.get::<_, u32>(5)?,
                 row.get::<_, bool>(6)?,
                 row.get::<_, Option<String>>(7)?,
+                (row.get::<_, f64>(8)?, row.get::<_, Option<f64>>(9)?),
             ))
         })
         .optional()
         .map_err(|error| unreadable_column(spec, error))?;
-    let Some((attempt, body, config, position, intent, setbacks, started, worktree)) = row else {
+    let Some((attempt, body, config, position, intent, setbacks, started, worktree, (spent, max_usd))) = row else {
         return Err(unreadable(spec, "the record of its current attempt is missing"));
     };
-    let body: Spec = decode(spec, "spec", &body)?;
+    let mut body: Spec = decode(spec, "spec", &body)?;
     let tasks = tasks(c, spec)?;
     if tasks.len() != body.tasks.len() {
         return Err(unreadable(
@@ -113,17 +84,23 @@ pub(super) fn claimed(c: &Connection, spec: &SpecId, owner: &Owner) -> Result<Cl
         Intent::from_name(&name)
             .ok_or_else(|| unreadable(spec, format!("intent: this version of boi does not know `{name}`")))
     });
+    let config: WorkerConfig = decode(spec, "worker configuration", &config)?;
+    for (agent, other) in &config.instead {
+        body.replace_agent(agent, other);
+    }
     Ok(Claimed {
         fence: Fence { spec: spec.clone(), attempt },
         owner: owner.clone(),
         spec: body,
-        config: decode(spec, "worker configuration", &config)?,
+        config,
         position,
         tasks,
         intent: intent.transpose()?,
         setbacks,
         started,
         worktree,
+        spent: usd(spent),
+        max_usd: max_usd.map(usd),
     })
 }
 
@@ -243,253 +220,20 @@ pub(super) fn counts(c: &Connection) -> Result<Counts, QueueError> {
     })
 }
 
-pub(super) fn list(c: &Connection, filter: &Filter) -> Result<Listing, QueueError> {
-    let names = select(c, filter)?;
-    let limit = if filter.limit == 0 { DEFAULT_LIMIT } else { filter.limit } as usize;
-    let (shown, more) = if filter.ids.is_empty() && (filter.all || filter.status.is_some()) {
-        (&names[..names.len().min(limit)], names.len() > limit)
-    } else {
-        let total = counts(c)?;
-        let all = total.queued + total.running + total.completed + total.failed + total.canceled;
-        (&names[..], filter.ids.is_empty() && (names.len() as u64) < all)
-    };
-    let view = |spec: SpecId| match view(c, &spec, filter.history) {
-        Err(QueueError::Unreadable { detail, .. }) => unreadable_view(c, &spec, detail),
-        view => view,
-    };
-    let specs = well_formed(shown).map(view).collect::<Result<_, _>>()?;
-    Ok(Listing { specs, more })
-}
-
-/// Returns the ids of the specs that a filter selects. With `status` or `all`, one id more than the limit is
-/// returned if there are more specs.
-fn select(c: &Connection, filter: &Filter) -> Result<Vec<String>, QueueError> {
-    if !filter.ids.is_empty() {
-        for spec in &filter.ids {
-            if !c.prepare_cached("SELECT 1 FROM specs WHERE id = ?")?.exists([spec.as_str()])? {
-                return Err(QueueError::NotFound(spec.clone()));
-            }
-        }
-        return Ok(filter.ids.iter().map(|spec| spec.as_str().to_owned()).collect());
-    }
-    let limit = if filter.limit == 0 { DEFAULT_LIMIT } else { filter.limit };
-    let page = (i64::from(limit) + 1, i64::from(filter.offset));
-    let list = |sql: &str, values: Vec<rusqlite::types::Value>| -> Result<Vec<String>, QueueError> {
-        Ok(c.prepare_cached(sql)?.query_map(params_from_iter(values), |row| row.get(0))?.collect::<Result<_, _>>()?)
-    };
-    match filter.status {
-        Some(SpecStatus::Queued) => list(QUEUED, vec![page.0.into(), page.1.into()]),
-        Some(SpecStatus::Running) => list(&format!("{RUNNING} LIMIT ? OFFSET ?"), vec![page.0.into(), page.1.into()]),
-        Some(ended) => list(ENDED_AS, vec![ended.as_str().to_owned().into(), page.0.into(), page.1.into()]),
-        None if filter.all => {
-            list("SELECT id FROM specs ORDER BY seq DESC LIMIT ? OFFSET ?", vec![page.0.into(), page.1.into()])
-        }
-        None => {
-            let (queued, ended, most) = match filter.limit {
-                0 => (DEFAULT_LIMIT, DEFAULT_ENDED, usize::MAX),
-                limit => (limit, limit, limit as usize),
-            };
-            let [queued, ended] = [queued, ended].map(|count| i64::from(count) + i64::from(filter.offset));
-            let mut names = list(RUNNING, vec![])?;
-            names.extend(list(QUEUED, vec![queued.into(), 0.into()])?);
-            names.extend(list(LAST_ENDED, vec![ended.into()])?);
-            Ok(names.into_iter().skip(filter.offset as usize).take(most).collect())
-        }
-    }
-}
-
-/// Returns the view of a spec whose row cannot be read. The view has only the id, title, status, repository,
-/// worktree and cause.
-fn unreadable_view(c: &Connection, spec: &SpecId, detail: String) -> Result<SpecView, QueueError> {
-    let (title, status, repo, worktree) = c
-        .prepare_cached("SELECT title, status, repo, worktree FROM specs WHERE id = ?")?
-        .query_row([spec.as_str()], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?)))?;
-    Ok(SpecView {
-        git: None,
-        id: spec.clone(),
-        title,
-        status: SpecStatus::from_name(&status).unwrap_or(SpecStatus::Running),
-        reason: None,
-        cause: Some(Cause::Quarantined { detail }),
-        priority: 0,
-        attempt: 0,
-        config_generation: None,
-        branch: None,
-        repo,
-        base_commit: None,
-        worktree,
-        delivery: None,
-        merged_by: None,
-        queued_at: Timestamp(0),
-        started_at: None,
-        attempt_started_at: None,
-        finished_at: None,
-        tasks: Vec::new(),
-        usage: Usage::default(),
-        kept: Vec::new(),
-        repository_changes: Vec::new(),
-    })
-}
-
-fn view(c: &Connection, spec: &SpecId, history: bool) -> Result<SpecView, QueueError> {
-    read_view(c, spec, history).map_err(|error| match error {
-        QueueError::Internal(source) => match source.downcast::<rusqlite::Error>() {
-            Ok(error) => unreadable_column(spec, *error),
-            Err(source) => QueueError::Internal(source),
-        },
-        error => error,
-    })
-}
-
-fn read_view(c: &Connection, spec: &SpecId, history: bool) -> Result<SpecView, QueueError> {
-    let (mut view, waits) = c
-        .prepare_cached(
-            "SELECT s.title, s.status, s.cause, s.priority, s.attempt, a.generation, s.has_branch, s.repo, s.origin,
-                    s.worktree, s.delivery, s.queued_at, s.started_at, s.finished_at, s.turns, s.input_tokens,
-                    s.output_tokens, s.cost_usd, s.unpriced_runs, s.open_deps, a.intent, s.quarantine, a.started_at,
-                    s.merged_by
-               FROM specs s LEFT JOIN attempts a ON a.spec = s.id AND a.number = s.attempt WHERE s.id = ?",
-        )?
-        .query_row([spec.as_str()], |row| {
-            let name: String = row.get(1)?;
-            let known = SpecStatus::from_name(&name);
-            // If the status is unknown, a command of the spec may be running, so the spec is shown as
-            // running. `boi cancel` treats it as running, too.
-            let status = known.unwrap_or(SpecStatus::Running);
-            let quarantine = match known {
-                Some(_) => row.get(21)?,
-                None => Some(format!("status: this version of boi does not know `{name}`")),
-            };
-            let waits = status == SpecStatus::Queued && row.get::<_, i64>(19)? > 0;
-            let ending = status == SpecStatus::Running && row.get::<_, Option<String>>(20)?.is_some();
-            let cause = match (quarantine, row.get::<_, Option<String>>(2)?) {
-                (Some(detail), _) => Some(Cause::Quarantined { detail }),
-                (None, Some(text)) => Some(serde_json::from_str(&text).unwrap_or(Cause::Recorded { words: text })),
-                (None, None) => ending.then_some(Cause::Ending),
-            };
-            let waits = waits && cause.is_none();
-            let delivery = row.get::<_, Option<String>>(10)?.and_then(|name| Delivery::from_name(&name));
-            let is_by_user = row.get::<_, Option<String>>(23)?.as_deref() == Some(MergedBy::User.as_str());
-            let merged_by = if is_by_user { MergedBy::User } else { MergedBy::Boi };
-            let view = SpecView {
-                git: None,
-                id: spec.clone(),
-                title: row.get(0)?,
-                status,
-                reason: None,
-                cause,
-                priority: row.get(3)?,
-                attempt: row.get(4)?,
-                config_generation: row.get(5)?,
-                branch: row.get::<_, bool>(6)?.then(|| spec.branch()),
-                repo: row.get(7)?,
-                base_commit: row.get(8)?,
-                worktree: row.get(9)?,
-                delivery,
-                merged_by: (delivery == Some(Delivery::Merged)).then_some(merged_by),
-                queued_at: Timestamp(row.get(11)?),
-                started_at: row.get::<_, Option<i64>>(12)?.map(Timestamp),
-                attempt_started_at: match status {
-                    SpecStatus::Running => row.get::<_, Option<i64>>(22)?.map(Timestamp),
-                    _ => None,
-                },
-                finished_at: row.get::<_, Option<i64>>(13)?.map(Timestamp),
-                tasks: Vec::new(),
-                usage: usage(row, 14)?,
-                kept: Vec::new(),
-                repository_changes: Vec::new(),
-            };
-            Ok((view, waits))
-        })?;
-    if waits {
-        view.cause = Some(Cause::WaitsFor { specs: awaited(c, spec)? });
-    }
-    view.tasks = c
-        .prepare_cached("SELECT id, title, status, tries, commit_id FROM tasks WHERE spec = ? ORDER BY idx")?
-        .query_map([spec.as_str()], |row| {
-            Ok(TaskView {
-                id: row.get(0)?,
-                title: row.get(1)?,
-                // An unknown status, such as one of a newer version, is shown as pending.
-                status: TaskStatus::from_name(&row.get::<_, String>(2)?).unwrap_or(TaskStatus::Pending),
-                tries: row.get(3)?,
-                commit: row.get(4)?,
-                history: Vec::new(),
-            })
-        })?
-        .collect::<Result<_, _>>()?;
-    view.kept = c
-        .prepare_cached("SELECT ref FROM kept WHERE spec = ? ORDER BY ref")?
-        .query_map([spec.as_str()], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    view.repository_changes = repository_changes::of_spec(c, spec)?;
-    if history {
-        tries(c, spec, &mut view.tasks)?;
-    }
-    Ok(view)
-}
-
-fn tries(c: &Connection, spec: &SpecId, tasks: &mut [TaskView]) -> Result<(), QueueError> {
-    let mut statement = c.prepare_cached(
-        "SELECT idx, number, attempt, started_at, ended_at, outcome, rejected, session_id, turns, input_tokens,
-                output_tokens, cost_usd, unpriced_runs FROM tries WHERE spec = ? ORDER BY idx, number",
-    )?;
-    let mut rows = statement.query([spec.as_str()])?;
-    while let Some(row) = rows.next()? {
-        let outcome = row.get::<_, Option<String>>(5)?.map(|text| {
-            serde_json::from_str::<TryOutcome>(&text)
-                .map_or_else(|_| UNREADABLE.to_owned(), |outcome| outcome.describe())
-        });
-        let rejected = row.get::<_, Option<String>>(6)?.map(|text| {
-            serde_json::from_str::<Failure>(&text).map_or_else(|_| UNREADABLE.to_owned(), |failure| failure.sentence())
-        });
-        let index: usize = row.get(0)?;
-        if let Some(task) = tasks.get_mut(index) {
-            task.history.push(TryView {
-                number: row.get(1)?,
-                attempt: row.get(2)?,
-                started_at: Timestamp(row.get(3)?),
-                finished_at: row.get::<_, Option<i64>>(4)?.map(Timestamp),
-                outcome: rejected.or(outcome),
-                session_id: row.get(7)?,
-                usage: usage(row, 8)?,
-            });
-        }
-    }
-    Ok(())
-}
-
-/// Returns the first specs that a spec still waits for, at most [`AWAITED_SHOWN`].
-fn awaited(c: &Connection, spec: &SpecId) -> Result<Vec<Awaited>, QueueError> {
-    let open: Vec<(String, bool)> = c
-        .prepare_cached(
-            "SELECT d.needs, s.status = 'completed' FROM deps d JOIN specs s ON s.id = d.needs WHERE d.spec = ?
-                AND NOT (s.status = 'completed' AND (NOT s.merges OR coalesce(s.delivery, '') = 'merged'))
-              ORDER BY s.seq LIMIT ?",
-        )?
-        .query_map(params![spec.as_str(), AWAITED_SHOWN], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<Result<_, _>>()?;
-    open.into_iter().map(|(name, merge)| Ok(Awaited { id: id(&name)?, merge })).collect()
-}
-
-fn usage(row: &Row<'_>, first: usize) -> rusqlite::Result<Usage> {
-    Ok(Usage {
-        turns: row.get(first)?,
-        input_tokens: row.get(first + 1)?,
-        output_tokens: row.get(first + 2)?,
-        cost_usd: row.get(first + 3)?,
-        unpriced_runs: row.get(first + 4)?,
-    })
-}
-
 pub(super) fn status(spec: &SpecId, name: &str) -> Result<SpecStatus, QueueError> {
     SpecStatus::from_name(name)
         .ok_or_else(|| unreadable(spec, format!("status: this version of boi does not know `{name}`")))
 }
 
+/// Returns a stored number of dollars as an amount. A number that is no amount, which an agent may have
+/// reported, is 0.
+pub(super) fn usd(dollars: f64) -> Usd {
+    Usd::from_dollars(dollars).unwrap_or_default()
+}
+
 /// Returns the stored ids that are valid spec ids. A row with an invalid id is skipped, so that the other
 /// rows can still be read; `boi doctor` reports such a row.
-fn well_formed(names: &[String]) -> impl Iterator<Item = SpecId> {
+pub(super) fn well_formed(names: &[String]) -> impl Iterator<Item = SpecId> {
     names.iter().filter_map(|name| name.parse().ok())
 }
 

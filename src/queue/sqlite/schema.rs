@@ -13,7 +13,7 @@ use super::backup;
 use super::error::OpenError;
 
 /// The version of the schema that this program writes.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 const TABLES: &str = "
 CREATE TABLE specs (
@@ -184,8 +184,55 @@ CREATE TABLE repository_changes (
 CREATE INDEX repository_changes_blocking ON repository_changes (number) WHERE blocks = 1;
 ";
 
+/// The upgrade from version 4 to 5: adds lanes, holds, the runs of agents with their cost, and the evidence for the
+/// outcome of a try. The lane of a spec that is not running is the agent of the next task that is not done; a spec that
+/// is running gets its lane when it returns to the queue.
+const FIFTH: &str = "
+ALTER TABLE specs ADD COLUMN lane TEXT NOT NULL DEFAULT '';
+UPDATE specs SET lane = coalesce((
+    SELECT coalesce(json_extract(body, '$.tasks[' || t.idx || '].agent'), json_extract(body, '$.agent'), 'claude')
+      FROM (SELECT min(idx) AS idx FROM tasks WHERE spec = specs.id AND status <> 'done') t
+     WHERE json_type(body, '$.tasks[' || t.idx || '].action.prompt') IS NOT NULL), '')
+ WHERE status = 'queued' AND json_valid(body);
+DROP INDEX specs_eligible;
+CREATE INDEX specs_eligible ON specs (lane, priority, seq)
+    WHERE status = 'queued' AND open_deps = 0 AND not_before IS NULL AND quarantine IS NULL AND blocked IS NULL;
+CREATE TABLE holds (
+    lane   TEXT PRIMARY KEY,
+    record TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+ALTER TABLE specs ADD COLUMN cached_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE specs ADD COLUMN estimated_usd REAL NOT NULL DEFAULT 0;
+ALTER TABLE tries ADD COLUMN cached_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tries ADD COLUMN estimated_usd REAL NOT NULL DEFAULT 0;
+ALTER TABLE tries ADD COLUMN evidence TEXT;
+ALTER TABLE tries ADD COLUMN message TEXT;
+ALTER TABLE tasks ADD COLUMN unchanged INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE runs (
+    spec          TEXT NOT NULL,
+    attempt       INTEGER NOT NULL,
+    command       INTEGER NOT NULL,
+    idx           INTEGER NOT NULL,
+    try           INTEGER NOT NULL,
+    agent         TEXT NOT NULL,
+    model         TEXT,
+    ended_at      INTEGER NOT NULL,
+    turns         INTEGER NOT NULL,
+    input_tokens  INTEGER NOT NULL,
+    cached_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    cost_usd      REAL NOT NULL,
+    estimated_usd REAL NOT NULL,
+    unpriced      INTEGER NOT NULL,
+    PRIMARY KEY (spec, attempt, command)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX runs_ended ON runs (ended_at);
+ALTER TABLE specs ADD COLUMN max_usd REAL;
+CREATE INDEX specs_blocked ON specs (blocked) WHERE blocked IS NOT NULL;
+";
+
 /// The upgrade steps from each version to the next. The first step starts from an empty database.
-const STEPS: [&str; VERSION as usize] = [TABLES, SECOND, THIRD, FOURTH];
+const STEPS: [&str; VERSION as usize] = [TABLES, SECOND, THIRD, FOURTH, FIFTH];
 
 /// Creates the current schema in a new database.
 pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
@@ -242,7 +289,7 @@ fn version(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
 mod tests {
     use std::time::Duration;
 
-    use super::super::{Access, SqliteQueue, end, file, landed, read, repository_changes, write};
+    use super::super::{Access, SqliteQueue, end, file, landed, lanes, read, repository_changes, runs, write};
     use super::*;
     use crate::domain::cause::Cause;
     use crate::queue::Queue;
@@ -266,8 +313,10 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         create(&mut connection).unwrap();
         for (sql, index) in [
-            (read::ELIGIBLE, "specs_eligible"),
-            (read::ELIGIBLE_IN_SCOPE, "specs_1"),
+            (lanes::ELIGIBLE, "specs_eligible"),
+            (lanes::NEXT_LANE, "specs_eligible"),
+            (lanes::ELIGIBLE_IN_SCOPE, "specs_1"),
+            (lanes::IS_ELIGIBLE, "specs_1"),
             (read::DUE, "specs_due"),
             (read::STARTS, "attempts_started"),
             (read::RUNNING, "specs_running"),
@@ -279,6 +328,9 @@ mod tests {
             (repository_changes::OF_SPEC, "repository_changes_1"),
             (repository_changes::BLOCKING, "repository_changes_blocking"),
             (write::PROMOTE, "specs_due"),
+            (runs::SINCE, "runs_ended"),
+            (runs::USAGE_SINCE, "runs_ended"),
+            (runs::END_BUDGET_BLOCKS, "specs_blocked"),
             (end::RELEASE_DEPENDENTS, "specs_1"),
             (end::FAIL_DEPENDENTS, "specs_1"),
         ] {
@@ -290,7 +342,7 @@ mod tests {
             assert!(!plan.contains("SCAN specs\n") && !plan.contains("SCAN attempts\n"), "{sql}\n{plan}");
             let sorts = plan.contains("TEMP B-TREE FOR ORDER BY");
             assert!(
-                !sorts || sql == read::ELIGIBLE_IN_SCOPE,
+                !sorts || sql == lanes::ELIGIBLE_IN_SCOPE,
                 "the query sorts rows that an index returns in order: {sql}\n{plan}"
             );
         }

@@ -6,11 +6,13 @@ use rusqlite::{Connection, named_params, params};
 use tracing::warn;
 
 use super::rows::{check_fence, dependency_state, encode};
-use super::{end, landed, read};
+use super::{end, landed, lanes, read, runs};
 use crate::config::WorkerConfig;
+use crate::decide::lane;
 use crate::decide::step::RecordChange;
 use crate::domain::cause::Cause;
 use crate::domain::id::SpecId;
+use crate::domain::lane::Eligible;
 use crate::domain::life::{Block, Intent, SpecStatus};
 use crate::domain::outcome::AgentReport;
 use crate::domain::position::{Ending, GitStage, Position, Stage, Step, Try};
@@ -52,13 +54,14 @@ fn enqueue_one(c: &Connection, spec: &Spec, taken: &HashSet<SpecId>, now: Timest
     }
     let id = fresh_id(c, taken)?;
     c.prepare_cached(
-        "INSERT INTO specs (id, title, body, repo, merges, priority, status, open_deps, queued_at)
-         VALUES (:id, :title, :body, :repo, :merges, :priority, 'queued', :open, :now)",
+        "INSERT INTO specs (id, title, body, repo, merges, priority, status, open_deps, queued_at, lane)
+         VALUES (:id, :title, :body, :repo, :merges, :priority, 'queued', :open, :now, :lane)",
     )?
     .execute(named_params! {
         ":id": id.as_str(), ":title": spec.title, ":body": encode(spec)?,
         ":repo": spec.repo.as_ref().map(|repo| repo.path.to_string_lossy()),
         ":merges": spec.deliver == Deliver::Merge, ":priority": spec.priority, ":open": open, ":now": now.0,
+        ":lane": lanes::lane_name(lane::of_task(spec, 0)),
     })?;
     for dependency in &needs {
         c.prepare_cached("INSERT INTO deps VALUES (?, ?)")?.execute([id.as_str(), dependency.as_str()])?;
@@ -85,24 +88,35 @@ fn fresh_id(c: &Connection, taken: &HashSet<SpecId>) -> Result<SpecId, QueueErro
 
 pub(super) fn claim(
     c: &Connection,
-    count: u32,
-    scope: Option<&[SpecId]>,
+    specs: &[Eligible],
     config: &WorkerConfig,
     owner: &Owner,
     now: Timestamp,
 ) -> Result<Vec<Claimed>, QueueError> {
     let config_text = encode(config)?;
     let mut batch = Vec::new();
-    for name in read::eligible(c, count, scope)? {
-        let id: SpecId = match name.parse() {
+    for Eligible { key, lane, instead, .. } in specs {
+        // The spec may have been canceled, blocked or moved to another lane meanwhile.
+        if !c.prepare_cached(lanes::IS_ELIGIBLE)?.exists(params![lanes::lane_name(lane.as_deref()), key])? {
+            continue;
+        }
+        let id: SpecId = match key.parse() {
             Ok(id) => id,
             Err(error) => {
-                quarantine(c, &name, &format!("id: {error}"))?;
+                quarantine(c, key, &format!("id: {error}"))?;
                 continue;
             }
         };
         c.execute_batch("SAVEPOINT claim_one")?;
-        let claimed = claim_one(c, &id, config, &config_text, now).and_then(|()| read::claimed(c, &id, owner));
+        let substituted = match (lane, instead) {
+            (Some(lane), Some(other)) => {
+                let instead = [(lane.clone(), other.clone())].into();
+                Some(encode(&WorkerConfig { instead, ..config.clone() })?)
+            }
+            _ => None,
+        };
+        let config_text = substituted.as_deref().unwrap_or(&config_text);
+        let claimed = claim_one(c, &id, config, config_text, now).and_then(|()| read::claimed(c, &id, owner));
         match claimed {
             Ok(claimed) => {
                 c.execute_batch("RELEASE claim_one")?;
@@ -145,8 +159,11 @@ fn claim_one(
         .map_err(|error| read::unreadable_column(id, error))?;
     if resumes {
         c.prepare_cached(
-            "UPDATE attempts SET config = ?, generation = ?, intent = NULL, claimed_at = ?, started_at = NULL,
-                    ended_at = NULL WHERE spec = ? AND number = ?",
+            // An attempt goes on with the agents that began it.
+            "UPDATE attempts SET config = CASE WHEN json_extract(config, '$.instead') IS NULL THEN ?1
+                       ELSE json_set(?1, '$.instead', json(json_extract(config, '$.instead'))) END,
+                    generation = ?2, intent = NULL, claimed_at = ?3, started_at = NULL,
+                    ended_at = NULL WHERE spec = ?4 AND number = ?5",
         )?
         .execute(params![config_text, config.generation, now.0, id.as_str(), attempt])?;
         return Ok(());
@@ -241,18 +258,21 @@ fn apply(c: &Connection, fence: &Fence, change: &RecordChange, now: Timestamp) -
             add_usage(c, fence, of, report)?;
             c.prepare_cached("UPDATE tries SET ended_at = ?, outcome = ? WHERE spec = ? AND idx = ? AND number = ?")?
                 .execute(params![now.0, encode(outcome)?, spec, of.task, of.number])?;
-            if !outcome.is_refusal() {
+            if outcome.refusal().is_none() {
                 c.prepare_cached("UPDATE specs SET setbacks = 0 WHERE id = ? AND setbacks > 0")?.execute([spec])?;
             }
         }
         RecordChange::TryInterrupted { of, report } => add_usage(c, fence, of, report)?,
+        RecordChange::RunEnded { of, run } => runs::record(c, fence, of, run, now)?,
         RecordChange::TryRejected { of: Try { task, number }, failure } => {
             c.prepare_cached("UPDATE tries SET rejected = ? WHERE spec = ? AND idx = ? AND number = ?")?
                 .execute(params![encode(failure)?, spec, task, number])?;
         }
-        RecordChange::TaskDone { task, commit } => {
-            c.prepare_cached("UPDATE tasks SET status = 'done', commit_id = ? WHERE spec = ? AND idx = ?")?
-                .execute(params![commit, spec, task])?;
+        RecordChange::TaskDone { task, commit, unchanged } => {
+            c.prepare_cached(
+                "UPDATE tasks SET status = 'done', commit_id = ?, unchanged = ? WHERE spec = ? AND idx = ?",
+            )?
+            .execute(params![commit, unchanged, spec, task])?;
         }
         RecordChange::Task { task, status } => {
             c.prepare_cached("UPDATE tasks SET status = ? WHERE spec = ? AND idx = ?")?.execute(params![
@@ -271,31 +291,37 @@ fn add_usage(c: &Connection, fence: &Fence, of: &Try, report: &AgentReport) -> R
     c.prepare_cached(
         "UPDATE tries SET session_id = coalesce(:session, session_id),
                 turns = turns + :turns, input_tokens = input_tokens + :input,
-                output_tokens = output_tokens + :output, cost_usd = cost_usd + :cost,
-                unpriced_runs = unpriced_runs + :unpriced
+                cached_tokens = cached_tokens + :cached, output_tokens = output_tokens + :output,
+                cost_usd = cost_usd + :cost, estimated_usd = estimated_usd + :estimated,
+                unpriced_runs = unpriced_runs + :unpriced, message = coalesce(:message, message),
+                evidence = :evidence
           WHERE spec = :spec AND idx = :task AND number = :number",
     )?
     .execute(named_params! {
         ":session": report.session_id, ":turns": signed(usage.turns), ":input": signed(usage.input_tokens),
         ":output": signed(usage.output_tokens), ":cost": usage.cost_usd, ":unpriced": signed(usage.unpriced_runs),
-        ":spec": spec, ":task": of.task, ":number": of.number,
+        ":cached": signed(usage.cached_tokens), ":estimated": usage.estimated_usd, ":message": report.message,
+        ":evidence": report.evidence, ":spec": spec, ":task": of.task, ":number": of.number,
     })?;
     c.prepare_cached(
-        "UPDATE specs SET turns = turns + ?, input_tokens = input_tokens + ?, output_tokens = output_tokens + ?,
-                cost_usd = cost_usd + ?, unpriced_runs = unpriced_runs + ? WHERE id = ?",
+        "UPDATE specs SET turns = turns + ?, input_tokens = input_tokens + ?, cached_tokens = cached_tokens + ?,
+                output_tokens = output_tokens + ?, cost_usd = cost_usd + ?, estimated_usd = estimated_usd + ?,
+                unpriced_runs = unpriced_runs + ? WHERE id = ?",
     )?
     .execute(params![
         signed(usage.turns),
         signed(usage.input_tokens),
+        signed(usage.cached_tokens),
         signed(usage.output_tokens),
         usage.cost_usd,
+        usage.estimated_usd,
         signed(usage.unpriced_runs),
         spec
     ])?;
     Ok(())
 }
 
-fn signed(count: u64) -> i64 {
+pub(super) fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
@@ -313,15 +339,22 @@ pub(super) fn give_back(c: &Connection, fence: &Fence, back: &GiveBack, now: Tim
             return Ok(());
         }
         Some(Intent::Block) => (Some(Block::Stopped), Some(Cause::Blocked { by: Block::Stopped }), None),
-        Some(Intent::Stop) | None => (None, back.cause.clone(), back.not_before),
+        Some(Intent::Stop) | None => {
+            let blocked = match &back.cause {
+                Some(Cause::Blocked { by }) => Some(*by),
+                _ => None,
+            };
+            (blocked, back.cause.clone(), back.not_before)
+        }
     };
     c.prepare_cached(
         "UPDATE specs SET status = 'queued', resumes = 1, blocked = :blocked, cause = :cause, not_before = :not_before,
-                setbacks = CASE WHEN :setback THEN setbacks + 1 ELSE 0 END WHERE id = :id",
+                lane = :lane, setbacks = CASE WHEN :setback THEN setbacks + 1 ELSE 0 END WHERE id = :id",
     )?
     .execute(named_params! {
         ":blocked": blocked.map(Block::as_str), ":cause": cause.as_ref().map(encode).transpose()?,
         ":not_before": not_before.map(|at| at.0), ":setback": back.setback, ":id": fence.spec.as_str(),
+        ":lane": lanes::lane_name(back.lane.as_deref()),
     })?;
     c.prepare_cached("UPDATE attempts SET intent = NULL WHERE spec = ? AND number = ?")?
         .execute(params![fence.spec.as_str(), fence.attempt])?;

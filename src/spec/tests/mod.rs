@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::document::problem::Problem;
+use crate::domain::money::Usd;
 use crate::domain::spec::{Action, Base, Deliver};
 
 const FULL: &str = r#"
@@ -333,25 +334,66 @@ fn base_and_merge_need_a_repo() {
 }
 
 #[test]
-fn agents_and_models_are_checked() {
-    insta::assert_snapshot!(refused(&spec("agent = 'codex'\nmodel = '--yolo'", &["run = 'x'"])), @r#"
-    error: unknown agent `codex`
+fn a_model_is_one_word() {
+    insta::assert_snapshot!(refused(&spec("model = '--yolo'", &["run = 'x'"])), @r#"
+    error: `model` is `--yolo`, which is not the name of a model
      --> spec.toml:2:9
       |
-    2 | agent = 'codex'
-      |         ^^^^^^^
-      |
-      = help: known agents: `claude`
-
-    error: `model` is `--yolo`, which is not the name of a model
-     --> spec.toml:3:9
-      |
-    3 | model = '--yolo'
+    2 | model = '--yolo'
       |         ^^^^^^^^
       |
       = help: write one word, as in model = "sonnet"
     "#);
-    assert!(refused(&spec("agent = 'cluade'", &["run = 'x'"])).contains("did you mean `claude`?"));
+}
+
+#[test]
+fn the_agents_of_the_spec_and_its_tasks_are_references() {
+    let named = |top: &str, tasks: &[&str]| {
+        let agents = draft(&spec(top, tasks)).references.agents;
+        agents.into_iter().map(|agent| (agent.value, agent.span.start)).collect::<Vec<_>>()
+    };
+    assert_eq!(named("", &["run = 'x'"]), []);
+    assert_eq!(named("", &["run = 'x'", "prompt = 'x'"]), [("claude".to_owned(), 0)]);
+    assert_eq!(named("agent = 'a'", &["run = 'x'"]), [("a".to_owned(), 20)]);
+    let of_tasks = named("agent = 'a'", &["prompt = 'x'\nagent = 'b'", "prompt = 'x'", "prompt = 'x'\nagent = 'b'"]);
+    assert_eq!(of_tasks.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a", "b", "b"]);
+    let tasks = ["prompt = 'x'\nagent = 'b'", "prompt = 'y'"];
+    let made = draft(&spec("agent = 'a'", &tasks)).into_spec(None);
+    assert_eq!((made.agent_of(0), made.agent_of(1)), ("b", "a"));
+    assert_eq!(messages(&spec("agent = ''", &["prompt = 'x'\nagent = 5"])).len(), 2);
+}
+
+#[test]
+fn changes_can_be_required_by_a_spec_and_by_a_task() {
+    let tasks = ["prompt = 'x'", "prompt = 'x'\nchanges = 'optional'", "run = 'x'"];
+    let required = draft(&spec("repo = '.'\nchanges = 'required'", &tasks)).into_spec(None);
+    assert_eq!([0, 1, 2].map(|task| required.requires_changes(task)), [true, false, false]);
+    let of_task = draft(&spec("repo = '.'", &["prompt = 'x'\nchanges = 'required'", "prompt = 'x'"])).into_spec(None);
+    assert_eq!([0, 1].map(|task| of_task.requires_changes(task)), [true, false]);
+    assert!(refused(&spec("repo = '.'\nchanges = 'require'", &["run = 'x'"])).contains("did you mean \"required\"?"));
+    assert_eq!(
+        messages(&spec("repo = '.'", &["run = 'x'\nagent = 'claude'\nchanges = 'required'"])),
+        ["a task with a `run` has no `agent`", "a task with a `run` has no `changes`"]
+    );
+    let without_repo = "`changes = \"required\"` needs a `repo`";
+    assert_eq!(messages(&spec("changes = 'required'", &["prompt = 'x'"])), [without_repo]);
+    assert_eq!(messages(&spec("", &["prompt = 'x'\nchanges = 'required'"])), [without_repo]);
+}
+
+#[test]
+fn a_limit_of_the_cost_is_an_amount_above_0() {
+    let max_usd = |amount: &str| draft(&spec(&format!("max_usd = {amount}"), &["run = 'x'"])).into_spec(None).max_usd;
+    assert_eq!(max_usd("2.5"), Usd::from_dollars(2.5));
+    assert_eq!(max_usd("1_000"), Usd::from_dollars(1000.0));
+    for (amount, message) in [
+        ("0", "`max_usd` must be above 0"),
+        ("-1", "`max_usd` must be an amount in US dollars from 0 to 1000000, but is the number -1"),
+        ("nan", "`max_usd` must be an amount in US dollars from 0 to 1000000, but is `nan`, not a number"),
+        ("1e7", "`max_usd` must be an amount in US dollars from 0 to 1000000, but is the number 1e7"),
+        ("'2'", "`max_usd` must be an amount in US dollars from 0 to 1000000, but is the text `2`"),
+    ] {
+        assert_eq!(messages(&spec(&format!("max_usd = {amount}"), &["run = 'x'"])), [message]);
+    }
 }
 
 #[test]
@@ -408,12 +450,10 @@ fn names_for_git_and_the_agent_are_checked() {
 }
 
 #[test]
-fn deliver_and_agent_get_a_suggestion_only_when_one_is_close() {
-    for (field, has_hint, hint) in [
-        ("deliver = 'brunch'", true, "did you mean \"branch\"?"),
-        ("deliver = 'push'", false, "did you mean"),
-        ("agent = 'x'", true, "known agents: `claude`"),
-    ] {
+fn deliver_gets_a_suggestion_only_when_one_is_close() {
+    for (field, has_hint, hint) in
+        [("deliver = 'brunch'", true, "did you mean \"branch\"?"), ("deliver = 'push'", false, "did you mean")]
+    {
         assert_eq!(refused(&spec(field, &["run = 'x'"])).contains(hint), has_hint, "{field}");
     }
     for (way, deliver) in [("branch", Deliver::Branch), ("merge", Deliver::Merge)] {

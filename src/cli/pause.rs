@@ -1,4 +1,4 @@
-//! `boi pause` and `boi resume`: stop and continue the start of queued specs.
+//! `boi pause`: stops the start of queued specs. `hold` carries out `boi resume`.
 
 use serde_json::json;
 
@@ -8,19 +8,17 @@ use super::{CliError, ExitCode, block_on};
 use crate::system::output::say;
 use crate::system::paths::Home;
 
-/// Carries out `boi pause` and `boi resume`.
-pub(super) fn set_paused(home: &Home, paused: bool, json: bool) -> Result<ExitCode, CliError> {
+/// Carries out `boi pause`.
+pub(super) fn pause(home: &Home, json: bool) -> Result<ExitCode, CliError> {
     block_on(async {
         let mut backend = Backend::find(home).await?;
-        backend.set_paused(home, paused).await?;
+        backend.set_paused(home, true).await?;
         if json {
-            print_json(&json!({"paused": paused}))?;
-        } else if paused {
+            print_json(&json!({"paused": true}))?;
+        } else {
             print_line(
                 "paused: no more specs are started, running specs continue; waiting specs start after `boi resume`",
             )?;
-        } else {
-            print_line("resumed: waiting specs start")?;
         }
         if !backend.is_daemon() {
             say!("no daemon runs: the next daemon will find this setting in the queue");

@@ -1,5 +1,6 @@
-//! Reads the time when a usage limit ends. Claude Code reports it in a text, such as `resets 3pm
-//! (Europe/Berlin)` or `resets Nov 30, 12:53am (UTC)`.
+//! Reads the time when a usage limit ends. Agents report it in a text, such as `resets 3pm (Europe/Berlin)`,
+//! `resets Nov 30, 12:53am (UTC)`, `try again at Dec 23rd, 2026 4:26 AM.` or `regain access on 2026-12-01 at
+//! 00:00 UTC`.
 
 use jiff::ToSpan;
 use jiff::civil::{Date, Time};
@@ -15,22 +16,61 @@ const JUST_PASSED: i64 = 15 * 60;
 /// only days.
 const LONG_PASSED: i64 = 180 * 24 * 3600;
 
-/// Returns the time that `text` names after the word `resets`. `now` determines a missing date or year.
-/// `zone` finds a time zone by its name. Returns `None` if the text names no time, no zone, or a zone that
-/// `zone` does not find.
+/// The shortest and the longest wait for the end of a usage limit, in milliseconds. A time outside of these
+/// bounds is replaced by the nearer bound.
+const WAIT_MILLIS: (i64, i64) = (5_000, 8 * 24 * 3_600_000);
+
+/// Returns a time that is at least 5 s and at most 8 days after `now`.
+pub(super) fn believable(at: Timestamp, now: Timestamp) -> Timestamp {
+    at.clamp(now.plus_millis(WAIT_MILLIS.0), now.plus_millis(WAIT_MILLIS.1))
+}
+
+/// Returns the time that `text` names. `now` determines a missing date or year. `zone` finds a time zone by
+/// its name; the name `""` is the zone of the agent's process. Returns `None` if the text names no time, no
+/// zone, or a zone that `zone` does not find.
 pub(super) fn named_in(text: &str, now: Timestamp, zone: fn(&str) -> Option<TimeZone>) -> Option<Timestamp> {
-    let (_, words) = text.split_once("resets ")?;
-    let (when, rest) = words.split_once(" (")?;
-    let (name, _) = rest.split_once(')')?;
-    let zone = match name {
-        "UTC" => TimeZone::UTC,
-        name => zone(name)?,
-    };
+    let moment = |when: &str, zone| moment(when, now, zone);
+    if let Some((_, words)) = text.split_once("resets ")
+        && let Some((when, rest)) = words.split_once(" (")
+        && let Some((name, _)) = rest.split_once(')')
+    {
+        let zone = if name == "UTC" { TimeZone::UTC } else { zone(name)? };
+        return moment(when, zone);
+    }
+    if let Some(at) = named_in_utc(text) {
+        return Some(at);
+    }
+    if let Some((_, words)) = text.split_once("try again at ") {
+        let when = words.split_once('.').map_or(words, |(when, _)| when);
+        return moment(when, zone("")?);
+    }
+    // Older versions of Claude Code: `Claude AI usage limit reached|1795481639`.
+    let (_, seconds) = text.split_once("limit reached|")?;
+    let seconds: String = seconds.chars().take_while(char::is_ascii_digit).collect();
+    Some(Timestamp(seconds.parse::<i64>().ok()?.checked_mul(1000)?))
+}
+
+/// Returns the time in a text such as `regain access on 2026-12-01 at 00:00 UTC`.
+fn named_in_utc(text: &str) -> Option<Timestamp> {
+    let (_, words) = text.split_once("regain access on ")?;
+    let (date, rest) = words.split_once(" at ")?;
+    let (time, _) = rest.split_once(" UTC")?;
+    let (date, time) = (date.parse::<Date>().ok()?, time.parse::<Time>().ok()?);
+    let at = TimeZone::UTC.to_timestamp(date.to_datetime(time)).ok()?;
+    Some(Timestamp(at.as_millisecond()))
+}
+
+/// Returns the time that `when` names in `zone`: a time of day, with a date or without.
+fn moment(when: &str, now: Timestamp, zone: TimeZone) -> Option<Timestamp> {
     let now = jiff::Timestamp::from_millisecond(now.0).ok()?;
     let today = zone.to_datetime(now).date();
     let words: Vec<&str> = when.split([' ', ',']).filter(|word| !word.is_empty() && *word != "at").collect();
-    let (time, date) = words.split_last()?;
-    let time = time_of_day(time)?;
+    let (time, date) = match words.as_slice() {
+        [date @ .., clock, half @ ("AM" | "PM" | "am" | "pm")] => (format!("{clock}{half}"), date),
+        [date @ .., time] => ((*time).to_owned(), date),
+        [] => return None,
+    };
+    let time = time_of_day(&time)?;
     let moment = |date: Date| zone.to_timestamp(date.to_datetime(time)).ok();
     let passed = |at: jiff::Timestamp| now.as_second() - at.as_second();
     let at = match date {
@@ -39,14 +79,19 @@ pub(super) fn named_in(text: &str, now: Timestamp, zone: fn(&str) -> Option<Time
             if passed(at) > JUST_PASSED { moment(today.tomorrow().ok()?)? } else { at }
         }
         [month, day] => {
-            let date = Date::new(today.year(), month_number(month)?, day.parse().ok()?).ok()?;
+            let date = Date::new(today.year(), month_number(month)?, day_number(day)?).ok()?;
             let at = moment(date)?;
             if passed(at) > LONG_PASSED { moment(date.checked_add(1.year()).ok()?)? } else { at }
         }
-        [month, day, year] => moment(Date::new(year.parse().ok()?, month_number(month)?, day.parse().ok()?).ok()?)?,
+        [month, day, year] => moment(Date::new(year.parse().ok()?, month_number(month)?, day_number(day)?).ok()?)?,
         _ => return None,
     };
     Some(Timestamp(at.as_millisecond()))
+}
+
+/// Parses a day of a month such as `3` or `3rd`.
+fn day_number(text: &str) -> Option<i8> {
+    text.trim_end_matches(|c: char| c.is_ascii_lowercase()).parse().ok()
 }
 
 /// Parses a time of day such as `3pm` or `12:53am`.
@@ -74,7 +119,7 @@ mod tests {
     use super::*;
 
     fn zone(name: &str) -> Option<TimeZone> {
-        (name == "Europe/Berlin").then(|| TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap())
+        (name == "Europe/Berlin" || name.is_empty()).then(|| TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap())
     }
 
     fn at(text: &str) -> Timestamp {
@@ -118,6 +163,27 @@ mod tests {
     }
 
     #[test]
+    fn other_agents_name_the_time_in_other_words() {
+        let now = "2026-11-23T23:54:00Z";
+        for (text, expected) in [
+            ("You will regain access on 2026-12-01 at 00:00 UTC.", Some("2026-12-01T00:00:00Z")),
+            ("You will regain access on 2026-12-01 at 00:00", None),
+            ("You will regain access on soon at 00:00 UTC", None),
+            ("try again at 11:09 AM.", Some("2026-11-24T10:09:00Z")),
+            ("or try again at Dec 23rd, 2026 4:26 AM. Bye.", Some("2026-12-23T03:26:00Z")),
+            ("try again at Dec 1st, 2026 12:00 PM.", Some("2026-12-01T11:00:00Z")),
+            ("try again at Dec 2nd 4:26 AM", Some("2026-12-02T03:26:00Z")),
+            ("Try again later.", None),
+            ("try again at noon.", None),
+            ("Claude AI usage limit reached|1795481639", Some("2026-11-24T00:53:59Z")),
+            ("limit reached|soon", None),
+            ("limit reached|9223372036854775807", None),
+        ] {
+            assert_eq!(reset(text, now).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn every_month_is_known() {
         let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sept", "Oct", "Nov", "December"];
         for (number, month) in (1..).zip(months) {
@@ -156,7 +222,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_and_time_are_accepted(text in "resets [A-Za-z0-9:, ]{0,20} \\(UTC\\)", now: i64) {
+        fn any_text_and_time_are_accepted(
+            text in "(resets|try again at|regain access on) [A-Za-z0-9:, -]{0,20}( \\(UTC\\)| UTC|)", now: i64,
+        ) {
             named_in(&text, Timestamp(now), zone);
         }
     }

@@ -1,0 +1,134 @@
+//! Reading JSON lines of which the program that prints them may change the form at any time.
+
+use std::borrow::Cow;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::dialect::EVIDENCE;
+use crate::domain::text;
+
+/// The longest name or id that is stored, in characters.
+pub(super) const LONGEST_NAME: usize = 100;
+
+/// The largest accepted count; larger counts are reduced to it, so that the sum over many lines cannot
+/// overflow.
+pub(super) const LARGEST_COUNT: u64 = 1 << 40;
+
+/// Parses `line` as a JSON object; returns `None` if it is not a JSON object. Bytes that are not UTF-8 become
+/// U+FFFD.
+pub(super) fn object(line: &[u8]) -> Option<Value> {
+    parse(line)
+}
+
+/// Parses `line` as a JSON object of the type `T`, as [`object`] does.
+pub(super) fn parse<T: DeserializeOwned>(line: &[u8]) -> Option<T> {
+    let line = line.trim_ascii();
+    if line.first() != Some(&b'{') {
+        return None;
+    }
+    serde_json::from_slice(line).ok().or_else(|| match String::from_utf8_lossy(line) {
+        Cow::Owned(repaired) => serde_json::from_str(&repaired).ok(),
+        Cow::Borrowed(_) => None,
+    })
+}
+
+/// Returns a short text without control characters; `None` if `value` is not a text.
+pub(super) fn name(value: &Value) -> Option<String> {
+    value.as_str().map(|name| text::one_line(name, LONGEST_NAME))
+}
+
+/// Returns the text of `value`; an empty text if `value` is no text.
+pub(super) fn word(value: &Value) -> &str {
+    value.as_str().unwrap_or("")
+}
+
+/// Returns the count in the field `key`; 0 if there is none.
+pub(super) fn count(object: &Value, key: &str) -> u64 {
+    object[key].as_u64().unwrap_or(0).min(LARGEST_COUNT)
+}
+
+/// Returns the beginning of a line that decides the outcome of a run.
+pub(super) fn evidence(line: &[u8]) -> String {
+    text::one_line(&String::from_utf8_lossy(&line[..line.len().min(4 * EVIDENCE)]), EVIDENCE)
+}
+
+/// Returns a line, one JSON object, that decides the outcome of a run: the whole line if it is short, or else
+/// its fields in `keys`.
+pub(super) fn evidence_of(line: &[u8], keys: &[&str]) -> Option<String> {
+    let line = line.trim_ascii();
+    if line.len() <= EVIDENCE {
+        return Some(evidence(line));
+    }
+    let object: Map<String, Value> = parse(line)?;
+    let fields = keys.iter().filter_map(|key| {
+        let value = object.get(*key).filter(|value| !value.is_null())?;
+        Some(format!("{}:{value}", Value::from(*key)))
+    });
+    Some(text::one_line(&format!("{{{}}}", fields.collect::<Vec<_>>().join(",")), EVIDENCE))
+}
+
+/// Returns a tool's name with its most informative argument, for people: the first of the `telling` keys that
+/// is present, or else all arguments.
+pub(super) fn tool_call(tool: &str, input: &Value, telling: &[&str], width: usize) -> String {
+    let argument = match telling.iter().find_map(|key| input[*key].as_str()) {
+        Some(argument) => text::one_line(argument, width),
+        None if input.as_object().is_none_or(serde_json::Map::is_empty) => return format!("> {tool}"),
+        None => text::one_line(&input.to_string(), width),
+    };
+    format!("> {tool}: {argument}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_an_object_is_read_and_bad_bytes_are_replaced() {
+        assert_eq!(object(b" {\"a\":1}\r"), Some(json!({"a": 1})));
+        assert_eq!(object(b"{\"a\":\"\xff\"}"), Some(json!({"a": "\u{fffd}"})));
+        for other in ["[1]", "text", "", "{\"a\":", "{\"a\":1} {"] {
+            assert_eq!(object(other.as_bytes()), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn names_and_counts_are_bounded() {
+        assert_eq!(name(&json!("x\ny")).as_deref(), Some("x y"));
+        assert_eq!(name(&json!("x".repeat(500))).map(|name| name.chars().count()), Some(LONGEST_NAME + 1));
+        assert_eq!(name(&json!(1)), None);
+        assert_eq!(
+            [json!(7), json!(-1), json!(u64::MAX), json!("7")].map(|n| count(&json!({"n": n}), "n")),
+            [7, 0, LARGEST_COUNT, 0]
+        );
+    }
+
+    #[test]
+    fn evidence_is_the_line_or_its_fields_that_tell_most() {
+        let short = br#"{"b": 1, "type": "result"}"#;
+        assert_eq!(evidence_of(short, &["type"]).unwrap(), r#"{"b": 1, "type": "result"}"#);
+        let long = format!(r#"{{"pad":"{}","result":"Not logged in","type":"result","none":null}}"#, "x".repeat(600));
+        assert_eq!(
+            evidence_of(long.as_bytes(), &["type", "none", "result"]).unwrap(),
+            r#"{"type":"result","result":"Not logged in"}"#
+        );
+        let huge = format!(r#"{{"type":"result","result":"{}"}}"#, "x".repeat(8 << 20));
+        assert_eq!(evidence_of(huge.as_bytes(), &["type", "result"]).unwrap().chars().count(), EVIDENCE + 1);
+        assert_eq!(evidence_of("x".repeat(601).as_bytes(), &[]), None);
+    }
+
+    #[test]
+    fn a_tool_call_shows_the_argument_that_says_most() {
+        for (input, expected) in [
+            (json!({"path": "/a", "command": "ls"}), "> t: ls"),
+            (json!({"path": "/a"}), "> t: /a"),
+            (json!({"n": 1}), r#"> t: {"n":1}"#),
+            (json!({}), "> t"),
+            (json!(null), "> t"),
+        ] {
+            assert_eq!(tool_call("t", &input, &["command", "path"], 400), expected);
+        }
+    }
+}

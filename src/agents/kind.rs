@@ -1,0 +1,108 @@
+//! The kinds of output that agents print, and the agents that are built in.
+
+use serde::{Deserialize, Serialize};
+
+use super::dialect::Dialect;
+use super::transcript::Transcript;
+use super::{claude, codex, gemini, opencode, text};
+
+/// What an agent prints; it selects the agent's dialect. Its serialized form is its name in the
+/// configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputKind {
+    /// The JSON lines of Claude Code.
+    ClaudeStreamJson,
+    /// The JSON lines of Codex.
+    CodexJsonl,
+    /// The JSON lines of the Gemini CLI.
+    GeminiStreamJson,
+    /// The JSON lines of opencode.
+    OpencodeJson,
+    /// Any text. The exit code of the agent decides the outcome of a run.
+    Text,
+}
+
+/// An agent that is built in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Builtin {
+    /// The agent's name in specs and in the configuration.
+    pub name: &'static str,
+    /// What the agent prints.
+    pub kind: OutputKind,
+    /// The agent's program, unless the user configures another one.
+    pub program: &'static str,
+}
+
+/// The agents that are built in.
+pub const BUILTIN: [Builtin; 4] = [
+    Builtin { name: "claude", kind: OutputKind::ClaudeStreamJson, program: "claude" },
+    Builtin { name: "codex", kind: OutputKind::CodexJsonl, program: "codex" },
+    Builtin { name: "gemini", kind: OutputKind::GeminiStreamJson, program: "gemini" },
+    Builtin { name: "opencode", kind: OutputKind::OpencodeJson, program: "opencode" },
+];
+
+/// Returns the built-in agent with the name `name`; `None` if there is none.
+pub fn builtin(name: &str) -> Option<Builtin> {
+    BUILTIN.into_iter().find(|agent| agent.name == name)
+}
+
+impl OutputKind {
+    /// The kinds.
+    pub const ALL: [OutputKind; 5] = [
+        OutputKind::ClaudeStreamJson,
+        OutputKind::CodexJsonl,
+        OutputKind::GeminiStreamJson,
+        OutputKind::OpencodeJson,
+        OutputKind::Text,
+    ];
+
+    /// Returns the name of the kind in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            OutputKind::ClaudeStreamJson => "claude-stream-json",
+            OutputKind::CodexJsonl => "codex-jsonl",
+            OutputKind::GeminiStreamJson => "gemini-stream-json",
+            OutputKind::OpencodeJson => "opencode-json",
+            OutputKind::Text => "text",
+        }
+    }
+
+    /// Returns the dialect of agents that print this.
+    pub fn dialect(self) -> &'static dyn Dialect {
+        match self {
+            OutputKind::ClaudeStreamJson => &claude::Claude,
+            OutputKind::CodexJsonl => &codex::Codex,
+            OutputKind::GeminiStreamJson => &gemini::Gemini,
+            OutputKind::OpencodeJson => &opencode::Opencode,
+            OutputKind::Text => &text::Text,
+        }
+    }
+
+    /// Returns a new reader of such output.
+    pub fn transcript(self) -> Transcript {
+        Transcript::new(self.dialect().line_reader())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_stored_by_its_name() {
+        for kind in OutputKind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+            assert_eq!(serde_json::from_value::<OutputKind>(kind.name().into()).unwrap(), kind);
+        }
+    }
+
+    #[test]
+    fn a_built_in_agent_is_found_by_its_name() {
+        assert_eq!(builtin("claude").map(|agent| agent.kind), Some(OutputKind::ClaudeStreamJson));
+        assert_eq!((builtin("Claude"), builtin("")), (None, None));
+        for agent in BUILTIN {
+            assert_eq!(builtin(agent.name), Some(agent));
+        }
+    }
+}

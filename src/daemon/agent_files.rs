@@ -1,0 +1,117 @@
+//! Notices that the user acted on a hold: the program of a held agent appeared or changed, or its credentials changed.
+//!
+//! The files are looked at once a second, and only while a hold needs the user.
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::shared::Shared;
+use crate::agents::OutputKind;
+use crate::system::paths;
+
+/// How often the files are looked at.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What an agent needs to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Needs {
+    /// The agent's name.
+    pub(super) agent: String,
+    /// The agent's program.
+    pub(super) program: String,
+    /// What the agent prints, which tells where it keeps its credentials.
+    pub(super) output: OutputKind,
+}
+
+/// The files of held agents, as they were at the last look.
+#[derive(Debug, Default)]
+pub(super) struct AgentFiles {
+    seen: Arc<Mutex<Seen>>,
+    looked_at: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    files: HashMap<String, Vec<Option<Mark>>>,
+    /// Whether a look has not ended yet. A file system that hangs must not pile up looks.
+    looking: bool,
+}
+
+/// Identifies one state of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Mark {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+    changed: (i64, i64),
+    size: u64,
+}
+
+impl AgentFiles {
+    /// Looks at the files of the held agents in the background. When a file has changed since the last look, one run of its
+    /// agent starts as a probe.
+    pub(super) fn look(&mut self, shared: &Arc<Shared>, held: Vec<Needs>) {
+        let now = Instant::now();
+        if held.is_empty() {
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).files.clear();
+            return;
+        }
+        if self.looked_at.is_some_and(|last| now.duration_since(last) < LOOK_EVERY) {
+            return;
+        }
+        {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            if std::mem::replace(&mut seen.looking, true) {
+                return;
+            }
+        }
+        self.looked_at = Some(now);
+        let (seen, shared) = (Arc::clone(&self.seen), Arc::clone(shared));
+        tokio::spawn(async move {
+            let marks =
+                tokio::task::spawn_blocking(move || held.into_iter().map(|needs| (marks(&needs), needs)).collect());
+            let marks: Vec<(Vec<Option<Mark>>, Needs)> = marks.await.unwrap_or_default();
+            let changed = {
+                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                seen.looking = false;
+                let changed = marks.into_iter().filter_map(|(marks, needs)| {
+                    let before = seen.files.insert(needs.agent.clone(), marks.clone());
+                    before.is_some_and(|before| before != marks).then_some(needs.agent)
+                });
+                changed.collect::<Vec<String>>()
+            };
+            if !changed.is_empty()
+                && let Err(error) = shared.lanes.changed_by_user(&changed).await
+            {
+                warn!(agents = ?changed, %error, "the queue could not store that held agents are tried again");
+            }
+        });
+    }
+}
+
+/// Returns the state of each file of an agent: its program, and the files that change when the user logs in.
+fn marks(needs: &Needs) -> Vec<Option<Mark>> {
+    let program = paths::find_program(&needs.program).ok();
+    let home = paths::variable("HOME").map(PathBuf::from).unwrap_or_default();
+    let credentials = needs.output.dialect().credentials().iter().map(|file| file.path(&home, paths::variable));
+    let files = std::iter::once(program).chain(credentials.map(Some));
+    files.map(|file| mark(file?.as_path())).collect()
+}
+
+fn mark(path: &Path) -> Option<Mark> {
+    let found = fs::metadata(path).ok()?;
+    Some(Mark {
+        path: path.to_owned(),
+        device: found.dev(),
+        inode: found.ino(),
+        changed: (found.ctime(), found.ctime_nsec()),
+        size: found.size(),
+    })
+}

@@ -1,0 +1,34 @@
+//! Finds agents that are held until the user acts.
+
+use super::recorded_specs::RecordedSpecs;
+use super::{Finding, Text};
+use crate::agents;
+use crate::decide::hold;
+use crate::domain::hold::{Hold, HoldCause};
+
+/// Checks the holds that the queue stores. A hold that ends by itself, such as that of a usage limit, is no problem.
+pub(super) fn check(specs: &RecordedSpecs) -> Vec<Finding> {
+    // A queue that cannot be read is another finding.
+    let holds = specs.queue.holds().unwrap_or_default();
+    holds.iter().filter(|(_, held)| hold::needs_the_user(held)).map(|(agent, held)| finding(agent, held)).collect()
+}
+
+fn finding(agent: &str, held: &Hold) -> Finding {
+    let advice = match held.cause {
+        HoldCause::Refused(refusal) => agents::hold_advice(refusal, agent, &held.evidence),
+        HoldCause::ByHand => None,
+    };
+    let what = match held.evidence.as_str() {
+        "" => format!("the agent {agent} is held: {}", held.cause),
+        evidence => format!("the agent {agent} is held: {}: {evidence}", held.cause),
+    };
+    Finding::problem(
+        "agent-held",
+        Text {
+            what,
+            place: format!("agent {agent}"),
+            why: "specs that start this agent next wait; boi tries it again from time to time".into(),
+            advice: advice.unwrap_or_else(|| format!("`boi resume {agent}` tries it at once")),
+        },
+    )
+}

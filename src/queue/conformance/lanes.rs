@@ -1,0 +1,110 @@
+//! Lanes and holds.
+
+use super::*;
+use crate::decide::hold;
+use crate::domain::lane::{Eligible, LaneLimit};
+use crate::domain::spec::Action;
+
+fn with_agent(title: &str, agent: &str) -> Spec {
+    let mut spec = spec(title);
+    spec.agent = agent.into();
+    spec.tasks[0].action = Action::Prompt("do it".into());
+    spec
+}
+
+fn limit(lane: Option<&str>, limit: u32) -> LaneLimit {
+    LaneLimit { lane: lane.map(str::to_owned), limit, first: None, instead: None }
+}
+
+fn keys(specs: &[Eligible]) -> Vec<&str> {
+    specs.iter().map(|spec| spec.key.as_str()).collect()
+}
+
+pub(in crate::queue) fn each_lane_has_its_eligible_specs_in_queue_order<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    let urgent = Spec { priority: 1, ..with_agent("c2", "claude") };
+    let specs = vec![spec("plain"), with_agent("c1", "claude"), with_agent("x1", "codex"), urgent];
+    let ids = enqueue(queue.as_ref(), specs, NOW).unwrap();
+    let [plain, c1, x1, c2] = [0, 1, 2, 3].map(|index| ids[index].as_str());
+    let lanes = [None, Some("claude".to_owned()), Some("codex".to_owned())];
+    assert_eq!(queue.lanes(None).unwrap(), lanes);
+    assert_eq!(queue.lanes(Some(&ids[1..2])).unwrap(), lanes[1..2]);
+    let eligible = |limits: &[LaneLimit]| queue.eligible(limits, None).unwrap();
+    assert_eq!(keys(&eligible(&[limit(Some("claude"), 9)])), [c2, c1]);
+    assert_eq!(keys(&eligible(&[limit(Some("claude"), 1), limit(Some("codex"), 1)])), [c2, x1]);
+    assert_eq!(keys(&eligible(&[limit(None, 9)])), [plain]);
+    let first = LaneLimit { first: Some(ids[1].clone()), ..limit(Some("claude"), 1) };
+    assert_eq!(keys(&eligible(std::slice::from_ref(&first))), [c1], "the named spec comes instead of the others");
+    let scoped = queue.eligible(&[limit(Some("claude"), 9)], Some(&ids[1..3])).unwrap();
+    assert_eq!(keys(&scoped), [c1]);
+    let claimed = queue.claim(&eligible(&[first]), &config(), NOW).unwrap();
+    assert_eq!(claimed[0].fence.spec.as_str(), c1);
+    assert_eq!(keys(&eligible(&[limit(Some("claude"), 9)])), [c2]);
+}
+
+pub(in crate::queue) fn a_spec_that_changed_its_lane_is_not_claimed<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    let id = enqueue(queue.as_ref(), vec![with_agent("s", "claude")], NOW).unwrap().remove(0);
+    let before = queue.eligible(&[limit(Some("claude"), 1)], None).unwrap();
+    let claim = queue.claim(&before, &config(), NOW).unwrap().remove(0);
+    let back = GiveBack {
+        position: claim.position.clone(),
+        changes: vec![],
+        cause: None,
+        not_before: None,
+        setback: false,
+        lane: None,
+    };
+    queue.give_back(&claim.fence, back, NOW).unwrap();
+    assert!(queue.claim(&before, &config(), NOW).unwrap().is_empty());
+    assert_eq!(keys(&queue.eligible(&[limit(None, 1)], None).unwrap()), [id.as_str()]);
+    assert_eq!(one(queue.as_ref(), &id).next_agent, None);
+    queue.cancel(&id, NOW).unwrap();
+    queue.retry(&id, None, NOW).unwrap();
+    assert_eq!(
+        one(queue.as_ref(), &id).next_agent.as_deref(),
+        Some("claude"),
+        "a retry begins with the first open task"
+    );
+}
+
+pub(in crate::queue) fn another_agent_does_the_work_of_an_attempt_that_it_began<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    let mut both = with_agent("both", "claude");
+    both.model = Some("opus".into());
+    both.tasks[1] = crate::domain::spec::Task { agent: Some("codex".into()), ..both.tasks[0].clone() };
+    let ids = enqueue(queue.as_ref(), vec![with_agent("begun", "claude"), both], NOW).unwrap();
+    let claim = queue.claim_first(1, None, &config(), NOW).unwrap().remove(0);
+    let back = |claim: &Claimed, lane: &str| GiveBack {
+        position: claim.position.clone(),
+        changes: vec![],
+        cause: None,
+        not_before: None,
+        setback: false,
+        lane: Some(lane.to_owned()),
+    };
+    queue.give_back(&claim.fence, back(&claim, "claude"), NOW).unwrap();
+    let instead = LaneLimit { instead: Some("gemini".to_owned()), ..limit(Some("claude"), 9) };
+    let found = queue.eligible(std::slice::from_ref(&instead), None).unwrap();
+    assert_eq!(keys(&found), [ids[1].as_str()], "a spec that has begun keeps its agent");
+    assert_eq!(keys(&queue.eligible(&[instead], Some(&ids)).unwrap()), [ids[1].as_str()]);
+    let claim = queue.claim(&found, &config(), NOW).unwrap().remove(0);
+    assert_eq!([0, 1].map(|task| claim.spec.agent_of(task)), ["gemini", "codex"]);
+    assert_eq!((claim.spec.model.as_deref(), claim.lane_at(&claim.position).as_deref()), (None, Some("gemini")));
+    queue.give_back(&claim.fence, back(&claim, "gemini"), NOW).unwrap();
+    let again = queue.eligible(&[limit(Some("gemini"), 1)], None).unwrap();
+    let claim = queue.claim(&again, &config(), NOW).unwrap().remove(0);
+    assert_eq!(claim.spec.agent_of(0), "gemini", "the attempt goes on with the agent that began it");
+    assert_eq!(queue.spec(&ids[1]).unwrap().agent, "claude", "the spec stays as it was dispatched");
+}
+
+pub(in crate::queue) fn a_hold_is_stored_until_it_is_removed<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    let held = hold::by_hand(NOW, Some(NOW.plus_millis(5)));
+    queue.set_hold("claude", Some(held.clone())).unwrap();
+    queue.set_hold("codex", Some(hold::by_hand(NOW, None))).unwrap();
+    assert_eq!(queue.holds().unwrap()[0], ("claude".to_owned(), held));
+    queue.set_hold("claude", None).unwrap();
+    let left: Vec<String> = queue.holds().unwrap().into_iter().map(|(lane, _)| lane).collect();
+    assert_eq!(left, ["codex"]);
+}
