@@ -14,6 +14,7 @@ use tracing::warn;
 
 use super::shared::Shared;
 use crate::agents::OutputKind;
+use crate::domain::time::Timestamp;
 use crate::system::paths;
 
 /// How often the files are looked at.
@@ -28,6 +29,10 @@ pub(super) struct Needs {
     pub(super) program: String,
     /// What the agent prints, which tells where it keeps its credentials.
     pub(super) output: OutputKind,
+    /// When the hold began.
+    pub(super) since: Timestamp,
+    /// Whether the agent is held because its program was missing.
+    pub(super) is_program_missing: bool,
 }
 
 /// The files of held agents, as they were at the last look.
@@ -82,8 +87,12 @@ impl AgentFiles {
                 let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
                 seen.looking = false;
                 let changed = marks.into_iter().filter_map(|(marks, needs)| {
-                    let before = seen.files.insert(needs.agent.clone(), marks.clone());
-                    before.is_some_and(|before| before != marks).then_some(needs.agent)
+                    let is_changed = match seen.files.get(&needs.agent) {
+                        Some(before) => *before != marks,
+                        None => has_changed_since(&needs, &marks),
+                    };
+                    seen.files.insert(needs.agent.clone(), marks);
+                    is_changed.then_some(needs.agent)
                 });
                 changed.collect::<Vec<String>>()
             };
@@ -103,6 +112,13 @@ fn marks(needs: &Needs) -> Vec<Option<Mark>> {
     let credentials = needs.output.dialect().credentials().iter().map(|file| file.path(&home, paths::variable));
     let files = std::iter::once(program).chain(credentials.map(Some));
     files.map(|file| mark(file?.as_path())).collect()
+}
+
+/// Whether the files changed between the refusal and the first look at them.
+fn has_changed_since(needs: &Needs, marks: &[Option<Mark>]) -> bool {
+    let is_there_again = needs.is_program_missing && marks.first().is_some_and(Option::is_some);
+    let is_new = |mark: &Mark| mark.changed.0.saturating_mul(1_000) + mark.changed.1 / 1_000_000 > needs.since.0;
+    is_there_again || marks.iter().flatten().any(is_new)
 }
 
 fn mark(path: &Path) -> Option<Mark> {

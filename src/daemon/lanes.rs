@@ -11,8 +11,9 @@
 //! - A hold is stored before the refused spec returns to the queue, so that no crash forgets it.
 
 mod by_user;
+mod lane;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -21,11 +22,10 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use self::lane::{Admission, Lane, Moment, Run};
 use super::async_queue::AsyncQueue;
 use crate::agents;
 use crate::decide::hold::{self, Gate, ProbeEnd, RefusedRun};
-use crate::decide::pace::Pace;
-use crate::decide::ramp::{BLOCKS, Ramp};
 use crate::domain::hold::{Hold, HoldCause};
 use crate::domain::id::SpecId;
 use crate::domain::lane::LaneLimit;
@@ -62,26 +62,6 @@ struct State {
     reserved: HashMap<SpecId, String>,
 }
 
-#[derive(Debug, Default)]
-struct Lane {
-    pace: Pace,
-    ramp: Ramp,
-    hold: Option<Hold>,
-    /// The specs whose worker waits for a start, the oldest first.
-    waiting: VecDeque<SpecId>,
-    runs: HashMap<SpecId, Run>,
-}
-
-/// A run of an agent.
-#[derive(Debug, Clone, Copy)]
-struct Run {
-    began: Instant,
-    answered: bool,
-    /// How many requests failed since the last answer, and when the last failure was seen.
-    failures: u32,
-    failed_at: Option<Instant>,
-}
-
 /// What a worker may do that wants to start an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Start {
@@ -99,6 +79,8 @@ pub(crate) enum Start {
 pub(crate) struct Seen {
     /// Whether the model answered a request; `None`: the agent's output does not show answers.
     pub answered: Option<bool>,
+    /// Whether the run printed something.
+    pub spoke: bool,
     /// How many requests failed since the last answer.
     pub failures: u32,
 }
@@ -160,23 +142,19 @@ impl State {
         }
         self.lanes.get_mut(agent).expect("the lane was inserted")
     }
-}
 
-impl Lane {
-    /// Returns how many runs may start now, apart from those for which workers wait; and when more may start, if that is
-    /// known.
-    fn room(&self, cap: u32, interval: Duration, now: Duration) -> (u32, Option<Duration>) {
-        let (starts, window) = self.ramp.allowance(cap, interval);
-        let left = starts.saturating_sub(self.pace.recent(now, window));
-        (left, if left == 0 { self.pace.next_room(now, window) } else { None })
-    }
-
-    /// Returns until when no run starts, because a run waits to repeat a refused request.
-    fn blocked_until(&self) -> Option<Instant> {
-        let now = Instant::now();
-        let until =
-            self.runs.values().filter(|run| run.failures > 0).filter_map(|run| Some(run.failed_at? + BLOCKS)).max();
-        until.filter(|until| *until > now)
+    /// Returns what new claims may start of `agent`, how many of its places are free, and whether a spec is on its way to
+    /// the agent. `places`: how many runs of an agent there may be at once.
+    fn admit(&mut self, agent: &str, moment: &Moment, places: impl Fn(&str) -> Option<u32>) -> (Admission, u32, bool) {
+        let reserved = self.reserved.values().filter(|lane| *lane == agent).count();
+        let lane = self.lane(agent);
+        let free = places(agent).map_or(u32::MAX, |places| places.saturating_sub(lane.taken(reserved)));
+        let waiting = u32::try_from(lane.waiting.len()).unwrap_or(u32::MAX);
+        let admission = match lane.admit(moment) {
+            Admission::Open { room, more_at } => Admission::Open { room: room.saturating_sub(waiting), more_at },
+            other => other,
+        };
+        (admission, free, waiting > 0 || reserved > 0)
     }
 }
 
@@ -253,46 +231,31 @@ impl Lanes {
         now: Timestamp,
     ) -> (Vec<LaneLimit>, Option<Instant>) {
         let mut state = self.state();
-        let (cap, interval, began, elapsed) = (state.cap, state.interval, state.began, state.now());
+        let moment = Moment::of(&state, now);
         let mut next: Option<Instant> = None;
-        let mut at = |time: Instant| next = Some(next.map_or(time, |known: Instant| known.min(time)));
+        let mut at = |time: Option<Instant>| next = next.into_iter().chain(time).min();
         let (mut limits, mut held) = (Vec::new(), Vec::new());
         for lane in lanes {
             let Some(agent) = lane else {
                 limits.push(LaneLimit { lane: None, limit: most, first: None, instead: None });
                 continue;
             };
-            let reserved = state.reserved.values().filter(|lane| **lane == agent).count();
-            let lane = state.lane(&agent);
-            let taken = u32::try_from(lane.runs.len() + lane.waiting.len() + reserved).unwrap_or(u32::MAX);
-            let places = places(&agent).map_or(u32::MAX, |places| places.saturating_sub(taken));
-            let (limit, first) = match hold::gate(lane.hold.as_ref(), now) {
-                Gate::Closed(until) => {
-                    if let Some(until) = until {
-                        at(after(until, now));
-                    }
+            let (admission, free, is_awaited) = state.admit(&agent, &moment, &places);
+            let (limit, first) = match admission {
+                Admission::Held(until) => {
+                    at(until.map(|until| after(until, now)));
                     held.push(agent);
                     continue;
                 }
                 // A spec that is on its way to the agent may become the probe.
-                Gate::Probe if !lane.waiting.is_empty() || reserved > 0 => continue,
-                Gate::Probe => (1, lane.hold.as_ref().and_then(|hold| hold.first.clone())),
-                Gate::Open => match lane.blocked_until() {
-                    Some(until) => {
-                        at(until);
-                        continue;
-                    }
-                    None => {
-                        let waiting = u32::try_from(lane.waiting.len()).unwrap_or(u32::MAX);
-                        let (room, later) = lane.room(cap, interval, elapsed);
-                        if let Some(later) = later {
-                            at(began + later);
-                        }
-                        (room.saturating_sub(waiting), None)
-                    }
-                },
+                Admission::Probe if is_awaited => continue,
+                Admission::Probe => (free.min(1), state.lane(&agent).hold.as_ref().and_then(|hold| hold.first.clone())),
+                Admission::Open { room, more_at } => {
+                    at(more_at);
+                    (room.min(free), None)
+                }
             };
-            let limit = limit.min(most).min(places);
+            let limit = limit.min(most);
             if limit > 0 {
                 limits.push(LaneLimit { lane: Some(agent), limit, first, instead: None });
             }
@@ -302,15 +265,11 @@ impl Lanes {
             let open = fallback(&agent).into_iter().find_map(|other| {
                 let to_other = |limit: &&LaneLimit| [&limit.lane, &limit.instead].contains(&&Some(other.clone()));
                 let given: u32 = limits.iter().filter(to_other).map(|limit| limit.limit).sum();
-                let reserved = state.reserved.values().filter(|lane| **lane == other).count();
-                let lane = state.lane(&other);
-                let is_open = hold::gate(lane.hold.as_ref(), now) == Gate::Open && lane.blocked_until().is_none();
-                let taken = u32::try_from(lane.runs.len() + lane.waiting.len() + reserved).unwrap_or(u32::MAX);
-                let places = places(&other).map_or(u32::MAX, |places| places.saturating_sub(taken));
-                let waiting = u32::try_from(lane.waiting.len()).unwrap_or(u32::MAX);
-                let (room, _) = lane.room(cap, interval, elapsed);
-                let limit = room.saturating_sub(waiting).min(places).min(most).saturating_sub(given);
-                (is_open && limit > 0).then_some((other, limit))
+                let (Admission::Open { room, .. }, free, _) = state.admit(&other, &moment, &places) else {
+                    return None;
+                };
+                let limit = room.min(free).min(most).saturating_sub(given);
+                (limit > 0).then_some((other, limit))
             });
             if let Some((other, limit)) = open {
                 limits.push(LaneLimit { lane: Some(agent), limit, first: None, instead: Some(other) });
@@ -334,7 +293,7 @@ impl Lanes {
         let now = state.now();
         let lane = state.lane(agent);
         lane.pace.remember(now);
-        lane.runs.insert(spec.clone(), Run::new());
+        lane.runs.insert(spec.clone(), Run::new(false));
     }
 
     /// Waits until a run of `agent` for `spec` may start. Cancel-safe: the place in the line is lost.
@@ -365,38 +324,27 @@ impl Lanes {
 
     /// Starts a run if that is possible now. `Err`: when to try again, unless something changes before.
     fn try_start(&self, agent: &str, spec: &SpecId) -> Result<Start, Instant> {
-        let now = clock::now();
         let mut state = self.state();
-        let (cap, interval, began, elapsed) = (state.cap, state.interval, state.began, state.now());
+        let moment = Moment::of(&state, clock::now());
         let reserved = state.reserved.get(spec).is_some_and(|lane| lane == agent);
         let lane = state.lane(agent);
-        let probe = match hold::gate(lane.hold.as_ref(), now) {
-            Gate::Open => false,
-            Gate::Probe => true,
-            Gate::Closed(_) => {
+        let probe = match lane.admit(&moment) {
+            Admission::Held(_) => {
                 let held = lane.hold.clone().expect("only a hold closes a lane");
                 return Ok(Start::Held(Box::new(held)));
             }
-        };
-        if !probe {
-            let later = |at: Option<Instant>| at.unwrap_or_else(|| Instant::now() + interval);
-            if let Some(until) = lane.blocked_until() {
-                return Err(until);
-            }
-            if !reserved {
+            Admission::Probe => true,
+            Admission::Open { room, more_at } => {
                 let ahead = lane.waiting.iter().take_while(|waiting| *waiting != spec).count();
-                let (room, next) = lane.room(cap, interval, elapsed);
-                if room as usize <= ahead {
-                    return Err(later(next.map(|next| began + next)));
+                let is_free = if reserved { !lane.is_blocked(&moment) } else { room as usize > ahead };
+                if !is_free {
+                    return Err(more_at.unwrap_or_else(|| Instant::now() + moment.interval));
                 }
+                false
             }
-        }
+        };
         lane.hold = if probe { lane.hold.take().map(|known| hold::probing(known, spec)) } else { None };
-        if !reserved {
-            lane.pace.claimed(1);
-        }
-        lane.pace.started(elapsed);
-        lane.runs.insert(spec.clone(), Run::new());
+        lane.start(spec, moment.now, reserved);
         if reserved {
             state.reserved.remove(spec);
         }
@@ -412,6 +360,10 @@ impl Lanes {
             let Some(run) = lane.runs.get_mut(spec) else { return };
             let answered = seen.answered.unwrap_or_else(|| run.began.elapsed() >= ALIVE);
             let is_first = answered && !run.answered;
+            run.on_trial &= seen.answered.is_some();
+            if seen.spoke {
+                run.spoke.get_or_insert_with(Instant::now);
+            }
             let is_relief = is_first || (run.failures > 0 && seen.failures == 0);
             let is_pressure = seen.failures > run.failures;
             run.answered |= answered;
@@ -424,6 +376,7 @@ impl Lanes {
             }
             let known = lane.hold.clone();
             if is_first {
+                lane.trial.answered(now);
                 lane.hold = hold::after_answer(known.clone(), spec);
             }
             (known.is_some() && lane.hold.is_none(), is_relief)
@@ -514,12 +467,6 @@ impl Lanes {
     fn wake(&self) {
         self.for_workers.notify_waiters();
         self.for_loop.notify_one();
-    }
-}
-
-impl Run {
-    fn new() -> Run {
-        Run { began: Instant::now(), answered: false, failures: 0, failed_at: None }
     }
 }
 

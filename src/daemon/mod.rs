@@ -45,7 +45,6 @@ mod loop_tests;
 #[cfg(test)]
 mod night_tests;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,12 +59,14 @@ use self::async_queue::AsyncQueue;
 use self::error::LoopError;
 use self::registry::{Registry, SlotState, Waiting};
 use self::shared::Shared;
-use crate::config::{AgentConfig, Agents, HotConfig};
+use crate::config::{Agents, HotConfig};
 use crate::decide::pace::Pace;
 use crate::decide::tick::{self, Bound, Decision};
+use crate::domain::hold::HoldCause;
 use crate::domain::id::SpecId;
 use crate::domain::lane::Eligible;
 use crate::domain::life::Intent;
+use crate::domain::outcome::Refusal;
 use crate::queue::{Claimed, Fence, QueueError};
 use crate::system::{clock, failpoint};
 
@@ -352,16 +353,13 @@ impl<S: Spawn> Daemon<S> {
         let scope = self.scope.clone();
         self.shared.lanes.retain(|spec| self.registry.contains(spec));
         self.shared.lanes.configure(spawns_per_tick, interval);
-        let own_limit = |(name, agent): (&str, &AgentConfig)| Some((name.to_owned(), agent.max_workers?));
-        let places: HashMap<String, u32> = hot.config.agents.iter().filter_map(own_limit).collect();
-        let fallback = |(name, agent): (&str, &AgentConfig)| (name.to_owned(), agent.fallback.clone());
-        let fallbacks: HashMap<String, Vec<String>> = hot.config.agents.iter().map(fallback).collect();
-        let shared = Arc::clone(&self.shared);
+        let (shared, config) = (Arc::clone(&self.shared), Arc::clone(&hot));
         let look = move |queue: &dyn crate::queue::Queue| {
             let mut lanes = queue.lanes(scope.as_deref())?;
             lanes.retain(|lane| lane.is_none() || day_used_up.is_none());
-            let places_of = |agent: &str| places.get(agent).copied();
-            let fallback_of = |agent: &str| fallbacks.get(agent).cloned().unwrap_or_default();
+            let agents = &config.config.agents;
+            let places_of = |agent: &str| agents.get(agent)?.max_workers;
+            let fallback_of = |agent: &str| agents.get(agent).map(|agent| agent.fallback.clone()).unwrap_or_default();
             let (limits, next) = shared.lanes.limits(lanes, count, places_of, fallback_of, now);
             Ok((queue.eligible(&limits, scope.as_deref())?, next))
         };
@@ -391,9 +389,15 @@ impl<S: Spawn> Daemon<S> {
     /// Looks at what the held agents need, if the user has to act on their holds.
     fn look_at_agents(&mut self, hot: &HotConfig) {
         let held = self.shared.lanes.needing_the_user();
-        let needs = held.into_iter().filter_map(|agent| {
+        let needs = held.into_iter().filter_map(|(agent, hold)| {
             let settings = &hot.config.agents.get(&agent)?.worker;
-            Some(Needs { agent, program: settings.command.program.clone(), output: settings.output })
+            Some(Needs {
+                agent,
+                program: settings.command.program.clone(),
+                output: settings.output,
+                since: hold.since,
+                is_program_missing: hold.cause == HoldCause::Refused(Refusal::NoProgram),
+            })
         });
         let needs: Vec<Needs> = needs.collect();
         if !needs.is_empty() {

@@ -1,6 +1,6 @@
 //! A night of eight hours on a fake clock: the real loop, lanes, holds and queue, with agents and services that are
 //! simulated. Two agents run 130 specs of two tasks each. One service has a usage limit, refuses bursts, loses its login
-//! for two hours; the other one is down for an hour; some runs hang.
+//! for two hours; the other one is down for an hour; some runs hang; the budget of the day is used up until the user raises it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -17,6 +17,7 @@ use super::{Daemon, Event, Leaving, Order, Spawn, WorkerEnd};
 use crate::config::{Config, HotConfig};
 use crate::domain::id::SpecId;
 use crate::domain::life::SpecStatus;
+use crate::domain::money::Usd;
 use crate::domain::outcome::TryOutcome;
 use crate::domain::position::{CommandStage, Delivered, Ending, Stage, Try};
 use crate::domain::spec::{Action, Spec};
@@ -32,6 +33,9 @@ const MINUTE: i64 = 60_000;
 const SPECS: u32 = 130;
 /// A long interval, so that the night has few ticks.
 const TICK: i64 = 5_000;
+/// The budget of the day in dollars, and the minute in which the user raises it. Each successful run costs a dollar.
+const BUDGET: u32 = 100;
+const RAISED: i64 = 160;
 const STALL: Duration = Duration::from_secs(15 * 60);
 
 /// What happened during the night.
@@ -100,6 +104,9 @@ async fn work(claimed: Claimed, queue: &AsyncQueue, shared: &Shared, ledger: &Mu
     };
     while of.task < claimed.spec.tasks.len() {
         let agent = claimed.spec.agent_of(of.task).to_owned();
+        if shared.day_budget(clock::now()).is_some() {
+            return give_back(&claimed, of, queue).await;
+        }
         let probe = match shared.lanes.start(&agent, &spec).await.unwrap() {
             Start::Go { probe } => probe,
             Start::Held(_) => return give_back(&claimed, of, queue).await,
@@ -120,6 +127,7 @@ async fn work(claimed: Claimed, queue: &AsyncQueue, shared: &Shared, ledger: &Mu
         match outcome {
             TryOutcome::Succeeded => {
                 ledger.lock().unwrap().done += 1;
+                shared.budgets.add_run(clock::now(), Usd::from_dollars(1.0).unwrap());
                 of = Try { task: of.task + 1, number: 1 };
             }
             TryOutcome::Stalled => {
@@ -146,7 +154,7 @@ async fn run(agent: &str, spec: &SpecId, hangs: bool, shared: &Shared, ledger: &
     if let Some(refusal) = refusal {
         return refusal;
     }
-    shared.lanes.observe(agent, spec, Seen { answered: Some(true), failures: 0 }).await;
+    shared.lanes.observe(agent, spec, Seen { answered: Some(true), spoke: true, failures: 0 }).await;
     tokio::time::sleep(Duration::from_secs(240)).await;
     // The last request of the run.
     let refusal = answer(&mut ledger.lock().unwrap(), agent, clock::now());
@@ -181,16 +189,27 @@ async fn a_night_of_refusals_loses_nothing_and_goes_on_by_itself() {
     queue.enqueue(specs, HashSet::new(), clock::now()).unwrap();
     let queue = AsyncQueue::new(queue);
     let config = Config { max_workers: 5, tick_interval_ms: TICK as u64, ..Config::default() };
-    let hot = Arc::new(ArcSwap::from_pointee(HotConfig { generation: 1, config }));
+    let limited = Config { max_usd_per_day: Usd::from_dollars(BUDGET.into()).unwrap(), ..config.clone() };
+    let hot = Arc::new(ArcSwap::from_pointee(HotConfig { generation: 1, config: limited }));
     let shared = Arc::new(Shared::new(ConfigView::without_daemon(ReloadOutcome::Applied, vec![]), false));
     let ledger = Arc::new(Mutex::new(Ledger::default()));
     let spawner = Simulated { queue: queue.clone(), shared: Arc::clone(&shared), ledger: Arc::clone(&ledger) };
     let (events, inbox) = mpsc::unbounded_channel();
-    let daemon = Daemon::new(queue.clone(), hot, Arc::clone(&shared), spawner, None, (events.clone(), inbox));
+    let daemon =
+        Daemon::new(queue.clone(), Arc::clone(&hot), Arc::clone(&shared), spawner, None, (events.clone(), inbox));
     let running = tokio::spawn(daemon.run());
 
+    // The user raises the budget of the day once it is used up.
+    tokio::time::sleep(Duration::from_secs(RAISED as u64 * 60)).await;
+    {
+        let ledger = ledger.lock().unwrap();
+        assert!((BUDGET..BUDGET + 5).contains(&ledger.done), "{} runs of $1 each", ledger.done);
+        let last = ledger.starts.values().flatten().max().unwrap();
+        assert!(clock::now().millis_since(*last) > 5 * MINUTE, "no agent starts without budget");
+    }
+    hot.store(Arc::new(HotConfig { generation: 2, config }));
     // The user logs in again after two hours without a login, which touches the credentials.
-    tokio::time::sleep(Duration::from_secs(320 * 60)).await;
+    tokio::time::sleep(Duration::from_secs((320 - RAISED as u64) * 60)).await;
     ledger.lock().unwrap().login_at = Some(clock::now());
     shared.lanes.changed_by_user(&["claude".to_owned()]).await.unwrap();
     tokio::time::sleep(Duration::from_secs(160 * 60)).await;

@@ -18,3 +18,4 @@ pub(crate) mod retry;
 pub(crate) mod stall;
 pub(crate) mod step;
 pub(crate) mod tick;
+pub(crate) mod trial;

@@ -28,6 +28,11 @@ impl Pace {
         self.pending += count;
     }
 
+    /// Returns how many claimed specs have a worker that has not started yet.
+    pub(crate) fn pending(&self) -> u32 {
+        self.pending
+    }
+
     /// Records that a claimed spec went back to the queue, or ended, before its worker started.
     pub(crate) fn given_back(&mut self) {
         self.pending = self.pending.saturating_sub(1);

@@ -5,7 +5,8 @@
 //! An answer without pressure in the last interval raises it by a quarter of a start per interval, at most once per
 //! interval. The rate is never below one start in two intervals.
 //!
-//! Besides, no run starts while another run of the agent waits to repeat a refused request: see [`BLOCKS`].
+//! Besides, no run starts while another run of the agent waits to repeat a refused request: see [`BLOCKS`]. An agent
+//! without a recent answer is on trial first: see `decide::trial`.
 //!
 //! With 8 specs of two requests each against a service that accepts 2 requests a second after a burst of 4, a simulation of
 //! 200 nights gave a median of 5 refused requests for these numbers, 14 without them, and no longer total time.

@@ -211,6 +211,11 @@ pub(crate) fn after_prepare(plan: &AttemptPlan<'_>, progress: Progress, then: Op
     }
 }
 
+/// Whether the agent may not know the session any more that its run had to continue. `answered`: the model answered the run.
+pub(crate) fn lost_session(continued: bool, answered: bool, outcome: &TryOutcome) -> bool {
+    continued && !answered && matches!(outcome, TryOutcome::Failed(_) | TryOutcome::Crashed(_))
+}
+
 /// Decides what follows the command of a try.
 pub(crate) fn after_act(plan: &AttemptPlan<'_>, progress: Progress, of: Try, result: Acted) -> Move {
     let Acted { outcome, report, output } = result;
@@ -248,8 +253,8 @@ pub(crate) fn after_act(plan: &AttemptPlan<'_>, progress: Progress, of: Try, res
             let progress = Progress { session, cuts: progress.cuts + 1, ..progress };
             return with_change(act(plan, progress, of), ended);
         }
-        // The agent may not know the session any more. A new session costs no try.
-        TryOutcome::Failed(_) | TryOutcome::Crashed(_) if earlier.is_some() && !answered => {
+        // A new session costs no try.
+        outcome if lost_session(earlier.is_some(), answered, outcome) => {
             return with_change(act(plan, progress, of), ended);
         }
         TryOutcome::ModeForbidden(_)

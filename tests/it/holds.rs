@@ -75,7 +75,42 @@ fn a_missing_program_is_waited_for() {
     for id in &ids {
         assert_eq!(sandbox.wait_for_status(id, "completed")["tasks"][0]["tries"], 1);
     }
+    assert_eq!(hold(&sandbox), None);
+    // An update of the agent removes its program for a moment.
+    fs::remove_file(&program).unwrap();
+    let ids = dispatch(&sandbox, 2);
+    wait_for("the agent is held again", || hold(&sandbox));
+    symlink(fake_agent(), &program).unwrap();
+    for id in &ids {
+        assert_eq!(sandbox.wait_for_status(id, "completed")["tasks"][0]["tries"], 1);
+    }
     fs::remove_file(program).unwrap();
+}
+
+#[test]
+fn a_probe_that_hangs_is_ended_and_keeps_the_hold() {
+    let config = "stop_grace_seconds = 1\nspawn_jitter_ms = [0, 0]\nretry_backoff_seconds = [0, 0]";
+    // 15 minutes of `stall_timeout_minutes` take 3 s.
+    let short = [("BOI_MINUTE_MILLIS", "200".to_owned())];
+    let mut sandbox = scripted(config, "@@auth@@").with_variables(short);
+    let id = dispatch(&sandbox, 1).remove(0);
+    sandbox.start_daemon();
+    let held = wait_for("the agent is held", || hold(&sandbox));
+    sandbox.write("script", "@@hang@@");
+    sandbox.good(&["resume", "claude"]);
+    let later = wait_for("the hung probe lengthens the hold", || {
+        hold(&sandbox).filter(|now| now["until"].as_str() > held["until"].as_str())
+    });
+    assert_eq!((&later["cause"], &later["since"]), (&held["cause"], &held["since"]), "{later}");
+    assert_eq!(sandbox.spec(&id)["status"], "queued");
+    sandbox.write("script", "");
+    sandbox.good(&["resume", "claude"]);
+    let spec = sandbox.wait_for_status(&id, "completed");
+    let history = spec["tasks"][0]["history"].as_array().unwrap();
+    let outcomes: Vec<&str> = history.iter().map(|one| one["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes.len(), 2, "{history:?}");
+    assert!(outcomes[0].contains("no sign of life") && outcomes[1] == "succeeded", "{outcomes:?}");
+    assert_eq!(hold(&sandbox), None);
 }
 
 #[test]

@@ -65,9 +65,10 @@ fn a_spec_waits_for_a_login() {
     assert_eq!(spec["tasks"][0]["tries"], 1, "{spec:#}");
 }
 
-/// A spec of two tasks with an agent other than the default.
-fn two_tasks(cli: &Cli) {
-    let Some((api, sandbox)) = sandbox(cli, "retry_count = 0") else { return };
+/// A spec of two tasks with an agent other than the default, whose first request is refused: the agent is held, and the spec
+/// goes on in the same try once the API answers.
+fn two_tasks(cli: &Cli, (status, refusal): (u16, &str)) {
+    let Some((api, mut sandbox)) = sandbox(cli, "retry_count = 0") else { return };
     let tasks: String = (1..=2)
         .map(|n| {
             format!(
@@ -75,33 +76,44 @@ fn two_tasks(cli: &Cli) {
             )
         })
         .collect();
+    api.fail(status, refusal, usize::MAX);
+    sandbox.start_daemon();
     let (agent, model) = (cli.agent, cli.model);
-    let (code, spec) =
-        sandbox.run(&format!("title = 'Real'\nrepo = 'repo'\nagent = '{agent}'\nmodel = '{model}'\n{tasks}"));
-    assert_eq!((code, spec["status"].as_str()), (Some(0), Some("completed")), "{spec:#}");
+    let id = sandbox.dispatch(&format!("title = 'Real'\nrepo = 'repo'\nagent = '{agent}'\nmodel = '{model}'\n{tasks}"));
+    let held = wait_for("the agent is held", || {
+        let status = sandbox.good(&["status", "--json"]).json();
+        status["holds"].as_array().expect("holds").first().cloned()
+    });
+    assert_eq!((held["agent"].as_str(), held["cause"].as_str()), (Some(agent), Some("auth")), "{held:#}");
+    sandbox.wait_for_status(&id, "queued");
+    api.recover();
+    sandbox.good(&["resume", agent]);
+    let spec = sandbox.wait_for_status(&id, "completed");
+    for task in 0..2 {
+        assert_eq!(spec["tasks"][task]["tries"], 1, "{spec:#}");
+    }
     let branch = spec["branch"].as_str().unwrap();
     assert_eq!(sandbox.git("repo", &["show", &format!("{branch}:out.txt")]), "1\n2");
     assert_eq!(
         (spec["usage"]["input_tokens"].as_u64(), spec["usage"]["output_tokens"].as_u64()),
         (Some(4800), Some(160))
     );
-    assert_eq!(api.prompts().len(), 2);
 }
 
 #[test]
 #[ignore = "end-to-end: `cargo test --test real -- --ignored`"]
 fn two_tasks_of_codex() {
-    two_tasks(&CODEX);
+    two_tasks(&CODEX, (401, "Incorrect API key provided"));
 }
 
 #[test]
 #[ignore = "end-to-end: `cargo test --test real -- --ignored`"]
 fn two_tasks_of_gemini() {
-    two_tasks(&GEMINI);
+    two_tasks(&GEMINI, (400, "API key not valid. Please pass a valid API key."));
 }
 
 #[test]
 #[ignore = "end-to-end: `cargo test --test real -- --ignored`"]
 fn two_tasks_of_opencode() {
-    two_tasks(&OPENCODE);
+    two_tasks(&OPENCODE, (401, "invalid x-api-key"));
 }

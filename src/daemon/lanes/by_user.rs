@@ -57,11 +57,11 @@ impl Lanes {
         Ok(())
     }
 
-    /// Returns the agents whose hold needs the user.
-    pub(in crate::daemon) fn needing_the_user(&self) -> Vec<String> {
+    /// Returns the agents whose hold needs the user, with the hold.
+    pub(in crate::daemon) fn needing_the_user(&self) -> Vec<(String, Hold)> {
         let state = self.state();
-        let held = state.lanes.iter().filter(|(_, lane)| lane.hold.as_ref().is_some_and(hold::needs_the_user));
-        held.map(|(agent, _)| agent.clone()).collect()
+        let held = state.lanes.iter().filter_map(|(agent, lane)| Some((agent.clone(), lane.hold.clone()?)));
+        held.filter(|(_, hold)| hold::needs_the_user(hold)).collect()
     }
 
     /// Holds an agent by hand.

@@ -151,7 +151,7 @@ impl AgentWatch {
         }
         let answered = (self.agent != OutputKind::Text).then_some(reading.answered);
         let errors = &reading.api_errors;
-        let seen = Seen { answered, failures: errors.count };
+        let seen = Seen { answered, spoke: self.follower.size() > 0, failures: errors.count };
         let errors = (errors.count > 0).then(|| Cause::ApiErrors {
             errors: errors.count,
             last: errors.last.clone(),

@@ -134,8 +134,12 @@ impl Worker {
             return Ok(self.cut_off(CommandStage::Act(of), counted, Some((outcome, report))));
         }
         if let Some(agent) = &job.agent {
-            let evidence = outcome.detail();
-            let end = RunEnd::Outcome { outcome: &outcome, answered: report.answered, evidence };
+            let (continued, answered) = (self.position.progress.session.is_some(), report.answered);
+            let end = if step::lost_session(continued, answered, &outcome) {
+                RunEnd::Withdrawn
+            } else {
+                RunEnd::Outcome { outcome: &outcome, answered, evidence: outcome.detail() }
+            };
             self.shared.lanes.ended(agent, &self.claimed.fence.spec, end).await;
         }
         let output = match (&report.message, agent) {
