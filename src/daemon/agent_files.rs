@@ -1,6 +1,8 @@
-//! Notices that the user acted on a hold: the program of a held agent appeared or changed, or its credentials changed.
+//! Watches the files of held agents. When the user installs or changes the program of a held agent, or
+//! changes its credentials by a login, boi starts one run of the agent as a probe.
 //!
-//! The files are looked at once a second, and only while a hold needs the user.
+//! The files are checked once a second, and only while the cause of a hold is one that only the user can
+//! remove.
 
 use std::collections::HashMap;
 use std::fs;
@@ -17,17 +19,18 @@ use crate::agents::OutputKind;
 use crate::domain::time::Timestamp;
 use crate::system::paths;
 
-/// How often the files are looked at.
+/// The time between two checks of the files.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// What an agent needs to start.
+/// The settings of an agent that determine which files it needs to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Needs {
     /// The agent's name.
     pub(super) agent: String,
     /// The agent's program.
     pub(super) program: String,
-    /// What the agent prints, which tells where it keeps its credentials.
+    /// The format of the agent's output. It identifies the kind of agent, and so the place of its
+    /// credentials.
     pub(super) output: OutputKind,
     /// When the hold began.
     pub(super) since: Timestamp,
@@ -35,7 +38,7 @@ pub(super) struct Needs {
     pub(super) is_program_missing: bool,
 }
 
-/// The files of held agents, as they were at the last look.
+/// Compares the files of held agents with their state at the previous check.
 #[derive(Debug, Default)]
 pub(super) struct AgentFiles {
     seen: Arc<Mutex<Seen>>,
@@ -45,11 +48,12 @@ pub(super) struct AgentFiles {
 #[derive(Debug, Default)]
 struct Seen {
     files: HashMap<String, Vec<Option<Mark>>>,
-    /// Whether a look has not ended yet. A file system that hangs must not pile up looks.
+    /// Whether a check is running. No second check starts meanwhile, so that checks do not pile up when a
+    /// file system hangs.
     looking: bool,
 }
 
-/// Identifies one state of a file.
+/// Identifies one version of a file: a file that was changed or replaced has another mark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Mark {
     path: PathBuf,
@@ -60,8 +64,8 @@ struct Mark {
 }
 
 impl AgentFiles {
-    /// Looks at the files of the held agents in the background. When a file has changed since the last look, one run of its
-    /// agent starts as a probe.
+    /// Checks the files of the held agents in the background. If a file of an agent has changed since the
+    /// previous check, boi starts one run of the agent as a probe.
     pub(super) fn look(&mut self, shared: &Arc<Shared>, held: Vec<Needs>) {
         let now = Instant::now();
         if held.is_empty() {
@@ -99,7 +103,7 @@ impl AgentFiles {
             if !changed.is_empty()
                 && let Err(error) = shared.lanes.changed_by_user(&changed).await
             {
-                warn!(agents = ?changed, %error, "the queue could not store that held agents are tried again");
+                warn!(agents = ?changed, %error, "cannot record in the queue that boi probes these held agents now, after their program or credentials changed");
             }
         });
     }

@@ -1,6 +1,6 @@
-//! The budgets in force, and what the agents cost in the last 24 h. `decide::budget` decides on them. Each
-//! worker asks before it starts an agent, and the loop before it claims a spec whose next command is an
-//! agent.
+//! The budgets in force, and what all agents together cost in the last 24 h. `decide::budget` decides whether
+//! a budget is used up. Each worker checks the budgets before it starts an agent. The daemon's loop checks
+//! the budget of the day before it claims a spec whose next command is an agent.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -15,7 +15,7 @@ use crate::domain::time::Timestamp;
 use crate::queue::{Queue, QueueError};
 use crate::system::clock;
 
-/// The limits that the configuration sets; 0: no limit.
+/// The limits on cost that the configuration sets; 0: no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Limits {
     /// `max_usd_per_spec`.
@@ -33,11 +33,11 @@ struct State {
     limits: Limits,
     /// The end and the cost of each run of the last 24 h.
     runs: Vec<(Timestamp, Usd)>,
-    /// Whether `runs` may differ from the queue: it was not read yet, or a write failed that may have been
-    /// made.
+    /// Whether `runs` may differ from the runs in the queue: they were not read yet, or the queue reported an
+    /// error for a write that it may have made.
     doubtful: bool,
-    /// Whether a blocked spec may have room under the limits: they changed, or the spec was blocked under
-    /// earlier ones.
+    /// Whether the specs that `max_usd_per_spec` blocks have to be checked again: a limit changed, or a spec
+    /// was blocked, perhaps under an earlier limit.
     unchecked: bool,
 }
 
@@ -53,8 +53,8 @@ impl Budgets {
         self.state().limits
     }
 
-    /// Returns why no agent may start now, if the budget of the day is used up. `pending`: the cost of runs
-    /// that have ended and are not recorded yet.
+    /// Returns the used-up budget if `max_usd_per_day` is used up, so that no agent may start now; otherwise
+    /// `None`. `pending` is the cost of runs that have ended but are not recorded yet.
     pub(super) fn day(&self, pending: Usd, now: Timestamp) -> Option<DayUsedUp> {
         let state = self.state();
         if pending == Usd::ZERO {
@@ -63,27 +63,29 @@ impl Budgets {
         budget::day(state.limits.per_day, &[state.runs.as_slice(), &[(now, pending)]].concat(), now)
     }
 
-    /// Adds a run that was recorded.
+    /// Adds a run that the queue has recorded, and drops the runs that ended more than 24 h before it.
     pub(super) fn add_run(&self, ended: Timestamp, cost: Usd) {
         let mut state = self.state();
         state.runs.retain(|(at, _)| ended.millis_since(*at) < budget::DAY_MILLIS);
         state.runs.push((ended, cost));
     }
 
-    /// Replaces the runs by those that the queue returned at `read_at`. A run that was recorded meanwhile may
-    /// count twice, but is not lost.
+    /// Replaces the runs that ended before `read_at` by `runs`, which the queue returned then, and keeps the
+    /// later ones. A run that is recorded at the same moment may count twice.
     fn replace(&self, runs: Vec<(Timestamp, Usd)>, read_at: Timestamp) {
         let mut state = self.state();
         state.runs.retain(|(ended, _)| *ended >= read_at);
         state.runs.extend(runs.into_iter().filter(|(ended, _)| *ended < read_at));
     }
 
-    /// Notes that a run may have been recorded, although the queue reported a failure.
+    /// Marks the runs as doubtful, because the queue reported an error for a write that it may have made. The
+    /// next tick reads the runs again.
     pub(super) fn doubt(&self) {
         self.state().doubtful = true;
     }
 
-    /// Notes that a spec was blocked. A limit may have been raised before the block was recorded.
+    /// Requests a new check of the blocked specs after a spec was blocked: `max_usd_per_spec` may have been
+    /// raised before the queue recorded the block.
     pub(super) fn note_block(&self) {
         self.state().unchecked = true;
     }
@@ -94,8 +96,8 @@ impl Budgets {
 }
 
 impl<S: Spawn> Daemon<S> {
-    /// Puts the limits of a configuration in force, and makes the specs eligible again that have room under
-    /// them.
+    /// Puts the limits of a configuration in force, and ends the block of each spec that costs less than the
+    /// new limit. Reads the runs again if they are doubtful.
     pub(super) async fn update_budgets(&mut self, hot: &HotConfig) -> Result<(), QueueError> {
         let limits = limits(hot);
         let (doubtful, unchecked) = {
@@ -115,7 +117,7 @@ impl<S: Spawn> Daemon<S> {
             let released = self.queue.call(move |queue| queue.end_budget_blocks(limits.per_spec)).await;
             let released = released.inspect_err(|_| self.shared.budgets.note_block())?;
             for spec in &released {
-                info!(%spec, "the spec is no longer blocked: its agents cost less than max_usd_per_spec now allows");
+                info!(%spec, "the spec is no longer blocked, because max_usd_per_spec now allows more than its agents cost");
             }
             if !released.is_empty() {
                 self.shared.changed();

@@ -10,7 +10,7 @@
 //! | --- | --- |
 //! | here | the loop: events, tick, claim, start |
 //! | `registry` | one slot for each running spec |
-//! | `budgets` | what the agents may cost, and cost in the last 24 h |
+//! | `budgets` | the limits on the cost of agents, and their cost in the last 24 h |
 //! | `adopt` | running specs of an earlier daemon, and workers that failed |
 //! | `worker/` | a worker: its steps, its commands, its worktree |
 //! | `lifecycle/` | start and end of the daemon, its health, ending running specs |
@@ -179,7 +179,8 @@ pub(crate) struct Daemon<S> {
     /// before the end of its last worker was handled. The next tick compares them.
     doubtful: bool,
     agent_files: AgentFiles,
-    /// The agents' settings of the configuration that was in force at the last event of a reload.
+    /// The settings of the agents at the last reload or at the start, to find out which agents the next
+    /// reload changes.
     agents: Agents,
     paused: bool,
     leaving: Option<Leaving>,
@@ -264,7 +265,7 @@ impl<S: Spawn> Daemon<S> {
         tokio::select! {
             // Cancel-safe: an event that was not received stays in the channel.
             event = self.inbox.recv() => event,
-            // Cancel-safe: a change that was not waited for stays noted.
+            // Cancel-safe: the notification of a change that nobody received is kept.
             () = self.shared.lanes.changed() => None,
             // Cancel-safe: each call computes the due time again.
             () = tokio::time::sleep_until(due) => None,
@@ -386,7 +387,7 @@ impl<S: Spawn> Daemon<S> {
         Ok(())
     }
 
-    /// Looks at what the held agents need, if the user has to act on their holds.
+    /// Checks the files of the held agents whose holds need an action of the user.
     fn look_at_agents(&mut self, hot: &HotConfig) {
         let held = self.shared.lanes.needing_the_user();
         let needs = held.into_iter().filter_map(|(agent, hold)| {

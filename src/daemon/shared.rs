@@ -53,7 +53,7 @@ pub(crate) struct Shared {
     pub(super) health: Health,
     /// The budgets, and what the agents cost in the last 24 h.
     pub(super) budgets: Budgets,
-    /// Which runs of an agent may start.
+    /// Decides which runs of each agent may start.
     pub(crate) lanes: Lanes,
     /// The configuration in force; empty until the daemon is built.
     hot: OnceLock<Arc<ArcSwap<HotConfig>>>,
@@ -83,13 +83,13 @@ impl Shared {
         }
     }
 
-    /// Sets where the configuration in force is found. Later calls change nothing.
+    /// Sets the place from which this reads the configuration in force. Only the first call has an effect.
     pub(super) fn attach_config(&self, hot: &Arc<ArcSwap<HotConfig>>) {
         self.hot.get_or_init(|| Arc::clone(hot));
     }
 
-    /// Returns the variables that the configuration in force gives to an agent. A variable that the daemon's environment
-    /// lacks is left out, which is logged.
+    /// Returns the environment variables that the configuration in force sets for an agent. A variable whose
+    /// value has to come from the daemon's environment is left out, with a log line, if it is missing there.
     pub(super) fn env_of_agent(&self, agent: &str) -> Vec<(String, OsString)> {
         let Some(hot) = self.hot.get().map(|hot| hot.load_full()) else { return Vec::new() };
         let Some(settings) = hot.config.agents.get(agent) else { return Vec::new() };
@@ -98,7 +98,7 @@ impl Shared {
             EnvValue::FromEnv(from) => {
                 let found = paths::variable(from);
                 if found.is_none() {
-                    warn!(agent, variable = %from, "the daemon's environment has no such variable; the agent starts without it");
+                    warn!(agent, variable = %from, "the configuration passes this variable of the daemon's environment to the agent, but it is not set there; the agent starts without it");
                 }
                 found.map(|value| (name.clone(), value))
             }
@@ -182,7 +182,7 @@ impl Shared {
         left
     }
 
-    /// Returns why no agent may start now, if the budget of all agents for 24 h is used up.
+    /// Returns the used-up budget if `max_usd_per_day` is used up, so that no agent may start now.
     pub(super) fn day_budget(&self, now: Timestamp) -> Option<DayUsedUp> {
         self.budgets.day(Usd::ZERO, now)
     }

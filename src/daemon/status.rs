@@ -137,7 +137,8 @@ fn hold_view(agent: &str, hold: &Hold) -> HoldView {
     }
 }
 
-/// Sets the `reason` of each spec to its cause in words. A spec that waits for a held agent and has no other cause says so.
+/// Sets the `reason` of each spec to its cause in words. If a spec has no cause and its next agent is held,
+/// the reason says that the spec waits for this agent.
 fn with_reasons(mut status: StatusView) -> StatusView {
     for spec in &mut status.specs {
         let held = spec.next_agent.as_ref().filter(|agent| status.holds.iter().any(|hold| hold.agent == **agent));

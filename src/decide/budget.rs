@@ -1,15 +1,15 @@
-//! Decides whether an agent may start under the budgets: that of its spec, and that of all agents for 24 h. A
-//! run whose cost is unknown adds nothing to what was spent.
+//! Decides whether an agent may start under two budgets: the budget of its spec, and the budget of all agents
+//! for 24 h. A run whose cost is unknown counts as free.
 
 use crate::domain::cause::DayUsedUp;
 use crate::domain::life::{BudgetKey, UsedUp};
 use crate::domain::money::Usd;
 use crate::domain::time::Timestamp;
 
-/// The time for which `max_usd_per_day` counts a run after its end, in milliseconds.
+/// How long a run counts toward `max_usd_per_day` after its end, in milliseconds.
 pub(crate) const DAY_MILLIS: i64 = 24 * 3_600_000;
 
-/// The budget of a spec, and what its agents cost.
+/// The budget of a spec, and the cost of the spec's agents so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SpecBudget {
     key: BudgetKey,
@@ -19,7 +19,8 @@ pub(crate) struct SpecBudget {
 
 impl SpecBudget {
     /// Returns the budget of a spec; `None`: its cost is not limited. `own` is the spec's `max_usd` or, once
-    /// `boi retry --max-usd` has set one, that limit. `per_spec` is `max_usd_per_spec`. A limit of 0 is none.
+    /// `boi retry --max-usd` has set one, that limit. `per_spec` is `max_usd_per_spec`. A limit of 0 means no
+    /// limit.
     pub(crate) fn new(own: Option<Usd>, per_spec: Usd, spent: Usd) -> Option<SpecBudget> {
         let (key, limit) = match own {
             Some(own) => (BudgetKey::MaxUsd, own),
@@ -42,8 +43,9 @@ impl SpecBudget {
     }
 }
 
-/// Returns why no agent may start now, if the budget of the day is used up. `limit` is `max_usd_per_day`; 0:
-/// no limit. `runs` are the runs of all agents, each with its end and its cost.
+/// Returns the used-up budget if the agents have cost `limit` or more in the last 24 h, so that no agent may
+/// start now; otherwise `None`. `limit` is `max_usd_per_day`; 0: no limit. `runs` are the runs of all agents,
+/// each with its end and its cost.
 pub(crate) fn day(limit: Usd, runs: &[(Timestamp, Usd)], now: Timestamp) -> Option<DayUsedUp> {
     if limit == Usd::ZERO {
         return None;
@@ -54,7 +56,7 @@ pub(crate) fn day(limit: Usd, runs: &[(Timestamp, Usd)], now: Timestamp) -> Opti
     let mut spent = Usd::ZERO;
     recent.iter().for_each(|(_, cost)| spent += *cost);
     let mut left = spent;
-    // The runs leave the window one after another, the oldest first.
+    // The oldest runs become 24 h old first. Finds the run after which the rest costs less than the limit.
     let leaving = recent.iter().find(|(_, cost)| {
         let is_enough = left < limit;
         left = left.less(*cost);
@@ -131,7 +133,7 @@ mod tests {
     }
 
     proptest! {
-        /// While the budget is used up, it stays so until exactly the time that is named.
+        /// A budget that is used up stays used up until exactly the time `until`.
         #[test]
         fn agents_start_again_exactly_at_the_named_time(
             runs in prop::collection::vec((0..30 * HOUR, 0.0f64..5.0), 0..20), limit in 0.01f64..20.0,

@@ -1,5 +1,5 @@
-//! The state machine of holds: when boi stops starting an agent, when it starts one run as a probe, and when the hold
-//! ends.
+//! The state machine of holds: when boi stops starting runs of an agent, when it starts one run as a probe,
+//! and when the hold ends.
 //!
 //! ```text
 //!         a run is refused                      `until` is reached: one run starts
@@ -18,11 +18,13 @@
 //! | limited | at once | the end of the limit, or 15 min; plus at most 1 % of the wait, and at most 30 s |
 //! | throttled | if no run of the agent gets an answer | 5 s, doubled with each refused probe, at most 5 min |
 //! | overloaded | if no run of the agent gets an answer | 15 s, doubled, at most 15 min |
-//! | auth, needs a human, no program | at once | 1 min, doubled, at most 30 min; at once when the user changed something |
+//! | auth, needs a human, no program | at once | 1 min, doubled, at most 30 min; at once after the user acted |
+//!
+//! After each doubled wait, boi waits for a random time more, at most a tenth of the wait.
 //!
 //! Invariants:
 //! - A hold has at most one probe.
-//! - Each hold has a time, or was made by hand: then `boi resume AGENT` ends it.
+//! - A hold without a time `until` was made by hand; `boi resume AGENT` ends it.
 
 use super::retry::doubled;
 use crate::domain::hold::{Hold, HoldCause};
@@ -36,7 +38,7 @@ const LIMIT: i64 = 15 * 60_000;
 const LIMIT_BOUNDS: (i64, i64) = (5_000, 8 * 24 * 3_600_000);
 /// The longest random delay after the end of a usage limit, in milliseconds.
 const LONGEST_DELAY: f64 = 30_000.0;
-/// The wait before another probe, if the last one ended without a result of its own, in milliseconds.
+/// The wait before the next probe, in milliseconds, if the last one was ended from outside or never started.
 const AGAIN: i64 = 1_000;
 
 /// A run that was refused.
@@ -48,14 +50,14 @@ pub(crate) struct RefusedRun<'a> {
     pub refusal: Refusal,
     /// The line or text that shows the refusal.
     pub evidence: &'a str,
-    /// Whether another run of the agent got an answer since it was started, and still runs.
+    /// Whether another run of the agent is running whose last request the model answered.
     pub others_are_answered: bool,
 }
 
 /// How the probe ended, if it was not refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ProbeEnd {
-    /// The agent worked: the hold is over.
+    /// The agent worked, so the hold ends.
     Worked,
     /// The agent showed no sign of life, or died before its model answered. This counts as a refusal.
     Failed,
@@ -85,7 +87,8 @@ pub(crate) fn gate(hold: Option<&Hold>, now: Timestamp) -> Gate {
     }
 }
 
-/// Returns the hold after a run was refused. `spread` is a random number in `0.0..1.0`.
+/// Returns the hold after a run was refused; `None`: the agent is not held. `spread` is a random number in
+/// `0.0..1.0` that determines the random delay of the next probe.
 pub(crate) fn after_refusal(hold: Option<Hold>, run: &RefusedRun<'_>, now: Timestamp, spread: f64) -> Option<Hold> {
     let begin = |since, refused_probes| Hold {
         cause: HoldCause::Refused(run.refusal),
@@ -103,7 +106,9 @@ pub(crate) fn after_refusal(hold: Option<Hold>, run: &RefusedRun<'_>, now: Times
         Some(hold) if hold.probe.as_ref() == Some(run.spec) => {
             Some(begin(hold.since, hold.refused_probes.saturating_add(1)))
         }
-        // Another run, which started before the hold. It tells more if it is certain, or names a later end.
+        // Another run, which started before the hold, was refused too. Its refusal changes the hold only if
+        // no probe is running, the refusal certainly applies to every run, and it is the first such refusal
+        // or names a later time.
         Some(hold) if hold.probe.is_some() => Some(hold),
         Some(hold) => {
             let HoldCause::Refused(known) = hold.cause else { return Some(hold) };
@@ -114,12 +119,13 @@ pub(crate) fn after_refusal(hold: Option<Hold>, run: &RefusedRun<'_>, now: Times
     }
 }
 
-/// Returns the hold after the model answered a run of `spec`.
+/// Returns the hold after the model answered a run of `spec`. `None`: that run was the probe, so the hold
+/// ends.
 pub(crate) fn after_answer(hold: Option<Hold>, spec: &SpecId) -> Option<Hold> {
     hold.filter(|hold| hold.probe.as_ref() != Some(spec))
 }
 
-/// Returns the hold after a run of `spec` ended that was not refused.
+/// Returns the hold after a run of `spec` ended without a refusal; `None`: the agent is not held.
 pub(crate) fn after_end(hold: Option<Hold>, spec: &SpecId, end: ProbeEnd, now: Timestamp, spread: f64) -> Option<Hold> {
     let hold = hold?;
     let HoldCause::Refused(refusal) = hold.cause else { return Some(hold) };
@@ -131,7 +137,8 @@ pub(crate) fn after_end(hold: Option<Hold>, spec: &SpecId, end: ProbeEnd, now: T
         ProbeEnd::Withdrawn => Some(Hold { probe: None, until: Some(now.plus_millis(AGAIN)), ..hold }),
         ProbeEnd::Failed => {
             let refused_probes = hold.refused_probes.saturating_add(1);
-            // The end of the limit that the service named has passed.
+            // The time that the service named as the end of the limit has passed, so the wait doubles as
+            // after an overload.
             let refusal = if let Refusal::Limited { .. } = refusal { Refusal::Overloaded } else { refusal };
             let until = Some(next_probe(refusal, refused_probes, now, spread));
             Some(Hold { probe: None, refused_probes, until, ..hold })
@@ -144,7 +151,7 @@ pub(crate) fn probing(hold: Hold, spec: &SpecId) -> Hold {
     Hold { probe: Some(spec.clone()), ..hold }
 }
 
-/// Returns the hold that the user makes by hand. `None` for `until`: only the user ends it.
+/// Returns a hold that the user makes by hand. If `until` is `None`, only the user ends it.
 pub(crate) fn by_hand(now: Timestamp, until: Option<Timestamp>) -> Hold {
     Hold {
         cause: HoldCause::ByHand,
@@ -157,7 +164,8 @@ pub(crate) fn by_hand(now: Timestamp, until: Option<Timestamp>) -> Hold {
     }
 }
 
-/// Returns the hold after `boi resume`. `named`: the user named the agent, which also ends a hold made by hand.
+/// Returns the hold after `boi resume`; `None`: the hold ends. `named`: the user named the agent, which also
+/// ends a hold made by hand.
 pub(crate) fn resumed(hold: Hold, named: bool, now: Timestamp) -> Option<Hold> {
     match hold.cause {
         HoldCause::ByHand if named => None,
@@ -166,8 +174,8 @@ pub(crate) fn resumed(hold: Hold, named: bool, now: Timestamp) -> Option<Hold> {
     }
 }
 
-/// Returns the hold after something changed that the user may have changed to end it: the agent's program, its
-/// credentials or its configuration, or the environment of a new daemon.
+/// Returns the hold after a change with which the user may have removed its cause: a change of the agent's
+/// program, credentials or configuration, or a start of the daemon, perhaps in another environment.
 pub(crate) fn after_change(hold: Hold, now: Timestamp) -> Hold {
     if needs_the_user(&hold) { Hold { until: Some(now), ..hold } } else { hold }
 }
@@ -200,7 +208,8 @@ fn next_probe(refusal: Refusal, refused_probes: u32, now: Timestamp, spread: f64
     now.plus_millis(wait + (spread * delay) as i64)
 }
 
-/// Returns a wait that doubles with each refused probe, and the longest random delay after it.
+/// Returns a wait that doubles with each refused probe, and the longest random delay after it, in
+/// milliseconds.
 fn backoff(first: i64, refused_probes: u32, most: i64) -> (i64, f64) {
     let wait = doubled(first, refused_probes.saturating_add(1), most);
     (wait, 0.1 * wait as f64)

@@ -11,8 +11,8 @@ pub(crate) fn of_task(spec: &Spec, task: usize) -> Option<&str> {
     }
 }
 
-/// Returns the agent that an attempt at `position` starts next; `None`: its next command is no agent's. `done` says for
-/// each task whether it is done.
+/// Returns the agent that an attempt at `position` starts next; `None`: its next command is not an agent.
+/// `done` says for each task whether it is done.
 pub(crate) fn of_position<'a>(spec: &'a Spec, position: &Position, done: &[bool]) -> Option<&'a str> {
     match &position.step {
         Step::Prepare { then: None, .. } => of_task(spec, done.iter().position(|done| !done)?),

@@ -22,8 +22,8 @@ pub(crate) fn compose(context: Option<&str>, prompt: &str, failure: Option<&Fail
     text
 }
 
-/// Composes the prompt of a run that continues the session of an earlier run of the task. The session
-/// contains the task. `failure` is the failure of the try before try number `try_`.
+/// Composes the prompt of a run that continues the session of an earlier run of the task. The session already
+/// contains the prompt of the task. `failure` is the failure of the try before try number `try_`.
 pub(crate) fn compose_continuation(failure: Option<&Failure>, try_: u32) -> String {
     let mut text = "Your last run in this session ended before the task was done: it was interrupted, refused by the \
                     model's service or cut off. Look at the working tree, which is as that run left it, and continue \

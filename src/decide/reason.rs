@@ -10,7 +10,7 @@ use crate::domain::life::{Block, BudgetKey, UsedUp};
 use crate::domain::outcome::TryOutcome;
 use crate::domain::text;
 
-/// The longest evidence of a refusal that a reason quotes, in characters.
+/// How much of the evidence of a refusal a reason quotes at most, in characters.
 const EVIDENCE: usize = 160;
 
 /// Returns the cause of a spec's status in words, followed by the next step if the user has to act.
@@ -25,14 +25,19 @@ pub(crate) fn reason(cause: &Cause, spec: &SpecId) -> String {
     }
 }
 
-/// Returns why an agent is held and when that ends, in words, followed by the next step if the user has to act.
+/// Returns in words why an agent is held and when the hold ends, followed by the next step if the user has to
+/// act.
 pub(crate) fn hold_reason(agent: &str, hold: &Hold) -> String {
     let end = match (hold.cause, &hold.probe, hold.until) {
-        (HoldCause::ByHand, _, Some(until)) => format!("until {until}; `boi resume {agent}` ends the hold now"),
-        (HoldCause::ByHand, _, None) => format!("until `boi resume {agent}`"),
-        (HoldCause::Refused(_), Some(probe), _) => format!("one run is started as a probe, for {probe}"),
-        (HoldCause::Refused(_), None, Some(until)) => format!("the next probe starts at {until}"),
-        (HoldCause::Refused(_), None, None) => format!("`boi resume {agent}` starts a probe"),
+        (HoldCause::ByHand, _, Some(until)) => {
+            format!("the hold ends at {until}, or earlier with `boi resume {agent}`")
+        }
+        (HoldCause::ByHand, _, None) => format!("`boi resume {agent}` ends the hold"),
+        (HoldCause::Refused(_), Some(probe), _) => {
+            format!("boi started one run of {probe} as a probe; the hold ends when the model answers this run")
+        }
+        (HoldCause::Refused(_), None, Some(until)) => format!("boi starts one run as a probe at {until}"),
+        (HoldCause::Refused(_), None, None) => format!("`boi resume {agent}` starts one run as a probe"),
     };
     let shown = match hold.evidence.as_str() {
         "" => String::new(),
@@ -56,13 +61,15 @@ fn next_step(cause: &Cause, spec: &SpecId) -> Option<String> {
             Some(format!("`boi retry {spec}` continues the spec at the same step."))
         }
         Cause::Blocked { by: Block::Budget(UsedUp { key: BudgetKey::MaxUsd, .. }) } => {
-            Some(format!("`boi retry {spec} --max-usd N` sets a higher limit and continues it at the same step."))
+            Some(format!("`boi retry {spec} --max-usd N` sets a higher limit and continues the spec at the same step."))
         }
         Cause::Blocked { by: Block::Budget(UsedUp { key: BudgetKey::MaxUsdPerSpec, .. }) } => Some(format!(
-            "It continues at the same step when you raise the limit: `boi config set max_usd_per_spec N` for every spec, \
-             or `boi retry {spec} --max-usd N`."
+            "The spec continues at the same step when you raise the limit: `boi config set max_usd_per_spec N` for \
+             every spec, or `boi retry {spec} --max-usd N`."
         )),
-        Cause::DayBudget(_) => Some("A higher limit ends the wait: `boi config set max_usd_per_day N`.".to_owned()),
+        Cause::DayBudget(_) => {
+            Some("To start agents earlier, raise the limit: `boi config set max_usd_per_day N`.".to_owned())
+        }
         Cause::Repository { .. } => Some(format!("Fix the problem, then continue with `boi retry {spec}`.")),
         Cause::UnknownAgent { .. } => {
             let next = "Correct `agent` in the spec file, or define the agent in config.toml, then queue the file with \

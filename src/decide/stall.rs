@@ -1,17 +1,18 @@
 //! Decides when a running agent counts as hung: it has shown no sign of life for `stall_timeout_minutes`.
 //!
-//! A sign of life is a change of the size of the output, or CPU time of the process tree: at least a second
-//! of it within a minute. The CPU time is read each half minute, and only while the output is silent, because
-//! reading it may cost a scan of all processes. So the time of the last sign of life is known to within half
-//! a minute.
+//! A sign of life is a change of the size of the output, or at least a second of CPU time of the process tree
+//! within a minute. The CPU time is read every half minute, and only while the size of the output stays the
+//! same, because reading it may require a scan of all processes. So the time of the last sign of life is
+//! known to within half a minute.
 //!
-//! All times are times since the boot, which include suspends of the machine. A look that comes late shows
-//! that the machine was suspended or that this daemon did not run, so the agent gets the whole time again.
+//! All times are measured from the boot of the machine, and include the time while it was suspended. If a
+//! check comes late, the machine was suspended or this daemon did not run, so the agent's time starts again
+//! at 0.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// A look that comes this long after the one before it is late.
+/// A check that comes this long after the previous one is late.
 const LATE: Duration = Duration::from_secs(30);
 
 /// The signs of life of one running agent.
@@ -19,20 +20,20 @@ const LATE: Duration = Duration::from_secs(30);
 pub(crate) struct SignsOfLife {
     /// The time without a sign of life after which the agent counts as hung.
     limit: Duration,
-    /// A minute; tests shorten it.
+    /// The length of a minute; tests shorten it.
     minute: Duration,
     looked_at: Duration,
     sign_at: Duration,
     /// The size of the output in bytes.
     output: u64,
-    /// The CPU time used, each with the time at which it was read, oldest first. All were read after
-    /// `sign_at`; the first may be more than a minute old.
+    /// The readings of the CPU time after `sign_at`, oldest first: the time of each reading, and the CPU time
+    /// used until then. The first may be more than a minute old.
     cpu: VecDeque<(Duration, Duration)>,
 }
 
 impl SignsOfLife {
-    /// Begins at the time `now`. Returns `None` if `limit` is 0, which means that no agent counts as hung.
-    /// `minute` is the length of a minute.
+    /// Begins the watch at the time `now`. `limit` is a number of minutes of the length `minute`. Returns
+    /// `None` if `limit` is 0, which means that no agent counts as hung.
     pub(crate) fn begin(limit: u32, minute: Duration, now: Duration) -> Option<SignsOfLife> {
         let limit = minute.saturating_mul(limit);
         let cpu = VecDeque::new();
@@ -53,8 +54,9 @@ impl SignsOfLife {
         since_read >= half || silent >= self.limit
     }
 
-    /// Takes the CPU time that the process tree has used until now, and returns whether the agent hangs.
-    /// `None`: the CPU time is not known, so the agent may be busy.
+    /// Takes the CPU time that the process tree has used until now, and returns whether the agent hangs. If
+    /// `used` is `None`, the CPU time is not known; this counts as a sign of life, because the agent may be
+    /// busy.
     pub(crate) fn is_stalled(&mut self, used: Option<Duration>) -> bool {
         let now = self.looked_at;
         let Some(used) = used else {
@@ -67,7 +69,7 @@ impl SignsOfLife {
         if self.cpu.iter().any(|(at, before)| self.is_busy(now.saturating_sub(*at), used.saturating_sub(*before))) {
             self.sign(now);
         }
-        // The first one that is a minute old stands for all before it.
+        // Of the readings that are at least a minute old, only the newest is needed.
         while self.cpu.get(1).is_some_and(|(at, _)| now.saturating_sub(*at) >= self.minute) {
             self.cpu.pop_front();
         }
@@ -76,8 +78,8 @@ impl SignsOfLife {
         is_known_for_a_minute && now.saturating_sub(self.sign_at) >= self.limit
     }
 
-    /// Returns whether a process tree that used `cpu` in `time` used at least a second in one of the minutes
-    /// in it.
+    /// Returns whether a process tree that used the CPU time `cpu` within `time` must have used at least a
+    /// second of it within a single minute.
     fn is_busy(&self, time: Duration, cpu: Duration) -> bool {
         cpu.saturating_mul(60).as_nanos() >= self.minute.max(time).as_nanos()
     }
@@ -122,7 +124,7 @@ mod tests {
             ("1 s of CPU time a minute", 15, |s| (0, Some(s * 1000 / 60)), None),
             ("1 s of CPU time at once, each 14 minutes", 15, |s| (0, Some(s / 840 * 1000)), None),
             ("0.9 s of CPU time a minute", 15, |s| (0, Some(s * 900 / 60)), Some(900)),
-            ("the time of ended processes is lost", 15, |s| (0, Some(if s < 300 { 9_000 } else { 10 })), Some(900)),
+            ("the CPU time shrinks when processes end", 15, |s| (0, Some(if s < 300 { 9_000 } else { 10 })), Some(900)),
             ("CPU time that cannot be read", 15, |_| (0, None), None),
             ("the limit is off", 0, |_| (0, Some(0)), None),
             // The CPU time has to be known for a whole minute.
@@ -158,9 +160,9 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the agent does, it counts as hung only when the limit, less half a minute, has passed
-        /// since the last output and since the last second of CPU time that was used at once; and it always
-        /// counts as hung after the limit and a minute without both.
+        /// An agent never counts as hung before the limit, less half a minute, has passed since its last sign
+        /// of life: output, or a second of CPU time used at once. It always counts as hung once the limit and
+        /// a minute have passed since then.
         #[test]
         fn an_agent_never_hangs_before_the_limit_and_always_after_it(
             events in proptest::collection::vec((2_u64..600, any::<bool>()), 0..8),
@@ -173,7 +175,7 @@ mod tests {
                 times.iter().filter(|(at, output)| *at <= second && *output == of_output).count() as u64
             };
             let agent = |second| (count(second, true), Some(count(second, false) * 1000));
-            let stalled = stalls_after(5, 10_000, agent).expect("it hangs in the end");
+            let stalled = stalls_after(5, 10_000, agent).expect("the agent counts as hung at some time");
             let last = times.iter().map(|(at, _)| *at).filter(|at| *at <= stalled).max().unwrap_or(0);
             prop_assert!(stalled + 30 >= last + 300, "{last} {stalled}");
             prop_assert!(stalled <= last + 300 + 60, "{last} {stalled}");

@@ -30,7 +30,8 @@ const DELIVERY_ROUNDS: u32 = 100;
 /// How many times in a row a command may be cut off (ended by something other than boi, such as a logout) and
 /// run again. After that, boi treats the end as if the command had ended by itself.
 const CUT_OFFS: u32 = 3;
-/// How many times in a row an agent that ended in the middle of its work continues without using up a try.
+/// How many times in a row boi continues the work of an agent that ended in the middle of it, without using
+/// up a try.
 const CUTS: u32 = 3;
 
 /// The input of the functions of this module, apart from the attempt's progress.
@@ -99,7 +100,7 @@ pub(crate) enum RecordChange {
         /// What the agent reported.
         report: AgentReport,
     },
-    /// A run of an agent ended. The worker adds this change to that of the run's try.
+    /// A run of an agent ended. The worker adds this change to the change that ends the try.
     RunEnded {
         /// The try that the run belongs to.
         of: Try,
@@ -134,7 +135,7 @@ pub(crate) enum RecordChange {
 /// A run of an agent that has ended.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct AgentRun {
-    /// The number of its command in the attempt.
+    /// The number of the run's command in the attempt.
     pub command: u32,
     /// The agent's name.
     pub agent: String,
@@ -211,7 +212,7 @@ pub(crate) fn after_prepare(plan: &AttemptPlan<'_>, progress: Progress, then: Op
     }
 }
 
-/// Whether the agent may not know the session any more that its run had to continue. `answered`: the model answered the run.
+/// Whether the agent may no longer have the session that its run had to continue. `answered`: the model answered the run.
 pub(crate) fn lost_session(continued: bool, answered: bool, outcome: &TryOutcome) -> bool {
     continued && !answered && matches!(outcome, TryOutcome::Failed(_) | TryOutcome::Crashed(_))
 }
@@ -228,7 +229,7 @@ pub(crate) fn after_act(plan: &AttemptPlan<'_>, progress: Progress, of: Try, res
     let progress = Progress { cut_offs: 0, deaths, session: None, ..progress };
     let ended = RecordChange::TryEnded { of, outcome: outcome.clone(), report };
     let part = agent.clone().map_or(FailedPart::Run, |agent| FailedPart::Agent { agent });
-    // The agent was ended by the limit that boi gave it.
+    // The agent reached the limit on its cost that boi gave it.
     if let (TryOutcome::TaskBudget(_), Some(used_up)) = (&outcome, used_up) {
         let progress = Progress { session: session.or(earlier), ..progress };
         return Move::Blocked(progress.resume_at(Stage::Command(CommandStage::Act(of))), vec![ended], used_up);
@@ -245,7 +246,8 @@ pub(crate) fn after_act(plan: &AttemptPlan<'_>, progress: Progress, of: Try, res
         | TryOutcome::NeedsHuman(_)
         | TryOutcome::RefusesRoot(_)
         | TryOutcome::NoProgram(_) => {
-            // A run that was refused before it began has no session, so the next one goes on with the earlier session.
+            // A run that was refused before it began has no session, so the next run continues the earlier
+            // session.
             let progress = Progress { session: session.or(earlier), ..progress };
             return Move::Refused(progress.resume_at(Stage::Command(CommandStage::Act(of))), vec![ended], outcome);
         }
@@ -253,7 +255,7 @@ pub(crate) fn after_act(plan: &AttemptPlan<'_>, progress: Progress, of: Try, res
             let progress = Progress { session, cuts: progress.cuts + 1, ..progress };
             return with_change(act(plan, progress, of), ended);
         }
-        // A new session costs no try.
+        // Repeating the try in a new session does not use up a try.
         outcome if lost_session(earlier.is_some(), answered, outcome) => {
             return with_change(act(plan, progress, of), ended);
         }
@@ -310,7 +312,7 @@ pub(crate) fn session(agent: &str, report: &AgentReport) -> Option<AgentSession>
     report.session_id.clone().map(|id| AgentSession { agent: agent.to_owned(), id, tokens: report.session_tokens })
 }
 
-/// Decides what follows `Capture`. `message` is the last message of the try's agent, as far as it is known.
+/// Decides what follows `Capture`. `message` is the last message of the try's agent, if it is known.
 pub(crate) fn after_capture(
     plan: &AttemptPlan<'_>,
     progress: Progress,

@@ -59,8 +59,8 @@ pub(crate) fn decide(inputs: &Inputs) -> Decision {
     Decision { spawn, bound }
 }
 
-/// Returns the first `count` of the candidates, which come from several lanes, in queue order: by priority, then by
-/// arrival.
+/// Returns the first `count` of the candidates, which come from several lanes, in queue order: by priority,
+/// then by arrival.
 pub(crate) fn first(mut candidates: Vec<Eligible>, count: u32) -> Vec<Eligible> {
     candidates.sort_by_key(|spec| (spec.priority, spec.seq));
     candidates.truncate(count as usize);

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// What boi executes for an agent: a program, and perhaps its first arguments, which come before those that boi passes.
-/// Its serialized form is the program, or a list if there are arguments.
+/// What boi executes for an agent: a program, and optionally its first arguments, which boi puts before its
+/// own. Its serialized form is the program, or a list if there are arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentCommand {
     /// The program: a path, or a name to look up on the PATH.
@@ -13,7 +13,7 @@ pub struct AgentCommand {
 }
 
 impl AgentCommand {
-    /// Returns the command that is only a program.
+    /// Returns a command that consists of a program without arguments.
     pub fn program(program: impl Into<String>) -> AgentCommand {
         AgentCommand { program: program.into(), arguments: Vec::new() }
     }
@@ -23,7 +23,7 @@ impl AgentCommand {
         [std::slice::from_ref(&self.program), &self.arguments].concat()
     }
 
-    /// Returns the command with these words; `None`: there are none, or the program is blank.
+    /// Returns the command with these words; `None`: the list is empty, or the program is blank.
     pub fn of_words(words: Vec<String>) -> Option<AgentCommand> {
         let mut words = words.into_iter();
         let program = words.next().filter(|program| !program.trim().is_empty())?;
@@ -54,7 +54,9 @@ impl<'de> Deserialize<'de> for AgentCommand {
             Words::Program(program) => vec![program],
             Words::All(words) => words,
         };
-        AgentCommand::of_words(words).ok_or_else(|| de::Error::custom("the command of an agent has no program"))
+        AgentCommand::of_words(words).ok_or_else(|| {
+            de::Error::custom("the command of an agent must begin with a program, which is missing or blank")
+        })
     }
 }
 

@@ -89,7 +89,8 @@ pub enum Cause {
         /// When the next try starts.
         until: Timestamp,
     },
-    /// Running: the worker waits until it may start its agent, since the agent's runs start at a limited pace.
+    /// Running: the worker waits for its turn to start its agent, because runs of the agent start at a
+    /// limited pace.
     WaitsForStart {
         /// The agent's name.
         agent: String,
@@ -182,14 +183,14 @@ pub enum Cause {
     },
 }
 
-/// The budget of all agents for 24 h, used up.
+/// The budget of all agents for 24 h (`max_usd_per_day`), which is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DayUsedUp {
     /// The cost of the runs that ended in the last 24 h.
     pub spent: Usd,
     /// The limit: `max_usd_per_day`.
     pub limit: Usd,
-    /// When enough of these runs are 24 h old.
+    /// When agents may start again, because enough of these runs are 24 h old.
     pub until: Timestamp,
 }
 
@@ -270,7 +271,12 @@ impl fmt::Display for Cause {
                  {limit}; boi starts agents again at {until}"
             ),
             Cause::ApiErrors { last, retry: Some(retry), since, .. } => {
-                write!(f, "API: {last}, retry {} of {}; no request was answered since {since}", retry.attempt, retry.of)
+                write!(
+                    f,
+                    "API error {last}, retry {} of {}: the agent repeats its request; no request was answered since \
+                     {since}",
+                    retry.attempt, retry.of
+                )
             }
             Cause::ApiErrors { errors, last, retry: None, since } => {
                 let requests = if *errors == 1 { "request" } else { "requests" };
@@ -404,7 +410,8 @@ mod tests {
                     retry: Some(ApiRetry { attempt: 7, of: 10 }),
                     since: Timestamp(0),
                 },
-                "API: 529, retry 7 of 10; no request was answered since 1970-01-01T00:00:00.000Z",
+                "API error 529, retry 7 of 10: the agent repeats its request; no request was answered since \
+                 1970-01-01T00:00:00.000Z",
             ),
             (Cause::Ending, "the spec's worker is ending the running command"),
             (

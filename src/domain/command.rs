@@ -93,12 +93,12 @@ pub struct CommandEnd {
     pub status: Option<ExitStatus>,
     /// When the supervisor saw that the command had ended.
     pub ended_at: Timestamp,
-    /// Why the daemon requested the end; `None`: it did not, or the user requested it.
+    /// Why the daemon requested the end of the command; `None`: it did not, or the user requested it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<EndReason>,
 }
 
-/// Why the daemon ends an agent that has not exited, without an order of the user.
+/// Why the daemon ends a running agent without an order of the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndReason {
@@ -119,7 +119,7 @@ pub struct EndRequest {
     /// The version of this record.
     #[serde(default = "first_version")]
     pub version: u32,
-    /// Why the command ends.
+    /// Why the daemon ends the command.
     pub reason: EndReason,
 }
 
@@ -161,8 +161,8 @@ impl CommandEnd {
         CommandEnd { version: RECORD_VERSION, cause, status, ended_at, reason: None }
     }
 
-    /// Returns whether somebody requested the end, or the supervisor died before it could record the end.
-    /// Only such an end may have been requested by the daemon.
+    /// Returns whether the daemon may have requested this end: the supervisor was asked to end the command,
+    /// or died before it could record the end.
     pub fn may_be_requested(&self) -> bool {
         matches!(self.cause, EndCause::Terminated | EndCause::Lost)
     }

@@ -47,7 +47,7 @@ pub enum FailedPart {
     },
     /// boi's commit of the try's changes.
     Commit,
-    /// The changes that the task requires.
+    /// The check that the try changed a file, if the task requires changes.
     Changes,
     /// A part that version 0.1.0 recorded as words.
     Recorded {
@@ -76,7 +76,7 @@ pub enum FailedHow {
     TooMuchOutput,
     /// The command was killed together with its supervisor.
     Lost,
-    /// The try changed no file that git does not ignore.
+    /// The try changed no file, except perhaps files that git ignores.
     NothingChanged,
     /// The try ended with this outcome.
     Outcome {

@@ -1,5 +1,5 @@
-//! Holds: why boi starts no run of an agent for now. `decide::hold` decides when a hold begins, when it is probed and
-//! when it ends. The queue stores holds, so that they outlive a daemon.
+//! A hold is a reason why boi starts no run of an agent for now. `decide::hold` decides when a hold begins,
+//! when a probe starts, and when the hold ends. The queue stores holds, so that they outlive a daemon.
 
 use std::fmt;
 
@@ -16,12 +16,14 @@ pub struct Hold {
     pub cause: HoldCause,
     /// When the hold began.
     pub since: Timestamp,
-    /// When the hold ends, if it was made by hand; otherwise when a probe may start. `None`: only the user ends it.
+    /// When the hold ends, if it was made by hand; otherwise when a probe may start. `None`: only the user
+    /// ends the hold.
     pub until: Option<Timestamp>,
-    /// The line of the agent's output, or the text, that shows why the agent was refused; empty for a hold by hand.
+    /// The line of the agent's output, or another text such as an error, that shows why the agent was
+    /// refused; empty for a hold by hand.
     #[serde(default)]
     pub evidence: String,
-    /// The spec that was refused first. It makes the probe, if it can.
+    /// The spec whose run was refused first. Its next run is the probe, if the spec is still eligible.
     #[serde(default)]
     pub first: Option<SpecId>,
     /// How many probes in a row were refused.

@@ -1,24 +1,26 @@
-//! Lanes: a lane is an agent that specs start next. A spec whose next command is no agent's is in no agent's lane.
+//! The lane of a spec is the agent that the spec starts next. The lane of a spec whose next command is not an
+//! agent is `None`.
 
 use super::id::SpecId;
 
-/// How many eligible specs of a lane a query returns.
+/// Which eligible specs of one lane a query returns, and how many at most.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LaneLimit {
-    /// The lane: the agent that the specs start next; `None`: their next command is no agent's.
+    /// The lane: the agent that the specs start next; `None`: their next command is not an agent.
     pub lane: Option<String>,
     /// The largest number of specs.
     pub limit: u32,
-    /// A spec that is returned instead of the others, if it is eligible in this lane.
+    /// If this spec is eligible in this lane, the query returns only this spec of the lane.
     pub first: Option<SpecId>,
-    /// The agent that does the work of the lane's agent, which is held. Only specs that have not begun are returned.
+    /// The agent that does the work of the lane's agent while that one is held. If it is set, only specs of
+    /// which no attempt has begun are returned.
     pub instead: Option<String>,
 }
 
 /// An eligible spec, before it is claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Eligible {
-    /// The spec's id as the queue stores it. A damaged one may be malformed.
+    /// The spec's id as the queue stores it. In a damaged database, it may be malformed.
     pub key: String,
     /// The spec's lane.
     pub lane: Option<String>,
@@ -26,6 +28,7 @@ pub(crate) struct Eligible {
     pub priority: i64,
     /// The spec's place among specs with the same priority.
     pub seq: i64,
-    /// The agent that does the work of the lane's agent.
+    /// The agent that does the work of the lane's agent while that one is held; `None`: the lane's agent does
+    /// it.
     pub instead: Option<String>,
 }

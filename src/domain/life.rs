@@ -180,12 +180,12 @@ pub enum Block {
     Budget(UsedUp),
 }
 
-/// A budget that is used up.
+/// The budget of a spec that is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsedUp {
-    /// What sets the limit.
+    /// The key that sets the limit.
     pub key: BudgetKey,
-    /// The cost of the spec's agents.
+    /// What the spec's agents have cost so far.
     pub spent: Usd,
     /// The limit.
     pub limit: Usd,

@@ -5,7 +5,8 @@ use std::ops::AddAssign;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// An amount in US dollars, in whole millionths. Its serialized form is a number of dollars.
+/// An amount of US dollars, stored as a whole number of millionths. Its serialized form is a number of
+/// dollars.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub struct Usd(u64);
 
@@ -13,7 +14,7 @@ impl Usd {
     /// No money.
     pub const ZERO: Usd = Usd(0);
 
-    /// Returns the nearest amount; `None` if `dollars` is negative, not a number or too large.
+    /// Returns the amount nearest to `dollars`; `None` if `dollars` is negative, not a number or too large.
     pub fn from_dollars(dollars: f64) -> Option<Usd> {
         let micros = (dollars * 1e6).round();
         (0.0..1e18).contains(&micros).then_some(Usd(micros as u64))
@@ -24,13 +25,13 @@ impl Usd {
         self.0 as f64 / 1e6
     }
 
-    /// Returns the cost of tokens. Each part is the price of a million tokens, and how many there are.
+    /// Returns the cost of tokens. Each part is the price of a million tokens, and the number of tokens.
     pub fn of_tokens<const N: usize>(parts: [(Usd, u64); N]) -> Usd {
         let sum: u128 = parts.iter().map(|(price, tokens)| u128::from(price.0) * u128::from(*tokens)).sum();
         Usd(u64::try_from((sum + 500_000) / 1_000_000).unwrap_or(u64::MAX))
     }
 
-    /// Returns the amount that is left after `spent` was taken from it.
+    /// Returns this amount minus `spent`; 0 if `spent` is larger.
     #[must_use]
     pub fn less(self, spent: Usd) -> Usd {
         Usd(self.0.saturating_sub(spent.0))
@@ -57,7 +58,7 @@ pub struct Price {
 
 impl fmt::Display for Usd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // An amount below a cent is shown with as many places as it needs.
+        // An amount that is not a whole number of cents is shown with as many places as it needs.
         match self.0 {
             0 => f.write_str("$0"),
             micros if micros.is_multiple_of(10_000) => write!(f, "${:.2}", self.dollars()),
@@ -78,7 +79,11 @@ impl Serialize for Usd {
 impl<'de> Deserialize<'de> for Usd {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Usd, D::Error> {
         let dollars = f64::deserialize(deserializer)?;
-        Usd::from_dollars(dollars).ok_or_else(|| de::Error::custom(format!("{dollars} is no amount of money")))
+        Usd::from_dollars(dollars).ok_or_else(|| {
+            de::Error::custom(format!(
+                "{dollars} is not an amount of US dollars: a number from 0 to below 10^12 is required"
+            ))
+        })
     }
 }
 

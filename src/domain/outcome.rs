@@ -63,8 +63,9 @@ pub enum TryOutcome {
 }
 
 impl TryOutcome {
-    /// Returns why the agent could not work at all, if that says something about every run of the agent. boi
-    /// does not count such a try, and repeats it later. `None`: the outcome concerns only this try.
+    /// Returns why the agent could not work at all, if the reason applies to every run of the agent. Such a
+    /// try does not count as one of the task's tries; boi repeats it later. `None`: the outcome concerns only
+    /// this try.
     pub fn refusal(&self) -> Option<Refusal> {
         match self {
             TryOutcome::Limited { until, .. } => Some(Refusal::Limited { until: *until }),
@@ -90,7 +91,8 @@ impl TryOutcome {
         }
     }
 
-    /// Returns the text that the failed program printed, or that says how it ended; empty if there is none.
+    /// Returns the text that explains the outcome: what the failed program printed, or how it ended; empty if
+    /// there is none.
     pub fn detail(&self) -> &str {
         match self {
             TryOutcome::Failed(detail)
@@ -130,10 +132,12 @@ impl TryOutcome {
             TryOutcome::TimedOut => "timed out".to_owned(),
             TryOutcome::TooMuchOutput => "printed more than max_output_mb".to_owned(),
             TryOutcome::Lost => "killed together with its supervisor".to_owned(),
-            TryOutcome::Stalled => "showed no sign of life for stall_timeout_minutes".to_owned(),
+            TryOutcome::Stalled => "the agent showed no sign of life for stall_timeout_minutes".to_owned(),
             TryOutcome::Cut(detail) => format!("the agent ended in the middle of its work: {detail}"),
-            TryOutcome::Denied(detail) => format!("the agent was denied a tool: {detail}"),
-            TryOutcome::ModeForbidden(detail) => format!("the agent may not work without permission prompts: {detail}"),
+            TryOutcome::Denied(detail) => format!("the agent was denied the use of a tool: {detail}"),
+            TryOutcome::ModeForbidden(detail) => {
+                format!("the agent is not allowed to work without permission prompts: {detail}")
+            }
             TryOutcome::TaskBudget(detail) => format!("the agent used up its own limit: {detail}"),
             TryOutcome::Context(detail) => format!("the prompt is too long: {detail}"),
             TryOutcome::Limited { until: Some(until), .. } => format!("the usage limit is used up until {until}"),
@@ -150,8 +154,8 @@ impl TryOutcome {
     }
 }
 
-/// Why an agent could not work at all. A refusal of one run is a fact about the agent, so boi holds all
-/// starts of the agent: see `decide::hold`.
+/// Why an agent could not work at all. The reason applies to every run of the agent, so boi holds the agent:
+/// it starts no run of it for now (`decide::hold`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Refusal {
@@ -213,14 +217,14 @@ impl Usage {
         }
     }
 
-    /// Returns the known part of the cost. A number that is no amount, which an agent may have reported, is
-    /// 0.
+    /// Returns the known part of the cost; 0 if the agent reported a number that cannot be a cost, such as a
+    /// negative one.
     pub fn known_cost(&self) -> Usd {
         Usd::from_dollars(self.cost_usd).unwrap_or_default()
     }
 
-    /// Sets the cost of a run that did not report its cost. A reported cost, also that of a part of the run,
-    /// stays.
+    /// Sets the estimated cost of a run that reported no cost. Changes nothing if the agent reported the cost
+    /// of the run or of a part of it.
     pub fn set_estimate(&mut self, cost: Usd) {
         if self.unpriced_runs > 0 && self.cost_usd == 0.0 {
             self.cost_usd = cost.dollars();
@@ -302,13 +306,14 @@ pub struct AgentReport {
     pub answered: bool,
     /// The model that the agent used, as the agent names it.
     pub model: Option<String>,
-    /// The line of the agent's output, or the text, that decided the outcome.
+    /// The line of the agent's output, or another text such as an error, that decided the outcome.
     pub evidence: Option<String>,
-    /// The tokens of all runs of the session, if the agent reports those and not the tokens of the run.
+    /// The tokens of all runs of the session so far, if the agent reports this sum instead of the tokens of
+    /// the run.
     pub session_tokens: Option<Tokens>,
 }
 
-/// Counts of tokens.
+/// How many tokens a model read and wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tokens {

@@ -2,9 +2,10 @@
 //! stores the position, and a later daemon builds a new worker from it.
 //!
 //! ```text
-//! Prepare ─▶ Act ─▶ Capture ─▶ Verify* ─▶ Advance ─┬─▶ Act of the next task ▲        │          │
-//! └─▶ Verify* of the spec ─▶ Deliver ⇄ Verify* of the merge ─▶ Land ─▶ Close └────────┴──────────┘ next try,
-//! else Close (failed)
+//! Prepare ─▶ Act ─▶ Capture ─▶ Verify* ─▶ Advance ─┬─▶ Act of the next task
+//!             ▲        │          │                └─▶ Verify* of the spec ─▶ Deliver ⇄ Verify* of the merge
+//!             └────────┴──────────┘ next try,                                    └─▶ Land ─▶ Close
+//!                                   else Close (failed)
 //! ```
 //!
 //! `Verify*` is a series of steps, one for each verify command. `decide::step` decides what follows each
@@ -217,8 +218,8 @@ pub(crate) struct AgentSession {
     pub agent: String,
     /// The session's id, as the agent reported it.
     pub id: String,
-    /// The tokens of all runs of the session so far, if the agent reports those and not the tokens of each
-    /// run.
+    /// The tokens of all runs of the session so far, if the agent reports this sum instead of the tokens of
+    /// each run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Tokens>,
 }

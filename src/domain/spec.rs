@@ -56,10 +56,11 @@ pub(crate) struct Spec {
     // Stored only if it is set, so that versions without this field can read other records.
     #[serde(default, skip_serializing_if = "is_false")]
     pub verify_all: bool,
-    /// Whether a prompt task of the spec that changes no file is a failed try.
+    /// Whether a try of a prompt task fails if it changes no file. Each task can override this.
     #[serde(default, skip_serializing_if = "Changes::is_optional")]
     pub changes: Changes,
-    /// The largest cost of the spec's agents in all attempts together; `None`: the limit that the configuration sets.
+    /// The limit on the cost of the spec's agents in all attempts together; `None`: the limit that the
+    /// configuration sets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_usd: Option<Usd>,
     /// The tasks, at least one, in execution order: the order of the file, as far as `needs` allows.
@@ -72,7 +73,8 @@ impl Spec {
         self.tasks[task].agent.as_deref().unwrap_or(&self.agent)
     }
 
-    /// Lets the agent `other` do the tasks of `agent`. The spec's model is one of `agent`, so `other` uses its own.
+    /// Lets the agent `other` do the tasks of `agent`. If `agent` is the agent of the spec, the spec's model
+    /// belongs to it, so `other` uses its own default model.
     pub(crate) fn replace_agent(&mut self, agent: &str, other: &str) {
         if self.agent == agent {
             self.agent = other.to_owned();
@@ -85,7 +87,7 @@ impl Spec {
         }
     }
 
-    /// Returns whether a try of a task that changes no file fails.
+    /// Returns whether a try of this task fails if it changes no file.
     pub(crate) fn requires_changes(&self, task: usize) -> bool {
         let task = &self.tasks[task];
         matches!(task.action, Action::Prompt(_)) && task.changes.unwrap_or(self.changes) == Changes::Required
@@ -100,7 +102,7 @@ impl Spec {
     }
 }
 
-/// Returns whether `name` can be the name of a model: one word that is no option.
+/// Returns whether `name` can be the name of a model: one word that does not begin with `-`.
 pub(crate) fn is_model(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('-') && !name.chars().any(|c| c.is_control() || c.is_whitespace())
 }
@@ -140,7 +142,7 @@ pub(crate) enum Deliver {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Changes {
-    /// A task that changes no file can be done.
+    /// A task can be done without changing a file.
     #[default]
     Optional,
     /// A try that changes no file fails.
@@ -167,7 +169,7 @@ pub(crate) struct Task {
     /// The name of the agent that gets the prompt; `None`: the spec's agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
-    /// Whether a try that changes no file fails; `None`: as the spec says.
+    /// Whether a try fails if it changes no file; `None`: the spec's `changes` decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<Changes>,
     /// Ids of the tasks that must be done before this one.

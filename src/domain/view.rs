@@ -25,8 +25,8 @@ pub struct StatusView {
     pub paused: bool,
     /// The agents for which boi starts no worker for now.
     pub holds: Vec<HoldView>,
-    /// The agents whose runs start more slowly than `spawns_per_tick` allows, because their model's service refused
-    /// requests.
+    /// The agents whose runs start more slowly than `spawns_per_tick` allows, because their model's service
+    /// refused requests.
     #[serde(default)]
     pub paces: Vec<PaceView>,
     /// What the agents used in the last 24 h, and the budget for that time.
@@ -59,7 +59,7 @@ pub struct SpendingView {
 }
 
 impl SpendingView {
-    /// Returns the view of the runs of these agents.
+    /// Returns the view of what each of these agents used in the last 24 h.
     pub(crate) fn of(agents: Vec<(String, Usage)>) -> SpendingView {
         let mut day = Usage::default();
         agents.iter().for_each(|(_, usage)| day += *usage);
@@ -205,18 +205,21 @@ pub struct HoldView {
     pub agent: String,
     /// Why boi starts no worker for the agent, in words, with the next step for the user.
     pub reason: String,
-    /// When the hold ends, if it was made by hand; otherwise when a probe may start. `None`: only the user ends it.
+    /// When the hold ends, if it was made by hand; otherwise when a probe may start. `None`: only the user
+    /// ends the hold.
     pub until: Option<Timestamp>,
-    /// The cause as data: `by_hand`, or `limited`, `throttled`, `overloaded`, `auth`, `needs_human`, `no_program`.
+    /// The name of the hold's cause: `by_hand` if the user made the hold, or the kind of the refusal
+    /// (`limited`, `throttled`, `overloaded`, `auth`, `needs_human` or `no_program`).
     #[serde(default)]
     pub cause: String,
     /// When the hold began.
     #[serde(default)]
     pub since: Option<Timestamp>,
-    /// The line of the agent's output, or the text, that shows why the agent was refused.
+    /// The line of the agent's output, or another text such as an error, that shows why the agent was
+    /// refused.
     #[serde(default)]
     pub evidence: String,
-    /// The spec whose run is the probe now.
+    /// The spec whose run is now the probe; `None`: no probe is running.
     #[serde(default)]
     pub probe: Option<SpecId>,
 }
@@ -268,7 +271,8 @@ pub struct SpecView {
     pub cause: Option<Cause>,
     /// The priority; specs with a lower number run first.
     pub priority: i64,
-    /// The agent that the spec starts next; `None`: its next command is no agent's, or the spec runs or has ended.
+    /// The agent that the spec starts next; `None`: its next command is not an agent, or the spec runs or has
+    /// ended.
     #[serde(default)]
     pub next_agent: Option<String>,
     /// The current attempt; 0 before the first.
@@ -380,10 +384,10 @@ pub struct TryView {
     pub session_id: Option<String>,
     /// The resources that the agent used during the try.
     pub usage: Usage,
-    /// The line of the agent's output, or the text, that decided the outcome.
+    /// The line of the agent's output, or another text such as an error, that decided the outcome.
     #[serde(default)]
     pub evidence: Option<String>,
-    /// The agent's last words.
+    /// The agent's last message.
     #[serde(default)]
     pub message: Option<String>,
 }

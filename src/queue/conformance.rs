@@ -92,7 +92,7 @@ pub(super) fn a_claim_takes_by_priority_then_by_arrival_and_never_twice<F: Facto
     let (_storage, queue) = F::queue();
     let urgent = Spec { priority: 1, ..spec("urgent") };
     let ids = enqueue(queue.as_ref(), vec![spec("first"), spec("second"), urgent], NOW).unwrap();
-    assert_eq!(queue.eligible_first(2, None).unwrap().len(), 2, "the count stops at the limit");
+    assert_eq!(queue.eligible_first(2, None).unwrap().len(), 2, "no more specs are returned than the limit allows");
     let claimed = queue.claim_first(2, None, &config(), NOW).unwrap();
     let titles: Vec<_> = claimed.iter().map(|claim| claim.spec.title.as_str()).collect();
     assert_eq!(titles, ["urgent", "first"]);

@@ -78,7 +78,7 @@ pub(crate) enum Refusal {
     BudgetUsedUp {
         /// The spec.
         spec: SpecId,
-        /// Its budget.
+        /// The budget that is used up.
         used_up: UsedUp,
     },
     /// The spec's agents have already cost as much as the new limit.
@@ -181,7 +181,10 @@ impl fmt::Display for Refusal {
                 )
             }
             Refusal::LimitTooLow { spec, limit, spent } => {
-                write!(f, "the agents of {spec} have cost {spent} already, so a limit of {limit} is too low")
+                write!(
+                    f,
+                    "the agents of {spec} have cost {spent} already, so a limit of {limit} is too low; give a higher limit"
+                )
             }
             Refusal::NoFreeId => f.write_str("no free id was found for the spec: the queue has too many specs"),
         }

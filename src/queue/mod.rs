@@ -98,8 +98,8 @@ pub(crate) struct Claimed {
 }
 
 impl Claimed {
-    /// Returns the agent that the attempt starts next if it continues at `position`; `None`: its next command is no
-    /// agent's.
+    /// Returns the agent that the attempt starts next if it continues at `position`; `None`: its next command
+    /// is not an agent.
     pub(crate) fn lane_at(&self, position: &Position) -> Option<String> {
         let done: Vec<bool> = self.tasks.iter().map(|(status, _)| *status == TaskStatus::Done).collect();
         lane::of_position(&self.spec, position, &done).map(str::to_owned)
@@ -150,7 +150,7 @@ pub(crate) struct GiveBack {
     pub not_before: Option<Timestamp>,
     /// Whether the give-back counts as one more setback in a row.
     pub setback: bool,
-    /// The agent that the attempt starts next; `None`: its next command is no agent's.
+    /// The agent that the attempt starts next; `None`: its next command is not an agent.
     pub lane: Option<String>,
 }
 
@@ -270,16 +270,17 @@ pub(crate) trait Queue: Send + Sync {
     /// a repository already has a branch or a kept ref for each of these ids.
     fn enqueue(&self, specs: Vec<Spec>, taken: HashSet<SpecId>, now: Timestamp) -> Result<Vec<SpecId>, QueueError>;
 
-    /// Returns the lanes that have an eligible spec; `None`: the lane of the specs whose next command is no agent's. With
-    /// a `scope`, considers only the specs in the scope and the specs that they wait for.
+    /// Returns the lanes that have an eligible spec; `None` is the lane of the specs whose next command is
+    /// not an agent. With a `scope`, considers only the specs in the scope and the specs that they wait for.
     fn lanes(&self, scope: Option<&[SpecId]>) -> Result<Vec<Option<String>>, QueueError>;
 
-    /// Returns the first eligible specs of each lane in `limits`, in queue order (by priority, then by arrival).
+    /// Returns the first eligible specs of each lane in `limits`, in queue order (by priority, then by
+    /// arrival).
     fn eligible(&self, limits: &[LaneLimit], scope: Option<&[SpecId]>) -> Result<Vec<Eligible>, QueueError>;
 
-    /// Claims those of `specs` that are still eligible in the same lane, in one transaction. When this returns, each
-    /// claimed spec is running with `config`, and this machine is its owner. A spec with a record that cannot be read is
-    /// quarantined instead of claimed.
+    /// Claims those of `specs` that are still eligible in the same lane, in one transaction. When this
+    /// returns, each claimed spec is running with `config`, and this machine is its owner. A spec with a
+    /// record that cannot be read is quarantined instead of claimed.
     fn claim(&self, specs: &[Eligible], config: &WorkerConfig, now: Timestamp) -> Result<Vec<Claimed>, QueueError>;
 
     /// Returns up to `count` eligible specs of all lanes, in queue order.
@@ -311,7 +312,7 @@ pub(crate) trait Queue: Send + Sync {
     /// Returns the held lanes, each with its hold.
     fn holds(&self) -> Result<Vec<(String, Hold)>, QueueError>;
 
-    /// Sets the hold of a lane; `None`: the lane is open.
+    /// Stores the hold of a lane; `None`: removes it.
     fn set_hold(&self, lane: &str, hold: Option<Hold>) -> Result<(), QueueError>;
 
     /// Records that a worker of the attempt is started. The limit on starts per tick interval counts these
@@ -353,18 +354,18 @@ pub(crate) trait Queue: Send + Sync {
     fn request_stop(&self, fence: &Fence) -> Result<(), QueueError>;
 
     /// Queues a failed, canceled or unmerged spec again, and the specs that failed because of it. Returns the
-    /// ids of all specs that this queued. With `max_usd`, sets the limit of the spec's cost for its further
-    /// life; 0: no limit.
+    /// ids of all specs that this queued. `max_usd` is a new limit on the cost of the spec's agents, which
+    /// applies from now on; 0: no limit.
     fn retry(&self, spec: &SpecId, max_usd: Option<Usd>, now: Timestamp) -> Result<Vec<SpecId>, QueueError>;
 
     /// Returns the end and the known cost of each run of an agent that ended after `since`.
     fn runs_since(&self, since: Timestamp) -> Result<Vec<(Timestamp, Usd)>, QueueError>;
 
-    /// Returns for each agent what its runs used that ended after `since`.
+    /// Returns for each agent the usage of its runs that ended after `since`.
     fn usage_since(&self, since: Timestamp) -> Result<Vec<(String, Usage)>, QueueError>;
 
-    /// Makes the specs eligible again that are blocked by `max_usd_per_spec` and cost less than
-    /// `max_usd_per_spec` now; 0: no limit. Returns these specs.
+    /// Ends the block of each spec that `max_usd_per_spec` blocks and whose agents cost less than the given
+    /// `max_usd_per_spec`; 0: no limit. Returns these specs.
     fn end_budget_blocks(&self, max_usd_per_spec: Usd) -> Result<Vec<SpecId>, QueueError>;
 
     /// Makes each delayed spec eligible whose delay has ended. Returns when the next delay ends; `None`: no

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::support::{Sandbox, wait_for};
 
-const STALLED: &str = "showed no sign of life for stall_timeout_minutes";
+const STALLED: &str = "the agent showed no sign of life for stall_timeout_minutes";
 
 /// A sandbox in which an agent has to show a sign of life within 3 s, and has to exit `exit_millis` after its
 /// result.
@@ -80,7 +80,10 @@ fn an_agent_that_works_in_another_permission_mode_is_ended_at_once() {
     let sandbox = sandbox(600_000).with_variables([("FAKE_AGENT_MODE", "default".to_owned())]);
     let (_, failed) = sandbox.run(&spec("prompt = '@@hang@@'"));
     assert_eq!((failed["status"].as_str(), starts(&sandbox)), (Some("failed"), 1));
-    assert!(outcomes(&failed)[0].starts_with("the agent may not work without permission prompts"), "{failed}");
+    assert!(
+        outcomes(&failed)[0].starts_with("the agent is not allowed to work without permission prompts"),
+        "{failed}"
+    );
 }
 
 /// The daemon dies at `point` while it ends the agent that does `prompt`, and the next one completes the
@@ -139,7 +142,7 @@ fn status_shows_the_requests_that_an_agent_repeats() {
     sandbox.start_daemon();
     wait_for("the reason", || {
         let reason = sandbox.spec(&id)["reason"].as_str()?.to_owned();
-        reason.starts_with("API: 529, retry 7 of 10; ").then_some(())
+        reason.starts_with("API error 529, retry 7 of 10: ").then_some(())
     });
     sandbox.write("go", "");
     sandbox.wait_for_status(&id, "completed");

@@ -1,10 +1,10 @@
-//! Watches an agent while it runs: follows its output, reports what the output tells to the rest of the
-//! daemon, and decides when boi ends the agent without an order: when it hangs, when it does not exit after
-//! its result, when it works in another permission mode than boi requests, or when its spec's budget is used
-//! up.
+//! Watches an agent while it runs: reads its output, reports the model's answers and errors to the rest of
+//! the daemon, and decides when boi ends the agent without an order such as a stop: when the agent hangs,
+//! when it does not exit after its result, when it works in another permission mode than boi requests, or
+//! when its spec's budget is used up.
 //!
-//! The reason is recorded before the supervisor gets the signal. So it also counts if this daemon, or the
-//! supervisor, dies before the end of the agent is recorded.
+//! boi records the reason before it signals the supervisor. So the reason is known even if this daemon or the
+//! supervisor dies before the end of the agent is recorded.
 
 use std::io;
 use std::time::Duration;
@@ -25,23 +25,24 @@ use crate::process::cpu_time;
 use crate::process::supervisor_process::Supervisor;
 use crate::system::{clock, failpoint};
 
-/// How long boi waits for the exit of an agent that has given its result. Then boi ends the agent.
+/// How long boi waits for an agent to exit after it has reported its result. Then boi ends the agent.
 const EXIT_AFTER_RESULT: Duration = Duration::from_secs(10);
-/// How long the output of an agent that this daemon started is read each [`LOOK_EARLY`]. The first answers
-/// and refusals of the model's service decide the pace at which other agents start.
+/// For how long after its start the output of an agent is read every [`LOOK_EARLY`], if this daemon started
+/// the agent. The first answers and refusals of the model's service determine the pace at which other agents
+/// start.
 const EARLY: Duration = Duration::from_secs(30);
-/// The pause between two looks at the output of an agent that has just started.
+/// The time between two readings of the output of an agent that has just started.
 const LOOK_EARLY: Duration = Duration::from_millis(250);
-/// The pause between two looks at the output of any other agent.
+/// The time between two readings of the output of any other agent.
 const LOOK_LATER: Duration = Duration::from_secs(2);
 
-/// The watch over one running agent.
+/// Watches one running agent.
 pub(super) struct AgentWatch {
     agent: OutputKind,
     follower: OutputFollower,
-    /// `None`: no agent counts as hung.
+    /// Detects that the agent hangs; `None`: the user turned this check off.
     signs: Option<SignsOfLife>,
-    /// The output is read often until then.
+    /// Until this time, the output is read every [`LOOK_EARLY`].
     early_until: Instant,
     next_look: Instant,
     /// When this worker saw the agent's result.
@@ -49,12 +50,13 @@ pub(super) struct AgentWatch {
     exit_after_result: Duration,
     /// Why this worker or an earlier one requested the end of the agent.
     requested: Option<EndReason>,
-    /// When the first of the current API errors was seen.
+    /// When the first API error since the model's last answer was seen.
     errors_since: Option<Timestamp>,
 }
 
 impl AgentWatch {
-    /// Makes the watch for the agent of `job`. `requested`: why an earlier worker requested its end.
+    /// Returns a watch for the agent of `job`. `requested` is the reason for which an earlier worker
+    /// requested the end of the agent, if it did.
     pub(super) fn new(agent: OutputKind, job: &Job, requested: Option<EndReason>) -> AgentWatch {
         let now = Instant::now();
         AgentWatch {
@@ -70,7 +72,7 @@ impl AgentWatch {
         }
     }
 
-    /// Begins anew, because this worker has started the agent.
+    /// Resets the watch, because this worker has just started the agent.
     pub(super) fn started(&mut self, job: &Job) {
         let now = Instant::now();
         self.signs = signs(job);
@@ -79,18 +81,18 @@ impl AgentWatch {
         self.requested = None;
     }
 
-    /// Whether a worker requested the end of the agent.
+    /// Returns whether this worker or an earlier one requested the end of the agent.
     pub(super) fn is_end_requested(&self) -> bool {
         self.requested.is_some()
     }
 
-    /// When the next look is due.
+    /// Returns when [`AgentWatch::look`] has to be called next.
     pub(super) fn next_look(&self) -> Instant {
         self.next_look
     }
 
-    /// Reads the new output, and decides whether boi ends the agent now. If so, the reason is recorded, and
-    /// the caller has to signal the supervisor.
+    /// Reads the new output, and returns whether boi ends the agent now. If so, the reason is recorded when
+    /// this returns, and the caller has to signal the supervisor.
     pub(super) async fn look(&mut self, job: &Job, supervisor: &Supervisor) -> io::Result<bool> {
         self.read(job).await?;
         let now = Instant::now();
@@ -100,19 +102,19 @@ impl AgentWatch {
         }
         let dir = job.dir.path().display();
         let reason = if self.follower.so_far().forbidden_mode().is_some() {
-            info!(%dir, "the agent works in another permission mode than boi requests; boi ends it");
+            info!(%dir, "the agent works in another permission mode than boi requested; boi ends the agent");
             Some(EndReason::ModeForbidden)
         } else if let Some(since) = self.result_at {
             let is_over = since.elapsed() >= self.exit_after_result;
             is_over.then(|| {
-                info!(%dir, "the agent has given its result and does not exit; boi ends it");
+                info!(%dir, "the agent reported its result but does not exit; boi ends the agent");
                 EndReason::AfterResult
             })
         } else if self.is_over_budget(job) {
-            warn!(%dir, "the agent has cost as much as was left of its spec's budget; boi ends it");
+            warn!(%dir, "the agent used up the rest of its spec's budget; boi ends the agent");
             Some(EndReason::OverBudget)
         } else if self.is_stalled(job, supervisor).await? {
-            warn!(%dir, "the agent shows no sign of life for stall_timeout_minutes; boi ends it");
+            warn!(%dir, "the agent showed no sign of life for stall_timeout_minutes; boi ends the agent");
             Some(EndReason::Stalled)
         } else {
             None
@@ -123,7 +125,8 @@ impl AgentWatch {
         Ok(reason.is_some())
     }
 
-    /// Notes, before an order ends the agent, that it has already given its result, which then counts.
+    /// Reads the output before an order, such as a stop, ends the agent. If the agent has already reported
+    /// its result, records this, so that the result decides the outcome of the try.
     pub(super) async fn before_order(&mut self, job: &Job) -> io::Result<()> {
         self.read(job).await?;
         if self.requested.is_none() && self.result_at.is_some() {
@@ -132,7 +135,8 @@ impl AgentWatch {
         Ok(())
     }
 
-    /// Reads the rest of the output after the agent has ended, and adds the reason to how it ended.
+    /// Reads the rest of the output after the agent has ended, and sets the reason in `end` if a worker
+    /// requested the end.
     pub(super) async fn finish(self, job: &Job, end: &mut CommandEnd) -> io::Result<Reading> {
         job.shared.set_api_errors(&job.spec, None);
         if end.may_be_requested() {
@@ -182,14 +186,13 @@ impl AgentWatch {
         Ok(signs.is_stalled(used))
     }
 
-    /// Records why the agent ends. If the record cannot be written, the reason counts as long as this worker
-    /// lives.
+    /// Records why boi ends the agent. If the record cannot be written, only this worker knows the reason.
     async fn request_end(&mut self, job: &Job, reason: EndReason) -> io::Result<()> {
         self.requested = Some(reason);
         let dir = job.dir.clone();
         if let Err(error) = blocking(move || Ok(dir.request_end(reason))).await? {
             let dir = job.dir.path().display();
-            warn!(%dir, %error, "boi cannot record why it ends the agent; boi ends it now, and repeats the try if this daemon dies meanwhile");
+            warn!(%dir, %error, "cannot record why boi ends the agent; boi ends the agent anyway, and repeats the try if this daemon dies before it has recorded the agent's end");
         }
         failpoint::hit("end.requested");
         Ok(())
@@ -197,8 +200,8 @@ impl AgentWatch {
 }
 
 impl Job {
-    /// Tells the daemon what a look at the agent's output found. `errors` is the cause that `boi status`
-    /// shows while the agent gets only API errors.
+    /// Reports to the daemon what the agent's output shows. `errors` is the cause that `boi status` shows
+    /// while the agent gets only API errors.
     async fn observe(&self, seen: Seen, errors: Option<Cause>) {
         self.shared.set_api_errors(&self.spec, errors);
         if let Some(agent) = &self.agent {

@@ -33,7 +33,7 @@ use crate::system::{clock, files, paths};
 /// How many bytes of a failed command's output are read for the next prompt.
 const OUTPUT_TAIL: u64 = 64 * 1024;
 
-/// A wait for the start of an agent that takes longer than this is shown.
+/// `boi status` shows that a spec waits for the start of its agent only if the wait is longer than this.
 const SHOWN_WAIT: Duration = Duration::from_millis(500);
 
 /// The command of a step.
@@ -51,7 +51,8 @@ struct ToRun {
     keeps_work: bool,
 }
 
-/// The variable with the path of the prompt's file, for an agent that does not get its prompt on stdin.
+/// The environment variable that contains the path of the prompt's file, for an agent that does not get its
+/// prompt on stdin.
 const PROMPT_FILE_VARIABLE: &str = "BOI_PROMPT_FILE";
 
 impl Worker {
@@ -106,7 +107,7 @@ impl Worker {
         }
         if is_ended_by_order(&end, *orders.borrow()) {
             self.withdraw(&job).await;
-            // A run that was ended before it had a session leaves the earlier one.
+            // If the run was ended before it reported a session, the next run continues the earlier session.
             let agent = self.claimed.spec.agent_of(of.task);
             if let Some(session) = step::session(agent, &reading.report()) {
                 self.position.progress.session = Some(session);
@@ -127,7 +128,7 @@ impl Worker {
             }
             None => (exit::command_outcome(&end), AgentReport::default()),
         };
-        // An agent whose output decides the outcome was ended by boi, so its end is no cut-off.
+        // If the output decides the outcome, boi itself ended the agent, so the end is not a cut-off.
         let counted = !is_cut_off && step::is_cut_off(&self.position.progress, &end);
         if (counted || is_cut_off) && !reading.decides() {
             self.withdraw(&job).await;
@@ -197,8 +198,8 @@ impl Worker {
         }
     }
 
-    /// Waits until the agent of `job` may start. Returns the end of the step if the agent is held, or an
-    /// order arrived.
+    /// Waits until the agent of `job` may start; `None`: it may. Otherwise returns how the step ends: the
+    /// agent is held, a budget is used up, or an order arrived.
     async fn wait_for_start(
         &mut self,
         job: &Job,
@@ -211,7 +212,7 @@ impl Worker {
             return Ok(None);
         }
         let shown = async {
-            // A start that needs no wait is not shown as one.
+            // A short wait is not shown.
             tokio::time::sleep(SHOWN_WAIT).await;
             self.shared.set_cause(spec, Some(Cause::WaitsForStart { agent: agent.clone() }));
             self.shared.changed();
@@ -219,7 +220,7 @@ impl Worker {
         };
         let start = tokio::select! {
             start = self.shared.lanes.start(agent, spec) => Some(start?),
-            // Cancel-safe: only waits.
+            // Cancel-safe: this future never ends, and the cause that it sets is removed below.
             () = shown => None,
             // Cancel-safe: the order stays in the channel.
             _ = orders.wait_for(|order| *order != Order::Work) => None,
@@ -240,7 +241,8 @@ impl Worker {
         })
     }
 
-    /// Reports that the run of `job` was ended from outside, or did not start.
+    /// Reports that the run of `job` was ended from outside or did not start, so that it shows nothing about
+    /// the agent.
     async fn withdraw(&self, job: &Job) {
         if let Some(agent) = &job.agent {
             self.shared.lanes.ended(agent, &self.claimed.fence.spec, RunEnd::Withdrawn).await;
@@ -314,7 +316,8 @@ impl Worker {
             .map_err(|error| fault(&what, error))?
             .map_err(|source| WorkerError::Io { what, source })?;
         let minutes = u64::from(to_run.minutes.unwrap_or(config.task_timeout_minutes));
-        // What the user gives to the agent replaces what boi gives to every command.
+        // A variable that the user sets for the agent replaces the one of this name that boi sets for each
+        // command.
         let mut variables: Vec<(String, OsString)> =
             FOR_COMMANDS.iter().map(|(name, value)| ((*name).to_owned(), value.into())).collect();
         if let Some(agent) = &to_run.agent {

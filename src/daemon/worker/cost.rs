@@ -1,5 +1,5 @@
-//! What the agents of a spec cost: the estimate for a run that reports no cost, the record of each run, and
-//! the budgets, which the worker checks before it starts an agent.
+//! A worker's part in limiting the cost: it estimates the cost of a run that reports none, records each run,
+//! and checks the budgets before it starts an agent.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,8 @@ use crate::domain::time::Timestamp;
 use crate::queue::GiveBack;
 use crate::system::clock;
 
-/// What a run may cost, for an agent that cannot be told so and that shows what it uses during the run.
+/// The most that a run may cost, for an agent that accepts no limit on its cost: boi computes the cost from
+/// the output during the run, and ends the agent at the limit.
 pub(super) struct Allowance {
     left: Usd,
     model: Option<String>,
@@ -28,8 +29,8 @@ pub(super) struct Allowance {
 }
 
 impl Allowance {
-    /// Returns whether a run that has used `so_far` has cost as much as it may. `model`: the model that it
-    /// reports.
+    /// Returns whether a run with the usage `so_far` has reached the limit. `model` is the model that the
+    /// agent reports.
     pub(super) fn is_used_up(&self, so_far: &Usage, model: Option<&str>) -> bool {
         let reported = so_far.known_cost();
         let estimate = || prices::estimate(so_far, model.or(self.model.as_deref())?, &self.prices);
@@ -58,12 +59,13 @@ impl Worker {
         SpecBudget::new(own, self.shared.budgets.limits().per_spec, self.claimed.spent)
     }
 
-    /// Returns what a run may cost; `None`: no limit.
+    /// Returns how much the next run of an agent of the spec may cost; `None`: no limit.
     pub(super) fn left_of_budget(&self) -> Option<Usd> {
         self.budget().map(|budget| budget.left().unwrap_or_default())
     }
 
-    /// Returns what a run of `agent` may cost; `None`: there is no limit, or the agent itself ends at it.
+    /// Returns the limit that boi enforces on the cost of a run of `agent`. `None`: there is no limit, or the
+    /// agent enforces the limit itself.
     pub(super) fn allowance(&self, agent: &str) -> Option<Allowance> {
         let (left, settings) = (self.left_of_budget()?, self.claimed.config.agents.get(agent)?);
         let model = settings.model_of(self.claimed.spec.model.as_deref()).map(str::to_owned);
@@ -71,7 +73,7 @@ impl Worker {
         (settings.output != OutputKind::ClaudeStreamJson).then_some(Allowance { left, model, prices })
     }
 
-    /// Adds to the changes the run of each agent that ended.
+    /// Adds to `changes` a record of the run of each agent that ended with these changes.
     pub(super) fn with_runs(&self, mut changes: Vec<RecordChange>) -> Vec<RecordChange> {
         let mut runs = Vec::new();
         for change in &changes {
@@ -88,8 +90,9 @@ impl Worker {
         changes
     }
 
-    /// Counts runs of this cost that the queue has recorded as ended at `now`, or may have recorded. `None`:
-    /// there is none.
+    /// Adds `cost` to the cost of the spec and of the day, after the queue has recorded the runs, which ended
+    /// at `now`. If the write failed, the queue may still have made it, so the next tick reads the runs of
+    /// the day again. `cost` is `None` if no run ended.
     pub(super) fn count_runs<T, E>(&mut self, cost: Option<Usd>, now: Timestamp, recorded: &Result<T, E>) {
         match (cost, recorded) {
             (Some(cost), Ok(_)) => {
@@ -101,8 +104,8 @@ impl Worker {
         }
     }
 
-    /// Returns why no agent of the spec may start now, if a budget is used up. `pending`: the cost of runs
-    /// that have ended and are not recorded yet.
+    /// Returns the cause if a budget is used up, so that no agent of the spec may start now. `pending` is the
+    /// cost of runs that have ended but are not recorded yet.
     pub(super) fn over_budget(&self, pending: Usd) -> Option<Cause> {
         let used_up = self.budget().and_then(|budget| budget.plus(pending).left().err());
         match used_up {
@@ -111,8 +114,8 @@ impl Worker {
         }
     }
 
-    /// Gives the spec back to the queue instead of recording `position`, if an agent starts there and a
-    /// budget is used up. Returns how the worker ends then.
+    /// Gives the spec back to the queue instead of recording `position`, if an agent starts at that position
+    /// and a budget is used up. Returns how the worker then ends; `None`: the worker continues.
     pub(super) async fn end_over_budget(
         &mut self,
         position: &Position,
@@ -132,14 +135,14 @@ impl Worker {
         self.give_back_over_budget(position, changes, cause).await.map(Some)
     }
 
-    /// Gives the spec back to the queue because a budget is used up, for `cause`.
+    /// Gives the spec back to the queue, because a budget is used up. `cause` says which budget.
     pub(super) async fn give_back_over_budget(
         &mut self,
         position: Position,
         changes: Vec<RecordChange>,
         cause: Cause,
     ) -> Result<WorkerEnd, WorkerError> {
-        warn!(spec = %self.claimed.fence.spec, cause = %cause, "a budget is used up: the spec is queued again, and no agent of it is started for now");
+        warn!(spec = %self.claimed.fence.spec, cause = %cause, "a budget is used up; boi gives the spec back to the queue and starts none of its agents for now");
         let is_blocked = matches!(cause, Cause::Blocked { .. });
         let lane = self.lane_at(&position);
         let back = GiveBack { position, changes, cause: Some(cause), not_before: None, setback: false, lane };
@@ -220,6 +223,6 @@ mod tests {
             assert_eq!(used_up, expected, "{model:?} {input_tokens} {cost}");
         }
         let is_used_up = allowance(Some("gpt-5")).is_used_up(&so_far(1_000_000, 0.0), Some("gpt-5-mini"));
-        assert!(!is_used_up, "the model that the agent reports counts");
+        assert!(!is_used_up, "the price of the model that the agent reports applies");
     }
 }

@@ -16,7 +16,7 @@ pub(super) struct OutputFollower {
     /// How many bytes of the output were read.
     offset: u64,
     max_bytes: u64,
-    /// The size of the output and of the errors, in bytes.
+    /// The size of the output and of the error output together, in bytes.
     size: u64,
 }
 
@@ -28,7 +28,7 @@ impl OutputFollower {
         OutputFollower { agent, transcript, offset: 0, max_bytes: max_bytes.saturating_add(OVERSHOOT), size: 0 }
     }
 
-    /// Reads the new output of an agent that runs.
+    /// Reads the new output of a running agent.
     pub(super) async fn read(&mut self, dir: &CommandDir) -> io::Result<()> {
         let unread = OutputFollower { max_bytes: self.max_bytes, ..OutputFollower::new(self.agent, 0) };
         let follower = std::mem::replace(self, unread);
@@ -36,12 +36,12 @@ impl OutputFollower {
         Ok(())
     }
 
-    /// What was read so far.
+    /// Returns what the output that was read so far reports.
     pub(super) fn so_far(&self) -> &Reading {
         self.transcript.so_far()
     }
 
-    /// The size of the output and of the errors at the last reading, in bytes.
+    /// Returns the size of the output and of the error output together at the last reading, in bytes.
     pub(super) fn size(&self) -> u64 {
         self.size
     }

@@ -146,7 +146,7 @@ enum StepEnd {
     Detached,
     /// The agent of the step is held, so it was not started.
     Held(Box<Hold>),
-    /// The agent of the step was not started, because a budget is used up, for this cause.
+    /// The agent of the step was not started, because a budget is used up. The cause says which.
     OverBudget(Box<Cause>),
     /// The step's command could not be started, for this reason; nothing was executed.
     NotStarted(String),
@@ -348,10 +348,11 @@ impl Worker {
         .await
     }
 
-    /// Gives the spec back to the queue, because its agent is held. It continues at the same step when the hold ends.
+    /// Gives the spec back to the queue, because its agent is held. The spec continues at the same step when
+    /// the hold ends.
     async fn held(&mut self, hold: Hold) -> Result<WorkerEnd, WorkerError> {
         let until = hold.until.map(|until| until.to_string());
-        info!(spec = %self.claimed.fence.spec, until, "the agent of the spec is held: the spec is queued again, and continues when the hold ends");
+        info!(spec = %self.claimed.fence.spec, until, "the spec's agent is held; the spec goes back to the queue and continues when the hold ends");
         let position = self.position.clone().resumed();
         let lane = self.lane_at(&position);
         self.give_back(GiveBack { lane, position, changes: vec![], cause: None, not_before: None, setback: false })
@@ -368,7 +369,7 @@ impl Worker {
     ) -> Result<WorkerEnd, WorkerError> {
         let lane = self.lane_at(&position);
         let hold = lane.as_deref().and_then(|agent| self.shared.lanes.hold(agent));
-        // Under a hold, the spec is eligible, and the hold keeps it from being started.
+        // If the agent is held, the hold delays the spec, so the queue does not have to delay it too.
         let not_before = match hold {
             Some(_) => None,
             None => retry::service_wait(&outcome, self.claimed.setbacks + 1, clock::now(), rand::random()),

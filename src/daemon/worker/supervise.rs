@@ -42,9 +42,10 @@ pub(super) struct Job {
     pub(super) prompt: Option<String>,
     /// The agent's name, if the command is an agent.
     pub(super) agent: Option<String>,
-    /// The variables of the command's environment besides those that it inherits. No record contains their values.
+    /// The variables of the command's environment besides those that it inherits. No record contains their
+    /// values.
     pub(super) variables: Vec<(String, OsString)>,
-    /// What the run may cost, if boi itself ends it then.
+    /// The most that the run may cost, if boi itself enforces this limit.
     pub(super) allowance: Option<Allowance>,
     /// After this many minutes without a sign of life, an agent counts as hung; 0: never.
     pub(super) stall_timeout_minutes: u32,
@@ -279,8 +280,9 @@ pub(crate) async fn detached(orders: &mut watch::Receiver<Order>) {
     drop(orders.wait_for(|order| *order == Order::Detach).await);
 }
 
-/// Reads why an earlier worker requested the end of the command; `None`: none did, or the machine was
-/// restarted since then, so that the command may have lost work that it reported as done.
+/// Returns the recorded reason for which an earlier worker requested the end of the command. `None`: no
+/// worker requested it, or the machine was restarted since then, so that the command may have lost work that
+/// it reported as done.
 async fn requested_end(job: &Job) -> io::Result<Option<EndReason>> {
     if !job.begun || job.command.boot != clock::boot_id() {
         return Ok(None);
@@ -296,7 +298,7 @@ async fn wait(
     orders: &mut watch::Receiver<Order>,
     mut agent_watch: Option<&mut AgentWatch>,
 ) -> io::Result<Option<()>> {
-    // The worker that requested the end may have died before it signalled the supervisor.
+    // The earlier worker may have died between its request and the signal to the supervisor.
     let mut is_terminated = agent_watch.as_deref().is_some_and(AgentWatch::is_end_requested);
     if is_terminated {
         supervisor.terminate()?;
@@ -312,7 +314,7 @@ async fn wait(
                 if let Some(agent_watch) = agent_watch.as_deref_mut()
                     && let Err(error) = agent_watch.before_order(job).await
                 {
-                    warn!(dir = %job.dir.path().display(), %error, "boi cannot read the output of the agent that an order ends; boi ends it, and repeats the try later even if the agent had given its result");
+                    warn!(dir = %job.dir.path().display(), %error, "cannot read the agent's output before a stop or cancel ends the agent; after a stop, boi repeats the try later even if the agent had reported its result");
                 }
                 supervisor.terminate()?;
             }
@@ -325,7 +327,7 @@ async fn wait(
             changed = orders.changed() => if changed.is_err() {
                 return Ok(None);
             },
-            // Cancel-safe: the watch keeps the time.
+            // Cancel-safe: the watch stores the time of the next look.
             () = tokio::time::sleep_until(next_look.unwrap_or_else(Instant::now)), if next_look.is_some() => if let Some(agent_watch) = agent_watch.as_deref_mut()
                 && agent_watch.look(job, supervisor).await?
             {

@@ -1,4 +1,4 @@
-//! The table of holds, and random lives of a lane.
+//! Tests of holds: the rows of the table in `hold.rs`, and random sequences of events in a lane.
 
 use proptest::prelude::*;
 
@@ -39,7 +39,11 @@ fn a_refusal_holds_the_agent_unless_other_runs_are_answered_and_it_may_be_a_pass
     ] {
         for (others, expected) in [(false, alone), (true, among_answered)] {
             let hold = refuse(None, 1, refusal, others);
-            assert_eq!(hold.as_ref().map(wait), expected, "{refusal:?}, others are answered: {others}");
+            assert_eq!(
+                hold.as_ref().map(wait),
+                expected,
+                "{refusal:?}, other runs of the agent are answered: {others}"
+            );
             if let Some(hold) = hold {
                 assert_eq!((hold.first, hold.probe, hold.since), (Some(spec(1)), None, NOW));
             }
@@ -55,7 +59,10 @@ fn one_probe_starts_when_the_time_has_come_and_its_answer_ends_the_hold() {
     assert_eq!(gate(Some(&hold), end), Gate::Probe);
     let probing = probing(hold, &spec(1));
     assert_eq!(gate(Some(&probing), end), Gate::Closed(None));
-    assert!(after_answer(Some(probing.clone()), &spec(2)).is_some(), "only the probe ends the hold");
+    assert!(
+        after_answer(Some(probing.clone()), &spec(2)).is_some(),
+        "an answer to another run than the probe does not end the hold"
+    );
     assert_eq!(after_answer(Some(probing), &spec(1)), None);
     assert_eq!(gate(None, end), Gate::Open);
 }
@@ -126,7 +133,11 @@ fn a_hold_by_hand_ends_by_its_time_or_by_the_users_command() {
     assert_eq!(gate(Some(&hold), until), Gate::Open);
     let hold = by_hand(NOW, None);
     assert_eq!(gate(Some(&hold), until), Gate::Closed(None));
-    assert_eq!(resumed(hold.clone(), false, NOW), Some(hold.clone()), "a plain resume keeps it");
+    assert_eq!(
+        resumed(hold.clone(), false, NOW),
+        Some(hold.clone()),
+        "`boi resume` without an agent does not end a hold made by hand"
+    );
     assert_eq!(resumed(hold.clone(), true, NOW), None);
     assert_eq!(after_change(hold.clone(), until), hold);
     assert_eq!(refuse(Some(hold.clone()), 1, Refusal::Auth, false), Some(hold));
@@ -141,11 +152,11 @@ fn a_resume_and_a_change_by_the_user_start_a_probe_at_once() {
     }
 }
 
-/// What happens to a lane in a random life.
+/// An event in a random sequence of events in a lane.
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Wait(i64),
-    /// A run asks to start.
+    /// The run with this number asks to start.
     Ask(u32),
     Refused(u32, Refusal),
     Answered(u32),
@@ -194,7 +205,7 @@ proptest! {
                     }
                     Gate::Probe => {
                         let known = hold.take().unwrap();
-                        prop_assert_eq!(known.probe.clone(), None, "a second probe");
+                        prop_assert_eq!(known.probe.clone(), None, "a second probe starts during a hold");
                         hold = Some(probing(known, &spec(run)));
                         running.push(run);
                     }
@@ -221,9 +232,9 @@ proptest! {
                 Step::Refused(..) | Step::Answered(_) | Step::Ended(..) => {}
             }
             if let Some(hold) = &hold {
-                prop_assert!(hold.until.is_some() || hold.cause == HoldCause::ByHand, "a hold without a way on");
+                prop_assert!(hold.until.is_some() || hold.cause == HoldCause::ByHand, "nothing ends the hold");
                 if let Some(probe) = &hold.probe {
-                    prop_assert!(running.iter().any(|run| spec(*run) == *probe), "the probe does not run");
+                    prop_assert!(running.iter().any(|run| spec(*run) == *probe), "the probe of the hold is not running");
                 }
                 if hold.cause != HoldCause::ByHand && hold.probe.is_none() {
                     prop_assert!(hold.until.unwrap().millis_since(now) <= LIMIT_BOUNDS.1 + 30_000);

@@ -160,7 +160,7 @@ fn a_hung_agent_uses_up_its_try_and_the_next_one_has_a_session_of_its_own() {
     assert_eq!(walker.act(hung()), None);
     assert_eq!(
         cause(&walker),
-        "task a: the agent's run failed: showed no sign of life for stall_timeout_minutes, on try 2 of 2"
+        "task a: the agent's run failed: the agent showed no sign of life for stall_timeout_minutes, on try 2 of 2"
     );
 }
 
@@ -322,7 +322,8 @@ fn a_run_that_used_up_the_specs_budget_blocks_the_spec_and_uses_no_try() {
     assert_eq!(position.progress.session.as_ref().map(|session| session.id.as_str()), Some("s-1"));
     assert_eq!(then(&position), &Stage::Command(trying(0, 1)));
     assert!(matches!(changes[..], [RecordChange::TryEnded { .. }]));
-    // A limit of the agent itself, such as one of turns, is a failed try as long as the budget is not used up.
+    // If the agent reached another limit, such as a limit on turns, and the budget is not used up, the try
+    // fails.
     for budget in [None, SpecBudget::new(Some(usd(9.0)), Usd::ZERO, usd(0.5))] {
         let mut walker = started(&spec, 1);
         walker.budget = budget;

@@ -1,4 +1,4 @@
-//! Lanes and holds.
+//! Tests that the queue returns the eligible specs of each lane, and stores holds.
 
 use super::*;
 use crate::decide::hold;
@@ -34,7 +34,7 @@ pub(in crate::queue) fn each_lane_has_its_eligible_specs_in_queue_order<F: Facto
     assert_eq!(keys(&eligible(&[limit(Some("claude"), 1), limit(Some("codex"), 1)])), [c2, x1]);
     assert_eq!(keys(&eligible(&[limit(None, 9)])), [plain]);
     let first = LaneLimit { first: Some(ids[1].clone()), ..limit(Some("claude"), 1) };
-    assert_eq!(keys(&eligible(std::slice::from_ref(&first))), [c1], "the named spec comes instead of the others");
+    assert_eq!(keys(&eligible(std::slice::from_ref(&first))), [c1], "only the spec `first` is returned");
     let scoped = queue.eligible(&[limit(Some("claude"), 9)], Some(&ids[1..3])).unwrap();
     assert_eq!(keys(&scoped), [c1]);
     let claimed = queue.claim(&eligible(&[first]), &config(), NOW).unwrap();
@@ -64,7 +64,7 @@ pub(in crate::queue) fn a_spec_that_changed_its_lane_is_not_claimed<F: Factory>(
     assert_eq!(
         one(queue.as_ref(), &id).next_agent.as_deref(),
         Some("claude"),
-        "a retry begins with the first open task"
+        "after a retry, the spec starts with the agent of the first task that is not done"
     );
 }
 
@@ -86,7 +86,7 @@ pub(in crate::queue) fn another_agent_does_the_work_of_an_attempt_that_it_began<
     queue.give_back(&claim.fence, back(&claim, "claude"), NOW).unwrap();
     let instead = LaneLimit { instead: Some("gemini".to_owned()), ..limit(Some("claude"), 9) };
     let found = queue.eligible(std::slice::from_ref(&instead), None).unwrap();
-    assert_eq!(keys(&found), [ids[1].as_str()], "a spec that has begun keeps its agent");
+    assert_eq!(keys(&found), [ids[1].as_str()], "a spec keeps its agent once an attempt has begun");
     assert_eq!(keys(&queue.eligible(&[instead], Some(&ids)).unwrap()), [ids[1].as_str()]);
     let claim = queue.claim(&found, &config(), NOW).unwrap().remove(0);
     assert_eq!([0, 1].map(|task| claim.spec.agent_of(task)), ["gemini", "codex"]);
@@ -94,8 +94,8 @@ pub(in crate::queue) fn another_agent_does_the_work_of_an_attempt_that_it_began<
     queue.give_back(&claim.fence, back(&claim, "gemini"), NOW).unwrap();
     let again = queue.eligible(&[limit(Some("gemini"), 1)], None).unwrap();
     let claim = queue.claim(&again, &config(), NOW).unwrap().remove(0);
-    assert_eq!(claim.spec.agent_of(0), "gemini", "the attempt goes on with the agent that began it");
-    assert_eq!(queue.spec(&ids[1]).unwrap().agent, "claude", "the spec stays as it was dispatched");
+    assert_eq!(claim.spec.agent_of(0), "gemini", "the attempt continues with the agent that began it");
+    assert_eq!(queue.spec(&ids[1]).unwrap().agent, "claude", "the stored spec does not change");
 }
 
 pub(in crate::queue) fn a_hold_is_stored_until_it_is_removed<F: Factory>() {

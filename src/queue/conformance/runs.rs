@@ -1,4 +1,4 @@
-//! What agents used: per try, task, spec and agent; and specs whose budget is used up.
+//! Tests of the recorded usage of each try, task, spec and agent, and of specs whose budget is used up.
 
 use super::*;
 use crate::decide::step::AgentRun;
@@ -98,13 +98,17 @@ pub(in crate::queue) fn a_spec_whose_budget_is_used_up_is_blocked_until_its_limi
     };
     assert_eq!(eligible(), [""; 0]);
     assert!(cause(queue.as_ref(), &ids[0]).contains("its agents cost $2.50, and `max_usd` is $2.00"));
-    assert_eq!(queue.stop(&ids[2]).unwrap(), Stopped::Now, "the stop replaces the block by the budget");
-    // A higher limit in the configuration.
+    assert_eq!(
+        queue.stop(&ids[2]).unwrap(),
+        Stopped::Now,
+        "`boi stop` replaces the block that the used-up budget caused"
+    );
+    // The user raises the limit in the configuration.
     assert_eq!(queue.end_budget_blocks(usd(2.5)).unwrap(), []);
     assert_eq!(queue.end_budget_blocks(usd(2.6)).unwrap(), [ids[1].clone()]);
     assert_eq!(eligible(), [ids[1].to_string()]);
     assert_eq!(queue.end_budget_blocks(Usd::ZERO).unwrap(), []);
-    // A higher limit of the spec.
+    // The user raises the limit of the spec.
     assert!(refused(None).contains(&format!("`boi retry {} --max-usd N`", ids[0])));
     assert!(refused(Some(usd(2.5))).contains("a limit of $2.50 is too low"));
     assert_eq!(one(queue.as_ref(), &ids[0]).max_usd, None, "a refused retry changes nothing");

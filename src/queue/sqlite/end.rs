@@ -181,7 +181,7 @@ fn unblock(c: &Connection, id: &SpecId, max_usd: Option<Usd>) -> Result<bool, Qu
     Ok(true)
 }
 
-/// Sets the limit of a spec's cost for its further life. Fails if its agents have cost as much already.
+/// Sets a new limit on the cost of a spec's agents. Fails if they have already cost that much.
 fn set_max_usd(c: &Connection, id: &SpecId, limit: Usd) -> Result<(), QueueError> {
     let spent: f64 = c
         .prepare_cached("UPDATE specs SET max_usd = ? WHERE id = ? RETURNING cost_usd")?
@@ -274,7 +274,7 @@ fn requeue(c: &Connection, id: &SpecId, now: Timestamp) -> Result<(), QueueError
     .execute(named_params! {":id": id.as_str(), ":now": now.0})?;
     c.prepare_cached("UPDATE tasks SET status = 'pending' WHERE spec = ? AND status <> 'done'")?
         .execute([id.as_str()])?;
-    // If the spec cannot be read, the claim finds that and quarantines it.
+    // If the spec cannot be read, it gets the lane without a name, and the next claim quarantines it.
     let next = lanes::next_task(c, id)?;
     let lane = read::spec(c, id).ok().and_then(|spec| lane::of_task(&spec, next?).map(str::to_owned));
     c.prepare_cached("UPDATE specs SET lane = ? WHERE id = ?")?

@@ -1,4 +1,4 @@
-//! The verbs about lanes: eligible specs of each lane, and holds.
+//! The queue's methods for lanes: the eligible specs of each lane, and the holds.
 
 use std::collections::BTreeSet;
 
@@ -14,26 +14,27 @@ use crate::queue::QueueError;
 pub(super) const ELIGIBLE: &str = "SELECT id, priority, seq FROM specs INDEXED BY specs_eligible
      WHERE lane = ?1 AND status = 'queued' AND open_deps = 0 AND not_before IS NULL AND quarantine IS NULL
        AND blocked IS NULL ORDER BY priority, seq LIMIT ?2";
-/// Like `ELIGIBLE`, but only specs of which no attempt has begun.
+/// Selects the first eligible specs of a lane, only those of which no attempt has begun.
 pub(super) const ELIGIBLE_NEW: &str = "SELECT id, priority, seq FROM specs INDEXED BY specs_eligible
      WHERE lane = ?1 AND status = 'queued' AND open_deps = 0 AND not_before IS NULL AND quarantine IS NULL
        AND blocked IS NULL AND attempt = 0 ORDER BY priority, seq LIMIT ?2";
-/// The next lane after a given one that has an eligible spec: with it, the lanes are found without a look at each spec.
+/// Selects the first lane after a given one, in alphabetical order, that has an eligible spec. So the lanes
+/// are found without reading each spec.
 pub(super) const NEXT_LANE: &str = "SELECT min(lane) FROM specs INDEXED BY specs_eligible
      WHERE lane > ?1 AND status = 'queued' AND open_deps = 0 AND not_before IS NULL AND quarantine IS NULL
        AND blocked IS NULL";
-/// Like `ELIGIBLE`, but for a single spec.
+/// Selects a spec if it is eligible in the given lane.
 pub(super) const IS_ELIGIBLE: &str = "SELECT id, priority, seq FROM specs
      WHERE id = ?2 AND lane = ?1 AND +status = 'queued' AND open_deps = 0 AND not_before IS NULL AND quarantine IS NULL
        AND blocked IS NULL";
-/// All eligible specs of a scope. A scope is small, so its specs are looked up by id.
+/// Selects all eligible specs of a scope. A scope is small, so its specs are looked up by id.
 pub(super) const ELIGIBLE_IN_SCOPE: &str = "WITH RECURSIVE scope(id) AS
          (SELECT value FROM json_each(?1) UNION SELECT deps.needs FROM deps JOIN scope ON deps.spec = scope.id)
      SELECT specs.id, priority, seq, lane, attempt FROM scope CROSS JOIN specs ON specs.id = scope.id
       WHERE +status = 'queued' AND open_deps = 0 AND not_before IS NULL AND quarantine IS NULL AND blocked IS NULL
       ORDER BY priority, seq";
 
-/// Returns the first eligible specs of each lane in `limits`, at most as many as its limit.
+/// Returns the first eligible specs of each lane in `limits`, at most as many as the limit of the lane.
 pub(super) fn eligible(
     c: &Connection,
     limits: &[LaneLimit],
@@ -108,13 +109,14 @@ pub(super) fn lanes(c: &Connection, scope: Option<&[SpecId]>) -> Result<Vec<Opti
     Ok(lanes)
 }
 
-/// The name of a lane in the database. A spec whose next command is no agent's is in the lane without a name.
+/// Returns the name of a lane in the database; empty for the lane of the specs whose next command is not an
+/// agent.
 pub(super) fn lane_name(lane: Option<&str>) -> &str {
     lane.unwrap_or_default()
 }
 
-/// Returns the holds of all lanes. A record that cannot be read is skipped, since only a later version can have written
-/// it; the agent is then refused again, if it has to be.
+/// Returns the holds of all lanes. Skips a record that cannot be read, since only a later version can have
+/// written it: if the agent is still refused, a new hold begins.
 pub(super) fn holds(c: &Connection) -> Result<Vec<(String, Hold)>, QueueError> {
     let rows: Vec<(String, String)> = c
         .prepare_cached("SELECT lane, record FROM holds ORDER BY lane")?

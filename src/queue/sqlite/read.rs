@@ -225,8 +225,8 @@ pub(super) fn status(spec: &SpecId, name: &str) -> Result<SpecStatus, QueueError
         .ok_or_else(|| unreadable(spec, format!("status: this version of boi does not know `{name}`")))
 }
 
-/// Returns a stored number of dollars as an amount. A number that is no amount, which an agent may have
-/// reported, is 0.
+/// Returns a stored number of dollars as an amount; 0 if it cannot be an amount, since an agent may have
+/// reported any number.
 pub(super) fn usd(dollars: f64) -> Usd {
     Usd::from_dollars(dollars).unwrap_or_default()
 }

@@ -22,7 +22,7 @@ pub(super) const END_BUDGET_BLOCKS: &str = "UPDATE specs SET blocked = NULL, cau
       WHERE blocked = 'budget' AND +status = 'queued' AND json_extract(cause, '$.by.budget.key') = :key
         AND (:limit <= 0.0 OR cost_usd < :limit) RETURNING id";
 
-/// Records a run that has ended. A run that is recorded already stays as it is.
+/// Records a run that has ended. If the run is already recorded, changes nothing.
 pub(super) fn record(
     c: &Connection,
     fence: &Fence,
@@ -54,15 +54,15 @@ pub(super) fn since(c: &Connection, since: Timestamp) -> Result<Vec<(Timestamp, 
         .collect::<Result<_, _>>()?)
 }
 
-/// Returns for each agent what its runs used that ended after `since`.
+/// Returns for each agent the usage of its runs that ended after `since`.
 pub(super) fn usage_since(c: &Connection, since: Timestamp) -> Result<Vec<(String, Usage)>, QueueError> {
     Ok(c.prepare_cached(USAGE_SINCE)?
         .query_map([since.0], |row| Ok((row.get(0)?, views::usage(row, 1)?)))?
         .collect::<Result<_, _>>()?)
 }
 
-/// Ends the block of each spec that was blocked by `max_usd_per_spec` and costs less than the limit now.
-/// Returns the specs.
+/// Ends the block of each spec that `max_usd_per_spec` blocks and whose agents cost less than `limit`; 0: no
+/// limit. Returns these specs.
 pub(super) fn end_budget_blocks(c: &Connection, limit: Usd) -> Result<Vec<SpecId>, QueueError> {
     let names: Vec<String> = c
         .prepare_cached(END_BUDGET_BLOCKS)?

@@ -184,9 +184,9 @@ CREATE TABLE repository_changes (
 CREATE INDEX repository_changes_blocking ON repository_changes (number) WHERE blocks = 1;
 ";
 
-/// The upgrade from version 4 to 5: adds lanes, holds, the runs of agents with their cost, and the evidence for the
-/// outcome of a try. The lane of a spec that is not running is the agent of the next task that is not done; a spec that
-/// is running gets its lane when it returns to the queue.
+/// The upgrade from version 4 to 5: adds lanes, holds, the runs of agents with their cost, and the evidence
+/// for the outcome of a try. The lane of a queued spec is the agent of its first task that is not done; a
+/// spec that is running gets its lane when it returns to the queue.
 const FIFTH: &str = "
 ALTER TABLE specs ADD COLUMN lane TEXT NOT NULL DEFAULT '';
 UPDATE specs SET lane = coalesce((

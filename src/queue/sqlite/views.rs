@@ -1,4 +1,4 @@
-//! What listings show of specs. Listings never read the stored text of specs, which may be long.
+//! Reads what `boi status` shows of specs. Nothing here reads the stored text of a spec, which may be long.
 
 use rusqlite::{Connection, Row, params, params_from_iter};
 
@@ -270,7 +270,7 @@ fn awaited(c: &Connection, spec: &SpecId) -> Result<Vec<Awaited>, QueueError> {
     open.into_iter().map(|(name, merge)| Ok(Awaited { id: id(&name)?, merge })).collect()
 }
 
-/// Reads the seven columns of a usage from the column `first` on.
+/// Reads the seven columns of a usage, starting at the column `first`.
 pub(super) fn usage(row: &Row<'_>, first: usize) -> rusqlite::Result<Usage> {
     Ok(Usage {
         turns: row.get(first)?,

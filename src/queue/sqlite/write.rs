@@ -159,7 +159,7 @@ fn claim_one(
         .map_err(|error| read::unreadable_column(id, error))?;
     if resumes {
         c.prepare_cached(
-            // An attempt goes on with the agents that began it.
+            // An attempt continues with the agents that it began with.
             "UPDATE attempts SET config = CASE WHEN json_extract(config, '$.instead') IS NULL THEN ?1
                        ELSE json_set(?1, '$.instead', json(json_extract(config, '$.instead'))) END,
                     generation = ?2, intent = NULL, claimed_at = ?3, started_at = NULL,
