@@ -1,4 +1,5 @@
-//! Advice for the user: what to do about a failure. A dialect adds what holds for its agent alone.
+//! Advice for the user: what to do about a failure, or about an agent that boi holds. Advice that is true for
+//! one agent only comes from the agent's dialect.
 
 use super::kind::builtin;
 use crate::domain::id::SpecId;
@@ -39,8 +40,8 @@ pub(crate) fn advice(outcome: &TryOutcome, agent: Option<&str>, spec: &SpecId) -
 }
 
 /// Returns what the user can do about a hold on the agent with the name `agent`, in complete sentences with
-/// the command to type. `evidence` is what shows why the agent was refused. The result is `None` if the
-/// refusal passes by itself.
+/// the command to type. `evidence` is the text that shows why the agent was refused. The result is `None` if
+/// the refusal passes by itself.
 pub(crate) fn hold_advice(refusal: Refusal, agent: &str, evidence: &str) -> Option<String> {
     let detail = evidence.to_owned();
     let outcome = match refusal {

@@ -1,9 +1,9 @@
-//! Where agents store the credentials of a login.
+//! The files in which agents store the credentials of a login.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// A file that changes when the user logs in.
+/// A file of an agent that changes when the user logs in. A change lets boi try a held agent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Credentials {
     /// The environment variable that contains the path of the agent's folder.

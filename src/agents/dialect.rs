@@ -71,10 +71,10 @@ pub enum PromptVia {
 }
 
 impl PromptVia {
-    /// The ways.
+    /// All ways to pass the prompt.
     pub const ALL: [PromptVia; 2] = [PromptVia::Stdin, PromptVia::File];
 
-    /// Returns the name of the way in the configuration.
+    /// Returns the value of the configuration key `prompt` that selects this way.
     pub const fn name(self) -> &'static str {
         match self {
             PromptVia::Stdin => "stdin",
@@ -98,27 +98,27 @@ pub struct EndedRun<'a> {
     pub zone: fn(&str) -> Option<TimeZone>,
 }
 
-/// The outcome of a run, and why boi decided so.
+/// The outcome of a run, and the line that led to this decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnosis {
     /// The outcome.
     pub outcome: TryOutcome,
-    /// The line of the output or of stderr that decided, of at most `EVIDENCE` characters; `None`: the way
-    /// in which the command ended decided.
+    /// The line of the output or of stderr that decided the outcome, of at most `EVIDENCE` characters. `None`
+    /// if the way in which the command ended decided it.
     pub evidence: Option<String>,
 }
 
-/// The longest evidence, in characters.
+/// The longest evidence of a diagnosis, in characters.
 pub(super) const EVIDENCE: usize = 600;
 
 impl Diagnosis {
-    /// Makes a diagnosis that `line` decided.
+    /// Makes a diagnosis whose outcome was decided by `line`.
     pub(super) fn by_line(outcome: TryOutcome, line: Option<&str>) -> Diagnosis {
         let evidence = line.map(|line| crate::domain::text::one_line(line, EVIDENCE)).filter(|line| !line.is_empty());
         Diagnosis { outcome, evidence }
     }
 
-    /// Makes a diagnosis that the end of the command decided.
+    /// Makes a diagnosis whose outcome was decided by the way in which the command ended.
     pub(super) fn by_end(outcome: TryOutcome) -> Diagnosis {
         Diagnosis { outcome, evidence: None }
     }

@@ -26,10 +26,10 @@ pub(crate) fn command_outcome(end: &CommandEnd) -> TryOutcome {
 fn outcome_of_cause(end: &CommandEnd) -> Option<TryOutcome> {
     match (&end.cause, end.reason) {
         (EndCause::Terminated | EndCause::Lost, Some(EndReason::Stalled)) => Some(TryOutcome::Stalled),
-        (EndCause::Terminated | EndCause::Lost, Some(EndReason::OverBudget)) => {
-            Some(TryOutcome::TaskBudget("it cost as much as was left of the spec's budget, so boi ended it".to_owned()))
-        }
-        // The result that the agent has given, or the mode that it reports, decides.
+        (EndCause::Terminated | EndCause::Lost, Some(EndReason::OverBudget)) => Some(TryOutcome::TaskBudget(
+            "the run cost as much as was left of the spec's budget, so boi ended it".to_owned(),
+        )),
+        // boi ended the agent. The result or the mode that the agent had reported decides the outcome.
         (EndCause::Terminated | EndCause::Lost, Some(EndReason::AfterResult | EndReason::ModeForbidden)) => None,
         (EndCause::TimedOut, _) => Some(TryOutcome::TimedOut),
         (EndCause::TooMuchOutput, _) => Some(TryOutcome::TooMuchOutput),
@@ -44,15 +44,15 @@ fn outcome_of_cause(end: &CommandEnd) -> Option<TryOutcome> {
 /// Returns the outcome of an agent's run if the cause of its end alone decides the outcome.
 pub(super) fn agent_outcome_of_cause(end: &CommandEnd) -> Option<TryOutcome> {
     outcome_of_cause(end).map(|outcome| match outcome {
-        // Another error, such as a worktree that does not exist, says nothing about the agent.
+        // Another error, such as a missing worktree, does not show that the agent's program is missing.
         TryOutcome::NotExecuted(error) if error.starts_with(CANNOT_EXECUTE) => TryOutcome::NoProgram(error),
         outcome => outcome,
     })
 }
 
-/// Returns whether a run of an agent that printed no JSON failed because a part of the agent's program is
-/// missing: a shell or `env` reports it by the exit code, and Node.js on stderr, for example while `npm`
-/// replaces the program.
+/// Returns whether a run failed because the agent's program, or a part of it, is missing. A shell or `env`
+/// reports this with its exit code, and Node.js on stderr, for example while `npm` replaces the program.
+/// Returns `false` if the agent had begun to work.
 pub(super) fn missing_program(run: &EndedRun<'_>) -> bool {
     const MISSING_PART: [&str; 3] = ["cannot find module", "cannot find package", "missing optional dependency"];
     let ExitStatus::Code(code) = run.end.status.unwrap_or(ExitStatus::Code(0)) else { return false };
@@ -67,7 +67,7 @@ pub(super) fn last_line(stderr: &str) -> String {
     plain.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("").to_owned()
 }
 
-/// The beginning of the error of a supervisor that could not execute the program of its command.
+/// The beginning of the error that a supervisor reports if it could not execute its command's program.
 const CANNOT_EXECUTE: &str = "cannot execute `";
 
 #[cfg(test)]

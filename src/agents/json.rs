@@ -1,4 +1,4 @@
-//! Reading JSON lines of which the program that prints them may change the form at any time.
+//! Reads JSON lines whose form a new version of the program that prints them may change.
 
 use std::borrow::Cow;
 
@@ -33,7 +33,8 @@ pub(super) fn parse<T: DeserializeOwned>(line: &[u8]) -> Option<T> {
     })
 }
 
-/// Returns a short text without control characters; `None` if `value` is not a text.
+/// Returns the text of `value`, shortened to [`LONGEST_NAME`] and without control characters; `None` if
+/// `value` is not a text.
 pub(super) fn name(value: &Value) -> Option<String> {
     value.as_str().map(|name| text::one_line(name, LONGEST_NAME))
 }
@@ -43,18 +44,18 @@ pub(super) fn word(value: &Value) -> &str {
     value.as_str().unwrap_or("")
 }
 
-/// Returns the count in the field `key`; 0 if there is none.
+/// Returns the number in the field `key`, at most [`LARGEST_COUNT`]; 0 if the field is missing or no count.
 pub(super) fn count(object: &Value, key: &str) -> u64 {
     object[key].as_u64().unwrap_or(0).min(LARGEST_COUNT)
 }
 
-/// Returns the beginning of a line that decides the outcome of a run.
+/// Returns the beginning of `line` as evidence, of at most [`EVIDENCE`] characters.
 pub(super) fn evidence(line: &[u8]) -> String {
     text::one_line(&String::from_utf8_lossy(&line[..line.len().min(4 * EVIDENCE)]), EVIDENCE)
 }
 
-/// Returns a line, one JSON object, that decides the outcome of a run: the whole line if it is short, or else
-/// its fields in `keys`.
+/// Returns `line`, which contains one JSON object, as evidence: the whole line if it is short, or else only
+/// its fields in `keys`. Returns `None` if a long line is not a JSON object.
 pub(super) fn evidence_of(line: &[u8], keys: &[&str]) -> Option<String> {
     let line = line.trim_ascii();
     if line.len() <= EVIDENCE {
@@ -68,8 +69,8 @@ pub(super) fn evidence_of(line: &[u8], keys: &[&str]) -> Option<String> {
     Some(text::one_line(&format!("{{{}}}", fields.collect::<Vec<_>>().join(",")), EVIDENCE))
 }
 
-/// Returns a tool's name with its most informative argument, for people: the first of the `telling` keys that
-/// is present, or else all arguments.
+/// Returns a tool's name with its most informative argument, for people. That argument is the first of the
+/// `telling` keys that is present; without any of them, all arguments are shown.
 pub(super) fn tool_call(tool: &str, input: &Value, telling: &[&str], width: usize) -> String {
     let argument = match telling.iter().find_map(|key| input[*key].as_str()) {
         Some(argument) => text::one_line(argument, width),

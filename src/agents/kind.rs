@@ -6,7 +6,7 @@ use super::dialect::Dialect;
 use super::transcript::Transcript;
 use super::{claude, codex, gemini, opencode, text};
 
-/// What an agent prints; it selects the agent's dialect. Its serialized form is its name in the
+/// The format of an agent's output, which selects the agent's dialect. It is serialized as its name in the
 /// configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -28,7 +28,7 @@ pub enum OutputKind {
 pub struct Builtin {
     /// The agent's name in specs and in the configuration.
     pub name: &'static str,
-    /// What the agent prints.
+    /// The format of the agent's output.
     pub kind: OutputKind,
     /// The agent's program, unless the user configures another one.
     pub program: &'static str,
@@ -48,7 +48,7 @@ pub fn builtin(name: &str) -> Option<Builtin> {
 }
 
 impl OutputKind {
-    /// The kinds.
+    /// All kinds.
     pub const ALL: [OutputKind; 5] = [
         OutputKind::ClaudeStreamJson,
         OutputKind::CodexJsonl,
@@ -57,7 +57,7 @@ impl OutputKind {
         OutputKind::Text,
     ];
 
-    /// Returns the name of the kind in the configuration.
+    /// Returns the value of the configuration key `output` that selects this kind.
     pub const fn name(self) -> &'static str {
         match self {
             OutputKind::ClaudeStreamJson => "claude-stream-json",
@@ -68,7 +68,7 @@ impl OutputKind {
         }
     }
 
-    /// Returns the dialect of agents that print this.
+    /// Returns the dialect of the agents that print this kind of output.
     pub fn dialect(self) -> &'static dyn Dialect {
         match self {
             OutputKind::ClaudeStreamJson => &claude::Claude,
@@ -79,7 +79,7 @@ impl OutputKind {
         }
     }
 
-    /// Returns a new reader of such output.
+    /// Returns a new reader of the output of one run.
     pub fn transcript(self) -> Transcript {
         Transcript::new(self.dialect().line_reader())
     }

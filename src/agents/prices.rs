@@ -1,9 +1,9 @@
 //! Estimates the cost of an agent's run from its tokens, for agents that report no cost.
 //!
-//! The user's prices come first: each is for the models whose name begins with the name in the configuration;
-//! the longest name wins. Without one, the built-in table applies. It is for exact models: a newer model,
-//! whose name may begin with that of an older one, has no price here, because a wrong sum would be worse than
-//! none.
+//! The user's prices come first. Each is for all models whose name begins with the name in the configuration;
+//! if several match, the longest one applies. If none matches, the built-in table applies. The table is for
+//! exact models: a newer model whose name begins with that of an older one has no built-in price, because a
+//! wrong cost would be worse than an unknown one.
 
 use std::collections::BTreeMap;
 
@@ -17,9 +17,9 @@ use crate::domain::outcome::Usage;
 /// - OpenAI: <https://developers.openai.com/api/docs/pricing>
 /// - Google: <https://ai.google.dev/gemini-api/docs/pricing>
 ///
-/// These are the standard prices for short prompts. Surcharges (long prompts, writes to the prompt cache,
-/// fast modes) and discounts (batches, promotions) are not in them. A model without its own price for cached
-/// input has the price of input.
+/// These are the standard prices for short prompts, without surcharges (long prompts, writes to the prompt
+/// cache, fast modes) and without discounts (batches, promotions). If a vendor has no price for a model's
+/// cached input, the table has the price of input there.
 const BUILT_IN: [(&str, f64, f64, f64); 51] = [
     ("claude-fable-5-1", 10.0, 0.25, 50.0),
     ("claude-fable-5", 10.0, 1.0, 50.0),
@@ -74,11 +74,11 @@ const BUILT_IN: [(&str, f64, f64, f64); 51] = [
     ("gemini-2.5-flash-lite", 0.1, 0.01, 0.4),
 ];
 
-/// The vendors whose name some agents put before the name of a model, as in `openai/gpt-5`.
+/// The prefixes that some agents put before the name of a model to name its vendor, as in `openai/gpt-5`.
 const VENDORS: [&str; 3] = ["anthropic/", "openai/", "google/"];
 
-/// Returns the estimated cost of a run on `model`. `prices` are the user's prices. `None`: no price is known
-/// for the model, or the run reported no tokens.
+/// Returns the estimated cost of a run on `model`. `prices` are the user's prices. Returns `None` if no price
+/// is known for the model, or if the run reported no tokens.
 pub(crate) fn estimate(usage: &Usage, model: &str, prices: &BTreeMap<String, Price>) -> Option<Usd> {
     if usage.input_tokens == 0 && usage.output_tokens == 0 {
         return None;
@@ -107,8 +107,8 @@ fn built_in(model: &str) -> Option<Price> {
     })
 }
 
-/// Returns whether the rest of a model's name only says which version of the same model it is: a date,
-/// `-latest`, `-preview`, or a mode in brackets, such as `[1m]`.
+/// Returns whether `rest`, the text after a known model's name, only selects a version of the same model. It
+/// may be empty, a date, `-latest`, `-preview`, or a mode in brackets, such as `[1m]`.
 fn is_version(rest: &str) -> bool {
     let rest = rest.split_once('[').map_or(rest, |(before, _)| before);
     let is_date = |date: &str| {

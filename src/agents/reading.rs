@@ -24,7 +24,8 @@ pub struct Reading {
     pub session_id: Option<String>,
     /// The result that the agent reported at the end of its run. The agent should exit soon after the report.
     pub result: Option<RunResult>,
-    /// An error that the agent reported and may still overcome.
+    /// An error after which the agent may still continue. It decides the outcome if the agent does not
+    /// continue and reports no result.
     pub unresolved: Option<RunResult>,
     /// The agent's last report about the account's usage limits.
     pub limit: Option<LimitEvent>,
@@ -32,20 +33,20 @@ pub struct Reading {
     pub answered: bool,
     /// The model that the agent uses, as the agent names it.
     pub model: Option<String>,
-    /// The last line that reports an error or a result, at most as long as the evidence of a diagnosis.
+    /// The last line that reports an error or a result, shortened to the length of a diagnosis's evidence.
     pub evidence: Option<String>,
     /// The sum of the usage of the messages, used for a run without a result. The messages report too few
     /// output tokens, and no cost.
     pub usage_so_far: Usage,
-    /// The tokens of all runs of the session, if the agent reports those and not the tokens of the run.
+    /// The tokens of all runs of the session. `None` for an agent that reports the tokens of each run alone.
     pub session_tokens: Option<Tokens>,
     /// The last text that the model wrote. boi shows the text to people, and decides nothing from it.
     pub last_text: Option<String>,
-    /// The tools whose use the agent was denied.
+    /// The tools that the agent was not allowed to use: their names, or the reasons if no name is reported.
     pub denials: Vec<String>,
     /// Why the agent's work is unfinished although it reported success.
     pub cut: Option<String>,
-    /// The permission mode in which the agent runs, if it is another mode than boi requested.
+    /// The permission mode in which the agent runs, if that is not the mode that boi requested.
     pub(super) forbidden_mode: Option<String>,
     /// The requests that failed since the model's last answer; the agent repeats them.
     pub api_errors: ApiErrors,
@@ -64,9 +65,9 @@ pub struct RunResult {
     pub is_error: bool,
     /// The HTTP status of the API's last answer, if the run failed because of that answer.
     pub api_status: Option<u16>,
-    /// The agent's name for the API error because of which the run failed, such as `rate_limit`.
+    /// The agent's name for the API error that made the run fail, such as `rate_limit`.
     pub api_error: Option<String>,
-    /// The agent's name for the reason of the end, such as `max_turns`.
+    /// The agent's name for the reason why the run ended, such as `max_turns`.
     pub reason: Option<String>,
     /// The agent's final text or, if it reported none, its errors.
     pub text: String,
@@ -85,7 +86,7 @@ pub struct LimitEvent {
     pub resets_at: Option<i64>,
     /// The kind of limit, such as `five_hour` or `seven_day`.
     pub kind: Option<String>,
-    /// The line of the report, as evidence.
+    /// The line of the output that contains this report, shortened, as evidence.
     pub line: Option<String>,
 }
 
@@ -114,8 +115,9 @@ impl Reading {
 }
 
 impl Reading {
-    /// Says that the run continues the session `id`, in which the earlier runs used `tokens`: they are not
-    /// part of the usage of this run.
+    /// Subtracts `tokens`, which the earlier runs of the session `id` used, from the usage of this run. If
+    /// the output reports no tokens of the session, stores `tokens` as those. Does nothing for another
+    /// session.
     pub fn continues(&mut self, id: &str, tokens: Option<Tokens>) {
         if self.session_id.as_deref() != Some(id) {
             return;
@@ -132,13 +134,13 @@ impl Reading {
         }
     }
 
-    /// Returns the permission mode in which the agent runs, if it is another mode than boi requested: the
-    /// agent cannot work.
+    /// Returns the permission mode in which the agent runs, if that is not the mode that boi requested. In
+    /// any other mode, the agent cannot work.
     pub fn forbidden_mode(&self) -> Option<&str> {
         self.forbidden_mode.as_deref()
     }
 
-    /// Returns whether the output decides the outcome of the run, also if boi ended the agent.
+    /// Returns whether the output decides the outcome although boi ended the agent.
     pub fn decides(&self) -> bool {
         self.ended_after_result || self.forbidden_mode.is_some()
     }
@@ -156,7 +158,7 @@ pub struct ApiErrors {
     pub count: u32,
     /// The last failure: the HTTP status, if there was an answer, and the agent's name for the failure.
     pub last: String,
-    /// The agent's next attempt to repeat the request, if the agent reports it.
+    /// The number of the next attempt to repeat the request, and the maximum, if the agent reports them.
     pub retry: Option<ApiRetry>,
 }
 

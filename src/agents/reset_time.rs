@@ -20,14 +20,14 @@ const LONG_PASSED: i64 = 180 * 24 * 3600;
 /// bounds is replaced by the nearer bound.
 const WAIT_MILLIS: (i64, i64) = (5_000, 8 * 24 * 3_600_000);
 
-/// Returns a time that is at least 5 s and at most 8 days after `now`.
+/// Returns `at`, moved into the range from 5 s to 8 days after `now` if it is outside of that range.
 pub(super) fn believable(at: Timestamp, now: Timestamp) -> Timestamp {
     at.clamp(now.plus_millis(WAIT_MILLIS.0), now.plus_millis(WAIT_MILLIS.1))
 }
 
 /// Returns the time that `text` names. `now` determines a missing date or year. `zone` finds a time zone by
-/// its name; the name `""` is the zone of the agent's process. Returns `None` if the text names no time, no
-/// zone, or a zone that `zone` does not find.
+/// its name; the name `""` is the zone of the agent's process, in which a time after `try again at` counts.
+/// Returns `None` if the text names no time, or if `zone` does not find the zone.
 pub(super) fn named_in(text: &str, now: Timestamp, zone: fn(&str) -> Option<TimeZone>) -> Option<Timestamp> {
     let moment = |when: &str, zone| moment(when, now, zone);
     if let Some((_, words)) = text.split_once("resets ")
@@ -44,7 +44,8 @@ pub(super) fn named_in(text: &str, now: Timestamp, zone: fn(&str) -> Option<Time
         let when = words.split_once('.').map_or(words, |(when, _)| when);
         return moment(when, zone("")?);
     }
-    // Older versions of Claude Code: `Claude AI usage limit reached|1795481639`.
+    // Older versions of Claude Code print seconds since the epoch: `Claude AI usage limit
+    // reached|1795481639`.
     let (_, seconds) = text.split_once("limit reached|")?;
     let seconds: String = seconds.chars().take_while(char::is_ascii_digit).collect();
     Some(Timestamp(seconds.parse::<i64>().ok()?.checked_mul(1000)?))

@@ -107,13 +107,14 @@ pub(super) enum Command {
     Pause(JsonFlag),
     /// Start specs again after `boi pause`, and try held agents at once
     ///
-    /// For each agent that boi holds because it was refused, one run starts as a probe. With AGENT, only that
-    /// agent is tried, and a hold that was made with `boi hold` ends. Works without a running daemon.
+    /// boi holds an agent (starts none of its runs) after a refusal, such as a usage limit. For each such
+    /// agent, one run starts as a probe. With AGENT, boi tries only that agent, and a hold that was made with
+    /// `boi hold` ends. Works without a running daemon.
     Resume(Resume),
     /// Stop starting an agent; its running runs continue
     ///
     /// The hold ends at the given time, or with `boi resume AGENT`. It stays in force when the daemon restarts.
-    /// Other agents and `run` tasks go on. Works without a running daemon.
+    /// Other agents and `run` tasks continue. Works without a running daemon.
     #[command(
         after_help = "Examples:\n  boi hold claude\n  boi hold claude --until 07:30\n  boi hold codex --until 2h"
     )]
@@ -219,7 +220,8 @@ pub(super) struct Run {
     /// Print the result as JSON, in the format of `boi status --json`; progress goes to stderr
     #[arg(long)]
     pub(super) json: bool,
-    /// End as soon as the specs only wait for an agent that boi holds, for example at a usage limit
+    /// Do not wait for a held agent (for example at a usage limit): end when all unfinished specs wait for
+    /// one
     #[arg(long)]
     pub(super) no_wait: bool,
     #[command(flatten)]
@@ -347,7 +349,7 @@ pub(super) struct Resume {
 
 #[derive(Debug, Args)]
 pub(super) struct Hold {
-    /// The agent
+    /// The agent to hold
     pub(super) agent: String,
     /// When the hold ends: a time of day (07:30), a date with a time (2026-12-01T07:30), or a duration (90m, 2h, 1d)
     #[arg(long, value_name = "TIME", value_parser = super::hold::parse_until)]

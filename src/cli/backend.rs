@@ -182,7 +182,7 @@ impl Backend {
             .await
     }
 
-    /// Holds an agent by hand.
+    /// Holds an agent for the user, until `until` or until the user resumes the agent.
     pub(super) async fn hold_agent(
         &mut self,
         home: &Home,
@@ -200,7 +200,8 @@ impl Backend {
         .await
     }
 
-    /// Lets one run of each held agent, or of `agent`, start as a probe.
+    /// Lets one run of each held agent start as a probe. With `agent`, does so for that agent only, and ends
+    /// a hold that the user made.
     pub(super) async fn resume_agents(&mut self, home: &Home, agent: Option<&str>) -> Result<ResumedAgents, CliError> {
         let request = ResumeAgents { agent: agent.map(str::to_owned) };
         let by_daemon = async |client: &Client| Ok(call(client, &request).await?);

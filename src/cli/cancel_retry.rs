@@ -25,7 +25,7 @@ use crate::system::paths::Home;
 pub(super) struct Retry {
     #[command(flatten)]
     pub(super) specs: Ids,
-    /// Limit the cost of each spec from now on, in US dollars, also of what its agents cost before; 0: no
+    /// The new cost limit of each spec, in US dollars, which includes what the spec has cost so far; 0: no
     /// limit
     #[arg(long, value_name = "N", value_parser = dollars)]
     max_usd: Option<Usd>,

@@ -78,7 +78,7 @@ fn show_without_file(
     Ok(0)
 }
 
-/// The length of the longest name.
+/// Returns the length of the longest key name.
 fn width_of(keys: &[Key]) -> usize {
     keys.iter().map(|key| key.name.len()).max().unwrap_or(0)
 }

@@ -114,7 +114,7 @@ async fn warn_if_degraded(home: &Home) {
     }
 }
 
-/// Says on stderr which agents are held, so that nobody waits for them without knowing it.
+/// Warns on stderr about each held agent, because its specs do not start.
 async fn warn_about_holds(home: &Home) {
     if let Ok(Some(daemon)) = RunningDaemon::find_listening(home).await {
         for hold in &daemon.status.holds {

@@ -124,15 +124,15 @@ fn print_dry_run(specs: &[Spec], notes: &[String], json: bool) -> Result<(), Cli
     Ok(())
 }
 
-/// Returns the agents that the tasks of the specs start.
+/// Returns the names of the agents that the specs' tasks need.
 fn agents_of(specs: &[Spec]) -> BTreeSet<String> {
     let tasks = specs.iter().flat_map(|spec| (0..spec.tasks.len()).map(move |task| lane::of_task(spec, task)));
     tasks.flatten().map(str::to_owned).collect()
 }
 
-/// Warns on stderr if no daemon will run the specs that were just queued, or if one of `agents` is held; `None`: any
-/// agent. Only warns if the daemon cannot be
-/// reached, because the specs are in the queue.
+/// Warns on stderr if no daemon will run the specs that were just queued, or if one of `agents` is held
+/// (`None`: all agents). An unreachable daemon is a warning too and not an error, because the specs are in
+/// the queue.
 pub(super) async fn warn_unless_drained(mut backend: Backend, home: &Home, agents: Option<&BTreeSet<String>>) {
     let status = match backend.status_now(home, &Filter { limit: 1, ..Filter::default() }, None).await {
         Ok(told) => told.status,

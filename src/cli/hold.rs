@@ -1,4 +1,4 @@
-//! `boi hold` and `boi resume`: stop and continue the start of an agent's runs.
+//! `boi hold` and `boi resume`: stop the start of an agent's runs, and allow it again.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub(super) fn hold(home: &Home, args: &Hold) -> Result<ExitCode, CliError> {
         } else {
             let end = until.map(|until| times::localized(&format!(" at {until} or"))).unwrap_or_default();
             print_line(&format!(
-                "held: no run of the agent {agent} starts, running ones continue; the hold ends{end} with `boi resume {agent}`"
+                "held: no new run of the agent {agent} starts, running ones continue; the hold ends{end} with `boi resume {agent}`"
             ))?;
         }
         note_without_daemon(&backend);
@@ -38,7 +38,7 @@ pub(super) fn hold(home: &Home, args: &Hold) -> Result<ExitCode, CliError> {
     })
 }
 
-/// Carries out `boi resume`. Without an agent, it also ends a pause.
+/// Carries out `boi resume`. If no agent is named, also ends the pause of `boi pause`.
 pub(super) fn resume(home: &Home, args: &Resume) -> Result<ExitCode, CliError> {
     let Resume { agent, json } = args;
     block_on(async {
@@ -60,7 +60,7 @@ pub(super) fn resume(home: &Home, args: &Resume) -> Result<ExitCode, CliError> {
             }
             for agent in probed {
                 print_line(&format!(
-                    "resumed: one run of the agent {agent} starts as a probe; the others follow when its model answers"
+                    "resumed: one run of the agent {agent} starts as a probe; when its model answers, the others start too"
                 ))?;
             }
             if let Some(agent) = agent
@@ -77,7 +77,7 @@ pub(super) fn resume(home: &Home, args: &Resume) -> Result<ExitCode, CliError> {
 
 fn note_without_daemon(backend: &Backend) {
     if !backend.is_daemon() {
-        say!("no daemon runs: the next daemon will find this in the queue");
+        say!("no daemon runs: the change is stored in the queue and applies when a daemon starts");
     }
 }
 
@@ -86,8 +86,8 @@ pub(super) fn parse_until(text: &str) -> Result<Timestamp, String> {
     until(text, Moment::now(), &TimeZone::system())
 }
 
-/// Returns the time that `text` names: a length of time from now, a time of day (the next one), or a date with a time, in
-/// `zone` unless it names its own.
+/// Returns the time that `text` names: a duration from now, a time of day (the next occurrence), or a date
+/// with a time. The time is in `zone` unless `text` contains an offset.
 fn until(text: &str, now: Moment, zone: &TimeZone) -> Result<Timestamp, String> {
     let in_zone = |local: DateTime| zone.to_timestamp(local).ok();
     let from_duration = |length: Duration| now.checked_add(length).ok();

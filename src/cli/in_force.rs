@@ -32,7 +32,7 @@ pub(super) fn ask(home: &Home) -> Result<Option<InForce>, CliError> {
     block_on(async { Ok(look(home).await) })
 }
 
-/// Does the same within the runtime.
+/// Like [`ask`], for callers that already run in the async runtime.
 pub(super) async fn look(home: &Home) -> Option<InForce> {
     let ask = async {
         let client = Client::connect(&home.socket()).await.ok()??;
@@ -40,7 +40,7 @@ pub(super) async fn look(home: &Home) -> Option<InForce> {
         Some(InForce { client, answer })
     };
     timeout(PATIENCE, ask).await.unwrap_or_else(|_| {
-        say!("warning: the daemon does not answer, so its command line and environment are not known");
+        say!("warning: the daemon does not answer, so boi does not know its command line and environment");
         None
     })
 }
@@ -79,7 +79,8 @@ impl InForce {
     /// The whole configuration in force; `None`: a daemon of another version has keys that this version does
     /// not know.
     pub(super) fn config(&self) -> Option<Config> {
-        // One name for each value. A daemon of an earlier version has only the other names of some values.
+        // Takes one name for each value: the current name, or else another one, since a daemon of an earlier
+        // version does not know all current names.
         let mut values = BTreeMap::new();
         for (name, value) in &self.answer.values {
             let Ok(key) = config::keys::find(name) else { continue };
@@ -116,7 +117,7 @@ pub(super) fn validate(
         None => own(),
     };
     let has_variable = |name: &str| match &daemon.answer.environment {
-        // A daemon of an earlier version does not name its variables.
+        // A daemon of an earlier version does not report its variables.
         Some(Environment { variables: Some(names), .. }) => names.contains(name),
         _ => true,
     };

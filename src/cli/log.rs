@@ -59,8 +59,8 @@ async fn print_or_follow(
     args: &Log,
 ) -> Result<ExitCode, CliError> {
     let mut backend = Backend::find(home).await?;
-    // The agents' output is read as the configuration says now. An agent that it does not name any more
-    // prints text.
+    // The current configuration says how to read each agent's output. The output of an agent that was removed
+    // from it is read as text.
     let agents =
         reload::load(home, &Flags::default()).map_or_else(|_| Agents::default(), |loaded| loaded.config.agents);
     let filter = Filter { ids: vec![args.id.clone()], ..Filter::default() };

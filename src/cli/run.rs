@@ -202,13 +202,13 @@ fn only_waits_for_holds(status: &StatusView) -> bool {
     open.peek().is_some() && open.all(|spec| hold_on(status, spec).is_some())
 }
 
-/// Ends a run whose specs only wait for held agents.
+/// Ends a `boi run --no-wait` whose unfinished specs all wait for held agents.
 fn held(status: &StatusView, json: bool) -> Result<ExitCode, CliError> {
     if json {
         print_json(status)?;
     }
     let waiting = ids_where(status, |spec| !spec.status.is_ended());
-    say!("not run, still queued: {waiting}: their agent is held (`boi status` says why), and `--no-wait` is set");
+    say!("not run, still queued: {waiting}: their agents are held (`boi status` says why), and `--no-wait` is set");
     Ok(GAVE_UP)
 }
 

@@ -1,4 +1,4 @@
-//! Checks the agents that a spec names against the configurations that count: the one in force, and the one on disk.
+//! Checks the agents that a spec names: the configuration in force or the one on disk must define them.
 
 use std::cell::OnceCell;
 
@@ -14,12 +14,12 @@ use crate::system::paths::Home;
 
 /// The configurations that define the agents of specs.
 pub(super) struct KnownAgents {
-    /// The one that counts: the configuration in force, or the one on disk if no daemon runs.
+    /// The configuration in force, or the one on disk if no daemon runs.
     config: Config,
-    /// The one on disk, which is in force soon if it is new. It is read only for an agent that `config` does not define,
-    /// since its file system may not answer.
+    /// The configuration on disk, which a daemon may be about to put in force. It is read only for an agent
+    /// that `config` does not define, since a file system may not answer.
     on_disk: OnceCell<Option<Config>>,
-    /// The home with the configuration on disk; `None`: only `config` counts.
+    /// The home with the configuration on disk; `None`: only `config` defines agents.
     home: Option<Home>,
 }
 
@@ -33,7 +33,7 @@ impl KnownAgents {
         }
     }
 
-    /// The agents of one configuration.
+    /// Returns the agents that `config` alone defines.
     pub(super) fn of(config: Config) -> KnownAgents {
         KnownAgents { config, on_disk: OnceCell::new(), home: None }
     }
@@ -42,7 +42,7 @@ impl KnownAgents {
         self.on_disk.get_or_init(|| read(self.home.as_ref()?)).as_ref()
     }
 
-    /// Fails if no configuration defines the agent, and names a similar one.
+    /// Fails if no configuration defines the agent `name`. The error suggests a similar name.
     pub(super) fn check(&self, name: &str) -> Result<(), CliError> {
         match self.get(name) {
             Some(_) => Ok(()),

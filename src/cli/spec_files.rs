@@ -32,8 +32,7 @@ pub(super) enum Source {
 }
 
 /// Loads specs. Looks up in `queue` the specs that the loaded specs or `--after` name.
-///
-/// `agents`: the agents that the specs can use.
+/// `agents` are the agents that the specs may name.
 pub(super) fn load(
     sources: &[Source],
     after: &[SpecId],

@@ -18,10 +18,10 @@ use crate::domain::spec;
 /// The highest price of a million tokens, in US dollars.
 const MAX_PRICE: u32 = 100_000;
 
-/// The names of variables that boi itself gives to every command begin with this text.
+/// The prefix of the variables that boi itself sets for every command. The configuration cannot set them.
 const RESERVED: &str = "BOI_";
 
-/// The table in which a variable's value names another variable.
+/// The key in `{ from_env = "X" }`, a value that is taken from the daemon's variable `X`.
 const FROM_ENV: &str = "from_env";
 
 /// Reads the table of the agents into `config`.
@@ -29,7 +29,7 @@ pub(super) fn read(section: &Section<'_>, faults: &mut Faults, config: &mut Conf
     for Located { value: name, span } in section.keys() {
         let prefix = format!("{AGENTS}.{name}.");
         let keys = keys_with([name]);
-        // A key of an agent, directly in the table of the agents.
+        // An agent's key that lacks the agent's name, such as `agents.program`.
         let misplaced = format!("{AGENTS}.{}.{name}", agents::CLAUDE);
         if !section.is_table(name) && KEYS.iter().any(|key| key.name == misplaced) {
             let message = format!("unknown key `{AGENTS}.{name}`");
@@ -49,7 +49,7 @@ pub(super) fn read(section: &Section<'_>, faults: &mut Faults, config: &mut Conf
     }
 }
 
-/// Returns the problem with an agent that is not built in and has no command.
+/// Builds the problem of an agent that is not built in and has no command.
 fn without_command(name: &str, span: Option<Range<usize>>) -> Problem {
     let problem = Problem::new(format!("the agent `{name}` is not built in, and has no `command`"), span);
     match closest(name, BUILTIN.iter().map(|agent| agent.name)) {
@@ -58,16 +58,16 @@ fn without_command(name: &str, span: Option<Range<usize>>) -> Problem {
     }
 }
 
-/// Adds an error to `faults` for each agent whose settings do not fit together. `config` holds the effective values,
-/// `set` their places in the file.
+/// Adds an error to `faults` for each setting of an agent that contradicts other settings, such as a
+/// `fallback` to an unknown agent. `config` has the effective values, `set` their places in the file.
 pub(super) fn check(config: &Config, set: &KeysSet, faults: &mut Faults) {
     for (name, agent) in config.agents.iter() {
         check_fallback(config, name, agent, set, faults);
     }
 }
 
-/// Adds an error to `faults` for each agent of `config` that the file does not define, as far as `own` says, and that
-/// the command line defines without a command.
+/// Adds an error to `faults` for each agent that only the command line defines, and without a command. `own`
+/// is the configuration without the command line, `config` the one with it.
 pub(super) fn check_flags(config: &Config, own: &Config, flags: &Flags, faults: &mut Faults) {
     for name in config.agents.names().filter(|name| own.agents.get(name).is_none()) {
         if !["command", "program"].iter().any(|leaf| flags.sets(&format!("{AGENTS}.{name}.{leaf}"))) {
@@ -96,7 +96,7 @@ fn check_fallback(config: &Config, name: &str, agent: &AgentConfig, set: &KeysSe
     }
 }
 
-/// The names of all agents, for messages.
+/// Returns the names of all agents, for messages.
 fn names(config: &Config) -> String {
     config.agents.names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

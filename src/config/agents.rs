@@ -1,4 +1,4 @@
-//! `[agents.NAME]`: the settings of each agent, and the part of them that a worker keeps.
+//! `[agents.NAME]`: the settings of each agent, and the part of them that is frozen with a worker.
 
 use std::collections::BTreeMap;
 
@@ -11,17 +11,17 @@ use crate::domain::money::Price;
 /// The text in an agent's arguments that the path of the file with the prompt replaces.
 pub(crate) const PROMPT_FILE: &str = "{prompt}";
 
-/// The name of the agent that `claude_bin` and `claude_args` belong to.
+/// The name of the agent whose settings `claude_bin` and `claude_args` change.
 pub(crate) const CLAUDE: &str = "claude";
 
 /// The most characters of an agent's name.
 pub(crate) const MAX_NAME: usize = 32;
 
-/// What an agent's name consists of, for people.
+/// The rule for an agent's name, for messages.
 pub(crate) const NAME_RULE: &str =
     "a name begins with a-z or 0-9, consists of a-z, 0-9, `_` and `-`, and has at most 32 characters";
 
-/// The settings of every agent: of those that boi knows, and of those that the configuration defines.
+/// The settings of every agent, built in or defined by the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Agents(BTreeMap<String, AgentConfig>);
@@ -29,23 +29,25 @@ pub struct Agents(BTreeMap<String, AgentConfig>);
 /// The settings of one agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AgentConfig {
-    /// The settings that a worker keeps.
+    /// The settings that are frozen with a worker.
     #[serde(flatten)]
     pub worker: WorkerAgent,
-    /// The variables that the agent's program has besides those of the daemon. They are never stored with an attempt:
-    /// each start of the program takes them from the configuration in force.
+    /// The variables that the agent's program gets in addition to the daemon's. They are never stored with an
+    /// attempt: each start of the program takes them from the configuration in force.
     pub env: BTreeMap<String, EnvValue>,
-    /// How many runs of this agent go on at the same time; `None`: as many as there are workers.
+    /// The maximum number of runs of this agent at the same time; `None`: only the top-level `max_workers`
+    /// limits it.
     pub max_workers: Option<u32>,
-    /// The agents that do this agent's tasks while it is held, the first one that is open first.
+    /// The agents that do this agent's tasks while it is held. The first one in the list that is not held is
+    /// taken.
     pub fallback: Vec<String>,
 }
 
-/// What a worker keeps of an agent's settings.
+/// The settings of an agent that are frozen with a worker and stored with its attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkerAgent {
-    /// The agent's program, perhaps with its first arguments.
+    /// The agent's program and its first arguments, if there are any.
     pub command: AgentCommand,
     /// The arguments that come after those that boi passes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -53,22 +55,23 @@ pub struct WorkerAgent {
     /// How the program gets the prompt.
     #[serde(default, skip_serializing_if = "is_stdin")]
     pub prompt: PromptVia,
-    /// What the program prints.
+    /// The format of the program's output.
     pub output: OutputKind,
     /// The model of a spec that names none; `None`: the program's own default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// The prices of models, which replace those that boi knows.
+    /// The user's prices of models, which replace boi's built-in prices.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub prices: BTreeMap<String, Price>,
 }
 
-/// The value of a variable in an agent's environment. It is not shown: its serialized form hides a text.
+/// The value of a variable in an agent's environment. Its `Debug` and serialized forms hide a text, which may
+/// be a secret.
 #[derive(Clone, PartialEq, Eq)]
 pub enum EnvValue {
-    /// This text.
+    /// The value itself.
     Text(String),
-    /// The value of this variable of the daemon's environment.
+    /// The name of a variable of the daemon's environment that has the value.
     FromEnv(String),
 }
 
@@ -112,8 +115,8 @@ impl WorkerAgent {
         model.or(self.model.as_deref())
     }
 
-    /// Returns whether boi knows what a run on `model` costs: the program reports dollars, or it reports tokens and the
-    /// model has a price. `None`: the model is not known before the run.
+    /// Returns whether boi can know what a run on `model` costs: the program reports dollars, or it reports
+    /// tokens and the model has a price. `model` is `None` if the model is not known before the run.
     pub(crate) fn knows_cost(&self, model: Option<&str>) -> bool {
         match self.output {
             OutputKind::ClaudeStreamJson | OutputKind::OpencodeJson => true,
@@ -124,11 +127,11 @@ impl WorkerAgent {
         }
     }
 
-    /// Returns what to do if boi does not know what a run on `model` of the agent `name` costs.
+    /// Returns the hint for the user if boi does not know the cost of a run of the agent `name` on `model`.
     pub(crate) fn price_hint(&self, name: &str, model: Option<&str>) -> String {
         match model {
             _ if self.output == OutputKind::Text => {
-                "its output has no tokens: use another agent, or remove the budget".to_owned()
+                "the agent's output reports no tokens: use another agent, or remove the budget".to_owned()
             }
             Some(model) => format!(
                 "give its price: [agents.{name}.prices.{model:?}] with input, cached and output, in US dollars per \
@@ -141,7 +144,7 @@ impl WorkerAgent {
         }
     }
 
-    /// Returns whether an argument names the file with the prompt.
+    /// Returns whether an argument contains `{prompt}`, which the path of the prompt's file replaces.
     pub(crate) fn names_prompt_file(&self) -> bool {
         self.command.arguments.iter().chain(&self.args).any(|argument| argument.contains(PROMPT_FILE))
     }
@@ -176,12 +179,12 @@ impl Agents {
         self.0.keys().map(String::as_str)
     }
 
-    /// Returns the settings of the agent `name`, which exists afterwards.
+    /// Returns the settings of the agent `name`. Adds the agent, with default settings, if it does not exist.
     pub(super) fn define(&mut self, name: &str) -> &mut AgentConfig {
         self.0.entry(name.to_owned()).or_insert_with(|| AgentConfig::new(name))
     }
 
-    /// Returns what a worker keeps of each agent's settings.
+    /// Returns the settings of each agent that are frozen with a worker.
     pub(super) fn of_workers(&self) -> BTreeMap<String, WorkerAgent> {
         self.0.iter().map(|(name, agent)| (name.clone(), agent.worker.clone())).collect()
     }

@@ -62,7 +62,8 @@ fn read(given: &str) -> Result<(Key, Value), String> {
     if key.name.starts_with("paths.") {
         return Err("`-c` cannot set a path: set it in config.toml, which every command reads".to_owned());
     }
-    // Another flag, or the file, gives the agent its command.
+    // The flag is checked alone. An agent that is not built in needs a command, which another flag or the
+    // file may set, so the check adds one.
     let defined = match key.own_agent() {
         Some(agent) if *key.kind != Kind::Command => format!("agents.{agent}.command = \"x\"\n"),
         _ => String::new(),

@@ -13,7 +13,7 @@ use crate::document::{Document, Faults, Located, Section, closest, quoted};
 use crate::domain::agent::AgentCommand;
 use crate::domain::spec;
 
-/// The table with a table for each agent.
+/// The name of the table that contains one table for each agent.
 pub(super) const AGENTS: &str = "agents";
 
 /// The keys that a file sets, each with the byte range of its value.
@@ -44,7 +44,7 @@ pub(super) fn check_order(config: &Config, set: &KeysSet, faults: &mut Faults) {
     }
 }
 
-/// Adds an error to `faults` for each value that the file sets by two of its names.
+/// Adds an error to `faults` for each value that the file sets twice, under two names of its key.
 fn refuse_two_names(document: &Document, config: &Config, set: &KeysSet, faults: &mut Faults) {
     for key in keys_of(config).iter().filter(|key| !key.is_alias()) {
         let mut names: Vec<(String, &Range<usize>)> = Vec::new();
@@ -61,8 +61,8 @@ fn refuse_two_names(document: &Document, config: &Config, set: &KeysSet, faults:
     }
 }
 
-/// Reads those of `keys` that are in the table whose keys begin with `prefix` (empty, or ending with a dot), and in the
-/// tables in that table. The table with the agents is left out.
+/// Reads those of `keys` that `section` or a table in it contains. `prefix` is the section's dotted name with
+/// a final dot, or empty for the whole file. Does not read the table `agents`.
 pub(super) fn read_table(
     section: &Section<'_>,
     prefix: &str,

@@ -1,4 +1,5 @@
-//! A key of the configuration: a row of the key table, and for a row with `NAME` the name of an agent.
+//! A key of the configuration: a row of the key table and, if the row's name contains `NAME`, an agent's
+//! name.
 
 use std::sync::LazyLock;
 
@@ -24,10 +25,12 @@ pub struct Key {
     entry: String,
 }
 
-/// The keys of a configuration that defines no agent, in the order in which commands and the documentation list them.
+/// The keys of a configuration that defines no agent of its own, in the order in which commands and the
+/// documentation list them.
 pub(crate) static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| keys_with(BUILTIN.iter().map(|agent| agent.name)));
 
-/// Returns all keys of a configuration with these agents: the keys of the table, those of one agent together.
+/// Returns all keys of a configuration with these agents, in the order of the key table. The keys of one
+/// agent are next to each other.
 pub(super) fn keys_with<'a>(agents: impl IntoIterator<Item = &'a str>) -> Vec<Key> {
     let is_of_agent = |row: &&Row| row.is_of_agent();
     let first = ROWS.iter().position(|row| row.is_of_agent()).unwrap_or(ROWS.len());
@@ -36,13 +39,13 @@ pub(super) fn keys_with<'a>(agents: impl IntoIterator<Item = &'a str>) -> Vec<Ke
     others(&ROWS[..first]).chain(of_agents).chain(others(&ROWS[first..])).collect()
 }
 
-/// Returns all keys of `config`: those of the table, and those of the agents that it defines.
+/// Returns all keys of `config`, including those of the agents that it defines.
 pub(crate) fn keys_of(config: &Config) -> Vec<Key> {
     keys_with(config.agents.names())
 }
 
-/// Finds the key `name`, which may be that of an agent that no configuration defines yet. `Err`: no key has this name;
-/// contains the most similar name, if one is similar enough.
+/// Finds the key `name`, which may belong to an agent that no configuration defines yet. Returns `Err` if no
+/// key has this name, with the most similar name if one is similar enough.
 pub(crate) fn find(name: &str) -> Result<Key, Option<String>> {
     if let Some(key) = KEYS.iter().find(|key| key.name == name) {
         return Ok(key.clone());
@@ -111,18 +114,18 @@ impl Key {
         }
     }
 
-    /// Returns the name of the agent that this is a key of, if the agent is not built in.
+    /// Returns the name of the agent to which this key belongs, if the agent is not built in.
     pub(super) fn own_agent(&self) -> Option<&str> {
         Some(self.entry.as_str()).filter(|agent| !agent.is_empty() && !agents::is_built_in(agent))
     }
 
-    /// Returns the name of the value: the current name of its key.
+    /// Returns the current name of this key's value. Older and shorter names of a value map to the same name.
     pub(crate) fn value_name(&self) -> String {
         self.row.alias_of.map_or_else(|| self.name.clone(), |name| name.replace(NAME, &self.entry))
     }
 
-    /// Returns the other names of the same value: `claude_bin`, `agents.claude.program` and `agents.claude.command` have
-    /// the same value.
+    /// Returns the other keys that set the same value. For example, `claude_bin`, `agents.claude.program` and
+    /// `agents.claude.command` set one value.
     pub fn other_names(&self) -> Vec<Key> {
         let value = self.value_name();
         let agent = value.split('.').nth(1).unwrap_or_default();
@@ -136,7 +139,7 @@ impl Key {
         self.name == name || self.other_names().iter().any(|other| other.name == name)
     }
 
-    /// Whether this key is an older or a shorter name of a value.
+    /// Returns whether this key is an older or a shorter name of a value, and not its current name.
     pub(crate) fn is_alias(&self) -> bool {
         self.row.alias_of.is_some()
     }

@@ -2,8 +2,9 @@
 //! and when a change takes effect. The parser, the diff, `boi config`, the JSON Schema, `config.example.toml`
 //! and `docs/configuration.md` all use this table.
 //!
-//! A name may contain the part `NAME`: `agents.NAME.command`. Such a row describes one key for each agent:
-//! `agents.claude.command`. [`ROWS`] are the rows, a [`Key`] is a row with the name of an agent.
+//! A row whose name contains `NAME`, such as `agents.NAME.command`, describes one key for each agent, such as
+//! `agents.claude.command`. [`ROWS`] are the rows. A [`Key`] is a row, with the agent's name if it has a
+//! `NAME`.
 
 use super::agents::{AgentConfig, CLAUDE};
 pub(crate) use super::key::Key;
@@ -33,7 +34,7 @@ pub(super) struct Row {
     pub(super) docs: &'static [&'static str],
     /// When a change takes effect.
     pub(super) takes_effect: TakesEffect,
-    /// The current name of the key, if this row describes another name for it.
+    /// The current name of the key, if this row describes an older or shorter name of that key.
     pub(super) alias_of: Option<&'static str>,
     pub(super) field: Field,
 }
@@ -97,10 +98,10 @@ macro_rules! field {
     };
 }
 
-/// The names of the ways in which an agent gets the prompt.
+/// The allowed values of `agents.NAME.prompt`.
 const PROMPT_NAMES: [&str; PromptVia::ALL.len()] = [PromptVia::Stdin.name(), PromptVia::File.name()];
 
-/// The names of the kinds of output.
+/// The allowed values of `agents.NAME.output`.
 const OUTPUT_NAMES: [&str; OutputKind::ALL.len()] = {
     let mut names = [""; OutputKind::ALL.len()];
     let mut index = 0;
@@ -121,7 +122,7 @@ const COMMAND: Field = Field::PerAgent {
     },
 };
 
-/// The limit of the workers of an agent; 0: none.
+/// The maximum number of runs of an agent at the same time; 0: no limit.
 const AGENT_WORKERS: Field = Field::PerAgent {
     get: |agent| Value::Number(agent.max_workers.unwrap_or(0).into()),
     set: |agent, value| {
@@ -141,7 +142,7 @@ const MODEL: Field = Field::PerAgent {
     },
 };
 
-/// The command of the agent `claude`, for `claude_bin`.
+/// The command of the agent `claude`, which `claude_bin` also sets.
 const CLAUDE_COMMAND: Field = Field::One {
     get: |config| Value::Command(Some(config.claude().worker.command.clone())),
     set: |config, value| {
@@ -151,7 +152,7 @@ const CLAUDE_COMMAND: Field = Field::One {
     },
 };
 
-/// The arguments of the agent `claude`, for `claude_args`.
+/// The arguments of the agent `claude`, which `claude_args` also sets.
 const CLAUDE_ARGS: Field = Field::One {
     get: |config| Value::Texts(config.claude().worker.args.clone()),
     set: |config, value| {

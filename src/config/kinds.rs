@@ -18,7 +18,7 @@ pub enum Kind {
     Number(RangeInclusive<i64>),
     /// Two whole numbers within the range, in ascending order.
     Span(RangeInclusive<i64>),
-    /// An amount in US dollars within the range, which is in whole dollars.
+    /// An amount in US dollars, which may have cents. The bounds of the range are whole dollars.
     Money(RangeInclusive<u32>),
     /// `true` or `false`.
     Switch,
@@ -29,7 +29,7 @@ pub enum Kind {
     Texts,
     /// A list of names of agents.
     AgentNames,
-    /// One of these texts.
+    /// One of the listed texts.
     Choice(&'static [&'static str]),
     /// The name of a model. An empty text means the program's own default.
     Model,
@@ -43,7 +43,7 @@ pub enum Kind {
     Path,
 }
 
-/// A key's value. Its `Display` is the form in `config.toml`.
+/// A key's value. `Display` writes it as in `config.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Value {
@@ -98,7 +98,7 @@ impl fmt::Display for Value {
     }
 }
 
-/// A text as TOML writes it.
+/// Returns `text` as a TOML string.
 fn text(text: &str) -> String {
     toml::Value::from(text).to_string()
 }

@@ -61,11 +61,11 @@ pub enum Origin {
     Flag,
 }
 
-/// What of a configuration does not work on this machine.
+/// What the machine lacks that a configuration needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostFacts {
-    /// Those of `Loaded::programs` that the daemon cannot execute, each with the reason, as the rest of a sentence that
-    /// begins with the program's name.
+    /// Those of `Loaded::programs` that the daemon cannot execute, each with the reason. The reason completes
+    /// a sentence that begins with the program's name, such as "is not on the PATH".
     pub missing_programs: BTreeMap<String, String>,
     /// Those of `Loaded::variables` that the daemon's environment does not have.
     pub missing_variables: BTreeSet<String>,
@@ -107,7 +107,7 @@ fn check_budgets(loaded: &Loaded, faults: &mut Faults) {
     let Some((budget, _)) = budgets.into_iter().find(|(_, limit)| *limit > Usd::ZERO) else { return };
     for (name, agent) in loaded.agents_in_use() {
         let model = agent.worker.model.as_deref();
-        // A spec may name one of the models that have a price.
+        // The cost may be known: a spec may name a model for which the configuration has a price.
         let may_know = model.is_none() && agent.worker.output != OutputKind::Text && !agent.worker.prices.is_empty();
         if !may_know && !agent.worker.knows_cost(model) {
             let message = format!("`{budget}` limits the cost, but the cost of the agent `{name}` is not known");
@@ -149,7 +149,7 @@ pub fn check_host(loaded: &Loaded, in_force: Option<&Config>, facts: &HostFacts)
         }
         if agent.worker.prompt == PromptVia::Stdin && agent.worker.names_prompt_file() {
             let key = format!("agents.{name}.prompt");
-            warnings.push(format!("{key}: it is \"stdin\", so {PROMPT_FILE} in the arguments is passed as it is"));
+            warnings.push(format!("{key}: it is \"stdin\", so {PROMPT_FILE} in the arguments is not replaced"));
         }
     }
     if let Err(message) = &facts.log_filter {
@@ -177,8 +177,8 @@ impl Loaded {
         }
     }
 
-    /// Returns the agents that tasks will probably use, with their settings: `claude`, those whose settings are not the
-    /// default, and the fallbacks of these.
+    /// Returns the agents that tasks will probably use, with their settings: `claude`, those whose settings are
+    /// not the default, and the fallbacks of these.
     pub(crate) fn agents_in_use(&self) -> Vec<(&str, &AgentConfig)> {
         let agents = &self.config.agents;
         let is_set = |name: &str, agent: &AgentConfig| {
@@ -197,7 +197,7 @@ impl Loaded {
         self.agents_in_use().into_iter().map(|(_, agent)| agent.worker.command.program.as_str()).collect()
     }
 
-    /// Returns the variables of the daemon's environment that the agents in use get under a name of their own.
+    /// Returns the variables of the daemon's environment that the agents in use name with `from_env`.
     pub(crate) fn variables<'a>(&'a self) -> BTreeSet<&'a str> {
         let of_agent = |(_, agent): (_, &'a AgentConfig)| agent.env.values();
         let values = self.agents_in_use().into_iter().flat_map(of_agent);
@@ -208,7 +208,8 @@ impl Loaded {
         from_env.collect()
     }
 
-    /// Returns where to write the arguments that the name of an agent's program contains; `None`: it contains none.
+    /// Returns a hint for a `program` that wrongly contains arguments: the key to which they belong. Returns
+    /// `None` if it contains none.
     fn arguments_hint(&self, agent: &str, program: &str) -> Option<String> {
         let mut words = program.split_ascii_whitespace();
         let first = words.next()?;
@@ -218,7 +219,7 @@ impl Loaded {
         (!arguments.is_empty()).then(|| format!("write the program alone, `{first}`, and `{key} = [{arguments}]`"))
     }
 
-    /// Returns the name in use for the command of an agent.
+    /// Returns the name under which the command of an agent is set.
     fn name_of_command(&self, agent: &str) -> String {
         let name = format!("agents.{agent}.command");
         find(&name).map_or(name, |key| self.used_name(&key))
@@ -229,8 +230,8 @@ impl Loaded {
         names_of(key).iter().any(|name| self.set.contains_key(name))
     }
 
-    /// Returns each key of the file whose value does not count, because the command line sets another: the key, its
-    /// value in the file, and the value of the command line.
+    /// Returns each key whose value in the file has no effect because the command line sets another value:
+    /// the key, its value in the file, and the value of the command line.
     pub(crate) fn overridden(&self) -> impl Iterator<Item = (Key, Value, Value)> {
         let is_set_by_flag = |key: &Key| names_of(key).iter().any(|name| self.flags.sets(name));
         let values = |key: Key| {
@@ -244,7 +245,8 @@ impl Loaded {
             .filter(|(_, own, flag)| own != flag)
     }
 
-    /// Returns one key for each value. If a value has several names, the key is the name in use.
+    /// Returns one key for each value. If a value has several names, the key has the name under which the
+    /// value is set.
     pub fn keys(&self) -> Vec<Key> {
         self.keys_with(&self.config)
     }
@@ -257,8 +259,9 @@ impl Loaded {
         keys
     }
 
-    /// Returns the name in use for the value of `key`: the name that the command line or the file sets. If both set none,
-    /// it is the top-level name, which most files use, or else the key's current name.
+    /// Returns the name under which the value of `key` is set: the name on the command line, or else in the
+    /// file. If neither sets it, returns the top-level name, which most files use, or else the key's current
+    /// name.
     fn used_name(&self, key: &Key) -> String {
         let is_first_choice = |key: &Key| (!key.name.contains('.'), !key.is_alias());
         let rank = |key: &Key| (self.flags.sets(&key.name), self.set.contains_key(&key.name), is_first_choice(key));
@@ -273,7 +276,7 @@ impl Loaded {
     }
 }
 
-/// Returns all names of the value of `key`.
+/// Returns all names under which the value of `key` can be set.
 fn names_of(key: &Key) -> Vec<String> {
     [key.clone()].into_iter().chain(key.other_names()).map(|key| key.name).collect()
 }

@@ -16,7 +16,7 @@ const HEAD: &str = "\
 # does not stop running workers.
 ";
 
-/// The end of the example: an agent that the file defines.
+/// The end of `config.example.toml`: an agent that the file defines itself, as a comment.
 const OWN_AGENT: &str = r#"
 # An agent of your own, for specs with `agent = "aider"`. A name consists of a-z, 0-9, `_` and `-`.
 # To define it, remove the `# ` in front of each line.
@@ -46,7 +46,8 @@ pub(super) fn example() -> String {
     text + OWN_AGENT
 }
 
-/// Returns the keys of a row: one, or one for each built-in agent.
+/// Returns the keys that a row describes: one key or, if the row's name contains `NAME`, one for each
+/// built-in agent.
 fn keys(row: &'static Row) -> Vec<Key> {
     let agents = BUILTIN.iter().map(|agent| agent.name);
     let agents: Vec<&str> = if row.name.contains(NAME) { agents.collect() } else { vec![""] };

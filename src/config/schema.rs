@@ -6,7 +6,7 @@ use super::agents::MAX_NAME;
 use super::key::keys_with;
 use super::keys::{self, KEYS, Key, Kind};
 
-/// The name of an agent that the file defines, in descriptions.
+/// Stands for the name of an agent that the file defines, in descriptions.
 const AGENT: &str = "NAME";
 
 /// Returns the schema, in JSON Schema draft 7, which TOML editors support.
@@ -30,7 +30,7 @@ pub fn schema() -> Value {
     schema
 }
 
-/// Adds the property of `key` to the schema.
+/// Adds the property that describes `key` to the schema, in the object of the key's table.
 fn put(schema: &mut Value, key: &Key) {
     let mut table = schema;
     let (tables, leaf) = key.name.rsplit_once('.').unwrap_or(("", &key.name));

@@ -27,7 +27,8 @@ pub struct Config {
     /// Time limit, in minutes, of one try of a task that sets no `timeout_minutes`, and of each verify
     /// command of a spec.
     pub task_timeout_minutes: u32,
-    /// Minutes without a sign of life after which the worker ends an agent; 0: never.
+    /// The minutes after which a worker ends an agent that showed no sign of life (output or CPU time); 0:
+    /// never.
     pub stall_timeout_minutes: u32,
     /// How many more times a failed task is tried before its spec fails.
     pub retry_count: u32,
@@ -136,7 +137,7 @@ pub struct WorkerConfig {
     pub generation: u64,
     /// The agents, by name.
     pub agents: BTreeMap<String, WorkerAgent>,
-    /// The agents that do the tasks of other agents in this attempt: each value does those of its key.
+    /// The fallbacks in this attempt: the agent in the value does the tasks of the agent in the key.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub instead: BTreeMap<String, String>,
     /// See [`Config::task_timeout_minutes`].
@@ -155,8 +156,8 @@ pub struct WorkerConfig {
     pub max_output_mb: u64,
 }
 
-/// The record of a [`WorkerConfig`]. Versions with only one agent wrote its settings as `claude_bin` and
-/// `claude_args`.
+/// A [`WorkerConfig`] as it is stored. Versions of boi that knew only one agent stored that agent's settings
+/// as `claude_bin` and `claude_args`.
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct StoredConfig {

@@ -134,8 +134,7 @@ impl Call for SetPriority {
 pub(crate) struct Retry {
     /// The ids of the specs.
     pub ids: Vec<SpecId>,
-    /// The limit of the cost of each of these specs from now on; 0: no limit. `None`: the limits stay as they
-    /// are.
+    /// The new cost limit of each of these specs; 0: no limit. `None`: the limits do not change.
     #[serde(default)]
     pub max_usd: Option<Usd>,
 }
@@ -162,7 +161,7 @@ impl Call for SetPaused {
 pub(crate) struct HoldAgent {
     /// The agent's name.
     pub agent: String,
-    /// When the hold ends; `None`: when the agent is resumed.
+    /// The time at which the hold ends; `None`: the hold ends only when the agent is resumed.
     pub until: Option<Timestamp>,
 }
 
@@ -171,10 +170,11 @@ impl Call for HoldAgent {
     type Answer = HoldAgent;
 }
 
-/// Asks the daemon to try held agents at once.
+/// Asks the daemon to try held agents at once, each with one run as a probe.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ResumeAgents {
-    /// The agent, whose hold ends even if the user made it; `None`: all agents that were refused.
+    /// The agent to try. If the user made its hold, the hold ends. `None`: all agents that are held after a
+    /// refusal.
     pub agent: Option<String>,
 }
 
@@ -183,10 +183,10 @@ impl Call for ResumeAgents {
     type Answer = ResumedAgents;
 }
 
-/// The agents whose hold the call changed.
+/// The answer to [`ResumeAgents`]: the agents whose hold the call changed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct ResumedAgents {
-    /// The agents of which one run starts now, as a probe.
+    /// The agents that stay held until a probe is answered. One run of each starts now, as the probe.
     pub probed: Vec<String>,
     /// The agents that are not held any more.
     pub opened: Vec<String>,
@@ -223,7 +223,7 @@ pub(crate) struct ConfigInForce {
 pub(crate) struct Environment {
     /// The variable `CLAUDE_BIN`, if it is set.
     pub claude_bin: Option<String>,
-    /// The names of all variables; `None`: the daemon's version does not tell.
+    /// The names of all variables; `None`: the daemon is of a version that does not report them.
     #[serde(default)]
     pub variables: Option<BTreeSet<String>>,
 }

@@ -8,7 +8,7 @@ use crate::domain::hold::{Hold, HoldCause};
 
 /// Checks the holds that the queue stores. A hold that ends by itself, such as that of a usage limit, is no problem.
 pub(super) fn check(specs: &RecordedSpecs) -> Vec<Finding> {
-    // A queue that cannot be read is another finding.
+    // If the queue cannot be read, another check reports that.
     let holds = specs.queue.holds().unwrap_or_default();
     holds.iter().filter(|(_, held)| hold::needs_the_user(held)).map(|(agent, held)| finding(agent, held)).collect()
 }
@@ -27,8 +27,8 @@ fn finding(agent: &str, held: &Hold) -> Finding {
         Text {
             what,
             place: format!("agent {agent}"),
-            why: "specs that start this agent next wait; boi tries it again from time to time".into(),
-            advice: advice.unwrap_or_else(|| format!("`boi resume {agent}` tries it at once")),
+            why: "specs whose next task needs this agent wait; boi tries the agent again from time to time".into(),
+            advice: advice.unwrap_or_else(|| format!("run `boi resume {agent}` to try the agent at once")),
         },
     )
 }

@@ -74,7 +74,7 @@ fn invalid_config(file: &Path, errors: &[String]) -> Finding {
     )
 }
 
-/// Makes a finding of a warning about the settings of an agent, which begins with the name of a key.
+/// Makes a finding of `warning`, which is about the settings of an agent and begins with the name of a key.
 fn check_agent(file: &Path, warning: &str) -> Finding {
     let of_claude = warning.starts_with("claude_bin:") || warning.starts_with("agents.claude.");
     let (kind, advice) = match of_claude {

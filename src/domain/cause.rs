@@ -273,7 +273,7 @@ impl fmt::Display for Cause {
             Cause::ApiErrors { last, retry: Some(retry), since, .. } => {
                 write!(
                     f,
-                    "API error {last}, retry {} of {}: the agent repeats its request; no request was answered since \
+                    "API: {last}, retry {} of {}: the agent repeats its request; no request was answered since \
                      {since}",
                     retry.attempt, retry.of
                 )
@@ -410,7 +410,7 @@ mod tests {
                     retry: Some(ApiRetry { attempt: 7, of: 10 }),
                     since: Timestamp(0),
                 },
-                "API error 529, retry 7 of 10: the agent repeats its request; no request was answered since \
+                "API: 529, retry 7 of 10: the agent repeats its request; no request was answered since \
                  1970-01-01T00:00:00.000Z",
             ),
             (Cause::Ending, "the spec's worker is ending the running command"),

@@ -126,8 +126,8 @@ impl Cgroup {
         identified.into_iter().filter(|process| pids.contains(&process.pid) && lives(process)).collect()
     }
 
-    /// Returns the CPU time that all members have used, including those that ended; `None`: the cgroup is
-    /// gone.
+    /// Returns the CPU time that all processes of the cgroup have used, including those that ended; `None` if
+    /// the cgroup was removed or its `cpu.stat` cannot be read.
     pub(super) fn cpu_time(&self) -> Option<Duration> {
         let stat = fs::read_to_string(self.0.join("cpu.stat")).ok()?;
         let micros = stat.lines().find_map(|line| line.strip_prefix("usage_usec ")?.trim().parse().ok())?;

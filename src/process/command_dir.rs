@@ -189,7 +189,7 @@ impl CommandDir {
         let mut exit: Option<CommandEnd> =
             folder.as_ref().map_or(Ok(None), |folder| read_undamaged_record(folder, EXIT))?;
         if let Some(end) = exit.as_mut().filter(|end| end.may_be_requested() && end.reason.is_none()) {
-            // A supervisor of an earlier version does not copy the reason.
+            // A supervisor of an earlier version does not copy the reason from `end-request` into `exit`.
             end.reason = self.read_end_request()?;
         }
         let contains = |name| folder.as_ref().is_some_and(|folder| folder.contains(name));
@@ -212,7 +212,7 @@ impl CommandDir {
         }
     }
 
-    /// Records, durably, why the command ends, before its supervisor gets the signal.
+    /// Durably records why the daemon ends the command. The daemon signals the supervisor only after this.
     pub(crate) fn request_end(&self, reason: EndReason) -> io::Result<()> {
         let record = serde_json::to_vec(&EndRequest { version: RECORD_VERSION, reason })?;
         self.make()?.replace(END_REQUEST, &record, files::Durability::Power)

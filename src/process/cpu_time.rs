@@ -6,11 +6,12 @@ use super::command_dir::CommandDir;
 use super::descendants::below;
 use super::procfs;
 
-/// Returns the CPU time that the command in the folder `dir` has used; `None`: it is not known, because the
-/// supervisor has ended or the machine has no `/proc`. `supervisor` is the pid of the command's supervisor.
+/// Returns the CPU time that the command in the folder `dir` has used. `supervisor` is the pid of the
+/// command's supervisor. Returns `None` if the time is not known, because the supervisor has ended or the
+/// machine has no `/proc`.
 ///
-/// Without a cgroup, the time of a process that nobody waited for is lost when it ends, so the sum can become
-/// smaller.
+/// Without a cgroup, the sum can become smaller: if the parent of an ended process does not wait for it, the
+/// process's time is lost.
 pub(crate) fn of_command(dir: &CommandDir, supervisor: i32) -> Option<Duration> {
     let cgroup = dir.cgroup().ok().flatten();
     cgroup.and_then(|cgroup| cgroup.cpu_time()).or_else(|| of_tree(supervisor))

@@ -26,10 +26,12 @@ pub(crate) const GIT_LOCAL: &[&str] = &[
     "GIT_WORK_TREE",
 ];
 
-/// Environment variables that boi removes from the environment of commands: those that an agent or a command
-/// sets for boi if boi itself runs under it, those that make an agent believe that it is a part of another
-/// session or wait for the end of a usage limit by itself, and those with which a service manager and the
-/// daemon communicate.
+/// Environment variables that boi removes from the environment of commands:
+///
+/// - those that boi has if it was started by an agent or by a command of another boi,
+/// - those that make an agent believe that it is a part of another session,
+/// - those that make an agent wait for the end of a usage limit itself,
+/// - those with which a service manager and the daemon communicate.
 pub(crate) const NOT_FOR_COMMANDS: &[&str] = &[
     "BOI_ATTEMPT",
     "BOI_PROMPT_FILE",

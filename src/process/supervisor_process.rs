@@ -59,7 +59,8 @@ impl Supervisor {
         }
         folder.write(MARKER_FILE, marker.as_bytes())?;
         if folder.contains(END_REQUEST) {
-            // An earlier supervisor was asked to end before it executed the command.
+            // A daemon wrote it for an earlier supervisor, which ended before it executed the command. The
+            // empty record counts as damaged, so the request does not apply to the new supervisor.
             folder.write(END_REQUEST, b"")?;
         }
         folder.replace(REQUEST, &serde_json::to_vec(request)?, Durability::Process)?;
@@ -96,7 +97,7 @@ impl Supervisor {
         Ok(pidfd.map(|pidfd| Supervisor { handle: Handle::Found(pidfd), pid: identity.pid, marker }))
     }
 
-    /// The pid. After the supervisor has ended, another process may have it.
+    /// Returns the supervisor's pid. After the supervisor has ended, another process may get the same pid.
     pub(crate) fn pid(&self) -> i32 {
         self.pid
     }

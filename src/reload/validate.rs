@@ -78,7 +78,7 @@ pub(crate) struct Host<'h> {
     pub settings: ProcessSettings,
     /// Looks for a program. `Err`: why it cannot be executed.
     pub find_program: &'h dyn Fn(&str) -> Result<(), String>,
-    /// Returns whether the environment has a variable.
+    /// Returns whether the daemon's environment has the variable with this name.
     pub has_variable: &'h dyn Fn(&str) -> bool,
 }
 

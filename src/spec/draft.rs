@@ -38,11 +38,12 @@ pub(crate) struct References {
     pub(crate) after: Vec<Located<SpecId>>,
     /// What boi does with the branch when the spec is completed.
     pub(crate) deliver: Deliver,
-    /// The agents that the spec and its tasks name, and the default agent if it gets a prompt.
+    /// The agents that the spec and its tasks name. Includes the default agent if a task with a prompt names
+    /// none.
     pub(crate) agents: Vec<Located<String>>,
     /// The model that the spec names.
     pub(crate) model: Option<String>,
-    /// The largest cost of the spec.
+    /// The limit of the spec's cost, if the spec sets one.
     pub(crate) max_usd: Option<Located<Usd>>,
 }
 

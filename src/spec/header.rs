@@ -11,7 +11,7 @@ use crate::domain::id::SpecId;
 use crate::domain::money::Usd;
 use crate::domain::spec::{self, Action, Base, Changes, DEFAULT_AGENT, DEFAULT_PRIORITY, Deliver, Task};
 
-/// The largest `max_usd`.
+/// The largest allowed value of `max_usd`, in US dollars.
 const MAX_USD: u32 = 1_000_000;
 
 /// Reads the whole spec, and reports every problem to `faults`. Returns the references that could be read,
@@ -142,7 +142,7 @@ fn deliver(root: &Section<'_>, faults: &mut Faults) -> Option<Located<Deliver>> 
     fields::one_of(root, faults, "deliver", &[("branch", Deliver::Branch), ("merge", Deliver::Merge)])
 }
 
-/// Reads the largest cost of the spec.
+/// Reads `max_usd`, the limit of the spec's cost.
 fn max_usd(root: &Section<'_>, faults: &mut Faults) -> Option<Located<Usd>> {
     let amount = root.money(faults, "max_usd", 0..=MAX_USD)?;
     if amount.value == Usd::ZERO {

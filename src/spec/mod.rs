@@ -1,7 +1,7 @@
 //! Turns the bytes of a spec file into a validated spec, and reports all errors at once.
 //!
 //! ```text
-//! bytes ─ header (fields of the spec), tasks, task_order ─▶ Draft ─ the caller checks the references ─▶ Spec
+//! bytes ─ header (fields of the spec), tasks, task_order ─▶ Draft ─ caller checks repo, base, agents ─▶ Spec
 //! ```
 //!
 //! This room reads no files, so it cannot check whether `repo` exists, or which branch `repo` is on if `base`

@@ -70,8 +70,8 @@ pub(crate) fn is_without_cgroups() -> bool {
     pretended
 }
 
-/// Returns the duration that a test sets, in milliseconds, with the environment variable `variable`;
-/// otherwise `normal`.
+/// Returns the duration in the environment variable `variable`, in milliseconds, which tests set; `normal` if
+/// the variable is not set.
 #[cfg(debug_assertions)]
 pub(crate) fn duration(variable: &str, normal: Duration) -> Duration {
     let millis = super::paths::variable(variable).and_then(|value| value.to_str()?.parse().ok());

@@ -34,7 +34,7 @@ pub(crate) fn obstacle(status: &StatusView) -> Option<String> {
     })
 }
 
-/// Returns the hold for which a queued spec waits.
+/// Returns the hold on the agent that a queued spec needs next; `None` if the spec waits for no hold.
 pub(crate) fn hold_on<'a>(status: &'a StatusView, spec: &SpecView) -> Option<&'a HoldView> {
     let agent = spec.next_agent.as_ref().filter(|_| spec.status == SpecStatus::Queued)?;
     status.holds.iter().find(|hold| hold.agent == *agent)

@@ -119,7 +119,7 @@ pub(crate) fn namespace(daemon: &DaemonView) -> &'static str {
     if daemon.other_pid_namespace { ", in another PID namespace, such as that of a container" } else { "" }
 }
 
-/// Describes a hold in one line, with the time that is left.
+/// Describes a hold in one line, with the time until it ends or until its next probe.
 pub(crate) fn hold_line(hold: &HoldView, now: Timestamp) -> String {
     let left = hold.until.filter(|until| *until > now && hold.probe.is_none());
     let left = left.map(|until| format!(" for {}", duration(until.millis_since(now)))).unwrap_or_default();

@@ -15,7 +15,7 @@ use crate::domain::view::{GitView, SpecView, TaskView, TryView};
 
 /// The maximum number of characters shown of a reason, which may contain long output of git.
 const REASON: usize = 2_000;
-/// What is shown of a task whose agent changed no file.
+/// The text that boi shows for a task whose agent changed no file.
 pub(super) const UNCHANGED: &str = "no file changed";
 /// The maximum number of characters shown of an agent's last message.
 const MESSAGE: usize = 300;
@@ -97,7 +97,7 @@ fn during(change: &RepositoryChange) -> String {
     }
 }
 
-/// Returns the last message of the agent that did the task, if it changed no file.
+/// Returns the last message of the task's agent, if the agent changed no file.
 pub(super) fn last_message(task: &TaskView) -> Option<String> {
     let message = task.history.last()?.message.as_deref().filter(|_| task.unchanged)?;
     Some(text::one_line(message, MESSAGE))

@@ -36,7 +36,7 @@ pub(super) fn usage(usage: &Usage) -> String {
     format!("{turns}, {input}{cached}, {output}, {}", cost(usage))
 }
 
-/// Formats the cost of runs, in words if it is not fully known.
+/// Formats the cost of runs. The text says so if the cost of some runs is not known.
 pub(super) fn cost(usage: &Usage) -> String {
     match usage.cost() {
         Cost::Known(_) => sum(usage, 4),
@@ -48,7 +48,8 @@ pub(super) fn cost(usage: &Usage) -> String {
     }
 }
 
-/// Formats the cost of runs for a narrow column; a `+` follows a sum to which runs of unknown cost add.
+/// Formats the cost of runs for a narrow column. A `+` after the sum shows that other runs have an unknown
+/// cost.
 pub(super) fn short_cost(usage: &Usage) -> String {
     match usage.cost() {
         Cost::Known(_) if *usage == Usage::default() => String::new(),
@@ -58,12 +59,12 @@ pub(super) fn short_cost(usage: &Usage) -> String {
     }
 }
 
-/// Formats the known cost of runs. `~` says that a part of it is an estimate of boi.
+/// Formats the known cost of runs. A `~` shows that boi estimated a part of it.
 fn sum(usage: &Usage, places: usize) -> String {
     let estimated = if usage.estimated_usd > 0.0 { "~" } else { "" };
     let least = 0.1_f64.powi(i32::try_from(places).unwrap_or(i32::MAX));
     match usage.cost_usd {
-        // A cost that rounds to nothing is not shown as nothing.
+        // A small cost that would be rounded to 0 is shown as less than the smallest amount.
         usd if usd > 0.0 && usd < least / 2.0 => format!("<{estimated}${least:.places$}"),
         usd => format!("{estimated}${usd:.places$}"),
     }

@@ -142,7 +142,7 @@ fn status_shows_the_requests_that_an_agent_repeats() {
     sandbox.start_daemon();
     wait_for("the reason", || {
         let reason = sandbox.spec(&id)["reason"].as_str()?.to_owned();
-        reason.starts_with("API error 529, retry 7 of 10: ").then_some(())
+        reason.starts_with("API: 529, retry 7 of 10: ").then_some(())
     });
     sandbox.write("go", "");
     sandbox.wait_for_status(&id, "completed");

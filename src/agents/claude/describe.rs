@@ -49,7 +49,7 @@ fn message_block(block: &Value) -> Option<String> {
     }
 }
 
-/// The arguments of tools that say most, the most informative first.
+/// The arguments of tools that boi can show, the most informative first. boi shows the first that a call has.
 const TELLING: [&str; 8] = ["command", "file_path", "notebook_path", "pattern", "url", "query", "skill", "description"];
 
 /// Returns the tool's name with its most informative argument and, for an edit, how many lines it removes and

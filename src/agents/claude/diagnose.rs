@@ -1,13 +1,13 @@
 //! Decides the outcome of a run of Claude Code.
 //!
-//! The order of the checks of a reported error matters. First come the causes of the command's end that alone
-//! decide the outcome, such as a timeout, and a permission mode in which the agent cannot work. Then: a
-//! prompt that is too long (first, because the text of this error may mention a limit), a usage limit or
-//! throttling (unless the text says that the account needs a person), a broken service, a refused login, an
-//! account that needs a person, a model that does not exist, the agent's own limits of turns and cost. Any
-//! other reported error is a failure. A run that reported success succeeds if no work is left, no tool was
-//! denied, and the run exited with code 0 or boi ended it after the report. A run without a result is a
-//! crash, unless a rejected usage limit or stderr shows the reason.
+//! The order of the checks matters. First come the causes of the command's end that alone decide the outcome,
+//! such as a timeout, and a permission mode in which the agent cannot work. A reported error is then checked
+//! in this order: a prompt that is too long (first, because the text of this error may mention a limit), a
+//! usage limit or throttling (unless the text says that the account needs a person), a broken service, a
+//! refused login, an account that needs a person, a model that does not exist, the agent's own limits of
+//! turns and cost. Any other reported error is a failure. A run that reported success succeeds if no work is
+//! left, no tool was denied, and the run exited with code 0 or boi ended it after the report. A run without a
+//! result is a crash, unless a rejected usage limit or stderr shows the reason.
 
 use super::phrases::Phrases;
 use crate::agents::dialect::{Diagnosis, EndedRun};

@@ -87,7 +87,8 @@ pub(super) struct ResultLine {
     pub(super) usage: Value,
     #[serde(rename = "modelUsage")]
     pub(super) model_usage: Value,
-    /// The usage of this run alone: in newer versions, `total_cost_usd` and `modelUsage` of a run that
-    /// continues a session include the earlier runs of the session.
+    /// The usage since the previous result, or since the start of the run. Newer versions report it, because
+    /// `total_cost_usd` and `modelUsage` of a run that continues a session include the session's earlier
+    /// runs.
     pub(super) model_usage_since_last_result: Value,
 }

@@ -17,14 +17,14 @@ use crate::domain::text;
 /// The permission mode that boi requests.
 const REQUESTED_MODE: &str = "bypassPermissions";
 
-/// The model that the CLI names in its own messages.
+/// The name that stands in place of a model's name in messages that the CLI wrote itself.
 const NO_MODEL: &str = "<synthetic>";
 
-/// How many ids of messages the reader remembers. The lines of one message are close to each other, also if
-/// several subagents work at the same time.
+/// How many ids of messages the reader remembers. So few are enough, because the lines of one message are
+/// close to each other, even if several subagents work at the same time.
 const REMEMBERED: usize = 256;
 
-/// The fields of a long line that are its evidence.
+/// The fields of a line that boi stores as evidence if the line is too long to be stored whole.
 const TELLING: [&str; 12] = [
     "type",
     "subtype",
@@ -43,12 +43,12 @@ const TELLING: [&str; 12] = [
 /// The reader of the output of one run.
 #[derive(Default)]
 pub(super) struct StreamJson {
-    /// The last messages, with the part of their usage that was counted.
+    /// The ids of the last messages, each with the usage that was already counted for it.
     messages: VecDeque<(String, Usage)>,
     /// The CLI's name for the API error that its last message reports; `None`: the model wrote the last
     /// message.
     api_error: Option<String>,
-    /// Whether the line that begins the run was read.
+    /// Whether the `init` line, with which a run begins, was read.
     began: bool,
 }
 
@@ -99,7 +99,8 @@ impl StreamJson {
     fn read_init(&mut self, init: &InitLine, line: &[u8], reading: &mut Reading) {
         reading.session_id = name(&init.session_id);
         reading.model = name(&init.model);
-        // The CLI can print the line again later, when the agent itself has changed its mode.
+        // The CLI can print an `init` line again when the agent has changed its mode. Only the mode at the
+        // beginning of the run counts.
         if !std::mem::replace(&mut self.began, true)
             && let Some(mode) = name(&init.permission_mode).filter(|mode| mode != REQUESTED_MODE)
         {
@@ -126,7 +127,8 @@ impl StreamJson {
     fn read_result(&mut self, line: &ResultLine, reading: &mut Reading) {
         let mut result = run_result(line);
         result.api_error = result.api_error.or(self.api_error.take());
-        // A run can have several results, and the newer versions report the usage since the last one.
+        // A run can report several results. Newer versions report in each the usage since the result before
+        // it, so the usages are added.
         if let Some(earlier) = reading.result.take().filter(|_| line.model_usage_since_last_result.is_object()) {
             result.usage += Usage { unpriced_runs: 0, ..earlier.usage };
         }
@@ -182,7 +184,7 @@ fn denied_tools(denials: &Value) -> Vec<String> {
     tools
 }
 
-/// Returns why a result shows that work is left, although it reports success.
+/// Returns why the work is unfinished although the result reports success; `None` if it is finished.
 fn unfinished_work(line: &ResultLine) -> Option<String> {
     let stats = &line.subagent_stats;
     let killed = stats["killed"].as_object().map_or(0, |by| by.values().filter_map(Value::as_u64).sum());
@@ -255,7 +257,8 @@ fn run_result(line: &ResultLine) -> RunResult {
     }
 }
 
-/// Returns the tokens of all models together, and their cost; `None` if the cost of a model is missing.
+/// Returns the tokens of all models together, and their cost. The cost is `None` if that of a model is
+/// missing.
 fn sum(models: &Map<String, Value>) -> (Usage, Option<f64>) {
     let (mut sum, mut cost) = (Usage::default(), Some(0.0));
     for model in models.values() {

@@ -49,7 +49,8 @@ impl Phrases {
         self.contains_any(&LIMITS) && !self.denies_usage_limit()
     }
 
-    /// Returns whether the text reports a limit whose end it may name as a date.
+    /// Returns whether the text reports a limit and announces the date at which the limit ends. The date
+    /// itself may be unreadable.
     pub(super) fn dated_limit(&self) -> bool {
         self.contains_any(&["you will regain access on"])
     }

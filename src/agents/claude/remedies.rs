@@ -2,8 +2,8 @@
 
 use crate::domain::outcome::TryOutcome;
 
-/// Returns how the user removes the cause of `outcome`; `None`: this dialect knows no more than holds for all
-/// agents.
+/// Returns how the user removes the cause of `outcome` with Claude Code. Returns `None` if the advice is the
+/// same as for every other agent.
 pub(super) fn remedy(outcome: &TryOutcome) -> Option<String> {
     let remedy = match outcome {
         TryOutcome::Auth(_) => {

@@ -27,7 +27,7 @@ pub(super) fn describe(line: &[u8]) -> Option<String> {
     }
 }
 
-/// Describes an item that takes time, when it begins.
+/// Describes the start of a command or of a tool call. Returns `None` for the start of any other item.
 fn begun(item: &Value) -> Option<String> {
     match word(&item["type"]) {
         "command_execution" => Some(format!("> {}", short(&item["command"]))),

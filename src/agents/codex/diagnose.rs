@@ -1,9 +1,8 @@
-//! Decides the outcome of a run of Codex, which reports a failure in prose only.
+//! Decides the outcome of a run of Codex. Codex describes a failure only in a text, without an error code.
 //!
-//! The order of the checks is that of the module of Claude Code: the cause of the command's end, the length
-//! of the conversation, a usage limit, throttling, a broken service, a refused login, an account that needs a
-//! person, an unknown model. Any other reported error is a failure. A run without a result is a crash, unless
-//! stderr shows the reason.
+//! The checks have this order: the cause of the command's end, a conversation that is too long, a usage
+//! limit, an account that needs a person, throttling, a broken service, a refused login, an unknown model.
+//! Any other reported error is a failure. A run without a result is a crash, unless stderr shows the reason.
 
 use super::phrases::Phrases;
 use crate::agents::dialect::{Diagnosis, EndedRun};
@@ -65,7 +64,7 @@ fn reported_failure(result: &RunResult, run: &EndedRun<'_>) -> TryOutcome {
 
 fn without_result(run: &EndedRun<'_>) -> Diagnosis {
     let ended = format!("ended with {} and without a result", describe_end(run.end));
-    // A stack trace can follow the error.
+    // The last line that begins with `Error: ` counts, because a stack trace can follow it.
     let plain = text::plain(run.stderr);
     let error = plain.lines().map(str::trim).rfind(|line| line.starts_with("Error: "));
     let last = error.map_or_else(|| last_line(run.stderr), str::to_owned);

@@ -11,7 +11,7 @@ use crate::domain::cause::ApiRetry;
 use crate::domain::outcome::{Tokens, Usage};
 use crate::domain::text;
 
-/// The fields of a long line that are its evidence.
+/// The fields of a line that boi stores as evidence if the line is too long to be stored whole.
 const TELLING: [&str; 4] = ["type", "message", "error", "item"];
 
 /// The longest description of a failed request, in characters.
@@ -31,7 +31,7 @@ impl LineReader for Jsonl {
                 let message = word(&json["message"]);
                 match message.strip_prefix("Reconnecting... ") {
                     Some(rest) => read_retry(rest, reading),
-                    // The line that ends the run repeats the error.
+                    // The error is the evidence. The later line `turn.failed` sets the result.
                     None => reading.evidence = evidence_of(line, &TELLING),
                 }
             }
@@ -43,7 +43,8 @@ impl LineReader for Jsonl {
                 reading.evidence = evidence_of(line, &TELLING);
                 let tokens = tokens(&json["usage"]);
                 let Tokens { input, cached, output } = tokens;
-                // Without an earlier run in the session, these are the tokens of the run.
+                // Codex reports the tokens of the whole session. `Reading::continues` subtracts those of
+                // earlier runs.
                 reading.session_tokens = Some(tokens);
                 reading.result = Some(RunResult {
                     kind: "turn.completed".to_owned(),
@@ -64,7 +65,7 @@ impl LineReader for Jsonl {
     }
 }
 
-/// Reads an item, which the model wrote unless it is an error of the CLI.
+/// Reads an item. An item of the type `error` comes from the CLI; the model wrote every other item.
 fn read_item(item: &Value, reading: &mut Reading) {
     let kind = word(&item["type"]);
     if kind.is_empty() || kind == "error" {
@@ -82,8 +83,8 @@ fn read_item(item: &Value, reading: &mut Reading) {
     }
 }
 
-/// Reads the rest of a line about a request that failed and is repeated: `1/5 (unexpected status 500 ...)`,
-/// or `waiting for network (Connection failed: ...)`.
+/// Reads a message about a request that failed and that Codex repeats. `rest` is the part after
+/// `Reconnecting... `: `1/5 (unexpected status 500 ...)`, or `waiting for network (Connection failed: ...)`.
 fn read_retry(rest: &str, reading: &mut Reading) {
     let (number, why) = rest.split_once(" (").map_or((rest, ""), |(number, why)| (number, why.trim_end_matches(')')));
     let status = why.strip_prefix("unexpected status ").and_then(|why| why.get(..3));
@@ -108,7 +109,7 @@ fn failed(message: &str, answered: bool) -> RunResult {
     }
 }
 
-/// Returns the tokens of all runs of the session.
+/// Reads the tokens that a `turn.completed` line reports: those of all runs of the session so far.
 fn tokens(usage: &Value) -> Tokens {
     Tokens {
         input: count(usage, "input_tokens"),

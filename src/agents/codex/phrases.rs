@@ -1,7 +1,7 @@
 //! The phrases with which Codex and its API report failures. boi searches for them only in texts of the CLI,
 //! never in what a model wrote.
 
-/// How many characters at the beginning of a text are searched: the report of a failure names the failure
+/// How many characters at the beginning of a text boi searches. A report of a failure names the failure
 /// there.
 const SEARCHED: usize = 600;
 

@@ -18,8 +18,8 @@ pub(super) const UNKNOWN_SESSION: &str = "WARNING: proceeding, even though we co
     thread/resume: thread/resume failed: no rollout found for thread id 11111111-1111-4111-8111-111111111111 (code \
     -32600)\n\nStack backtrace:\n   0: <unknown>\n   1: <unknown>\n";
 
-/// A session with tools. The model is unknown to the CLI, which it reports as an item. The model names a
-/// status and a limit in its text.
+/// A run with tool calls. The CLI does not know the model and reports that in an item. The text of the model
+/// contains a status and the words "usage limit", which must not decide the outcome.
 pub(super) const TOOLS: &str = r#"{"type":"thread.started","thread_id":"01a21e93-41c9-7e40-b5a2-ad192b6494f3"}
 {"type":"item.completed","item":{"id":"item_0","type":"error","message":"Model metadata for `gpt-5.3-codex` not found. Defaulting to fallback metadata; this can degrade performance and cause issues."}}
 {"type":"turn.started"}

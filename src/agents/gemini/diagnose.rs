@@ -1,10 +1,11 @@
 //! Decides the outcome of a run of Gemini CLI.
 //!
-//! The CLI exits with the HTTP status of a failed request modulo 256: 429 gives 173. Its own failures have codes below
-//! 128 (41: no login, 53: too many turns, 55: the folder is not trusted).
+//! If a request failed, the exit code of the CLI is the HTTP status modulo 256: 429 gives 173. For failures
+//! of its own, the CLI has exit codes below 128 (41: no login, 53: too many turns, 55: the folder is not
+//! trusted).
 //!
-//! The order of the checks of a reported error is that of Claude Code: the prompt's length, a usage limit or
-//! throttling, a broken service, a refused login, an account that needs a person, an unknown model.
+//! A reported error is checked in this order: a prompt that is too long, a usage limit or throttling, a
+//! broken service, an account that needs a person, a refused login, an unknown model, too many turns.
 
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
@@ -23,10 +24,10 @@ use crate::domain::time::Timestamp;
 /// The longest text of an outcome's detail, in characters.
 const DETAIL: usize = 600;
 
-/// The time zone in which the quota of a day is reset, at midnight.
+/// The time zone at whose midnight Google resets the daily quota.
 const QUOTA_ZONE: &str = "America/Los_Angeles";
 
-/// The exit codes of the CLI for failures before it asks the model.
+/// Exit codes of the CLI for its own failures.
 const NO_LOGIN: i32 = 41;
 const TOO_MANY_TURNS: i32 = 53;
 const NOT_TRUSTED: i32 = 55;
@@ -85,7 +86,7 @@ fn reported_failure(result: &RunResult, run: &EndedRun<'_>) -> TryOutcome {
     }
 }
 
-/// Decides the outcome of an HTTP status 429.
+/// Decides the outcome of a run whose request failed with the HTTP status 429.
 fn too_many_requests(phrases: &Phrases, detail: String, run: &EndedRun<'_>) -> TryOutcome {
     if let Some(until) = phrases.long_wait_until(run.now) {
         TryOutcome::Limited { until: Some(believable(until, run.now)), detail }
@@ -106,11 +107,12 @@ fn next_midnight(now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
     Some(Timestamp(zone.to_timestamp(tomorrow.to_datetime(Time::midnight())).ok()?.as_millisecond()))
 }
 
-/// Returns the HTTP status that the exit code stands for.
+/// Returns the HTTP status of the failed request, computed from the exit code; `None` if the exit code is not
+/// that of a failed request.
 fn status_of(run: &EndedRun<'_>) -> Option<u16> {
     let Some(ExitStatus::Code(code)) = run.end.status else { return None };
     match u16::try_from(code).ok()? {
-        // Only 529 of the statuses above 511 is in use.
+        // The exit codes from 0 on belong to the statuses from 512 on, of which services use only 529.
         17 => Some(529),
         code @ 144..=255 => Some(code + 256),
         _ => None,
@@ -120,7 +122,7 @@ fn status_of(run: &EndedRun<'_>) -> Option<u16> {
 fn without_result(run: &EndedRun<'_>) -> Diagnosis {
     let ended = format!("ended with {} and without a result", describe_end(run.end));
     let plain = text::plain(run.stderr);
-    // The CLI prints advice after the line that says what is wrong.
+    // The last line with a known cause counts, because the CLI can print advice after it.
     let known = plain.lines().map(str::trim).rfind(|line| Phrases::new(line).is_known());
     let last = known.map_or_else(|| last_line(run.stderr), str::to_owned);
     let detail = match last.as_str() {

@@ -1,7 +1,7 @@
 //! Reads the lines of Gemini CLI's `stream-json` output into a [`Reading`].
 //!
-//! The reader accepts text between the JSON lines, bytes that are not UTF-8 and unknown types of lines. It keeps a
-//! bounded amount of data of each line.
+//! The reader accepts text between the JSON lines, bytes that are not UTF-8 and unknown types of lines. It
+//! keeps a bounded amount of data of each line.
 
 use serde_json::Value;
 
@@ -13,22 +13,23 @@ use crate::domain::text;
 /// How many tool calls without a result the reader remembers.
 const OPEN_CALLS: usize = 100;
 
-/// The fields of a long line that are its evidence.
+/// The fields of a line that boi stores as evidence if the line is too long to be stored whole.
 const TELLING: [&str; 4] = ["type", "status", "error", "message"];
 
 /// The reader of the output of one run.
 #[derive(Default)]
 pub(super) struct StreamJson {
-    /// The id of the session, until the model answers: the CLI cannot resume a session without an answer.
+    /// The id of the session, until the model answers; then it moves to the [`Reading`]. The CLI cannot
+    /// resume a session in which the model never answered.
     session_id: Option<String>,
-    /// Whether the last line was a part of the model's text: the next part continues it.
+    /// Whether the last line was a part of the model's text. If so, the next part is appended to that text.
     in_text: bool,
-    /// Whether the last line was written by the model: the next such line belongs to the same turn.
+    /// Whether the model wrote the last line. If so, its next line belongs to the same turn.
     in_turn: bool,
     turns: u64,
     /// The tool calls that have no result yet.
     open: Vec<String>,
-    /// The last error that the CLI reported, for a result that does not contain it.
+    /// The last error that the CLI reported. It is the text of a failed result that contains no text.
     error: String,
 }
 
@@ -93,14 +94,14 @@ impl StreamJson {
             is_error,
             text: text::tail(text.as_bytes(), LONGEST_TEXT),
             usage,
-            // The exit code of the CLI contains the HTTP status.
+            // No HTTP status: `diagnose` computes it from the exit code.
             ..RunResult::default()
         });
     }
 }
 
-/// Returns the tokens of the run. The CLI reports no cost. Its count of output tokens omits the thoughts of the model,
-/// which the total contains.
+/// Returns the tokens of the run. The CLI reports no cost. Its number of output tokens omits the model's
+/// thoughts, but the total number of tokens includes them.
 fn usage(stats: &Value) -> Usage {
     let input_tokens = count(stats, "input_tokens");
     let output = count(stats, "output_tokens").max(count(stats, "total_tokens").saturating_sub(input_tokens));
@@ -113,7 +114,8 @@ fn usage(stats: &Value) -> Usage {
     }
 }
 
-/// Returns the name of the model that used the most tokens: with the model `auto`, the CLI uses several.
+/// Returns the name of the model that used the most tokens. With the model `auto`, the CLI uses several
+/// models.
 fn main_model(models: &Value) -> Option<String> {
     let models = models.as_object()?.iter().map(|(model, stats)| (count(stats, "total_tokens"), model));
     let (_, model) = models.filter(|(tokens, _)| *tokens > 0).max()?;

@@ -16,8 +16,9 @@ use crate::domain::outcome::TryOutcome;
 /// The dialect of Gemini CLI.
 pub(super) struct Gemini;
 
-/// The arguments of every run. With the empty prompt the CLI reads the prompt from stdin and does not start its user
-/// interface. It trusts the folder, since it would otherwise ask before each tool call, which no one could answer.
+/// The arguments of every run. With the empty prompt of `-p`, the CLI reads the prompt from stdin and starts
+/// no user interface. `--skip-trust` makes the CLI trust the folder: otherwise it would ask before each tool
+/// call, and nobody could answer.
 const FIXED: [&str; 7] = ["-p", "", "--approval-mode", "yolo", "--skip-trust", "-o", "stream-json"];
 
 impl Dialect for Gemini {

@@ -2,11 +2,11 @@
 
 use crate::domain::time::Timestamp;
 
-/// The shortest named wait that counts as a usage limit, in seconds. A shorter one is throttling: the CLI itself waits
-/// out at most this time.
+/// A wait that an error asks for counts as a usage limit if it is longer than this, in seconds. After a
+/// shorter one, the CLI itself repeats the request, so an error that names it is throttling.
 const LONG_WAIT_SECONDS: f64 = 300.0;
 
-/// The text of an error, for searching.
+/// The text of an error, in lower case, in which boi searches for phrases.
 pub(super) struct Phrases(String);
 
 impl Phrases {
@@ -18,7 +18,7 @@ impl Phrases {
         phrases.iter().any(|phrase| self.0.contains(phrase))
     }
 
-    /// Returns the HTTP status that the JSON of an API error in the text contains.
+    /// Returns the HTTP status in the text, if the text contains the JSON of an API error.
     pub(super) fn status(&self) -> Option<u16> {
         let (_, rest) = self.0.split_once("\"code\":")?;
         let digits: String = rest.trim_start().chars().take_while(char::is_ascii_digit).collect();
@@ -29,7 +29,8 @@ impl Phrases {
         self.has(&["exceeds the maximum number of tokens", "input token count", "context window will overflow"])
     }
 
-    /// The quota of a day is used up. It is reset at midnight, Pacific time.
+    /// Returns whether the text reports that the daily quota is used up. Google resets it at midnight,
+    /// Pacific time.
     pub(super) fn daily_quota(&self) -> bool {
         self.has(&["daily quota", "per_day", "perday", "per day"])
     }
@@ -85,12 +86,13 @@ impl Phrases {
         self.has(&["yolo mode is disabled", "cannot start in yolo mode", "not running in a trusted directory"])
     }
 
-    /// Returns whether the text names a cause that is known here.
+    /// Returns whether the text, a line of stderr, says why the CLI ended: it reports a refused login, a
+    /// forbidden mode or an unreachable service, or begins with `error `.
     pub(super) fn is_known(&self) -> bool {
         self.login_refused() || self.mode_forbidden() || self.unreachable() || self.0.starts_with("error ")
     }
 
-    /// Returns when the quota is available again, if the text names a wait that is too long to be throttling.
+    /// Returns when the quota is available again, if the text names a wait longer than [`LONG_WAIT_SECONDS`].
     pub(super) fn long_wait_until(&self, now: Timestamp) -> Option<Timestamp> {
         let rest = ["retry in ", "reset after ", "resets in "]
             .iter()

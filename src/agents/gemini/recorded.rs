@@ -3,14 +3,14 @@
 use crate::agents::kind::OutputKind;
 use crate::agents::reading::Reading;
 
-/// Reads `output` as that of a whole run.
+/// Reads `output`, the whole output of a run.
 pub(super) fn read(output: &str) -> Reading {
     let mut transcript = OutputKind::GeminiStreamJson.transcript();
     transcript.push(output.as_bytes());
     transcript.finish()
 }
 
-/// A run with two tool calls, of which the second command fails.
+/// A run with two tool calls. The command of the second one fails.
 pub(super) const TOOLS: &str = r#"{"type":"init","timestamp":"2026-11-27T19:48:02.285Z","session_id":"3f221111-1111-4111-8111-111111111111","model":"gemini-2.5-flash"}
 {"type":"message","timestamp":"2026-11-27T19:48:02.366Z","role":"user","content":"Do @@bash echo hi > hi.txt@@ @@bash cat nosuchfile@@ @@say wrote it, 429 usage limit@@"}
 {"type":"tool_use","timestamp":"2026-11-27T19:48:02.508Z","tool_name":"run_shell_command","tool_id":"run_shell_command__run_shell_command_1795808882495_0","parameters":{"command":"echo hi > hi.txt","description":"scripted step"}}

@@ -8,12 +8,12 @@ use crate::domain::text::{one_line, plain};
 /// The longest argument or error that a shown line contains, in characters.
 const WIDTH: usize = 400;
 
-/// The arguments of tools that say most, the most informative first.
+/// The arguments of tools that boi can show, the most informative first. boi shows the first that a call has.
 const TELLING: [&str; 7] = ["command", "filePath", "path", "pattern", "url", "description", "prompt"];
 
-/// Returns the text that boi shows for `line`: the text of the model, a tool call with its command or file, the end of
-/// the last step with its cost, or an error. Returns `None` for a line that contains nothing of interest to people. A line
-/// that is not JSON is shown as plain text.
+/// Returns the text that boi shows for `line`: the text of the model, a tool call with its command or file,
+/// the end of the last step with its cost, or an error. Returns `None` for a line that contains nothing of
+/// interest to people. A line that is not JSON is shown as plain text.
 pub(super) fn describe(line: &[u8]) -> Option<String> {
     let Some(json) = object(line) else {
         return Some(plain(String::from_utf8_lossy(line).trim()).trim_end().to_owned()).filter(|text| !text.is_empty());

@@ -1,7 +1,8 @@
-//! Decides the outcome of a run of opencode. It exits with 1 after an `error` event, and with 0 after a success.
+//! Decides the outcome of a run of opencode, which exits with 1 after an `error` event, and with 0 after a
+//! success.
 //!
-//! The order of the checks of a reported error is that of Claude Code: the prompt's length, a usage limit or
-//! throttling, a broken service, an account that needs a person, a refused login, an unknown model.
+//! A reported error is checked in this order: a prompt that is too long, a usage limit or throttling, a
+//! broken service, an account that needs a person, a refused login, an unknown model.
 
 use super::line_reader::CONTEXT_OVERFLOW;
 use super::phrases::Phrases;
@@ -67,7 +68,7 @@ fn reported_failure(result: &RunResult, run: &EndedRun<'_>) -> TryOutcome {
     }
 }
 
-/// Decides the outcome of an HTTP status 429.
+/// Decides the outcome of a run whose request failed with the HTTP status 429.
 fn too_many_requests(phrases: &Phrases, detail: String, run: &EndedRun<'_>) -> TryOutcome {
     let limit = run.reading.limit.as_ref().filter(|limit| limit.rejected);
     let until = limit.and_then(|limit| limit.resets_at?.checked_mul(1000)).map(|at| believable(Timestamp(at), run.now));

@@ -1,11 +1,11 @@
 //! Reads the lines of opencode's JSON output into a [`Reading`].
 //!
-//! opencode prints no result. The last step of a run that succeeded ends for the reason `stop`; an `error` event ends a
-//! run that failed. After an error about the length of the conversation, opencode shortens it and may continue: that
-//! error counts only if no later step takes it back.
+//! opencode prints no line with the result of a run. The last step of a run that succeeded ends for the
+//! reason `stop`; an `error` event ends a run that failed. After an error about a conversation that is too
+//! long, opencode may shorten the conversation and continue: the error counts only if no step follows.
 //!
-//! The reader accepts text between the JSON lines, bytes that are not UTF-8 and unknown types of lines. It keeps a
-//! bounded amount of data of each line.
+//! The reader accepts text between the JSON lines, bytes that are not UTF-8 and unknown types of lines. It
+//! keeps a bounded amount of data of each line.
 
 use serde_json::Value;
 
@@ -14,16 +14,16 @@ use crate::agents::reading::{LONGEST_TEXT, LimitEvent, LineReader, Reading, RunR
 use crate::domain::outcome::Usage;
 use crate::domain::text;
 
-/// The error after which opencode may continue.
+/// The name of the error that reports a conversation that is too long. opencode may continue after it.
 pub(super) const CONTEXT_OVERFLOW: &str = "ContextOverflowError";
 
-/// The beginnings of the errors of a tool whose use opencode did not allow.
+/// The beginnings of the errors that opencode reports if it did not allow the use of a tool.
 const DENIALS: [&str; 2] = ["The user rejected permission", "The user has specified a rule which prevents"];
 
-/// The shortest wait in a `retry-after` header that counts as a usage limit, in seconds.
+/// A wait in a `retry-after` header counts as a usage limit if it is longer than this, in seconds.
 const LONG_WAIT_SECONDS: i64 = 300;
 
-/// The fields of a long line that are its evidence.
+/// The fields of a line that boi stores as evidence if the line is too long to be stored whole.
 const TELLING: [&str; 3] = ["type", "error", "part"];
 
 /// The reader of the output of one run.
@@ -100,7 +100,8 @@ impl JsonEvents {
         }
     }
 
-    /// Returns the usage of the run so far. opencode reports the cost 0 for a model whose price it does not know.
+    /// Returns the usage of the run so far. A cost of 0 counts as unknown, because opencode reports 0 for a
+    /// model whose price it does not know.
     fn total(&self) -> Usage {
         let used = self.usage.input_tokens + self.usage.output_tokens > 0;
         Usage { unpriced_runs: u64::from(used && self.usage.cost_usd == 0.0), ..self.usage }
@@ -120,7 +121,8 @@ fn usage(part: &Value) -> Usage {
     }
 }
 
-/// Returns the usage limit that an error reports, with its end, in the headers or the body of the provider's answer.
+/// Returns the usage limit that an `error` event reports, with the time at which the limit ends. Both are in
+/// the headers or the body of the provider's answer.
 fn limit(event: &Value) -> Option<LimitEvent> {
     let data = &event["error"]["data"];
     if data["statusCode"] != 429 {

@@ -16,7 +16,8 @@ use crate::domain::outcome::TryOutcome;
 /// The dialect of opencode.
 pub(super) struct Opencode;
 
-/// The arguments of every run: opencode approves each tool call that its configuration does not deny.
+/// The arguments of every run. With `--auto`, opencode approves each tool call that its configuration does
+/// not deny.
 const FIXED: [&str; 4] = ["run", "--format", "json", "--auto"];
 
 impl Dialect for Opencode {
@@ -52,7 +53,7 @@ impl Dialect for Opencode {
                  opencode-ai`, or correct `agents.opencode` in the configuration."
             }
             TryOutcome::UnknownModel(_) => {
-                "Correct `model` in the spec file: opencode wants PROVIDER/MODEL, and `opencode models` lists them."
+                "Correct `model` in the spec file: opencode needs PROVIDER/MODEL, and `opencode models` lists them."
             }
             _ => return None,
         };

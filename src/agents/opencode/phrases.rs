@@ -1,6 +1,6 @@
 //! The phrases by which opencode and the providers of its models name the causes of errors.
 
-/// The text of an error, for searching.
+/// The text of an error, in lower case, in which boi searches for phrases.
 pub(super) struct Phrases(String);
 
 impl Phrases {

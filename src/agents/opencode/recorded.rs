@@ -3,14 +3,14 @@
 use crate::agents::kind::OutputKind;
 use crate::agents::reading::Reading;
 
-/// Reads `output` as that of a whole run.
+/// Reads `output`, the whole output of a run.
 pub(super) fn read(output: &str) -> Reading {
     let mut transcript = OutputKind::OpencodeJson.transcript();
     transcript.push(output.as_bytes());
     transcript.finish()
 }
 
-/// A run with two tool calls, of which the second command fails.
+/// A run with two tool calls. The command of the second one fails.
 pub(super) const TOOLS: &str = r#"{"type":"step_start","timestamp":1795808130323,"sessionID":"ses_de17ed0d6ffeSbQ42SoLo6qe40","part":{"id":"prt_21e816f79001hFbrMMGmZAJIU9","messageID":"msg_21e814b85001kobcfjVj40zSGD","sessionID":"ses_de17ed0d6ffeSbQ42SoLo6qe40","snapshot":"4b825dc642cb6eb9a060e54bf8d69288fbee4904","type":"step-start"}}
 {"type":"tool_use","timestamp":1795808131680,"sessionID":"ses_de17ed0d6ffeSbQ42SoLo6qe40","part":{"type":"tool","tool":"bash","callID":"toolu_0001_0000","state":{"status":"completed","input":{"command":"echo hi > hi.txt","description":"scripted step"},"output":"(no output)","metadata":{"output":"(no output)","exit":0,"truncated":false},"title":"echo hi > hi.txt","time":{"start":1795808130050,"end":1795808131455}},"id":"prt_21e817034001Uvl5Jki4zCbqB3","sessionID":"ses_de17ed0d6ffeSbQ42SoLo6qe40","messageID":"msg_21e814b85001kobcfjVj40zSGD"}}
 {"type":"step_finish","timestamp":1795808132559,"sessionID":"ses_de17ed0d6ffeSbQ42SoLo6qe40","part":{"id":"prt_21e817dae001GKMUU27CsVBp2V","reason":"tool-calls","snapshot":"b0e66a8a93b83161375f18dcdc9e9329af61e04f","messageID":"msg_21e814b85001kobcfjVj40zSGD","sessionID":"ses_de17ed0d6ffeSbQ42SoLo6qe40","type":"step-finish","tokens":{"total":1240,"input":1200,"output":40,"reasoning":0,"cache":{"write":0,"read":0}},"cost":0.0042}}

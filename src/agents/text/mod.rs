@@ -1,5 +1,5 @@
-//! Agents that print any text. The exit code alone decides the outcome of a run; sessions and models are
-//! unknown.
+//! Agents whose output is any text. The exit code alone decides the outcome of a run. boi cannot continue
+//! sessions of these agents, and passes them no model.
 
 use super::credentials::Credentials;
 use super::dialect::{Diagnosis, Dialect, EndedRun, Run};
@@ -12,7 +12,7 @@ use crate::domain::text;
 /// The dialect of agents that print any text.
 pub(super) struct Text;
 
-/// Reads text: the last line that is not empty is the agent's last message.
+/// The reader of the output. The last line that is not empty is the agent's last message.
 struct Lines;
 
 impl LineReader for Lines {
@@ -40,7 +40,7 @@ impl Dialect for Text {
         }
         let last = last_line(run.stderr);
         if run.reading.last_text.is_none() && missing_program(run) {
-            let detail = format!("ended with {}: {last}", describe_end(run.end));
+            let detail = format!("the program ended with {}: {last}", describe_end(run.end));
             return Diagnosis::by_line(TryOutcome::NoProgram(detail), Some(&last));
         }
         Diagnosis::by_end(command_outcome(run.end))
@@ -114,7 +114,10 @@ mod tests {
             assert_eq!(outcome(cause, status, prose, stderr), expected);
         }
         let missing = outcome(EndCause::Finished, code(127), b"", "env: 'node': No such file");
-        assert_eq!(missing, TryOutcome::NoProgram("ended with exit code 127: env: 'node': No such file".into()));
+        assert_eq!(
+            missing,
+            TryOutcome::NoProgram("the program ended with exit code 127: env: 'node': No such file".into())
+        );
     }
 
     #[test]

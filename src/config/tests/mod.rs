@@ -32,7 +32,7 @@ fn messages(text: &str) -> Vec<String> {
     problems.iter().map(|problem| problem.message.clone()).collect()
 }
 
-/// What a machine without `program` says of it.
+/// Returns the facts of a machine that cannot execute `program`, for the reason `why`.
 fn missing(program: &str, why: &str) -> HostFacts {
     HostFacts {
         missing_programs: [(program.to_owned(), why.to_owned())].into(),

@@ -165,7 +165,10 @@ fn a_budget_needs_agents_whose_cost_is_known() {
         hints.contains("help: give its price: [agents.codex.prices.\"m\"] with input, cached and output"),
         "{hints}"
     );
-    assert!(hints.contains("help: its output has no tokens: use another agent, or remove the budget"), "{hints}");
+    assert!(
+        hints.contains("help: the agent's output reports no tokens: use another agent, or remove the budget"),
+        "{hints}"
+    );
 }
 
 #[test]

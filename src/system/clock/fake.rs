@@ -10,7 +10,8 @@ thread_local! {
     static STARTED: Cell<Option<(Timestamp, Instant)>> = const { Cell::new(None) };
 }
 
-/// Lets this thread's wall clock begin at `at`. It belongs to the test, since each test has a thread of its own.
+/// Sets the wall clock of this thread to `at`. The clock affects one test only, since each test has a thread
+/// of its own.
 pub(crate) fn start(at: Timestamp) {
     STARTED.set(Some((at, Instant::now())));
 }
