@@ -74,7 +74,7 @@ impl Budgets {
     /// later ones. A run that is recorded at the same moment may count twice.
     fn replace(&self, runs: Vec<(Timestamp, Usd)>, read_at: Timestamp) {
         let mut state = self.state();
-        state.runs.retain(|(ended, _)| *ended >= read_at);
+        state.runs.retain(|run| run.0 >= read_at || !runs.contains(run));
         state.runs.extend(runs.into_iter().filter(|(ended, _)| *ended < read_at));
     }
 

@@ -216,7 +216,7 @@ mod tests {
             ),
             (
                 out_of_tries(agent(), FailedHow::Outcome { outcome: TryOutcome::TaskBudget("200 turns".into()) }),
-                "task t-1: the agent's run failed: the agent used up its own limit: 200 turns, on try 4 of 4. Raise \
+                "task t-1: the agent's run failed: the agent used up its limit: 200 turns, on try 4 of 4. Raise \
                  `--max-turns` or `--max-budget-usd` in `claude_args`, as in `boi config set claude_args \
                  \"['--max-turns', '200']\"`. Then run `boi retry SD979`.",
             ),

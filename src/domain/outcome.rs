@@ -32,7 +32,7 @@ pub enum TryOutcome {
     /// The agent started in another permission mode than boi requests, because a settings file forbids that
     /// mode.
     ModeForbidden(String),
-    /// The agent used up its own limit of turns or of cost.
+    /// The agent used up its limit of turns or of cost. The agent sets this limit itself, or boi does.
     TaskBudget(String),
     /// The prompt is too long for the model.
     Context(String),
@@ -138,7 +138,7 @@ impl TryOutcome {
             TryOutcome::ModeForbidden(detail) => {
                 format!("the agent is not allowed to work without permission prompts: {detail}")
             }
-            TryOutcome::TaskBudget(detail) => format!("the agent used up its own limit: {detail}"),
+            TryOutcome::TaskBudget(detail) => format!("the agent used up its limit: {detail}"),
             TryOutcome::Context(detail) => format!("the prompt is too long: {detail}"),
             TryOutcome::Limited { until: Some(until), .. } => format!("the usage limit is used up until {until}"),
             TryOutcome::Limited { until: None, detail } => format!("the usage limit is used up: {detail}"),
@@ -390,7 +390,7 @@ mod tests {
         (r#"{"kind":"lost"}"#, "killed together with its supervisor"),
         (
             r#"{"kind":"task_budget","detail":"Reached maximum number of turns (1)"}"#,
-            "the agent used up its own limit: Reached maximum number of turns (1)",
+            "the agent used up its limit: Reached maximum number of turns (1)",
         ),
         (r#"{"kind":"context","detail":"Prompt is too long"}"#, "the prompt is too long: Prompt is too long"),
         (

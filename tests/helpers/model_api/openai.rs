@@ -66,10 +66,14 @@ pub fn conversation(request: &Value) -> Conversation {
     let offered: Vec<&str> =
         request["tools"].as_array().into_iter().flatten().filter_map(|tool| tool["name"].as_str()).collect();
     let shell = SHELLS.iter().find(|(name, _)| offered.contains(name)).map(|(name, _)| (*name).to_owned());
-    let (mut answered, mut prompt) = (0, String::new());
+    let (mut answered, mut prompts) = (0, Vec::new());
     for item in request["input"].as_array().into_iter().flatten().rev() {
         if item["type"] == "function_call_output" {
             answered += 1;
+        }
+        // A prompt whose request was refused has no answer, so the next prompt follows it.
+        if item["role"] == "assistant" && !prompts.is_empty() {
+            break;
         }
         if item["role"] != "user" {
             continue;
@@ -77,9 +81,9 @@ pub fn conversation(request: &Value) -> Conversation {
         let parts = item["content"].as_array().into_iter().flatten().filter_map(|part| part["text"].as_str());
         let typed: Vec<&str> = parts.filter(|text| !text.trim_start().starts_with(['<', '#'])).collect();
         if !typed.is_empty() {
-            prompt = typed.join("\n");
-            break;
+            prompts.push(typed.join("\n"));
         }
     }
-    Conversation { prompt, answered, shell }
+    prompts.reverse();
+    Conversation { prompt: prompts.join("\n"), answered, shell }
 }
