@@ -1,0 +1,101 @@
+//! Deep queues: many specs that wait, and many that have ended.
+
+use std::process::Command;
+use std::time::Instant;
+
+use super::Bench;
+use super::jobs::{daemon, spec, wait_until_idle};
+use super::support::Sandbox;
+use super::table::{at_most, heading, median, row};
+
+/// Runs SQL on the queue of a sandbox without a daemon.
+fn sql(sandbox: &Sandbox, statements: &str) {
+    let mut python = Command::new("python3");
+    python.args([
+        "-c",
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.executescript(sys.argv[2]); c.commit()",
+    ]);
+    let status = python.arg(sandbox.path("boi/state/boi.db")).arg(statements).status().expect("python3 runs");
+    assert!(status.success(), "the queue is filled");
+}
+
+/// Multiplies the one spec of the queue, with its task, to `count` specs.
+fn multiply(sandbox: &Sandbox, count: usize) {
+    let columns = |table: &str| {
+        let mut python = Command::new("python3");
+        let program = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); \
+                       print(','.join(r[1] for r in c.execute(f'pragma table_info({sys.argv[2]})')))";
+        let output = python.args(["-c", program]).arg(sandbox.path("boi/state/boi.db")).arg(table).output();
+        String::from_utf8(output.expect("python3 runs").stdout).expect("UTF-8").trim().to_owned()
+    };
+    let numbers = format!("WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n WHERE k < {})", count - 1);
+    let select = |table: &str, replaced: &[(&str, &str)]| {
+        let columns = columns(table);
+        let values: Vec<&str> = columns
+            .split(',')
+            .map(|column| replaced.iter().find(|(name, _)| *name == column).map_or(column, |(_, value)| value))
+            .collect();
+        format!("INSERT INTO {table} ({columns}) {numbers} SELECT {} FROM {table}, n;", values.join(","))
+    };
+    let id = "printf('S%05X%d', k % 1048576, 1 + k / 1048576)";
+    let specs = select("specs", &[("id", id), ("seq", "seq + k")]);
+    let tasks = select("tasks", &[("spec", id)]);
+    sql(sandbox, &format!("PRAGMA synchronous=OFF; BEGIN; {specs} {tasks} COMMIT; PRAGMA wal_checkpoint(TRUNCATE);"));
+}
+
+pub fn queued(bench: &Bench) {
+    for (name, program) in &bench.programs {
+        let mut first = None;
+        for count in [100, 10_000, 1_000_000] {
+            let count = bench.size(count).max(2);
+            heading(&format!("{count} queued specs"));
+            let mut sandbox = daemon(program, "max_workers = 64\nspawns_per_tick = 1024\nspawn_jitter_ms = [0, 0]\n");
+            sandbox.good(&["pause"]);
+            spec(&sandbox, "one.toml", "exit 0");
+            sandbox.good(&["dispatch", "one.toml"]);
+            sandbox.kill_daemon();
+            multiply(&sandbox, count);
+            sandbox.start_daemon();
+            sandbox.good(&["pause"]);
+            let times = |arguments: &[&str]| {
+                let mut times = vec![];
+                for _ in 0..bench.times(15) {
+                    let began = Instant::now();
+                    sandbox.good(arguments);
+                    times.push(began.elapsed());
+                }
+                median(times)
+            };
+            let dispatch = times(&["dispatch", "one.toml"]);
+            let first = *first.get_or_insert(dispatch);
+            at_most(&format!("{name}: dispatch"), dispatch, "ms", 1.5 * first);
+            at_most(&format!("{name}: status"), times(&["status"]), "ms", 15.0);
+            at_most(&format!("{name}: status --json"), times(&["status", "--json"]), "ms", 15.0);
+        }
+    }
+}
+
+pub fn ended(bench: &Bench) {
+    for (name, program) in &bench.programs {
+        let count = bench.size(100_000).max(2);
+        heading(&format!("{count} ended specs"));
+        let mut sandbox = daemon(program, "");
+        spec(&sandbox, "one.toml", "exit 0");
+        sandbox.good(&["dispatch", "one.toml"]);
+        wait_until_idle(&sandbox);
+        sandbox.kill_daemon();
+        multiply(&sandbox, count);
+        sandbox.start_daemon();
+        for arguments in [&["doctor"][..], &["clean"], &["status"]] {
+            let began = Instant::now();
+            sandbox.boi(arguments);
+            let took = began.elapsed().as_secs_f64() * 1e3;
+            at_most(&format!("{name}: {}", arguments.join(" ")), took, "ms", 500.0);
+        }
+        row(&format!("{name}: size of the queue"), size(&sandbox), "MiB", "");
+    }
+}
+
+fn size(sandbox: &Sandbox) -> f64 {
+    std::fs::metadata(sandbox.path("boi/state/boi.db")).map_or(0.0, |metadata| metadata.len() as f64 / 1048576.0)
+}

@@ -1,0 +1,80 @@
+//! How fast boi is, end to end, beside its peers: `cargo bench --bench pace [-- PART...]`.
+//!
+//! Each part starts real daemons in scratch homes and prints a table of medians with the target next to the figure. The
+//! peers are measured in the same run if they are installed: task-spooler (`tsp`), pueue (`pueue` and `pueued`).
+//! `BOI_BENCH_BASE` names another `boi`, which is measured too. With `BOI_BENCH_QUICK=1` each part does little, to show
+//! that it works; its figures mean nothing.
+//!
+//! | part | what is measured |
+//! | --- | --- |
+//! | `dispatch` | `boi dispatch` of one spec; until its command runs; 8 slots filled, unpaced and with the defaults |
+//! | `throughput` | 1,000 trivial specs with 8 slots |
+//! | `repository` | specs with a repository of 20, 1,000 and 20,000 files, and the git processes of one |
+//! | `deep` | dispatch, tick and status with up to 1,000,000 queued specs |
+//! | `ended` | `doctor` and an empty `clean` with 100,000 ended specs |
+//! | `idle` | what an idle daemon costs, and a daemon after much work |
+
+#![expect(clippy::disallowed_methods, reason = "benches start programs and read the environment")]
+
+use std::path::PathBuf;
+
+#[path = "../../tests/it/support.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod support;
+
+mod deep;
+mod idle;
+mod jobs;
+mod peers;
+mod repository;
+mod table;
+
+use peers::Peers;
+
+/// What all parts need.
+pub struct Bench {
+    /// The programs called `boi` that are measured, with their names.
+    pub programs: Vec<(String, PathBuf)>,
+    pub peers: Peers,
+    pub is_quick: bool,
+}
+
+impl Bench {
+    /// How often something is repeated.
+    pub fn times(&self, full: usize) -> usize {
+        if self.is_quick { full.min(2) } else { full }
+    }
+
+    /// A number of specs or files.
+    pub fn size(&self, full: usize) -> usize {
+        if self.is_quick { (full / 1000).clamp(8.min(full), full) } else { full }
+    }
+}
+
+fn main() {
+    let mut programs = vec![("boi".to_owned(), PathBuf::from(env!("CARGO_BIN_EXE_boi")))];
+    programs.extend(std::env::var("BOI_BENCH_BASE").ok().map(|base| ("base".to_owned(), PathBuf::from(base))));
+    let is_quick = std::env::var_os("BOI_BENCH_QUICK").is_some();
+    let bench = Bench { programs, peers: Peers::find(), is_quick };
+    if is_quick {
+        println!("quick mode: the figures mean nothing");
+    }
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let parts: [(&str, fn(&Bench)); 6] = [
+        ("dispatch", jobs::dispatch),
+        ("throughput", jobs::throughput),
+        ("repository", repository::measure),
+        ("deep", deep::queued),
+        ("ended", deep::ended),
+        ("idle", idle::measure),
+    ];
+    if let Some(unknown) = wanted.iter().find(|name| !parts.iter().any(|(part, _)| part == name)) {
+        println!("there is no part `{unknown}`");
+        std::process::exit(2);
+    }
+    for (name, part) in parts {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            part(&bench);
+        }
+    }
+}
