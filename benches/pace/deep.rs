@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use super::Bench;
-use super::jobs::{daemon, spec, wait_until_idle};
+use super::jobs::{daemon, spec, timed, wait_until_idle};
 use super::support::Sandbox;
 use super::table::{at_most, heading, median, row};
 
@@ -59,11 +59,7 @@ pub fn queued(bench: &Bench) {
             sandbox.good(&["pause"]);
             let times = |arguments: &[&str]| {
                 let mut times = vec![];
-                for _ in 0..bench.times(15) {
-                    let began = Instant::now();
-                    sandbox.good(arguments);
-                    times.push(began.elapsed());
-                }
+                times.extend((0..bench.times(15)).map(|_| timed(&sandbox, arguments)));
                 median(times)
             };
             let dispatch = times(&["dispatch", "one.toml"]);

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -46,6 +47,17 @@ pub fn daemon(program: &Path, config: &str) -> Sandbox {
     program.clone_into(&mut sandbox.program);
     sandbox.start_daemon();
     sandbox
+}
+
+/// Runs `boi` to its end, which must be good. Returns how long it took.
+pub fn timed(sandbox: &Sandbox, arguments: &[&str]) -> Duration {
+    let mut command = sandbox.command(arguments);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let began = Instant::now();
+    let status = command.status().expect("boi runs");
+    let took = began.elapsed();
+    assert!(status.success(), "boi {arguments:?}: {status}");
+    took
 }
 
 /// Writes a spec with one `run` task.
@@ -112,25 +124,15 @@ pub fn dispatch(bench: &Bench) {
         let (mut add, mut running, mut slots) = (vec![], vec![], vec![]);
         for _ in 0..rounds {
             let began = Instant::now();
-            sandbox.good(&["dispatch", "one.toml"]);
-            add.push(began.elapsed());
+            add.push(timed(&sandbox, &["dispatch", "one.toml"]));
             running.push(signals.wait(1) - began);
             wait_until_idle(&sandbox);
         }
-        let eight = [
-            "dispatch",
-            "slow.toml",
-            "slow.toml",
-            "slow.toml",
-            "slow.toml",
-            "slow.toml",
-            "slow.toml",
-            "slow.toml",
-            "slow.toml",
-        ];
+        let mut eight = vec!["dispatch"];
+        eight.extend(["slow.toml"; 8]);
         for _ in 0..bench.times(7) {
             let began = Instant::now();
-            sandbox.good(&eight);
+            timed(&sandbox, &eight);
             slots.push(signals.wait(8) - began);
             wait_until_idle(&sandbox);
         }
@@ -146,7 +148,7 @@ pub fn dispatch(bench: &Bench) {
         let mut paced = vec![];
         for _ in 0..bench.times(5) {
             let began = Instant::now();
-            sandbox.good(&eight);
+            timed(&sandbox, &eight);
             paced.push(signals.wait(8) - began);
             wait_until_idle(&sandbox);
         }
@@ -181,7 +183,7 @@ pub fn throughput(bench: &Bench) {
             let mut arguments = vec!["dispatch"];
             arguments.extend(std::iter::repeat_n("one.toml", count));
             let began = Instant::now();
-            sandbox.good(&arguments);
+            timed(&sandbox, &arguments);
             wait_until_idle(&sandbox);
             rates.push(count as f64 / began.elapsed().as_secs_f64());
         }

@@ -1,5 +1,6 @@
 //! Carries out commands: through the daemon, or, while no daemon runs, directly on the queue.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,8 +13,8 @@ use super::{CliError, FAILED, GAVE_UP, USAGE, version_skew};
 use crate::config::Config;
 use crate::config::flags::Flags;
 use crate::control::calls::{
-    Call, Cancel, Dispatch, FailureCode, HoldAgent, Ids, ResumeAgents, ResumedAgents, Retry, SetPaused, SetPriority,
-    SettleChanges, StatusRequest, StatusResponse, Stop,
+    Call, Cancel, Dispatch, Dispatched, FailureCode, HoldAgent, Outlook, ResumeAgents, ResumedAgents, Retry, SetPaused,
+    SetPriority, SettleChanges, StatusRequest, StatusResponse, Stop,
 };
 use crate::control::client::{Client, ClientError};
 use crate::daemon::async_queue::AsyncQueue;
@@ -143,15 +144,25 @@ impl Backend {
     }
 
     /// Queues all of the specs, or on an error none of them.
-    pub(super) async fn dispatch(&mut self, home: &Home, specs: Vec<Spec>) -> Result<Vec<SpecId>, CliError> {
+    pub(super) async fn dispatch(&mut self, home: &Home, specs: Vec<Spec>) -> Result<Dispatched, CliError> {
         let request = Dispatch { specs: specs.clone() };
         let by_daemon = async |client: &Client| match call(client, &request).await {
-            Ok(Ids { ids }) => Ok(ids),
+            Ok(mut dispatched) => {
+                let daemon = dispatched.outlook.as_mut().and_then(|outlook| outlook.daemon.as_mut());
+                if let (Some(daemon), Some(pid)) = (daemon, client.pid().and_then(|pid| u32::try_from(pid).ok())) {
+                    daemon.pid = pid;
+                }
+                Ok(dispatched)
+            }
             Err(ClientError::Refused { message, code: FailureCode::Refused }) => Err(CliError::new(USAGE, message)),
             Err(error) => Err(error.into()),
         };
         self.carry_out(home, Some("the daemon's answer"), by_daemon, async |home| {
-            enqueue(write(home)?.as_ref(), specs.clone())
+            let queue = write(home)?;
+            let twins = handle::twins(queue.as_ref(), &specs);
+            let ids = enqueue(queue.as_ref(), specs.clone())?;
+            let outlook = Outlook { daemon: None, paused: false, holds: Vec::new() };
+            Ok(Dispatched { ids, twins, outlook: Some(outlook) })
         })
         .await
     }
@@ -448,6 +459,34 @@ pub(super) fn read(home: &Home) -> Result<Option<Arc<dyn Queue>>, CliError> {
         Ok(queue) => Ok(Some(queue)),
         Err(OpenError::Missing { .. }) => Ok(None),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// The queue of a home, for reading. It is opened at its first use, because most specs can be checked without it.
+pub(super) struct LazyQueue {
+    home: Home,
+    queue: OnceCell<Option<Arc<dyn Queue>>>,
+}
+
+impl LazyQueue {
+    /// Returns the queue of a home as its configuration names it. Opens nothing.
+    pub(super) fn of(home: &Home) -> LazyQueue {
+        LazyQueue { home: home.clone(), queue: OnceCell::new() }
+    }
+
+    /// Returns a queue that is open already.
+    pub(super) fn open(home: &Home, queue: Arc<dyn Queue>) -> LazyQueue {
+        LazyQueue { home: home.clone(), queue: OnceCell::from(Some(queue)) }
+    }
+
+    /// Returns the queue; `None`: it does not exist yet.
+    pub(super) fn get(&self) -> Result<Option<&dyn Queue>, CliError> {
+        if self.queue.get().is_none() {
+            let opened = read(&configured(&self.home))?;
+            // It was empty just before.
+            drop(self.queue.set(opened));
+        }
+        Ok(self.queue.get().and_then(|queue| queue.as_deref()))
     }
 }
 

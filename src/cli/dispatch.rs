@@ -6,11 +6,13 @@ use serde_json::json;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
 
 use super::args::Dispatch;
-use super::backend::{self, Backend};
+use super::backend::{Backend, LazyQueue};
 use super::printing::{plural, print_json, print_line};
 use super::spec_agents::KnownAgents;
 use super::spec_files::{self, Source};
 use super::{CliError, ExitCode, block_on, dispatch_notes, priority, version_skew};
+use crate::control::calls::{Dispatched, Outlook};
+use crate::daemon::handle;
 use crate::decide::lane;
 use crate::domain::escape;
 use crate::domain::id::SpecId;
@@ -31,26 +33,27 @@ pub(super) fn dispatch(home: &Home, args: &Dispatch) -> Result<ExitCode, CliErro
     if let Some(priority) = args.priority {
         priority::check(priority, "--priority")?;
     }
-    let queue = backend::read(&backend::configured(home))?;
-    let queue = queue.as_deref();
+    let queue = LazyQueue::of(home);
     let sources = match &args.prompt {
         Some(prompt) => vec![from_prompt(prompt, &args.verify)?],
         None => spec_files::files(&args.files)?,
     };
-    let agents = block_on(async { Ok(KnownAgents::find(home).await) })?;
-    let mut specs = spec_files::load(&sources, &args.after, queue, &agents)?;
+    let agents = KnownAgents::lazy(home);
+    let mut specs = spec_files::load(&sources, &args.after, &queue, &agents)?;
     for spec in &mut specs {
         spec.priority = args.priority.unwrap_or(spec.priority);
     }
-    let mut notes = dispatch_notes::duplicates(&specs, queue);
     if args.dry_run {
+        let twins = queue.get()?.map(|queue| handle::twins(queue, &specs)).unwrap_or_default();
+        let mut notes = dispatch_notes::duplicates(&specs, &twins);
         notes.extend(dispatch_notes::uncommitted_changes(&specs));
         print_dry_run(&specs, &notes, args.json)?;
         return Ok(0);
     }
     block_on(async {
         let mut backend = Backend::find(home).await?;
-        let ids = backend.dispatch(home, specs.clone()).await?;
+        let Dispatched { ids, twins, outlook } = backend.dispatch(home, specs.clone()).await?;
+        let mut notes = dispatch_notes::duplicates(&specs, &twins);
         // The specs are already queued here, so a slow repository does not delay them.
         notes.extend(dispatch_notes::uncommitted_changes(&specs));
         let queued = ids.iter().zip(&specs);
@@ -65,7 +68,10 @@ pub(super) fn dispatch(home: &Home, args: &Dispatch) -> Result<ExitCode, CliErro
             }
             print_notes(&notes);
         }
-        warn_unless_drained(backend, home, Some(&agents_of(&specs))).await;
+        match outlook {
+            Some(outlook) => warn_of_obstacles(&outlook, Some(&agents_of(&specs))),
+            None => warn_unless_drained(backend, home, Some(&agents_of(&specs))).await,
+        }
         Ok(0)
     })
 }
@@ -143,21 +149,27 @@ pub(super) async fn warn_unless_drained(mut backend: Backend, home: &Home, agent
             );
         }
     };
-    let Some(daemon) = status.daemon else {
+    warn_of_obstacles(&Outlook { daemon: status.daemon, paused: status.paused, holds: status.holds }, agents);
+}
+
+/// Warns on stderr about everything that keeps specs from starting soon. `agents`: the agents that the specs need; `None`:
+/// all agents.
+fn warn_of_obstacles(outlook: &Outlook, agents: Option<&BTreeSet<String>>) {
+    let Some(daemon) = &outlook.daemon else {
         return say!("queued, but no daemon runs: start a daemon with `boi daemon start`");
     };
     version_skew::warn(&daemon.version, daemon.pid);
-    if let Some(why) = starts_nothing(&daemon) {
+    if let Some(why) = starts_nothing(daemon) {
         say!("queued, but {why}");
     } else if daemon.stopping {
         say!(
             "queued, but the daemon (pid {}) is stopping: then start another daemon with `boi daemon start`",
             daemon.pid
         );
-    } else if status.paused {
+    } else if outlook.paused {
         say!("queued, but the queue is paused: waiting specs start after `boi resume`");
     }
-    for hold in status.holds.iter().filter(|hold| agents.is_none_or(|agents| agents.contains(&hold.agent))) {
+    for hold in outlook.holds.iter().filter(|hold| agents.is_none_or(|agents| agents.contains(&hold.agent))) {
         say!("queued, but the agent {} is held: {}", hold.agent, times::localized(&hold.reason));
     }
 }

@@ -1,28 +1,27 @@
 //! Notes of `boi dispatch` about the specs that it queues: about things that are allowed but may be mistakes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 use crate::domain::id::SpecId;
 use crate::domain::spec::{Base, Repo, Spec};
 use crate::git;
-use crate::queue::Queue;
 
 /// Returns a note for each spec that equals another one of `specs`, or a spec in the queue that has not
 /// ended.
-pub(super) fn duplicates(specs: &[Spec], queue: Option<&dyn Queue>) -> Vec<String> {
-    let mut notes = Vec::new();
+/// `twins` has for each spec the equal specs in the queue.
+pub(super) fn duplicates(specs: &[Spec], twins: &[Vec<SpecId>]) -> Vec<String> {
+    let (mut notes, mut seen) = (Vec::new(), HashSet::new());
     for (index, spec) in specs.iter().enumerate() {
         let title = &spec.title;
-        // A queue that cannot be searched is no reason to refuse a spec.
-        let twins = queue.and_then(|queue| queue.twins(spec).ok()).unwrap_or_default();
-        if !twins.is_empty() {
+        let is_first = serde_json::to_string(spec).is_ok_and(|text| seen.insert(text));
+        if let Some(twins) = twins.get(index).filter(|twins| !twins.is_empty()) {
             let ids: Vec<&str> = twins.iter().map(SpecId::as_str).collect();
             let ids = ids.join(" ");
             notes.push(format!(
                 "`{title}` is the same spec as {ids}, and is queued again; `boi cancel {ids}` ends the other"
             ));
-        } else if specs[..index].contains(spec) {
+        } else if !is_first {
             notes.push(format!("`{title}` is queued twice, because the same spec is given twice"));
         }
     }

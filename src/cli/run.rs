@@ -1,6 +1,7 @@
 //! `boi run`: queues specs and follows them to their end. If no daemon runs, this process becomes a daemon
 //! for these specs and the specs that they wait for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -9,7 +10,7 @@ use signal_hook_tokio::Signals;
 use tokio::time::Instant;
 
 use super::args::Run;
-use super::backend::{self, Backend, LOOK_AGAIN};
+use super::backend::{self, Backend, LOOK_AGAIN, LazyQueue};
 use super::own_task::OwnTask;
 use super::printing::{print_json, print_styled};
 use super::running_daemon::RunningDaemon;
@@ -18,6 +19,7 @@ use super::{
     BAD_CONFIG, CliError, ExitCode, FAILED, GAVE_UP, INTERRUPTED, block_on_daemon, dispatch_notes, preflight,
     spec_files, version_skew,
 };
+use crate::daemon::handle;
 use crate::daemon::lifecycle::running::Running;
 use crate::daemon::lifecycle::seat::{self, Seat};
 use crate::daemon::{Event, Leaving};
@@ -25,7 +27,7 @@ use crate::domain::id::SpecId;
 use crate::domain::life::SpecStatus;
 use crate::domain::spec::Spec;
 use crate::domain::view::{SpecView, StatusView};
-use crate::queue::{Filter, Queue};
+use crate::queue::Filter;
 use crate::reload;
 use crate::system::logs;
 use crate::system::output::say;
@@ -63,15 +65,16 @@ async fn through_daemon(home: &Home, mut backend: Backend, args: &Run) -> Result
             say!("warning: -c has no effect: the running daemon (pid {}) runs the specs", daemon.pid);
         }
     }
-    let queue = backend::read(&backend::configured(home))?;
+    let queue = LazyQueue::of(home);
     let agents = KnownAgents::find(home).await;
-    let specs = spec_files::load(&spec_files::files(&args.files)?, &[], queue.as_deref(), &agents)?;
+    let specs = spec_files::load(&spec_files::files(&args.files)?, &[], &queue, &agents)?;
     let own_task = OwnTask::find(home);
     if let Some(task) = &own_task {
         task.refuse_without_slot(&status, &specs)?;
     }
-    print_notes(&specs, queue.as_deref());
-    let ids = backend.dispatch(home, specs).await?;
+    let dispatched = backend.dispatch(home, specs.clone()).await?;
+    print_notes(&specs, &dispatched.twins);
+    let ids = dispatched.ids;
     let mut interrupts = Signals::new([SIGINT])?;
     tokio::select! {
         // Cancel-safe: `follow` only reads the status; the daemon runs the specs.
@@ -91,8 +94,8 @@ async fn through_daemon(home: &Home, mut backend: Backend, args: &Run) -> Result
 }
 
 /// Prints notes on stderr about possible mistakes in the specs.
-fn print_notes(specs: &[Spec], queue: Option<&dyn Queue>) {
-    let notes = dispatch_notes::duplicates(specs, queue).into_iter().chain(dispatch_notes::uncommitted_changes(specs));
+fn print_notes(specs: &[Spec], twins: &[Vec<SpecId>]) {
+    let notes = dispatch_notes::duplicates(specs, twins).into_iter().chain(dispatch_notes::uncommitted_changes(specs));
     notes.for_each(|note| say!("note: {note}"));
 }
 
@@ -104,9 +107,10 @@ async fn as_daemon(home: &Home, args: &Run) -> Result<ExitCode, CliError> {
     home.prepare()?;
     let seat = Seat::take(&home, seat::PROBED).await?;
     let agents = KnownAgents::of(booted.config.clone());
-    let specs = spec_files::load(&spec_files::files(&args.files)?, &[], Some(seat.queue()), &agents)?;
-    print_notes(&specs, Some(seat.queue()));
-    let ids = backend::enqueue(seat.queue(), specs)?;
+    let queue = LazyQueue::open(&home, Arc::clone(seat.queue()));
+    let specs = spec_files::load(&spec_files::files(&args.files)?, &[], &queue, &agents)?;
+    print_notes(&specs, &handle::twins(seat.queue().as_ref(), &specs));
+    let ids = backend::enqueue(seat.queue().as_ref(), specs)?;
     // The log goes to a file, because the terminal shows the progress.
     let log =
         logs::start(home.log_output(), &booted.config.log).map_err(|message| CliError::new(BAD_CONFIG, message))?;

@@ -14,8 +14,8 @@ use crate::system::paths::Home;
 
 /// The configurations that define the agents of specs.
 pub(super) struct KnownAgents {
-    /// The configuration in force, or the one on disk if no daemon runs.
-    config: Config,
+    /// The configuration in force, or the one on disk if no daemon runs. It is read at the first use.
+    config: OnceCell<Config>,
     /// The configuration on disk, which a daemon may be about to put in force. It is read only for an agent
     /// that `config` does not define, since a file system may not answer.
     on_disk: OnceCell<Option<Config>>,
@@ -33,9 +33,22 @@ impl KnownAgents {
         }
     }
 
+    /// Like [`KnownAgents::find`], but reads the configuration only once a spec names an agent. Not for async code.
+    pub(super) fn lazy(home: &Home) -> KnownAgents {
+        KnownAgents { config: OnceCell::new(), on_disk: OnceCell::new(), home: Some(home.clone()) }
+    }
+
+    fn config(&self) -> &Config {
+        self.config.get_or_init(|| {
+            let home = self.home.as_ref();
+            let in_force = home.and_then(|home| in_force::ask(home).ok().flatten()?.config());
+            in_force.or_else(|| read(home?)).unwrap_or_default()
+        })
+    }
+
     /// Returns the agents that `config` alone defines.
     pub(super) fn of(config: Config) -> KnownAgents {
-        KnownAgents { config, on_disk: OnceCell::new(), home: None }
+        KnownAgents { config: OnceCell::from(config), on_disk: OnceCell::new(), home: None }
     }
 
     fn on_disk(&self) -> Option<&Config> {
@@ -51,14 +64,17 @@ impl KnownAgents {
     }
 
     fn get(&self, name: &str) -> Option<&AgentConfig> {
-        self.config.agents.get(name).or_else(|| self.on_disk()?.agents.get(name))
+        self.config().agents.get(name).or_else(|| self.on_disk()?.agents.get(name))
     }
 
     /// Returns every problem with the agents of a spec: those that are not defined, and those whose cost is not known
     /// although a budget limits it.
     pub(super) fn problems(&self, references: &References) -> Vec<Problem> {
-        let budget = self.budget(references);
         let mut problems: Vec<Problem> = Vec::new();
+        if references.agents.is_empty() {
+            return problems;
+        }
+        let budget = self.budget(references);
         for (index, agent) in references.agents.iter().enumerate() {
             let name = &agent.value;
             let problem = |message: String| Problem::new(message, agent.span.clone());
@@ -82,7 +98,7 @@ impl KnownAgents {
 
     /// Returns the name of the budget that limits the cost of the spec, if there is one.
     fn budget(&self, references: &References) -> Option<&'static str> {
-        let config = &self.config;
+        let config = self.config();
         [
             ("max_usd", references.max_usd.is_some()),
             ("max_usd_per_spec", config.max_usd_per_spec > Usd::ZERO),
@@ -93,7 +109,7 @@ impl KnownAgents {
     }
 
     fn hint(&self, name: &str) -> String {
-        let mut names: Vec<&str> = [Some(&self.config), self.on_disk()]
+        let mut names: Vec<&str> = [Some(self.config()), self.on_disk()]
             .into_iter()
             .flatten()
             .flat_map(|config| config.agents.names())

@@ -4,6 +4,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::backend::LazyQueue;
 use super::spec_agents::KnownAgents;
 use super::{CliError, USAGE};
 use crate::document::Located;
@@ -36,7 +37,7 @@ pub(super) enum Source {
 pub(super) fn load(
     sources: &[Source],
     after: &[SpecId],
-    queue: Option<&dyn Queue>,
+    queue: &LazyQueue,
     agents: &KnownAgents,
 ) -> Result<Vec<Spec>, CliError> {
     let mut specs = Vec::new();
@@ -105,11 +106,7 @@ fn read(source: &Source) -> Result<Result<SpecText, Problems>, CliError> {
     Ok(Ok(SpecText { name, bytes, folder }))
 }
 
-fn load_one(
-    source: &Source,
-    queue: Option<&dyn Queue>,
-    agents: &KnownAgents,
-) -> Result<Result<Spec, Problems>, CliError> {
+fn load_one(source: &Source, queue: &LazyQueue, agents: &KnownAgents) -> Result<Result<Spec, Problems>, CliError> {
     let SpecText { name, bytes, folder } = match read(source)? {
         Ok(read) => read,
         Err(problems) => return Ok(Err(problems)),
@@ -133,9 +130,9 @@ fn problem_at<T>(at: &Located<T>, message: String, hint: Option<String>) -> Prob
 }
 
 /// Returns why no spec can wait for spec `id`, and what to do about it; `None`: specs can wait for it.
-fn obstacle_to_waiting(queue: Option<&dyn Queue>, id: &SpecId) -> Result<Option<(String, String)>, CliError> {
+fn obstacle_to_waiting(queue: &LazyQueue, id: &SpecId) -> Result<Option<(String, String)>, CliError> {
     let filter = Filter { ids: vec![id.clone()], ..Filter::default() };
-    let found = match queue.map(|queue| queue.list(&filter)) {
+    let found = match queue.get()?.map(|queue| queue.list(&filter)) {
         Some(Ok(listing)) => listing.specs,
         Some(Err(QueueError::NotFound(_))) | None => Vec::new(),
         Some(Err(error)) => return Err(error.into()),
@@ -152,7 +149,7 @@ fn obstacle_to_waiting(queue: Option<&dyn Queue>, id: &SpecId) -> Result<Option<
 }
 
 /// Checks that the specs that a spec waits for are in the queue and have not failed.
-fn dependency_problems(references: &References, queue: Option<&dyn Queue>) -> Result<Vec<Problem>, CliError> {
+fn dependency_problems(references: &References, queue: &LazyQueue) -> Result<Vec<Problem>, CliError> {
     let mut problems = Vec::new();
     for after in &references.after {
         if let Some((message, hint)) = obstacle_to_waiting(queue, &after.value)? {
@@ -164,16 +161,17 @@ fn dependency_problems(references: &References, queue: Option<&dyn Queue>) -> Re
 
 /// Returns why a spec in the repository at `toplevel` cannot start from the branch of spec `id`: both specs
 /// must have the same repository. `None`: the spec can start from that branch.
-fn obstacle_to_base(queue: Option<&dyn Queue>, id: &SpecId, toplevel: &Path) -> Option<String> {
+fn obstacle_to_base(queue: &LazyQueue, id: &SpecId, toplevel: &Path) -> Option<String> {
     // An unknown spec is not reported here, because `dependency_problems` reports it.
-    let other = queue?.spec(id).ok()?;
+    let queue = queue.get().ok()??;
+    let other = queue.spec(id).ok()?;
     let Some(other) = other.repo else {
         return Some(format!("{id} has no repository, so it has no branch to start from"));
     };
     match git::same_repository(&other.path, toplevel) {
         // `dependency_problems` reports a spec that failed. A spec that has not ended may still create its
         // branch.
-        Ok(true) if is_completed(queue?, id) => match git::branch_head(toplevel, id) {
+        Ok(true) if is_completed(queue, id) => match git::branch_head(toplevel, id) {
             Ok(Some(_)) => None,
             Ok(None) => Some(format!(
                 "the branch {} of {id} no longer exists; name the branch or commit that contains its work",
@@ -197,7 +195,7 @@ fn is_completed(queue: &dyn Queue, id: &SpecId) -> bool {
 fn inspect_repository(
     references: &References,
     folder: &Path,
-    queue: Option<&dyn Queue>,
+    queue: &LazyQueue,
     problems: &mut Vec<Problem>,
 ) -> Option<Repo> {
     let named = references.repo.as_ref()?;

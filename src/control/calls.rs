@@ -12,7 +12,7 @@ use crate::domain::id::SpecId;
 use crate::domain::money::Usd;
 use crate::domain::spec::Spec;
 use crate::domain::time::Timestamp;
-use crate::domain::view::StatusView;
+use crate::domain::view::{DaemonView, HoldView, StatusView};
 use crate::queue::{Canceled, Cleaned, Filter, Stopped};
 
 /// How long a client waits for a daemon that does not answer, and how long a daemon waits for a queue that does not
@@ -39,7 +39,31 @@ pub(crate) struct Dispatch {
 
 impl Call for Dispatch {
     const PATH: &'static str = "/v1/dispatch";
-    type Answer = Ids;
+    type Answer = Dispatched;
+}
+
+/// The specs that the daemon queued. A daemon before version 0.3.0 returns only the ids.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Dispatched {
+    /// The ids.
+    pub ids: Vec<SpecId>,
+    /// For each spec, the equal specs in the queue that have not ended.
+    #[serde(default)]
+    pub twins: Vec<Vec<SpecId>>,
+    /// What decides when the specs start.
+    #[serde(default)]
+    pub outlook: Option<Outlook>,
+}
+
+/// What decides when queued specs start.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Outlook {
+    /// The daemon; `None`: no daemon runs.
+    pub daemon: Option<DaemonView>,
+    /// Whether the queue is paused.
+    pub paused: bool,
+    /// The held agents.
+    pub holds: Vec<HoldView>,
 }
 
 /// Ids of specs.

@@ -7,7 +7,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
@@ -34,6 +34,8 @@ const PROBE: Duration = Duration::from_secs(2);
 pub(crate) struct Client {
     socket: PathBuf,
     pid: Arc<AtomicI32>,
+    /// A connection that no call has used yet.
+    unused: Arc<Mutex<Option<UnixStream>>>,
     /// The daemon's version, which is known after the first answer.
     version: Arc<OnceLock<String>>,
     /// Whether the client has already printed that the daemon does not answer.
@@ -79,9 +81,18 @@ impl Client {
     /// Connects to the daemon that listens at `socket`; `None`: no daemon listens there.
     pub(crate) async fn connect(socket: &Path) -> Result<Option<Client>, ClientError> {
         let socket = socket.to_owned();
-        let client = Client { socket, pid: Arc::default(), version: Arc::default(), warned: Arc::default() };
+        let client = Client {
+            socket,
+            pid: Arc::default(),
+            unused: Arc::default(),
+            version: Arc::default(),
+            warned: Arc::default(),
+        };
         match client.stream().await {
-            Ok(_) => Ok(Some(client)),
+            Ok(stream) => {
+                *client.unused.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream);
+                Ok(Some(client))
+            }
             Err(ClientError::NoDaemon) => Ok(None),
             Err(error) => Err(error),
         }
@@ -200,6 +211,12 @@ impl Client {
     }
 
     async fn stream(&self) -> Result<UnixStream, ClientError> {
+        let unused = self.unused.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // A daemon that ended has closed its connections.
+        let is_open = |stream: &UnixStream| matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+        if let Some(stream) = unused.filter(is_open) {
+            return Ok(stream);
+        }
         let broken = |error: io::Error| self.broken(error.to_string());
         let short = match ShortPath::new(&self.socket) {
             Ok(short) => short,

@@ -16,9 +16,9 @@ use super::{Ended, Event, Leaving};
 use crate::config::HotConfig;
 use crate::config::keys::{Key, keys_of};
 use crate::control::calls::{
-    CallFailure, Cancel, CancelResult, CheckProgram, ConfigInForce, Dispatch, Environment, GIVE_UP, GetConfig,
-    HoldAgent, Ids, Leave, ProgramFound, Reload, ResumeAgents, ResumedAgents, Retry, SetPaused, SetPriority,
-    SettleChanges, StatusRequest, StatusResponse, Stop, StopResult,
+    CallFailure, Cancel, CancelResult, CheckProgram, ConfigInForce, Dispatch, Dispatched, Environment, GIVE_UP,
+    GetConfig, HoldAgent, Ids, Leave, Outlook, ProgramFound, Reload, ResumeAgents, ResumedAgents, Retry, SetPaused,
+    SetPriority, SettleChanges, StatusRequest, StatusResponse, Stop, StopResult,
 };
 use crate::control::server::{Serve, Service, closed};
 use crate::domain::id::SpecId;
@@ -150,11 +150,27 @@ pub(crate) fn taken_ids(specs: &[Spec]) -> HashSet<SpecId> {
     repos.iter().flat_map(|repo| git::spec_ids_in_refs(repo).unwrap_or_default()).collect()
 }
 
+/// Returns for each spec the equal specs in the queue that have not ended. A queue that cannot be searched is no reason to
+/// refuse a spec.
+pub(crate) fn twins(queue: &dyn Queue, specs: &[Spec]) -> Vec<Vec<SpecId>> {
+    let mut last: Option<(&Spec, Vec<SpecId>)> = None;
+    let of = |spec| match &last {
+        // Many equal specs in a row are common.
+        Some((earlier, twins)) if *earlier == spec => twins.clone(),
+        _ => {
+            let twins = queue.twins(spec).unwrap_or_default();
+            last = Some((spec, twins.clone()));
+            twins
+        }
+    };
+    specs.iter().map(of).collect()
+}
+
 impl Service for Handle {}
 
 impl Serve<Dispatch> for Handle {
-    async fn serve(&self, Dispatch { specs }: Dispatch, _: watch::Receiver<bool>) -> Result<Ids, CallFailure> {
-        let ids = self
+    async fn serve(&self, Dispatch { specs }: Dispatch, _: watch::Receiver<bool>) -> Result<Dispatched, CallFailure> {
+        let (ids, twins, paused) = self
             .unless_silent(GIVE_UP, |handle| async move {
                 let for_git = specs.clone();
                 let taken = tokio::task::spawn_blocking(move || taken_ids(&for_git));
@@ -164,13 +180,18 @@ impl Serve<Dispatch> for Handle {
                     Ok(taken) => taken.map_err(|_| CallError::Panicked)?,
                     Err(_) => HashSet::new(),
                 };
-                let ids = handle.queue(move |queue| queue.enqueue(specs, taken, clock::now())).await?;
+                let enqueue = move |queue: &dyn Queue| {
+                    let twins = twins(queue, &specs);
+                    Ok((queue.enqueue(specs, taken, clock::now())?, twins, queue.is_paused().unwrap_or_default()))
+                };
+                let queued = handle.queue(enqueue).await?;
                 handle.send(Event::Queued);
                 handle.shared.changed();
-                Ok(ids)
+                Ok(queued)
             })
             .await?;
-        Ok(Ids { ids })
+        let outlook = Outlook { daemon: Some(self.shared.daemon_view()), paused, holds: self.holds() };
+        Ok(Dispatched { ids, twins, outlook: Some(outlook) })
     }
 }
 

@@ -69,6 +69,14 @@ impl Handle {
     }
 }
 
+impl Handle {
+    /// Returns the held agents.
+    pub(super) fn holds(&self) -> Vec<HoldView> {
+        let held = self.shared.lanes.states().into_iter();
+        held.filter_map(|LaneState { agent, hold, .. }| Some(hold_view(&agent, &hold?))).collect()
+    }
+}
+
 /// Returns the state that `boi status` shows while no daemon runs.
 pub(crate) fn without_daemon(
     queue: &dyn Queue,

@@ -274,7 +274,8 @@ impl Sandbox {
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// The command `boi` with these arguments.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         self.with_environment(&self.program, arguments)
     }
 

@@ -189,8 +189,8 @@ impl Seat {
     }
 
     /// Returns the queue, which is open for writing.
-    pub(crate) fn queue(&self) -> &dyn Queue {
-        self.queue.as_ref()
+    pub(crate) fn queue(&self) -> &Arc<dyn Queue> {
+        &self.queue
     }
 }
 

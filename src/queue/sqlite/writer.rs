@@ -58,6 +58,14 @@ impl Failure {
         Failure { why: why.to_string(), unknown: false }
     }
 
+    /// The failure of a batch because the database cannot be used.
+    fn unusable(error: QueueError) -> Failure {
+        match error {
+            QueueError::Unavailable(source) => Failure::nothing_changed(source),
+            error => Failure::nothing_changed(error),
+        }
+    }
+
     fn error(self) -> QueueError {
         if self.unknown { QueueError::Unknown(self.why.into()) } else { QueueError::Unavailable(self.why.into()) }
     }
@@ -86,7 +94,7 @@ impl Writer {
                         Err(RecvTimeoutError::Disconnected) => break,
                     };
                     let batch = std::iter::once(first).chain(inbox.try_iter().take(GROUP - 1)).collect();
-                    commit(&connection, batch, anchor.check().err().map(Failure::nothing_changed));
+                    commit(&connection, batch, anchor.check().err().map(Failure::unusable));
                 }
             })
             .ok();
