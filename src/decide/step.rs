@@ -123,6 +123,11 @@ pub(crate) enum RecordChange {
         /// Whether the task gave a prompt to an agent, and changed no file of the repository.
         unchanged: bool,
     },
+    /// The spec has a worktree, or will have it.
+    Placed {
+        /// The worktree's path.
+        path: String,
+    },
     /// A task has a new status.
     Task {
         /// The task's index.
@@ -215,6 +220,24 @@ pub(crate) fn after_prepare(plan: &AttemptPlan<'_>, progress: Progress, then: Op
 /// Whether the agent may no longer have the session that its run had to continue. `answered`: the model answered the run.
 pub(crate) fn lost_session(continued: bool, answered: bool, outcome: &TryOutcome) -> bool {
     continued && !answered && matches!(outcome, TryOutcome::Failed(_) | TryOutcome::Crashed(_))
+}
+
+/// Returns `next` without the git steps that have nothing to do, because the spec has no repository.
+pub(crate) fn without_idle_git(plan: &AttemptPlan<'_>, mut next: Move) -> Move {
+    if plan.spec.repo.is_some() {
+        return next;
+    }
+    loop {
+        let Move::Go(Position { step: Step::Git(stage), progress }, changes) = next else { return next };
+        let after = match stage {
+            GitStage::Capture(of) => after_capture(plan, progress, of, Captured::Candidate(None), None),
+            GitStage::Advance { of, candidate } => after_advance(plan, progress, of, candidate),
+            GitStage::Deliver { .. } | GitStage::Land(_) => {
+                return Move::Go(Position { step: Step::Git(stage), progress }, changes);
+            }
+        };
+        next = changes.into_iter().rev().fold(after, with_change);
+    }
 }
 
 /// Decides what follows the command of a try.

@@ -23,7 +23,7 @@ use super::place::Place;
 use super::watch::{GitWatch, Work};
 use crate::process::bounded::BoundedEnd;
 use crate::process::inherited;
-use crate::system::paths::variable;
+use crate::system::paths::{self, variable};
 
 /// Environment variables that change how git reads paths, names refs or finds attributes. They are removed together
 /// with the variables that select a repository.
@@ -121,7 +121,7 @@ impl Git {
 
     #[expect(clippy::disallowed_methods, reason = "`git` starts git")]
     fn new(start: &Path, dir: &Path, watch: &Arc<GitWatch>) -> Git {
-        let mut command = Command::new("git");
+        let mut command = Command::new(paths::find_program("git").unwrap_or_else(|_| "git".into()));
         for name in inherited::GIT_LOCAL.iter().chain(CLEARED) {
             command.env_remove(name);
         }

@@ -335,7 +335,19 @@ pub(crate) trait Queue: Send + Sync {
 
     /// Ends a spec. Unless the spec completed, also fails the specs that wait for it, directly or indirectly,
     /// and returns their ids.
-    fn finish(&self, fence: &Fence, ending: &Ending, now: Timestamp) -> Result<Vec<SpecId>, QueueError>;
+    fn finish(&self, fence: &Fence, ending: &Ending, now: Timestamp) -> Result<Vec<SpecId>, QueueError> {
+        self.finish_with(fence, ending, vec![], None, now)
+    }
+
+    /// Records what [`Queue::record_kept`] records, and ends the spec, in one transaction.
+    fn finish_with(
+        &self,
+        fence: &Fence,
+        ending: &Ending,
+        kept: Vec<String>,
+        place: Option<WorktreePlace>,
+        now: Timestamp,
+    ) -> Result<Vec<SpecId>, QueueError>;
 
     /// Cancels a queued spec. For a running spec, records the intent to cancel, which the spec's worker
     /// carries out.

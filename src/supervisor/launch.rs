@@ -53,8 +53,10 @@ pub(super) fn prepare(dir: &CommandDir) -> Result<(Request, Command), EndCause> 
     if let Some(fault) = fault {
         return Err(EndCause::NotExecuted(format!("the working directory {} {fault}", request.cwd.display())));
     }
-    let mut command = Command::new(program);
-    command.args(arguments).current_dir(&request.cwd).stdin(Stdio::from(stdin));
+    // Without the path, each folder of PATH would be tried with a call of `execve`.
+    let file = paths::find_program(program).unwrap_or_else(|_| program.into());
+    let mut command = Command::new(file);
+    command.arg0(program).args(arguments).current_dir(&request.cwd).stdin(Stdio::from(stdin));
     // Some programs, opencode among them, work in the folder that this variable names.
     command.env("PWD", &request.cwd).env_remove("OLDPWD");
     command.stdout(Stdio::from(output)).stderr(Stdio::from(errors)).process_group(0);

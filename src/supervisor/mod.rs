@@ -36,7 +36,7 @@ use std::process::ExitCode;
 
 use self::home_identity::HomeIdentity;
 use crate::domain::command::{EndCause, Request};
-use crate::process::command_dir::{CommandDir, EXIT, LOCK};
+use crate::process::command_dir::{CommandDir, ERRORS, EXIT, LOCK, OUTPUT};
 use crate::process::supervisor_process::SUPERVISE;
 use crate::system::output::say;
 use crate::system::{failpoint, files};
@@ -94,9 +94,16 @@ fn supervise(dir: &CommandDir) -> io::Result<()> {
 /// Flushes the files that the command wrote to disk. This comes before the `exit` record is written, so that
 /// no power cut leaves the record without the files.
 fn sync_work(dir: &CommandDir, request: &Request) {
-    for path in [&request.cwd, dir.path()] {
-        if let Err(error) = files::sync_file_system(path) {
-            say!("boi: cannot flush {} to disk: {error}", path.display());
+    // A folder that cannot be read counts as changed.
+    let is_empty = std::fs::read_dir(&request.cwd).is_ok_and(|mut entries| entries.next().is_none());
+    if !is_empty && let Err(error) = files::sync_file_system(&request.cwd) {
+        say!("boi: cannot flush {} to disk: {error}", request.cwd.display());
+    }
+    for name in [OUTPUT, ERRORS] {
+        let sync = |file: Option<File>| file.filter(|file| file.metadata().is_ok_and(|found| found.len() > 0));
+        let synced = dir.open_file(name).and_then(|file| sync(file).map_or(Ok(()), |file| file.sync_data()));
+        if let Err(error) = synced {
+            say!("boi: cannot flush {} to disk: {error}", dir.path().join(name).display());
         }
     }
 }

@@ -102,7 +102,7 @@ fn a_probe_that_hangs_is_ended_and_keeps_the_hold() {
         hold(&sandbox).filter(|now| now["until"].as_str() > held["until"].as_str())
     });
     assert_eq!((&later["cause"], &later["since"]), (&held["cause"], &held["since"]), "{later}");
-    assert_eq!(sandbox.spec(&id)["status"], "queued");
+    sandbox.wait_for_status(&id, "queued");
     sandbox.write("script", "");
     sandbox.good(&["resume", "claude"]);
     let spec = sandbox.wait_for_status(&id, "completed");

@@ -14,7 +14,7 @@ use crate::decide::step::{self, Move};
 use crate::domain::cause::Cause;
 use crate::domain::position::{Ending, GitStage, Try};
 use crate::domain::spec::Deliver;
-use crate::queue::{ChangesFoundBy, WorktreePlace};
+use crate::queue::ChangesFoundBy;
 use crate::system::{clock, failpoint};
 
 /// The least time that git gets to store the files of a try, even if the try has used up its time; it is
@@ -127,7 +127,7 @@ impl Worker {
             match self.git_at_close(orders, |tree| tree.remove()).await? {
                 Ok(Ok(removed)) => {
                     failpoint::hit("worktree.removed");
-                    self.record_kept(removed.kept, removed.gone.then_some(WorktreePlace::Removed)).await?;
+                    self.removed = Some(removed);
                 }
                 Ok(Err(blocked)) => {
                     warn!(spec = %self.claimed.fence.spec, reason = blocked.reason(), "cannot remove the worktree of the spec; remove it later with `boi clean`");

@@ -29,7 +29,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::{info, warn};
 
-use self::worktree::{Resolved, WorkerTree};
+use self::worktree::{Removed, Resolved, WorkerTree};
 use super::async_queue::AsyncQueue;
 use super::shared::Shared;
 use super::{Event, Order, Spawn, WorkerEnd, quarantine};
@@ -46,7 +46,7 @@ use crate::domain::spec::Task;
 use crate::domain::time::Timestamp;
 use crate::process::marker;
 use crate::process::record::RecordError;
-use crate::queue::{Claimed, Fence, GiveBack, QueueError, WorktreePlace};
+use crate::queue::{Claimed, Fence, GiveBack, Queue, QueueError, WorktreePlace};
 use crate::system::paths::Home;
 use crate::system::{attempt_folder, clock, failpoint};
 
@@ -123,6 +123,8 @@ struct Worker {
     last_message: Option<String>,
     /// The changes to record because an order ended the command of a try.
     interrupted: Vec<RecordChange>,
+    /// What the removal of the worktree left, to be recorded with the end of the spec.
+    removed: Option<Removed>,
 }
 
 /// Why a worker failed.
@@ -171,6 +173,7 @@ impl Worker {
             tree,
             last_message: None,
             interrupted: Vec::new(),
+            removed: None,
         }
     }
 
@@ -289,7 +292,10 @@ impl Worker {
 
     /// Records a position and the `changes` that belong to it in the queue, then makes it the worker's
     /// position.
-    async fn record(&mut self, position: Position, changes: Vec<RecordChange>) -> Result<(), WorkerError> {
+    async fn record(&mut self, position: Position, mut changes: Vec<RecordChange>) -> Result<(), WorkerError> {
+        if matches!(position.step, Step::Prepare { .. } | Step::Command { .. }) {
+            changes.extend(self.new_place().map(|path| RecordChange::Placed { path }));
+        }
         for change in &changes {
             match change {
                 RecordChange::TaskDone { task, .. } => self.done[*task] = true,
@@ -303,16 +309,22 @@ impl Worker {
                 RecordChange::TryEnded { .. }
                 | RecordChange::TryInterrupted { .. }
                 | RecordChange::RunEnded { .. }
+                | RecordChange::Placed { .. }
                 | RecordChange::Task { .. } => {}
             }
         }
         let (fence, recorded) = (self.claimed.fence.clone(), position.clone());
         let (now, changes) = (clock::now(), self.with_runs(changes));
         let cost = cost::cost_of_runs(&changes);
+        let placed = changes.iter().find_map(|change| match change {
+            RecordChange::Placed { path } => Some(path.clone()),
+            _ => None,
+        });
         let result = self.queue.call(move |queue| queue.record(&fence, &recorded, changes, now)).await;
         self.count_runs(cost, now, &result);
         result?;
         self.position = position;
+        self.claimed.worktree = placed.or(self.claimed.worktree.take());
         self.shared.changed();
         if self.position.running_command().is_some() {
             failpoint::hit("command.recorded");
@@ -421,7 +433,11 @@ impl Worker {
             Ending::Failed(cause) => warn!(%spec, cause = %cause, "spec failed"),
             Ending::Canceled => info!(%spec, "spec canceled"),
         }
-        let failed = self.queue.call(move |queue| queue.finish(&fence, &ending, clock::now())).await?;
+        let Removed { kept, gone } = self.removed.take().unwrap_or_default();
+        self.log_kept(&kept);
+        let place = gone.then_some(WorktreePlace::Removed);
+        let finish = move |queue: &dyn Queue| queue.finish_with(&fence, &ending, kept, place, clock::now());
+        let failed = self.queue.call(finish).await?;
         failpoint::hit("spec.finished");
         for dependent in failed {
             warn!(spec = %dependent, "spec failed, because it waits for {spec}, which did not complete");
@@ -434,7 +450,9 @@ impl Worker {
         match self.position.step.clone() {
             Step::Prepare { checkout, then } => {
                 let Progress { origin, repository, .. } = &self.position.progress;
-                let is_unresolved = self.claimed.spec.repo.is_some() && (origin.is_none() || repository.is_none());
+                let has_repository = self.claimed.spec.repo.is_some();
+                let is_unresolved = has_repository && (origin.is_none() || repository.is_none());
+                let is_new = self.new_place().is_some();
                 if is_unresolved {
                     let progress = self.position.progress.clone();
                     let limit = self.time_limit();
@@ -448,7 +466,10 @@ impl Worker {
                     let progress = Progress { origin, repository, ..self.position.progress.clone() };
                     self.record(Position { step: self.position.step.clone(), progress }, vec![]).await?;
                 }
-                let is_new = self.record_place().await?;
+                // An empty scratch directory is recorded together with the command that works in it.
+                if has_repository && let Some(path) = self.new_place() {
+                    self.record_kept(vec![], Some(WorktreePlace::At(path))).await?;
+                }
                 let progress = self.position.progress.clone();
                 let create = move |tree: &WorkerTree| tree.create(&progress, checkout);
                 match self.git(orders, self.time_limit(), create).await? {
@@ -482,18 +503,15 @@ impl Worker {
     /// new marker.
     fn follow(&self, after: impl FnOnce(&AttemptPlan<'_>, Progress) -> Move) -> StepEnd {
         let next_command = RunningCommand { boot: clock::boot_id().to_owned(), marker: marker::new_marker() };
-        StepEnd::Move(Box::new(after(&self.plan(&next_command), self.position.progress.clone())))
+        let plan = self.plan(&next_command);
+        StepEnd::Move(Box::new(step::without_idle_git(&plan, after(&plan, self.position.progress.clone()))))
     }
 
-    /// Records the path of the worktree before it is created, so that a later daemon finds it even if its
-    /// configuration names another folder for worktrees. Returns whether the path is new.
-    async fn record_place(&mut self) -> Result<bool, WorkerError> {
+    /// Returns the path of the worktree if it is not recorded yet. The path of a git worktree is recorded before the worktree
+    /// is created, so that a later daemon finds it even if its configuration names another folder for worktrees.
+    fn new_place(&self) -> Option<String> {
         let path = self.tree.path().to_string_lossy().into_owned();
-        if self.claimed.worktree.as_ref() == Some(&path) {
-            return Ok(false);
-        }
-        self.record_kept(vec![], Some(WorktreePlace::At(path))).await?;
-        Ok(true)
+        (self.claimed.worktree.as_ref() != Some(&path)).then_some(path)
     }
 
     /// Whether the worktree's folder exists. A path that cannot be inspected counts as existing.
@@ -507,14 +525,7 @@ impl Worker {
         if kept.is_empty() && place.is_none() {
             return Ok(());
         }
-        for reference in &kept {
-            let spec = &self.claimed.fence.spec;
-            if reference.starts_with("refs/") {
-                info!(%spec, reference, "boi saved work that no branch contains under a ref");
-            } else {
-                info!(%spec, path = reference, "boi keeps files that git cannot store in this folder");
-            }
-        }
+        self.log_kept(&kept);
         let (fence, recorded) = (self.claimed.fence.clone(), place.clone());
         self.queue.call(move |queue| queue.record_kept(&fence, kept, recorded)).await?;
         match place {
@@ -523,6 +534,17 @@ impl Worker {
             None => {}
         }
         Ok(())
+    }
+
+    fn log_kept(&self, kept: &[String]) {
+        for reference in kept {
+            let spec = &self.claimed.fence.spec;
+            if reference.starts_with("refs/") {
+                info!(%spec, reference, "boi saved work that no branch contains under a ref");
+            } else {
+                info!(%spec, path = reference, "boi keeps files that git cannot store in this folder");
+            }
+        }
     }
 
     /// Returns the agent that the attempt starts next if it continues at `position`.

@@ -63,6 +63,7 @@ pub(super) struct CapturedWork {
 }
 
 /// The result of removing a worktree.
+#[derive(Debug, Default)]
 pub(super) struct Removed {
     pub(super) kept: Vec<String>,
     pub(super) gone: bool,

@@ -278,9 +278,19 @@ impl Queue for SqliteQueue {
         self.write(move |connection| write::give_back(connection, &fence, &back, now))
     }
 
-    fn finish(&self, fence: &Fence, ending: &Ending, now: Timestamp) -> Result<Vec<SpecId>, QueueError> {
+    fn finish_with(
+        &self,
+        fence: &Fence,
+        ending: &Ending,
+        kept: Vec<String>,
+        place: Option<WorktreePlace>,
+        now: Timestamp,
+    ) -> Result<Vec<SpecId>, QueueError> {
         let (fence, ending) = (fence.clone(), ending.clone());
-        self.write(move |connection| end::finish(connection, &fence, &ending, now))
+        self.write(move |connection| {
+            write::record_kept(connection, &fence, &kept, place.as_ref())?;
+            end::finish(connection, &fence, &ending, now)
+        })
     }
 
     fn cancel(&self, spec: &SpecId, now: Timestamp) -> Result<Canceled, QueueError> {

@@ -274,6 +274,7 @@ fn apply(c: &Connection, fence: &Fence, change: &RecordChange, now: Timestamp) -
             )?
             .execute(params![commit, unchanged, spec, task])?;
         }
+        RecordChange::Placed { path } => set_worktree(c, &fence.spec, Some(path))?,
         RecordChange::Task { task, status } => {
             c.prepare_cached("UPDATE tasks SET status = ? WHERE spec = ? AND idx = ?")?.execute(params![
                 status.as_str(),
