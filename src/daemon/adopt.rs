@@ -60,7 +60,7 @@ impl<S: Spawn> Daemon<S> {
                 self.quarantine(&found.fence, found.intent, found.detail);
             }
         }
-        self.line_up(unstarted);
+        self.line_up(unstarted, 0);
         Ok(())
     }
 

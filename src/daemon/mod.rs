@@ -409,14 +409,21 @@ impl<S: Spawn> Daemon<S> {
 
     async fn claim(&mut self, specs: Vec<Eligible>, hot: &HotConfig) -> Result<(), QueueError> {
         let (config, now) = (hot.worker_config(), clock::now());
-        let batch = self.queue.call(move |queue| queue.claim(&specs, &config, now)).await?;
+        // The start of the specs that do not wait for their turn is recorded with their claim.
+        let starting = match hot.config.spawn_jitter_ms {
+            _ if self.registry.has_waiting() => 0,
+            [_, 0] => usize::MAX,
+            _ => 1,
+        };
+        let batch = self.queue.call(move |queue| queue.claim(&specs, &config, starting, now)).await?;
         failpoint::hit("claim.committed");
-        self.line_up(batch);
+        self.line_up(batch, starting);
         self.start_due().await
     }
 
     /// Gives each claimed spec a slot, in which the spec waits for its turn to start.
-    fn line_up(&mut self, batch: Vec<Claimed>) {
+    /// `starting`: for how many of them the start is recorded.
+    fn line_up(&mut self, batch: Vec<Claimed>, starting: usize) {
         self.pace.claimed(u32::try_from(batch.len()).unwrap_or(u32::MAX));
         for claimed in &batch {
             self.shared.lanes.claimed(claimed.lane_at(&claimed.position).as_deref(), &claimed.fence.spec);
@@ -425,9 +432,9 @@ impl<S: Spawn> Daemon<S> {
             // The first worker of a batch starts without a pause.
             self.next_spawn = Instant::now();
         }
-        let (reclaimed, batch): (Vec<Claimed>, Vec<Claimed>) =
-            batch.into_iter().partition(|claimed| self.registry.contains(&claimed.fence.spec));
-        for claimed in reclaimed {
+        let (reclaimed, batch): (Vec<_>, Vec<_>) =
+            batch.into_iter().enumerate().partition(|(_, claimed)| self.registry.contains(&claimed.fence.spec));
+        for (_, claimed) in reclaimed {
             if let Some(slot) = self.registry.get_mut(&claimed.fence.spec) {
                 // The spec's last worker gave the spec back to the queue, and the loop has not handled the
                 // end of that worker yet.
@@ -436,9 +443,9 @@ impl<S: Spawn> Daemon<S> {
             }
         }
         let size = batch.len();
-        for (index, claimed) in batch.into_iter().enumerate() {
+        for (slot, (index, claimed)) in (1..).zip(batch) {
             let fence = claimed.fence.clone();
-            let waiting = Waiting { claimed, slot: index + 1, batch: size };
+            let waiting = Waiting { claimed, slot, batch: size, is_start_recorded: index < starting };
             self.registry.insert(fence, SlotState::Waiting(Box::new(waiting)));
         }
         self.shared.changed();
@@ -448,10 +455,14 @@ impl<S: Spawn> Daemon<S> {
     /// start.
     async fn start_due(&mut self) -> Result<(), QueueError> {
         while self.next_spawn <= Instant::now() {
-            let Some(Waiting { claimed, slot, batch }) = self.registry.next_waiting() else { break };
-            let (claimed, slot, batch) = (claimed.clone(), *slot, *batch);
+            let Some(waiting) = self.registry.next_waiting() else { break };
+            let Waiting { claimed, slot, batch, is_start_recorded } = waiting.clone();
             let (fence, now) = (claimed.fence.clone(), clock::now());
-            match self.queue.call(move |queue| queue.record_start(&fence, now)).await {
+            let record = async |queue: &AsyncQueue| match is_start_recorded {
+                true => Ok(()),
+                false => queue.call(move |queue| queue.record_start(&fence, now)).await,
+            };
+            match record(&self.queue).await {
                 Ok(()) => {}
                 Err(QueueError::Superseded(fence)) => {
                     warn!(spec = %fence.spec, attempt = fence.attempt, "the worker was not started, because its spec has ended or has a newer attempt");

@@ -63,12 +63,15 @@ pub(super) enum SlotState {
 }
 
 /// A claimed spec that waits for its turn.
+#[derive(Clone)]
 pub(super) struct Waiting {
     pub(super) claimed: Claimed,
     /// The spec's place in the batch, from 1.
     pub(super) slot: usize,
     /// The size of the batch.
     pub(super) batch: usize,
+    /// Whether the queue has recorded the start of the spec's worker already.
+    pub(super) is_start_recorded: bool,
 }
 
 impl Waiting {

@@ -4,11 +4,13 @@
 //! [`Move`] before it does anything else. After a crash before the move is recorded, the next worker repeats
 //! the step. So a worker may carry out every step twice.
 
+mod idle_git;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod walk;
 
+pub(crate) use self::idle_git::without_idle_git;
 use super::budget::SpecBudget;
 use super::retry;
 use crate::agents::exit;
@@ -220,24 +222,6 @@ pub(crate) fn after_prepare(plan: &AttemptPlan<'_>, progress: Progress, then: Op
 /// Whether the agent may no longer have the session that its run had to continue. `answered`: the model answered the run.
 pub(crate) fn lost_session(continued: bool, answered: bool, outcome: &TryOutcome) -> bool {
     continued && !answered && matches!(outcome, TryOutcome::Failed(_) | TryOutcome::Crashed(_))
-}
-
-/// Returns `next` without the git steps that have nothing to do, because the spec has no repository.
-pub(crate) fn without_idle_git(plan: &AttemptPlan<'_>, mut next: Move) -> Move {
-    if plan.spec.repo.is_some() {
-        return next;
-    }
-    loop {
-        let Move::Go(Position { step: Step::Git(stage), progress }, changes) = next else { return next };
-        let after = match stage {
-            GitStage::Capture(of) => after_capture(plan, progress, of, Captured::Candidate(None), None),
-            GitStage::Advance { of, candidate } => after_advance(plan, progress, of, candidate),
-            GitStage::Deliver { .. } | GitStage::Land(_) => {
-                return Move::Go(Position { step: Step::Git(stage), progress }, changes);
-            }
-        };
-        next = changes.into_iter().rev().fold(after, with_change);
-    }
 }
 
 /// Decides what follows the command of a try.

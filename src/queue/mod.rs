@@ -280,8 +280,15 @@ pub(crate) trait Queue: Send + Sync {
 
     /// Claims those of `specs` that are still eligible in the same lane, in one transaction. When this
     /// returns, each claimed spec is running with `config`, and this machine is its owner. A spec with a
-    /// record that cannot be read is quarantined instead of claimed.
-    fn claim(&self, specs: &[Eligible], config: &WorkerConfig, now: Timestamp) -> Result<Vec<Claimed>, QueueError>;
+    /// record that cannot be read is quarantined instead of claimed. Also records the start of the first
+    /// `starting` claimed specs.
+    fn claim(
+        &self,
+        specs: &[Eligible],
+        config: &WorkerConfig,
+        starting: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Claimed>, QueueError>;
 
     /// Returns up to `count` eligible specs of all lanes, in queue order.
     #[cfg(test)]
@@ -306,7 +313,7 @@ pub(crate) trait Queue: Send + Sync {
         config: &WorkerConfig,
         now: Timestamp,
     ) -> Result<Vec<Claimed>, QueueError> {
-        self.claim(&self.eligible_first(count, scope)?, config, now)
+        self.claim(&self.eligible_first(count, scope)?, config, 0, now)
     }
 
     /// Returns the held lanes, each with its hold.

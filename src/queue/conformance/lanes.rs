@@ -37,7 +37,7 @@ pub(in crate::queue) fn each_lane_has_its_eligible_specs_in_queue_order<F: Facto
     assert_eq!(keys(&eligible(std::slice::from_ref(&first))), [c1], "only the spec `first` is returned");
     let scoped = queue.eligible(&[limit(Some("claude"), 9)], Some(&ids[1..3])).unwrap();
     assert_eq!(keys(&scoped), [c1]);
-    let claimed = queue.claim(&eligible(&[first]), &config(), NOW).unwrap();
+    let claimed = queue.claim(&eligible(&[first]), &config(), 0, NOW).unwrap();
     assert_eq!(claimed[0].fence.spec.as_str(), c1);
     assert_eq!(keys(&eligible(&[limit(Some("claude"), 9)])), [c2]);
 }
@@ -46,7 +46,7 @@ pub(in crate::queue) fn a_spec_that_changed_its_lane_is_not_claimed<F: Factory>(
     let (_storage, queue) = F::queue();
     let id = enqueue(queue.as_ref(), vec![with_agent("s", "claude")], NOW).unwrap().remove(0);
     let before = queue.eligible(&[limit(Some("claude"), 1)], None).unwrap();
-    let claim = queue.claim(&before, &config(), NOW).unwrap().remove(0);
+    let claim = queue.claim(&before, &config(), 0, NOW).unwrap().remove(0);
     let back = GiveBack {
         position: claim.position.clone(),
         changes: vec![],
@@ -56,7 +56,7 @@ pub(in crate::queue) fn a_spec_that_changed_its_lane_is_not_claimed<F: Factory>(
         lane: None,
     };
     queue.give_back(&claim.fence, back, NOW).unwrap();
-    assert!(queue.claim(&before, &config(), NOW).unwrap().is_empty());
+    assert!(queue.claim(&before, &config(), 0, NOW).unwrap().is_empty());
     assert_eq!(keys(&queue.eligible(&[limit(None, 1)], None).unwrap()), [id.as_str()]);
     assert_eq!(one(queue.as_ref(), &id).next_agent, None);
     queue.cancel(&id, NOW).unwrap();
@@ -88,12 +88,12 @@ pub(in crate::queue) fn another_agent_does_the_work_of_an_attempt_that_it_began<
     let found = queue.eligible(std::slice::from_ref(&instead), None).unwrap();
     assert_eq!(keys(&found), [ids[1].as_str()], "a spec keeps its agent once an attempt has begun");
     assert_eq!(keys(&queue.eligible(&[instead], Some(&ids)).unwrap()), [ids[1].as_str()]);
-    let claim = queue.claim(&found, &config(), NOW).unwrap().remove(0);
+    let claim = queue.claim(&found, &config(), 0, NOW).unwrap().remove(0);
     assert_eq!([0, 1].map(|task| claim.spec.agent_of(task)), ["gemini", "codex"]);
     assert_eq!((claim.spec.model.as_deref(), claim.lane_at(&claim.position).as_deref()), (None, Some("gemini")));
     queue.give_back(&claim.fence, back(&claim, "gemini"), NOW).unwrap();
     let again = queue.eligible(&[limit(Some("gemini"), 1)], None).unwrap();
-    let claim = queue.claim(&again, &config(), NOW).unwrap().remove(0);
+    let claim = queue.claim(&again, &config(), 0, NOW).unwrap().remove(0);
     assert_eq!(claim.spec.agent_of(0), "gemini", "the attempt continues with the agent that began it");
     assert_eq!(queue.spec(&ids[1]).unwrap().agent, "claude", "the stored spec does not change");
 }

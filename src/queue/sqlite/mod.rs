@@ -243,9 +243,19 @@ impl Queue for SqliteQueue {
         self.schedule(|connection| lanes::eligible(connection, limits, scope))
     }
 
-    fn claim(&self, specs: &[Eligible], config: &WorkerConfig, now: Timestamp) -> Result<Vec<Claimed>, QueueError> {
+    fn claim(
+        &self,
+        specs: &[Eligible],
+        config: &WorkerConfig,
+        starting: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Claimed>, QueueError> {
         let (specs, config, owner) = (specs.to_vec(), config.clone(), self.owner.clone());
-        self.write(move |connection| write::claim(connection, &specs, &config, &owner, now))
+        self.write(move |connection| {
+            let claimed = write::claim(connection, &specs, &config, &owner, now)?;
+            claimed.iter().take(starting).try_for_each(|one| write::record_start(connection, &one.fence, now))?;
+            Ok(claimed)
+        })
     }
 
     fn holds(&self) -> Result<Vec<(String, Hold)>, QueueError> {

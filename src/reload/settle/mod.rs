@@ -6,7 +6,8 @@
 //!
 //! | event | the file is read |
 //! | --- | --- |
-//! | a program closed it after writing; a rename or a symbolic link replaced it | after 20 ms without an event |
+//! | a rename or a symbolic link replaced it in one step: its content is complete | at once |
+//! | a program closed it after writing | after 20 ms without an event |
 //! | a program wrote data and has the file open | when the program closes it; after 5 s the outcome is `waiting` |
 //! | it was created, and nothing else happened (as for a hard link) | after 150 ms |
 //! | it is missing or empty | again after 1 s; then the outcome is `missing` |
@@ -210,7 +211,11 @@ impl Settle {
                 self.writing_since = None;
                 self.read_after(now, self.quiet);
             }
-            FileEvent::Replaced | FileEvent::Removed => {
+            FileEvent::Replaced => {
+                self.writing_since = None;
+                self.read_after(now, if self.reports_close { Duration::ZERO } else { self.quiet });
+            }
+            FileEvent::Removed => {
                 self.writing_since = None;
                 self.read_after(now, self.quiet);
             }
