@@ -56,6 +56,13 @@ impl AsyncQueue {
         self.queue.as_ref()
     }
 
+    /// Returns how many verbs were called so far; `None`: one of them is running. While the number stays the same, nothing
+    /// in the queue changes.
+    pub(crate) fn uses(&self) -> Option<u64> {
+        let verbs = self.in_flight.verbs();
+        verbs.since.is_empty().then_some(verbs.next)
+    }
+
     /// Returns how long the oldest running verb has had no answer; `None` if no verb is running.
     pub(crate) fn unanswered_for(&self) -> Option<Duration> {
         self.in_flight.verbs().since.values().next().map(Instant::elapsed)

@@ -160,6 +160,9 @@ pub(crate) trait Spawn: Send {
     fn end_quarantined(&mut self, fence: Fence, orders: watch::Receiver<Order>, events: mpsc::UnboundedSender<Event>);
 }
 
+/// How often an idle daemon checks that its home and its queue are in place.
+const LOOK_AT_HOME: Duration = Duration::from_secs(5);
+
 /// The daemon's loop, with its state.
 pub(crate) struct Daemon<S> {
     queue: AsyncQueue,
@@ -185,6 +188,18 @@ pub(crate) struct Daemon<S> {
     paused: bool,
     leaving: Option<Leaving>,
     wake_at: Instant,
+    /// What the last tick found, if the next ticks need not look at the queue.
+    idle: Option<Idle>,
+}
+
+/// A tick found that nothing is queued. Until something happens, the next ticks would find the same.
+struct Idle {
+    /// [`AsyncQueue::uses`] after the tick.
+    uses: u64,
+    /// The generation of the configuration.
+    generation: u64,
+    /// When to look at the queue and the home again.
+    until: Instant,
 }
 
 impl<S: Spawn> Daemon<S> {
@@ -220,6 +235,7 @@ impl<S: Spawn> Daemon<S> {
             agents,
             paused: false,
             leaving: None,
+            idle: None,
             wake_at: now,
         }
     }
@@ -235,6 +251,9 @@ impl<S: Spawn> Daemon<S> {
             }
             self.shared.set_running(self.registry.len());
             let event = self.next_event().await;
+            if event.is_some() {
+                self.idle = None;
+            }
             if let Some(event) = event
                 && let Err(error) = self.handle(event).await
             {
@@ -266,7 +285,7 @@ impl<S: Spawn> Daemon<S> {
             // Cancel-safe: an event that was not received stays in the channel.
             event = self.inbox.recv() => event,
             // Cancel-safe: the notification of a change that nobody received is kept.
-            () = self.shared.lanes.changed() => None,
+            () = self.shared.lanes.changed() => Some(Event::Queued),
             // Cancel-safe: each call computes the due time again.
             () = tokio::time::sleep_until(due) => None,
         }
@@ -325,6 +344,13 @@ impl<S: Spawn> Daemon<S> {
     /// One pass of the loop: reads one configuration snapshot, decides, claims a batch, and starts the
     /// workers that are due.
     async fn tick(&mut self) -> Result<(), LoopError> {
+        let hot = self.hot.load_full();
+        if self.is_idle(&hot) {
+            self.wake_at = Instant::now() + Duration::from_millis(hot.config.tick_interval_ms);
+            return Ok(());
+        }
+        self.idle = None;
+        drop(hot);
         if self.doubtful && self.leaving.is_none() {
             self.adopt().await?;
         }
@@ -343,7 +369,6 @@ impl<S: Spawn> Daemon<S> {
         }
         self.look_at_agents(&hot);
         let now = clock::now();
-        let next_due = self.queue.call(move |queue| queue.promote(now)).await?;
         self.update_budgets(&hot).await?;
         let day_used_up = self.shared.day_budget(now);
         let running = self.registry.len();
@@ -356,15 +381,18 @@ impl<S: Spawn> Daemon<S> {
         self.shared.lanes.configure(spawns_per_tick, interval);
         let (shared, config) = (Arc::clone(&self.shared), Arc::clone(&hot));
         let look = move |queue: &dyn crate::queue::Queue| {
+            let next_due = queue.promote(now)?;
             let mut lanes = queue.lanes(scope.as_deref())?;
+            let is_empty = lanes.is_empty();
             lanes.retain(|lane| lane.is_none() || day_used_up.is_none());
             let agents = &config.config.agents;
             let places_of = |agent: &str| agents.get(agent)?.max_workers;
             let fallback_of = |agent: &str| agents.get(agent).map(|agent| agent.fallback.clone()).unwrap_or_default();
             let (limits, next) = shared.lanes.limits(lanes, count, places_of, fallback_of, now);
-            Ok((queue.eligible(&limits, scope.as_deref())?, next))
+            Ok((queue.eligible(&limits, scope.as_deref())?, next, next_due, is_empty))
         };
-        let (candidates, next_in_lanes) = self.queue.call(look).await?;
+        let uses = self.queue.uses();
+        let (candidates, next_in_lanes, next_due, is_empty) = self.queue.call(look).await?;
         let eligible = u32::try_from(candidates.len()).unwrap_or(u32::MAX);
         let inputs = tick::Inputs { max_workers, spawns_per_tick, running, recent_starts, eligible };
         let Decision { spawn, bound } = tick::decide(&inputs);
@@ -384,7 +412,29 @@ impl<S: Spawn> Daemon<S> {
         {
             self.wake_at = self.wake_at.min(self.began + room);
         }
+        // Only this tick has used the queue since then.
+        let uses = uses.map(|uses| uses + 1).filter(|uses| self.queue.uses() == Some(*uses));
+        if let Some(uses) = uses
+            && is_empty
+            && next_due.is_none()
+            && self.shared.lanes.needing_the_user().is_empty()
+        {
+            self.idle = Some(Idle { uses, generation: hot.generation, until: Instant::now() + LOOK_AT_HOME });
+        }
         Ok(())
+    }
+
+    /// Returns whether a tick would find nothing to do, because the last one found nothing and nothing has happened since.
+    fn is_idle(&self, hot: &HotConfig) -> bool {
+        let is_same = |idle: &Idle| {
+            self.queue.uses() == Some(idle.uses) && idle.generation == hot.generation && Instant::now() < idle.until
+        };
+        self.idle.as_ref().is_some_and(is_same)
+            && !self.doubtful
+            && self.leaving.is_none()
+            && self.registry.next_restart().is_none()
+            && !self.registry.has_waiting()
+            && self.shared.health.trouble().is_none()
     }
 
     /// Checks the files of the held agents whose holds need an action of the user.

@@ -57,6 +57,28 @@ fn captured(spec: &Spec, retry_count: u32) -> Walker<'_> {
     walker
 }
 
+#[test]
+fn a_spec_without_a_repository_has_no_git_steps() {
+    let spec = Spec { repo: None, ..spec(vec![task("a", &["v"]), task("b", &[])], &[], Deliver::Branch) };
+    let mut walker = started(&spec, 0);
+    walker.skips_idle_git = true;
+    let of = |task| Try { task, number: 1 };
+    assert_eq!(walker.act(acted(TryOutcome::Succeeded)), None);
+    assert!(matches!(walker.stage(), CommandStage::Verify(_)), "{:?}", walker.position);
+    assert_eq!(walker.verify(&code(0)), None);
+    assert_eq!(walker.stage(), &CommandStage::Act(of(1)));
+    assert_eq!(walker.act(acted(TryOutcome::Succeeded)), None);
+    assert!(matches!(walker.position.step, Step::Close(Ending::Completed(_))), "{:?}", walker.position);
+    let ended =
+        |of| move |change: &RecordChange| matches!(change, RecordChange::TryEnded { of: ended, .. } if *ended == of);
+    let done = |task| move |change: &RecordChange| matches!(change, RecordChange::TaskDone { task: done, .. } if *done == task);
+    for task in 0..2 {
+        let at = |found: Option<usize>| found.expect("the change is recorded");
+        let ended = at(walker.changes.iter().position(ended(of(task))));
+        assert!(ended < at(walker.changes.iter().position(done(task))), "{:?}", walker.changes);
+    }
+}
+
 fn then(position: &Position) -> &Stage {
     match &position.step {
         Step::Prepare { checkout: Checkout::AsItIs, then: Some(stage) } => stage,

@@ -34,6 +34,8 @@ pub(super) struct Walker<'a> {
     pub(super) changes: Vec<RecordChange>,
     pub(super) budget: Option<SpecBudget>,
     moves: u32,
+    /// Whether the walker skips the git steps of a spec without a repository, as a worker does.
+    pub(super) skips_idle_git: bool,
 }
 
 impl<'a> Walker<'a> {
@@ -41,7 +43,18 @@ impl<'a> Walker<'a> {
         let (done, tries) = (vec![false; spec.tasks.len()], vec![0; spec.tasks.len()]);
         let position = Position::start(None, None, None);
         let (changes, budget) = (Vec::new(), None);
-        Walker { spec, retry_count, retry_backoff: [0, 0], done, tries, position, changes, budget, moves: 0 }
+        Walker {
+            spec,
+            retry_count,
+            retry_backoff: [0, 0],
+            done,
+            tries,
+            position,
+            changes,
+            budget,
+            moves: 0,
+            skips_idle_git: false,
+        }
     }
 
     /// Returns the stage of the running command.
@@ -120,7 +133,8 @@ impl<'a> Walker<'a> {
             budget: self.budget,
             next_command: &next_command,
         };
-        match after(&plan, self.position.progress.clone()) {
+        let next = after(&plan, self.position.progress.clone());
+        match if self.skips_idle_git { without_idle_git(&plan, next) } else { next } {
             Move::Go(position, changes) => {
                 for change in &changes {
                     if let RecordChange::TaskDone { task, .. } = change {
