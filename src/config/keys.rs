@@ -450,6 +450,20 @@ pub(super) static ROWS: &[Row] = &[
             &["The largest cost of all agents in any 24 hours. While it is reached, no agent starts. 0: no", "limit."],
         ),
     ),
+    unit(
+        "days",
+        row(
+            "retention_days",
+            Kind::Number(0..=36_500),
+            TakesEffect::AtOnce,
+            field!(One, Number, retention_days),
+            &[
+                "The time after which a spec that ended is removed from the queue, with its records and its",
+                "attempt folders. A spec stays as long as something needs it, such as a branch that is not",
+                "merged. 0: never.",
+            ],
+        ),
+    ),
     row(
         "paths.db",
         Kind::Path,

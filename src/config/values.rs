@@ -44,6 +44,8 @@ pub struct Config {
     pub max_usd_per_spec: Usd,
     /// The largest cost of all agents in any 24 hours; zero: no limit.
     pub max_usd_per_day: Usd,
+    /// The days after which a spec that ended is removed from the queue; 0: never.
+    pub retention_days: u32,
     /// `[agents.NAME]`: the settings of each agent.
     pub agents: Agents,
     /// `[paths]`: where boi stores files.
@@ -85,6 +87,7 @@ impl Default for Config {
             max_output_mb: 512,
             max_usd_per_spec: Usd::ZERO,
             max_usd_per_day: Usd::ZERO,
+            retention_days: 90,
             agents: Agents::default(),
             paths: Paths::default(),
         }

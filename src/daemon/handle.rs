@@ -279,6 +279,7 @@ impl Serve<Retry> for Handle {
                 continue;
             }
             let retry = |handle: Handle| async move {
+                let _no_removal = handle.shared.retention.exclude().await;
                 let queued = handle.queue(move |queue| queue.retry(&id, max_usd, clock::now())).await?;
                 handle.send(Event::Queued);
                 handle.shared.changed();

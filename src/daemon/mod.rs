@@ -15,6 +15,7 @@
 //! | `worker/` | a worker: its steps, its commands, its worktree |
 //! | `lifecycle/` | start and end of the daemon, its health, ending running specs |
 //! | `merged_by_user` | notices branches that the user merged by hand |
+//! | `retention` | removes specs that ended long ago |
 //! | `handle`, `status` | the calls of the control socket |
 //!
 //! Invariants:
@@ -34,6 +35,7 @@ pub(crate) mod lifecycle;
 pub(crate) mod merged_by_user;
 mod quarantine;
 mod registry;
+mod retention;
 pub(crate) mod shared;
 pub(crate) mod status;
 pub(crate) mod worker;

@@ -14,6 +14,7 @@ use super::Leaving;
 use super::budgets::Budgets;
 use super::lanes::Lanes;
 use super::lifecycle::health::Health;
+use super::retention::Retention;
 use crate::config::{EnvValue, HotConfig};
 use crate::domain::cause::{Cause, DayUsedUp};
 use crate::domain::id::SpecId;
@@ -55,6 +56,8 @@ pub(crate) struct Shared {
     pub(super) budgets: Budgets,
     /// Decides which runs of each agent may start.
     pub(crate) lanes: Lanes,
+    /// Separates the removal of ended specs from retries, and begins it again after a reload.
+    pub(super) retention: Retention,
     /// The configuration in force; empty until the daemon is built.
     hot: OnceLock<Arc<ArcSwap<HotConfig>>>,
 }
@@ -79,6 +82,7 @@ impl Shared {
             health: Health::default(),
             budgets: Budgets::default(),
             lanes: Lanes::default(),
+            retention: Retention::default(),
             hot: OnceLock::new(),
         }
     }

@@ -4,11 +4,13 @@
 mod lanes;
 mod repository_changes;
 mod requests;
+mod retention;
 mod runs;
 
 pub(super) use lanes::*;
 pub(super) use repository_changes::*;
 pub(super) use requests::*;
+pub(super) use retention::*;
 pub(super) use runs::*;
 
 use super::*;
@@ -565,7 +567,12 @@ macro_rules! conformance_suite {
             the_owner_of_a_claim_holds_the_lease,
             a_running_spec_that_cannot_be_read_is_quarantined_and_the_others_continue,
             a_queued_spec_that_cannot_be_read_is_not_claimed_and_can_be_canceled,
-            a_spec_of_an_unknown_status_is_listed_and_canceled_as_a_running_one
+            a_spec_of_an_unknown_status_is_listed_and_canceled_as_a_running_one,
+            only_specs_that_nothing_in_the_queue_needs_expire,
+            a_removed_spec_leaves_nothing_and_its_late_runs_still_count,
+            expired_specs_are_paged_from_the_latest_end_on,
+            a_survey_finds_places_and_rows_that_cannot_be_read,
+            the_open_specs_that_wait_for_a_spec_are_found
         }
     };
     (@tests $factory:ty: $($name:ident),+) => {

@@ -1,4 +1,5 @@
-//! The durable queue. It stores each spec from its dispatch on, also after the spec has ended.
+//! The durable queue. It stores each spec from its dispatch on, also after the spec has ended, until the spec
+//! is removed.
 //!
 //! [`Queue`] is a trait; `sqlite` implements it for one machine. The terms of the queue:
 //!
@@ -17,7 +18,9 @@
 
 mod error;
 pub(crate) mod open;
+pub(crate) mod retention;
 pub(crate) mod sqlite;
+pub(crate) mod survey;
 pub(crate) mod unlanded;
 
 #[cfg(test)]
@@ -29,6 +32,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::error::{QueueError, Refusal};
+use self::retention::{Age, ExpiredPage, Place};
+use self::survey::Survey;
 use self::unlanded::{Look, Unlanded};
 use crate::config::WorkerConfig;
 use crate::decide::lane;
@@ -437,6 +442,26 @@ pub(crate) trait Queue: Send + Sync {
     /// and other specs no longer wait for this merge. If a spec was retried or merged after the look, nothing
     /// changes.
     fn record_looks(&self, looks: Vec<Look>) -> Result<(), QueueError>;
+
+    /// Returns a page of the specs of that age that nothing in the queue still needs, the latest end first;
+    /// the page begins after the place `after`.
+    fn expired(&self, age: Age, after: Option<Place>) -> Result<ExpiredPage, QueueError>;
+
+    /// Returns those of `specs` that [`Queue::expired`] would return now.
+    fn still_expired(&self, specs: &[SpecId], age: Age) -> Result<Vec<SpecId>, QueueError>;
+
+    /// Removes every record of those of `specs` that [`Queue::expired`] would return now, in one transaction,
+    /// and returns these specs. The runs that ended after [`Age::runs_since`] still count.
+    fn remove_expired(&self, specs: &[SpecId], age: Age) -> Result<Vec<SpecId>, QueueError>;
+
+    /// Returns what the queue records about repositories, worktrees and rows that cannot be read.
+    fn survey(&self) -> Result<Survey, QueueError>;
+
+    /// Returns those of `specs` that the queue has, each with its status, the newest first.
+    fn statuses(&self, specs: &[SpecId]) -> Result<Vec<(SpecId, SpecStatus)>, QueueError>;
+
+    /// Returns the specs that have not ended and that wait for `spec` or start from its branch.
+    fn waiting_for(&self, spec: &SpecId) -> Result<Vec<SpecId>, QueueError>;
 
     /// Returns the spec as it was dispatched.
     fn spec(&self, spec: &SpecId) -> Result<Spec, QueueError>;

@@ -30,6 +30,7 @@ mod power;
 mod quarantine;
 mod queue;
 mod reload;
+mod retention;
 mod retry;
 mod run;
 mod saves;

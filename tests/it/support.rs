@@ -287,6 +287,8 @@ impl Sandbox {
         }
         command.env("BOI_HOME", self.path("boi"));
         command.env("FAKE_AGENT_TRACE", self.path("trace")).env("FAKE_AGENT_SESSIONS", self.path("sessions"));
+        // Some tests have specs that ended long ago.
+        command.env("BOI_RETENTION_MILLIS", "3600000");
         command.args(arguments);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command

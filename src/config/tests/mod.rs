@@ -104,6 +104,7 @@ fn the_defaults_are_the_documented_ones() {
     max_output_mb = 512
     max_usd_per_spec = 0
     max_usd_per_day = 0
+    retention_days = 90
     paths.db = ""
     paths.worktrees = ""
     paths.logs = ""
@@ -126,7 +127,7 @@ fn each_key_takes_effect_when_the_documentation_says() {
         "agents.NAME.command agents.NAME.program agents.NAME.args agents.NAME.prompt agents.NAME.output \
          agents.NAME.model agents.NAME.prices claude_bin claude_args stall_timeout_minutes retry_backoff_seconds"
     );
-    assert_eq!(with(TakesEffect::AtOnce), "tick_interval_ms agents.NAME.env log");
+    assert_eq!(with(TakesEffect::AtOnce), "tick_interval_ms agents.NAME.env log retention_days");
     assert_eq!(
         with(TakesEffect::Restart),
         "task_timeout_minutes retry_count cleanup_on_failure stop_grace_seconds max_output_mb paths.db paths.worktrees \
@@ -151,6 +152,7 @@ fn each_range_is_the_documented_one() {
     max_output_mb: 1 to 1048576 MiB
     max_usd_per_spec: 0 to 1000000 US dollars
     max_usd_per_day: 0 to 1000000 US dollars
+    retention_days: 0 to 36500 days
     ");
 }
 
@@ -352,6 +354,7 @@ fn config() -> impl Strategy<Value = Config> {
         max_usd_per_spec: budgets.0,
         max_usd_per_day: budgets.1,
         stall_timeout_minutes: worker.0 - 1,
+        retention_days: worker.0 + 1,
         max_workers: daemon.0,
         spawns_per_tick: daemon.1,
         agents,

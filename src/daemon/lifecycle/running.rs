@@ -25,7 +25,7 @@ use crate::daemon::handle::{Handle, SILENT};
 use crate::daemon::left_running;
 use crate::daemon::shared::Shared;
 use crate::daemon::worker::Workers;
-use crate::daemon::{Daemon, Event, merged_by_user};
+use crate::daemon::{Daemon, Event, merged_by_user, retention};
 use crate::domain::id::SpecId;
 use crate::domain::view::ConfigView;
 use crate::process::cgroup;
@@ -48,6 +48,7 @@ pub(crate) struct Running {
     close: watch::Sender<bool>,
     listener: JoinHandle<()>,
     merges: JoinHandle<()>,
+    retention: JoinHandle<()>,
     detaching: watch::Receiver<bool>,
     reloader: Reloader,
     home: Home,
@@ -119,8 +120,9 @@ impl Seat {
         }
         service::ready(&describe(&booted.view()));
         let merges = tokio::spawn(merged_by_user::poll(handle.clone()));
+        let retention = tokio::spawn(retention::remove_expired(handle.clone(), home.clone()));
         let work = tokio::spawn(daemon.run());
-        Ok(Running { handle, work, server, close, listener, merges, detaching, reloader, home })
+        Ok(Running { handle, work, server, close, listener, merges, retention, detaching, reloader, home })
     }
 }
 
@@ -142,6 +144,7 @@ impl Running {
         service::stopping();
         self.listener.abort();
         self.merges.abort();
+        self.retention.abort();
         self.close.send_replace(true);
         if tokio::time::timeout(ANSWERS_WITHIN, &mut self.server).await.is_err() {
             self.server.abort();
@@ -185,6 +188,7 @@ fn publish_verdicts(handle: Handle) -> Box<dyn Fn(&ConfigView) + Send> {
     Box::new(move |view| {
         if generation.swap(view.generation, Ordering::Relaxed) != view.generation {
             handle.send(Event::Reloaded);
+            handle.shared.retention.reloaded();
         }
         handle.shared.set_config(view.clone());
         service::ready(&describe(view));
