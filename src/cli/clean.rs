@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::args::Clean;
 use super::backend::{self, Backend};
-use super::clean_leftovers::{self, Outcome, PAGE, Removed};
+use super::clean_leftovers::{self, Outcome, Removed};
 use super::printing::{print_json, print_line};
 use super::{CliError, ExitCode, FAILED, block_on, durations};
 use crate::domain::escape;
@@ -26,7 +26,7 @@ pub(super) fn clean(home: &Home, args: &Clean) -> Result<ExitCode, CliError> {
         return print_line("nothing to clean: the queue is empty").map(|()| 0);
     };
     let latest_end = min_age.map(|age| clock::now().plus_millis(-age));
-    let mut specs = ended_specs(queue.as_ref(), &args.ids)?;
+    let mut specs = ended_specs(&configured, queue.as_ref(), &args.ids)?;
     specs.retain(|spec| latest_end.is_none_or(|latest| spec.finished_at.is_some_and(|at| at <= latest)));
     block_on(async {
         let mut backend = Backend::find(home).await?;
@@ -66,9 +66,12 @@ pub(super) fn clean(home: &Home, args: &Clean) -> Result<ExitCode, CliError> {
     })
 }
 
+/// The number of specs that are read from the queue at a time.
+const PAGE: usize = 500;
+
 /// Returns the specs with these ids, and fails if one of them has not ended. Without ids, returns every ended
-/// spec.
-fn ended_specs(queue: &dyn Queue, ids: &[SpecId]) -> Result<Vec<SpecView>, CliError> {
+/// spec that may have leftovers.
+fn ended_specs(home: &Home, queue: &dyn Queue, ids: &[SpecId]) -> Result<Vec<SpecView>, CliError> {
     if !ids.is_empty() {
         let specs = queue.list(&Filter { ids: ids.to_vec(), ..Filter::default() })?.specs;
         if let Some(live) = specs.iter().find(|spec| !spec.status.is_ended()) {
@@ -77,16 +80,13 @@ fn ended_specs(queue: &dyn Queue, ids: &[SpecId]) -> Result<Vec<SpecView>, CliEr
         }
         return Ok(specs);
     }
+    let candidates = clean_leftovers::candidates(home, queue)?;
     let mut ended = Vec::new();
-    let mut offset = 0;
-    loop {
-        let page = queue.list(&Filter { all: true, limit: PAGE, offset, ..Filter::default() })?;
+    for ids in candidates.chunks(PAGE) {
+        let page = queue.list(&Filter { ids: ids.to_vec(), ..Filter::default() })?;
         ended.extend(page.specs.into_iter().filter(|spec| spec.status.is_ended()));
-        if !page.more {
-            return Ok(ended);
-        }
-        offset += PAGE;
     }
+    Ok(ended)
 }
 
 /// Records in the queue that the leftovers of a spec were removed.

@@ -1,6 +1,7 @@
 //! Removes the leftovers of one ended spec: its worktree or scratch directory, its attempt folders, its
 //! merged branch.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,12 +14,9 @@ use crate::domain::view::SpecView;
 use crate::git::{self, LockedWorktree, MergeState, RemovalRefusal, RemoveError, Worktree};
 use crate::process::command_dir::CommandDir;
 use crate::queue::{Filter, Queue, QueueError, unlanded};
-use crate::system::attempt_folder;
 use crate::system::paths::Home;
 use crate::system::untrusted::{self, is_damaged};
-
-/// The number of specs that are read from the queue at a time.
-pub(super) const PAGE: u32 = 500;
+use crate::system::{attempt_folder, files};
 
 /// How long git may read and store the files of a worktree. After that, the worktree's folder is renamed and
 /// kept instead.
@@ -51,9 +49,31 @@ pub(super) struct Removed {
     pub(super) branch_needed_by: Option<SpecId>,
 }
 
+/// Returns the ended specs that may have leftovers, the newest first: those with a folder or with a branch.
+/// Neither a file nor a repository is inspected for each spec, because the queue may have very many.
+pub(super) fn candidates(home: &Home, queue: &dyn Queue) -> Result<Vec<SpecId>, CliError> {
+    let survey = queue.survey()?;
+    let mut ids: BTreeSet<SpecId> = survey.worktrees.into_iter().map(|(id, _)| id).collect();
+    for parent in [home.attempts(), home.worktrees().to_owned()] {
+        for path in files::list_folder(&parent).unwrap_or_default() {
+            ids.extend(path.file_name().and_then(|name| name.to_str()?.parse().ok()));
+        }
+    }
+    for repo in &survey.repositories {
+        // No branch of a repository that cannot be read can be deleted.
+        ids.extend(git::spec_ids_in_refs(Path::new(repo)).unwrap_or_default());
+    }
+    let known = queue.statuses(&ids.into_iter().collect::<Vec<_>>())?;
+    Ok(known.into_iter().filter(|(_, status)| status.is_ended()).map(|(id, _)| id).collect())
+}
+
 /// Removes the leftovers of a spec. Reads the spec's status again, because the spec may have been retried
 /// since it was chosen.
 pub(super) fn clean(home: &Home, queue: &dyn Queue, id: &SpecId, args: &Clean) -> Result<Outcome, CliError> {
+    if queue.statuses(std::slice::from_ref(id))?.is_empty() {
+        // The daemon has removed the spec, with its leftovers, since it was chosen.
+        return Ok(Outcome::Nothing);
+    }
     let mut leftovers = Leftovers::find(home, queue, id)?;
     if leftovers.is_nothing() {
         return Ok(Outcome::Nothing);
@@ -349,27 +369,17 @@ fn remove_attempts(home: &Home, id: &SpecId, last: u32) -> Result<(), String> {
     }
 }
 
-/// Returns a spec that has not ended and starts from the branch of `id`. A spec that cannot be read is
-/// assumed to start from that branch.
+/// Returns a spec that has not ended and starts from the branch of `id`. Of the specs that wait for `id`, one
+/// that cannot be read is assumed to start from that branch.
 fn open_spec_based_on(queue: &dyn Queue, id: &SpecId) -> Result<Option<SpecId>, CliError> {
-    for status in [SpecStatus::Queued, SpecStatus::Running] {
-        let mut offset = 0;
-        loop {
-            let page = queue.list(&Filter { status: Some(status), limit: PAGE, offset, ..Filter::default() })?;
-            for spec in &page.specs {
-                let needs_branch = match queue.spec(&spec.id) {
-                    Ok(spec) => spec.repo.is_some_and(|repo| repo.base == Base::Spec(id.clone())),
-                    Err(QueueError::Unreadable { .. }) => true,
-                    Err(error) => return Err(error.into()),
-                };
-                if needs_branch {
-                    return Ok(Some(spec.id.clone()));
-                }
-            }
-            if !page.more {
-                break;
-            }
-            offset += PAGE;
+    for spec in queue.waiting_for(id)? {
+        let needs_branch = match queue.spec(&spec) {
+            Ok(spec) => spec.repo.is_some_and(|repo| repo.base == Base::Spec(id.clone())),
+            Err(QueueError::Unreadable { .. }) => true,
+            Err(error) => return Err(error.into()),
+        };
+        if needs_branch {
+            return Ok(Some(spec));
         }
     }
     Ok(None)

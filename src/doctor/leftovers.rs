@@ -1,8 +1,8 @@
 //! Finds specs without a daemon or with unreadable records, and processes and folders that no spec needs any
 //! more.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -65,9 +65,9 @@ pub(super) fn check_running(subject: &Subject, specs: &RecordedSpecs) -> Vec<Fin
 pub(super) fn check_quarantined(subject: &Subject, specs: &RecordedSpecs) -> Vec<Finding> {
     let mut quarantined: BTreeMap<String, (String, String)> = BTreeMap::new();
     let db = subject.home.db().display().to_string();
-    for (spec, view) in &specs.specs {
-        if let Some(Cause::Quarantined { detail }) = &view.cause {
-            quarantined.insert(spec.clone(), (detail.clone(), db.clone()));
+    for spec in &specs.survey.doubtful {
+        if let Some(Cause::Quarantined { detail }) = specs.view(spec).and_then(|view| view.cause) {
+            quarantined.insert(spec.to_string(), (detail, db.clone()));
         }
     }
     for found in specs.queue.quarantined().unwrap_or_default() {
@@ -108,7 +108,17 @@ pub(super) fn check_quarantined(subject: &Subject, specs: &RecordedSpecs) -> Vec
 
 /// Finds processes that carry the marker of a command of this home whose spec has ended or is unknown.
 pub(super) fn check_processes(subject: &Subject, specs: &RecordedSpecs) -> Vec<Finding> {
-    let marked = marker::all_marked();
+    let mut marked = marker::all_marked();
+    // The queue knows the markers of the current commands. To find the command of any other marker, the files
+    // of every command have to be read.
+    let current = specs.queue.running().unwrap_or_default().claimed.into_iter();
+    let current: HashSet<String> = current
+        .filter_map(|claimed| match claimed.position.step {
+            Step::Command { command, .. } => Some(command.marker),
+            _ => None,
+        })
+        .collect();
+    marked.retain(|(_, marker)| !current.contains(marker.as_str()));
     if marked.is_empty() {
         return Vec::new();
     }
@@ -151,20 +161,21 @@ fn specs_by_marker(home: &Home) -> HashMap<String, String> {
 pub(super) fn check_folders(subject: &Subject, specs: &RecordedSpecs) -> Vec<Finding> {
     let home = &subject.home;
     let mut findings = Vec::new();
+    let worktrees: HashMap<&str, &str> =
+        specs.survey.worktrees.iter().map(|(id, path)| (id.as_str(), path.as_str())).collect();
     for parent in specs.worktree_folders(home) {
-        for path in files::list_folder(&parent).unwrap_or_default() {
-            let id = super::folder_name(&path);
+        for (path, id) in folders(specs, &parent) {
             if let Some((of, _)) = id.split_once(git::SET_ASIDE).filter(|(of, _)| of.parse::<SpecId>().is_ok()) {
                 findings.push(folder_set_aside(of, &path));
                 continue;
             }
-            let recorded = specs.specs.get(&id).and_then(|spec| spec.worktree.as_ref());
+            let recorded = worktrees.get(id.as_str());
             if parent != home.worktrees() && recorded.is_none_or(|recorded| Path::new(recorded) != path) {
                 // A parent folder that is no longer configured may also contain folders that boi did not
                 // create.
                 continue;
             }
-            match status_of_folder(specs, &id) {
+            match specs.status(&id) {
                 None => findings.push(unknown_folder("stale-worktree", &path)),
                 Some(SpecStatus::Completed) => findings.push(with_removal_if_empty(
                     Finding::problem(
@@ -182,8 +193,8 @@ pub(super) fn check_folders(subject: &Subject, specs: &RecordedSpecs) -> Vec<Fin
             }
         }
     }
-    for path in files::list_folder(&home.attempts()).unwrap_or_default() {
-        if status_of_folder(specs, &super::folder_name(&path)).is_none() {
+    for (path, id) in folders(specs, &home.attempts()) {
+        if specs.status(&id).is_none() {
             findings.push(unknown_folder("stale-attempts", &path));
         }
     }
@@ -200,8 +211,12 @@ fn folder_set_aside(spec: &str, path: &Path) -> Finding {
     Finding::note("kept-folder", text)
 }
 
-fn status_of_folder(specs: &RecordedSpecs, name: &str) -> Option<SpecStatus> {
-    name.parse::<SpecId>().ok().and_then(|_| specs.status(name))
+/// Returns the paths in a folder, each with its name. The specs with these names are looked up.
+fn folders(specs: &RecordedSpecs, parent: &Path) -> Vec<(PathBuf, String)> {
+    let paths = files::list_folder(parent).unwrap_or_default();
+    let named: Vec<_> = paths.into_iter().map(|path| (path.clone(), super::folder_name(&path))).collect();
+    specs.look_up(named.iter().map(|(_, name)| name.as_str()));
+    named
 }
 
 fn unknown_folder(kind: &'static str, path: &Path) -> Finding {

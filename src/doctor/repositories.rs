@@ -17,9 +17,8 @@ use crate::system::attempt_folder;
 use crate::system::paths::Home;
 
 pub(super) fn check(subject: &Subject, specs: &RecordedSpecs) -> Vec<Finding> {
-    let repos: BTreeSet<&String> = specs.specs.values().filter_map(|spec| spec.repo.as_ref()).collect();
     let mut findings = Vec::new();
-    for repo in repos {
+    for repo in &specs.survey.repositories {
         let path = Path::new(repo);
         match git::own_refs(path) {
             Ok(refs) => {
@@ -46,8 +45,9 @@ pub(super) fn check(subject: &Subject, specs: &RecordedSpecs) -> Vec<Finding> {
 }
 
 fn check_branches(specs: &RecordedSpecs, repo: &Path, refs: &[String]) -> Vec<Finding> {
-    let ids = refs.iter().filter_map(|name| name.strip_prefix("refs/heads/boi/"));
-    let merged = ids.filter(|id| specs.status(id) == Some(SpecStatus::Completed)).filter_map(|id| {
+    let ids = || refs.iter().filter_map(|name| name.strip_prefix("refs/heads/boi/"));
+    specs.look_up(ids());
+    let merged = ids().filter(|id| specs.status(id) == Some(SpecStatus::Completed)).filter_map(|id| {
         let id = id.parse::<SpecId>().ok()?;
         is_merged(specs, repo, &id).then_some(id)
     });
@@ -68,8 +68,8 @@ fn check_branches(specs: &RecordedSpecs, repo: &Path, refs: &[String]) -> Vec<Fi
 fn is_merged(specs: &RecordedSpecs, repo: &Path, id: &SpecId) -> bool {
     let Ok(spec) = specs.queue.spec(id) else { return false };
     let bases = unlanded::bases(specs.queue.as_ref(), &spec).unwrap_or_default();
-    let origin = specs.specs.get(id.as_str()).and_then(|spec| spec.base_commit.as_deref());
-    git::merge_state(repo, id, &bases, origin) != MergeState::NotMerged
+    let origin = specs.view(id).and_then(|view| view.base_commit);
+    git::merge_state(repo, id, &bases, origin.as_deref()) != MergeState::NotMerged
 }
 
 fn check_kept_refs(repo: &Path, refs: &[String]) -> Vec<Finding> {

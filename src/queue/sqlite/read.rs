@@ -237,10 +237,14 @@ pub(super) fn well_formed(names: &[String]) -> impl Iterator<Item = SpecId> {
     names.iter().filter_map(|name| name.parse().ok())
 }
 
+/// Selects all ids that boi does not write, and no other: the few that are left are parsed.
+const OTHER_IDS: &str = "SELECT id FROM specs
+      WHERE id NOT GLOB 'S[0-9A-F][0-9A-F][0-9A-F][0-9A-F]*' OR substr(id, 2) GLOB '*[^0-9A-F]*' OR length(id) > 17
+      ORDER BY +seq";
+
 /// Returns the stored ids that are not valid spec ids.
 pub(super) fn malformed_ids(c: &Connection) -> Result<Vec<String>, QueueError> {
-    let mut names: Vec<String> =
-        c.prepare("SELECT id FROM specs ORDER BY seq")?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let mut names: Vec<String> = c.prepare(OTHER_IDS)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     names.retain(|name| name.parse::<SpecId>().is_err());
     Ok(names)
 }

@@ -430,7 +430,9 @@ pub(super) fn record_cleaned(c: &Connection, cleaned: &Cleaned) -> Result<(), Qu
 
 fn keep(c: &Connection, id: &SpecId, refs: &[String]) -> Result<(), QueueError> {
     for reference in refs {
-        c.prepare_cached("INSERT OR IGNORE INTO kept VALUES (?, ?)")?.execute([id.as_str(), reference])?;
+        // The daemon may have removed a spec that `boi clean` was cleaning.
+        c.prepare_cached("INSERT OR IGNORE INTO kept SELECT id, ?2 FROM specs WHERE id = ?1")?
+            .execute([id.as_str(), reference])?;
     }
     Ok(())
 }
