@@ -51,6 +51,9 @@ impl Bench {
     }
 }
 
+/// Measures one part and prints its table.
+type Part = fn(&Bench);
+
 fn main() {
     let mut programs = vec![("boi".to_owned(), PathBuf::from(env!("CARGO_BIN_EXE_boi")))];
     programs.extend(std::env::var("BOI_BENCH_BASE").ok().map(|base| ("base".to_owned(), PathBuf::from(base))));
@@ -60,7 +63,7 @@ fn main() {
         println!("quick mode: the figures mean nothing");
     }
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let parts: [(&str, fn(&Bench)); 6] = [
+    let parts: [(&str, Part); 6] = [
         ("dispatch", jobs::dispatch),
         ("throughput", jobs::throughput),
         ("repository", repository::measure),

@@ -1,3 +1,5 @@
+//! Tests of what keeps an expired spec.
+
 use std::fs;
 use std::os::unix::fs::symlink;
 
