@@ -3,16 +3,19 @@
 
 use super::git_error::GitError;
 use super::place::Place;
-use super::program::{self, Git};
 use super::worktree::LockedWorktree;
-use super::{operation, refs, revision};
+use super::{checkout, operation, refs, revision};
 
 /// Moves the branch from `base` to `candidate`. Does nothing if the branch is at `candidate` already. Fails
 /// with [`GitError::Diverged`] if the branch is at any other commit.
 pub(crate) fn advance_branch(worktree: &LockedWorktree, base: &str, candidate: &str) -> Result<(), GitError> {
     worktree.remove_stale_locks()?;
     let head = || refs::branch_head_at(&worktree.repository()?, worktree.spec());
-    let found = head()?;
+    let found = if refs::is_branch_at(&worktree.repository()?, worktree.spec(), base) {
+        Some(base.to_owned())
+    } else {
+        head()?
+    };
     match found.as_deref() {
         Some(found) if found == candidate => Ok(()),
         Some(found) if found == base => match refs::move_branch(worktree, candidate, Some(base)) {
@@ -30,14 +33,18 @@ pub(crate) fn advance_branch(worktree: &LockedWorktree, base: &str, candidate: &
 /// kept under a ref. Returns all kept refs with `label`. Changes no file.
 pub(crate) fn reset_branch(worktree: &LockedWorktree, commit: &str, label: &str) -> Result<Vec<String>, GitError> {
     worktree.remove_stale_locks()?;
-    let head = refs::branch_head_at(&worktree.repository()?, worktree.spec())?;
-    if head.as_deref() != Some(commit) {
+    let at = &worktree.repository()?;
+    if !refs::is_branch_at(at, worktree.spec(), commit) {
+        let head = refs::branch_head_at(at, worktree.spec())?;
+        if head.as_deref() == Some(commit) {
+            return refs::kept_refs_with_label(at, worktree.spec(), label);
+        }
         if let Some(head) = &head {
             refs::keep_unless_in(worktree, head, commit, label)?;
         }
         refs::move_branch(worktree, commit, head.as_deref())?;
     }
-    refs::kept_refs_with_label(&worktree.repository()?, worktree.spec(), label)
+    refs::kept_refs_with_label(at, worktree.spec(), label)
 }
 
 /// Attaches HEAD to the branch, which must be at `commit`, and ends a git operation in progress (a merge, a rebase).
@@ -49,8 +56,7 @@ pub(super) fn attach_head(worktree: &LockedWorktree, place: &Place, commit: &str
             refs::keep_unless_in(worktree, &held, commit, label)?;
         }
     }
-    let symbolic = Git::reading(place).args(["symbolic-ref", "--quiet", "HEAD"]).output()?;
-    if program::line(&symbolic.stdout) != worktree.branch_ref() {
+    if checkout::head_ref(place).ok().flatten() != Some(worktree.branch_ref()) {
         if let Some(head) = revision::commit_of(place, "HEAD")? {
             refs::keep_unless_in(worktree, &head, commit, label)?;
         }

@@ -9,7 +9,7 @@ use super::git_error::GitError;
 use super::place::Place;
 use super::program::Git;
 use super::worktree::LockedWorktree;
-use super::{entry, refs, revision};
+use super::{entry, ref_files, refs, revision};
 
 /// Moves a damaged branch to the last existing commit in its reflog, or to `base` if the reflog has none. Returns the
 /// new commit of the branch; `None`: the branch is intact or does not exist.
@@ -40,6 +40,9 @@ pub(super) fn repair_branch(worktree: &LockedWorktree, base: &str) -> Result<Opt
 }
 
 fn names_missing_commit(worktree: &LockedWorktree, at: &Place) -> Result<bool, GitError> {
+    if ref_files::resolve(at, &worktree.branch_ref()).is_some_and(|found| found.hash.is_none()) {
+        return Ok(false);
+    }
     let args = ["rev-parse", "--quiet", "--verify", &worktree.branch_ref()];
     let exists = Git::reading(at).args(args).output()?.yes_or_no()?;
     Ok(exists && refs::branch_head_at(at, worktree.spec())?.is_none())

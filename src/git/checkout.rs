@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::git_error::GitError;
 use super::place::Place;
 use super::program::{self, Git};
-use super::{entry, operation};
+use super::{entry, operation, ref_files};
 
 /// A working tree that is on a branch, or will return to it when the operation in progress ends.
 pub(crate) struct Checkout {
@@ -104,6 +104,9 @@ fn parse_worktree_list(listed: &[u8]) -> Vec<Listed> {
 
 /// Returns the full name of the branch that HEAD is on in a working tree; `None`: HEAD is detached.
 pub(crate) fn head_ref(at: &Place) -> Result<Option<String>, GitError> {
+    if let Some(found) = ref_files::head_ref(at) {
+        return Ok(found);
+    }
     let output = Git::reading(at).args(["symbolic-ref", "--quiet", "HEAD"]).output()?;
     match output.code {
         Some(0) => Ok(Some(program::line(&output.stdout))),

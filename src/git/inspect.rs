@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::git_error::GitError;
 use super::place::Place;
 use super::program::{self, Git};
-use super::{repository, revision};
+use super::{checkout, repository, revision};
 
 /// A repository that boi can work in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,10 +73,8 @@ pub(crate) fn inspect_repository(path: &Path) -> Result<InspectedRepository, Rep
     if !paths.is_empty() {
         return Err(RepositoryRefusal::Submodules { repo: toplevel, paths });
     }
-    let symbolic = Git::reading(at).args(["symbolic-ref", "--quiet", "HEAD"]).output()?;
-    let name = program::line(&symbolic.stdout);
-    let is_on_branch = symbolic.yes_or_no()?;
-    let branch = name.strip_prefix("refs/heads/").filter(|_| is_on_branch).map(str::to_owned);
+    let name = checkout::head_ref(at)?;
+    let branch = name.as_deref().and_then(|name| name.strip_prefix("refs/heads/")).map(str::to_owned);
     Ok(InspectedRepository { toplevel, default_base: branch.unwrap_or(head) })
 }
 

@@ -17,6 +17,8 @@
 //! | `locks` | file locks, and the lock of a repository |
 //! | `entry` | a worktree's entry: its administrative directory `<git directory>/worktrees/<NAME>` |
 //! | `repository` | finds repositories, and detects that a worktree's repository was replaced by another one |
+//! | `ref_files` | reads refs from git's files, without running git |
+//! | `loose_object` | reads commits from git's files, without running git |
 //! | `revision` | resolves names to commits, compares commits |
 //! | `operation` | merges, rebases and the like in progress in a checkout |
 //! | `worktree` | a spec's worktree and its lock |
@@ -76,11 +78,13 @@ mod git_error;
 mod index;
 mod inspect;
 pub(crate) mod locks;
+mod loose_object;
 mod merged;
 pub(crate) mod operation;
 mod place;
 mod power_loss;
 pub(crate) mod program;
+mod ref_files;
 pub(crate) mod ref_names;
 pub(crate) mod refs;
 mod remove;

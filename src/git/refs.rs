@@ -9,7 +9,7 @@ use super::git_error::GitError;
 use super::place::Place;
 use super::program::Git;
 use super::worktree::LockedWorktree;
-use super::{checkout, entry, locks, ref_names, repository, revision};
+use super::{checkout, entry, locks, ref_files, ref_names, repository, revision};
 use crate::domain::id::SpecId;
 
 /// Returns the commit of the branch `boi/<SPEC>`; `None`: the branch does not exist.
@@ -20,6 +20,14 @@ pub(crate) fn branch_head(repo: &Path, spec: &SpecId) -> Result<Option<String>, 
 /// Returns the commit of `boi/<SPEC>`; `None`: the branch does not exist.
 pub(crate) fn branch_head_at(at: &Place, spec: &SpecId) -> Result<Option<String>, GitError> {
     revision::commit_of(at, &ref_names::branch_ref(spec))
+}
+
+/// Whether the branch `boi/<SPEC>` is at `commit`, of which the caller knows that it exists. `false`: it is not, or only
+/// git can tell.
+pub(super) fn is_branch_at(at: &Place, spec: &SpecId, commit: &str) -> bool {
+    let branch = ref_names::branch_ref(spec);
+    ref_files::resolve(at, &branch)
+        .is_some_and(|found| found.name == branch.as_bytes() && found.hash.as_deref() == Some(commit))
 }
 
 /// Deletes the branch `boi/<SPEC>` if it is at `expected` and not checked out. The branch need not exist.
@@ -43,6 +51,9 @@ pub(crate) fn delete_branch(repo: &Path, spec: &SpecId, expected: &str) -> Resul
 /// Returns all kept refs of the spec.
 pub(super) fn kept_refs(at: &Place, spec: &SpecId) -> Result<Vec<String>, GitError> {
     let dir = ref_names::kept_dir(spec);
+    if let Some(found) = ref_files::list(at, &dir) {
+        return Ok(found.into_keys().map(|name| String::from_utf8_lossy(&name).into_owned()).collect());
+    }
     let listed = Git::reading(at).args(["for-each-ref", "--format=%(refname)", &dir]).run()?;
     Ok(String::from_utf8_lossy(&listed).lines().map(str::to_owned).collect())
 }

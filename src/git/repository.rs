@@ -40,13 +40,18 @@ pub(crate) fn of_working_tree(dir: &Path, watch: &Arc<GitWatch>) -> Result<Optio
 
 /// Asks git for the repository of a directory. Git refuses a repository of another user.
 pub(super) fn ask_git(dir: &Path, watch: &Arc<GitWatch>) -> Result<Place, GitError> {
-    // A path may contain newlines, so boi runs one git process for each path.
-    let ask = |option: &str| -> Result<PathBuf, GitError> {
-        let printed = program::path(&Git::locating(dir, watch).args(["rev-parse", option]).run()?);
-        let path = dir.join(printed);
+    let ask = |options: &[&str]| Git::locating(dir, watch).arg("rev-parse").args(options).run();
+    let real = |printed: &[u8]| {
+        let path = dir.join(program::path(printed));
         path.canonicalize().map_err(GitError::io("cannot find", &path))
     };
-    let (git_dir, common_dir) = (ask("--absolute-git-dir")?, ask("--git-common-dir")?);
+    let options = ["--absolute-git-dir", "--git-common-dir"];
+    let both = ask(&options)?;
+    let (git_dir, common_dir) = match both.split(|byte| *byte == b'\n').collect::<Vec<_>>()[..] {
+        [git_dir, common_dir, []] => (real(git_dir)?, real(common_dir)?),
+        // A path contains newlines, so each needs a git process of its own.
+        _ => (real(&ask(&options[..1])?)?, real(&ask(&options[1..])?)?),
+    };
     Ok(Place { git_dir, common_dir, work_tree: dir.to_owned(), watch: Arc::clone(watch) })
 }
 

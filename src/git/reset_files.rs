@@ -18,9 +18,11 @@ pub(crate) fn reset_to_commit(worktree: &LockedWorktree, commit: &str, label: &s
     let at = &worktree.place()?;
     worktree.remove_stale_locks()?;
     entry::remove_damaged_index(&at.git_dir)?;
-    let found = refs::branch_head_at(at, worktree.spec())?;
-    if found.as_deref() != Some(commit) {
-        return Err(GitError::Diverged { branch: worktree.spec().branch(), expected: commit.to_owned(), found });
+    if !refs::is_branch_at(at, worktree.spec(), commit) {
+        let found = refs::branch_head_at(at, worktree.spec())?;
+        if found.as_deref() != Some(commit) {
+            return Err(GitError::Diverged { branch: worktree.spec().branch(), expected: commit.to_owned(), found });
+        }
     }
     branch::attach_head(worktree, at, commit, label)?;
     let is_incomplete = !at.git_dir.join("index").exists();

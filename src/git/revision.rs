@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::git_error::GitError;
 use super::place::Place;
 use super::program::{self, Git};
-use super::{ref_names, repository};
+use super::{entry, loose_object, ref_files, ref_names, repository};
 
 /// How similar the name of a branch must be to a name that does not exist, so that the branch is suggested.
 /// 1000 means equal.
@@ -60,6 +60,9 @@ pub(crate) fn is_local_branch(repo: &Path, name: &str) -> bool {
 
 /// Returns the commit that a ref or hash names; `None`: it names no existing commit.
 pub(crate) fn commit_of(at: &Place, revision: &str) -> Result<Option<String>, GitError> {
+    if let Some(found) = commit_without_git(at, revision) {
+        return Ok(found);
+    }
     let revision = format!("{revision}^{{commit}}");
     let output = Git::reading(at).args(["rev-parse", "--quiet", "--verify", &revision]).output()?;
     match output.code {
@@ -69,8 +72,24 @@ pub(crate) fn commit_of(at: &Place, revision: &str) -> Result<Option<String>, Gi
     }
 }
 
+/// Returns what [`commit_of`] returns; `None`: only git can tell.
+fn commit_without_git(at: &Place, revision: &str) -> Option<Option<String>> {
+    let hash = match entry::parse_hash(revision) {
+        Some(hash) => hash,
+        None if revision == "HEAD" || revision.starts_with("refs/") => match ref_files::resolve(at, revision)?.hash {
+            Some(hash) => hash,
+            None => return Some(None),
+        },
+        None => return None,
+    };
+    loose_object::is_commit(at, &hash).then_some(Some(hash))
+}
+
 /// Returns the tree of a commit.
 pub(super) fn tree_of(at: &Place, commit: &str) -> Result<String, GitError> {
+    if let Some(tree) = loose_object::tree_of(at, commit) {
+        return Ok(tree);
+    }
     Git::reading(at).args(["rev-parse", "--verify", &format!("{commit}^{{tree}}")]).line()
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::git_error::GitError;
 use super::program::Git;
-use super::{entry, repository, small_file};
+use super::{entry, ref_files, repository, small_file};
 use crate::domain::id::SpecId;
 
 /// Returns the first two numbers of git's version; `None`: git's output has an unknown form.
@@ -20,9 +20,14 @@ pub(crate) fn git_version() -> Result<Option<(u32, u32)>, GitError> {
 
 /// Returns the branches and kept refs that boi created in the repository.
 pub(crate) fn own_refs(repo: &Path) -> Result<Vec<String>, GitError> {
-    let listed = Git::reading(&repository::find(repo)?)
-        .args(["for-each-ref", "--format=%(refname)", "refs/heads/boi/", "refs/boi/kept/"])
-        .run()?;
+    let at = &repository::find(repo)?;
+    let [branches, kept] = ["refs/heads/boi/", "refs/boi/kept/"].map(|prefix| ref_files::list(at, prefix));
+    if let (Some(branches), Some(kept)) = (branches, kept) {
+        let names = kept.into_keys().chain(branches.into_keys());
+        return Ok(names.map(|name| String::from_utf8_lossy(&name).into_owned()).collect());
+    }
+    let listed =
+        Git::reading(at).args(["for-each-ref", "--format=%(refname)", "refs/heads/boi/", "refs/boi/kept/"]).run()?;
     Ok(String::from_utf8_lossy(&listed).lines().map(str::to_owned).collect())
 }
 

@@ -7,6 +7,7 @@ mod inspect;
 mod merged;
 mod place;
 mod power_loss;
+mod ref_files;
 mod remove;
 mod shared;
 
