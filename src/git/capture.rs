@@ -6,7 +6,7 @@
 
 use super::git_error::GitError;
 use super::worktree::LockedWorktree;
-use super::{branch, index, ref_names, refs, revision, sync};
+use super::{branch, index, ref_names, refs, sync};
 
 /// The result of [`capture`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,15 +30,12 @@ pub(crate) fn capture(
     let at = &worktree.place()?;
     branch::reset_branch(worktree, base, label)?;
     branch::attach_head(worktree, at, base, label)?;
-    index::load(worktree, at, Some(base))?;
+    let loaded = index::load(worktree, at, base)?;
     index::install(worktree, &at.git_dir)?;
-    let nested = index::nested_repositories(worktree, at)?;
-    if !nested.is_empty() {
-        return Err(GitError::NestedRepositories { paths: nested });
-    }
-    let tree = index::write_tree(worktree, at, &[], Some(base))?;
+    let refuse = |paths: Vec<_>| if paths.is_empty() { Ok(paths) } else { Err(GitError::NestedRepositories { paths }) };
+    let tree = index::read_files(worktree, at, &loaded, refuse)?;
     let kept = refs::kept_refs_with_label(at, worktree.spec(), label)?;
-    if tree == revision::tree_of(at, base)? {
+    if tree == loaded.tree {
         return Ok(CapturedTry { commit: None, kept });
     }
     let commit = refs::commit_tree(worktree, &tree, &[base], message)?;

@@ -15,28 +15,78 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::git_error::{self, GitError, Severity};
+use super::index_summary::IndexSummary;
 use super::place::Place;
 use super::program::{self, Git, GitOutput};
 use super::worktree::LockedWorktree;
-use super::{entry, refs, small_file};
+use super::{entry, index_summary, loose_object, refs, revision, small_file};
 use crate::system::files;
 
-/// Sets boi's own index to a commit (`None`: to an empty tree) without changing the worktree. The cached
-/// information about unchanged files stays valid.
-pub(super) fn load(worktree: &LockedWorktree, at: &Place, commit: Option<&str>) -> Result<(), GitError> {
-    let read = || {
-        let git = own_index_git(worktree, at)?.arg("read-tree");
-        match commit {
-            Some(commit) => git.args(["--reset", commit]).run(),
-            None => git.arg("--empty").run(),
+/// The file in the scratch directory that records which tree entries of an index form: the digest of the entries, and the
+/// tree. Git removes the tree from the index when it writes an entry again.
+const LAST_TREE: &str = "last-tree";
+
+/// What boi's own index contains after [`load`].
+pub(super) struct Loaded {
+    commit: String,
+    /// The tree of the commit.
+    pub(super) tree: String,
+    /// The digest of the entries; `None`: only git can read the index.
+    entries: Option<String>,
+}
+
+/// Sets boi's own index to a commit without changing the worktree. The cached information about unchanged files stays
+/// valid.
+pub(super) fn load(worktree: &LockedWorktree, at: &Place, commit: &str) -> Result<Loaded, GitError> {
+    let found = || {
+        let (tree, index) = (loose_object::tree_of(at, commit), summary(worktree, commit.len()));
+        (tree, index.map_or((None, None), |index| (index.tree, Some(index.entries))))
+    };
+    let (tree, loaded) = match found() {
+        (Some(tree), (Some(loaded), entries)) if tree == loaded => (Some(tree), (Some(loaded), entries)),
+        _ => {
+            read_tree(worktree, at, &["--reset", commit])?;
+            found()
         }
     };
+    let tree = match tree.or(loaded.0) {
+        Some(tree) => tree,
+        None => revision::tree_of(at, commit)?,
+    };
+    Ok(Loaded { commit: commit.to_owned(), tree, entries: loaded.1 })
+}
+
+/// Reads boi's own index. Knows the tree also if only the record of the last tree contains it.
+fn summary(worktree: &LockedWorktree, digits: usize) -> Option<IndexSummary> {
+    let mut index = index_summary::read(&worktree.own_index(), digits)?;
+    if index.tree.is_none() {
+        let recorded = small_file::read_text(&worktree.scratch().join(LAST_TREE));
+        let tree = recorded.as_deref().and_then(|text| text.strip_prefix(&index.entries)?.strip_prefix(' '));
+        index.tree = tree.and_then(entry::parse_hash).filter(|tree| tree.len() == digits);
+    }
+    Some(index)
+}
+
+/// Sets boi's own index to an empty tree without changing the worktree.
+pub(super) fn load_nothing(worktree: &LockedWorktree, at: &Place) -> Result<(), GitError> {
+    read_tree(worktree, at, &["--empty"])
+}
+
+fn read_tree(worktree: &LockedWorktree, at: &Place, args: &[&str]) -> Result<(), GitError> {
+    let read = || own_index_git(worktree, at)?.arg("read-tree").args(args).run();
     if read().is_err() {
         // The index is damaged or belongs to another repository. It can be deleted, because it is only a cache.
         let _ = fs::remove_file(worktree.own_index());
         read()?;
     }
     Ok(())
+}
+
+/// Reads all files of the worktree, of which no commit is known, and returns their tree. [`load_nothing`] must be called
+/// first.
+pub(super) fn read_all_files(worktree: &LockedWorktree, at: &Place) -> Result<String, GitError> {
+    add(worktree, at, &[])?;
+    write_tree(worktree, at)
 }
 
 /// Returns the paths of nested repositories, relative to the worktree, without those that git ignores and
@@ -52,15 +102,55 @@ pub(super) fn nested_repositories(worktree: &LockedWorktree, at: &Place) -> Resu
     Ok(repositories.map(program::path).collect())
 }
 
-/// Reads all files except the nested repositories `excluded` into boi's own index and returns the files'
-/// tree. [`load`] must be called first with the same `commit`. Fails if a nested repository is in the place
-/// of a file of `commit`: the tree would contain only a link to the repository.
-pub(super) fn write_tree(
+/// Reads all files of the worktree into boi's own index, which [`load`] has set to a commit, and returns their tree. If
+/// there are nested repositories, `on_nested` gets their paths and returns those to leave out; it is not called otherwise.
+/// Fails if a nested repository is in the place of a file of the commit: the tree would contain only a link to it.
+pub(super) fn read_files(
+    worktree: &LockedWorktree,
+    at: &Place,
+    loaded: &Loaded,
+    on_nested: impl FnOnce(Vec<PathBuf>) -> Result<Vec<PathBuf>, GitError>,
+) -> Result<String, GitError> {
+    match add_and_write_tree(worktree, at, &[], loaded) {
+        // Git finds a nested repository while it reads the files, but may not name all of them.
+        Err(GitError::NestedRepositories { .. } | GitError::CannotAdd { .. }) => {}
+        written => return written,
+    }
+    let loaded = load(worktree, at, &loaded.commit)?;
+    let excluded = on_nested(nested_repositories(worktree, at)?)?;
+    add_and_write_tree(worktree, at, &excluded, &loaded)
+}
+
+fn add_and_write_tree(
     worktree: &LockedWorktree,
     at: &Place,
     excluded: &[PathBuf],
-    commit: Option<&str>,
+    loaded: &Loaded,
 ) -> Result<String, GitError> {
+    add(worktree, at, excluded)?;
+    let index = index_summary::read(&worktree.own_index(), loaded.commit.len());
+    let tree = match &index {
+        Some(IndexSummary { tree: Some(tree), .. }) => tree.clone(),
+        Some(IndexSummary { entries, .. }) if loaded.entries.as_ref() == Some(entries) => {
+            let record = format!("{entries} {}", loaded.tree);
+            small_file::replace(&worktree.scratch().join(LAST_TREE), record.as_bytes())?;
+            loaded.tree.clone()
+        }
+        _ => write_tree(worktree, at)?,
+    };
+    if index.is_some_and(|index| !index.has_gitlinks) {
+        return Ok(tree);
+    }
+    let paths = changed_gitlinks(at, &loaded.commit, &tree)?;
+    if paths.is_empty() { Ok(tree) } else { Err(GitError::NestedRepositories { paths }) }
+}
+
+fn write_tree(worktree: &LockedWorktree, at: &Place) -> Result<String, GitError> {
+    own_index_git(worktree, at)?.arg("write-tree").line()
+}
+
+/// Reads all files except the nested repositories `excluded` into boi's own index.
+fn add(worktree: &LockedWorktree, at: &Place, excluded: &[PathBuf]) -> Result<(), GitError> {
     let list = worktree.scratch().join("pathspec");
     if !excluded.is_empty() {
         let mut specs = b":(top)\0".to_vec();
@@ -78,14 +168,11 @@ pub(super) fn write_tree(
         from.push(&list);
         Ok(add.arg(from).arg("--pathspec-file-nul"))
     })?;
-    if added.code != Some(0) {
-        let paths = repositories_without_commit(&added.stderr);
-        return Err(if paths.is_empty() { cannot_add(added) } else { GitError::NestedRepositories { paths } });
+    if added.code == Some(0) {
+        return Ok(());
     }
-    let tree = own_index_git(worktree, at)?.arg("write-tree").line()?;
-    let Some(commit) = commit else { return Ok(tree) };
-    let paths = changed_gitlinks(at, commit, &tree)?;
-    if paths.is_empty() { Ok(tree) } else { Err(GitError::NestedRepositories { paths }) }
+    let paths = repositories_without_commit(&added.stderr);
+    Err(if paths.is_empty() { cannot_add(added) } else { GitError::NestedRepositories { paths } })
 }
 
 /// Writes the files of `commit` into the worktree, overwriting files that differ, and sets boi's own index to
@@ -129,7 +216,10 @@ pub(super) fn repair(worktree: &LockedWorktree) -> Result<bool, GitError> {
         return Ok(false);
     }
     let head = refs::branch_head_at(&at, worktree.spec())?;
-    load(worktree, &at, head.as_deref())?;
+    match head {
+        Some(head) => drop(load(worktree, &at, &head)?),
+        None => load_nothing(worktree, &at)?,
+    }
     install(worktree, &at.git_dir)?;
     Ok(true)
 }

@@ -25,6 +25,7 @@
 //! | `sync` | syncs a worktree to the disk |
 //! | `checkout` | finds the working tree that is on a branch |
 //! | `refs` | creates, moves and deletes the spec's branch and kept refs |
+//! | `index_summary` | reads from an index which tree it contains, without running git |
 //! | `index` | reads a worktree's files into a git tree |
 //! | `set_aside` | renames and keeps a worktree's folder if git cannot store its files |
 //! | `branch` | moves the spec's branch, and HEAD back to it |
@@ -76,6 +77,7 @@ mod create;
 pub(crate) mod entry;
 mod git_error;
 mod index;
+mod index_summary;
 mod inspect;
 pub(crate) mod locks;
 mod loose_object;

@@ -125,8 +125,8 @@ pub(crate) fn check_removal(worktree: &LockedWorktree) -> Result<(), RemoveError
         None => revision::commit_of(&at, "HEAD")?,
     };
     match check_nested(worktree, &at, head.as_deref()) {
-        Err(RemoveError::Git(error)) if error.is_about_files() => Ok(()),
-        checked => checked,
+        Err(error) if error.is_about_files() => Ok(()),
+        checked => Ok(checked?),
     }
 }
 
@@ -148,10 +148,16 @@ fn check_has_no_files(path: &Path, refusal: impl FnOnce() -> RemovalRefusal) -> 
 }
 
 /// Loads `head` into boi's own index, and fails if the worktree contains nested repositories.
-fn check_nested(worktree: &LockedWorktree, at: &Place, head: Option<&str>) -> Result<(), RemoveError> {
-    index::load(worktree, at, head)?;
-    let paths = index::nested_repositories(worktree, at)?;
-    if paths.is_empty() { Ok(()) } else { Err(RemovalRefusal::NestedRepositories { paths }.into()) }
+fn check_nested(worktree: &LockedWorktree, at: &Place, head: Option<&str>) -> Result<(), GitError> {
+    match head {
+        Some(head) => drop(index::load(worktree, at, head)?),
+        None => index::load_nothing(worktree, at)?,
+    }
+    refuse_nested(index::nested_repositories(worktree, at)?).map(drop)
+}
+
+fn refuse_nested(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, GitError> {
+    if paths.is_empty() { Ok(paths) } else { Err(GitError::NestedRepositories { paths }) }
 }
 
 /// Returns the place in which git reads the worktree's files; `None`: the files belong to no entry of the repository, or
@@ -188,24 +194,15 @@ fn keep_work(worktree: &LockedWorktree, at: &Place, label: &str) -> Result<Kept,
     let head = revision::commit_of(at, "HEAD")?;
     let parent = refs::branch_head_at(at, worktree.spec())?.or_else(|| head.clone());
     let is_incomplete = !at.git_dir.join("index").exists();
-    let written = check_nested(worktree, at, parent.as_deref())
-        .and_then(|()| Ok(index::write_tree(worktree, at, &[], parent.as_deref())?));
-    let kept = match written {
-        Ok(tree) => {
-            let is_clean = match &parent {
-                Some(parent) => {
-                    tree == revision::tree_of(at, parent)?
-                        || (is_incomplete && revision::is_part_of_commit(at, &tree, parent)?)
-                }
-                None => index::is_empty(worktree, at)?,
-            };
-            if !is_clean {
-                refs::keep_tree(worktree, &tree, parent.as_deref(), label)?;
-            }
+    let kept = match is_clean(worktree, at, parent.as_deref(), is_incomplete) {
+        Ok((_, true)) => Kept::ByGit,
+        Ok((tree, false)) => {
+            refs::keep_tree(worktree, &tree, parent.as_deref(), label)?;
             Kept::ByGit
         }
-        Err(RemoveError::Git(error)) if error.is_about_files() => Kept::InFolder,
-        Err(error) => return Err(error),
+        Err(error @ GitError::NestedRepositories { .. }) => return Err(error.into()),
+        Err(error) if error.is_about_files() => Kept::InFolder,
+        Err(error) => return Err(error.into()),
     };
     for held in operation::held_commits(&at.git_dir).into_iter().chain(head) {
         if let Some(held) = revision::commit_of(at, &held)? {
@@ -213,6 +210,25 @@ fn keep_work(worktree: &LockedWorktree, at: &Place, label: &str) -> Result<Kept,
         }
     }
     Ok(kept)
+}
+
+/// Returns the tree of the worktree's files, and whether `parent` contains all of them. `is_incomplete`: a killed checkout
+/// did not write all files.
+fn is_clean(
+    worktree: &LockedWorktree,
+    at: &Place,
+    parent: Option<&str>,
+    is_incomplete: bool,
+) -> Result<(String, bool), GitError> {
+    let Some(parent) = parent else {
+        check_nested(worktree, at, None)?;
+        let tree = index::read_all_files(worktree, at)?;
+        return Ok((tree, index::is_empty(worktree, at)?));
+    };
+    let loaded = index::load(worktree, at, parent)?;
+    let tree = index::read_files(worktree, at, &loaded, refuse_nested)?;
+    let is_clean = tree == loaded.tree || (is_incomplete && revision::is_part_of_commit(at, &tree, parent)?);
+    Ok((tree, is_clean))
 }
 
 /// Keeps the commit of the entry's HEAD under a ref if HEAD is detached. Used when the worktree's folder is

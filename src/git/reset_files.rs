@@ -26,15 +26,11 @@ pub(crate) fn reset_to_commit(worktree: &LockedWorktree, commit: &str, label: &s
     }
     branch::attach_head(worktree, at, commit, label)?;
     let is_incomplete = !at.git_dir.join("index").exists();
-    index::load(worktree, at, Some(commit))?;
-    let read = || {
-        let nested = index::nested_repositories(worktree, at)?;
-        refuse_to_replace(at, commit, nested.as_slice())?;
-        index::write_tree(worktree, at, &nested, Some(commit))
-    };
+    let loaded = index::load(worktree, at, commit)?;
+    let leave_out = |nested: Vec<PathBuf>| refuse_to_replace(at, commit, &nested).map(|()| nested);
     let mut aside = None;
-    match read() {
-        Ok(tree) if tree == revision::tree_of(at, commit)? => index::install(worktree, &at.git_dir)?,
+    match index::read_files(worktree, at, &loaded, leave_out) {
+        Ok(tree) if tree == loaded.tree => index::install(worktree, &at.git_dir)?,
         Ok(tree) => {
             // Files that a killed checkout did not write are not deletions by an agent, so there is no work to keep.
             if !(is_incomplete && revision::is_part_of_commit(at, &tree, commit)?) {

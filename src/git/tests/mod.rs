@@ -3,6 +3,7 @@
 
 mod capture;
 mod create;
+mod index_summary;
 mod inspect;
 mod merged;
 mod place;
