@@ -34,6 +34,7 @@
 //! | `branch_repair` | repairs a branch that a power loss damaged |
 //! | `merged` | finds out whether a base has the changes of a spec's branch |
 //! | `create` | creates a worktree, or completes a creation that was killed |
+//! | `shared_files` | reads refs, stash, reflogs and worktrees from git's files, without running git |
 //! | `shared_state` | reads the part of a repository that specs share with their user: refs, stash, configuration |
 //! | `shared_snapshot` | the snapshot of that part before a command |
 //! | `remove` | removes a worktree |
@@ -96,6 +97,7 @@ pub(crate) mod revision;
 mod set_aside;
 mod shared_changes;
 mod shared_config;
+mod shared_files;
 mod shared_snapshot;
 mod shared_state;
 mod shell_words;

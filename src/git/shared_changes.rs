@@ -41,7 +41,8 @@ pub(crate) fn compare_with_snapshot(
     };
     let files = read_files(&snapshot.common_dir);
     let mut changes = shared_config::compare(worktree, &snapshot, &files, label)?;
-    match RawState::read(&snapshot.place(worktree)).and_then(|now| compare(worktree, &snapshot, &now, label)) {
+    let read = RawState::read(&snapshot.place(worktree), &worktree.branch_ref(), Some(&snapshot.state));
+    match read.and_then(|now| compare(worktree, &snapshot, &now, label)) {
         Ok(found) => changes.extend(found),
         // If git cannot read the repository now, the command changed it, and a retry would not help.
         Err(error) => changes.push(RepositoryChange::new(ChangeKind::NotCompared, error.to_string())),

@@ -16,15 +16,17 @@ use std::path::PathBuf;
 use super::git_error::GitError;
 use super::place::Place;
 use super::program::{self, Git};
-use super::ref_names;
 use super::shared_state::{FileState, Head, ObjectKind, RawState, SharedState};
 use super::worktree::LockedWorktree;
+use super::{ref_names, revision};
 use crate::system::attempt_folder;
 use crate::system::files::Durability;
 
 const MAGIC: &[u8] = b"boi shared 1\n";
 /// The name of the record.
 const RECORD: &str = "shared";
+/// The tree without entries, which git knows even if it is not stored, in a repository with hashes of SHA-1.
+const EMPTY_TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
 /// The maximum size of a record, in bytes.
 const MAX_RECORD: usize = 1 << 30;
 
@@ -57,14 +59,12 @@ pub(crate) fn take_snapshot(worktree: &LockedWorktree, command: &str) -> Result<
         return Ok(());
     }
     let at = &worktree.repository()?;
-    let state = RawState::read(at)?;
-    let name = ref_names::snapshot_ref(worktree.spec());
+    let last = last.filter(|last| last.common_dir == at.common_dir);
+    let state = RawState::read(at, &worktree.branch_ref(), last.as_ref().map(|last| &last.state))?;
+    let protecting = revision::commit_of(at, &ref_names::snapshot_ref(worktree.spec()))?;
     let shared = parse(worktree, &state);
-    let reusable = last.filter(|last| {
-        last.common_dir == at.common_dir
-            && state.hash_of(&name).as_ref() == Some(&last.commit)
-            && parse(worktree, &last.state) == shared
-    });
+    let reusable =
+        last.filter(|last| protecting.as_ref() == Some(&last.commit) && parse(worktree, &last.state) == shared);
     let (commit, tags) = match reusable {
         Some(last) => (last.commit, last.tags),
         None => protect(worktree, at, &shared)?,
@@ -108,7 +108,10 @@ fn protect(worktree: &LockedWorktree, at: &Place, state: &SharedState) -> Result
         Head::Branch(_) | Head::Unknown => None,
     }));
     let pack = if tags.is_empty() { Vec::new() } else { pack(worktree, at, &tags)? };
-    let tree = hash_object(worktree, at, "tree", &tree_bytes(&others))?;
+    let tree = match (others.is_empty(), commits.first().map(String::len)) {
+        (true, Some(40)) => EMPTY_TREE.to_owned(),
+        _ => hash_object(worktree, at, "tree", &tree_bytes(&others))?,
+    };
     let commit = commit_object(worktree, at, &tree, &commits)?;
     let name = ref_names::snapshot_ref(worktree.spec());
     Git::writing(at, worktree.lock_file())?.args(["update-ref", &name, &commit]).run()?;

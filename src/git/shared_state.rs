@@ -1,5 +1,6 @@
 //! Reads the part of a repository that a spec shares with its user and with other specs: refs, the stash, reflogs,
-//! worktrees and configuration. Takes three or four git processes, however many refs there are.
+//! worktrees and configuration. Takes at most four git processes, however many refs there are, and none if `shared_files`
+//! can read everything.
 //!
 //! This part does not include boi's own refs and worktrees, except the branches of other specs.
 
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use super::git_error::GitError;
 use super::place::Place;
 use super::program::{self, Git};
+use super::shared_files::{self, Known};
 use super::{entry, revision};
 use crate::domain::id::SpecId;
 use crate::system::files;
@@ -31,8 +33,8 @@ pub(super) const FILES: &[&str] = &[
 const MAX_FILE: usize = 1 << 20;
 /// The maximum number of the user's worktrees whose reflogs are read.
 const MAX_HEADS: usize = 20;
-/// The maximum number of reflog entries that are read, as an option of `git log`.
-const MAX_REFLOG: &str = "--max-count=20000";
+/// The maximum number of reflog entries that are read.
+const MAX_REFLOG: usize = 20_000;
 
 /// The output of git and the content of files, unparsed. If the bytes are equal, the repository is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -101,23 +103,38 @@ pub(super) struct SharedState {
 }
 
 impl RawState {
-    /// Reads the repository at `at`.
-    pub(super) fn read(at: &Place) -> Result<RawState, GitError> {
-        let format = "--format=%(objectname) %(objecttype) %(*objectname) %(*objecttype) %(symref) %(refname)";
-        let refs = Git::reading(at).args(["for-each-ref", format]).run()?;
-        let has_stash = refs.split(|byte| *byte == b'\n').any(|line| line.ends_with(b" refs/stash"));
-        let stash = if has_stash {
-            Git::reading(at).args(["log", "-g", "--format=%H %gs", "refs/stash", "--"]).run()?
-        } else {
-            Vec::new()
+    /// Reads the repository at `at`. `own` is the spec's branch, which may be left out. The objects in `last`, an earlier
+    /// state of the same repository, are not read again, unless its configuration changed: perhaps git cannot read the
+    /// repository any more.
+    pub(super) fn read(at: &Place, own: &str, last: Option<&RawState>) -> Result<RawState, GitError> {
+        let files = read_files(&at.common_dir);
+        if last.is_some_and(|last| last.files != files) {
+            let refs = list_refs(at)?;
+            let stash = if has_stash(&refs) { list_stash(at)? } else { Vec::new() };
+            return Ok(RawState { refs, stash, reflogs: list_reflogs(at)?, worktrees: list_worktrees(at)?, files });
+        }
+        let nothing = RawState::default();
+        let last = last.unwrap_or(&nothing);
+        let mut known = Known::new(at, &last.refs, [&last.stash, &last.reflogs]);
+        let refs = match known.refs(own) {
+            Some(refs) => refs,
+            None => list_refs(at)?,
         };
-        Ok(RawState {
-            refs,
-            stash,
-            reflogs: list_reflogs(at)?,
-            worktrees: list_worktrees(at)?,
-            files: read_files(&at.common_dir),
-        })
+        let stash = match has_stash(&refs).then(|| known.stash()) {
+            None => Vec::new(),
+            Some(Some(stash)) => stash,
+            Some(None) => list_stash(at)?,
+        };
+        let heads = users_entries(&at.common_dir).into_iter().take(MAX_HEADS);
+        let reflogs = match known.reflogs(heads, MAX_REFLOG) {
+            Some(reflogs) => reflogs,
+            None => list_reflogs(at)?,
+        };
+        let worktrees = match shared_files::worktrees(at) {
+            Some(worktrees) => worktrees,
+            None => list_worktrees(at)?,
+        };
+        Ok(RawState { refs, stash, reflogs, worktrees, files })
     }
 
     /// Parses what was read. `own`: the folder of boi's own worktrees, which are left out.
@@ -136,21 +153,28 @@ impl RawState {
         });
         SharedState { refs, stash, reflogs, worktrees }
     }
+}
 
-    /// The hash of a ref, which may be one of boi's own.
-    pub(super) fn hash_of(&self, name: &str) -> Option<String> {
-        let end = format!(" {name}").into_bytes();
-        let line = self.refs.split(|byte| *byte == b'\n').find(|line| line.ends_with(&end))?;
-        Some(String::from_utf8_lossy(line.split(|byte| *byte == b' ').next()?).into_owned())
-    }
+pub(super) fn list_refs(at: &Place) -> Result<Vec<u8>, GitError> {
+    let format = "--format=%(objectname) %(objecttype) %(*objectname) %(*objecttype) %(symref) %(refname)";
+    Git::reading(at).args(["for-each-ref", format]).run()
+}
+
+fn has_stash(refs: &[u8]) -> bool {
+    refs.split(|byte| *byte == b'\n').any(|line| line.ends_with(b" refs/stash"))
+}
+
+pub(super) fn list_stash(at: &Place) -> Result<Vec<u8>, GitError> {
+    Git::reading(at).args(["log", "-g", "--format=%H %gs", "refs/stash", "--"]).run()
 }
 
 /// Lists the reflogs of HEAD in the user's worktrees, which name every commit that was made or left there. Listing the
 /// reflogs of all branches would take git time in proportion to the square of their number.
-fn list_reflogs(at: &Place) -> Result<Vec<u8>, GitError> {
+pub(super) fn list_reflogs(at: &Place) -> Result<Vec<u8>, GitError> {
     let entries = users_entries(&at.common_dir).into_iter().take(MAX_HEADS);
     let heads = entries.filter_map(|entry| Some(format!("worktrees/{}/HEAD", entry.file_name()?.to_str()?)));
-    let walk = ["log", "-g", "--format=%H", "--ignore-missing", MAX_REFLOG, "HEAD"];
+    let limit = format!("--max-count={MAX_REFLOG}");
+    let walk = ["log", "-g", "--format=%H", "--ignore-missing", &limit, "HEAD"];
     // Fails in a repository without a commit, and if an entry names a missing object.
     let listed = Git::reading(at).args(walk).args(heads).arg("--").output()?;
     Ok(if listed.code == Some(0) { listed.stdout } else { Vec::new() })
@@ -168,7 +192,7 @@ fn users_entries(common_dir: &Path) -> Vec<PathBuf> {
 }
 
 /// Lists the worktrees. If git treats the repository as bare, the list still contains HEAD of the main worktree.
-fn list_worktrees(at: &Place) -> Result<Vec<u8>, GitError> {
+pub(super) fn list_worktrees(at: &Place) -> Result<Vec<u8>, GitError> {
     const BARE: &[u8] = b"\nbare\n";
     let listed = Git::reading(at).args(["worktree", "list", "--porcelain"]).run()?;
     let Some(bare) = listed.windows(BARE.len()).position(|line| line == BARE) else { return Ok(listed) };
@@ -287,6 +311,5 @@ mod tests {
         assert_eq!(refs.len(), 3);
         assert_eq!(refs[b"refs/tags/\xff".as_slice()].peeled, Some(("aa".into(), ObjectKind::Commit)));
         assert_eq!(refs[b"refs/remotes/o/HEAD".as_slice()].symbolic.as_deref(), Some("refs/heads/m"));
-        assert_eq!(raw.hash_of("refs/boi/kept/S1/x").as_deref(), Some("cc"));
     }
 }

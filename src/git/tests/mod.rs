@@ -11,6 +11,7 @@ mod power_loss;
 mod ref_files;
 mod remove;
 mod shared;
+mod shared_files;
 
 use std::ffi::OsStr;
 use std::fs;
