@@ -24,6 +24,7 @@
 //! | `worktree` | a spec's worktree and its lock |
 //! | `sync` | syncs a worktree to the disk |
 //! | `checkout` | finds the working tree that is on a branch |
+//! | `identity` | tells whether the user has configured an identity for commits, without running git |
 //! | `refs` | creates, moves and deletes the spec's branch and kept refs |
 //! | `index_summary` | reads from an index which tree it contains, without running git |
 //! | `index` | reads a worktree's files into a git tree |
@@ -33,6 +34,7 @@
 //! | `capture` | commits the worktree's files after a try, as the candidate |
 //! | `branch_repair` | repairs a branch that a power loss damaged |
 //! | `merged` | finds out whether a base has the changes of a spec's branch |
+//! | `file_times` | tells whether a file of a small folder was written |
 //! | `create` | creates a worktree, or completes a creation that was killed |
 //! | `shared_files` | reads refs, stash, reflogs and worktrees from git's files, without running git |
 //! | `shared_state` | reads the part of a repository that specs share with their user: refs, stash, configuration |
@@ -76,7 +78,9 @@ mod capture;
 pub(crate) mod checkout;
 mod create;
 pub(crate) mod entry;
+mod file_times;
 mod git_error;
+mod identity;
 mod index;
 mod index_summary;
 mod inspect;
@@ -113,13 +117,17 @@ mod worktree;
 pub(crate) use self::branch::{advance_branch, reset_branch};
 pub(crate) use self::capture::capture;
 pub(crate) use self::create::create_worktree;
+pub(crate) use self::file_times::read_file_times;
 pub(crate) use self::git_error::{GitError, Severity};
 pub(crate) use self::inspect::{RepositoryRefusal, has_uncommitted_changes, inspect_repository, same_repository};
 pub(crate) use self::merged::{MergeState, has_changes, local_branches, merge_state};
 pub(crate) use self::place::Place;
 pub(crate) use self::power_loss::{Repairs, repair_after_power_loss};
 pub(crate) use self::refs::{branch_head, delete_branch};
-pub(crate) use self::remove::{RemovalRefusal, RemoveError, check_removal, discard_worktree, remove_worktree};
+pub(crate) use self::remove::{
+    CheckedFiles, RemovalRefusal, RemoveError, check_removal, discard_worktree, remove_checked_worktree,
+    remove_worktree,
+};
 pub(crate) use self::reset_files::{remove_untracked, reset_to_commit};
 pub(crate) use self::revision::{is_local_branch, resolve_base};
 pub(crate) use self::set_aside::SET_ASIDE;

@@ -13,6 +13,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::io::{Seek as _, Write as _};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -107,6 +108,19 @@ impl Git {
         let mut git = Git::pinned(at);
         git.command.stdin(Stdio::from(lock));
         Ok(git)
+    }
+
+    /// Returns a git command that writes, and that reads `input` from its standard input. This is the content of the locked
+    /// file `lock`, so that git inherits the lock here too.
+    pub(super) fn writing_from(at: &Place, mut lock: &File, input: &[u8]) -> Result<Git, GitError> {
+        let mut fill = || {
+            lock.set_len(0)?;
+            lock.rewind()?;
+            lock.write_all(input)?;
+            lock.rewind()
+        };
+        fill().map_err(GitError::io("cannot write the lock for", &at.work_tree))?;
+        Git::writing(at, lock)
     }
 
     /// Returns a git command that works in exactly this place, whatever the repository's configuration says.

@@ -9,7 +9,7 @@ use super::git_error::GitError;
 use super::place::Place;
 use super::program::Git;
 use super::worktree::LockedWorktree;
-use super::{checkout, entry, locks, ref_files, ref_names, repository, revision};
+use super::{checkout, entry, identity, locks, ref_files, ref_names, repository, revision};
 use crate::domain::id::SpecId;
 
 /// Returns the commit of the branch `boi/<SPEC>`; `None`: the branch does not exist.
@@ -82,6 +82,21 @@ pub(crate) fn move_branch(worktree: &LockedWorktree, new: &str, old: Option<&str
     Ok(())
 }
 
+/// Deletes refs of boi in one transaction. They need not exist.
+pub(super) fn delete_refs(worktree: &LockedWorktree, at: &Place, names: &[String]) -> Result<(), GitError> {
+    let exists = |name: &&String| ref_files::resolve(at, name).is_none_or(|found| found.hash.is_some());
+    let existing: Vec<&String> = names.iter().filter(exists).collect();
+    match existing[..] {
+        [] => Ok(()),
+        [name] => Git::writing(at, worktree.lock_file())?.args(["update-ref", "-d", name]).run().map(drop),
+        _ => {
+            let list: String = existing.iter().map(|name| format!("delete {name}\n")).collect();
+            let git = Git::writing_from(at, worktree.lock_file(), list.as_bytes())?;
+            git.args(["update-ref", "--stdin"]).run().map(drop)
+        }
+    }
+}
+
 /// Keeps a commit of the repository under a ref.
 pub(super) fn keep_commit(worktree: &LockedWorktree, commit: &str, label: &str) -> Result<(), GitError> {
     let name = ref_names::kept_ref(worktree.spec(), label, commit);
@@ -121,7 +136,10 @@ pub(crate) fn commit_tree(
     parents: &[&str],
     message: &str,
 ) -> Result<String, GitError> {
-    let mut git = worktree.repo_git()?.identity(&worktree.repository()?)?.args(["commit-tree", tree]);
+    let at = &worktree.repository()?;
+    let git = worktree.repo_git()?;
+    let git = if identity::is_configured(at) { git } else { git.identity(at)? };
+    let mut git = git.args(["commit-tree", tree]);
     for parent in parents {
         git = git.args(["-p", parent]);
     }

@@ -9,11 +9,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::file_times::{self, FileTimes};
 use super::git_error::GitError;
 use super::place::Place;
 use super::program::Git;
 use super::worktree::LockedWorktree;
-use super::{entry, index, locks, operation, ref_names, refs, revision, set_aside, shared_snapshot};
+use super::{checkout, entry, index, locks, operation, refs, revision, set_aside, shared_snapshot};
 use crate::system::untrusted;
 
 /// Why boi refuses to remove a worktree. In each case, boi has changed nothing.
@@ -67,6 +68,23 @@ impl From<GitError> for RemoveError {
 /// including those of earlier calls, and the path of that folder. Does not delete the branch. The
 /// worktree need not exist.
 pub(crate) fn remove_worktree(worktree: &LockedWorktree, label: &str) -> Result<Vec<String>, RemoveError> {
+    remove_checked_worktree(worktree, label, None)
+}
+
+/// The files of a worktree that are known to be equal to a commit.
+#[derive(Debug, Clone)]
+pub(crate) struct CheckedFiles {
+    pub(crate) commit: String,
+    /// The state of the files before they were compared with the commit.
+    pub(crate) times: FileTimes,
+}
+
+/// Removes the worktree like [`remove_worktree`]. Does not read files that were not written since `checked`.
+pub(crate) fn remove_checked_worktree(
+    worktree: &LockedWorktree,
+    label: &str,
+    checked: Option<&CheckedFiles>,
+) -> Result<Vec<String>, RemoveError> {
     let path = worktree.path();
     let doomed = doomed_path(path);
     delete_folder(&doomed)?;
@@ -79,7 +97,7 @@ pub(crate) fn remove_worktree(worktree: &LockedWorktree, label: &str) -> Result<
     if let Some(at) = place_of_files(worktree)? {
         worktree.remove_stale_locks()?;
         entry::remove_damaged_index(&at.git_dir)?;
-        if let Kept::InFolder = keep_work(worktree, &at, label)? {
+        if let Kept::InFolder = keep_work(worktree, &at, label, checked)? {
             aside = Some(set_aside::rename(path)?);
         }
     } else {
@@ -101,9 +119,7 @@ pub(crate) fn remove_worktree(worktree: &LockedWorktree, label: &str) -> Result<
     }
     delete_folder(&doomed)?;
     let _ = fs::remove_file(worktree.own_index());
-    let candidate = ref_names::candidate_ref(worktree.spec());
-    worktree.repo_git()?.args(["update-ref", "-d", &candidate]).run()?;
-    shared_snapshot::delete_snapshot(worktree)?;
+    shared_snapshot::delete_snapshot_and_candidate(worktree)?;
     let mut kept = refs::kept_refs_with_label(&worktree.repository()?, worktree.spec(), label)?;
     kept.extend(aside);
     Ok(kept)
@@ -190,7 +206,16 @@ enum Kept {
 }
 
 /// Keeps the worktree's files and commits under refs, unless the branch or another ref contains them.
-fn keep_work(worktree: &LockedWorktree, at: &Place, label: &str) -> Result<Kept, RemoveError> {
+fn keep_work(
+    worktree: &LockedWorktree,
+    at: &Place,
+    label: &str,
+    checked: Option<&CheckedFiles>,
+) -> Result<Kept, RemoveError> {
+    let is_on_branch = checkout::head_ref(at).is_ok_and(|name| name == Some(worktree.branch_ref()));
+    if is_on_branch && operation::held_commits(&at.git_dir).is_empty() && is_unwritten(worktree, at, checked) {
+        return Ok(Kept::ByGit);
+    }
     let head = revision::commit_of(at, "HEAD")?;
     let parent = refs::branch_head_at(at, worktree.spec())?.or_else(|| head.clone());
     let is_incomplete = !at.git_dir.join("index").exists();
@@ -204,12 +229,22 @@ fn keep_work(worktree: &LockedWorktree, at: &Place, label: &str) -> Result<Kept,
         Err(error) if error.is_about_files() => Kept::InFolder,
         Err(error) => return Err(error.into()),
     };
+    // The branch contains its own commit.
+    let head = head.filter(|_| !is_on_branch);
     for held in operation::held_commits(&at.git_dir).into_iter().chain(head) {
         if let Some(held) = revision::commit_of(at, &held)? {
             keep_unless_contained(worktree, &held, label)?;
         }
     }
     Ok(kept)
+}
+
+/// Whether the branch is at the commit of `checked`, and no file was written since.
+fn is_unwritten(worktree: &LockedWorktree, at: &Place, checked: Option<&CheckedFiles>) -> bool {
+    checked.is_some_and(|checked| {
+        refs::is_branch_at(at, worktree.spec(), &checked.commit)
+            && file_times::read_file_times(worktree.path()).as_ref() == Some(&checked.times)
+    })
 }
 
 /// Returns the tree of the worktree's files, and whether `parent` contains all of them. `is_incomplete`: a killed checkout

@@ -18,7 +18,7 @@ use super::place::Place;
 use super::program::{self, Git};
 use super::shared_state::{FileState, Head, ObjectKind, RawState, SharedState};
 use super::worktree::LockedWorktree;
-use super::{ref_names, revision};
+use super::{ref_names, refs, revision};
 use crate::system::attempt_folder;
 use crate::system::files::Durability;
 
@@ -76,8 +76,21 @@ pub(crate) fn take_snapshot(worktree: &LockedWorktree, command: &str) -> Result<
 /// Deletes the snapshot. It need not exist.
 pub(crate) fn delete_snapshot(worktree: &LockedWorktree) -> Result<(), GitError> {
     let Some(snapshot) = read(worktree) else { return Ok(()) };
-    let name = ref_names::snapshot_ref(worktree.spec());
-    Git::writing(&snapshot.place(worktree), worktree.lock_file())?.args(["update-ref", "-d", &name]).run()?;
+    refs::delete_refs(worktree, &snapshot.place(worktree), &[ref_names::snapshot_ref(worktree.spec())])?;
+    delete_record(worktree)
+}
+
+/// Deletes the snapshot, and the ref that protects the candidate. Neither need exist.
+pub(super) fn delete_snapshot_and_candidate(worktree: &LockedWorktree) -> Result<(), GitError> {
+    let mut names = vec![ref_names::candidate_ref(worktree.spec())];
+    // A record of a snapshot is always of this repository.
+    let snapshot = read(worktree);
+    names.extend(snapshot.as_ref().map(|_| ref_names::snapshot_ref(worktree.spec())));
+    refs::delete_refs(worktree, &worktree.repository()?, &names)?;
+    if snapshot.is_some() { delete_record(worktree) } else { Ok(()) }
+}
+
+fn delete_record(worktree: &LockedWorktree) -> Result<(), GitError> {
     let path = worktree.scratch().join(RECORD);
     attempt_folder::remove(&path).map_err(GitError::io("cannot remove", &path))
 }

@@ -109,9 +109,6 @@ impl Worker {
         ending: Ending,
         orders: &mut watch::Receiver<Order>,
     ) -> Result<StepEnd, WorkerError> {
-        if let Some(end) = self.delete_snapshot(orders).await? {
-            return Ok(end);
-        }
         let remove = matches!(ending, Ending::Completed(_))
             || self.claimed.config.cleanup_on_failure && self.claimed.spec.repo.is_some();
         if !matches!(ending, Ending::Completed(_)) && self.claimed.spec.deliver == Deliver::Merge {
@@ -134,6 +131,10 @@ impl Worker {
                 }
                 Err(end) => return Ok(end),
             }
+        }
+        // The removal of the worktree has deleted the snapshot, if it was carried out and the repository could be reached.
+        if let Some(end) = self.delete_snapshot(orders).await? {
+            return Ok(end);
         }
         Ok(StepEnd::Move(Box::new(Move::End(ending))))
     }

@@ -13,7 +13,7 @@ use crate::delivery::{self, DeliveryError, DeliveryPlan, FastForward, Unfinished
 use crate::domain::cause::Unmerged;
 use crate::domain::position::{Checkout, Progress, RepositoryIdentity};
 use crate::domain::spec::{Base, Repo};
-use crate::git::{self, GitError, GitWatch, LockedWorktree, RemoveError, Repairs, Severity, Worktree};
+use crate::git::{self, CheckedFiles, GitError, GitWatch, LockedWorktree, RemoveError, Repairs, Severity, Worktree};
 use crate::process::marker;
 use crate::queue::Claimed;
 use crate::system::{clock, failpoint, files};
@@ -31,6 +31,8 @@ pub(super) struct WorkerTree {
     /// The commit that the branch was on before the machine restarted, for the repair of damage by a power
     /// cut. `None` if the machine has not restarted or the repair is done.
     damaged: Arc<Mutex<Option<String>>>,
+    /// The worktree's files, if nothing ran since they were made equal to a commit.
+    checked: Arc<Mutex<Option<CheckedFiles>>>,
 }
 
 /// Why git could not carry out a step.
@@ -94,7 +96,14 @@ impl WorkerTree {
         let Progress { last_boot, head, origin, .. } = &claimed.position.progress;
         let rebooted = last_boot.as_deref().is_some_and(|boot| boot != clock::boot_id());
         let damaged = head.as_ref().or(origin.as_ref()).filter(|_| rebooted).cloned();
-        WorkerTree { path, git, watch, setbacks: claimed.setbacks, damaged: Arc::new(Mutex::new(damaged)) }
+        WorkerTree {
+            path,
+            git,
+            watch,
+            setbacks: claimed.setbacks,
+            damaged: Arc::new(Mutex::new(damaged)),
+            checked: Arc::default(),
+        }
     }
 
     /// The directory in which commands run.
@@ -249,13 +258,21 @@ impl WorkerTree {
         }
         let label = format!("{label}-after-verify");
         let to = candidate.unwrap_or(head);
+        let times = git::read_file_times(&self.path);
         let kept = match git::reset_to_commit(&at, to, &label) {
             // A verify command removed the worktree's .git.
             Err(GitError::NoWorktree { .. }) => git::create_worktree(&at, to, Checkout::AsItIs, &label)
                 .and_then(|_| git::reset_to_commit(&at, to, &label)),
             kept => kept,
         };
-        kept.map_err(|error| self.blocked(error))
+        let kept = kept.map_err(|error| self.blocked(error))?;
+        self.set_checked(times.map(|times| CheckedFiles { commit: to.to_owned(), times }));
+        Ok(kept)
+    }
+
+    /// Records that the worktree's files are checked; `None`: that they may have been written.
+    pub(super) fn set_checked(&self, checked: Option<CheckedFiles>) {
+        *self.checked.lock().unwrap_or_else(PoisonError::into_inner) = checked;
     }
 
     /// Merges the base into the branch if the base has moved.
@@ -310,7 +327,9 @@ impl WorkerTree {
         match &self.git {
             Some((worktree, _)) => {
                 let at = self.lock(worktree)?;
-                let kept = git::remove_worktree(&at, "leftover").map_err(|error| match error {
+                let checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let removed = git::remove_checked_worktree(&at, "leftover", checked.as_ref());
+                let kept = removed.map_err(|error| match error {
                     RemoveError::Refused(refusal) => Blocked::Permanent(refusal.to_string()),
                     RemoveError::Git(error) => self.blocked(error),
                 })?;

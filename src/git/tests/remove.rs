@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::{Scratch, commit, git, head, read, write};
 use crate::git::{
-    GitError, LockedWorktree, MergeState, RemovalRefusal, RemoveError, branch_head, check_removal, delete_branch,
-    discard_worktree, merge_state, remove_worktree,
+    CheckedFiles, GitError, LockedWorktree, MergeState, RemovalRefusal, RemoveError, branch_head, capture,
+    check_removal, delete_branch, discard_worktree, merge_state, read_file_times, remove_checked_worktree,
+    remove_worktree, take_snapshot,
 };
 
 #[test]
@@ -45,6 +46,62 @@ fn a_worktree_without_unique_work_leaves_no_ref() {
     drop(worktree);
     let (worktree, _) = scratch.create();
     assert_eq!(remove_worktree(&worktree, "clean-2").unwrap(), [""; 0]);
+}
+
+#[test]
+fn files_that_were_written_after_the_check_are_kept() {
+    let scratch = Scratch::new();
+    let writes: [(&str, &dyn Fn(&LockedWorktree), usize); 4] = [
+        ("nothing", &|_| {}, 0),
+        ("a new file", &|worktree| write(worktree.path(), "new", "new\n"), 1),
+        ("the same file", &|worktree| write(worktree.path(), "a.txt", "b\n"), 1),
+        (
+            "a commit that only HEAD names",
+            &|worktree| {
+                git(worktree.path(), ["checkout", "-q", "--detach"]);
+                git(worktree.path(), ["commit", "-q", "--allow-empty", "-m", "detached"]);
+            },
+            1,
+        ),
+    ];
+    for (what, write, kept) in writes {
+        let (worktree, base) = scratch.create();
+        let times = read_file_times(worktree.path()).unwrap();
+        write(&worktree);
+        let checked = CheckedFiles { commit: base, times };
+        let found = remove_checked_worktree(&worktree, "check", Some(&checked)).unwrap();
+        assert_eq!((found.len(), worktree.path().exists()), (kept, false), "{what}");
+        for name in found {
+            git(&scratch.repo, ["update-ref", "-d", &name]);
+        }
+    }
+    // The branch is at another commit than the files.
+    let (worktree, base) = scratch.create();
+    write(worktree.path(), "new", "new\n");
+    let times = read_file_times(worktree.path()).unwrap();
+    write(&scratch.repo, "user", "x\n");
+    git(&scratch.repo, ["update-ref", "refs/heads/boi/SD979", &commit(&scratch.repo, "user's")]);
+    let checked = CheckedFiles { commit: base, times };
+    assert_eq!(remove_checked_worktree(&worktree, "check", Some(&checked)).unwrap().len(), 1);
+}
+
+#[test]
+fn the_snapshot_and_the_candidates_ref_are_deleted_with_the_worktree() {
+    let scratch = Scratch::new();
+    for packed in [false, true] {
+        let (worktree, base) = scratch.create();
+        write(worktree.path(), "new", "new\n");
+        capture(&worktree, &base, "message", "t-1").unwrap();
+        take_snapshot(&worktree, "marker").unwrap();
+        if packed {
+            git(&scratch.repo, ["pack-refs", "--all", "--prune"]);
+        }
+        assert_eq!(git(&scratch.repo, ["for-each-ref", "--format=%(refname)", "refs/boi"]).lines().count(), 2);
+        let kept = remove_worktree(&worktree, "clean").unwrap();
+        let left = git(&scratch.repo, ["for-each-ref", "--format=%(refname)", "refs/boi"]);
+        assert_eq!(left.lines().collect::<Vec<_>>(), kept, "only the files of the try are kept");
+        git(&scratch.repo, ["update-ref", "-d", &kept[0]]);
+    }
 }
 
 fn commit_on(worktree: &LockedWorktree) {
