@@ -21,6 +21,30 @@ pub(crate) fn read_file_times(folder: &Path) -> Option<FileTimes> {
     Some(FileTimes(state.finalize().to_hex().to_string()))
 }
 
+/// The files of a worktree that were found equal to a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CheckedFiles {
+    commit: String,
+    /// The state of the files before they were compared with the commit.
+    times: FileTimes,
+}
+
+impl CheckedFiles {
+    /// `times`: the state of the files before they were compared with `commit`; `None`: it is not known.
+    pub(crate) fn new(commit: &str, times: Option<FileTimes>) -> Option<CheckedFiles> {
+        Some(CheckedFiles { commit: commit.to_owned(), times: times? })
+    }
+
+    pub(super) fn commit(&self) -> &str {
+        &self.commit
+    }
+
+    /// Whether no file in `folder`, the worktree, was written since.
+    pub(super) fn is_unwritten(&self, folder: &Path) -> bool {
+        read_file_times(folder).as_ref() == Some(&self.times)
+    }
+}
+
 fn add(state: &mut blake3::Hasher, path: &Path, file: &Metadata, count: &mut usize) -> Option<()> {
     *count += 1;
     if *count > MAX_FILES {

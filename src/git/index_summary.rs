@@ -4,12 +4,15 @@
 //! as soon as it writes an entry, even if the entry is the same as before. Then the digest of the entries shows that the tree
 //! is the same.
 
-use std::fs;
 use std::path::Path;
 
 use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
 
+use crate::system::files;
+
+/// The maximum size of an index that is read, in bytes.
+const MAX_INDEX: usize = 256 << 20;
 /// The bytes of an entry before its object hash: ten numbers of 32 bits. The mode is the seventh of them.
 const STAT_BYTES: usize = 40;
 const MODE: usize = 24;
@@ -34,7 +37,8 @@ pub(super) struct IndexSummary {
 /// Reads the index of a repository whose object hashes have `digits` digits; `None`: it is missing, is damaged, or only
 /// git can tell.
 pub(super) fn read(file: &Path, digits: usize) -> Option<IndexSummary> {
-    parse(&fs::read(file).ok()?, digits / 2)
+    let bytes = files::read_user_file(file, MAX_INDEX).ok()??;
+    if bytes.len() > MAX_INDEX { None } else { parse(&bytes, digits / 2) }
 }
 
 fn parse(bytes: &[u8], hash_bytes: usize) -> Option<IndexSummary> {

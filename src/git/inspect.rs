@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::git_error::GitError;
+use super::index_summary::{self, IndexSummary};
 use super::place::Place;
 use super::program::{self, Git};
-use super::{checkout, repository, revision};
+use super::{checkout, loose_object, repository, revision};
 
 /// A repository that boi can work in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +84,11 @@ pub(crate) fn inspect_repository(path: &Path) -> Result<InspectedRepository, Rep
 pub(crate) fn has_uncommitted_changes(toplevel: &Path) -> Result<bool, GitError> {
     let at = &repository::find(toplevel)?;
     let is_clean = |args: &[&str]| Git::reading(at).args(args).output()?.yes_or_no();
-    Ok(!is_clean(&["diff-files", "--quiet"])? || !is_clean(&["diff-index", "--quiet", "--cached", "HEAD"])?)
+    let has_staged = || match revision::commit_of(at, "HEAD")?.and_then(|head| index_of_commit(at, &head)) {
+        Some(_) => Ok(false),
+        None => is_clean(&["diff-index", "--quiet", "--cached", "HEAD"]).map(|is_clean| !is_clean),
+    };
+    Ok(!is_clean(&["diff-files", "--quiet"])? || has_staged()?)
 }
 
 /// Whether two working trees belong to the same repository.
@@ -109,7 +114,17 @@ fn find_toplevel(path: &Path) -> Result<PathBuf, RepositoryRefusal> {
     }
 }
 
+/// Reads the index of a working tree if it contains exactly the files of `commit`; `None`: it does not, or only git can
+/// tell.
+fn index_of_commit(at: &Place, commit: &str) -> Option<IndexSummary> {
+    let tree = loose_object::tree_of(at, commit)?;
+    index_summary::read(&at.git_dir.join("index"), commit.len()).filter(|index| index.tree == Some(tree))
+}
+
 fn list_submodules(at: &Place, commit: &str) -> Result<Vec<PathBuf>, GitError> {
+    if index_of_commit(at, commit).is_some_and(|index| !index.has_gitlinks) {
+        return Ok(Vec::new());
+    }
     let listed = Git::reading(at).args(["ls-tree", "-r", "-z", commit]).output()?;
     // A partial clone may lack the folders of the commit, and reading never fetches them.
     if listed.code != Some(0) && is_partial(at)? {

@@ -30,11 +30,11 @@
 //! | `index` | reads a worktree's files into a git tree |
 //! | `set_aside` | renames and keeps a worktree's folder if git cannot store its files |
 //! | `branch` | moves the spec's branch, and HEAD back to it |
+//! | `file_times` | tells whether a file of a small folder was written |
 //! | `reset_files` | makes a worktree's files equal to a commit |
 //! | `capture` | commits the worktree's files after a try, as the candidate |
 //! | `branch_repair` | repairs a branch that a power loss damaged |
 //! | `merged` | finds out whether a base has the changes of a spec's branch |
-//! | `file_times` | tells whether a file of a small folder was written |
 //! | `create` | creates a worktree, or completes a creation that was killed |
 //! | `shared_files` | reads refs, stash, reflogs and worktrees from git's files, without running git |
 //! | `shared_state` | reads the part of a repository that specs share with their user: refs, stash, configuration |
@@ -117,7 +117,7 @@ mod worktree;
 pub(crate) use self::branch::{advance_branch, reset_branch};
 pub(crate) use self::capture::capture;
 pub(crate) use self::create::create_worktree;
-pub(crate) use self::file_times::read_file_times;
+pub(crate) use self::file_times::{CheckedFiles, read_file_times};
 pub(crate) use self::git_error::{GitError, Severity};
 pub(crate) use self::inspect::{RepositoryRefusal, has_uncommitted_changes, inspect_repository, same_repository};
 pub(crate) use self::merged::{MergeState, has_changes, local_branches, merge_state};
@@ -125,10 +125,9 @@ pub(crate) use self::place::Place;
 pub(crate) use self::power_loss::{Repairs, repair_after_power_loss};
 pub(crate) use self::refs::{branch_head, delete_branch};
 pub(crate) use self::remove::{
-    CheckedFiles, RemovalRefusal, RemoveError, check_removal, discard_worktree, remove_checked_worktree,
-    remove_worktree,
+    RemovalRefusal, RemoveError, check_removal, discard_worktree, remove_checked_worktree, remove_worktree,
 };
-pub(crate) use self::reset_files::{remove_untracked, reset_to_commit};
+pub(crate) use self::reset_files::{remove_untracked, reset_checked_to_commit, reset_to_commit};
 pub(crate) use self::revision::{is_local_branch, resolve_base};
 pub(crate) use self::set_aside::SET_ASIDE;
 pub(crate) use self::shared_changes::{SharedChanges, compare_with_snapshot, confirm_comparison};

@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::file_times::{self, FileTimes};
+use super::file_times::CheckedFiles;
 use super::git_error::GitError;
 use super::place::Place;
 use super::program::Git;
@@ -69,14 +69,6 @@ impl From<GitError> for RemoveError {
 /// worktree need not exist.
 pub(crate) fn remove_worktree(worktree: &LockedWorktree, label: &str) -> Result<Vec<String>, RemoveError> {
     remove_checked_worktree(worktree, label, None)
-}
-
-/// The files of a worktree that are known to be equal to a commit.
-#[derive(Debug, Clone)]
-pub(crate) struct CheckedFiles {
-    pub(crate) commit: String,
-    /// The state of the files before they were compared with the commit.
-    pub(crate) times: FileTimes,
 }
 
 /// Removes the worktree like [`remove_worktree`]. Does not read files that were not written since `checked`.
@@ -213,7 +205,10 @@ fn keep_work(
     checked: Option<&CheckedFiles>,
 ) -> Result<Kept, RemoveError> {
     let is_on_branch = checkout::head_ref(at).is_ok_and(|name| name == Some(worktree.branch_ref()));
-    if is_on_branch && operation::held_commits(&at.git_dir).is_empty() && is_unwritten(worktree, at, checked) {
+    let is_known = checked.is_some_and(|checked| {
+        refs::is_branch_at(at, worktree.spec(), checked.commit()) && checked.is_unwritten(worktree.path())
+    });
+    if is_on_branch && operation::held_commits(&at.git_dir).is_empty() && is_known {
         return Ok(Kept::ByGit);
     }
     let head = revision::commit_of(at, "HEAD")?;
@@ -237,14 +232,6 @@ fn keep_work(
         }
     }
     Ok(kept)
-}
-
-/// Whether the branch is at the commit of `checked`, and no file was written since.
-fn is_unwritten(worktree: &LockedWorktree, at: &Place, checked: Option<&CheckedFiles>) -> bool {
-    checked.is_some_and(|checked| {
-        refs::is_branch_at(at, worktree.spec(), &checked.commit)
-            && file_times::read_file_times(worktree.path()).as_ref() == Some(&checked.times)
-    })
 }
 
 /// Returns the tree of the worktree's files, and whether `parent` contains all of them. `is_incomplete`: a killed checkout

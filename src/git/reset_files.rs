@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::file_times::CheckedFiles;
 use super::git_error::GitError;
 use super::place::Place;
 use super::program::Git;
@@ -15,6 +16,16 @@ use super::{branch, entry, index, refs, revision, set_aside, sync};
 /// branch must be at `commit`. Files and commits that this removes from the worktree are kept under refs.
 /// Returns all kept refs with `label`.
 pub(crate) fn reset_to_commit(worktree: &LockedWorktree, commit: &str, label: &str) -> Result<Vec<String>, GitError> {
+    reset_checked_to_commit(worktree, commit, label, None)
+}
+
+/// Resets the worktree like [`reset_to_commit`]. Does not read files that were not written since `checked`.
+pub(crate) fn reset_checked_to_commit(
+    worktree: &LockedWorktree,
+    commit: &str,
+    label: &str,
+    checked: Option<&CheckedFiles>,
+) -> Result<Vec<String>, GitError> {
     let at = &worktree.place()?;
     worktree.remove_stale_locks()?;
     entry::remove_damaged_index(&at.git_dir)?;
@@ -29,7 +40,9 @@ pub(crate) fn reset_to_commit(worktree: &LockedWorktree, commit: &str, label: &s
     let loaded = index::load(worktree, at, commit)?;
     let leave_out = |nested: Vec<PathBuf>| refuse_to_replace(at, commit, &nested).map(|()| nested);
     let mut aside = None;
-    match index::read_files(worktree, at, &loaded, leave_out) {
+    let is_known = checked.is_some_and(|checked| checked.commit() == commit && checked.is_unwritten(worktree.path()));
+    let read = if is_known { Ok(loaded.tree.clone()) } else { index::read_files(worktree, at, &loaded, leave_out) };
+    match read {
         Ok(tree) if tree == loaded.tree => index::install(worktree, &at.git_dir)?,
         Ok(tree) => {
             // Files that a killed checkout did not write are not deletions by an agent, so there is no work to keep.

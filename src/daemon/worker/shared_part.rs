@@ -163,7 +163,6 @@ impl WorkerTree {
     /// repository.
     fn take_snapshot(&self, marker: &str) -> Result<Option<String>, Blocked> {
         let Some((worktree, _)) = &self.git else { return Ok(None) };
-        self.set_checked(None);
         let at = self.lock_for_repository(worktree)?;
         match git::take_snapshot(&at, marker) {
             Ok(()) => Ok(None),

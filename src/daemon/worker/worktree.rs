@@ -4,7 +4,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing::warn;
 
@@ -31,7 +31,7 @@ pub(super) struct WorkerTree {
     /// The commit that the branch was on before the machine restarted, for the repair of damage by a power
     /// cut. `None` if the machine has not restarted or the repair is done.
     damaged: Arc<Mutex<Option<String>>>,
-    /// The worktree's files, if nothing ran since they were made equal to a commit.
+    /// The worktree's files as they were when they were last compared with a commit.
     checked: Arc<Mutex<Option<CheckedFiles>>>,
 }
 
@@ -224,8 +224,12 @@ impl WorkerTree {
         let at = self.lock(worktree)?;
         let not_committed =
             |why: &str| Ok(CapturedWork { result: Captured::NotCommitted(why.to_owned()), kept: vec![] });
+        let times = git::read_file_times(&self.path);
         match git::capture(&at, head, message, label) {
-            Ok(captured) => Ok(CapturedWork { result: Captured::Candidate(captured.commit), kept: captured.kept }),
+            Ok(captured) => {
+                *self.checked() = CheckedFiles::new(captured.commit.as_ref().unwrap_or(head), times);
+                Ok(CapturedWork { result: Captured::Candidate(captured.commit), kept: captured.kept })
+            }
             Err(
                 error @ (GitError::NestedRepositories { .. } | GitError::CannotAdd { .. } | GitError::TimedOut { .. }),
             ) => not_committed(&error.to_string()),
@@ -259,20 +263,20 @@ impl WorkerTree {
         let label = format!("{label}-after-verify");
         let to = candidate.unwrap_or(head);
         let times = git::read_file_times(&self.path);
-        let kept = match git::reset_to_commit(&at, to, &label) {
+        let checked = self.checked().take();
+        let kept = match git::reset_checked_to_commit(&at, to, &label, checked.as_ref()) {
             // A verify command removed the worktree's .git.
             Err(GitError::NoWorktree { .. }) => git::create_worktree(&at, to, Checkout::AsItIs, &label)
                 .and_then(|_| git::reset_to_commit(&at, to, &label)),
             kept => kept,
         };
         let kept = kept.map_err(|error| self.blocked(error))?;
-        self.set_checked(times.map(|times| CheckedFiles { commit: to.to_owned(), times }));
+        *self.checked() = CheckedFiles::new(to, times);
         Ok(kept)
     }
 
-    /// Records that the worktree's files are checked; `None`: that they may have been written.
-    pub(super) fn set_checked(&self, checked: Option<CheckedFiles>) {
-        *self.checked.lock().unwrap_or_else(PoisonError::into_inner) = checked;
+    fn checked(&self) -> MutexGuard<'_, Option<CheckedFiles>> {
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Merges the base into the branch if the base has moved.
@@ -327,7 +331,7 @@ impl WorkerTree {
         match &self.git {
             Some((worktree, _)) => {
                 let at = self.lock(worktree)?;
-                let checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let checked = self.checked().take();
                 let removed = git::remove_checked_worktree(&at, "leftover", checked.as_ref());
                 let kept = removed.map_err(|error| match error {
                     RemoveError::Refused(refusal) => Blocked::Permanent(refusal.to_string()),

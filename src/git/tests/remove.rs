@@ -4,11 +4,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use super::{Scratch, commit, git, head, read, write};
+use super::{Scratch, commit, git, head, read, status, write};
 use crate::git::{
-    CheckedFiles, GitError, LockedWorktree, MergeState, RemovalRefusal, RemoveError, branch_head, capture,
-    check_removal, delete_branch, discard_worktree, merge_state, read_file_times, remove_checked_worktree,
-    remove_worktree, take_snapshot,
+    CheckedFiles, GitError, LockedWorktree, MergeState, RemovalRefusal, RemoveError, advance_branch, branch_head,
+    capture, check_removal, delete_branch, discard_worktree, merge_state, read_file_times, remove_checked_worktree,
+    remove_worktree, reset_checked_to_commit, take_snapshot,
 };
 
 #[test]
@@ -66,9 +66,9 @@ fn files_that_were_written_after_the_check_are_kept() {
     ];
     for (what, write, kept) in writes {
         let (worktree, base) = scratch.create();
-        let times = read_file_times(worktree.path()).unwrap();
+        let times = read_file_times(worktree.path());
         write(&worktree);
-        let checked = CheckedFiles { commit: base, times };
+        let checked = CheckedFiles::new(&base, times).unwrap();
         let found = remove_checked_worktree(&worktree, "check", Some(&checked)).unwrap();
         assert_eq!((found.len(), worktree.path().exists()), (kept, false), "{what}");
         for name in found {
@@ -78,11 +78,32 @@ fn files_that_were_written_after_the_check_are_kept() {
     // The branch is at another commit than the files.
     let (worktree, base) = scratch.create();
     write(worktree.path(), "new", "new\n");
-    let times = read_file_times(worktree.path()).unwrap();
+    let times = read_file_times(worktree.path());
     write(&scratch.repo, "user", "x\n");
     git(&scratch.repo, ["update-ref", "refs/heads/boi/SD979", &commit(&scratch.repo, "user's")]);
-    let checked = CheckedFiles { commit: base, times };
+    let checked = CheckedFiles::new(&base, times).unwrap();
     assert_eq!(remove_checked_worktree(&worktree, "check", Some(&checked)).unwrap().len(), 1);
+}
+
+#[test]
+fn a_reset_to_a_candidate_undoes_what_was_written_after_the_capture() {
+    let scratch = Scratch::new();
+    let (worktree, base) = scratch.create();
+    write(worktree.path(), "new", "new\n");
+    let times = read_file_times(worktree.path());
+    let candidate = capture(&worktree, &base, "message", "t-1").unwrap().commit.unwrap();
+    let checked = CheckedFiles::new(&candidate, times);
+    advance_branch(&worktree, &base, &candidate).unwrap();
+    let reset = || reset_checked_to_commit(&worktree, &candidate, "t-1", checked.as_ref()).unwrap();
+    assert_eq!((reset(), status(worktree.path())), (vec![], "## boi/SD979".to_owned()));
+    let writes: [&dyn Fn(); 3] =
+        [&|| write(worktree.path(), "new", "NEW\n"), &|| write(worktree.path(), "sub/other", "other\n"), &|| {
+            fs::remove_file(worktree.path().join("a.txt")).unwrap()
+        }];
+    for (index, write) in writes.iter().enumerate() {
+        write();
+        assert_eq!((reset().len(), status(worktree.path())), (index + 1, "## boi/SD979".to_owned()));
+    }
 }
 
 #[test]
