@@ -42,6 +42,7 @@ pub(crate) fn capture(
     // The sync is needed because git does not write objects that exist already, and the agent's git did not
     // sync its objects.
     sync::sync_worktree(worktree)?;
-    worktree.repo_git()?.args(["update-ref", &ref_names::candidate_ref(worktree.spec()), &commit]).run()?;
+    let candidate = ref_names::candidate_ref(worktree.spec());
+    refs::write_own_ref(worktree, &worktree.repository()?, &candidate, &commit)?;
     Ok(CapturedTry { commit: Some(commit), kept })
 }

@@ -18,6 +18,7 @@
 //! | `entry` | a worktree's entry: its administrative directory `<git directory>/worktrees/<NAME>` |
 //! | `repository` | finds repositories, and detects that a worktree's repository was replaced by another one |
 //! | `ref_files` | reads refs from git's files, without running git |
+//! | `own_refs` | writes and deletes refs of boi in git's files, without running git |
 //! | `loose_object` | reads commits from git's files, without running git |
 //! | `revision` | resolves names to commits, compares commits |
 //! | `operation` | merges, rebases and the like in progress in a checkout |
@@ -88,6 +89,7 @@ pub(crate) mod locks;
 mod loose_object;
 mod merged;
 pub(crate) mod operation;
+mod own_refs;
 mod place;
 mod power_loss;
 pub(crate) mod program;

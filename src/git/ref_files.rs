@@ -97,6 +97,11 @@ pub(super) fn list(at: &Place, prefix: &str) -> Option<BTreeMap<Vec<u8>, Resolve
     Some(found)
 }
 
+/// Whether `packed-refs` contains a ref with this name.
+pub(super) fn is_packed(at: &Place, name: &str) -> Option<bool> {
+    Some(read_packed(&at.common_dir)?.iter().any(|(packed, _)| packed == name.as_bytes()))
+}
+
 fn read(at: &Place, name: &str) -> Option<Content> {
     if name != "HEAD" && !(name.starts_with("refs/") && is_plain(name.as_bytes())) {
         return None;

@@ -9,7 +9,7 @@ use super::git_error::GitError;
 use super::place::Place;
 use super::program::Git;
 use super::worktree::LockedWorktree;
-use super::{checkout, entry, identity, locks, ref_files, ref_names, repository, revision};
+use super::{checkout, entry, identity, locks, own_refs, ref_files, ref_names, repository, revision};
 use crate::domain::id::SpecId;
 
 /// Returns the commit of the branch `boi/<SPEC>`; `None`: the branch does not exist.
@@ -82,15 +82,28 @@ pub(crate) fn move_branch(worktree: &LockedWorktree, new: &str, old: Option<&str
     Ok(())
 }
 
-/// Deletes refs of boi in one transaction. They need not exist.
+/// Points a ref of boi to an object that was just written.
+pub(super) fn write_own_ref(worktree: &LockedWorktree, at: &Place, name: &str, hash: &str) -> Result<(), GitError> {
+    if own_refs::write(at, name, hash) {
+        return Ok(());
+    }
+    Git::writing(at, worktree.lock_file())?.args(["update-ref", name, hash]).run().map(drop)
+}
+
+/// Deletes refs of boi, those that only git can delete in one transaction. They need not exist.
 pub(super) fn delete_refs(worktree: &LockedWorktree, at: &Place, names: &[String]) -> Result<(), GitError> {
-    let exists = |name: &&String| ref_files::resolve(at, name).is_none_or(|found| found.hash.is_some());
-    let existing: Vec<&String> = names.iter().filter(exists).collect();
-    match existing[..] {
+    let mut left = Vec::new();
+    for name in names {
+        let exists = ref_files::resolve(at, name).is_none_or(|found| found.hash.is_some());
+        if exists && !own_refs::delete(at, name) {
+            left.push(name);
+        }
+    }
+    match left[..] {
         [] => Ok(()),
         [name] => Git::writing(at, worktree.lock_file())?.args(["update-ref", "-d", name]).run().map(drop),
         _ => {
-            let list: String = existing.iter().map(|name| format!("delete {name}\n")).collect();
+            let list: String = left.iter().map(|name| format!("delete {name}\n")).collect();
             let git = Git::writing_from(at, worktree.lock_file(), list.as_bytes())?;
             git.args(["update-ref", "--stdin"]).run().map(drop)
         }

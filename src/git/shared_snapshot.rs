@@ -127,7 +127,8 @@ fn protect(worktree: &LockedWorktree, at: &Place, state: &SharedState) -> Result
     };
     let commit = commit_object(worktree, at, &tree, &commits)?;
     let name = ref_names::snapshot_ref(worktree.spec());
-    Git::writing(at, worktree.lock_file())?.args(["update-ref", &name, &commit]).run()?;
+    worktree.remove_stale_locks()?;
+    refs::write_own_ref(worktree, at, &name, &commit)?;
     Ok((commit, pack))
 }
 

@@ -223,7 +223,8 @@ impl LockedWorktree {
             stale.extend(["index.lock", "HEAD.lock", "reftable/tables.list.lock"].map(|name| entry.join(name)));
         }
         if let Some(common_dir) = self.common_dir.as_deref().filter(|common_dir| !place::has_ref_tables(common_dir)) {
-            let refs = [self.branch_ref(), ref_names::candidate_ref(self.spec())];
+            let spec = self.spec();
+            let refs = [self.branch_ref(), ref_names::candidate_ref(spec), ref_names::snapshot_ref(spec)];
             stale.extend(refs.map(|name| lock_of(&common_dir.join(name))));
             let kept = common_dir.join(ref_names::kept_dir(self.spec()));
             let files = fs::read_dir(kept).into_iter().flatten().flatten().map(|file| file.path());

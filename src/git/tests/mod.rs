@@ -6,6 +6,7 @@ mod create;
 mod index_summary;
 mod inspect;
 mod merged;
+mod own_refs;
 mod place;
 mod power_loss;
 mod ref_files;

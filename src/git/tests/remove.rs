@@ -51,7 +51,8 @@ fn a_worktree_without_unique_work_leaves_no_ref() {
 #[test]
 fn files_that_were_written_after_the_check_are_kept() {
     let scratch = Scratch::new();
-    let writes: [(&str, &dyn Fn(&LockedWorktree), usize); 4] = [
+    type Write<'a> = &'a dyn Fn(&LockedWorktree);
+    let writes: [(&str, Write<'_>, usize); 4] = [
         ("nothing", &|_| {}, 0),
         ("a new file", &|worktree| write(worktree.path(), "new", "new\n"), 1),
         ("the same file", &|worktree| write(worktree.path(), "a.txt", "b\n"), 1),
