@@ -25,6 +25,8 @@ use crate::system::files;
 /// The file in the scratch directory that records which tree entries of an index form: the digest of the entries, and the
 /// tree. Git removes the tree from the index when it writes an entry again.
 const LAST_TREE: &str = "last-tree";
+/// The file in the scratch directory that records the tree of the commit that was checked out last.
+const LAST_CHECKOUT: &str = "last-checkout";
 
 /// What boi's own index contains after [`load`].
 pub(super) struct Loaded {
@@ -39,7 +41,8 @@ pub(super) struct Loaded {
 /// valid.
 pub(super) fn load(worktree: &LockedWorktree, at: &Place, commit: &str) -> Result<Loaded, GitError> {
     let found = || {
-        let (tree, index) = (loose_object::tree_of(at, commit), summary(worktree, commit.len()));
+        let tree = loose_object::tree_of(at, commit).or_else(|| recorded(worktree, LAST_CHECKOUT, commit));
+        let index = summary(worktree, commit.len());
         (tree, index.map_or((None, None), |index| (index.tree, Some(index.entries))))
     };
     let (tree, loaded) = match found() {
@@ -49,7 +52,7 @@ pub(super) fn load(worktree: &LockedWorktree, at: &Place, commit: &str) -> Resul
             found()
         }
     };
-    let tree = match tree.or(loaded.0) {
+    let tree = match loaded.0.or(tree) {
         Some(tree) => tree,
         None => revision::tree_of(at, commit)?,
     };
@@ -60,11 +63,19 @@ pub(super) fn load(worktree: &LockedWorktree, at: &Place, commit: &str) -> Resul
 fn summary(worktree: &LockedWorktree, digits: usize) -> Option<IndexSummary> {
     let mut index = index_summary::read(&worktree.own_index(), digits)?;
     if index.tree.is_none() {
-        let recorded = small_file::read_text(&worktree.scratch().join(LAST_TREE));
-        let tree = recorded.as_deref().and_then(|text| text.strip_prefix(&index.entries)?.strip_prefix(' '));
-        index.tree = tree.and_then(entry::parse_hash).filter(|tree| tree.len() == digits);
+        index.tree = recorded(worktree, LAST_TREE, &index.entries).filter(|tree| tree.len() == digits);
     }
     Some(index)
+}
+
+/// Returns the tree that a record in the scratch directory names for `key`.
+fn recorded(worktree: &LockedWorktree, name: &str, key: &str) -> Option<String> {
+    let text = small_file::read_text(&worktree.scratch().join(name))?;
+    entry::parse_hash(text.strip_prefix(key)?.strip_prefix(' ')?)
+}
+
+fn record(worktree: &LockedWorktree, name: &str, key: &str, tree: &str) -> Result<(), GitError> {
+    small_file::replace(&worktree.scratch().join(name), format!("{key} {tree}").as_bytes())
 }
 
 /// Sets boi's own index to an empty tree without changing the worktree.
@@ -132,8 +143,7 @@ fn add_and_write_tree(
     let tree = match &index {
         Some(IndexSummary { tree: Some(tree), .. }) => tree.clone(),
         Some(IndexSummary { entries, .. }) if loaded.entries.as_ref() == Some(entries) => {
-            let record = format!("{entries} {}", loaded.tree);
-            small_file::replace(&worktree.scratch().join(LAST_TREE), record.as_bytes())?;
+            record(worktree, LAST_TREE, entries, &loaded.tree)?;
             loaded.tree.clone()
         }
         _ => write_tree(worktree, at)?,
@@ -180,7 +190,10 @@ fn add(worktree: &LockedWorktree, at: &Place, excluded: &[PathBuf]) -> Result<()
 pub(super) fn check_out(worktree: &LockedWorktree, at: &Place, commit: &str) -> Result<(), GitError> {
     let git = own_index_git(worktree, at)?.running_filters().fetching();
     git.args(["read-tree", "--reset", "-u", commit]).run()?;
-    Ok(())
+    match index_summary::read(&worktree.own_index(), commit.len()).and_then(|index| index.tree) {
+        Some(tree) => record(worktree, LAST_CHECKOUT, commit, &tree),
+        None => Ok(()),
+    }
 }
 
 /// Replaces the worktree's own index with a copy of boi's index.

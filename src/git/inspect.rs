@@ -9,7 +9,7 @@ use super::git_error::GitError;
 use super::index_summary::{self, IndexSummary};
 use super::place::Place;
 use super::program::{self, Git};
-use super::{checkout, loose_object, repository, revision};
+use super::{checkout, loose_object, ref_files, repository, revision};
 
 /// A repository that boi can work in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +84,8 @@ pub(crate) fn inspect_repository(path: &Path) -> Result<InspectedRepository, Rep
 pub(crate) fn has_uncommitted_changes(toplevel: &Path) -> Result<bool, GitError> {
     let at = &repository::find(toplevel)?;
     let is_clean = |args: &[&str]| Git::reading(at).args(args).output()?.yes_or_no();
-    let has_staged = || match revision::commit_of(at, "HEAD")?.and_then(|head| index_of_commit(at, &head)) {
+    let head = ref_files::resolve(at, "HEAD").and_then(|head| head.hash);
+    let has_staged = || match head.and_then(|head| index_of_commit(at, &head)) {
         Some(_) => Ok(false),
         None => is_clean(&["diff-index", "--quiet", "--cached", "HEAD"]).map(|is_clean| !is_clean),
     };
