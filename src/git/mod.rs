@@ -129,7 +129,7 @@ pub(crate) use self::refs::{branch_head, delete_branch};
 pub(crate) use self::remove::{
     RemovalRefusal, RemoveError, check_removal, discard_worktree, remove_checked_worktree, remove_worktree,
 };
-pub(crate) use self::reset_files::{remove_untracked, reset_checked_to_commit, reset_to_commit};
+pub(crate) use self::reset_files::{Reset, remove_untracked, reset_checked_to_commit, reset_to_commit};
 pub(crate) use self::revision::{is_local_branch, resolve_base};
 pub(crate) use self::set_aside::SET_ASIDE;
 pub(crate) use self::shared_changes::{SharedChanges, compare_with_snapshot, confirm_comparison};

@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::place::Place;
@@ -21,7 +22,12 @@ pub(super) fn write(at: &Place, name: &str, hash: &str) -> bool {
     let config = files::read_user_file(&at.common_dir.join("config"), MAX_CONFIG).ok().flatten();
     let config = config.filter(|config| config.len() <= MAX_CONFIG).map(|config| config.to_ascii_lowercase());
     let has = |text: &[u8]| config.as_ref().is_none_or(|config| config.windows(text.len()).any(|part| part == text));
-    if has(b"sharedrepository") || has(b"[include") || fs::create_dir_all(file.parent().unwrap_or(&file)).is_err() {
+    let is_shared = fs::metadata(at.common_dir.join("refs")).is_ok_and(|refs| refs.mode() & 0o2020 != 0);
+    if is_shared
+        || has(b"sharedrepository")
+        || has(b"[include")
+        || fs::create_dir_all(file.parent().unwrap_or(&file)).is_err()
+    {
         return false;
     }
     let Some((lock, mut locked)) = acquire(&file) else { return false };

@@ -99,6 +99,10 @@ pub(super) fn delete_refs(worktree: &LockedWorktree, at: &Place, names: &[String
             left.push(name);
         }
     }
+    if !left.is_empty() {
+        // A killed daemon may have left the lock of a ref.
+        worktree.remove_stale_locks()?;
+    }
     match left[..] {
         [] => Ok(()),
         [name] => Git::writing(at, worktree.lock_file())?.args(["update-ref", "-d", name]).run().map(drop),

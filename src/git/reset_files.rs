@@ -16,7 +16,15 @@ use super::{branch, entry, index, refs, revision, set_aside, sync};
 /// branch must be at `commit`. Files and commits that this removes from the worktree are kept under refs.
 /// Returns all kept refs with `label`.
 pub(crate) fn reset_to_commit(worktree: &LockedWorktree, commit: &str, label: &str) -> Result<Vec<String>, GitError> {
-    reset_checked_to_commit(worktree, commit, label, None)
+    Ok(reset_checked_to_commit(worktree, commit, label, None)?.kept)
+}
+
+/// The result of [`reset_checked_to_commit`].
+pub(crate) struct Reset {
+    /// All kept refs with the label.
+    pub(crate) kept: Vec<String>,
+    /// Whether every file was compared with the commit. Nested repositories were left out.
+    pub(crate) is_complete: bool,
 }
 
 /// Resets the worktree like [`reset_to_commit`]. Does not read files that were not written since `checked`.
@@ -25,7 +33,7 @@ pub(crate) fn reset_checked_to_commit(
     commit: &str,
     label: &str,
     checked: Option<&CheckedFiles>,
-) -> Result<Vec<String>, GitError> {
+) -> Result<Reset, GitError> {
     let at = &worktree.place()?;
     worktree.remove_stale_locks()?;
     entry::remove_damaged_index(&at.git_dir)?;
@@ -38,7 +46,11 @@ pub(crate) fn reset_checked_to_commit(
     branch::attach_head(worktree, at, commit, label)?;
     let is_incomplete = !at.git_dir.join("index").exists();
     let loaded = index::load(worktree, at, commit)?;
-    let leave_out = |nested: Vec<PathBuf>| refuse_to_replace(at, commit, &nested).map(|()| nested);
+    let mut is_complete = true;
+    let leave_out = |nested: Vec<PathBuf>| {
+        is_complete = false;
+        refuse_to_replace(at, commit, &nested).map(|()| nested)
+    };
     let mut aside = None;
     let is_known = checked.is_some_and(|checked| checked.commit() == commit && checked.is_unwritten(worktree.path()));
     let read = if is_known { Ok(loaded.tree.clone()) } else { index::read_files(worktree, at, &loaded, leave_out) };
@@ -64,7 +76,7 @@ pub(crate) fn reset_checked_to_commit(
     sync::sync_worktree(worktree)?;
     let mut kept = refs::kept_refs_with_label(at, worktree.spec(), label)?;
     kept.extend(aside);
-    Ok(kept)
+    Ok(Reset { kept, is_complete })
 }
 
 /// Writes the files of `commit` into a worktree that has none yet.

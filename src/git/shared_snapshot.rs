@@ -122,7 +122,10 @@ fn protect(worktree: &LockedWorktree, at: &Place, state: &SharedState) -> Result
     }));
     let pack = if tags.is_empty() { Vec::new() } else { pack(worktree, at, &tags)? };
     let tree = match (others.is_empty(), commits.first().map(String::len)) {
-        (true, Some(40)) => EMPTY_TREE.to_owned(),
+        // Without the object itself, `git fsck` would report a missing tree.
+        (true, Some(40)) if at.common_dir.join("objects").join(&EMPTY_TREE[..2]).join(&EMPTY_TREE[2..]).is_file() => {
+            EMPTY_TREE.to_owned()
+        }
         _ => hash_object(worktree, at, "tree", &tree_bytes(&others))?,
     };
     let commit = commit_object(worktree, at, &tree, &commits)?;

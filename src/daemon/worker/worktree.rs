@@ -13,7 +13,9 @@ use crate::delivery::{self, DeliveryError, DeliveryPlan, FastForward, Unfinished
 use crate::domain::cause::Unmerged;
 use crate::domain::position::{Checkout, Progress, RepositoryIdentity};
 use crate::domain::spec::{Base, Repo};
-use crate::git::{self, CheckedFiles, GitError, GitWatch, LockedWorktree, RemoveError, Repairs, Severity, Worktree};
+use crate::git::{
+    self, CheckedFiles, GitError, GitWatch, LockedWorktree, RemoveError, Repairs, Reset, Severity, Worktree,
+};
 use crate::process::marker;
 use crate::queue::Claimed;
 use crate::system::{clock, failpoint, files};
@@ -264,14 +266,15 @@ impl WorkerTree {
         let to = candidate.unwrap_or(head);
         let times = git::read_file_times(&self.path);
         let checked = self.checked().take();
-        let kept = match git::reset_checked_to_commit(&at, to, &label, checked.as_ref()) {
+        let reset = match git::reset_checked_to_commit(&at, to, &label, checked.as_ref()) {
             // A verify command removed the worktree's .git.
             Err(GitError::NoWorktree { .. }) => git::create_worktree(&at, to, Checkout::AsItIs, &label)
-                .and_then(|_| git::reset_to_commit(&at, to, &label)),
-            kept => kept,
+                .and_then(|_| git::reset_to_commit(&at, to, &label))
+                .map(|kept| Reset { kept, is_complete: false }),
+            reset => reset,
         };
-        let kept = kept.map_err(|error| self.blocked(error))?;
-        *self.checked() = CheckedFiles::new(to, times);
+        let Reset { kept, is_complete } = reset.map_err(|error| self.blocked(error))?;
+        *self.checked() = CheckedFiles::new(to, times.filter(|_| is_complete));
         Ok(kept)
     }
 

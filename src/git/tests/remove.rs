@@ -95,7 +95,7 @@ fn a_reset_to_a_candidate_undoes_what_was_written_after_the_capture() {
     let candidate = capture(&worktree, &base, "message", "t-1").unwrap().commit.unwrap();
     let checked = CheckedFiles::new(&candidate, times);
     advance_branch(&worktree, &base, &candidate).unwrap();
-    let reset = || reset_checked_to_commit(&worktree, &candidate, "t-1", checked.as_ref()).unwrap();
+    let reset = || reset_checked_to_commit(&worktree, &candidate, "t-1", checked.as_ref()).unwrap().kept;
     assert_eq!((reset(), status(worktree.path())), (vec![], "## boi/SD979".to_owned()));
     let writes: [&dyn Fn(); 3] =
         [&|| write(worktree.path(), "new", "NEW\n"), &|| write(worktree.path(), "sub/other", "other\n"), &|| {
@@ -105,6 +105,41 @@ fn a_reset_to_a_candidate_undoes_what_was_written_after_the_capture() {
         write();
         assert_eq!((reset().len(), status(worktree.path())), (index + 1, "## boi/SD979".to_owned()));
     }
+}
+
+#[test]
+fn a_nested_repository_that_a_verify_command_made_is_not_removed() {
+    let scratch = Scratch::new();
+    let (worktree, base) = scratch.create();
+    let nested = worktree.path().join("nested");
+    fs::create_dir(&nested).unwrap();
+    git(&nested, ["init", "-q"]);
+    write(&nested, "n.txt", "n\n");
+    commit(&nested, "nested");
+    let reset = reset_checked_to_commit(&worktree, &base, "t-1", None).unwrap();
+    assert!(!reset.is_complete, "the nested repository was not compared");
+    let removed = remove_worktree(&worktree, "t-1");
+    assert!(matches!(removed, Err(RemoveError::Refused(RemovalRefusal::NestedRepositories { .. }))), "{removed:?}");
+    assert_eq!(read(&nested, "n.txt"), "n\n");
+    fs::remove_dir_all(&nested).unwrap();
+    assert!(reset_checked_to_commit(&worktree, &base, "t-1", None).unwrap().is_complete);
+    remove_worktree(&worktree, "t-1").unwrap();
+}
+
+#[test]
+fn a_removal_ignores_the_locks_of_refs_that_a_killed_daemon_left() {
+    let scratch = Scratch::new();
+    let (worktree, base) = scratch.create();
+    write(worktree.path(), "new", "new\n");
+    capture(&worktree, &base, "message", "t-1").unwrap();
+    take_snapshot(&worktree, "marker").unwrap();
+    git(&scratch.repo, ["fsck", "--strict"]);
+    fs::remove_dir_all(worktree.path()).unwrap();
+    for name in ["candidate", "snapshot"] {
+        fs::write(scratch.repo.join(format!(".git/refs/boi/{name}/{}.lock", worktree.spec())), "").unwrap();
+    }
+    remove_worktree(&worktree, "clean").unwrap();
+    assert_eq!(git(&scratch.repo, ["for-each-ref", "refs/boi/candidate", "refs/boi/snapshot"]), "");
 }
 
 #[test]
