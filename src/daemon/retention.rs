@@ -1,6 +1,6 @@
 //! Removes specs that ended more than `retention_days` ago, with their records and attempt folders.
 //!
-//! The queue says which specs nothing in it needs ([`Queue::expired`]). Of these, a spec stays
+//! The queue says which specs nothing in it needs (`Queue::expired`). Of these, a spec stays
 //! - while its worktree or scratch directory exists,
 //! - while its repository has a kept ref of the spec, or its branch, unless the queue records the branch as
 //!   merged; if the repository cannot be read: while the queue records a branch that is not merged, or a kept
