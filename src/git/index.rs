@@ -20,7 +20,8 @@ use super::place::Place;
 use super::program::{self, Git, GitOutput};
 use super::worktree::LockedWorktree;
 use super::{entry, index_summary, loose_object, refs, revision, small_file};
-use crate::system::files;
+use crate::system::attempt_folder;
+use crate::system::files::{self, Durability};
 
 /// The file in the scratch directory that records which tree entries of an index form: the digest of the entries, and the
 /// tree. Git removes the tree from the index when it writes an entry again.
@@ -75,7 +76,10 @@ fn recorded(worktree: &LockedWorktree, name: &str, key: &str) -> Option<String> 
 }
 
 fn record(worktree: &LockedWorktree, name: &str, key: &str, tree: &str) -> Result<(), GitError> {
-    small_file::replace(&worktree.scratch().join(name), format!("{key} {tree}").as_bytes())
+    let path = worktree.scratch().join(name);
+    attempt_folder::open(worktree.scratch())
+        .and_then(|folder| folder.replace(name, format!("{key} {tree}").as_bytes(), Durability::Process))
+        .map_err(GitError::io("cannot write", &path))
 }
 
 /// Sets boi's own index to an empty tree without changing the worktree.

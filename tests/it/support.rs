@@ -415,10 +415,17 @@ impl Sandbox {
     #[track_caller]
     pub fn start_daemon_with(&mut self, arguments: &[&str]) {
         self.begin_daemon_with(arguments);
-        wait_for("the daemon answers", || {
+        let until = Instant::now() + DEADLINE;
+        loop {
             let said = self.boi(&["status", "--json"]);
-            (said.code == Some(0) && !said.json()["daemon"].is_null()).then_some(())
-        });
+            if said.code == Some(0) && !said.json()["daemon"].is_null() {
+                return;
+            }
+            let ended = self.daemon.as_mut().and_then(|daemon| daemon.try_wait().expect("a child"));
+            let is_late = Instant::now() >= until || ended.is_some();
+            assert!(!is_late, "no daemon answers: ended {ended:?}: {said:?}\n{}", self.daemon_log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Gives up the daemon: the caller has to end it.
