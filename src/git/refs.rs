@@ -92,16 +92,14 @@ pub(super) fn write_own_ref(worktree: &LockedWorktree, at: &Place, name: &str, h
 
 /// Deletes refs of boi, those that only git can delete in one transaction. They need not exist.
 pub(super) fn delete_refs(worktree: &LockedWorktree, at: &Place, names: &[String]) -> Result<(), GitError> {
+    // A killed daemon may have left the lock of a ref, also of one that it had deleted.
+    worktree.remove_stale_locks()?;
     let mut left = Vec::new();
     for name in names {
         let exists = ref_files::resolve(at, name).is_none_or(|found| found.hash.is_some());
         if exists && !own_refs::delete(at, name) {
             left.push(name);
         }
-    }
-    if !left.is_empty() {
-        // A killed daemon may have left the lock of a ref.
-        worktree.remove_stale_locks()?;
     }
     match left[..] {
         [] => Ok(()),

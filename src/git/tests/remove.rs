@@ -140,6 +140,12 @@ fn a_removal_ignores_the_locks_of_refs_that_a_killed_daemon_left() {
     }
     remove_worktree(&worktree, "clean").unwrap();
     assert_eq!(git(&scratch.repo, ["for-each-ref", "refs/boi/candidate", "refs/boi/snapshot"]), "");
+    // The daemon was killed between the deletion of the ref and that of its lock.
+    let lock = scratch.repo.join(format!(".git/refs/boi/candidate/{}.lock", worktree.spec()));
+    fs::create_dir_all(lock.parent().unwrap()).unwrap();
+    fs::write(&lock, "").unwrap();
+    remove_worktree(&worktree, "clean").unwrap();
+    assert!(!lock.exists());
 }
 
 #[test]
