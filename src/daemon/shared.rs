@@ -22,6 +22,7 @@ use crate::domain::money::Usd;
 use crate::domain::time::Timestamp;
 use crate::domain::view::{ConfigView, DaemonView, GitView};
 use crate::git::GitWatch;
+use crate::process::forker::Forker;
 use crate::queue::Fence;
 use crate::system::{clock, paths};
 
@@ -54,6 +55,8 @@ pub(crate) struct Shared {
     pub(super) health: Health,
     /// The budgets, and what the agents cost in the last 24 h.
     pub(super) budgets: Budgets,
+    /// Forks the supervisors of commands.
+    pub(crate) forker: Forker,
     /// Decides which runs of each agent may start.
     pub(crate) lanes: Lanes,
     /// Separates the removal of ended specs from retries, and begins it again after a reload.
@@ -81,6 +84,7 @@ impl Shared {
             left_running: Mutex::default(),
             health: Health::default(),
             budgets: Budgets::default(),
+            forker: Forker::default(),
             lanes: Lanes::default(),
             retention: Retention::default(),
             hot: OnceLock::new(),

@@ -1,6 +1,7 @@
 //! The environment variables and open files of boi that the programs that it starts must not inherit.
 
 use std::os::fd::{BorrowedFd, RawFd};
+use std::process::Command;
 
 use libc::STDERR_FILENO;
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
@@ -55,6 +56,13 @@ pub(crate) const NOT_FOR_COMMANDS: &[&str] = &[
     "WATCHDOG_PID",
     "WATCHDOG_USEC",
 ];
+
+/// Removes the variables that no command may inherit from the environment of a new supervisor or forker.
+pub(super) fn prepare_for_supervisor(command: &mut Command) {
+    for variable in GIT_LOCAL.iter().chain(NOT_FOR_COMMANDS) {
+        command.env_remove(variable);
+    }
+}
 
 /// Environment variables that every command gets: git starts no editor and asks no question, because nobody
 /// answers.

@@ -11,7 +11,7 @@ use crate::domain::command::Identity;
 pub(crate) const MARKER: &str = "BOI_MARKER";
 
 /// The number of hexadecimal digits of a marker.
-const LENGTH: usize = 32;
+pub(super) const LENGTH: usize = 32;
 
 /// Makes a marker that no process carries yet: 128 random bits, in hexadecimal.
 pub(crate) fn new_marker() -> String {

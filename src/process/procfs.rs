@@ -2,6 +2,7 @@
 //! `identity` does.
 
 use std::fs;
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -50,6 +51,16 @@ fn parse(line: &[u8]) -> Option<Stat> {
         // `utime`, `stime`, `cutime` and `cstime`; the last two are signed in the kernel.
         cpu_ticks: fields.get(11..15)?.iter().filter_map(|field| field.parse::<u64>().ok()).sum(),
     })
+}
+
+/// Returns the addresses of this process's arguments and of its environment, which are in its own memory.
+pub(super) fn own_image() -> Option<(Range<usize>, Range<usize>)> {
+    let line = fs::read("/proc/self/stat").ok()?;
+    let after_name = line.iter().rposition(|&byte| byte == b')')? + 2;
+    let rest = std::str::from_utf8(line.get(after_name..)?).ok()?;
+    let mut fields = rest.split_ascii_whitespace().skip(45).map(|field| field.parse().ok());
+    let mut next = || fields.next().flatten();
+    Some((next()?..next()?, next()?..next()?))
 }
 
 /// Returns the states of all threads of a process.

@@ -1,16 +1,21 @@
 //! The daemon's handle to a supervisor: starts or finds a supervisor, waits for it, and asks it to end.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Pid, PidfdFlags, Signal, getuid, kill_process, pidfd_open, pidfd_send_signal};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions, getuid, kill_process, pidfd_open, pidfd_send_signal,
+    waitid, waitpid,
+};
 use tokio::io::unix::AsyncFd;
 
 use super::cgroup::Cgroup;
 use super::command_dir::{CommandDir, CommandLock, END_REQUEST, MARKER_FILE, PROMPT, REQUEST, SUPERVISOR};
+use super::forker::{ForkError, ForkRequest, Forker};
 use super::identity::{self, ProcessHandle};
 use super::marker::{self, MARKER};
 use super::record::RecordError;
@@ -24,6 +29,21 @@ pub(crate) const SUPERVISE: &str = "__supervise";
 /// The pause between two checks whether a supervisor without a pidfd has ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
+/// Why no supervisor is known after [`Supervisor::spawn`].
+#[derive(Debug)]
+pub(crate) enum SpawnError {
+    /// No supervisor was started.
+    NotStarted(io::Error),
+    /// The forker did not answer. If it forked the supervisor, the supervisor holds the command's lock.
+    Unanswered,
+}
+
+impl From<io::Error> for SpawnError {
+    fn from(error: io::Error) -> SpawnError {
+        SpawnError::NotStarted(error)
+    }
+}
+
 /// A running supervisor.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
@@ -34,25 +54,32 @@ pub(crate) struct Supervisor {
 
 #[derive(Debug)]
 enum Handle {
-    /// A supervisor that another process started.
-    Found(AsyncFd<OwnedFd>),
-    /// A child of this process.
-    Child(AsyncFd<OwnedFd>, Child),
+    /// A supervisor with a pidfd: a child of this process, or one that another process started.
+    Pidfd(AsyncFd<OwnedFd>),
     /// A child of this process, for which no pidfd could be opened.
     ChildWithoutPidfd(Child),
 }
 
+/// A child of this process, known by its pid.
+#[derive(Debug)]
+struct Child {
+    pid: Pid,
+    /// Whether this process has waited for the child. Another process may then have the pid.
+    is_gone: bool,
+}
+
 impl Supervisor {
     /// Starts a supervisor for the command that `request` describes. Adds `variables` to the environment,
-    /// which the command inherits. If this fails, no supervisor was started.
+    /// which the command inherits.
     pub(crate) fn spawn(
+        forker: &Forker,
         dir: &CommandDir,
         lock: CommandLock,
         request: &Request,
         prompt: Option<&str>,
         marker: &str,
         variables: &[(String, OsString)],
-    ) -> io::Result<Supervisor> {
+    ) -> Result<Supervisor, SpawnError> {
         let folder = dir.make()?;
         if let Some(prompt) = prompt {
             folder.write(PROMPT, prompt.as_bytes())?;
@@ -63,22 +90,23 @@ impl Supervisor {
             // empty record counts as damaged, so the request does not apply to the new supervisor.
             folder.write(END_REQUEST, b"")?;
         }
-        folder.replace(REQUEST, &serde_json::to_vec(request)?, Durability::Process)?;
-        let mut command = own_program::command()?;
+        folder.replace(REQUEST, &serde_json::to_vec(request).map_err(io::Error::from)?, Durability::Process)?;
         // The supervisor works even if the file for its own messages cannot be opened: the messages only help
         // to find faults.
-        let messages = folder.appendable(SUPERVISOR).map_or_else(|_| Stdio::null(), Stdio::from);
-        command.arg(SUPERVISE).arg(dir.path()).stdin(Stdio::from(lock.0)).stdout(Stdio::null()).stderr(messages);
-        for variable in inherited::GIT_LOCAL.iter().chain(inherited::NOT_FOR_COMMANDS) {
-            command.env_remove(variable);
-        }
-        command.env(MARKER, marker).envs(variables.iter().map(|(name, value)| (name, value)));
-        let child = command.spawn()?;
-        let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
-        let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).map_err(io::Error::from);
+        let messages = folder.appendable(SUPERVISOR).or_else(|_| File::options().append(true).open("/dev/null"))?;
+        let request =
+            ForkRequest { folder: dir.path().to_owned(), marker: marker.to_owned(), variables: variables.to_vec() };
+        let (pid, pidfd) = match forker.fork(&request, &lock.0, &messages) {
+            Ok(forked) => (forked.pid, forked.pidfd),
+            Err(ForkError::Unusable) => (execute(&request, lock, messages)?, None),
+            Err(ForkError::Refused(error)) => return Err(SpawnError::NotStarted(error)),
+            Err(ForkError::Unanswered) => return Err(SpawnError::Unanswered),
+        };
+        let child = Pid::from_raw(pid).ok_or_else(|| io::Error::other("a new process has no pid"))?;
+        let pidfd = pidfd.map_or_else(|| pidfd_open(child, PidfdFlags::empty()).map_err(io::Error::from), Ok);
         let handle = match pidfd.and_then(register) {
-            Ok(pidfd) => Handle::Child(pidfd, child),
-            Err(_) => Handle::ChildWithoutPidfd(child),
+            Ok(pidfd) => Handle::Pidfd(pidfd),
+            Err(_) => Handle::ChildWithoutPidfd(Child { pid: child, is_gone: false }),
         };
         Ok(Supervisor { handle, pid, marker: Some(marker.to_owned()) })
     }
@@ -94,7 +122,7 @@ impl Supervisor {
     /// supervisor carries, if it is known.
     pub(crate) fn open(identity: &Identity, marker: Option<String>) -> io::Result<Option<Supervisor>> {
         let pidfd = ProcessHandle::open(identity)?.map(ProcessHandle::into_fd).map(register).transpose()?;
-        Ok(pidfd.map(|pidfd| Supervisor { handle: Handle::Found(pidfd), pid: identity.pid, marker }))
+        Ok(pidfd.map(|pidfd| Supervisor { handle: Handle::Pidfd(pidfd), pid: identity.pid, marker }))
     }
 
     /// Returns the supervisor's pid. After the supervisor has ended, another process may get the same pid.
@@ -111,15 +139,13 @@ impl Supervisor {
     /// repeated. After the supervisor has ended, this returns at once.
     pub(crate) async fn ended(&mut self) -> io::Result<()> {
         match &mut self.handle {
-            Handle::Found(pidfd) => {
+            Handle::Pidfd(pidfd) => {
                 let _ready = pidfd.readable().await?;
-            }
-            Handle::Child(pidfd, child) => {
-                let _ready = pidfd.readable().await?;
-                child.wait()?;
+                // This fails for a supervisor that is no child of this process, and after the first wait.
+                waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG).ok();
             }
             Handle::ChildWithoutPidfd(child) => {
-                while child.try_wait()?.is_none() {
+                while child.is_running() {
                     tokio::time::sleep(POLL_INTERVAL).await;
                 }
             }
@@ -131,15 +157,15 @@ impl Supervisor {
     /// a stopped supervisor, so that it handles the signal.
     pub(crate) fn terminate(&mut self) -> io::Result<()> {
         let mut send = |signal| match &mut self.handle {
-            Handle::Found(pidfd) | Handle::Child(pidfd, _) => Ok(pidfd_send_signal(pidfd.as_fd(), signal)),
+            Handle::Pidfd(pidfd) => pidfd_send_signal(pidfd.as_fd(), signal),
             // The pid of a child is not reused before the parent has waited for the child.
-            Handle::ChildWithoutPidfd(child) => child.try_wait().map(|ended| match ended {
-                None => kill_process(Pid::from_child(child), signal),
-                Some(_) => Ok(()),
-            }),
+            Handle::ChildWithoutPidfd(child) => match child.is_running() {
+                true => kill_process(child.pid, signal),
+                false => Ok(()),
+            },
         };
-        let sent = match send(Signal::TERM)? {
-            Ok(()) => send(Signal::CONT)?,
+        let sent = match send(Signal::TERM) {
+            Ok(()) => send(Signal::CONT),
             refused => refused,
         };
         match sent {
@@ -165,6 +191,23 @@ pub(crate) fn has_processes(marker: &str) -> bool {
         || Cgroup::with_marker(marker).is_some_and(|cgroup| cgroup.is_populated())
 }
 
+/// Executes this program as a supervisor. Returns its pid.
+fn execute(request: &ForkRequest, lock: CommandLock, messages: File) -> io::Result<i32> {
+    let mut command = own_program::command()?;
+    command.arg(SUPERVISE).arg(&request.folder).stdin(Stdio::from(lock.0)).stdout(Stdio::null()).stderr(messages);
+    inherited::prepare_for_supervisor(&mut command);
+    command.env(MARKER, &request.marker).envs(request.variables.iter().map(|(name, value)| (name, value)));
+    i32::try_from(command.spawn()?.id()).map_err(io::Error::other)
+}
+
+impl Child {
+    /// Whether the child runs. Waits for it if it has ended.
+    fn is_running(&mut self) -> bool {
+        self.is_gone |= !matches!(waitpid(Some(self.pid), WaitOptions::NOHANG), Ok(None));
+        !self.is_gone
+    }
+}
+
 fn register(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: the returned value owns the descriptor, so it stays open for as long as it is registered.
     Ok(unsafe { AsyncFd::register(pidfd) }?)
@@ -180,6 +223,7 @@ mod tests {
     async fn a_supervisor_without_a_pidfd_is_ended_and_waited_for() {
         let child = Command::new("sleep").arg("1000").spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
+        let child = Child { pid: Pid::from_child(&child), is_gone: false };
         let mut supervisor = Supervisor { handle: Handle::ChildWithoutPidfd(child), pid, marker: None };
         supervisor.terminate().unwrap();
         supervisor.ended().await.unwrap();

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::home_identity::HomeIdentity;
-use super::{ending, file_pages, wake};
+use super::{ending, wake};
 use crate::domain::command::{CommandEnd, EndCause, RECORD_VERSION, Request, Started};
 use crate::process::cgroup::{self, Cgroup};
 use crate::process::command_dir::{CommandDir, ERRORS, OUTPUT, PROMPT, REQUEST, STARTED};
@@ -95,9 +95,11 @@ pub(super) fn run(
     // does not exist there.
     unsafe { command.pre_exec(record_start) };
     let program = request.argv.first().map(String::as_str).unwrap_or_default();
-    let end = match command.spawn() {
+    let spawned = command.spawn();
+    // It holds the files of the command open.
+    drop(command);
+    let end = match spawned {
         Ok(child) => {
-            file_pages::release_file_pages();
             let main = i32::try_from(child.id()).map_err(io::Error::other)?;
             ending::wait(&mut sources, request, main, cgroup.as_ref())?
         }

@@ -5,7 +5,7 @@
 //! steps are:
 //!
 //! ```text
-//! take over the lock from stdin ─▶ new session, subreaper ─▶ reserve space for `exit` ─▶ read `request`
+//! take over the lock ─▶ new session, subreaper ─▶ reserve space for `exit` ─▶ read `request`
 //!     ─▶ fork; the child writes `started` and executes the command
 //!     ─▶ wait ─┬─ the command ended ─────────────────────┐
 //!              └─ deadline, too much output, own SIGTERM ─┴─▶ SIGTERM to the whole tree ─▶ grace ─▶ SIGKILL
@@ -21,7 +21,6 @@
 //!   stays outside that cgroup.
 
 mod ending;
-mod file_pages;
 mod home_identity;
 mod launch;
 mod output_growth;
@@ -37,6 +36,7 @@ use std::process::ExitCode;
 use self::home_identity::HomeIdentity;
 use crate::domain::command::{EndCause, Request};
 use crate::process::command_dir::{CommandDir, ERRORS, EXIT, LOCK, OUTPUT};
+use crate::process::forker::{self, ToSupervise};
 use crate::process::supervisor_process::SUPERVISE;
 use crate::system::output::say;
 use crate::system::{failpoint, files};
@@ -50,21 +50,47 @@ pub fn parse_arguments(mut arguments: impl Iterator<Item = OsString>) -> Option<
     arguments.next().map(PathBuf::from)
 }
 
-/// Supervises the command whose folder is `dir` to its end.
-pub fn main(dir: &Path) -> ExitCode {
-    match supervise(&CommandDir::at(dir.to_owned())) {
-        Ok(()) => ExitCode::SUCCESS,
-        // If the `exit` record is missing, the daemon concludes that nothing was executed or that this
-        // process died.
+/// Whether the arguments of the program ask for a forker.
+pub fn is_forker(mut arguments: impl Iterator<Item = OsString>) -> bool {
+    arguments.nth(1).is_some_and(|first| first == OsStr::new(forker::FORKER))
+}
+
+/// Forks supervisors for the daemon that started this process. In each forked process, supervises its command.
+pub fn serve_forks() -> ExitCode {
+    match forker::serve() {
+        Ok(None) => ExitCode::SUCCESS,
+        Ok(Some(ToSupervise { folder, lock })) => {
+            let dir = CommandDir::at(folder);
+            let end = supervise(&dir, lock);
+            report(&dir, end)
+        }
         Err(error) => {
-            say!("boi: supervisor of {}: {error}", dir.display());
+            say!("boi: the process that forks supervisors ends: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn supervise(dir: &CommandDir) -> io::Result<()> {
-    let lock = take_lock(dir)?;
+/// Supervises the command whose folder is `dir` to its end. Its lock is standard input.
+pub fn main(dir: &Path) -> ExitCode {
+    let dir = CommandDir::at(dir.to_owned());
+    let end = take_lock(&dir).and_then(|lock| supervise(&dir, lock));
+    report(&dir, end)
+}
+
+fn report(dir: &CommandDir, end: io::Result<()>) -> ExitCode {
+    match end {
+        Ok(()) => ExitCode::SUCCESS,
+        // If the `exit` record is missing, the daemon concludes that nothing was executed or that this
+        // process died.
+        Err(error) => {
+            say!("boi: supervisor of {}: {error}", dir.path().display());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn supervise(dir: &CommandDir, lock: OwnedFd) -> io::Result<()> {
     let home = HomeIdentity::of(dir)?;
     failpoint::hit("supervisor.locked");
     detach()?;

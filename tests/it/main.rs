@@ -16,6 +16,7 @@ mod deliver;
 mod doctor;
 mod failpoints;
 mod follow;
+mod forker;
 mod fuzz;
 mod git;
 mod git_walk;

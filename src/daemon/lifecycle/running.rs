@@ -82,6 +82,8 @@ impl Seat {
         let shared = Arc::new(shared);
         let identity = HomeIdentity::of(&home, pid_file);
         shared.health.set_home(identity.map_err(|source| BootError::Io { path: home.pid_file(), source })?);
+        let forker = Arc::clone(&shared);
+        tokio::task::spawn_blocking(move || forker.forker.start());
         let queue = AsyncQueue::new(queue);
         let (events, inbox) = mpsc::unbounded_channel();
         let handle = Handle {

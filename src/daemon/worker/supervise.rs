@@ -21,7 +21,7 @@ use crate::domain::command::{CommandEnd, EndCause, EndReason, Request};
 use crate::domain::id::SpecId;
 use crate::domain::position::RunningCommand;
 use crate::process::command_dir::{CommandDir, CommandLock};
-use crate::process::supervisor_process::{self, Supervisor};
+use crate::process::supervisor_process::{self, SpawnError, Supervisor};
 use crate::system::{clock, failpoint};
 
 /// The pause between two inspections of a command whose supervisor holds the lock and has not written the
@@ -155,7 +155,12 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: O
                         }
                         supervisor
                     }
-                    Err(error) => return Ok(Ran::NotStarted(error)),
+                    Err(SpawnError::NotStarted(error)) => return Ok(Ran::NotStarted(error)),
+                    // The lock shows whether a supervisor was started.
+                    Err(SpawnError::Unanswered) => {
+                        begun = true;
+                        continue;
+                    }
                 }
             }
             (Recovery::Adopt | Recovery::Spawn, ..) => match adopted {
@@ -193,10 +198,14 @@ pub(super) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
-async fn spawn(job: &Job, lock: CommandLock) -> io::Result<Supervisor> {
+async fn spawn(job: &Job, lock: CommandLock) -> Result<Supervisor, SpawnError> {
     let (dir, request, prompt) = (job.dir.clone(), job.request.clone(), job.prompt.clone());
-    let (marker, variables) = (job.command.marker.clone(), job.variables.clone());
-    blocking(move || Supervisor::spawn(&dir, lock, &request, prompt.as_deref(), &marker, &variables)).await
+    let (marker, variables, shared) = (job.command.marker.clone(), job.variables.clone(), Arc::clone(&job.shared));
+    let spawn = move || {
+        let prompt = prompt.as_deref();
+        Ok(Supervisor::spawn(&shared.forker, &dir, lock, &request, prompt, &marker, &variables))
+    };
+    blocking(spawn).await?
 }
 
 /// The result of a search for a command's processes by its marker. The search is made when the command's

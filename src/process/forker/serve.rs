@@ -1,0 +1,86 @@
+//! The forker's side: receives requests and forks supervisors, until the daemon closes the socket.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+
+use rustix::process::Signal;
+
+use super::image::Image;
+use super::{ForkRequest, Forked, message};
+use crate::system::failpoint;
+
+/// What a forked process has to supervise.
+#[derive(Debug)]
+pub(crate) struct ToSupervise {
+    /// The folder of the command.
+    pub(crate) folder: PathBuf,
+    /// The lock of the command.
+    pub(crate) lock: OwnedFd,
+}
+
+/// Serves the daemon whose socket is standard input. Returns in each forked process with what it has to
+/// supervise, and in the forker with `None` at the end. This process must have one thread.
+pub(crate) fn serve() -> io::Result<Option<ToSupervise>> {
+    let socket = UnixStream::from(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?);
+    rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+    // A signal from the daemon's terminal must not end the forker. The call fails for the leader of a session.
+    rustix::process::setsid().ok();
+    #[cfg(target_os = "linux")]
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    let image = Image::find()?;
+    while let Some((request, [lock, messages])) = message::receive_request(&socket)? {
+        failpoint::hit("fork.received");
+        let forked = fork();
+        if let Ok(None) = forked {
+            drop(socket);
+            return start_supervisor(&image, request, lock, messages).map(Some);
+        }
+        drop((lock, messages));
+        failpoint::hit("fork.forked");
+        message::send_answer(&socket, &forked)?;
+        failpoint::hit("fork.answered");
+    }
+    Ok(None)
+}
+
+/// Turns this forked process into the supervisor that `request` describes. Its messages go to `messages`.
+fn start_supervisor(image: &Image, request: ForkRequest, lock: OwnedFd, messages: OwnedFd) -> io::Result<ToSupervise> {
+    rustix::stdio::dup2_stderr(messages)?;
+    image.become_supervisor(request.folder.as_os_str(), &request.marker)?;
+    for (name, value) in &request.variables {
+        // SAFETY: this process has one thread.
+        unsafe { std::env::set_var(name, value) };
+    }
+    Ok(ToSupervise { folder: request.folder, lock })
+}
+
+/// Forks this process, which must have one thread, into a child of its own parent. Returns `None` in the new
+/// process.
+#[cfg(target_os = "linux")]
+fn fork() -> io::Result<Option<Forked>> {
+    let flags = libc::CLONE_PARENT | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let mut pidfd: libc::c_int = -1;
+    let flags = libc::c_ulong::try_from(flags).map_err(io::Error::other)?;
+    // SAFETY: without CLONE_VM and without a stack of its own, this is a fork: the new process continues here with a copy
+    // of the memory. No other thread exists whose locks the copy could contain. libc's own `fork` cannot be used, because
+    // it cannot set CLONE_PARENT. Unlike it, this call leaves libc's copy of the thread id as it was, which only functions
+    // of threads read; the new process starts no thread.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, &raw mut pidfd, 0, 0) };
+    match pid {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(None),
+        pid => {
+            // SAFETY: the kernel opened this descriptor for this process, and nothing else knows it.
+            let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
+            Ok(Some(Forked { pid: i32::try_from(pid).map_err(io::Error::other)?, pidfd }))
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn fork() -> io::Result<Option<Forked>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
