@@ -1,31 +1,51 @@
 //! Notes of `boi dispatch` about the specs that it queues: about things that are allowed but may be mistakes.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use crate::domain::id::SpecId;
 use crate::domain::spec::{Base, Repo, Spec};
 use crate::git;
 
-/// Returns a note for each spec that equals another one of `specs`, or a spec in the queue that has not
-/// ended.
-/// `twins` has for each spec the equal specs in the queue.
+/// How many equal specs a note names.
+const NAMED: usize = 3;
+
+/// Returns a note for each of the different specs in `specs` that is given more than once, or that equals a
+/// spec in the queue that has not ended. `twins` has for each spec the equal specs in the queue.
 pub(super) fn duplicates(specs: &[Spec], twins: &[Vec<SpecId>]) -> Vec<String> {
-    let (mut notes, mut seen) = (Vec::new(), HashSet::new());
-    for (index, spec) in specs.iter().enumerate() {
-        let title = &spec.title;
-        let is_first = serde_json::to_string(spec).is_ok_and(|text| seen.insert(text));
-        if let Some(twins) = twins.get(index).filter(|twins| !twins.is_empty()) {
-            let ids: Vec<&str> = twins.iter().map(SpecId::as_str).collect();
-            let ids = ids.join(" ");
-            notes.push(format!(
-                "`{title}` is the same spec as {ids}, and is queued again; `boi cancel {ids}` ends the other"
-            ));
-        } else if !is_first {
-            notes.push(format!("`{title}` is queued twice, because the same spec is given twice"));
+    // The index of the first spec with a text, and how often the text is given.
+    let mut different: Vec<(usize, usize)> = Vec::new();
+    let mut places = HashMap::new();
+    for (index, text) in
+        specs.iter().enumerate().filter_map(|(index, spec)| Some((index, serde_json::to_string(spec).ok()?)))
+    {
+        let place = *places.entry(text).or_insert(different.len());
+        match different.get_mut(place) {
+            Some((_, count)) => *count += 1,
+            None => different.push((index, 1)),
         }
     }
-    notes
+    let note = |(index, count): (usize, usize)| {
+        let (title, twins) = (&specs.get(index)?.title, twins.get(index).map_or(&[][..], Vec::as_slice));
+        let times = match count {
+            1 => String::new(),
+            count => format!(" {count} times"),
+        };
+        let named: Vec<&str> = twins.iter().take(NAMED).map(SpecId::as_str).collect();
+        let more = match twins.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        match (named.as_slice(), count) {
+            ([], 1) => None,
+            ([], _) => Some(format!("`{title}` is queued {count} times, because the same spec is given {count} times")),
+            ([first, ..], _) => Some(format!(
+                "`{title}` is the same spec as {}{more}, and is queued again{times}; `boi cancel {first}` ends that one",
+                named.join(" "),
+            )),
+        }
+    };
+    different.into_iter().filter_map(note).collect()
 }
 
 /// Returns a note for each repository that may have uncommitted changes, which the specs do not see.
@@ -46,5 +66,29 @@ fn base_name(repo: &Repo) -> String {
     match &repo.base {
         Base::Revision(name) => format!("`{name}`"),
         Base::Spec(id) => format!("the branch of {id}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_different_spec_has_one_note_of_bounded_length() {
+        let ids = |numbers: std::ops::Range<u32>| -> Vec<SpecId> {
+            numbers.map(|number| format!("S{number:04}").parse().unwrap()).collect()
+        };
+        let specs: Vec<Spec> =
+            ["alone", "twice", "queued", "twice", "often", "often"].map(|title| Spec::for_tests(title, &["t"])).into();
+        let twins = [vec![], vec![], ids(1..2), vec![], ids(1..1001), ids(1..1001)];
+        assert_eq!(
+            duplicates(&specs, &twins),
+            [
+                "`twice` is queued 2 times, because the same spec is given 2 times",
+                "`queued` is the same spec as S0001, and is queued again; `boi cancel S0001` ends that one",
+                "`often` is the same spec as S0001 S0002 S0003 and 997 more, and is queued again 2 times; `boi cancel S0001` ends that one",
+            ]
+        );
+        assert!(duplicates(&specs[..1], &[]).is_empty());
     }
 }

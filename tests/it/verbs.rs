@@ -203,7 +203,7 @@ fn a_second_dispatch_and_a_dirty_repository_are_noted() {
     assert!(notes.contains(&format!("the same spec as {id}")) && notes.contains("uncommitted changes"), "{notes}");
     sandbox.good(&["cancel", &id, said.json()["specs"][0]["id"].as_str().unwrap()]);
     let said = sandbox.good(&["dispatch", "a.toml", "a.toml", "--dry-run"]);
-    assert!(said.err.contains("queued twice") && !said.err.contains("the same spec as"), "{said:?}");
+    assert!(said.err.contains("queued 2 times") && !said.err.contains("the same spec as"), "{said:?}");
 }
 
 /// A tracked file of the sandbox's repository.
