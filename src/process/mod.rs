@@ -25,6 +25,7 @@ pub(crate) mod command_dir;
 pub(crate) mod cpu_time;
 pub(crate) mod descendants;
 pub mod dispositions;
+pub(crate) mod fork;
 pub(crate) mod forker;
 pub(crate) mod identity;
 pub mod inherited;

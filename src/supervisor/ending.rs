@@ -14,9 +14,13 @@ use crate::process::signal_tree::signal_tree;
 use crate::system::clock;
 
 /// The pause between two rounds of SIGKILL. Each round kills the processes that were forked since the
-/// previous round. It is also the interval at which the supervisor checks whether processes that are not its
-/// children still exist.
+/// previous round.
 const KILL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// The pauses between two checks whether processes that are not children of the supervisor still exist: the
+/// first one and the longest one; each is twice as long as the one before. The kernel shows a process in its
+/// cgroup for some microseconds after its parent has waited for it.
+const CHECK_INTERVALS: (Duration, Duration) = (Duration::from_micros(100), KILL_INTERVAL);
 
 enum Phase {
     /// The command runs. If it still runs at `deadline`, it is ended.
@@ -36,6 +40,7 @@ pub(super) fn wait(
     let deadline = Instant::now().checked_add(Duration::from_millis(request.timeout_millis));
     let mut phase = Phase::Running { deadline };
     let mut status = None;
+    let mut next_check = CHECK_INTERVALS.0;
     loop {
         let children_left = reap(main, &mut status)?;
         if !children_left && !cgroup.is_some_and(Cgroup::is_populated) {
@@ -59,7 +64,11 @@ pub(super) fn wait(
             }
             Phase::Ending { kill_at, .. } if children_left => Some(*kill_at),
             // Only cgroup members that are not children are left. No SIGCHLD reports their end, so they are polled.
-            Phase::Ending { kill_at, .. } => Some((Instant::now() + KILL_INTERVAL).min(*kill_at)),
+            Phase::Ending { kill_at, .. } => {
+                let check_at = Instant::now() + next_check;
+                next_check = (next_check * 2).min(CHECK_INTERVALS.1);
+                Some(check_at.min(*kill_at))
+            }
         };
         let woken = sources.wait(wake_at)?;
         if let Phase::Running { deadline } = &phase {

@@ -13,7 +13,7 @@ use crate::process::cgroup::{self, Cgroup};
 use crate::process::command_dir::{CommandDir, ERRORS, OUTPUT, PROMPT, REQUEST, STARTED};
 use crate::process::marker::MARKER;
 use crate::process::record::read_record;
-use crate::process::{dispositions, identity, limits};
+use crate::process::{dispositions, fork, identity, limits};
 use crate::system::output::say;
 use crate::system::{clock, failpoint, files, paths};
 
@@ -76,11 +76,12 @@ pub(super) fn run(
     let cgroup = create_cgroup();
     let joined = cgroup.clone();
     let open_files = request.open_files;
-    let record_start = move || {
+    let record_start = move |is_member: bool| {
         failpoint::hit_with_parent("supervisor.forked");
         failpoint::hit_parent("supervisor.orphaned");
         let command = identify_self()?;
-        let cgroup = joined.as_ref().filter(|cgroup| cgroup.join().is_ok()).map(|cgroup| cgroup.path().to_owned());
+        let joined = joined.filter(|cgroup| is_member || cgroup.join().is_ok());
+        let cgroup = joined.map(|cgroup| cgroup.path().to_owned());
         let started = Started { version: RECORD_VERSION, supervisor: supervisor.clone(), command, cgroup };
         home.open_folder(&folder)?.replace(STARTED, &serde_json::to_vec(&started)?, files::Durability::Process)?;
         failpoint::hit_with_parent("supervisor.started");
@@ -90,19 +91,12 @@ pub(super) fn run(
         dispositions::set_for_command();
         Ok(())
     };
-    // SAFETY: between fork and exec, a process with several threads may only make async-signal-safe calls.
-    // This process has one thread, so in the child no lock (such as the allocator's) is held by a thread that
-    // does not exist there.
-    unsafe { command.pre_exec(record_start) };
     let program = request.argv.first().map(String::as_str).unwrap_or_default();
-    let spawned = command.spawn();
+    let executed = fork::execute(&mut command, cgroup.as_ref(), record_start);
     // It holds the files of the command open.
     drop(command);
-    let end = match spawned {
-        Ok(child) => {
-            let main = i32::try_from(child.id()).map_err(io::Error::other)?;
-            ending::wait(&mut sources, request, main, cgroup.as_ref())?
-        }
+    let end = match executed {
+        Ok(main) => ending::wait(&mut sources, request, main, cgroup.as_ref())?,
         Err(error) => not_executed_end(not_executed(&format!("cannot execute `{program}`"), &error)),
     };
     if let Some(cgroup) = cgroup

@@ -71,7 +71,7 @@ impl WakeSources {
             if let (false, Some(source)) = (is_quiet, self.growth.source()) {
                 sources.push(PollFd::from_borrowed_fd(source, PollFlags::IN));
             }
-            let timeout = until.map(|until| until.saturating_duration_since(now) + Duration::from_millis(1));
+            let timeout = until.map(|until| until.saturating_duration_since(now));
             let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
             match poll(&mut sources, timeout.as_ref()) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}

@@ -18,7 +18,8 @@ use rustix::net::{
     recvmsg, sendmsg,
 };
 
-use super::{Forked, image};
+use super::image;
+use crate::process::fork::Sibling;
 
 /// The most bytes that a request may have. Linux accepts no larger environment with its default stack limit.
 const MAX_REQUEST: usize = 8 << 20;
@@ -95,7 +96,7 @@ pub(super) fn receive_request(mut socket: &UnixStream) -> io::Result<Option<(For
 }
 
 /// Sends the answer to a request.
-pub(super) fn send_answer(socket: &UnixStream, forked: &io::Result<Option<Forked>>) -> io::Result<()> {
+pub(super) fn send_answer(socket: &UnixStream, forked: &io::Result<Option<Sibling>>) -> io::Result<()> {
     let (pid, error, pidfd) = match forked {
         Ok(Some(forked)) => (forked.pid, 0, forked.pidfd.as_ref()),
         Ok(None) => (0, libc::EIO, None),
@@ -106,12 +107,12 @@ pub(super) fn send_answer(socket: &UnixStream, forked: &io::Result<Option<Forked
 }
 
 /// Receives the answer to a request: the new supervisor, or why the kernel refused it.
-pub(super) fn receive_answer(socket: &UnixStream) -> io::Result<io::Result<Forked>> {
+pub(super) fn receive_answer(socket: &UnixStream) -> io::Result<io::Result<Sibling>> {
     let mut answer = [0; 8];
     let descriptors = receive(socket, &mut answer)?.ok_or(io::ErrorKind::UnexpectedEof)?;
     let number = |at: usize| i32::from_ne_bytes([answer[at], answer[at + 1], answer[at + 2], answer[at + 3]]);
     Ok(match (number(0), number(4)) {
-        (pid, 0) => Ok(Forked { pid, pidfd: descriptors.into_iter().next() }),
+        (pid, 0) => Ok(Sibling { pid, pidfd: descriptors.into_iter().next() }),
         (_, error) => Err(io::Error::from_raw_os_error(error)),
     })
 }
@@ -191,7 +192,7 @@ mod tests {
     fn an_answer_has_the_supervisor_or_the_error() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let pidfd = Some(OwnedFd::from(File::open("/dev/null").unwrap()));
-        send_answer(&theirs, &Ok(Some(Forked { pid: 4711, pidfd }))).unwrap();
+        send_answer(&theirs, &Ok(Some(Sibling { pid: 4711, pidfd }))).unwrap();
         let forked = receive_answer(&ours).unwrap().unwrap();
         assert!(forked.pid == 4711 && forked.pidfd.is_some());
         send_answer(&theirs, &Err(io::Error::from_raw_os_error(libc::EAGAIN))).unwrap();

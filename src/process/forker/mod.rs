@@ -36,6 +36,7 @@ use tracing::warn;
 
 pub(crate) use self::message::ForkRequest;
 pub(crate) use self::serve::{ToSupervise, serve};
+use super::fork::Sibling;
 use super::marker::MARKER;
 use super::{inherited, own_program};
 use crate::system::failpoint;
@@ -48,14 +49,6 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// After this many requests in a row without an answer, supervisors are executed instead of forked.
 const MAX_UNANSWERED: u32 = 3;
-
-/// A supervisor that was just forked.
-#[derive(Debug)]
-pub(crate) struct Forked {
-    pub(crate) pid: i32,
-    /// `None`: the kernel made none.
-    pub(crate) pidfd: Option<OwnedFd>,
-}
 
 /// Why a request has no forked supervisor.
 #[derive(Debug)]
@@ -99,7 +92,7 @@ impl Forker {
         request: &ForkRequest,
         lock: impl AsFd,
         messages: impl AsFd,
-    ) -> Result<Forked, ForkError> {
+    ) -> Result<Sibling, ForkError> {
         let mut state = self.state();
         if !cfg!(target_os = "linux") || state.unanswered >= MAX_UNANSWERED || !request.fits() {
             return Err(ForkError::Unusable);

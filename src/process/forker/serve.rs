@@ -2,14 +2,15 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use rustix::process::Signal;
 
 use super::image::Image;
-use super::{ForkRequest, Forked, message};
+use super::{ForkRequest, message};
+use crate::process::fork::fork_sibling;
 use crate::system::failpoint;
 
 /// What a forked process has to supervise.
@@ -33,7 +34,7 @@ pub(crate) fn serve() -> io::Result<Option<ToSupervise>> {
     let image = Image::find()?;
     while let Some((request, [lock, messages])) = message::receive_request(&socket)? {
         failpoint::hit("fork.received");
-        let forked = fork();
+        let forked = fork_sibling();
         if let Ok(None) = forked {
             drop(socket);
             return start_supervisor(&image, request, lock, messages).map(Some);
@@ -55,32 +56,4 @@ fn start_supervisor(image: &Image, request: ForkRequest, lock: OwnedFd, messages
         unsafe { std::env::set_var(name, value) };
     }
     Ok(ToSupervise { folder: request.folder, lock })
-}
-
-/// Forks this process, which must have one thread, into a child of its own parent. Returns `None` in the new
-/// process.
-#[cfg(target_os = "linux")]
-fn fork() -> io::Result<Option<Forked>> {
-    let flags = libc::CLONE_PARENT | libc::CLONE_PIDFD | libc::SIGCHLD;
-    let mut pidfd: libc::c_int = -1;
-    let flags = libc::c_ulong::try_from(flags).map_err(io::Error::other)?;
-    // SAFETY: without CLONE_VM and without a stack of its own, this is a fork: the new process continues here with a copy
-    // of the memory. No other thread exists whose locks the copy could contain. libc's own `fork` cannot be used, because
-    // it cannot set CLONE_PARENT. Unlike it, this call leaves libc's copy of the thread id as it was, which only functions
-    // of threads read; the new process starts no thread.
-    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, &raw mut pidfd, 0, 0) };
-    match pid {
-        -1 => Err(io::Error::last_os_error()),
-        0 => Ok(None),
-        pid => {
-            // SAFETY: the kernel opened this descriptor for this process, and nothing else knows it.
-            let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
-            Ok(Some(Forked { pid: i32::try_from(pid).map_err(io::Error::other)?, pidfd }))
-        }
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn fork() -> io::Result<Option<Forked>> {
-    Err(io::ErrorKind::Unsupported.into())
 }
