@@ -382,6 +382,7 @@ impl<S: Spawn> Daemon<S> {
         self.shared.lanes.retain(|spec| self.registry.contains(spec));
         self.shared.lanes.configure(spawns_per_tick, interval);
         let (shared, config) = (Arc::clone(&self.shared), Arc::clone(&hot));
+        let began = Instant::now();
         let look = move |queue: &dyn crate::queue::Queue| {
             let next_due = queue.promote(now)?;
             let mut lanes = queue.lanes(scope.as_deref())?;
@@ -400,7 +401,7 @@ impl<S: Spawn> Daemon<S> {
         let Decision { spawn, bound } = tick::decide(&inputs);
         if spawn > 0 {
             debug!(?inputs, spawn, ?bound, generation = hot.generation, "the tick claims specs");
-            self.claim(tick::first(candidates, spawn), &hot).await?;
+            self.claim(tick::first(candidates, spawn), &hot, began).await?;
         }
         if let Some(next) = next_in_lanes {
             self.wake_at = self.wake_at.min(next);
@@ -459,7 +460,8 @@ impl<S: Spawn> Daemon<S> {
         self.agent_files.look(&self.shared, needs);
     }
 
-    async fn claim(&mut self, specs: Vec<Eligible>, hot: &HotConfig) -> Result<(), QueueError> {
+    /// Claims `specs` and starts those whose turn has come. `began`: when the tick began to decide.
+    async fn claim(&mut self, specs: Vec<Eligible>, hot: &HotConfig, began: Instant) -> Result<(), QueueError> {
         let (config, now) = (hot.worker_config(), clock::now());
         // The start of the specs that do not wait for their turn is recorded with their claim.
         let starting = match hot.config.spawn_jitter_ms {
@@ -469,6 +471,8 @@ impl<S: Spawn> Daemon<S> {
         };
         let batch = self.queue.call(move |queue| queue.claim(&specs, &config, starting, now)).await?;
         failpoint::hit("claim.committed");
+        let millis = began.elapsed().as_secs_f64() * 1e3;
+        debug!(claimed = batch.len(), decide_and_claim_ms = millis, "the tick has claimed specs");
         self.line_up(batch, starting);
         self.start_due().await
     }
