@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     let rounds = arguments.first().and_then(|rounds| rounds.parse().ok()).unwrap_or(25);
     let wanted = arguments.get(1).map(String::as_str).unwrap_or("");
     println!(
-        "{:<40} {:>5} {:>6} {:>5} {:>9} {:>9} {:>9}",
+        "{:<40} {:>5} {:>6} {:>5} {:>9} {:>9} {:>9}  target of p99",
         "style", "saves", "missed", "wrong", "median", "p99", "most"
     );
     let (mut total, mut ordinary, mut good) = (saves::Figures::default(), saves::Figures::default(), true);
@@ -31,9 +31,9 @@ fn main() -> ExitCode {
             println!("{:<40} skipped: `{}` is not installed", style.name, style.program);
             continue;
         };
-        row(style.name, &figures);
+        row(style.name, &figures, Some(style.within));
         good &= figures.missed == 0 && figures.wrong == 0 && figures.percentile(0.99) <= style.within;
-        for sum in [Some(&mut total), (style.within == Duration::from_millis(50)).then_some(&mut ordinary)] {
+        for sum in [Some(&mut total), (style.within == saves::ORDINARY).then_some(&mut ordinary)] {
             let Some(sum) = sum else { continue };
             sum.saves += figures.saves;
             sum.missed += figures.missed;
@@ -41,15 +41,16 @@ fn main() -> ExitCode {
             sum.delays.extend(&figures.delays);
         }
     }
-    row("all that close or rename", &ordinary);
-    row("all", &total);
+    row("all that close or rename", &ordinary, Some(saves::ORDINARY));
+    row("all", &total, None);
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn row(name: &str, figures: &saves::Figures) {
+fn row(name: &str, figures: &saves::Figures, within: Option<Duration>) {
     let ms = |of: Duration| format!("{:.1} ms", of.as_secs_f64() * 1000.0);
+    let target = within.map_or(String::new(), |within| format!("<= {}", ms(within)));
     println!(
-        "{name:<40} {:>5} {:>6} {:>5} {:>9} {:>9} {:>9}",
+        "{name:<40} {:>5} {:>6} {:>5} {:>9} {:>9} {:>9}  {target}",
         figures.saves,
         figures.missed,
         figures.wrong,

@@ -23,7 +23,11 @@ mod support;
 #[expect(dead_code, reason = "the tests use the rest")]
 mod rounds;
 
+#[path = "pace/usage.rs"]
+mod usage;
+
 use support::{Sandbox, wait_for};
+use usage::Used;
 
 /// For how long the CPU time and the wake-ups of waiting supervisors are measured.
 const WATCHED: Duration = Duration::from_secs(5);
@@ -117,15 +121,13 @@ fn adoption(table: &mut Table) {
     }
     table.row(&format!("{WORKERS} workers adopted after the daemon's start"), 1000.0, millis(worst(&adopted_in)), "ms");
     memory(table, &pids);
-    let before: Vec<Used> = pids.iter().map(|pid| Used::by(*pid)).collect();
+    let before = Used::by(&pids);
     sleep(WATCHED);
-    let after: Vec<Used> = pids.iter().map(|pid| Used::by(*pid)).collect();
-    let spent =
-        |of: fn(&Used) -> u64| -> u64 { after.iter().map(of).sum::<u64>() - before.iter().map(of).sum::<u64>() };
+    let after = Used::by(&pids);
     let seconds = WATCHED.as_secs_f64();
-    let share = spent(|used| used.nanos) as f64 / 1e9 / seconds * 100.0;
+    let share = (after.nanos - before.nanos) as f64 / 1e9 / seconds * 100.0;
     table.row(&format!("CPU of {WORKERS} waiting supervisors, of one core"), 0.02, share, "%");
-    let wakes = spent(|used| used.wakes) as f64 / seconds;
+    let wakes = (after.wakes - before.wakes) as f64 / seconds;
     table.row(&format!("wake-ups of {WORKERS} waiting supervisors, per second"), 0.0, wakes, "");
 
     let log = sandbox.path("daemon.err");
@@ -184,29 +186,8 @@ fn longest_gap(socket: &Path, over: &AtomicBool) -> Duration {
 fn memory(table: &mut Table, pids: &[i32]) {
     sleep(SETTLE);
     for (field, limit) in [("Rss", 4.0), ("Pss", 0.5)] {
-        let of = |pid: &i32| {
-            let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("the process lives");
-            let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).expect("the field");
-            line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") / 1024.0
-        };
-        let most = pids.iter().map(of).fold(0.0, f64::max);
+        let most = pids.iter().map(|pid| usage::memory(*pid, field)).fold(0.0, f64::max);
         table.row(&format!("{field} of a supervisor, maximum of {}", pids.len()), limit, most, "MiB");
-    }
-}
-
-/// CPU time and voluntary context switches of a process since its start.
-struct Used {
-    nanos: u64,
-    wakes: u64,
-}
-
-impl Used {
-    fn by(pid: i32) -> Used {
-        let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).expect("the process lives");
-        let (schedstat, status) = (read("schedstat"), read("status"));
-        let nanos = schedstat.split(' ').next().expect("a field").parse().expect("a number");
-        let wakes = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).expect("a field");
-        Used { nanos, wakes: wakes.trim().parse().expect("a number") }
     }
 }
 

@@ -1,11 +1,11 @@
 //! Deep queues: many specs that wait, and many that have ended.
 
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Bench;
-use super::jobs::{daemon, spec, timed, wait_until_idle};
-use super::support::Sandbox;
+use super::jobs::{UNPACED_64, daemon, spec, timed, wait_until_idle};
+use super::support::{Sandbox, wait_for};
 use super::table::{at_most, heading, median, row};
 
 /// Runs SQL on the queue of a sandbox without a daemon.
@@ -46,10 +46,10 @@ fn multiply(sandbox: &Sandbox, count: usize) {
 pub fn queued(bench: &Bench) {
     for (name, program) in &bench.programs {
         let mut first = None;
-        for count in [100, 10_000, 1_000_000] {
-            let count = bench.size(count).max(2);
+        for full in [100, 10_000, 1_000_000] {
+            let count = bench.size(full).max(2);
             heading(&format!("{count} queued specs"));
-            let mut sandbox = daemon(program, "max_workers = 64\nspawns_per_tick = 1024\nspawn_jitter_ms = [0, 0]\n");
+            let mut sandbox = daemon(program, UNPACED_64);
             sandbox.good(&["pause"]);
             spec(&sandbox, "one.toml", "exit 0");
             sandbox.good(&["dispatch", "one.toml"]);
@@ -67,8 +67,42 @@ pub fn queued(bench: &Bench) {
             at_most(&format!("{name}: dispatch"), dispatch, "ms", 1.5 * first);
             at_most(&format!("{name}: status"), times(&["status"]), "ms", 15.0);
             at_most(&format!("{name}: status --json"), times(&["status", "--json"]), "ms", 15.0);
+            if full == 1_000_000 {
+                tick(bench, &sandbox, name);
+            }
         }
     }
+}
+
+/// Prints how long ticks with 64 free slots took to decide and to claim, as the paused daemon of the sandbox logs it.
+fn tick(bench: &Bench, sandbox: &Sandbox, name: &str) {
+    sandbox.write("boi/config.toml", format!("log = 'info,boi::daemon=debug'\n{UNPACED_64}"));
+    sandbox.good(&["daemon", "reload"]);
+    let log = || sandbox.read("daemon.err");
+    let fills = || log().matches("batch slot 1/64").count();
+    let rounds = bench.times(15);
+    for _ in 0..rounds {
+        let before = fills();
+        sandbox.good(&["resume"]);
+        wait_for("a tick fills 64 slots", || (fills() > before).then_some(()));
+        sandbox.good(&["pause"]);
+        wait_for("the specs end", || {
+            (sandbox.good(&["status", "--json"]).json()["counts"]["running"] == 0).then_some(())
+        });
+    }
+    let millis = |line: &str| {
+        let line = line.split_once("the tick has claimed specs claimed=64 decide_and_claim_ms=")?.1;
+        Some(Duration::from_secs_f64(line.trim().parse::<f64>().expect("a number") / 1e3))
+    };
+    let times: Vec<Duration> = log().lines().filter_map(millis).collect();
+    if times.is_empty() {
+        println!("{name} does not log how long a tick decides and claims");
+        return;
+    }
+    assert!(times.len() >= rounds, "{} ticks claimed 64 specs in {rounds} rounds", times.len());
+    let most = times.iter().copied().max().unwrap_or_default();
+    at_most(&format!("{name}: a tick decides and claims 64"), median(times), "ms", 3.0);
+    row(&format!("{name}: the slowest of these"), most.as_secs_f64() * 1e3, "ms", "");
 }
 
 pub fn ended(bench: &Bench) {

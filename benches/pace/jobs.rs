@@ -9,9 +9,12 @@ use std::time::{Duration, Instant};
 
 use super::Bench;
 use super::support::{Sandbox, wait_for};
-use super::table::{heading, median, row};
+use super::table::{at_least, at_most, heading, median, row};
 
 const UNPACED: &str = "max_workers = 8\nspawns_per_tick = 1024\nspawn_jitter_ms = [0, 0]\nstop_grace_seconds = 1\n";
+/// 64 slots, which one tick fills.
+pub const UNPACED_64: &str =
+    "max_workers = 64\nspawns_per_tick = 1024\nspawn_jitter_ms = [0, 0]\nstop_grace_seconds = 1\n";
 
 /// Receives a moment for each line that a command writes to a FIFO.
 pub struct Signals(mpsc::Receiver<Instant>);
@@ -112,7 +115,10 @@ pub fn dispatch(bench: &Bench) {
         row(&format!("{name}: 8 adds started -> 8 processes run"), times.slots, "ms", "");
     }
     let of = |wanted: &str| peers.iter().find(|(name, _)| *name == wanted).map(|(_, times)| *times);
-    let target = |times: f64, of: Option<f64>| of.map_or(String::new(), |of| format!("<= {:.2}", times * of));
+    let beside = |what: &str, measured: f64, times: f64, peer: Option<f64>| match peer {
+        Some(peer) => at_most(what, measured, "ms", times * peer),
+        None => row(what, measured, "ms", ""),
+    };
     let tsp = of("task-spooler");
     for (name, program) in &bench.programs {
         let sandbox = daemon(program, UNPACED);
@@ -136,11 +142,11 @@ pub fn dispatch(bench: &Bench) {
             slots.push(signals.wait(8) - began);
             wait_until_idle(&sandbox);
         }
-        row(&format!("{name}: dispatch, start to exit"), median(add), "ms", &target(2.5, tsp.map(|tsp| tsp.add)));
-        let running_target = target(2.5, tsp.map(|tsp| tsp.running));
-        row(&format!("{name}: dispatch started -> process runs"), median(running), "ms", &running_target);
-        let slots_target = target(1.0, tsp.map(|tsp| tsp.slots));
-        row(&format!("{name}: dispatch of 8 -> 8 processes run"), median(slots), "ms", &slots_target);
+        beside(&format!("{name}: dispatch, start to exit"), median(add), 2.5, tsp.map(|tsp| tsp.add));
+        let what = format!("{name}: dispatch started -> process runs");
+        beside(&what, median(running), 2.5, tsp.map(|tsp| tsp.running));
+        let what = format!("{name}: dispatch of 8 -> 8 processes run");
+        beside(&what, median(slots), 1.0, tsp.map(|tsp| tsp.slots));
         drop(sandbox);
         let sandbox = daemon(program, "max_workers = 8\nstop_grace_seconds = 1\n");
         let signals = Signals::at(&sandbox.path("fifo"));
@@ -152,7 +158,7 @@ pub fn dispatch(bench: &Bench) {
             paced.push(signals.wait(8) - began);
             wait_until_idle(&sandbox);
         }
-        row(&format!("{name}: the same with the defaults"), median(paced), "ms", "<= 1400");
+        at_most(&format!("{name}: the same with the defaults"), median(paced), "ms", 1_400.0);
     }
 }
 
@@ -188,7 +194,10 @@ pub fn throughput(bench: &Bench) {
             rates.push(count as f64 / began.elapsed().as_secs_f64());
         }
         rates.sort_by(f64::total_cmp);
-        let target = tsp.map_or(String::new(), |tsp| format!(">= {:.0}", 0.6 * tsp));
-        row(name, rates[rates.len() / 2], "/s", &target);
+        let rate = rates[rates.len() / 2];
+        match tsp.map(|tsp| 0.6 * tsp) {
+            Some(least) => at_least(name, rate, "/s", least),
+            None => row(name, rate, "/s", ""),
+        }
     }
 }

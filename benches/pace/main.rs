@@ -10,24 +10,34 @@
 //! | `dispatch` | `boi dispatch` of one spec; until its command runs; 8 slots filled, unpaced and with the defaults |
 //! | `throughput` | 1,000 trivial specs with 8 slots |
 //! | `repository` | specs with a repository of 20, 1,000 and 20,000 files, and the git processes of one |
-//! | `deep` | dispatch, tick and status with up to 1,000,000 queued specs |
+//! | `deep` | dispatch and status with up to 1,000,000 queued specs; with these, the decision and the claim of a tick |
 //! | `ended` | `doctor` and an empty `clean` with 100,000 ended specs |
 //! | `idle` | what an idle daemon costs, and a daemon after much work |
+//! | `supervisor` | the memory and the wake-ups of the supervisors of 1 and 64 commands that sleep |
+//! | `reload` | from the save of the configuration until it is in force, also on a busy machine |
 
 #![expect(clippy::disallowed_methods, reason = "benches start programs and read the environment")]
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 #[path = "../../tests/it/support.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod support;
 
+#[path = "../../tests/helpers/saves.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod saves;
+
 mod deep;
 mod idle;
 mod jobs;
 mod peers;
+mod reload;
 mod repository;
+mod supervisor;
 mod table;
+mod usage;
 
 use peers::Peers;
 
@@ -54,7 +64,11 @@ impl Bench {
 /// Measures one part and prints its table.
 type Part = fn(&Bench);
 
-fn main() {
+fn main() -> ExitCode {
+    // The reload thread starts this program again to look at files on foreign mounts.
+    if let Some(answered) = boi::reload::answer_look(std::env::args_os()) {
+        return answered;
+    }
     let mut programs = vec![("boi".to_owned(), PathBuf::from(env!("CARGO_BIN_EXE_boi")))];
     programs.extend(std::env::var("BOI_BENCH_BASE").ok().map(|base| ("base".to_owned(), PathBuf::from(base))));
     let is_quick = std::env::var_os("BOI_BENCH_QUICK").is_some();
@@ -63,21 +77,24 @@ fn main() {
         println!("quick mode: the figures mean nothing");
     }
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let parts: [(&str, Part); 6] = [
+    let parts: [(&str, Part); 8] = [
         ("dispatch", jobs::dispatch),
         ("throughput", jobs::throughput),
         ("repository", repository::measure),
         ("deep", deep::queued),
         ("ended", deep::ended),
         ("idle", idle::measure),
+        ("supervisor", supervisor::measure),
+        ("reload", reload::measure),
     ];
     if let Some(unknown) = wanted.iter().find(|name| !parts.iter().any(|(part, _)| part == name)) {
         println!("there is no part `{unknown}`");
-        std::process::exit(2);
+        return ExitCode::from(2);
     }
     for (name, part) in parts {
         if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
             part(&bench);
         }
     }
+    ExitCode::SUCCESS
 }

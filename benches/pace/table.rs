@@ -24,3 +24,9 @@ pub fn at_most(what: &str, measured: f64, unit: &str, limit: f64) {
     let verdict = if measured <= limit { "" } else { "  ABOVE" };
     println!("{what:<52} {measured:>9.2} {unit:<3} <= {limit:.2}{verdict}");
 }
+
+/// Prints a figure that is at least `limit`, or says that it is below.
+pub fn at_least(what: &str, measured: f64, unit: &str, limit: f64) {
+    let verdict = if measured >= limit { "" } else { "  BELOW" };
+    println!("{what:<52} {measured:>9.2} {unit:<3} >= {limit:.2}{verdict}");
+}

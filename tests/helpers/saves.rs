@@ -160,7 +160,8 @@ pub struct Style {
     pub finish: fn(root: &Path),
 }
 
-const ORDINARY: Duration = Duration::from_millis(50);
+/// The longest delay of a save that ends with a close or a rename.
+pub const ORDINARY: Duration = Duration::from_millis(50);
 
 /// The result of the saves of one style.
 #[derive(Debug, Default)]
