@@ -24,12 +24,15 @@
 //! | `ui` | writes reports and progress for users |
 //! | `doctor` | checks of a home and its machine, and how to fix each finding |
 //! | `cli` | the command line |
+//! | `bench_support` | what the benchmarks measure of private rooms; the program does not use it |
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "unit tests start programs and read the environment"))]
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 #![deny(missing_docs)]
 #![warn(unreachable_pub)]
 
 pub mod agents;
+#[doc(hidden)]
+pub mod bench_support;
 pub mod cli;
 pub mod config;
 mod control;
