@@ -1,46 +1,34 @@
 //! Deep queues: many specs that wait, and many that have ended.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
 
 use super::Bench;
 use super::jobs::{UNPACED_64, daemon, spec, timed, wait_until_idle};
 use super::support::{Sandbox, wait_for};
 use super::table::{at_most, heading, median, row};
 
-/// Runs SQL on the queue of a sandbox without a daemon.
-fn sql(sandbox: &Sandbox, statements: &str) {
-    let mut python = Command::new("python3");
-    python.args([
-        "-c",
-        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.executescript(sys.argv[2]); c.commit()",
-    ]);
-    let status = python.arg(sandbox.path("boi/state/boi.db")).arg(statements).status().expect("python3 runs");
-    assert!(status.success(), "the queue is filled");
-}
-
-/// Multiplies the one spec of the queue, with its task, to `count` specs.
+/// Multiplies the one spec of the queue, with its task, to `count` specs. No daemon runs.
 fn multiply(sandbox: &Sandbox, count: usize) {
-    let columns = |table: &str| {
-        let mut python = Command::new("python3");
-        let program = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); \
-                       print(','.join(r[1] for r in c.execute(f'pragma table_info({sys.argv[2]})')))";
-        let output = python.args(["-c", program]).arg(sandbox.path("boi/state/boi.db")).arg(table).output();
-        String::from_utf8(output.expect("python3 runs").stdout).expect("UTF-8").trim().to_owned()
+    let queue = Connection::open(sandbox.path("boi/state/boi.db")).expect("the queue opens");
+    let columns = |table: &str| -> Vec<String> {
+        let mut statement = queue.prepare("SELECT name FROM pragma_table_info(?)").expect("a statement");
+        let names = statement.query_map([table], |row| row.get(0)).expect("columns");
+        names.collect::<Result<_, _>>().expect("names")
     };
     let numbers = format!("WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n WHERE k < {})", count - 1);
     let select = |table: &str, replaced: &[(&str, &str)]| {
         let columns = columns(table);
-        let values: Vec<&str> = columns
-            .split(',')
-            .map(|column| replaced.iter().find(|(name, _)| *name == column).map_or(column, |(_, value)| value))
-            .collect();
-        format!("INSERT INTO {table} ({columns}) {numbers} SELECT {} FROM {table}, n;", values.join(","))
+        let value = |column: &String| replaced.iter().find(|(name, _)| name == column).map(|(_, value)| *value);
+        let values: Vec<&str> = columns.iter().map(|column| value(column).unwrap_or(column)).collect();
+        format!("INSERT INTO {table} ({}) {numbers} SELECT {} FROM {table}, n;", columns.join(","), values.join(","))
     };
     let id = "printf('S%05X%d', k % 1048576, 1 + k / 1048576)";
     let specs = select("specs", &[("id", id), ("seq", "seq + k")]);
     let tasks = select("tasks", &[("spec", id)]);
-    sql(sandbox, &format!("PRAGMA synchronous=OFF; BEGIN; {specs} {tasks} COMMIT; PRAGMA wal_checkpoint(TRUNCATE);"));
+    let fill = format!("PRAGMA synchronous=OFF; BEGIN; {specs} {tasks} COMMIT; PRAGMA wal_checkpoint(TRUNCATE);");
+    queue.execute_batch(&fill).expect("the queue is filled");
 }
 
 pub fn queued(bench: &Bench) {
