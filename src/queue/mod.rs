@@ -9,8 +9,8 @@
 //! - **fence**: the attempt that a write belongs to. A write of a superseded attempt changes nothing.
 //!
 //! Invariants, which `conformance` tests for each implementation:
-//! - When a verb returns `Ok`, its changes are durable. A verb that fails has changed nothing, unless its
-//!   error is [`QueueError::Unknown`].
+//! - When a verb returns `Ok`, its changes are durable; only a claim can be undone, by a power cut before the
+//!   next other verb. A verb that fails has changed nothing, unless its error is [`QueueError::Unknown`].
 //! - A verb that takes a [`Fence`] changes nothing when that attempt is superseded, and returns
 //!   [`QueueError::Superseded`].
 //! - A record that cannot be read stops only its own spec, which is quarantined.

@@ -12,6 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{FlockOperation, flock};
 
@@ -160,6 +161,8 @@ pub(super) fn connect(path: &Path, read_only: bool, busy: Duration) -> Result<Co
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "journal_size_limit", wal::KEPT)?;
+    // Otherwise SQLite compiles a cached statement again when a parameter that its statistics cover changes.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "query_only", read_only)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)

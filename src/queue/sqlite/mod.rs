@@ -35,7 +35,7 @@ use rusqlite::{Connection, OpenFlags};
 use self::backup::open_error;
 pub(crate) use self::error::OpenError;
 use self::file::{Anchor, connect, lock};
-use self::writer::Writer;
+use self::writer::{Flush, Writer};
 use super::retention::{Age, ExpiredPage, Place};
 use super::survey::Survey;
 use super::unlanded::{Look, Unlanded};
@@ -207,8 +207,16 @@ impl SqliteQueue {
         &self,
         verb: impl FnOnce(&Connection) -> Result<T, QueueError> + Send + 'static,
     ) -> Result<T, QueueError> {
+        self.write_and(Flush::Now, verb)
+    }
+
+    fn write_and<T: Send + 'static>(
+        &self,
+        flush: Flush,
+        verb: impl FnOnce(&Connection) -> Result<T, QueueError> + Send + 'static,
+    ) -> Result<T, QueueError> {
         match &self.writer {
-            Ok(writer) => writer.carry_out(verb),
+            Ok(writer) => writer.carry_out(flush, verb),
             Err(why) => Err(QueueError::unavailable(why.clone())),
         }
     }
@@ -258,7 +266,9 @@ impl Queue for SqliteQueue {
         now: Timestamp,
     ) -> Result<Vec<Claimed>, QueueError> {
         let (specs, config, owner) = (specs.to_vec(), config.clone(), self.owner.clone());
-        self.write(move |connection| {
+        // A worker executes nothing before it has recorded its first step. If a power cut undoes the claim,
+        // the spec is queued again.
+        self.write_and(Flush::WithNext, move |connection| {
             let claimed = write::claim(connection, &specs, &config, &owner, now)?;
             claimed.iter().take(starting).try_for_each(|one| write::record_start(connection, &one.fence, now))?;
             Ok(claimed)

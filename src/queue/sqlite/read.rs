@@ -45,7 +45,12 @@ pub(super) fn ids_json(ids: &[SpecId]) -> String {
     serde_json::Value::from(ids.iter().map(SpecId::as_str).collect::<Vec<_>>()).to_string()
 }
 
-pub(super) fn claimed(c: &Connection, spec: &SpecId, owner: &Owner) -> Result<Claimed, QueueError> {
+pub(super) fn claimed(
+    c: &Connection,
+    spec: &SpecId,
+    owner: &Owner,
+    known: Option<(&str, &WorkerConfig)>,
+) -> Result<Claimed, QueueError> {
     let row = c
         .prepare_cached(
             "SELECT s.attempt, s.body, a.config, a.position, a.intent, s.setbacks, a.started_at IS NOT NULL,
@@ -84,7 +89,10 @@ pub(super) fn claimed(c: &Connection, spec: &SpecId, owner: &Owner) -> Result<Cl
         Intent::from_name(&name)
             .ok_or_else(|| unreadable(spec, format!("intent: this version of boi does not know `{name}`")))
     });
-    let config: WorkerConfig = decode(spec, "worker configuration", &config)?;
+    let config = match known {
+        Some((text, known)) if text == config => known.clone(),
+        _ => decode(spec, "worker configuration", &config)?,
+    };
     for (agent, other) in &config.instead {
         body.replace_agent(agent, other);
     }
@@ -115,7 +123,7 @@ pub(super) fn running(c: &Connection, owner: &Owner) -> Result<RunningSpecs, Que
     let names: Vec<String> = c.prepare_cached(RUNNING)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let mut running = RunningSpecs::default();
     for spec in well_formed(&names) {
-        match claimed(c, &spec, owner) {
+        match claimed(c, &spec, owner, None) {
             Ok(claimed) => running.claimed.push(claimed),
             Err(QueueError::Unreadable { detail, .. }) => {
                 running.quarantined.push(quarantined_spec(c, &spec, true, detail)?);

@@ -37,6 +37,11 @@ pub(super) fn dependency_state(c: &Connection, id: &SpecId) -> Result<(SpecStatu
     Ok((status, satisfied))
 }
 
+/// Runs a statement that begins or ends a transaction or a savepoint.
+pub(super) fn control(c: &Connection, statement: &str) -> Result<(), rusqlite::Error> {
+    c.prepare_cached(statement)?.execute([]).map(drop)
+}
+
 pub(super) fn encode<T: Serialize>(value: &T) -> Result<String, QueueError> {
     serde_json::to_string(value).map_err(QueueError::internal)
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rusqlite::{Connection, named_params, params};
 use tracing::warn;
 
-use super::rows::{check_fence, dependency_state, encode};
+use super::rows::{check_fence, control, dependency_state, encode};
 use super::{end, landed, lanes, read, runs};
 use crate::config::WorkerConfig;
 use crate::decide::lane;
@@ -107,7 +107,7 @@ pub(super) fn claim(
                 continue;
             }
         };
-        c.execute_batch("SAVEPOINT claim_one")?;
+        control(c, "SAVEPOINT claim_one")?;
         let substituted = match (lane, instead) {
             (Some(lane), Some(other)) => {
                 let instead = [(lane.clone(), other.clone())].into();
@@ -116,14 +116,16 @@ pub(super) fn claim(
             _ => None,
         };
         let config_text = substituted.as_deref().unwrap_or(&config_text);
-        let claimed = claim_one(c, &id, config, config_text, now).and_then(|()| read::claimed(c, &id, owner));
+        let known = Some((config_text, config)).filter(|_| substituted.is_none());
+        let claimed = claim_one(c, &id, config, config_text, now).and_then(|()| read::claimed(c, &id, owner, known));
         match claimed {
             Ok(claimed) => {
-                c.execute_batch("RELEASE claim_one")?;
+                control(c, "RELEASE claim_one")?;
                 batch.push(claimed);
             }
             Err(QueueError::Unreadable { detail, .. }) => {
-                c.execute_batch("ROLLBACK TO claim_one; RELEASE claim_one")?;
+                control(c, "ROLLBACK TO claim_one")?;
+                control(c, "RELEASE claim_one")?;
                 quarantine(c, id.as_str(), &detail)?;
             }
             Err(error) => return Err(error),

@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 use rusqlite::{Connection, ErrorCode, ffi};
 
 use super::file::Anchor;
+use super::rows::control;
 use super::wal::WriteAheadLog;
 use crate::process::limits;
 use crate::queue::QueueError;
@@ -29,8 +30,21 @@ pub(super) struct Writer {
     _lock: File,
 }
 
+/// When the changes of a verb reach the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flush {
+    /// Before its caller is answered.
+    Now,
+    /// With the next verb that is flushed. Until then, a power cut undoes the verb; the death of this process
+    /// does not.
+    WithNext,
+}
+
 /// A verb that is sent to the writer's thread.
-type Job = Box<dyn FnOnce(Attempt<'_>) -> Done + Send>;
+struct Job {
+    flush: Flush,
+    run: Box<dyn FnOnce(Attempt<'_>) -> Done + Send>,
+}
 /// The argument of a job: the connection on which the job runs its verb, inside a savepoint; `Err`: the
 /// failure that prevents the verb from running.
 type Attempt<'a> = Result<&'a Connection, Failure>;
@@ -101,16 +115,17 @@ impl Writer {
         Writer { jobs: thread.is_some().then_some(jobs), thread, _lock: lock }
     }
 
-    /// Runs a verb. When this returns, the verb's change is on disk or undone, unless the error is
-    /// [`QueueError::Unknown`].
+    /// Runs a verb. When this returns, the verb's change is committed, and on disk as `flush` says, or
+    /// undone, unless the error is [`QueueError::Unknown`].
     pub(super) fn carry_out<T: Send + 'static>(
         &self,
+        flush: Flush,
         verb: impl FnOnce(&Connection) -> Result<T, QueueError> + Send + 'static,
     ) -> Result<T, QueueError> {
         let no_thread = || QueueError::unavailable("the thread that writes to the database could not be started");
         let jobs = self.jobs.as_ref().ok_or_else(no_thread)?;
         let (reply, answer) = mpsc::sync_channel(1);
-        let job: Job = Box::new(move |attempt| {
+        let run = Box::new(move |attempt: Attempt<'_>| {
             let result = match attempt {
                 Ok(connection) => catch_unwind(AssertUnwindSafe(|| verb(connection)))
                     .unwrap_or_else(|_| Err(QueueError::internal("an operation of the queue panicked"))),
@@ -129,7 +144,7 @@ impl Writer {
             Done { keep, answer: Box::new(answer) }
         });
         let gone = || QueueError::Unknown("the thread that writes to the database ended".into());
-        jobs.send(job).map_err(|_| gone())?;
+        jobs.send(Job { flush, run }).map_err(|_| gone())?;
         answer.recv().map_err(|_| gone())?
     }
 }
@@ -147,8 +162,12 @@ impl Drop for Writer {
 /// Runs a group of verbs in one transaction, and answers their callers. `void`: a failure that already
 /// prevents the commit of the whole group.
 fn commit(connection: &Connection, batch: Vec<Job>, mut void: Option<Failure>) {
+    let flush = if batch.iter().all(|job| job.flush == Flush::WithNext) { Flush::WithNext } else { Flush::Now };
     if void.is_none() {
-        void = connection.execute_batch("BEGIN IMMEDIATE").err().map(Failure::nothing_changed);
+        void = set_flush(connection, flush).err().map(Failure::nothing_changed);
+    }
+    if void.is_none() {
+        void = control(connection, "BEGIN IMMEDIATE").err().map(Failure::nothing_changed);
     }
     let mut answers = Vec::with_capacity(batch.len());
     for job in batch {
@@ -169,7 +188,7 @@ fn commit(connection: &Connection, batch: Vec<Job>, mut void: Option<Failure>) {
     failpoint::hold("store.commit");
     let committed = match void {
         Some(failure) => Err(failure),
-        None => connection.execute_batch("COMMIT").map_err(|error| {
+        None => control(connection, "COMMIT").map_err(|error| {
             // The changed pages may have reached the disk although their sync failed.
             if let Some(why) = file_size_limit(&error) {
                 return Failure::nothing_changed(why);
@@ -180,11 +199,21 @@ fn commit(connection: &Connection, batch: Vec<Job>, mut void: Option<Failure>) {
     };
     if committed.is_err() && !connection.is_autocommit() {
         // If the rollback fails too, SQLite rolls the transaction back when the file is next opened.
-        drop(connection.execute_batch("ROLLBACK"));
+        drop(control(connection, "ROLLBACK"));
     }
     for answer in answers {
         answer(committed.clone());
     }
+}
+
+/// Sets whether the next commit waits until its changes are on the disk.
+fn set_flush(connection: &Connection, flush: Flush) -> Result<(), rusqlite::Error> {
+    // In WAL mode, a commit under `NORMAL` is complete and in order, but does not wait for the disk. SQLite carries the
+    // pragma out when it compiles it, so a cached statement would change nothing.
+    connection.execute_batch(match flush {
+        Flush::Now => "PRAGMA synchronous = FULL",
+        Flush::WithNext => "PRAGMA synchronous = NORMAL",
+    })
 }
 
 /// Explains a failed write by the limit on the size of files. `None`: the error is not a failed write, or
@@ -202,14 +231,14 @@ pub(super) fn file_size_limit(error: &rusqlite::Error) -> Option<String> {
 /// Runs a verb in a savepoint. `Err`: the savepoint failed, so the whole group cannot be committed; the verb's caller
 /// was answered.
 fn in_savepoint(connection: &Connection, job: Job) -> Result<AnswerCaller, Failure> {
-    if let Err(error) = connection.execute_batch("SAVEPOINT verb") {
+    if let Err(error) = control(connection, "SAVEPOINT verb") {
         let failure = Failure::nothing_changed(error);
         refuse(job, &failure);
         return Err(failure);
     }
-    let Done { keep, answer } = job(Ok(connection));
-    let ending = if keep { "RELEASE verb" } else { "ROLLBACK TO verb; RELEASE verb" };
-    match connection.execute_batch(ending) {
+    let Done { keep, answer } = (job.run)(Ok(connection));
+    let undone = if keep { Ok(()) } else { control(connection, "ROLLBACK TO verb") };
+    match undone.and_then(|()| control(connection, "RELEASE verb")) {
         Ok(()) => Ok(answer),
         Err(error) => {
             let failure = Failure::nothing_changed(error);
@@ -220,7 +249,7 @@ fn in_savepoint(connection: &Connection, job: Job) -> Result<AnswerCaller, Failu
 }
 
 fn refuse(job: Job, failure: &Failure) {
-    let Done { answer, .. } = job(Err(failure.clone()));
+    let Done { answer, .. } = (job.run)(Err(failure.clone()));
     answer(Err(failure.clone()));
 }
 
@@ -238,19 +267,30 @@ mod tests {
     }
 
     fn count(writer: &Writer) -> i64 {
-        writer.carry_out(|c| Ok(c.query_row("SELECT count(*) FROM t", [], |row| row.get(0))?)).unwrap()
+        writer.carry_out(Flush::Now, |c| Ok(c.query_row("SELECT count(*) FROM t", [], |row| row.get(0))?)).unwrap()
     }
 
     #[test]
     fn a_panicking_verb_is_undone_and_the_next_one_works() {
         let (_dir, writer) = writer();
-        let panicked: Result<(), _> = writer.carry_out(|c| {
+        let panicked: Result<(), _> = writer.carry_out(Flush::Now, |c| {
             c.execute_batch("INSERT INTO t VALUES (1)")?;
             panic!("planted")
         });
         assert!(matches!(panicked, Err(QueueError::Internal(_))), "{panicked:?}");
-        writer.carry_out(|c| Ok(c.execute_batch("INSERT INTO t VALUES (2)")?)).unwrap();
+        writer.carry_out(Flush::Now, |c| Ok(c.execute_batch("INSERT INTO t VALUES (2)")?)).unwrap();
         assert_eq!(count(&writer), 1);
+    }
+
+    #[test]
+    fn a_commit_waits_for_the_disk_unless_all_of_its_verbs_are_flushed_with_the_next() {
+        let (_dir, writer) = writer();
+        let level = |flush| {
+            let read = |c: &Connection| Ok(c.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0))?);
+            writer.carry_out(flush, read).unwrap()
+        };
+        let (normal, full) = (1, 2);
+        assert_eq!([Flush::Now, Flush::WithNext, Flush::Now].map(level), [full, normal, full]);
     }
 
     #[test]
@@ -260,11 +300,12 @@ mod tests {
         let (answer, answers) = mpsc::channel();
         let job = |sql: &'static str| -> Job {
             let answer = answer.clone();
-            Box::new(move |attempt| {
+            let run = Box::new(move |attempt: Attempt<'_>| {
                 let keep = attempt.is_ok_and(|connection| connection.execute_batch(sql).is_ok());
                 let tell = move |committed: Result<(), Failure>| answer.send((sql, committed.is_ok())).unwrap();
                 Done { keep, answer: Box::new(tell) }
-            })
+            });
+            Job { flush: Flush::Now, run }
         };
         commit(
             &connection,
