@@ -64,6 +64,7 @@ use crate::process::limits;
 use crate::queue::QueueError;
 use crate::queue::sqlite::OpenError;
 use crate::reload::ConfigError;
+use crate::system::blocking;
 use crate::system::output::{say, write_styled_error_line};
 use crate::system::paths::{Home, HomeError};
 use crate::ui::style::{ERROR, paint};
@@ -400,11 +401,11 @@ fn block_on<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, Cli
 /// blocking work, such as a thread that waits for a git process: the next daemon waits for that process.
 fn block_on_daemon<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
     limits::raise_open_files();
+    // One thread is enough, because all work that may block is done elsewhere, in `system::blocking`. Few things
+    // use tokio's own threads for such work, so these end soon.
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    // The runtime panics when it needs a blocking thread and cannot create one. Idle threads are kept for
-    // longer than any tick, so one always exists.
-    runtime.worker_threads(2).thread_keep_alive(Duration::from_secs(2 * 3600)).enable_all();
-    let runtime = runtime.build()?;
+    let runtime = runtime.worker_threads(1).thread_keep_alive(Duration::from_secs(1)).enable_all().build()?;
+    blocking::start(runtime.handle())?;
     let result = runtime.block_on(work);
     runtime.shutdown_background();
     result

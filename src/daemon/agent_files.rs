@@ -17,7 +17,7 @@ use tracing::warn;
 use super::shared::Shared;
 use crate::agents::OutputKind;
 use crate::domain::time::Timestamp;
-use crate::system::paths;
+use crate::system::{blocking, paths};
 
 /// The time between two checks of the files.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -84,8 +84,7 @@ impl AgentFiles {
         self.looked_at = Some(now);
         let (seen, shared) = (Arc::clone(&self.seen), Arc::clone(shared));
         tokio::spawn(async move {
-            let marks =
-                tokio::task::spawn_blocking(move || held.into_iter().map(|needs| (marks(&needs), needs)).collect());
+            let marks = blocking::run(move || held.into_iter().map(|needs| (marks(&needs), needs)).collect());
             let marks: Vec<(Vec<Option<Mark>>, Needs)> = marks.await.unwrap_or_default();
             let changed = {
                 let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);

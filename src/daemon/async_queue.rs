@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::queue::{Queue, QueueError};
+use crate::system::blocking;
 
 /// A queue, and the verbs (operations) that are running on it. Cheap to clone.
 #[derive(Clone)]
@@ -47,7 +48,7 @@ impl AsyncQueue {
             verb(queue.as_ref())
         };
         // A verb may have changed the queue before it panicked, so its result is unknown.
-        tokio::task::spawn_blocking(verb).await.unwrap_or_else(|error| Err(QueueError::Unknown(error.into())))
+        blocking::run(verb).await.unwrap_or_else(|error| Err(QueueError::Unknown(error.into())))
     }
 
     /// The queue itself, for tests: a test may block its thread.

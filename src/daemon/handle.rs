@@ -27,7 +27,7 @@ use crate::git;
 use crate::queue::{Canceled, Cleaned, Queue, QueueError, Stopped};
 use crate::reload::{self, ReloadHandle};
 use crate::service;
-use crate::system::{clock, paths};
+use crate::system::{blocking, clock, paths};
 
 /// A queue that has not answered for this long counts as silent; a disk that is only busy answers sooner.
 pub(super) const SILENT: Duration = Duration::from_secs(3);
@@ -173,7 +173,7 @@ impl Serve<Dispatch> for Handle {
         let (ids, twins, paused) = self
             .unless_silent(GIVE_UP, |handle| async move {
                 let for_git = specs.clone();
-                let taken = tokio::task::spawn_blocking(move || taken_ids(&for_git));
+                let taken = blocking::run(move || taken_ids(&for_git));
                 // A repository that hangs is checked again before the first try, like a repository that
                 // cannot be read.
                 let taken = match tokio::time::timeout(SILENT, taken).await {
@@ -351,7 +351,7 @@ impl Serve<GetConfig> for Handle {
 
 impl Serve<CheckProgram> for Handle {
     async fn serve(&self, call: CheckProgram, _: watch::Receiver<bool>) -> Result<ProgramFound, CallFailure> {
-        let found = tokio::task::spawn_blocking(move || reload::find_program(&call.program)).await;
+        let found = blocking::run(move || reload::find_program(&call.program)).await;
         Ok(ProgramFound { why_not: found.map_err(|_| CallError::Panicked)?.err() })
     }
 }

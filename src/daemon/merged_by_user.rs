@@ -17,6 +17,7 @@ use crate::domain::id::SpecId;
 use crate::git;
 use crate::queue::unlanded::{self, Look, Unlanded};
 use crate::queue::{Queue, QueueError};
+use crate::system::blocking;
 
 /// How often the daemon looks for branches that were merged by hand.
 const EVERY: Duration = Duration::from_secs(60);
@@ -39,10 +40,13 @@ impl Handle {
     /// checks the branches of all specs.
     pub(crate) async fn look_for_merges(&self, specs: Option<Vec<SpecId>>) -> Result<(), QueueError> {
         let candidates = self.queue.call(move |queue| candidates(queue, specs.as_deref())).await?;
-        let mut rest = tokio::task::spawn_blocking(move || due(candidates)).await.unwrap_or_default();
+        if candidates.is_empty() {
+            return Ok(());
+        }
+        let mut rest = blocking::run(move || due(candidates)).await.unwrap_or_default();
         while !rest.is_empty() {
             let batch: Vec<Due> = rest.drain(..rest.len().min(BATCH)).collect();
-            let looks = tokio::task::spawn_blocking(move || look_at(batch)).await.unwrap_or_default();
+            let looks = blocking::run(move || look_at(batch)).await.unwrap_or_default();
             let is_merged = looks.iter().any(|look| look.is_merged);
             self.queue.call(move |queue| queue.record_looks(looks)).await?;
             if is_merged {

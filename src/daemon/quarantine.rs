@@ -15,7 +15,7 @@ use super::{Order, WorkerEnd};
 use crate::domain::position::Ending;
 use crate::process::attempt_processes;
 use crate::queue::{Fence, QueueError};
-use crate::system::clock;
+use crate::system::{blocking, clock};
 
 /// Ends the processes of the commands in the folder `attempts` of the spec (SIGTERM, then SIGKILL after
 /// `grace`), and cancels the spec.
@@ -50,12 +50,12 @@ pub(super) async fn end(
 async fn end_processes(folder: PathBuf, grace: Duration) -> io::Result<()> {
     let find = || {
         let folder = folder.clone();
-        async move { tokio::task::spawn_blocking(move || attempt_processes::find(&folder)).await.map_err(io::Error::other)? }
+        async move { blocking::run(move || attempt_processes::find(&folder)).await.map_err(io::Error::other)? }
     };
     let list = || async { find().await.map(|found| found.processes().to_vec()) };
     let signal = |signal| async move {
         let found = find().await?;
-        tokio::task::spawn_blocking(move || found.signal(signal)).await.map_err(io::Error::other)?
+        blocking::run(move || found.signal(signal)).await.map_err(io::Error::other)?
     };
     sweep(list, signal, grace).await?;
     let left = find().await?;

@@ -31,7 +31,7 @@ use crate::process::command_dir::CommandDir;
 use crate::queue::QueueError;
 use crate::queue::retention::{Age, Expired};
 use crate::system::paths::Home;
-use crate::system::{attempt_folder, clock, failpoint};
+use crate::system::{attempt_folder, blocking, clock, failpoint};
 
 /// The time between the start of the daemon and the first pass.
 const FIRST: Duration = Duration::from_secs(10);
@@ -124,7 +124,7 @@ async fn go_through(handle: &Handle, home: &Home, days: u32, age: Age) -> Result
     while handle.retention_days() == days {
         let page = handle.queue(move |queue| queue.expired(age, after)).await?;
         let (found, of_home) = (page.specs.len(), home.clone());
-        let looked = tokio::task::spawn_blocking(move || {
+        let looked = blocking::run(move || {
             let removable = removable(&of_home, page.specs, &mut repositories);
             (removable, repositories)
         });
@@ -149,7 +149,7 @@ async fn remove(handle: &Handle, home: &Home, specs: Vec<SpecId>, age: Age) -> R
     // The user may have retried a spec since it was found.
     let specs = handle.queue(move |queue| queue.still_expired(&specs, age)).await?;
     let home = home.clone();
-    let without_folder = tokio::task::spawn_blocking(move || remove_folders(&home, specs)).await.unwrap_or_default();
+    let without_folder = blocking::run(move || remove_folders(&home, specs)).await.unwrap_or_default();
     failpoint::hit("retention.folders_removed");
     let removed = handle.queue(move |queue| queue.remove_expired(&without_folder, age)).await?;
     Ok(removed.len())

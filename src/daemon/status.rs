@@ -16,7 +16,7 @@ use crate::domain::view::{
     ConfigView, Counts, DaemonView, HoldView, PaceView, SlotsView, SpecView, SpendingView, StatusView, StoreView,
 };
 use crate::queue::{Filter, Queue, QueueError, open};
-use crate::system::clock;
+use crate::system::{blocking, clock};
 
 impl Handle {
     /// Returns the state of the daemon and its queue, with the specs that `filter` selects.
@@ -61,7 +61,7 @@ impl Handle {
         let place = Arc::clone(&self.place);
         // If the queue does not answer, an access to its disk may block too.
         if status.store.unanswered_seconds.is_none()
-            && let Ok(bytes) = tokio::task::spawn_blocking(move || open::log_size(Path::new(&*place))).await
+            && let Ok(bytes) = blocking::run(move || open::log_size(Path::new(&*place))).await
         {
             status.store.wal_bytes = bytes;
         }

@@ -1,4 +1,5 @@
-//! Basic access to the machine: paths and environment, files, the clock, logs, output, the terminal, failpoints.
+//! Basic access to the machine: paths and environment, files, the clock, logs, output, the terminal, failpoints,
+//! threads that may block.
 //!
 //! Which room uses which part of the machine (`clippy.toml` enforces the first three rules):
 //!
@@ -11,6 +12,7 @@
 
 pub(crate) mod access;
 pub(crate) mod attempt_folder;
+pub(crate) mod blocking;
 pub(crate) mod clock;
 pub(crate) mod failpoint;
 pub(crate) mod files;

@@ -17,6 +17,7 @@ use crate::daemon::handle::Handle;
 use crate::daemon::{Event, Leaving};
 use crate::process::{dispositions, procfs};
 use crate::service;
+use crate::system::blocking;
 
 /// How often a daemon that has a terminal checks whether the terminal still exists. A terminal that is closed
 /// sends SIGHUP at once. If two checks in a row find no terminal and no SIGHUP came, the daemon continues
@@ -125,7 +126,7 @@ pub(super) async fn listen(mut signals: DaemonSignals, handle: Handle, detach: w
 
 /// Whether the service manager is stopping too; false if it does not answer in time.
 async fn is_manager_stopping() -> bool {
-    let answer = tokio::task::spawn_blocking(service::manager_is_stopping);
+    let answer = blocking::run(service::manager_is_stopping);
     matches!(tokio::time::timeout(MANAGER_ANSWERS_WITHIN, answer).await, Ok(Ok(true)))
 }
 

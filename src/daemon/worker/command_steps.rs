@@ -28,6 +28,7 @@ use crate::domain::text;
 use crate::process::command_dir::{CommandDir, ERRORS, OUTPUT, PROMPT};
 use crate::process::inherited::FOR_COMMANDS;
 use crate::process::limits;
+use crate::system::blocking::{self, Panicked};
 use crate::system::{clock, files, paths};
 
 /// How many bytes of a failed command's output are read for the next prompt.
@@ -274,9 +275,8 @@ impl Worker {
         // A missing program is no error here: the supervisor reports it, and a command that is already
         // running does not need the program.
         let find = move || paths::find_program(&name).map_or(name, |path| path.to_string_lossy().into_owned());
-        let program = tokio::task::spawn_blocking(find)
-            .await
-            .map_err(|error| fault("cannot look for the program of the agent", error))?;
+        let program =
+            blocking::run(find).await.map_err(|error| fault("cannot look for the program of the agent", error))?;
         let command = AgentCommand { program, ..agent.command.clone() }.words();
         let model = agent.model_of(self.claimed.spec.model.as_deref());
         let run = Run { command: &command, arguments: &agent.args, model, session, max_usd: self.left_of_budget() };
@@ -311,7 +311,7 @@ impl Worker {
         let what = format!("cannot create {}", folder.display());
         let begun = self.claimed.position.running_command() == Some(&command);
         let create = move || if begun { CommandDir::create(folder) } else { CommandDir::create_empty(folder) };
-        let dir = tokio::task::spawn_blocking(create)
+        let dir = blocking::run(create)
             .await
             .map_err(|error| fault(&what, error))?
             .map_err(|source| WorkerError::Io { what, source })?;
@@ -375,14 +375,14 @@ async fn tail_of(dir: &CommandDir, name: &'static str) -> Result<String, WorkerE
     let what = format!("cannot read {}", dir.path().join(name).display());
     let dir = dir.clone();
     let read = move || dir.open_file(name)?.map_or(Ok(Vec::new()), |file| files::tail(file, OUTPUT_TAIL));
-    let bytes = tokio::task::spawn_blocking(read)
+    let bytes = blocking::run(read)
         .await
         .map_err(|error| fault(&what, error))?
         .map_err(|source| WorkerError::Io { what, source })?;
     Ok(text::tail(&bytes, prompt::OUTPUT_IN_PROMPT))
 }
 
-fn fault(what: &str, error: tokio::task::JoinError) -> WorkerError {
+fn fault(what: &str, error: Panicked) -> WorkerError {
     WorkerError::Io { what: what.to_owned(), source: error.into() }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::agents::{OutputKind, Reading, Transcript};
 use crate::process::command_dir::{CommandDir, ERRORS, OUTPUT};
-use crate::system::files;
+use crate::system::{blocking, files};
 
 /// How many bytes a command can print beyond its limit before its supervisor notices.
 const OVERSHOOT: u64 = 64 << 20;
@@ -57,7 +57,7 @@ impl OutputFollower {
         before: fn(&CommandDir) -> io::Result<()>,
     ) -> io::Result<OutputFollower> {
         let dir = dir.clone();
-        let read = tokio::task::spawn_blocking(move || {
+        let read = blocking::run(move || {
             before(&dir)?;
             self.size = 0;
             if let Some(output) = dir.open_file(OUTPUT)? {

@@ -15,7 +15,7 @@ use crate::domain::cause::Cause;
 use crate::domain::position::{Ending, GitStage, Try};
 use crate::domain::spec::Deliver;
 use crate::queue::ChangesFoundBy;
-use crate::system::{clock, failpoint};
+use crate::system::{blocking, clock, failpoint};
 
 /// The least time that git gets to store the files of a try, even if the try has used up its time; it is
 /// never more than the time limit of one try. Git needs minutes to read a large tree from a busy disk.
@@ -185,7 +185,7 @@ impl Worker {
                 drop(turn);
                 done
             };
-            tokio::task::spawn_blocking(step).await.map_err(io::Error::other)
+            blocking::run(step).await.map_err(io::Error::other)
         };
         tokio::pin!(done);
         let obeys = move |order: &Order| match heeds {
@@ -221,7 +221,7 @@ impl Worker {
     /// Ends the git processes of this spec that an earlier daemon left running when it was killed.
     pub(super) async fn end_leftover_git(&self) -> Result<(), WorkerError> {
         let watch = Arc::clone(self.tree.watch());
-        let ended = tokio::task::spawn_blocking(move || watch.end_leftovers()).await;
+        let ended = blocking::run(move || watch.end_leftovers()).await;
         ended.map_err(|error| WorkerError::Io { what: "cannot end git".into(), source: error.into() })
     }
 

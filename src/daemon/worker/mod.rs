@@ -48,10 +48,10 @@ use crate::process::marker;
 use crate::process::record::RecordError;
 use crate::queue::{Claimed, Fence, GiveBack, Queue, QueueError, WorktreePlace};
 use crate::system::paths::Home;
-use crate::system::{attempt_folder, clock, failpoint};
+use crate::system::{attempt_folder, blocking, clock, failpoint};
 
-/// The maximum number of git steps that run at once. Each occupies a thread of the blocking pool while git
-/// runs, and the operations of the queue must always find a free thread in that pool.
+/// The maximum number of git steps that run at once. Each occupies a thread of the pool in `system::blocking`
+/// while git runs, and the operations of the queue must always find a free thread in that pool.
 const GIT_STEPS: usize = 64;
 /// The maximum number of workers that create their folders at the same time. A new daemon adopts all running
 /// specs at once, and more threads would only make this slower.
@@ -223,7 +223,7 @@ impl Worker {
             .acquire()
             .await
             .map_err(|error| format!("internal fault before the worker's start (please report it): {error}"))?;
-        tokio::task::spawn_blocking(create).await.unwrap_or_else(|error| {
+        blocking::run(create).await.unwrap_or_else(|error| {
             Err(format!("internal fault before the worker's start (please report it): {error}"))
         })
     }
@@ -517,7 +517,7 @@ impl Worker {
     /// Whether the worktree's folder exists. A path that cannot be inspected counts as existing.
     async fn has_folder(&self) -> bool {
         let path = self.tree.path().to_owned();
-        let exists = tokio::task::spawn_blocking(move || path.try_exists()).await;
+        let exists = blocking::run(move || path.try_exists()).await;
         !matches!(exists, Ok(Ok(false)))
     }
 
