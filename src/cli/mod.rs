@@ -64,9 +64,9 @@ use crate::process::limits;
 use crate::queue::QueueError;
 use crate::queue::sqlite::OpenError;
 use crate::reload::ConfigError;
-use crate::system::blocking;
 use crate::system::output::{say, write_styled_error_line};
 use crate::system::paths::{Home, HomeError};
+use crate::system::{blocking, repeat};
 use crate::ui::style::{ERROR, paint};
 
 /// Exit code: the command or a spec failed.
@@ -406,6 +406,7 @@ fn block_on_daemon<T>(work: impl Future<Output = Result<T, CliError>>) -> Result
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(1).thread_keep_alive(Duration::from_secs(1)).enable_all().build()?;
     blocking::start(runtime.handle())?;
+    repeat::start()?;
     let result = runtime.block_on(work);
     runtime.shutdown_background();
     result

@@ -203,7 +203,7 @@ pub(super) static ROWS: &[Row] = &[
             TakesEffect::AtOnce,
             field!(One, Number, tick_interval_ms),
             &[
-                "The time between two ticks (passes of the daemon's loop) while the daemon is idle. At most",
+                "The time between two ticks (passes of the daemon's loop) while specs are queued. At most",
                 "spawns_per_tick workers start within this time.",
             ],
         ),

@@ -22,7 +22,6 @@ use rustix::net::{SocketFlags, accept_with};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
 use super::calls::{
@@ -31,6 +30,7 @@ use super::calls::{
 };
 use crate::queue::Cleaned;
 use crate::system::paths;
+use crate::system::repeat::{self, Repeated};
 
 /// The largest accepted request, in bytes. No list of specs that was written by hand is larger.
 const LARGEST_REQUEST: usize = 256 << 20;
@@ -99,6 +99,12 @@ fn file_identity(path: &Path) -> Option<(u64, u64)> {
 }
 
 impl Socket {
+    /// Waits until the socket's file was removed or replaced, at least [`CHECK_EVERY`].
+    fn replaced(&self) -> Repeated<()> {
+        let (path, file) = (self.path.clone(), self.file);
+        repeat::until_found(CHECK_EVERY, move || (file.is_none() || file_identity(&path) != file).then_some(()))
+    }
+
     /// Binds the socket again if its file was removed or replaced.
     fn restore(&mut self) {
         if self.file.is_some() && file_identity(&self.path) == self.file || !(self.is_ours)() {
@@ -170,8 +176,7 @@ pub(crate) async fn serve<S: Service>(mut socket: Socket, service: S, mut closin
     let routes = route::<SettleChanges, S>(routes, &closing);
     let routes = routes.layer(DefaultBodyLimit::max(LARGEST_REQUEST)).with_state(service);
     let mut connections = JoinSet::new();
-    let mut checks = interval(CHECK_EVERY);
-    checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut replaced = socket.replaced();
     let answer = |stream: UnixStream, connections: &mut JoinSet<()>| {
         if is_own(&stream) {
             let service = TowerToHyperService::new(routes.clone());
@@ -190,7 +195,10 @@ pub(crate) async fn serve<S: Service>(mut socket: Socket, service: S, mut closin
                 }
             },
             Some(_) = connections.join_next() => {}
-            _ = checks.tick() => socket.restore(),
+            () = &mut replaced => {
+                socket.restore();
+                replaced = socket.replaced();
+            }
             () = closed(&mut closing) => break,
         }
     }

@@ -6,8 +6,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+
 use crate::queue::{Queue, QueueError};
 use crate::system::blocking;
+use crate::system::repeat::{self, Repeated};
 
 /// A queue, and the verbs (operations) that are running on it. Cheap to clone.
 #[derive(Clone)]
@@ -17,11 +20,16 @@ pub(crate) struct AsyncQueue {
 }
 
 #[derive(Debug, Default)]
-struct InFlight(Mutex<Verbs>);
+struct InFlight {
+    verbs: Mutex<Verbs>,
+    begun: Notify,
+}
 
 #[derive(Debug, Default)]
 struct Verbs {
     next: u64,
+    /// How many verbs were called by others than [`AsyncQueue::repeat`].
+    uses: u64,
     since: BTreeMap<u64, Instant>,
 }
 
@@ -45,6 +53,7 @@ impl AsyncQueue {
         let AsyncQueue { queue, in_flight } = self.clone();
         let verb = move || {
             let _in_flight = in_flight.begin();
+            in_flight.count_use();
             verb(queue.as_ref())
         };
         // A verb may have changed the queue before it panicked, so its result is unknown.
@@ -57,11 +66,30 @@ impl AsyncQueue {
         self.queue.as_ref()
     }
 
-    /// Returns how many verbs were called so far; `None`: one of them is running. While the number stays the same, nothing
-    /// in the queue changes.
+    /// Repeats a verb after each pause of this length until it finds something or fails. These verbs do not count
+    /// as uses.
+    pub(super) fn repeat(
+        &self,
+        every: Duration,
+        mut verb: impl FnMut(&dyn Queue) -> Result<Option<()>, QueueError> + Send + 'static,
+    ) -> Repeated<()> {
+        let AsyncQueue { queue, in_flight } = self.clone();
+        repeat::until_found(every, move || {
+            let _in_flight = in_flight.begin();
+            verb(queue.as_ref()).unwrap_or(Some(()))
+        })
+    }
+
+    /// Returns how many verbs were called so far; `None`: one of them is running. While the number stays the
+    /// same, this daemon changes nothing in the queue.
     pub(crate) fn uses(&self) -> Option<u64> {
         let verbs = self.in_flight.verbs();
-        verbs.since.is_empty().then_some(verbs.next)
+        verbs.since.is_empty().then_some(verbs.uses)
+    }
+
+    /// Waits for a use. Returns at once if there was one since the last call returned.
+    pub(super) async fn used(&self) {
+        self.in_flight.begun.notified().await;
     }
 
     /// Returns how long the oldest running verb has had no answer; `None` if no verb is running.
@@ -79,8 +107,13 @@ impl InFlight {
         Verb { in_flight: self, number }
     }
 
+    fn count_use(&self) {
+        self.verbs().uses += 1;
+        self.begun.notify_one();
+    }
+
     fn verbs(&self) -> MutexGuard<'_, Verbs> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.verbs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

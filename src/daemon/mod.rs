@@ -10,6 +10,7 @@
 //! | --- | --- |
 //! | here | the loop: events, tick, claim, start |
 //! | `registry` | one slot for each running spec |
+//! | `idle` | longer pauses between two ticks while nothing is to be done |
 //! | `budgets` | the limits on the cost of agents, and their cost in the last 24 h |
 //! | `adopt` | running specs of an earlier daemon, and workers that failed |
 //! | `worker/` | a worker: its steps, its commands, its worktree |
@@ -29,6 +30,7 @@ pub(crate) mod async_queue;
 mod budgets;
 pub(crate) mod error;
 pub(crate) mod handle;
+mod idle;
 pub(crate) mod lanes;
 mod left_running;
 pub(crate) mod lifecycle;
@@ -59,6 +61,7 @@ use tracing::{debug, info, warn};
 use self::agent_files::{AgentFiles, Needs};
 use self::async_queue::AsyncQueue;
 use self::error::LoopError;
+use self::idle::Idle;
 use self::registry::{Registry, SlotState, Waiting};
 use self::shared::Shared;
 use crate::config::{Agents, HotConfig};
@@ -162,9 +165,6 @@ pub(crate) trait Spawn: Send {
     fn end_quarantined(&mut self, fence: Fence, orders: watch::Receiver<Order>, events: mpsc::UnboundedSender<Event>);
 }
 
-/// How often an idle daemon checks that its home and its queue are in place.
-const LOOK_AT_HOME: Duration = Duration::from_secs(5);
-
 /// The daemon's loop, with its state.
 pub(crate) struct Daemon<S> {
     queue: AsyncQueue,
@@ -190,18 +190,8 @@ pub(crate) struct Daemon<S> {
     paused: bool,
     leaving: Option<Leaving>,
     wake_at: Instant,
-    /// What the last tick found, if the next ticks need not look at the queue.
+    /// Set while no tick is needed; see `idle`.
     idle: Option<Idle>,
-}
-
-/// A tick found that nothing is queued. Until something happens, the next ticks would find the same.
-struct Idle {
-    /// [`AsyncQueue::uses`] after the tick.
-    uses: u64,
-    /// The generation of the configuration.
-    generation: u64,
-    /// When to look at the queue and the home again.
-    until: Instant,
 }
 
 impl<S: Spawn> Daemon<S> {
@@ -279,17 +269,23 @@ impl<S: Spawn> Daemon<S> {
 
     /// Waits for the next event. Returns `None` when a start, a restart or a tick is due.
     async fn next_event(&mut self) -> Option<Event> {
-        let mut due = self.registry.next_restart().map_or(self.wake_at, |restart| restart.min(self.wake_at));
-        if self.registry.has_waiting() {
-            due = due.min(self.next_spawn);
-        }
-        tokio::select! {
-            // Cancel-safe: an event that was not received stays in the channel.
-            event = self.inbox.recv() => event,
-            // Cancel-safe: the notification of a change that nobody received is kept.
-            () = self.shared.lanes.changed() => Some(Event::Queued),
-            // Cancel-safe: each call computes the due time again.
-            () = tokio::time::sleep_until(due) => None,
+        loop {
+            let mut due = self.registry.next_restart().map_or(self.wake_at, |restart| restart.min(self.wake_at));
+            if self.registry.has_waiting() {
+                due = due.min(self.next_spawn);
+            }
+            tokio::select! {
+                // Cancel-safe: an event that was not received stays in the channel.
+                event = self.inbox.recv() => return event,
+                // Cancel-safe: the notification of a change that nobody received is kept.
+                () = self.shared.lanes.changed() => return Some(Event::Queued),
+                // Cancel-safe: a use that was not noticed is kept.
+                () = self.queue.used(), if self.idle.is_some() => self.end_idle_if_used(),
+                // Cancel-safe: what a look found stays in the future.
+                () = idle::found(&mut self.idle) => return None,
+                // Cancel-safe: each call computes the due time again.
+                () = tokio::time::sleep_until(due) => return None,
+            }
         }
     }
 
@@ -346,13 +342,7 @@ impl<S: Spawn> Daemon<S> {
     /// One pass of the loop: reads one configuration snapshot, decides, claims a batch, and starts the
     /// workers that are due.
     async fn tick(&mut self) -> Result<(), LoopError> {
-        let hot = self.hot.load_full();
-        if self.is_idle(&hot) {
-            self.wake_at = Instant::now() + Duration::from_millis(hot.config.tick_interval_ms);
-            return Ok(());
-        }
         self.idle = None;
-        drop(hot);
         if self.doubtful && self.leaving.is_none() {
             self.adopt().await?;
         }
@@ -366,7 +356,11 @@ impl<S: Spawn> Daemon<S> {
         let hot = self.hot.load_full();
         let interval = Duration::from_millis(hot.config.tick_interval_ms);
         self.wake_at = Instant::now() + interval;
-        if self.paused || self.leaving.is_some() {
+        if self.leaving.is_some() {
+            return Ok(());
+        }
+        if self.paused {
+            self.begin_idle(self.queue.uses());
             return Ok(());
         }
         self.look_at_agents(&hot);
@@ -415,29 +409,12 @@ impl<S: Spawn> Daemon<S> {
         {
             self.wake_at = self.wake_at.min(self.began + room);
         }
-        // Only this tick has used the queue since then.
-        let uses = uses.map(|uses| uses + 1).filter(|uses| self.queue.uses() == Some(*uses));
-        if let Some(uses) = uses
-            && is_empty
-            && next_due.is_none()
-            && self.shared.lanes.needing_the_user().is_empty()
+        if is_empty && next_due.is_none() && next_in_lanes.is_none() && self.shared.lanes.needing_the_user().is_empty()
         {
-            self.idle = Some(Idle { uses, generation: hot.generation, until: Instant::now() + LOOK_AT_HOME });
+            // Only this tick has used the queue since then.
+            self.begin_idle(uses.map(|uses| uses + 1).filter(|uses| self.queue.uses() == Some(*uses)));
         }
         Ok(())
-    }
-
-    /// Returns whether a tick would find nothing to do, because the last one found nothing and nothing has happened since.
-    fn is_idle(&self, hot: &HotConfig) -> bool {
-        let is_same = |idle: &Idle| {
-            self.queue.uses() == Some(idle.uses) && idle.generation == hot.generation && Instant::now() < idle.until
-        };
-        self.idle.as_ref().is_some_and(is_same)
-            && !self.doubtful
-            && self.leaving.is_none()
-            && self.registry.next_restart().is_none()
-            && !self.registry.has_waiting()
-            && self.shared.health.trouble().is_none()
     }
 
     /// Checks the files of the held agents whose holds need an action of the user.

@@ -22,5 +22,6 @@ mod home_safety;
 pub(crate) mod logs;
 pub(crate) mod output;
 pub mod paths;
+pub(crate) mod repeat;
 pub(crate) mod terminal;
 pub(crate) mod untrusted;
