@@ -66,7 +66,7 @@ use crate::queue::sqlite::OpenError;
 use crate::reload::ConfigError;
 use crate::system::output::{say, write_styled_error_line};
 use crate::system::paths::{Home, HomeError};
-use crate::system::{blocking, repeat};
+use crate::system::{blocking, memory, repeat};
 use crate::ui::style::{ERROR, paint};
 
 /// Exit code: the command or a spec failed.
@@ -401,6 +401,7 @@ fn block_on<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, Cli
 /// blocking work, such as a thread that waits for a git process: the next daemon waits for that process.
 fn block_on_daemon<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
     limits::raise_open_files();
+    memory::limit_kept();
     // One thread is enough, because all work that may block is done elsewhere, in `system::blocking`. Few things
     // use tokio's own threads for such work, so these end soon.
     let mut runtime = tokio::runtime::Builder::new_multi_thread();

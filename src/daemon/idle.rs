@@ -21,8 +21,8 @@ use super::shared::Shared;
 use super::{Daemon, Spawn};
 use crate::domain::id::SpecId;
 use crate::queue::{Queue, QueueError};
-use crate::system::clock;
 use crate::system::repeat::Repeated;
+use crate::system::{clock, memory};
 
 /// The shortest time between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -48,8 +48,9 @@ pub(super) async fn found(idle: &mut Option<Idle>) {
 }
 
 impl<S: Spawn> Daemon<S> {
-    /// Makes the loop idle after a tick that found nothing to claim. `uses`: how often the queue had been used
-    /// when the tick ended; `None`: something may have changed meanwhile, so the next tick is due as usual.
+    /// Makes the loop idle after a tick that found nothing to claim. `uses`: how often the queue had been
+    /// used when the tick ended; `None`: something may have changed meanwhile, so the next tick is due as
+    /// usual.
     pub(super) fn begin_idle(&mut self, uses: Option<u64>) {
         let has_due_slots = self.registry.has_waiting() || self.registry.next_restart().is_some();
         let Some(uses) = uses.filter(|_| !has_due_slots && !self.doubtful) else { return };
@@ -70,12 +71,14 @@ impl<S: Spawn> Daemon<S> {
     }
 }
 
-/// Returns the look at the home and the queue. It finds nothing if a tick would find nothing to do.
+/// Returns the look at the home and the queue. It finds nothing if a tick would find nothing to do. Such a
+/// look also returns memory to the system.
 fn look(
     shared: Arc<Shared>,
     scope: Option<Vec<SpecId>>,
     paused: bool,
 ) -> impl FnMut(&dyn Queue) -> Result<Option<()>, QueueError> + Send + 'static {
+    let mut is_memory_released = false;
     move |queue| {
         if shared.health.check_home().is_err() {
             return Ok(Some(()));
@@ -84,6 +87,11 @@ fn look(
         if !paused && (queue.promote(clock::now())?.is_some() || !queue.lanes(scope.as_deref())?.is_empty()) {
             return Ok(Some(()));
         }
+        if !std::mem::replace(&mut is_memory_released, true) {
+            queue.release_memory();
+            memory::release_freed();
+        }
+        memory::release_pages_of_start();
         Ok(None)
     }
 }

@@ -1,5 +1,5 @@
 //! Basic access to the machine: paths and environment, files, the clock, logs, output, the terminal, failpoints,
-//! threads that may block.
+//! threads that may block, and memory.
 //!
 //! Which room uses which part of the machine (`clippy.toml` enforces the first three rules):
 //!
@@ -20,6 +20,7 @@ mod home_error;
 pub(crate) mod home_record;
 mod home_safety;
 pub(crate) mod logs;
+pub(crate) mod memory;
 pub(crate) mod output;
 pub mod paths;
 pub(crate) mod repeat;

@@ -472,6 +472,17 @@ impl Queue for SqliteQueue {
         self.read(read::counts)
     }
 
+    fn release_memory(&self) {
+        let shrink = |connection: &Connection| Ok(connection.execute_batch("PRAGMA shrink_memory")?);
+        // A connection that is in use, or that fails, keeps its memory until the next time.
+        for connection in [&self.reader, &self.scheduler] {
+            if let Ok(connection) = connection.try_lock() {
+                drop(shrink(&connection));
+            }
+        }
+        drop(self.write(shrink));
+    }
+
     fn probe_write(&self, now: Timestamp) -> Result<(), QueueError> {
         self.write(move |connection| write::probe_write(connection, now))
     }
