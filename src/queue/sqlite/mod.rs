@@ -473,7 +473,10 @@ impl Queue for SqliteQueue {
     }
 
     fn release_memory(&self) {
-        let shrink = |connection: &Connection| Ok(connection.execute_batch("PRAGMA shrink_memory")?);
+        let shrink = |connection: &Connection| {
+            connection.flush_prepared_statement_cache();
+            Ok(connection.execute_batch("PRAGMA shrink_memory")?)
+        };
         // A connection that is in use, or that fails, keeps its memory until the next time.
         for connection in [&self.reader, &self.scheduler] {
             if let Ok(connection) = connection.try_lock() {
