@@ -78,7 +78,7 @@ fn look(
     scope: Option<Vec<SpecId>>,
     paused: bool,
 ) -> impl FnMut(&dyn Queue) -> Result<Option<()>, QueueError> + Send + 'static {
-    let mut is_memory_released = false;
+    let mut looks = 0_u32;
     move |queue| {
         if shared.health.check_home().is_err() {
             return Ok(Some(()));
@@ -87,11 +87,15 @@ fn look(
         if !paused && (queue.promote(clock::now())?.is_some() || !queue.lanes(scope.as_deref())?.is_empty()) {
             return Ok(Some(()));
         }
-        if !std::mem::replace(&mut is_memory_released, true) {
-            queue.release_memory();
-            memory::release_freed();
+        looks = looks.saturating_add(1);
+        match looks {
+            1 => {
+                queue.release_memory();
+                memory::release_freed();
+            }
+            2 => memory::release_file_pages(),
+            _ => {}
         }
-        memory::release_pages_of_start();
         Ok(None)
     }
 }

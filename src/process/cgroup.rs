@@ -12,6 +12,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::identity::{identify, lives};
@@ -40,18 +41,33 @@ const POLL_INTERVAL: Duration = Duration::from_millis(5);
 pub(crate) struct Cgroup(PathBuf);
 
 /// Finds the cgroup in which this process may make the cgroups of commands. The error says why there is none.
+/// The search is not repeated while this process, or the process that it was forked from, stays in its
+/// cgroup.
 pub(crate) fn find_base() -> Result<PathBuf, String> {
+    static FOUND: Mutex<Option<(String, PathBuf)>> = Mutex::new(None);
     let read = |file: &str| fs::read_to_string(file).map_err(|error| format!("cannot read {file}: {error}"));
     let own = own_path(&read("/proc/self/cgroup")?)
         .ok_or("/proc/self/cgroup names no usable cgroup of version 2")?
         .to_owned();
+    let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, base)) = found.as_ref().filter(|(of, base)| *of == own && base.is_dir()) {
+        return Ok(base.clone());
+    }
+    let base = search_base(&own)?;
+    *found = Some((own, base.clone()));
+    Ok(base)
+}
+
+/// Finds the folder of this process's cgroup, whose path in the hierarchy is `own`, if boi may divide it.
+fn search_base(own: &str) -> Result<PathBuf, String> {
+    let read = |file: &str| fs::read_to_string(file).map_err(|error| format!("cannot read {file}: {error}"));
     let mounts = read("/proc/self/mountinfo")?;
     let pid = std::process::id().to_string();
     // The check of the pid is needed because another file system may be mounted over the cgroup's path.
     let is_own = |folder: &PathBuf| {
         fs::read_to_string(folder.join("cgroup.procs")).is_ok_and(|pids| pids.lines().any(|line| line == pid))
     };
-    let folder = mounted_folders(&mounts, &own)
+    let folder = mounted_folders(&mounts, own)
         .find(is_own)
         .ok_or_else(|| format!("the cgroup {own} of this process is not mounted"))?;
     let named = paths::variable(DELEGATED);

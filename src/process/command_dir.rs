@@ -55,28 +55,21 @@ const MAX_MARKER: usize = 128;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CommandDir(PathBuf);
 
-/// A command's lock, held by this process.
+/// A command's lock, held by this process, and the folder that it is in.
 #[derive(Debug)]
-pub(crate) struct CommandLock(pub(super) File);
+pub(crate) struct CommandLock {
+    pub(super) file: File,
+    pub(super) folder: Folder,
+}
 
 impl CommandDir {
-    /// Creates the folder at `path`, or uses the existing one.
-    pub(crate) fn create(path: PathBuf) -> io::Result<CommandDir> {
-        let dir = CommandDir(path);
-        dir.make()?;
-        Ok(dir)
-    }
-
-    /// Creates the folder of a command that was never started. Removes anything that an earlier command left
-    /// at this path, so that it is not read as a record of this command. Keeps an existing folder whose lock
-    /// is held.
-    pub(crate) fn create_empty(path: PathBuf) -> io::Result<CommandDir> {
-        let dir = CommandDir(path);
-        if !dir.is_locked()? {
-            attempt_folder::remove(&dir.0)?;
+    /// Removes anything that an earlier command left at the path of a command that was never started, so that
+    /// it is not read as a record of this command. Keeps a folder whose lock is held.
+    pub(crate) fn empty(&self) -> io::Result<()> {
+        if self.is_locked()? {
+            return Ok(());
         }
-        dir.make()?;
-        Ok(dir)
+        attempt_folder::remove(&self.0)
     }
 
     /// Returns a handle of the folder at `path`, which need not exist.
@@ -170,9 +163,13 @@ impl CommandDir {
     /// machine was rebooted since the command was recorded as begun.
     pub(crate) fn inspect(&self, other_boot: bool) -> Result<(Evidence, Option<CommandLock>), RecordError> {
         self.restore_permissions()?;
-        let file = self.make()?.lockable(LOCK)?;
+        let folder = self.make()?;
+        let file = folder.lockable(LOCK)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok((self.read_evidence(other_boot)?, Some(CommandLock(file)))),
+            Ok(()) => {
+                let evidence = self.evidence_in(Some(&folder), other_boot)?;
+                Ok((evidence, Some(CommandLock { file, folder })))
+            }
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 Ok((Evidence { lock_held: true, exit: None, other_boot, started: None, removed: false }, None))
             }
@@ -186,14 +183,18 @@ impl CommandDir {
             Err(error) if error.kind() == io::ErrorKind::NotFound || is_damaged(&error) => None,
             opened => Some(opened?),
         };
-        let mut exit: Option<CommandEnd> =
-            folder.as_ref().map_or(Ok(None), |folder| read_undamaged_record(folder, EXIT))?;
+        self.evidence_in(folder.as_ref(), other_boot)
+    }
+
+    fn evidence_in(&self, folder: Option<&Folder>, other_boot: bool) -> Result<Evidence, RecordError> {
+        let mut exit: Option<CommandEnd> = folder.map_or(Ok(None), |folder| read_undamaged_record(folder, EXIT))?;
         if let Some(end) = exit.as_mut().filter(|end| end.may_be_requested() && end.reason.is_none()) {
             // A supervisor of an earlier version does not copy the reason from `end-request` into `exit`.
             end.reason = self.read_end_request()?;
         }
-        let contains = |name| folder.as_ref().is_some_and(|folder| folder.contains(name));
-        let started = match self.read_started()? {
+        let contains = |name| folder.is_some_and(|folder| folder.contains(name));
+        let started: Option<Started> = folder.map_or(Ok(None), |folder| read_undamaged_record(folder, STARTED))?;
+        let started = match started {
             Some(started) if identity::lives(&started.command) => Some(Remains::Alive),
             Some(_) => Some(Remains::Gone),
             // Even a damaged record shows that the command was executed.

@@ -80,7 +80,7 @@ impl Supervisor {
         marker: &str,
         variables: &[(String, OsString)],
     ) -> Result<Supervisor, SpawnError> {
-        let folder = dir.make()?;
+        let CommandLock { file: lock, folder } = lock;
         if let Some(prompt) = prompt {
             folder.write(PROMPT, prompt.as_bytes())?;
         }
@@ -96,7 +96,7 @@ impl Supervisor {
         let messages = folder.appendable(SUPERVISOR).or_else(|_| File::options().append(true).open("/dev/null"))?;
         let request =
             ForkRequest { folder: dir.path().to_owned(), marker: marker.to_owned(), variables: variables.to_vec() };
-        let (pid, pidfd) = match forker.fork(&request, &lock.0, &messages) {
+        let (pid, pidfd) = match forker.fork(&request, &lock, &messages) {
             Ok(forked) => (forked.pid, forked.pidfd),
             Err(ForkError::Unusable) => (execute(&request, lock, messages)?, None),
             Err(ForkError::Refused(error)) => return Err(SpawnError::NotStarted(error)),
@@ -192,9 +192,9 @@ pub(crate) fn has_processes(marker: &str) -> bool {
 }
 
 /// Executes this program as a supervisor. Returns its pid.
-fn execute(request: &ForkRequest, lock: CommandLock, messages: File) -> io::Result<i32> {
+fn execute(request: &ForkRequest, lock: File, messages: File) -> io::Result<i32> {
     let mut command = own_program::command()?;
-    command.arg(SUPERVISE).arg(&request.folder).stdin(Stdio::from(lock.0)).stdout(Stdio::null()).stderr(messages);
+    command.arg(SUPERVISE).arg(&request.folder).stdin(Stdio::from(lock)).stdout(Stdio::null()).stderr(messages);
     inherited::prepare_for_supervisor(&mut command);
     command.env(MARKER, &request.marker).envs(request.variables.iter().map(|(name, value)| (name, value)));
     i32::try_from(command.spawn()?.id()).map_err(io::Error::other)

@@ -15,14 +15,14 @@ use crate::process::marker::MARKER;
 use crate::process::record::read_record;
 use crate::process::{dispositions, fork, identity, limits};
 use crate::system::output::say;
+use crate::system::untrusted::Folder;
 use crate::system::{clock, failpoint, files, paths};
 
 /// Reads the request and opens the command's files. The error says why the command cannot be executed.
 #[expect(clippy::disallowed_methods, reason = "the supervisor starts the command")]
-pub(super) fn prepare(dir: &CommandDir) -> Result<(Request, Command), EndCause> {
+pub(super) fn prepare(dir: &CommandDir, folder: &Folder) -> Result<(Request, Command), EndCause> {
     let permanent = |why: &str| EndCause::NotExecuted(why.to_owned());
-    let folder = dir.open().map_err(cannot_open(dir.path()))?;
-    let request: Request = read_record(&folder, REQUEST)
+    let request: Request = read_record(folder, REQUEST)
         .map_err(|error| not_executed("cannot read the request", &error.into()))?
         .ok_or_else(|| permanent("the file `request`, which describes the command, is missing"))?;
     let prompt_file = dir.path().join(PROMPT);
@@ -63,16 +63,18 @@ pub(super) fn prepare(dir: &CommandDir) -> Result<(Request, Command), EndCause> 
     Ok((request, command))
 }
 
-/// Executes `command` and waits until no process of its tree is left.
+/// Executes `command` and waits until no process of its tree is left. `folder` is the opened folder of the
+/// command, which nobody has changed yet.
 pub(super) fn run(
     dir: &CommandDir,
+    folder: Folder,
     home: HomeIdentity,
     request: &Request,
     mut command: Command,
 ) -> io::Result<CommandEnd> {
     let supervisor = identify_self()?;
-    let mut sources = wake::WakeSources::new(dir, request)?;
-    let folder = dir.clone();
+    let mut sources = wake::WakeSources::new(&folder, request)?;
+    let dir = dir.clone();
     let cgroup = create_cgroup();
     let joined = cgroup.clone();
     let open_files = request.open_files;
@@ -83,7 +85,10 @@ pub(super) fn run(
         let joined = joined.filter(|cgroup| is_member || cgroup.join().is_ok());
         let cgroup = joined.map(|cgroup| cgroup.path().to_owned());
         let started = Started { version: RECORD_VERSION, supervisor: supervisor.clone(), command, cgroup };
-        home.open_folder(&folder)?.replace(STARTED, &serde_json::to_vec(&started)?, files::Durability::Process)?;
+        let started = serde_json::to_vec(&started)?;
+        let record = |folder: &Folder| folder.replace(STARTED, &started, files::Durability::Process);
+        // This fails only if the folder was removed since it was opened.
+        record(&folder).or_else(|_| record(&home.open_folder(&dir)?))?;
         failpoint::hit_with_parent("supervisor.started");
         // The limit on open files is set after the record was written, because a low limit could prevent that
         // write.
@@ -157,11 +162,15 @@ mod tests {
         let folder = tempfile::TempDir::new().unwrap();
         let dir = CommandDir::at(folder.path().to_owned());
         std::fs::write(dir.path().join(REQUEST), br#"{"version": 2, "argv": ["true"], "cwd": "/"}"#).unwrap();
-        let Err(EndCause::NotExecuted(why)) = prepare(&dir) else { panic!("the command would be executed") };
+        let Err(EndCause::NotExecuted(why)) = prepare(&dir, &dir.open().unwrap()) else {
+            panic!("the command would be executed")
+        };
         assert!(why.starts_with("cannot read the request") && why.contains("version 2"), "{why}");
         assert!(!dir.path().join(OUTPUT).exists());
         std::fs::write(dir.path().join(REQUEST), b"garbage").unwrap();
-        let Err(EndCause::NotExecuted(why)) = prepare(&dir) else { panic!("the command would be executed") };
+        let Err(EndCause::NotExecuted(why)) = prepare(&dir, &dir.open().unwrap()) else {
+            panic!("the command would be executed")
+        };
         assert!(why.contains("is damaged"), "{why}");
     }
 }

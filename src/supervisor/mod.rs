@@ -35,6 +35,7 @@ use std::process::ExitCode;
 
 use self::home_identity::HomeIdentity;
 use crate::domain::command::{EndCause, Request};
+use crate::process::cgroup;
 use crate::process::command_dir::{CommandDir, ERRORS, EXIT, LOCK, OUTPUT};
 use crate::process::forker::{self, ToSupervise};
 use crate::process::supervisor_process::SUPERVISE;
@@ -57,6 +58,8 @@ pub fn is_forker(mut arguments: impl Iterator<Item = OsString>) -> bool {
 
 /// Forks supervisors for the daemon that started this process. In each forked process, supervises its command.
 pub fn serve_forks() -> ExitCode {
+    // The supervisors inherit what this finds. A supervisor without a cgroup finds out itself why there is none.
+    drop(cgroup::find_base());
     match forker::serve() {
         Ok(None) => ExitCode::SUCCESS,
         Ok(Some(ToSupervise { folder, lock })) => {
@@ -96,10 +99,11 @@ fn supervise(dir: &CommandDir, lock: OwnedFd) -> io::Result<()> {
     detach()?;
     // The space is reserved before the command is executed: if the disk fills up later, the command's end can still be
     // recorded.
-    dir.make()?.reserve(EXIT)?;
-    let end = match launch::prepare(dir) {
+    let folder = dir.make()?;
+    folder.reserve(EXIT)?;
+    let end = match launch::prepare(dir, &folder) {
         Ok((request, command)) => {
-            let mut end = launch::run(dir, home, &request, command)?;
+            let mut end = launch::run(dir, folder, home, &request, command)?;
             if end.cause == EndCause::Terminated {
                 end.reason = dir.read_end_request().ok().flatten();
             }

@@ -11,7 +11,8 @@ use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
 
 use super::output_growth::OutputGrowth;
 use crate::domain::command::Request;
-use crate::process::command_dir::{CommandDir, ERRORS, OUTPUT};
+use crate::process::command_dir::{ERRORS, OUTPUT};
+use crate::system::untrusted::Folder;
 
 /// The size of growing output is checked at most this often.
 const CHECK_INTERVAL: Duration = Duration::from_millis(200);
@@ -20,7 +21,9 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(200);
 pub(super) struct WakeSources {
     terminate: UnixStream,
     child: UnixStream,
-    growth: OutputGrowth,
+    /// `None` until the first check: most commands end before it, and the kernel takes several milliseconds to end
+    /// an inotify instance.
+    growth: Option<OutputGrowth>,
     /// The output files. They stay open, so that the supervisor can read their sizes even after their folder
     /// was removed.
     files: Vec<File>,
@@ -39,7 +42,7 @@ pub(super) struct Woken {
 }
 
 impl WakeSources {
-    pub(super) fn new(dir: &CommandDir, request: &Request) -> io::Result<WakeSources> {
+    pub(super) fn new(folder: &Folder, request: &Request) -> io::Result<WakeSources> {
         let (terminate, on_terminate) = UnixStream::pair()?;
         let (child, on_child) = UnixStream::pair()?;
         signal_hook::low_level::pipe::register(SIGTERM, on_terminate.try_clone()?)?;
@@ -47,20 +50,21 @@ impl WakeSources {
         signal_hook::low_level::pipe::register(SIGCHLD, on_child)?;
         terminate.set_nonblocking(true)?;
         child.set_nonblocking(true)?;
-        let folder = dir.open()?;
         let opened = [OUTPUT, ERRORS].map(|name| folder.file(name));
         let files: Vec<File> = opened.into_iter().filter_map(io::Result::transpose).collect::<io::Result<_>>()?;
-        let growth = OutputGrowth::watch(&files)?;
         let max_output_bytes = request.max_output_bytes;
-        Ok(WakeSources { terminate, child, growth, files, max_output_bytes, quiet_until: Instant::now() })
+        let quiet_until = Instant::now() + CHECK_INTERVAL;
+        Ok(WakeSources { terminate, child, growth: None, files, max_output_bytes, quiet_until })
     }
 
     /// Sleeps until an event occurs, at most until `deadline`.
     pub(super) fn wait(&mut self, deadline: Option<Instant>) -> io::Result<Woken> {
         let now = Instant::now();
         let is_quiet = self.quiet_until > now;
-        let check_at = match (is_quiet, self.growth.source().is_some()) {
-            (true, _) if self.growth.is_pending() => Some(self.quiet_until),
+        let is_pending = self.growth.as_ref().is_none_or(OutputGrowth::is_pending);
+        let source = self.growth.as_ref().and_then(OutputGrowth::source);
+        let check_at = match (is_quiet, source.is_some()) {
+            (true, _) if is_pending => Some(self.quiet_until),
             (false, false) => Some(now + CHECK_INTERVAL),
             _ => None,
         };
@@ -68,7 +72,7 @@ impl WakeSources {
         {
             let mut sources =
                 vec![PollFd::new(&self.terminate, PollFlags::IN), PollFd::new(&self.child, PollFlags::IN)];
-            if let (false, Some(source)) = (is_quiet, self.growth.source()) {
+            if let (false, Some(source)) = (is_quiet, source) {
                 sources.push(PollFd::from_borrowed_fd(source, PollFlags::IN));
             }
             let timeout = until.map(|until| until.saturating_duration_since(now));
@@ -80,16 +84,27 @@ impl WakeSources {
         }
         drain(&self.child);
         let mut woken = Woken { terminate: drain(&self.terminate), too_much_output: false };
-        if self.quiet_until <= Instant::now() && self.growth.take_events() {
+        if self.quiet_until <= Instant::now() && self.take_growth()? {
             // Until `quiet_until`, growing output does not wake this process. It wakes at `quiet_until`
             // instead.
-            if self.growth.is_pending() {
+            if self.growth.as_ref().is_some_and(OutputGrowth::is_pending) {
                 self.quiet_until = Instant::now() + CHECK_INTERVAL;
             }
             let size: u64 = self.files.iter().filter_map(|file| file.metadata().ok()).map(|data| data.len()).sum();
             woken.too_much_output = size > self.max_output_bytes;
         }
         Ok(woken)
+    }
+
+    /// Whether the sizes of the output files must be checked now.
+    fn take_growth(&mut self) -> io::Result<bool> {
+        match &mut self.growth {
+            Some(growth) => Ok(growth.take_events()),
+            None => {
+                self.growth = Some(OutputGrowth::watch(&self.files)?);
+                Ok(true)
+            }
+        }
     }
 }
 

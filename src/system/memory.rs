@@ -27,35 +27,22 @@ pub(crate) fn release_freed() {
     }
 }
 
-/// Releases, once and only after the start has ended, the program's pages that only the start has used.
-pub(crate) fn release_pages_of_start() {
+/// Releases the pages of the program and its libraries that this process has not modified.
+pub(crate) fn release_file_pages() {
     #[cfg(target_os = "linux")]
-    {
-        static ONCE: std::sync::Once = std::sync::Once::new();
-        static FIRST_CALL: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
-        if FIRST_CALL.get_or_init(std::time::Instant::now).elapsed() >= start::LASTS {
-            ONCE.call_once(start::release_file_pages);
-        }
-    }
+    file_pages::release();
 }
 
-/// The start reads the arguments, the configuration and the schema, and looks for expired specs, with code
-/// that an idle daemon never or rarely needs again. Its pages count as resident memory until they are
-/// unmapped. They stay in the kernel's page cache, and the kernel maps them again when they are used. This is
-/// done once: a daemon that works maps what it uses, and keeps it.
+/// The start of a daemon and its work use code that an idle daemon rarely needs. Its pages count as resident
+/// memory until they are unmapped. They stay in the kernel's page cache, and the kernel maps them again when
+/// they are used.
 #[cfg(target_os = "linux")]
-mod start {
-    use std::time::Duration;
-
+mod file_pages {
     use rustix::mm::{Advice, madvise};
-
-    /// How long after the first look the start has ended: the daemon's first tasks have run then, such as the
-    /// removal of expired specs 10 s after the start.
-    pub(super) const LASTS: Duration = Duration::from_secs(8);
 
     /// Unmaps the pages of files that this process has not modified. If this fails, the process works as
     /// before, but uses more memory.
-    pub(super) fn release_file_pages() {
+    pub(super) fn release() {
         let Ok(maps) = std::fs::read_to_string("/proc/self/smaps") else { return };
         for (start, end) in unmodified(&maps) {
             let at = std::ptr::with_exposed_provenance_mut(start);
@@ -132,7 +119,7 @@ mod start {
 
         #[test]
         fn a_process_runs_on_after_releasing_its_pages() {
-            release_file_pages();
+            release();
             let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
             assert!(!unmodified(&maps).is_empty());
         }

@@ -31,6 +31,7 @@ use crate::domain::view::ConfigView;
 use crate::process::cgroup;
 use crate::reload::{BootConfig, Callbacks, Judge, Reloader};
 use crate::service;
+use crate::system::blocking;
 use crate::system::logs::LogFilter;
 use crate::system::paths::Home;
 
@@ -83,7 +84,7 @@ impl Seat {
         let identity = HomeIdentity::of(&home, pid_file);
         shared.health.set_home(identity.map_err(|source| BootError::Io { path: home.pid_file(), source })?);
         let forker = Arc::clone(&shared);
-        tokio::task::spawn_blocking(move || forker.forker.start());
+        drop(blocking::run(move || forker.forker.start()));
         let queue = AsyncQueue::new(queue);
         let (events, inbox) = mpsc::unbounded_channel();
         let handle = Handle {

@@ -308,13 +308,8 @@ impl Worker {
     async fn job(&self, to_run: ToRun, command: RunningCommand) -> Result<Job, WorkerError> {
         let (fence, config) = (&self.claimed.fence, &self.claimed.config);
         let folder = self.home.command(&fence.spec, fence.attempt, self.position.progress.commands);
-        let what = format!("cannot create {}", folder.display());
         let begun = self.claimed.position.running_command() == Some(&command);
-        let create = move || if begun { CommandDir::create(folder) } else { CommandDir::create_empty(folder) };
-        let dir = blocking::run(create)
-            .await
-            .map_err(|error| fault(&what, error))?
-            .map_err(|source| WorkerError::Io { what, source })?;
+        let dir = CommandDir::at(folder);
         let minutes = u64::from(to_run.minutes.unwrap_or(config.task_timeout_minutes));
         // A variable that the user sets for the agent replaces the one of this name that boi sets for each
         // command.

@@ -22,7 +22,7 @@ use crate::domain::id::SpecId;
 use crate::domain::position::RunningCommand;
 use crate::process::command_dir::{CommandDir, CommandLock};
 use crate::process::supervisor_process::{self, SpawnError, Supervisor};
-use crate::system::{clock, failpoint};
+use crate::system::{blocking as blocking_work, clock, failpoint};
 
 /// The pause between two inspections of a command whose supervisor holds the lock and has not written the
 /// record `started` yet.
@@ -87,98 +87,120 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: O
     // `begun`: a supervisor may be running the command. `removed`: files of the running command were deleted.
     // `watched`: this daemon has watched the command.
     let (mut begun, mut removed, mut watched) = (job.begun, false, false);
-    loop {
-        let dir = job.dir.clone();
-        let inspect = move || {
-            let (evidence, lock) = dir.inspect(other_boot)?;
-            // The supervisor that holds the lock is opened in the same blocking call, because a new daemon
-            // adopts many commands at once.
-            let adopted = if evidence.lock_held { Supervisor::adopt(&dir)? } else { None };
-            Ok((evidence, lock, adopted))
-        };
-        let (mut evidence, lock, adopted) = blocking(inspect).await?;
-        let mut runner = Runner::Nobody;
-        if begun && !evidence.lock_held && evidence.exit.is_none() {
-            runner = find_runner(job).await?;
-            removed |= !matches!(runner, Runner::Nobody);
-            // If no supervisor was found, it may have recorded the command's end and ended meanwhile.
-            let dir = job.dir.clone();
-            evidence = blocking(move || Ok(dir.read_evidence(other_boot)?)).await?;
+    let mut first = None;
+    if !begun {
+        let may_start = *orders.borrow() == Order::Work;
+        match start_new(job, may_start).await? {
+            StartedNew::Yes(supervisor) => {
+                failpoint::hit("command.spawned");
+                if let Some(agent_watch) = agent_watch.as_mut() {
+                    agent_watch.started(job);
+                }
+                starts = 1;
+                first = Some(supervisor);
+            }
+            StartedNew::No(SpawnError::NotStarted(error)) => return Ok(Ran::NotStarted(error)),
+            // The lock shows whether a supervisor was started.
+            StartedNew::No(SpawnError::Unanswered) => begun = true,
+            StartedNew::NotNow => {}
         }
-        let recovery = recover::recovery(Evidence { removed, ..evidence });
-        let mut supervisor = match (recovery, lock, runner) {
-            (_, lock, Runner::Supervisor(supervisor)) => {
-                drop(lock);
-                supervisor
+    }
+    loop {
+        let mut supervisor = if let Some(started) = first.take() {
+            started
+        } else {
+            let dir = job.dir.clone();
+            let inspect = move || {
+                let (evidence, lock) = dir.inspect(other_boot)?;
+                // The supervisor that holds the lock is opened in the same blocking call, because a new daemon
+                // adopts many commands at once.
+                let adopted = if evidence.lock_held { Supervisor::adopt(&dir)? } else { None };
+                Ok((evidence, lock, adopted))
+            };
+            let (mut evidence, lock, adopted) = blocking(inspect).await?;
+            let mut runner = Runner::Nobody;
+            if begun && !evidence.lock_held && evidence.exit.is_none() {
+                runner = find_runner(job).await?;
+                removed |= !matches!(runner, Runner::Nobody);
+                // If no supervisor was found, it may have recorded the command's end and ended meanwhile.
+                let dir = job.dir.clone();
+                evidence = blocking(move || Ok(dir.read_evidence(other_boot)?)).await?;
             }
-            (Recovery::Record(end), ..) => {
-                failpoint::hit("exit.seen");
-                if let EndCause::NotExecutedYet(why) = end.cause {
-                    return Ok(Ran::NotStarted(io::Error::other(why)));
+            let recovery = recover::recovery(Evidence { removed, ..evidence });
+            match (recovery, lock, runner) {
+                (_, lock, Runner::Supervisor(supervisor)) => {
+                    drop(lock);
+                    supervisor
                 }
-                return ended(job, end, watched, agent_watch).await;
-            }
-            (Recovery::Lost, ..) => return ended(job, lost(), watched, agent_watch).await,
-            (Recovery::SweepThenLost, lock, _) => {
-                warn!(folder = %job.dir.path().display(), "the supervisor died; boi ends the remaining processes of its command");
-                tokio::select! {
-                    swept = sweep_remaining(job) => swept?,
-                    // Cancel-safe: the next daemon finds the remaining processes, and ends them.
-                    () = detached(orders) => return Ok(Ran::Detached),
+                (Recovery::Record(end), ..) => {
+                    failpoint::hit("exit.seen");
+                    if let EndCause::NotExecutedYet(why) = end.cause {
+                        return Ok(Ran::NotStarted(io::Error::other(why)));
+                    }
+                    return ended(job, end, watched, agent_watch).await;
                 }
-                failpoint::hit("loss.seen");
-                drop(lock);
-                return ended(job, lost(), watched, agent_watch).await;
-            }
-            (Recovery::Spawn, Some(lock), _) => {
-                // A supervisor that died before it executed anything may have left a cgroup.
-                remove_cgroup(job).await?;
-                match *orders.borrow() {
-                    Order::Work => {}
-                    Order::Detach => return Ok(Ran::Detached),
-                    // The command was not executed, and will not be executed.
-                    Order::Cancel | Order::Stop => return Ok(Ran::Ended(ended_unexecuted(), Box::default())),
+                (Recovery::Lost, ..) => return ended(job, lost(), watched, agent_watch).await,
+                (Recovery::SweepThenLost, lock, _) => {
+                    warn!(folder = %job.dir.path().display(), "the supervisor died; boi ends the remaining processes of its command");
+                    tokio::select! {
+                        swept = sweep_remaining(job) => swept?,
+                        // Cancel-safe: the next daemon finds the remaining processes, and ends them.
+                        () = detached(orders) => return Ok(Ran::Detached),
+                    }
+                    failpoint::hit("loss.seen");
+                    drop(lock);
+                    return ended(job, lost(), watched, agent_watch).await;
                 }
-                starts += 1;
-                if starts > STARTS {
-                    let dir = job.dir.clone();
-                    let message = blocking(move || Ok(dir.last_supervisor_message())).await?;
-                    let message = message.map(|message| format!(": {message}")).unwrap_or_default();
-                    let why = format!("its supervisor ended {STARTS} times without executing anything{message}");
-                    return Ok(Ran::NotStarted(io::Error::other(why)));
-                }
-                match spawn(job, lock).await {
-                    Ok(supervisor) => {
-                        failpoint::hit("command.spawned");
-                        if let Some(agent_watch) = agent_watch.as_mut() {
-                            agent_watch.started(job);
+                (Recovery::Spawn, Some(lock), _) => {
+                    // A supervisor that died before it executed anything may have left a cgroup.
+                    remove_cgroup(job).await?;
+                    match *orders.borrow() {
+                        Order::Work => {}
+                        Order::Detach => return Ok(Ran::Detached),
+                        // The command was not executed, and will not be executed.
+                        Order::Cancel | Order::Stop => return Ok(Ran::Ended(ended_unexecuted(), Box::default())),
+                    }
+                    starts += 1;
+                    if starts > STARTS {
+                        let dir = job.dir.clone();
+                        let message = blocking(move || Ok(dir.last_supervisor_message())).await?;
+                        let message = message.map(|message| format!(": {message}")).unwrap_or_default();
+                        let why = format!("its supervisor ended {STARTS} times without executing anything{message}");
+                        return Ok(Ran::NotStarted(io::Error::other(why)));
+                    }
+                    match spawn(job, lock).await {
+                        Ok(supervisor) => {
+                            failpoint::hit("command.spawned");
+                            if let Some(agent_watch) = agent_watch.as_mut() {
+                                agent_watch.started(job);
+                            }
+                            supervisor
                         }
-                        supervisor
-                    }
-                    Err(SpawnError::NotStarted(error)) => return Ok(Ran::NotStarted(error)),
-                    // The lock shows whether a supervisor was started.
-                    Err(SpawnError::Unanswered) => {
-                        begun = true;
-                        continue;
+                        Err(SpawnError::NotStarted(error)) => return Ok(Ran::NotStarted(error)),
+                        // The lock shows whether a supervisor was started.
+                        Err(SpawnError::Unanswered) => {
+                            begun = true;
+                            continue;
+                        }
                     }
                 }
+                (Recovery::Adopt | Recovery::Spawn, ..) => match adopted {
+                    Some(supervisor) => supervisor,
+                    None => {
+                        inspections += 1;
+                        if inspections.is_multiple_of(INSPECTIONS_BEFORE_MARKER)
+                            && let Runner::Supervisor(supervisor) = find_runner(job).await?
+                        {
+                            removed = true;
+                            supervisor
+                        } else if wait_for_record(job, orders).await?.is_some() {
+                            continue;
+                        } else {
+                            return Ok(Ran::Detached);
+                        }
+                    }
+                },
             }
-            (Recovery::Adopt | Recovery::Spawn, ..) => match adopted {
-                Some(supervisor) => supervisor,
-                None => {
-                    inspections += 1;
-                    if inspections.is_multiple_of(INSPECTIONS_BEFORE_MARKER)
-                        && let Runner::Supervisor(supervisor) = find_runner(job).await?
-                    {
-                        removed = true;
-                        supervisor
-                    } else if wait_for_record(job, orders).await?.is_some() {
-                        continue;
-                    } else {
-                        return Ok(Ran::Detached);
-                    }
-                }
-            },
         };
         watched = true;
         if wait(job, &mut supervisor, orders, agent_watch.as_mut()).await?.is_none() {
@@ -195,17 +217,67 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: O
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+    blocking_work::run(work).await.map_err(io::Error::other)?
+}
+
+/// What starts a supervisor for a job's command. It is passed to a blocking call.
+struct Spawning {
+    shared: Arc<Shared>,
+    dir: CommandDir,
+    request: Request,
+    prompt: Option<String>,
+    marker: String,
+    variables: Vec<(String, OsString)>,
+}
+
+impl Spawning {
+    fn of(job: &Job) -> Spawning {
+        Spawning {
+            shared: Arc::clone(&job.shared),
+            dir: job.dir.clone(),
+            request: job.request.clone(),
+            prompt: job.prompt.clone(),
+            marker: job.command.marker.clone(),
+            variables: job.variables.clone(),
+        }
+    }
+
+    fn spawn(&self, lock: CommandLock) -> Result<Supervisor, SpawnError> {
+        let Spawning { shared, dir, request, prompt, marker, variables } = self;
+        Supervisor::spawn(&shared.forker, dir, lock, request, prompt.as_deref(), marker, variables)
+    }
 }
 
 async fn spawn(job: &Job, lock: CommandLock) -> Result<Supervisor, SpawnError> {
-    let (dir, request, prompt) = (job.dir.clone(), job.request.clone(), job.prompt.clone());
-    let (marker, variables, shared) = (job.command.marker.clone(), job.variables.clone(), Arc::clone(&job.shared));
-    let spawn = move || {
-        let prompt = prompt.as_deref();
-        Ok(Supervisor::spawn(&shared.forker, &dir, lock, &request, prompt, &marker, &variables))
+    let spawning = Spawning::of(job);
+    blocking(move || Ok(spawning.spawn(lock))).await?
+}
+
+/// The result of [`start_new`].
+enum StartedNew {
+    Yes(Supervisor),
+    No(SpawnError),
+    /// It may not start, a supervisor holds the lock, or the folder has records of a supervisor.
+    NotNow,
+}
+
+/// Prepares the folder of a job's command that was just recorded, and starts the command if `may_start`. One
+/// blocking call does all of it, because each call costs two switches between threads.
+async fn start_new(job: &Job, may_start: bool) -> io::Result<StartedNew> {
+    let spawning = Spawning::of(job);
+    let start = move || {
+        spawning.dir.empty()?;
+        if !may_start {
+            return Ok(StartedNew::NotNow);
+        }
+        Ok(match spawning.dir.inspect(false)? {
+            (evidence, Some(lock)) if recover::recovery(evidence.clone()) == Recovery::Spawn => {
+                spawning.spawn(lock).map_or_else(StartedNew::No, StartedNew::Yes)
+            }
+            _ => StartedNew::NotNow,
+        })
     };
-    blocking(spawn).await?
+    blocking(start).await
 }
 
 /// The result of a search for a command's processes by its marker. The search is made when the command's
@@ -430,7 +502,7 @@ mod tests {
             open_files: None,
             keeps_work: false,
         };
-        let dir = CommandDir::create(folder.to_owned()).unwrap();
+        let dir = CommandDir::at(folder.to_owned());
         let shared = Arc::new(Shared::new(ConfigView::without_daemon(ReloadOutcome::Applied, vec![]), false));
         let command = RunningCommand { boot: clock::boot_id().to_owned(), marker };
         let spec = "S0001".parse().unwrap();
