@@ -66,8 +66,8 @@ pub fn measure(bench: &Bench) {
         }
         std::thread::sleep(Duration::from_secs(1));
         at_most("resident memory after 1 s", of_status(&pid, "VmRSS") / 1024.0, "MiB", 14.0);
-        // The daemon returns memory when it has been idle for 5 s.
-        std::thread::sleep(Duration::from_secs(7));
+        // The daemon returns memory when it has been idle for 10 s.
+        std::thread::sleep(Duration::from_secs(11));
         at_most("resident memory after 12 s", of_status(&pid, "VmRSS") / 1024.0, "MiB", 14.0);
         at_most("threads", of_status(&pid, "Threads"), "", 24.0);
     }

@@ -220,6 +220,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    #[expect(clippy::zombie_processes, reason = "the supervisor is waited for by its pid")]
     async fn a_supervisor_without_a_pidfd_is_ended_and_waited_for() {
         let child = Command::new("sleep").arg("1000").spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();

@@ -17,6 +17,7 @@ mod follow_output;
 mod git_steps;
 mod orders;
 mod shared_part;
+mod spawning;
 pub(super) mod supervise;
 pub(super) mod sweep;
 mod worktree;

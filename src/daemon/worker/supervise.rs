@@ -12,6 +12,7 @@ use tracing::warn;
 
 use super::agent_watch::AgentWatch;
 use super::cost::Allowance;
+use super::spawning::{StartedNew, spawn, start_new};
 use super::sweep::{SWEEP_EVERY, sweep};
 use crate::agents::{OutputKind, Reading};
 use crate::daemon::Order;
@@ -20,7 +21,7 @@ use crate::decide::recover::{self, Evidence, Recovery};
 use crate::domain::command::{CommandEnd, EndCause, EndReason, Request};
 use crate::domain::id::SpecId;
 use crate::domain::position::RunningCommand;
-use crate::process::command_dir::{CommandDir, CommandLock};
+use crate::process::command_dir::CommandDir;
 use crate::process::supervisor_process::{self, SpawnError, Supervisor};
 use crate::system::{blocking as blocking_work, clock, failpoint};
 
@@ -218,66 +219,6 @@ pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     blocking_work::run(work).await.map_err(io::Error::other)?
-}
-
-/// What starts a supervisor for a job's command. It is passed to a blocking call.
-struct Spawning {
-    shared: Arc<Shared>,
-    dir: CommandDir,
-    request: Request,
-    prompt: Option<String>,
-    marker: String,
-    variables: Vec<(String, OsString)>,
-}
-
-impl Spawning {
-    fn of(job: &Job) -> Spawning {
-        Spawning {
-            shared: Arc::clone(&job.shared),
-            dir: job.dir.clone(),
-            request: job.request.clone(),
-            prompt: job.prompt.clone(),
-            marker: job.command.marker.clone(),
-            variables: job.variables.clone(),
-        }
-    }
-
-    fn spawn(&self, lock: CommandLock) -> Result<Supervisor, SpawnError> {
-        let Spawning { shared, dir, request, prompt, marker, variables } = self;
-        Supervisor::spawn(&shared.forker, dir, lock, request, prompt.as_deref(), marker, variables)
-    }
-}
-
-async fn spawn(job: &Job, lock: CommandLock) -> Result<Supervisor, SpawnError> {
-    let spawning = Spawning::of(job);
-    blocking(move || Ok(spawning.spawn(lock))).await?
-}
-
-/// The result of [`start_new`].
-enum StartedNew {
-    Yes(Supervisor),
-    No(SpawnError),
-    /// It may not start, a supervisor holds the lock, or the folder has records of a supervisor.
-    NotNow,
-}
-
-/// Prepares the folder of a job's command that was just recorded, and starts the command if `may_start`. One
-/// blocking call does all of it, because each call costs two switches between threads.
-async fn start_new(job: &Job, may_start: bool) -> io::Result<StartedNew> {
-    let spawning = Spawning::of(job);
-    let start = move || {
-        spawning.dir.empty()?;
-        if !may_start {
-            return Ok(StartedNew::NotNow);
-        }
-        Ok(match spawning.dir.inspect(false)? {
-            (evidence, Some(lock)) if recover::recovery(evidence.clone()) == Recovery::Spawn => {
-                spawning.spawn(lock).map_or_else(StartedNew::No, StartedNew::Yes)
-            }
-            _ => StartedNew::NotNow,
-        })
-    };
-    blocking(start).await
 }
 
 /// The result of a search for a command's processes by its marker. The search is made when the command's
@@ -563,7 +504,7 @@ mod tests {
             }
         };
         let folder = tempfile::TempDir::new().unwrap();
-        let job = job_with(folder.path(), marker::new_marker());
+        let job = Job { begun: true, ..job_with(folder.path(), marker::new_marker()) };
         std::fs::write(folder.path().join("marker"), &job.command.marker).unwrap();
         let left = Cgroup::create(&base, &job.command.marker).unwrap();
         let (orders, mut received) = watch::channel(Order::Cancel);
