@@ -2,7 +2,7 @@
 //!
 //! [`Daemon::run`] is the loop: it waits until an [`Event`] arrives or a start or a tick is due, handles the
 //! event, if any, and then ticks. A tick reads **one** configuration snapshot, decides how many specs to
-//! claim (`decide::tick`), claims this batch in one durable transaction, and lets the claimed specs wait for
+//! claim (`decide::tick`), claims this batch in one transaction, and lets the claimed specs wait for
 //! their start. Workers start one after another with a random delay between two starts, so that a pause, a
 //! cancel, a stop or a reload can take effect between them.
 //!
@@ -20,7 +20,7 @@
 //! | `handle`, `status` | the calls of the control socket |
 //!
 //! Invariants:
-//! - A worker is started only after its claim is durable.
+//! - A worker is started only after its claim is committed.
 //! - The loop never waits for a worker, a command or git.
 //! - Every spec that is running in the queue has one slot in the registry.
 

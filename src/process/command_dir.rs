@@ -1,8 +1,8 @@
 //! The folder of one command: reads its lock, its records, and which processes remain of a command whose
 //! supervisor died.
 //!
-//! The daemon locks the file `lock` and passes it to the supervisor as its standard input, so the kernel
-//! keeps the lock until the supervisor ends. A reader acquires the lock before it reads the records. Files of
+//! The daemon locks the file `lock` and passes its descriptor to the supervisor, so the kernel keeps the lock
+//! until the supervisor ends. A reader acquires the lock before it reads the records. Files of
 //! the folder:
 //!
 //! | file | content |

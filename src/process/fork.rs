@@ -2,8 +2,8 @@
 //! and with the child in a cgroup from its first moment.
 //!
 //! Both need a process with one thread: the copy of the memory then contains no lock that another thread
-//! holds. Unlike libc's `fork`, these calls leave libc's copy of the thread id as it was, which only
-//! functions of threads read; neither kind of child starts a thread.
+//! holds. Unlike libc's `fork`, these calls leave libc's copy of the thread id as it was. Only functions of
+//! threads read it, and, in musl, `abort`; neither kind of child starts a thread, and a panic unwinds.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -25,7 +25,7 @@ pub(crate) struct Sibling {
 }
 
 /// Forks this process into a child of its own parent. Returns `None` in the new process.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(target_arch = "s390x")))]
 pub(super) fn fork_sibling() -> io::Result<Option<Sibling>> {
     use std::os::fd::FromRawFd;
 
@@ -46,8 +46,8 @@ pub(super) fn fork_sibling() -> io::Result<Option<Sibling>> {
     }
 }
 
-/// Always fails: only Linux has such a fork.
-#[cfg(not(target_os = "linux"))]
+/// Always fails: only Linux has such a fork, and on s390x its arguments have another order.
+#[cfg(not(all(target_os = "linux", not(target_arch = "s390x"))))]
 pub(super) fn fork_sibling() -> io::Result<Option<Sibling>> {
     Err(io::ErrorKind::Unsupported.into())
 }

@@ -141,8 +141,12 @@ impl Supervisor {
         match &mut self.handle {
             Handle::Pidfd(pidfd) => {
                 let _ready = pidfd.readable().await?;
-                // This fails for a supervisor that is no child of this process, and after the first wait.
-                waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG).ok();
+                // This fails for a supervisor that is no child of this process, and after the first wait. Linux
+                // 5.3 has pidfds, but cannot wait for one.
+                let waited = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+                if matches!(waited, Err(rustix::io::Errno::INVAL)) {
+                    waitpid(Pid::from_raw(self.pid), WaitOptions::NOHANG).ok();
+                }
             }
             Handle::ChildWithoutPidfd(child) => {
                 while child.is_running() {

@@ -1,11 +1,10 @@
 //! Reports when output files grow. With inotify, a supervisor does not wake up while its command prints
-//! nothing. If no inotify instance is left (the kernel allows 128 for each user by default) or the system is
-//! not Linux, the supervisor polls the sizes of the files.
+//! nothing. If that is not possible, for example because no inotify instance is left (the kernel allows 128
+//! for each user by default), the supervisor polls the sizes of the files.
 
 #[cfg(target_os = "linux")]
 mod inotify {
     use std::fs::File;
-    use std::io;
     use std::mem::MaybeUninit;
     use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -18,24 +17,13 @@ mod inotify {
     }
 
     impl OutputGrowth {
-        /// Watches `files`.
-        pub(crate) fn watch(files: &[File]) -> io::Result<OutputGrowth> {
-            let polling = OutputGrowth { events: None, pending: true };
-            let events = match inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK) {
-                Ok(events) => events,
-                Err(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => return Ok(polling),
-                Err(error) => return Err(error.into()),
-            };
-            for file in files {
-                // A path through the descriptor leads to the open file, whatever is at the file's own path.
-                let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-                match inotify::add_watch(&events, path, inotify::WatchFlags::MODIFY) {
-                    Ok(_) => {}
-                    Err(rustix::io::Errno::NOSPC) => return Ok(polling),
-                    Err(error) => return Err(error.into()),
-                }
+        /// Watches `files`. If that is not possible, for example because the command removed this user's
+        /// permission to read them, the sizes are polled: the command runs already.
+        pub(crate) fn watch(files: &[File]) -> OutputGrowth {
+            match events_of(files) {
+                Ok(events) => OutputGrowth { events: Some(events), pending: false },
+                Err(_) => OutputGrowth { events: None, pending: true },
             }
-            Ok(OutputGrowth { events: Some(events), pending: false })
         }
 
         /// A descriptor that becomes readable when a file grows; `None`: the sizes must be polled.
@@ -60,19 +48,28 @@ mod inotify {
             before || self.pending
         }
     }
+
+    fn events_of(files: &[File]) -> rustix::io::Result<OwnedFd> {
+        let events = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
+        for file in files {
+            // A path through the descriptor leads to the open file, whatever is at the file's own path.
+            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+            inotify::add_watch(&events, path, inotify::WatchFlags::MODIFY)?;
+        }
+        Ok(events)
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod polling {
     use std::fs::File;
-    use std::io;
     use std::os::fd::BorrowedFd;
 
     pub(crate) struct OutputGrowth;
 
     impl OutputGrowth {
-        pub(crate) fn watch(_files: &[File]) -> io::Result<OutputGrowth> {
-            Ok(OutputGrowth)
+        pub(crate) fn watch(_files: &[File]) -> OutputGrowth {
+            OutputGrowth
         }
 
         pub(crate) fn source(&self) -> Option<BorrowedFd<'_>> {

@@ -84,7 +84,7 @@ impl WakeSources {
         }
         drain(&self.child);
         let mut woken = Woken { terminate: drain(&self.terminate), too_much_output: false };
-        if self.quiet_until <= Instant::now() && self.take_growth()? {
+        if self.quiet_until <= Instant::now() && self.take_growth() {
             // Until `quiet_until`, growing output does not wake this process. It wakes at `quiet_until`
             // instead.
             if self.growth.as_ref().is_some_and(OutputGrowth::is_pending) {
@@ -97,12 +97,12 @@ impl WakeSources {
     }
 
     /// Whether the sizes of the output files must be checked now.
-    fn take_growth(&mut self) -> io::Result<bool> {
+    fn take_growth(&mut self) -> bool {
         match &mut self.growth {
-            Some(growth) => Ok(growth.take_events()),
+            Some(growth) => growth.take_events(),
             None => {
-                self.growth = Some(OutputGrowth::watch(&self.files)?);
-                Ok(true)
+                self.growth = Some(OutputGrowth::watch(&self.files));
+                true
             }
         }
     }

@@ -16,6 +16,8 @@ pub(crate) fn limit_kept() {
             libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_FROM);
         }
     }
+    #[cfg(target_os = "linux")]
+    file_pages::remember();
 }
 
 /// Returns freed memory to the system. Takes milliseconds.
@@ -38,17 +40,31 @@ pub(crate) fn release_file_pages() {
 /// they are used.
 #[cfg(target_os = "linux")]
 mod file_pages {
+    use std::sync::OnceLock;
+
     use rustix::mm::{Advice, madvise};
+
+    /// The mappings of the program and the libraries that it was loaded with. They stay as they are for as
+    /// long as the process lives; a mapping that was made later may be replaced while this file looks at it.
+    static LOADED: OnceLock<Vec<(usize, usize)>> = OnceLock::new();
+
+    /// Remembers the present mappings. Must be called before the process has a second thread.
+    pub(super) fn remember() {
+        LOADED.get_or_init(|| {
+            std::fs::read_to_string("/proc/self/smaps").map_or_else(|_| vec![], |maps| unmodified(&maps))
+        });
+    }
 
     /// Unmaps the pages of files that this process has not modified. If this fails, the process works as
     /// before, but uses more memory.
     pub(super) fn release() {
         let Ok(maps) = std::fs::read_to_string("/proc/self/smaps") else { return };
-        for (start, end) in unmodified(&maps) {
+        let Some(loaded) = LOADED.get() else { return };
+        for (start, end) in unmodified(&maps).into_iter().filter(|range| loaded.contains(range)) {
             let at = std::ptr::with_exposed_provenance_mut(start);
-            // SAFETY: the range maps a file without write permission, and no page of it was modified earlier
-            // (by the loader, for example). So each page is read from the file unchanged when it is used
-            // again, including this very code.
+            // SAFETY: the range maps the program or a library without write permission, has done so since
+            // this process had one thread, and no page of it was modified (by the loader, for example). So
+            // each page is read from the file unchanged when it is used again, including this very code.
             if unsafe { madvise(at, end - start, Advice::LinuxDontNeed) }.is_err() {
                 return;
             }
@@ -119,6 +135,7 @@ mod file_pages {
 
         #[test]
         fn a_process_runs_on_after_releasing_its_pages() {
+            remember();
             release();
             let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
             assert!(!unmodified(&maps).is_empty());

@@ -38,9 +38,11 @@ impl ForkRequest {
     /// Whether the forker has room for this request. A text with NUL fits nowhere; the caller's own start of a
     /// process reports it.
     pub(super) fn fits(&self) -> bool {
+        let bytes: usize = self.variables.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
         let has_nul = |text: &OsStr| text.as_bytes().contains(&0);
         let folder = self.folder.as_os_str();
         folder.len() < image::MAX_FOLDER
+            && bytes + 2 * image::MAX_FOLDER < MAX_REQUEST
             && !has_nul(folder)
             && self
                 .variables
@@ -185,6 +187,7 @@ mod tests {
         for wrong in [variable("A", b"b\0c"), variable("A=B", b"c"), variable("", b"c"), variable("A\0", b"c")] {
             assert!(!request(vec![wrong]).fits());
         }
+        assert!(!request(vec![variable("LARGE", &vec![b'x'; MAX_REQUEST])]).fits());
         assert!(!ForkRequest { folder: "x".repeat(image::MAX_FOLDER).into(), ..request(vec![]) }.fits());
     }
 

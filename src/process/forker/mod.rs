@@ -19,7 +19,12 @@
 //!   stopped. So an unread request does not keep a lock held after the daemon died.
 //! - After a request without an answer, nobody knows whether the supervisor was forked. The daemon ends the forker, and
 //!   the lock then shows whether a supervisor holds it, as after a crash of the daemon (`decide::recover`).
-//! - The variables of a command travel over the socket only; no file and no `/proc` entry of a supervisor contains them.
+//! - The variables of a command travel over the socket only; no file and no `/proc` entry of a forked supervisor contains
+//!   them.
+//! - A supervisor inherits what the forker inherited when it started: the daemon's cgroup, priority and limits at that
+//!   time.
+//! - If a supervisor whose answer was lost ends before the daemon finds it, the daemon does not wait for it: one process
+//!   entry stays until the daemon ends.
 
 mod image;
 mod message;
@@ -55,7 +60,7 @@ const MAX_UNANSWERED: u32 = 3;
 pub(crate) enum ForkError {
     /// The forker cannot be used here; the supervisor must be executed instead.
     Unusable,
-    /// The kernel refused the new process.
+    /// The kernel refused the new process, because it has no room for it now.
     Refused(io::Error),
     /// The forker did not answer. It was ended; the supervisor may have been forked before.
     Unanswered,
@@ -85,8 +90,8 @@ impl Forker {
         self.state().ready().ok();
     }
 
-    /// Forks a supervisor for `request`. Passes it the lock and the file for its messages. Blocks for up to 5 s, longer if
-    /// other requests wait.
+    /// Forks a supervisor for `request`. Passes it the lock and the file for its messages. Blocks for up to 5 s for the
+    /// request and for the answer, longer if other requests wait or a forker must be started.
     pub(crate) fn fork(
         &self,
         request: &ForkRequest,
@@ -103,9 +108,16 @@ impl Forker {
             message::receive_answer(&running.socket)
         });
         match answer {
-            Ok(answer) => {
+            Ok(Ok(forked)) => {
                 state.unanswered = 0;
-                answer.map_err(ForkError::Refused)
+                Ok(forked)
+            }
+            Ok(Err(error)) if is_shortage(&error) => Err(ForkError::Refused(error)),
+            Ok(Err(error)) => {
+                warn!(%error, "this system does not let boi fork supervisors: boi executes each of them");
+                state.unanswered = MAX_UNANSWERED;
+                state.end();
+                Err(ForkError::Unusable)
             }
             Err(error) => {
                 state.unanswered += 1;
@@ -178,6 +190,11 @@ impl Starter {
         self.orders.send(reply).map_err(io::Error::other)?;
         started.recv().map_err(io::Error::other)?
     }
+}
+
+/// Whether the kernel refused a process because something is used up. It may have room later.
+fn is_shortage(error: &io::Error) -> bool {
+    [libc::EAGAIN, libc::ENOMEM, libc::EMFILE, libc::ENFILE].map(Some).contains(&error.raw_os_error())
 }
 
 fn start() -> io::Result<RunningForker> {

@@ -266,8 +266,8 @@ impl Queue for SqliteQueue {
         now: Timestamp,
     ) -> Result<Vec<Claimed>, QueueError> {
         let (specs, config, owner) = (specs.to_vec(), config.clone(), self.owner.clone());
-        // A worker executes nothing before it has recorded its first step. If a power cut undoes the claim,
-        // the spec is queued again.
+        // A worker executes no command before it has recorded it, which flushes the claim too. If a power cut
+        // undoes the claim, the spec is queued again, and the steps before its first command are repeated.
         self.write_and(Flush::WithNext, move |connection| {
             let claimed = write::claim(connection, &specs, &config, &owner, now)?;
             claimed.iter().take(starting).try_for_each(|one| write::record_start(connection, &one.fence, now))?;
