@@ -30,7 +30,7 @@ fn main() {
         let share = match (wanted, victims) {
             (Some(_), _) => count,
             (None, Victims::Daemon) => count * 3 / 4,
-            (None, _) => count / 12,
+            (None, _) => count / 16,
         };
         let (began, mut kills, mut specs, mut tries) = (Instant::now(), 0, 0, 0);
         for number in 0..share {

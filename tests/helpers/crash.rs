@@ -34,12 +34,15 @@ pub enum Victims {
     Supervisors,
     /// The agents and other commands; the rest lives on.
     Commands,
-    /// All of them at once.
+    /// The processes that fork supervisors; the daemon starts others.
+    Forkers,
+    /// The daemon, the supervisors and the commands, all at once.
     Everything,
 }
 
 impl Victims {
-    pub const ALL: [Victims; 4] = [Victims::Daemon, Victims::Supervisors, Victims::Commands, Victims::Everything];
+    pub const ALL: [Victims; 5] =
+        [Victims::Daemon, Victims::Supervisors, Victims::Commands, Victims::Forkers, Victims::Everything];
 }
 
 /// What happened in a round.
@@ -83,8 +86,10 @@ pub fn round(seed: u64, victims: Victims) -> Figures {
         if matches!(victims, Victims::Daemon | Victims::Everything) {
             sandbox.kill_daemon();
         }
-        if victims != Victims::Daemon {
-            kill_commands(&sandbox, victims);
+        match victims {
+            Victims::Daemon => {}
+            Victims::Forkers => kill_forkers(&sandbox),
+            _ => kill_commands(&sandbox, victims),
         }
         figures.kills += 1;
         if matches!(victims, Victims::Daemon | Victims::Everything) {
@@ -142,7 +147,7 @@ fn all_ended(sandbox: &Sandbox, ids: &[String]) -> bool {
 fn kill_commands(sandbox: &Sandbox, victims: Victims) {
     for started in sandbox.commands().iter().filter_map(|folder| record(&folder.join("started"))) {
         let roles: &[&str] = match victims {
-            Victims::Daemon => &[],
+            Victims::Daemon | Victims::Forkers => &[],
             Victims::Supervisors => &["supervisor"],
             Victims::Commands => &["command"],
             Victims::Everything => &["supervisor", "command"],
@@ -154,6 +159,18 @@ fn kill_commands(sandbox: &Sandbox, victims: Victims) {
             {
                 kill_process(pid, Signal::KILL).ok();
             }
+        }
+    }
+}
+
+/// Kills the processes that fork supervisors for the daemon of this home.
+fn kill_forkers(sandbox: &Sandbox) {
+    for pid in of_home(&sandbox.path("boi")) {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        if line.split(|&byte| byte == 0).nth(1) == Some(b"__forker")
+            && let Some(pid) = Pid::from_raw(pid)
+        {
+            kill_process(pid, Signal::KILL).ok();
         }
     }
 }
@@ -201,7 +218,7 @@ pub fn check(sandbox: &Sandbox, ids: &[String], victims: Victims, label: &str) -
             let recorded = u32::try_from(recorded).expect("a small number");
             let run: Vec<u32> =
                 starts.keys().filter(|(spec, of, _)| spec == id && of == name).map(|(_, _, number)| *number).collect();
-            if victims == Victims::Daemon {
+            if matches!(victims, Victims::Daemon | Victims::Forkers) {
                 assert_eq!((recorded, run.as_slice()), (1, [1].as_slice()), "{label}: {id} {name}");
             }
             // A try that was killed after it was recorded and before its command started left no trace.
@@ -259,20 +276,19 @@ fn lock_files(folder: &Path) -> Vec<std::path::PathBuf> {
 
 /// Living processes of commands of this home, found by their environment.
 fn left_running(home: &Path) -> Vec<i32> {
+    let marked = |pid: &i32| variables(*pid).any(|variable| variable.starts_with(b"BOI_MARKER="));
+    of_home(home).filter(marked).filter(|pid| lives(*pid)).collect()
+}
+
+/// The processes that have this home in their environment.
+fn of_home(home: &Path) -> impl Iterator<Item = i32> {
     let of_home = format!("BOI_HOME={}", home.display());
-    let pids = fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter(|pid| {
-        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        let mut variables = environment.split(|byte| *byte == 0);
-        let (mut of, mut marked) = (false, false);
-        for variable in variables.by_ref() {
-            of |= variable == of_home.as_bytes();
-            marked |= variable.starts_with(b"BOI_MARKER=");
-        }
-        of && marked && lives(*pid)
-    })
-    .collect()
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(move |pid| variables(*pid).any(|variable| variable == of_home.as_bytes()))
+}
+
+fn variables(pid: i32) -> impl Iterator<Item = Vec<u8>> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    environment.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect::<Vec<_>>().into_iter()
 }

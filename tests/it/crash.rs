@@ -39,6 +39,11 @@ fn killed_commands_cost_tries_only() {
 }
 
 #[test]
+fn killed_forkers_cost_nothing() {
+    run_rounds(Victims::Forkers, 6);
+}
+
+#[test]
 fn killed_daemons_with_their_commands_cost_tries_only() {
     run_rounds(Victims::Everything, 6);
 }

@@ -141,6 +141,8 @@ impl Running {
                 error!(error = %silent, "the queue does not answer: the daemon ends, running commands continue");
                 service::stopping();
                 self.close.send_replace(true);
+                // The server removes the socket first. The calls that it has accepted wait for the queue.
+                drop(tokio::time::timeout(ANSWERS_WITHIN, &mut self.server).await);
                 return Err(silent);
             }
         };
