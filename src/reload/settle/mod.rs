@@ -217,10 +217,10 @@ impl Settle {
             }
             FileEvent::Removed => {
                 self.writing_since = None;
-                self.read_after(now, self.quiet);
+                self.read_soon(now);
             }
             FileEvent::MetadataChanged if self.writing_since.is_some() && self.reports_close => {}
-            FileEvent::MetadataChanged => self.read_after(now, self.quiet),
+            FileEvent::MetadataChanged => self.read_soon(now),
             FileEvent::Written if !self.reports_close => self.read_after(now, self.quiet),
             FileEvent::Written => {
                 let since = *self.writing_since.get_or_insert(now);
@@ -294,6 +294,14 @@ impl Settle {
     fn read_after(&mut self, now: Duration, quiet: Duration) {
         let first = *self.first_event_at.get_or_insert(now);
         self.due = Some((now + quiet).min(first + MAX_DELAY).max(now));
+    }
+
+    /// Reads the file after the quiet time, unless it is to be read now: a rename that replaces the file also changes the
+    /// old file's metadata and removes it.
+    fn read_soon(&mut self, now: Duration) {
+        if self.due.is_none_or(|due| due > now) {
+            self.read_after(now, self.quiet);
+        }
     }
 
     fn judge(&mut self) -> Decision {
