@@ -37,12 +37,17 @@ pub(super) fn stat(pid: i32) -> Option<Stat> {
     parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// Parses a line of `stat`. The program's name is in parentheses and may contain any byte, so fields are
-/// counted from the last `)`.
-fn parse(line: &[u8]) -> Option<Stat> {
+/// Returns the fields of a line of `stat` that follow the program's name. The name is in parentheses and may
+/// contain any byte, so fields are counted from the last `)`.
+fn fields_after_name(line: &[u8]) -> Option<Vec<&str>> {
     let after_name = line.iter().rposition(|&byte| byte == b')')? + 2;
     let rest = std::str::from_utf8(line.get(after_name..)?).ok()?;
-    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    Some(rest.split_ascii_whitespace().collect())
+}
+
+/// Parses a line of `stat`.
+fn parse(line: &[u8]) -> Option<Stat> {
+    let fields = fields_after_name(line)?;
     Some(Stat {
         state: *fields.first()?.as_bytes().first()?,
         parent: fields.get(1)?.parse().ok()?,
@@ -56,11 +61,9 @@ fn parse(line: &[u8]) -> Option<Stat> {
 /// Returns the addresses of this process's arguments and of its environment, which are in its own memory.
 pub(super) fn own_image() -> Option<(Range<usize>, Range<usize>)> {
     let line = fs::read("/proc/self/stat").ok()?;
-    let after_name = line.iter().rposition(|&byte| byte == b')')? + 2;
-    let rest = std::str::from_utf8(line.get(after_name..)?).ok()?;
-    let mut fields = rest.split_ascii_whitespace().skip(45).map(|field| field.parse().ok());
-    let mut next = || fields.next().flatten();
-    Some((next()?..next()?, next()?..next()?))
+    let fields = fields_after_name(&line)?;
+    let address = |index: usize| fields.get(index)?.parse().ok();
+    Some((address(45)?..address(46)?, address(47)?..address(48)?))
 }
 
 /// Returns the states of all threads of a process.

@@ -98,7 +98,7 @@ pub(super) fn run(
     };
     let program = request.argv.first().map(String::as_str).unwrap_or_default();
     let executed = fork::execute(&mut command, cgroup.as_ref(), record_start);
-    // It holds the files of the command open.
+    // The value `command` holds the files of the command open.
     drop(command);
     let end = match executed {
         Ok(main) => ending::wait(&mut sources, request, main, cgroup.as_ref())?,

@@ -95,14 +95,20 @@ fn a_daemon_that_dies_after_its_request_costs_no_try() {
     completes(&sandbox, &id, "fork.requested");
 }
 
-#[test]
-fn a_stopped_forker_is_replaced() {
-    let mut sandbox = sandbox(&[("BOI_FORK_MILLIS", "300".to_owned())]);
+/// A daemon that waits `millis` for its forker, which is stopped, and a spec that was dispatched then.
+fn with_stopped_forker(millis: u32) -> (Sandbox, i32, String) {
+    let mut sandbox = sandbox(&[("BOI_FORK_MILLIS", millis.to_string())]);
     sandbox.write("go", "");
     sandbox.start_daemon();
     let stopped = wait_for_forker(&sandbox);
     signal(stopped, Signal::STOP);
     let id = sandbox.dispatch(SPEC);
+    (sandbox, stopped, id)
+}
+
+#[test]
+fn a_stopped_forker_is_replaced() {
+    let (sandbox, stopped, id) = with_stopped_forker(300);
     completes(&sandbox, &id, "stopped");
     assert!(!lives(stopped));
     assert_ne!(wait_for_forker(&sandbox), stopped);
@@ -110,12 +116,7 @@ fn a_stopped_forker_is_replaced() {
 
 #[test]
 fn a_stopped_forker_ends_with_its_killed_daemon_and_releases_the_lock() {
-    let mut sandbox = sandbox(&[("BOI_FORK_MILLIS", "60000".to_owned())]);
-    sandbox.write("go", "");
-    sandbox.start_daemon();
-    let stopped = wait_for_forker(&sandbox);
-    signal(stopped, Signal::STOP);
-    let id = sandbox.dispatch(SPEC);
+    let (mut sandbox, stopped, id) = with_stopped_forker(60_000);
     let request = sandbox.path(&format!("boi/attempts/{id}/1/command-1/supervisor"));
     wait_for("the daemon waits for the forker", || request.exists().then_some(()));
     sandbox.kill_daemon();

@@ -93,10 +93,7 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: O
         let may_start = *orders.borrow() == Order::Work;
         match start_new(job, may_start).await? {
             StartedNew::Yes(supervisor) => {
-                failpoint::hit("command.spawned");
-                if let Some(agent_watch) = agent_watch.as_mut() {
-                    agent_watch.started(job);
-                }
+                note_start(job, agent_watch.as_mut());
                 starts = 1;
                 first = Some(supervisor);
             }
@@ -171,10 +168,7 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: O
                     }
                     match spawn(job, lock).await {
                         Ok(supervisor) => {
-                            failpoint::hit("command.spawned");
-                            if let Some(agent_watch) = agent_watch.as_mut() {
-                                agent_watch.started(job);
-                            }
+                            note_start(job, agent_watch.as_mut());
                             supervisor
                         }
                         Err(SpawnError::NotStarted(error)) => return Ok(Ran::NotStarted(error)),
@@ -211,6 +205,14 @@ pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: O
         if let Some(marker) = supervisor.marker() {
             removed |= restore(job, marker).await?;
         }
+    }
+}
+
+/// Tells the watch of an agent that its supervisor was started.
+fn note_start(job: &Job, agent_watch: Option<&mut AgentWatch>) {
+    failpoint::hit("command.spawned");
+    if let Some(agent_watch) = agent_watch {
+        agent_watch.started(job);
     }
 }
 
