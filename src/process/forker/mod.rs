@@ -207,6 +207,17 @@ fn start() -> io::Result<RunningForker> {
     command.stdout(Stdio::null());
     inherited::prepare_for_supervisor(&mut command);
     let (name, value) = image::room_for_marker();
-    let child = command.env_remove(MARKER).env(name, value).spawn()?;
+    command.env_remove(MARKER).env(name, value);
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::process::CommandExt;
+
+        use rustix::process::{Signal, set_parent_process_death_signal};
+
+        // The signal is set before the execution, so that it also ends a forker that is stopped at once.
+        // SAFETY: the closure only makes a system call.
+        unsafe { command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?)) };
+    }
+    let child = command.spawn()?;
     Ok(RunningForker { socket, child })
 }

@@ -6,8 +6,6 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
-use rustix::process::Signal;
-
 use super::image::Image;
 use super::{ForkRequest, message};
 use crate::process::fork::fork_sibling;
@@ -29,8 +27,6 @@ pub(crate) fn serve() -> io::Result<Option<ToSupervise>> {
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
     // A signal from the daemon's terminal must not end the forker. The call fails for the leader of a session.
     rustix::process::setsid().ok();
-    #[cfg(target_os = "linux")]
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     let image = Image::find()?;
     while let Some((request, [lock, messages])) = message::receive_request(&socket)? {
         failpoint::hit("fork.received");
