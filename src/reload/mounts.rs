@@ -6,6 +6,7 @@
 //! consulted before a path is touched: reading the table itself never waits for a file system.
 
 use std::fmt;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// The types of file systems that only this kernel can change. All others count as foreign: waiting for a
@@ -77,7 +78,13 @@ pub(super) struct Mounts(Vec<(PathBuf, String)>);
 impl Mounts {
     /// The mounts of this process now. Empty where the system has no `/proc`.
     pub(super) fn now() -> Mounts {
-        Mounts::parse(&std::fs::read("/proc/self/mountinfo").unwrap_or_default())
+        // Files of `/proc` have no length. A buffer of the usual size saves system calls.
+        let mut table = Vec::with_capacity(16 << 10);
+        let read = std::fs::File::open("/proc/self/mountinfo").and_then(|mut file| file.read_to_end(&mut table));
+        if read.is_err() {
+            table.clear();
+        }
+        Mounts::parse(&table)
     }
 
     /// Parses `/proc/self/mountinfo`: the fifth field of a line is the mount point, and the type follows after ` - `.

@@ -249,8 +249,12 @@ impl Actor {
 
     /// Finds changes of the file that the watch missed.
     fn poll(&mut self) {
-        self.keep_watch_on(FileState::of(&self.judge.path()).chain());
-        self.compare(Trigger::Poll);
+        let state = FileState::of(&self.judge.path());
+        let is_same = state == self.state;
+        if self.keep_watch_on(state.chain()) || !is_same {
+            // An event that came before the new watch is lost.
+            self.compare(Trigger::Poll);
+        }
         let is_idle = self.settle.due().is_none() && self.pending.is_none();
         // If events report every change of the file, and the verdict depends on nothing else, a comparison of
         // states is enough.
@@ -363,12 +367,14 @@ impl Actor {
         })
     }
 
-    /// Rebuilds the watch if it does not watch `chain`, or if it may have lost events.
-    fn keep_watch_on(&mut self, chain: &PathChain) {
+    /// Rebuilds the watch if it does not watch `chain`, or if it may have lost events. Returns whether it did.
+    fn keep_watch_on(&mut self, chain: &PathChain) -> bool {
         let watched = self.watch.as_ref().is_some_and(|(_, watched)| watched == chain);
-        if !watched || self.is_lossy {
+        let rebuilds = !watched || self.is_lossy;
+        if rebuilds {
             self.rewatch();
         }
+        rebuilds
     }
 
     /// Builds a watch on the current chain to the file. If that fails, only the poll finds changes.
