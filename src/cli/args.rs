@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::cancel_retry::Retry;
+use super::merge::Merge;
 use super::subcommands::{Config, Daemon, QueueCommand};
 use super::{CliError, USAGE};
 use crate::config::flags::Flags;
@@ -79,6 +80,14 @@ pub(super) enum Command {
     /// work of the earlier attempt is kept under a git ref. An unmerged spec repeats only the merge. Specs
     /// that failed because they waited for one of these specs are queued again too.
     Retry(Retry),
+    /// Land the branches of completed specs, each into its base
+    ///
+    /// The branches are merged into the base, verified together, and the base is moved by fast-forward. A branch
+    /// that conflicts with the base, or fails a verify command only after the merge, goes back to its agent once
+    /// more (`on_conflict` in the spec). Waits until each spec is merged or stays unmerged. Works without a
+    /// running daemon.
+    #[command(after_help = MERGE_HELP)]
+    Merge(Merge),
     /// Stop specs until `boi retry`
     ///
     /// End the running commands of the specs, or block queued specs. `boi retry` continues a stopped spec in the
@@ -142,6 +151,12 @@ pub(super) enum Command {
     },
 }
 
+const MERGE_HELP: &str = "\
+Exit codes: 0 every spec is merged; 1 a spec stays unmerged or was refused; 130 Ctrl-C
+
+Examples:
+  boi merge SD979 SD97A
+  boi merge --all";
 const WAIT_HELP: &str = "\
 Exit codes:
   0 every spec completed (with --any: every spec that has ended); 1 a spec failed, was canceled or could not
@@ -397,6 +412,7 @@ impl Command {
             | Command::Status(Status { json, .. })
             | Command::Cancel(Ids { json, .. })
             | Command::Retry(Retry { specs: Ids { json, .. }, .. })
+            | Command::Merge(Merge { json, .. })
             | Command::Stop(Ids { json, .. })
             | Command::Wait(Wait { json, .. })
             | Command::Priority(Priority { json, .. })

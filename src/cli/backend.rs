@@ -13,8 +13,8 @@ use super::{CliError, FAILED, GAVE_UP, USAGE, version_skew};
 use crate::config::Config;
 use crate::config::flags::Flags;
 use crate::control::calls::{
-    Call, Cancel, Dispatch, Dispatched, FailureCode, HoldAgent, Outlook, ResumeAgents, ResumedAgents, Retry, SetPaused,
-    SetPriority, SettleChanges, StatusRequest, StatusResponse, Stop,
+    Call, Cancel, Dispatch, Dispatched, FailureCode, HoldAgent, Land, Outlook, ResumeAgents, ResumedAgents, Retry,
+    SetPaused, SetPriority, SettleChanges, StatusRequest, StatusResponse, Stop,
 };
 use crate::control::client::{Client, ClientError};
 use crate::daemon::async_queue::AsyncQueue;
@@ -179,6 +179,19 @@ impl Backend {
         let by_daemon = async |client: &Client| Ok(call(client, &request).await?.ids);
         self.carry_out(home, Some("the daemon's answer"), by_daemon, async |home| {
             Ok(write(home)?.retry(&id, max_usd, clock::now())?)
+        })
+        .await
+    }
+
+    /// Puts a spec into the landing queue of its base.
+    pub(super) async fn land(&mut self, home: &Home, id: &SpecId, force: bool) -> Result<(), CliError> {
+        let request = Land { ids: vec![id.clone()], force };
+        let by_daemon = async |client: &Client| {
+            call(client, &request).await?;
+            Ok(())
+        };
+        self.carry_out(home, Some("the daemon's answer"), by_daemon, async |home| {
+            Ok(write(home)?.request_landing(id, force)?)
         })
         .await
     }

@@ -74,7 +74,7 @@ const PAGE: usize = 500;
 fn ended_specs(home: &Home, queue: &dyn Queue, ids: &[SpecId]) -> Result<Vec<SpecView>, CliError> {
     if !ids.is_empty() {
         let specs = queue.list(&Filter { ids: ids.to_vec(), ..Filter::default() })?.specs;
-        if let Some(live) = specs.iter().find(|spec| !spec.status.is_ended()) {
+        if let Some(live) = specs.iter().find(|spec| !spec.is_settled()) {
             let message = format!("{} is {}: only specs that have ended can be cleaned", live.id, live.status.as_str());
             return Err(CliError::new(FAILED, message).hint(format!("first end the spec: `boi cancel {}`", live.id)));
         }
@@ -84,7 +84,7 @@ fn ended_specs(home: &Home, queue: &dyn Queue, ids: &[SpecId]) -> Result<Vec<Spe
     let mut ended = Vec::new();
     for ids in candidates.chunks(PAGE) {
         let page = queue.list(&Filter { ids: ids.to_vec(), ..Filter::default() })?;
-        ended.extend(page.specs.into_iter().filter(|spec| spec.status.is_ended()));
+        ended.extend(page.specs.into_iter().filter(|spec| spec.is_settled()));
     }
     Ok(ended)
 }

@@ -77,7 +77,7 @@ async fn print_or_follow(
         let runs = |place: Place| dir_of(place).is_locked().unwrap_or(false);
         // Without a daemon no new command begins, but a command that an earlier daemon started may still run
         // and print.
-        let over = view.status.is_ended() || told.daemon.is_none() && !last.is_some_and(runs);
+        let over = view.is_settled() || told.daemon.is_none() && !last.is_some_and(runs);
         let follows = args.follow && !over;
         if chosen.is_empty() && !follows {
             return report_nothing_chosen(spec, args, &rows, view);
@@ -97,7 +97,7 @@ async fn print_or_follow(
         let count = sections.len();
         let mut removed = 0;
         for (index, (place, section)) in sections.iter_mut().enumerate().skip(first_open) {
-            let is_current = Some(*place) == last && !view.status.is_ended();
+            let is_current = Some(*place) == last && !view.is_settled();
             if !section.print_new(!follows || index + 1 < count, is_current)? {
                 removed += 1;
             }
@@ -118,10 +118,10 @@ fn conclude(args: &Log, view: &SpecView, all_removed: bool) -> Result<ExitCode, 
     if all_removed {
         return Err(CliError::new(FAILED, format!("the output of {id} was removed by `boi clean`")));
     }
-    if args.follow && !view.status.is_ended() {
+    if args.follow && !view.is_settled() {
         say!("no daemon runs, and {id} is {}: `boi daemon start` continues the spec", view.status.as_str());
     }
-    Ok(if args.follow && view.status.is_ended() && !view.is_as_asked() { FAILED } else { 0 })
+    Ok(if args.follow && view.is_settled() && !view.is_as_asked() { FAILED } else { 0 })
 }
 
 /// Reports that no command matches the arguments, and lists the commands that exist.
@@ -197,6 +197,8 @@ fn choose_commands(
                 let command = text::one_line(&known.verify[*index], COMMAND);
                 (Some((*task, *number)), format!("== {} · try {number} · verify: {command}", known.id), None)
             }
+            // The commands of a lander are in its own folder.
+            CommandStage::Verify(Verify::Batch { .. }) => continue,
             CommandStage::Verify(Verify::Spec { index } | Verify::Merge { index, .. }) => {
                 (None, format!("== verify: {}", text::one_line(&spec.verify[*index], COMMAND)), None)
             }

@@ -26,6 +26,7 @@ mod in_force;
 mod launch;
 mod log;
 mod log_printer;
+mod merge;
 mod own_task;
 mod patience;
 mod pause;
@@ -310,6 +311,7 @@ fn carry_out(command: Command) -> Result<ExitCode, CliError> {
         Command::Log(args) => log::log(home, &args),
         Command::Cancel(args) => cancel_retry::cancel(home, args),
         Command::Retry(args) => cancel_retry::retry(home, args),
+        Command::Merge(args) => merge::merge(home, args),
         Command::Stop(args) => stop::stop(home, args),
         Command::Wait(args) => wait::wait(home, &args),
         Command::Priority(args) => priority::priority(home, &args),

@@ -80,7 +80,7 @@ async fn through_daemon(home: &Home, mut backend: Backend, args: &Run) -> Result
         // Cancel-safe: `follow` only reads the status; the daemon runs the specs.
         told = follow(home, &backend, &ids, own_task.as_ref(), args) => {
             let told = told?;
-            match told.specs.iter().all(|spec| spec.status.is_ended()) {
+            match told.specs.iter().all(|spec| spec.is_settled()) {
                 true => conclude(&told, args.json),
                 false => held(&told, args.json),
             }
@@ -134,7 +134,7 @@ async fn follow_own(running: Running, ids: &[SpecId], args: &Run) -> Result<Exit
         let status = handle.status(filter.clone()).await?;
         progress.update(&status);
         let only_held = args.no_wait && only_waits_for_holds(&status);
-        if only_held || status.specs.iter().all(|spec| spec.status.is_ended()) {
+        if only_held || status.specs.iter().all(|spec| spec.is_settled()) {
             handle.send(Event::Leave(Leaving::Stop));
             ended.as_mut().await?;
             break status;
@@ -158,7 +158,7 @@ async fn follow_own(running: Running, ids: &[SpecId], args: &Run) -> Result<Exit
         }
     };
     progress.clear();
-    if last.specs.iter().all(|spec| spec.status.is_ended()) {
+    if last.specs.iter().all(|spec| spec.is_settled()) {
         return conclude(&last, json);
     }
     if args.no_wait && only_waits_for_holds(&last) {
@@ -196,13 +196,13 @@ fn report_open_specs(status: &StatusView, interrupted: bool) {
             say!("{what}: {ids}");
         }
     }
-    let all = ids_where(status, |spec| !spec.status.is_ended());
+    let all = ids_where(status, |spec| !spec.is_settled());
     say!("  to continue: `boi daemon start` (runs the whole queue); to give up: `boi cancel {all}`");
 }
 
 /// Returns whether no spec runs, and each spec that has not ended waits for an agent that is held.
 fn only_waits_for_holds(status: &StatusView) -> bool {
-    let mut open = status.specs.iter().filter(|spec| !spec.status.is_ended()).peekable();
+    let mut open = status.specs.iter().filter(|spec| !spec.is_settled()).peekable();
     open.peek().is_some() && open.all(|spec| hold_on(status, spec).is_some())
 }
 
@@ -211,7 +211,7 @@ fn held(status: &StatusView, json: bool) -> Result<ExitCode, CliError> {
     if json {
         print_json(status)?;
     }
-    let waiting = ids_where(status, |spec| !spec.status.is_ended());
+    let waiting = ids_where(status, |spec| !spec.is_settled());
     say!("not run, still queued: {waiting}: their agents are held (`boi status` says why), and `--no-wait` is set");
     Ok(GAVE_UP)
 }
@@ -238,7 +238,7 @@ async fn follow(
                     progress.print_once(&obstacle);
                 }
                 let only_held = args.no_wait && only_waits_for_holds(&told.status);
-                if only_held || told.status.specs.iter().all(|spec| spec.status.is_ended()) {
+                if only_held || told.status.specs.iter().all(|spec| spec.is_settled()) {
                     progress.clear();
                     return Ok(told.status);
                 }
@@ -267,7 +267,7 @@ async fn follow(
 /// have ended.
 async fn final_status_without_daemon(home: &Home, filter: Filter, error: &CliError) -> Result<StatusView, CliError> {
     let told = Backend::Own(backend::configured(home)).status(filter, None).await?;
-    let open = ids_where(&told.status, |spec| !spec.status.is_ended());
+    let open = ids_where(&told.status, |spec| !spec.is_settled());
     if open.is_empty() {
         return Ok(told.status);
     }

@@ -11,7 +11,6 @@ use super::own_task::OwnTask;
 use super::printing::{print_json, print_line};
 use super::{CliError, ExitCode, FAILED, GAVE_UP, block_on, durations, version_skew};
 use crate::domain::id::SpecId;
-use crate::domain::life::SpecStatus;
 use crate::domain::outcome::Delivery;
 use crate::domain::text;
 use crate::domain::view::{SpecView, StatusView};
@@ -42,7 +41,7 @@ pub(super) fn wait(home: &Home, args: &Wait) -> Result<ExitCode, CliError> {
         if args.json {
             print_json(&status)?;
         }
-        let mut ended = status.specs.iter().filter(|spec| spec.status.is_ended());
+        let mut ended = status.specs.iter().filter(|spec| spec.is_settled());
         Ok(if ended.all(SpecView::is_as_asked) { 0 } else { FAILED })
     })
 }
@@ -73,13 +72,13 @@ async fn follow(home: &Home, args: &Wait) -> Result<StatusView, CliError> {
             version_skew::warn(&daemon.version, daemon.pid);
         }
         let specs = &told.status.specs;
-        for spec in specs.iter().filter(|spec| spec.status.is_ended()) {
+        for spec in specs.iter().filter(|spec| spec.is_settled()) {
             if reported.insert(spec.id.clone()) && !args.json {
                 print_line(&ended_line(spec))?;
             }
         }
-        let mut statuses = specs.iter().map(|spec| spec.status);
-        let is_over = if args.any { statuses.any(SpecStatus::is_ended) } else { statuses.all(SpecStatus::is_ended) };
+        let mut specs = specs.iter();
+        let is_over = if args.any { specs.any(SpecView::is_settled) } else { specs.all(SpecView::is_settled) };
         if is_over {
             return Ok(told.status);
         }

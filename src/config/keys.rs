@@ -465,6 +465,16 @@ pub(super) static ROWS: &[Row] = &[
         ),
     ),
     row(
+        "max_landings",
+        Kind::Number(1..=64),
+        TakesEffect::NextTick,
+        field!(One, Number, max_landings),
+        &[
+            "The largest number of landers of one repository that run at once: each base has a lander of its",
+            "own. Landers take no slot of max_workers.",
+        ],
+    ),
+    row(
         "paths.db",
         Kind::Path,
         TakesEffect::Restart,

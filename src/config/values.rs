@@ -46,6 +46,8 @@ pub struct Config {
     pub max_usd_per_day: Usd,
     /// The days after which a spec that ended is removed from the queue; 0: never.
     pub retention_days: u32,
+    /// The largest number of landers of one repository that run at once.
+    pub max_landings: u32,
     /// `[agents.NAME]`: the settings of each agent.
     pub agents: Agents,
     /// `[paths]`: where boi stores files.
@@ -88,6 +90,7 @@ impl Default for Config {
             max_usd_per_spec: Usd::ZERO,
             max_usd_per_day: Usd::ZERO,
             retention_days: 90,
+            max_landings: 1,
             agents: Agents::default(),
             paths: Paths::default(),
         }

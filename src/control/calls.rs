@@ -138,6 +138,20 @@ pub(crate) struct StopResult {
     pub outcome: Stopped,
 }
 
+/// Asks the daemon to land the branches of these specs, each into its base.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Land {
+    /// The ids of the specs.
+    pub ids: Vec<SpecId>,
+    /// Whether specs that did not complete are landed too.
+    pub force: bool,
+}
+
+impl Call for Land {
+    const PATH: &'static str = "/v1/land";
+    type Answer = Ids;
+}
+
 /// Asks the daemon to set the priority of a queued spec.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct SetPriority {

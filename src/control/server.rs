@@ -25,8 +25,8 @@ use tokio::task::JoinSet;
 use tracing::warn;
 
 use super::calls::{
-    Call, CallFailure, Cancel, CheckProgram, Dispatch, FailureCode, GetConfig, HoldAgent, Leave, Reload, ResumeAgents,
-    Retry, SetPaused, SetPriority, SettleChanges, StatusRequest, Stop, VERSION_HEADER,
+    Call, CallFailure, Cancel, CheckProgram, Dispatch, FailureCode, GetConfig, HoldAgent, Land, Leave, Reload,
+    ResumeAgents, Retry, SetPaused, SetPriority, SettleChanges, StatusRequest, Stop, VERSION_HEADER,
 };
 use crate::queue::Cleaned;
 use crate::system::paths;
@@ -52,6 +52,7 @@ pub(crate) trait Service:
     Serve<Dispatch>
     + Serve<StatusRequest>
     + Serve<Cancel>
+    + Serve<Land>
     + Serve<Retry>
     + Serve<Stop>
     + Serve<SetPriority>
@@ -162,6 +163,7 @@ pub(crate) async fn serve<S: Service>(mut socket: Socket, service: S, mut closin
     let routes = route::<Dispatch, S>(routes, &closing);
     let routes = route::<StatusRequest, S>(routes, &closing);
     let routes = route::<Cancel, S>(routes, &closing);
+    let routes = route::<Land, S>(routes, &closing);
     let routes = route::<Retry, S>(routes, &closing);
     let routes = route::<Stop, S>(routes, &closing);
     let routes = route::<SetPriority, S>(routes, &closing);

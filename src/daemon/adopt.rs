@@ -41,7 +41,7 @@ impl<S: Spawn> Daemon<S> {
         let mut unstarted = Vec::new();
         for claimed in claimed {
             let (spec, attempt) = (claimed.fence.spec.clone(), claimed.fence.attempt);
-            let within = scope.as_ref().is_none_or(|scope| scope.contains(&spec));
+            let within = spec.is_lander() || scope.as_ref().is_none_or(|scope| scope.contains(&spec));
             if self.registry.contains(&spec) {
                 continue;
             } else if !within && !matches!(claimed.intent, Some(Intent::Cancel | Intent::Block)) {

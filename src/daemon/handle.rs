@@ -17,8 +17,8 @@ use crate::config::HotConfig;
 use crate::config::keys::{Key, keys_of};
 use crate::control::calls::{
     CallFailure, Cancel, CancelResult, CheckProgram, ConfigInForce, Dispatch, Dispatched, Environment, GIVE_UP,
-    GetConfig, HoldAgent, Ids, Leave, Outlook, ProgramFound, Reload, ResumeAgents, ResumedAgents, Retry, SetPaused,
-    SetPriority, SettleChanges, StatusRequest, StatusResponse, Stop, StopResult,
+    GetConfig, HoldAgent, Ids, Land, Leave, Outlook, ProgramFound, Reload, ResumeAgents, ResumedAgents, Retry,
+    SetPaused, SetPriority, SettleChanges, StatusRequest, StatusResponse, Stop, StopResult,
 };
 use crate::control::server::{Serve, Service, closed};
 use crate::domain::id::SpecId;
@@ -288,6 +288,22 @@ impl Serve<Retry> for Handle {
             queued.extend(self.unless_silent(GIVE_UP, retry).await?);
         }
         Ok(Ids { ids: queued })
+    }
+}
+
+impl Serve<Land> for Handle {
+    async fn serve(&self, Land { ids, force }: Land, _: watch::Receiver<bool>) -> Result<Ids, CallFailure> {
+        for id in ids.clone() {
+            let land = |handle: Handle| async move {
+                let _no_removal = handle.shared.retention.exclude().await;
+                handle.queue(move |queue| queue.request_landing(&id, force)).await?;
+                handle.send(Event::Queued);
+                handle.shared.changed();
+                Ok(())
+            };
+            self.unless_silent(GIVE_UP, land).await?;
+        }
+        Ok(Ids { ids })
     }
 }
 

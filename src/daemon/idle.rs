@@ -87,6 +87,9 @@ fn look(
         if !paused && (queue.promote(clock::now())?.is_some() || !queue.lanes(scope.as_deref())?.is_empty()) {
             return Ok(Some(()));
         }
+        if !paused && !queue.startable_landers(1, scope.as_deref(), clock::now())?.is_empty() {
+            return Ok(Some(()));
+        }
         looks = looks.saturating_add(1);
         match looks {
             1 => {

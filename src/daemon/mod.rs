@@ -72,6 +72,7 @@ use crate::domain::id::SpecId;
 use crate::domain::lane::Eligible;
 use crate::domain::life::Intent;
 use crate::domain::outcome::Refusal;
+use crate::queue::landings::Group;
 use crate::queue::{Claimed, Fence, QueueError};
 use crate::system::{clock, failpoint};
 
@@ -386,10 +387,15 @@ impl<S: Spawn> Daemon<S> {
             let places_of = |agent: &str| agents.get(agent)?.max_workers;
             let fallback_of = |agent: &str| agents.get(agent).map(|agent| agent.fallback.clone()).unwrap_or_default();
             let (limits, next) = shared.lanes.limits(lanes, count, places_of, fallback_of, now);
-            Ok((queue.eligible(&limits, scope.as_deref())?, next, next_due, is_empty))
+            let landings = queue.startable_landers(config.config.max_landings, scope.as_deref(), now)?;
+            Ok((queue.eligible(&limits, scope.as_deref())?, next, next_due, is_empty, landings))
         };
         let uses = self.queue.uses();
-        let (candidates, next_in_lanes, next_due, is_empty) = self.queue.call(look).await?;
+        let (candidates, next_in_lanes, next_due, is_empty, landings) = self.queue.call(look).await?;
+        let has_landings = !landings.is_empty();
+        if has_landings {
+            self.start_landers(landings, &hot).await?;
+        }
         let eligible = u32::try_from(candidates.len()).unwrap_or(u32::MAX);
         let inputs = tick::Inputs { max_workers, spawns_per_tick, running, recent_starts, eligible };
         let Decision { spawn, bound } = tick::decide(&inputs);
@@ -409,10 +415,30 @@ impl<S: Spawn> Daemon<S> {
         {
             self.wake_at = self.wake_at.min(self.began + room);
         }
-        if is_empty && next_due.is_none() && next_in_lanes.is_none() && self.shared.lanes.needing_the_user().is_empty()
+        if is_empty
+            && !has_landings
+            && next_due.is_none()
+            && next_in_lanes.is_none()
+            && self.shared.lanes.needing_the_user().is_empty()
         {
             // Only this tick has used the queue since then.
             self.begin_idle(uses.map(|uses| uses + 1).filter(|uses| self.queue.uses() == Some(*uses)));
+        }
+        Ok(())
+    }
+
+    /// Starts landers. They take no slot and no place in the pace.
+    async fn start_landers(&mut self, groups: Vec<Group>, hot: &HotConfig) -> Result<(), QueueError> {
+        let (config, now) = (hot.worker_config(), clock::now());
+        let landers = self.queue.call(move |queue| queue.start_landers(&groups, &config, now)).await?;
+        failpoint::hit("landers.started");
+        for lander in landers {
+            if let Some(slot) = self.registry.get_mut(&lander.fence.spec) {
+                slot.reclaimed = true;
+                continue;
+            }
+            info!(lander = %lander.fence.spec, "lander started");
+            self.start(lander);
         }
         Ok(())
     }

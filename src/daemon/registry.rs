@@ -164,9 +164,9 @@ impl Registry {
         self.slots.values_mut()
     }
 
-    /// How many slots are taken.
+    /// How many slots of `max_workers` are taken. A lander takes none.
     pub(super) fn len(&self) -> u32 {
-        u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.slots.keys().filter(|spec| !spec.is_lander()).count()).unwrap_or(u32::MAX)
     }
 
     /// Whether any spec has a worker or is going to get one.

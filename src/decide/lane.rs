@@ -24,7 +24,11 @@ pub(crate) fn of_position<'a>(spec: &'a Spec, position: &Position, done: &[bool]
                 Some(
                     Stage::Command(CommandStage::Verify(_))
                     | Stage::Git(
-                        GitStage::Capture(_) | GitStage::Advance { .. } | GitStage::Deliver { .. } | GitStage::Land(_),
+                        GitStage::Capture(_)
+                        | GitStage::Advance { .. }
+                        | GitStage::Gather
+                        | GitStage::Deliver { .. }
+                        | GitStage::Land(_),
                     ),
                 ),
             ..

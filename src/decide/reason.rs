@@ -82,9 +82,9 @@ fn next_step(cause: &Cause, spec: &SpecId) -> Option<String> {
         Cause::DependencyEnded { spec: first, .. } | Cause::DependencyIncomplete { spec: first } => {
             Some(format!("Run `boi retry {first}`, which queues both specs again."))
         }
-        Cause::Unmerged { why: Unmerged::Refused { refusal: MergeRefusal::Conflicts { .. } } } => {
-            Some(format!("Merge by hand, or resolve the conflicts and run `boi retry {spec}`."))
-        }
+        Cause::Unmerged {
+            why: Unmerged::NotResolved { .. } | Unmerged::Refused { refusal: MergeRefusal::Conflicts { .. } },
+        } => Some(format!("Merge by hand, or correct the branch and run `boi retry {spec}`.")),
         Cause::Unmerged { why: Unmerged::Refused { .. } | Unmerged::Obstacle { .. } | Unmerged::Verify { .. } } => {
             Some(format!("Fix the problem, then run `boi retry {spec}`, which repeats the merge but no task."))
         }
@@ -102,6 +102,7 @@ fn next_step(cause: &Cause, spec: &SpecId) -> Option<String> {
         | Cause::WorkerNotStarted { .. }
         | Cause::WorkerFailed { .. }
         | Cause::Ending
+        | Cause::SentBack { .. }
         | Cause::NextTry { .. }
         | Cause::WaitsForStart { .. }
         | Cause::ApiErrors { .. }
@@ -282,7 +283,7 @@ mod tests {
         assert_reasons([
             (
                 refused(MergeRefusal::Conflicts { base: base(), files: vec!["a".into(), "b".into()] }),
-                "merge conflicts with main in a, b. Merge by hand, or resolve the conflicts and run `boi retry SD979`.",
+                "merge conflicts with main in a, b. Merge by hand, or correct the branch and run `boi retry SD979`.",
             ),
             (
                 refused(MergeRefusal::CheckoutDirty { base: base(), checkout: checkout() }),

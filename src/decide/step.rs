@@ -12,23 +12,21 @@ mod walk;
 
 pub(crate) use self::idle_git::without_idle_git;
 use super::budget::SpecBudget;
-use super::retry;
+use super::{land, retry};
 use crate::agents::exit;
 use crate::domain::cause::{Cause, Unmerged};
 use crate::domain::command::{CommandEnd, EndCause, ExitStatus};
 use crate::domain::failure::{FailedHow, FailedPart, Failure};
+use crate::domain::landing::LandingChange;
 use crate::domain::life::{TaskStatus, UsedUp};
 use crate::domain::outcome::{AgentReport, TryOutcome, Usage};
 use crate::domain::position::{
-    AgentSession, CommandStage, Delivered, Ending, GitStage, Merge, Position, Progress, RunningCommand, Stage, Step,
-    Try, Verify,
+    AgentSession, CommandStage, Delivered, Ending, GitStage, Position, Progress, RunningCommand, Stage, Step, Try,
+    Verify,
 };
 use crate::domain::spec::{Action, Deliver, Spec};
 use crate::domain::time::Timestamp;
 
-/// The maximum number of merges of the base into the branch. If the base moves again during the verification
-/// of the last one, boi leaves the spec unmerged.
-const DELIVERY_ROUNDS: u32 = 100;
 /// How many times in a row a command may be cut off (ended by something other than boi, such as a logout) and
 /// run again. After that, boi treats the end as if the command had ended by itself.
 const CUT_OFFS: u32 = 3;
@@ -137,6 +135,8 @@ pub(crate) enum RecordChange {
         /// The status.
         status: TaskStatus,
     },
+    /// A lander changes another spec.
+    Landing(LandingChange),
 }
 
 /// A run of an agent that has ended.
@@ -182,30 +182,14 @@ pub(crate) enum Captured {
     NotCommitted(String),
 }
 
-/// The result of merging the base into the branch.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum DeliveryReady {
-    /// The base already contains the branch.
-    AlreadyMerged,
-    /// The base is on `from` and can be fast-forwarded to `head`.
-    FastForward {
-        /// The commit of the base.
-        from: String,
-        /// The commit of the branch.
-        head: String,
-    },
-    /// The branch cannot be merged into the base.
-    Unmerged(Unmerged),
-}
-
 /// The result of fast-forwarding the base.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Landed {
     /// The base contains the branch.
     Done,
-    /// The base moved after it was merged into the branch, so it cannot be fast-forwarded.
+    /// The base moved after the batch was built, so it cannot be fast-forwarded.
     BaseMoved,
-    /// The branch cannot be merged into the base.
+    /// The base cannot be moved.
     Unmerged(Unmerged),
 }
 
@@ -271,7 +255,7 @@ pub(crate) fn after_act(plan: &AttemptPlan<'_>, progress: Progress, of: Try, res
         | TryOutcome::NotExecuted(_)
         | TryOutcome::Context(_) => {
             let cause = Cause::TryFailed { task: task.id.clone(), outcome, agent };
-            return with_change(fail(progress, Some(of.task), cause), ended);
+            return with_change(fail(plan.spec, progress, Some(of.task), cause), ended);
         }
         TryOutcome::Failed(_)
         | TryOutcome::Crashed(_)
@@ -350,7 +334,17 @@ pub(crate) fn after_verify(
 ) -> Move {
     let died = died(end, progress.deaths == 0 && plan.retry_count > 0);
     let progress = Progress { cut_offs: 0, deaths: if died { progress.deaths + 1 } else { 0 }, ..progress };
-    let failure = || verify_failure(plan, &verify, end, output.clone());
+    let failure = || verify_failure(plan, &progress, &verify, end, output.clone());
+    if let Verify::Batch { index } = verify {
+        return match died && progress.deaths <= plan.retry_count {
+            true => go(plan, progress, Stage::Command(CommandStage::Verify(verify)), vec![]),
+            false if end.succeeded() => land::after_pass(plan, progress, index),
+            false => {
+                let failure = failure();
+                land::after_fail(plan, progress, index, failure)
+            }
+        };
+    }
     if died && progress.deaths <= plan.retry_count {
         let failure = failure();
         return Move::Died(progress.resume_at(Stage::Command(CommandStage::Verify(verify))), vec![], failure);
@@ -358,20 +352,22 @@ pub(crate) fn after_verify(
     if died && let Verify::Task { of, .. } = &verify {
         let (failure, deaths) = (failure().without_output(), progress.deaths);
         let cause = Cause::RepeatedDeaths { task: plan.spec.tasks[of.task].id.clone(), failure, deaths };
-        return fail(progress, Some(of.task), cause);
+        return fail(plan.spec, progress, Some(of.task), cause);
     }
     if !end.succeeded() {
         let failure = failure();
         return match verify {
             Verify::Task { of, .. } => reject(plan, progress, of, failure),
-            Verify::Spec { .. } => fail(progress, None, Cause::SpecVerify { failure: failure.without_output() }),
-            Verify::Merge { .. } => unmerged(progress, Unmerged::Verify { failure: failure.without_output() }),
+            Verify::Spec { .. } => {
+                fail(plan.spec, progress, None, Cause::SpecVerify { failure: failure.without_output() })
+            }
+            Verify::Batch { .. } | Verify::Merge { .. } => wait_to_land(progress),
         };
     }
     match verify {
         Verify::Task { of, candidate, index } => verify_task(plan, progress, of, candidate, index + 1),
         Verify::Spec { index } => verify_spec(plan, progress, index + 1, vec![]),
-        Verify::Merge { merge, index } => verify_merge(plan, progress, merge, index + 1),
+        Verify::Batch { .. } | Verify::Merge { .. } => wait_to_land(progress),
     }
 }
 
@@ -383,52 +379,29 @@ pub(crate) fn after_advance(plan: &AttemptPlan<'_>, progress: Progress, of: Try,
     let is_prompt = matches!(plan.spec.tasks[of.task].action, Action::Prompt(_));
     let unchanged = candidate.is_none() && is_prompt && plan.spec.repo.is_some();
     let changes = vec![RecordChange::TaskDone { task: of.task, commit: candidate, unchanged }];
-    next_task(&AttemptPlan { done: &done, ..*plan }, Progress { head, failure: None, ..progress }, changes)
+    // The task of a spec that was sent back is verified by the commands that verify the whole branch.
+    let verified = if plan.spec.is_landing_task(of.task) { head.clone() } else { progress.verified.clone() };
+    let progress = Progress { head, verified, failure: None, ..progress };
+    next_task(&AttemptPlan { done: &done, ..*plan }, progress, changes)
 }
 
-/// Decides what follows `Deliver`.
-pub(crate) fn after_deliver(plan: &AttemptPlan<'_>, progress: Progress, round: u32, result: DeliveryReady) -> Move {
-    match result {
-        DeliveryReady::AlreadyMerged => close(progress, Ending::Completed(Delivered::Merged)),
-        DeliveryReady::Unmerged(why) => unmerged(progress, why),
-        DeliveryReady::FastForward { from, head } => {
-            let verified = progress.verified.as_deref() == Some(head.as_str());
-            let progress = Progress { head: Some(head.clone()), ..progress };
-            let merge = Merge { round, from, head };
-            if verified {
-                go(plan, progress, Stage::Git(GitStage::Land(merge)), vec![])
-            } else {
-                verify_merge(plan, progress, merge, 0)
-            }
-        }
-    }
-}
-
-/// Decides what follows `Land`.
-pub(crate) fn after_land(plan: &AttemptPlan<'_>, progress: Progress, merge: &Merge, result: Landed) -> Move {
-    match result {
-        Landed::Done => close(progress, Ending::Completed(Delivered::Merged)),
-        Landed::Unmerged(why) => unmerged(progress, why),
-        Landed::BaseMoved if merge.round < DELIVERY_ROUNDS => {
-            go(plan, progress, Stage::Git(GitStage::Deliver { round: merge.round + 1 }), vec![])
-        }
-        Landed::BaseMoved => unmerged(progress, Unmerged::BaseMoved { times: DELIVERY_ROUNDS }),
-    }
-}
-
-/// Decides what follows a step that stopped at a problem that only the user can fix. In a delivery, boi gives
-/// up the merge, so the result stays on the spec's branch. At `Close`, the spec ends as planned. At any other
-/// step, it fails.
-pub(crate) fn after_obstacle(position: Position, cause: Cause) -> Move {
+/// Decides what follows a step that stopped at a problem that only the user can fix. A lander leaves its specs
+/// unmerged. At `Close`, the spec ends as planned. At any other step, it fails or, if it was sent back, stays
+/// unmerged.
+pub(crate) fn after_obstacle(spec: &Spec, position: Position, cause: Cause) -> Move {
     let Position { step, progress } = position;
     match step {
-        Step::Git(GitStage::Deliver { .. } | GitStage::Land(_))
-        | Step::Command { stage: CommandStage::Verify(Verify::Merge { .. }), .. } => {
-            unmerged(progress, Unmerged::Obstacle { detail: cause.to_string() })
-        }
         Step::Close(ending) => Move::End(ending),
-        Step::Prepare { .. } | Step::Command { .. } | Step::Git(_) => fail(progress, None, cause),
+        _ if progress.landing.is_some() => {
+            land::after_obstacle(progress, Unmerged::Obstacle { detail: cause.to_string() })
+        }
+        Step::Prepare { .. } | Step::Command { .. } | Step::Git(_) => fail(spec, progress, None, cause),
     }
+}
+
+/// Returns the move of a spec whose branch versions before 0.4.0 were merging: it waits for a lander.
+pub(crate) fn wait_to_land(progress: Progress) -> Move {
+    close(progress, Ending::Completed(Delivered::Waiting))
 }
 
 /// Returns whether something other than boi ended the command, so that `end` is no result of the command.
@@ -444,7 +417,7 @@ pub(crate) fn canceled(progress: Progress) -> Position {
 
 /// Returns the move to `stage`. If `stage` runs a command, the move gives the command a new number, boot and
 /// marker.
-fn go(plan: &AttemptPlan<'_>, progress: Progress, stage: Stage, changes: Vec<RecordChange>) -> Move {
+pub(super) fn go(plan: &AttemptPlan<'_>, progress: Progress, stage: Stage, changes: Vec<RecordChange>) -> Move {
     let position = match stage {
         Stage::Git(stage) => Position { step: Step::Git(stage), progress },
         Stage::Command(stage) => {
@@ -487,6 +460,9 @@ fn died(end: &CommandEnd, once: bool) -> bool {
 }
 
 fn has_tries_left(plan: &AttemptPlan<'_>, progress: &Progress, of: Try) -> bool {
+    if plan.spec.is_landing_task(of.task) {
+        return of.number < plan.retry_count;
+    }
     of.number - progress.first_try < plan.retry_count
 }
 
@@ -509,7 +485,7 @@ fn try_again(plan: &AttemptPlan<'_>, progress: Progress, of: Try, failure: Failu
     }
     let task = plan.spec.tasks[of.task].id.clone();
     let cause = Cause::OutOfTries { task, failure: failure.without_output(), tries };
-    fail(progress, Some(of.task), cause)
+    fail(plan.spec, progress, Some(of.task), cause)
 }
 
 fn verify_task(plan: &AttemptPlan<'_>, progress: Progress, of: Try, candidate: Option<String>, index: usize) -> Move {
@@ -522,29 +498,32 @@ fn verify_task(plan: &AttemptPlan<'_>, progress: Progress, of: Try, candidate: O
 }
 
 fn verify_spec(plan: &AttemptPlan<'_>, progress: Progress, index: usize, changes: Vec<RecordChange>) -> Move {
-    if index < plan.spec.verify.len() {
+    let is_verified = progress.head.is_some() && progress.verified == progress.head;
+    if index < plan.spec.verify.len() && !is_verified {
         return go(plan, progress, Stage::Command(CommandStage::Verify(Verify::Spec { index })), changes);
     }
     let progress = Progress { verified: progress.head.clone(), ..progress };
-    match (plan.spec.deliver, &plan.spec.repo) {
-        (Deliver::Merge, Some(_)) => go(plan, progress, Stage::Git(GitStage::Deliver { round: 1 }), changes),
-        (_, repo) => {
-            let delivered = if repo.is_some() { Delivered::Branch } else { Delivered::Nothing };
-            Move::Go(Position { step: Step::Close(Ending::Completed(delivered)), progress }, changes)
-        }
-    }
+    let delivered = match &plan.spec.repo {
+        None => Delivered::Nothing,
+        Some(_) if plan.spec.deliver == Deliver::Merge || plan.spec.is_sent_back => Delivered::Waiting,
+        Some(_) => Delivered::Branch,
+    };
+    Move::Go(Position { step: Step::Close(Ending::Completed(delivered)), progress }, changes)
 }
 
-fn verify_merge(plan: &AttemptPlan<'_>, progress: Progress, merge: Merge, index: usize) -> Move {
-    if index < plan.spec.verify.len() {
-        return go(plan, progress, Stage::Command(CommandStage::Verify(Verify::Merge { merge, index })), vec![]);
-    }
-    let progress = Progress { verified: Some(merge.head.clone()), ..progress };
-    go(plan, progress, Stage::Git(GitStage::Land(merge)), vec![])
-}
-
-fn verify_failure(plan: &AttemptPlan<'_>, verify: &Verify, end: &CommandEnd, output: String) -> Failure {
+fn verify_failure(
+    plan: &AttemptPlan<'_>,
+    progress: &Progress,
+    verify: &Verify,
+    end: &CommandEnd,
+    output: String,
+) -> Failure {
     let (commands, index, minutes) = match verify {
+        Verify::Batch { index } => {
+            let batch = progress.landing.as_ref().and_then(|landing| landing.batch.as_ref());
+            let commands = batch.map_or(vec![], |batch| batch.verify.iter().map(String::as_str).collect());
+            (commands, *index, plan.timeout_minutes)
+        }
         Verify::Task { of, index, .. } => (plan.spec.verify_of(of.task), *index, minutes(plan, *of)),
         Verify::Spec { index } | Verify::Merge { index, .. } => {
             (plan.spec.verify.iter().map(String::as_str).collect(), *index, plan.timeout_minutes)
@@ -559,12 +538,13 @@ fn minutes(plan: &AttemptPlan<'_>, of: Try) -> u32 {
     plan.spec.tasks[of.task].timeout_minutes.unwrap_or(plan.timeout_minutes)
 }
 
-/// Ends the attempt with its result on the branch, not merged.
-pub(crate) fn unmerged(progress: Progress, why: Unmerged) -> Move {
-    close(progress, Ending::Completed(Delivered::Unmerged(why)))
-}
-
-fn fail(progress: Progress, task: Option<usize>, cause: Cause) -> Move {
+/// Ends the attempt because of `cause`: the spec fails. If it had completed before and was sent back to its agent, it
+/// stays completed and unmerged instead.
+fn fail(spec: &Spec, progress: Progress, task: Option<usize>, cause: Cause) -> Move {
+    if spec.is_sent_back && task.is_none_or(|task| spec.is_landing_task(task)) {
+        let why = Unmerged::NotResolved { detail: cause.to_string() };
+        return close(progress, Ending::Completed(Delivered::Unmerged(why)));
+    }
     let changes = task.map(|task| RecordChange::Task { task, status: TaskStatus::Failed }).into_iter().collect();
     Move::Go(Position { step: Step::Close(Ending::Failed(cause)), progress }, changes)
 }

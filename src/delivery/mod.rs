@@ -1,4 +1,4 @@
-//! Deliveries: a base is merged into a spec's branch, then the base moves forward to the branch, together with
+//! Deliveries: the branches of specs are merged into a base, then the base moves forward to the result, together with
 //! the user's checkout that is on the base.
 //!
 //! All functions block. Git itself is run by `git`.
@@ -15,7 +15,7 @@
 //! | `plan` | plans how a checkout's files change from one commit to another |
 //! | `recovery` | completes or undoes a delivery that was interrupted |
 //! | `checkout_update` | moves a checkout together with its branch, or changes nothing |
-//! | `deliver` | merges a base into a spec's branch, and moves the base forward to the branch |
+//! | `deliver` | merges branches of specs into the commit of a base, and moves the base forward to the result |
 //!
 //! Invariants, besides those of `git`:
 //! - [`fast_forward_base`] moves one of the user's branches, and the checkout that is on this branch. Nothing
@@ -37,7 +37,9 @@ mod recovery;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::deliver::{DeliveryPlan, fast_forward_base, merge_base_into_branch, plan_delivery};
+pub(crate) use self::deliver::{
+    Candidate, Merged, base_contains, build_batch, fast_forward_base, lay_batch, merge_into_files, remove_lander,
+};
 pub(crate) use self::outcome::{DeliveryError, FastForward};
 pub(crate) use self::recovery::{
     Recovered, Unfinished, interrupted_deliveries, recover_deliveries, settle_own_delivery,

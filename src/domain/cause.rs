@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::delivery::MergeRefusal;
 use super::failure::Failure;
 use super::id::SpecId;
+use super::landing::SentBack;
 use super::life::{Block, SpecStatus};
 use super::money::Usd;
 use super::outcome::TryOutcome;
@@ -176,6 +177,12 @@ pub enum Cause {
         /// Why the spec is not merged.
         why: Unmerged,
     },
+    /// The branch could not be landed, so the spec was sent back to its agent.
+    #[serde(rename = "landing")]
+    SentBack {
+        /// Why it could not be landed.
+        sent: SentBack,
+    },
     /// A cause that version 0.1.0 recorded as words.
     Recorded {
         /// The recorded sentence.
@@ -222,6 +229,11 @@ pub enum Unmerged {
     Refused {
         /// Why the merge was refused.
         refusal: MergeRefusal,
+    },
+    /// The spec was sent back to its agent, which did not make the branch ready for the base.
+    NotResolved {
+        /// Why the agent's last try failed.
+        detail: String,
     },
     /// A problem that only the user can fix kept git from delivering.
     Obstacle {
@@ -309,6 +321,7 @@ impl fmt::Display for Cause {
             Cause::DependencyIncomplete { spec } => write!(f, "waits for {spec}, which has not completed"),
             Cause::Canceled => f.write_str("canceled by the user"),
             Cause::Unmerged { why } => why.fmt(f),
+            Cause::SentBack { sent } => write!(f, "sent back to the agent: {sent}"),
             Cause::Recorded { words } => f.write_str(words),
         }
     }
@@ -328,6 +341,9 @@ impl fmt::Display for Unmerged {
             }
             Unmerged::BaseMoved { times } => write!(f, "the base moved {times} times while boi verified the merge"),
             Unmerged::Refused { refusal } => refusal.fmt(f),
+            Unmerged::NotResolved { detail } => {
+                write!(f, "the agent could not make the branch ready for the base: {detail}")
+            }
             Unmerged::Obstacle { detail } => f.write_str(detail),
             Unmerged::RepositoryChanged { changes } => {
                 let changes: Vec<String> = changes.iter().map(RepositoryChange::to_string).collect();

@@ -1,11 +1,12 @@
-//! The id of a spec: `S` and at least four upper-case hex digits, as in `SD979`.
+//! The id of a spec: `S` and at least four upper-case hex digits, as in `SD979`. A lander, which lands specs, has an id
+//! with `L` instead of `S`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The id of a spec, `S` and four to sixteen upper-case hex digits.
+/// The id of a spec, `S` and four to sixteen upper-case hex digits; or that of a lander, with `L` instead of `S`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SpecId(String);
@@ -21,6 +22,17 @@ impl SpecId {
         let digits = digits.clamp(4, 16);
         let mask = if digits == 16 { u64::MAX } else { (1 << (4 * digits)) - 1 };
         SpecId(format!("S{:0digits$X}", random & mask))
+    }
+
+    /// Makes the id of a lander like [`SpecId::from_random`].
+    pub(crate) fn lander_from_random(random: u64, digits: usize) -> SpecId {
+        let SpecId(text) = SpecId::from_random(random, digits);
+        SpecId(format!("L{}", &text[1..]))
+    }
+
+    /// Returns whether this is the id of a lander.
+    pub(crate) fn is_lander(&self) -> bool {
+        self.0.starts_with('L')
     }
 
     /// Returns the id as text.
@@ -39,7 +51,7 @@ impl FromStr for SpecId {
 
     fn from_str(text: &str) -> Result<SpecId, InvalidSpecId> {
         let upper = text.trim().to_ascii_uppercase();
-        let digits = upper.strip_prefix('S').unwrap_or("");
+        let digits = upper.strip_prefix(['S', 'L']).unwrap_or("");
         if (4..=16).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
             Ok(SpecId(upper))
         } else {

@@ -15,6 +15,7 @@ pub(crate) mod exit;
 pub(crate) mod failure;
 pub mod hold;
 pub(crate) mod id;
+pub(crate) mod landing;
 pub(crate) mod lane;
 pub(crate) mod life;
 pub mod money;

@@ -331,6 +331,10 @@ pub struct Tokens {
 pub enum Delivery {
     /// The result is on `boi/<SPEC>`, as the spec asks.
     Branch,
+    /// The result is on `boi/<SPEC>`, and waits for the lander of its base.
+    Waiting,
+    /// The lander of the base verifies the result together with others, or moves the base.
+    Landing,
     /// The result is merged into the base.
     Merged,
     /// The result could not be merged into the base, and is on `boi/<SPEC>`.
@@ -338,12 +342,15 @@ pub enum Delivery {
 }
 
 impl Delivery {
-    const ALL: [Delivery; 3] = [Delivery::Branch, Delivery::Merged, Delivery::Unmerged];
+    const ALL: [Delivery; 5] =
+        [Delivery::Branch, Delivery::Waiting, Delivery::Landing, Delivery::Merged, Delivery::Unmerged];
 
     /// Returns the name of the delivery in the database, in JSON and in text.
     pub fn as_str(self) -> &'static str {
         match self {
             Delivery::Branch => "branch",
+            Delivery::Waiting => "waiting",
+            Delivery::Landing => "landing",
             Delivery::Merged => "merged",
             Delivery::Unmerged => "unmerged",
         }
@@ -352,6 +359,11 @@ impl Delivery {
     /// Returns the delivery with this name; `None` if the name is unknown.
     pub fn from_name(name: &str) -> Option<Delivery> {
         Delivery::ALL.into_iter().find(|delivery| delivery.as_str() == name)
+    }
+
+    /// Returns whether the result waits for a lander, or a lander works on it.
+    pub fn is_under_way(self) -> bool {
+        matches!(self, Delivery::Waiting | Delivery::Landing)
     }
 }
 
@@ -453,9 +465,9 @@ mod tests {
     #[test]
     fn every_delivery_reads_back_by_its_name() {
         let names: Vec<&str> = Delivery::ALL.into_iter().map(Delivery::as_str).collect();
-        assert_eq!(names, ["branch", "merged", "unmerged"]);
+        assert_eq!(names, ["branch", "waiting", "landing", "merged", "unmerged"]);
         assert!(Delivery::ALL.into_iter().all(|delivery| Delivery::from_name(delivery.as_str()) == Some(delivery)));
-        assert_eq!(Delivery::from_name("waiting"), None);
+        assert_eq!(Delivery::from_name("later"), None);
     }
 
     #[test]

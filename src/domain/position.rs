@@ -3,10 +3,12 @@
 //!
 //! ```text
 //! Prepare ─▶ Act ─▶ Capture ─▶ Verify* ─▶ Advance ─┬─▶ Act of the next task
-//!             ▲        │          │                └─▶ Verify* of the spec ─▶ Deliver ⇄ Verify* of the merge
-//!             └────────┴──────────┘ next try,                                    └─▶ Land ─▶ Close
+//!             ▲        │          │                └─▶ Verify* of the spec ─▶ Close
+//!             └────────┴──────────┘ next try,
 //!                                   else Close (failed)
 //! ```
+//!
+//! The steps of a lander are drawn in `decide::land`.
 //!
 //! `Verify*` is a series of steps, one for each verify command. `decide::step` decides what follows each
 //! step. A step that runs a command contains its [`RunningCommand`]; the worker waits for a command only in
@@ -16,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cause::{Cause, Unmerged};
 use super::failure::Failure;
+use super::landing::Landing;
 use super::outcome::{Delivery, Tokens};
 use super::spec::Spec;
 use super::time::Timestamp;
@@ -92,7 +95,12 @@ pub(crate) enum Verify {
         /// The command's index in the spec, from 0.
         index: usize,
     },
-    /// A verify command of the spec, on the merge of the branch with its base.
+    /// A verify command of a batch of specs that a lander lands together.
+    Batch {
+        /// The command's index in the batch, from 0.
+        index: usize,
+    },
+    /// A verify command of the spec, on the merge of the branch with its base. Versions before 0.4.0 ran it.
     Merge {
         /// The merge.
         merge: Merge,
@@ -114,12 +122,14 @@ pub(crate) enum GitStage {
         /// The commit to move the branch to; `None`: the try changed nothing, and the branch does not move.
         candidate: Option<String>,
     },
-    /// Merges the base into the branch, so that the base can be fast-forwarded to the branch.
+    /// Builds the next batch of a lander.
+    Gather,
+    /// Merges the base into the branch. Only versions before 0.4.0 did this.
     Deliver {
         /// The number of this merge, counted from 1: boi merges again each time that the base has moved.
         round: u32,
     },
-    /// Fast-forwards the base to the verified merge.
+    /// Fast-forwards the base to the verified batch.
     Land(Merge),
 }
 
@@ -203,6 +213,9 @@ pub(crate) struct Progress {
     /// When the next try may start; `None`: at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_try_at: Option<Timestamp>,
+    /// What the lander has done so far; `None`: the attempt is that of a spec.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub landing: Option<Box<Landing>>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -256,6 +269,8 @@ pub(crate) enum Ending {
 pub(crate) enum Delivered {
     /// The result is in no branch, since the spec has no repository.
     Nothing,
+    /// The result is on `boi/<SPEC>`, and waits for a lander.
+    Waiting,
     /// The result is on `boi/<SPEC>`, as the spec requests.
     Branch,
     /// The result is merged into the base.
@@ -269,6 +284,7 @@ impl Delivered {
     pub(crate) fn delivery(&self) -> Option<Delivery> {
         match self {
             Delivered::Nothing => None,
+            Delivered::Waiting => Some(Delivery::Waiting),
             Delivered::Branch => Some(Delivery::Branch),
             Delivered::Merged => Some(Delivery::Merged),
             Delivered::Unmerged(_) => Some(Delivery::Unmerged),
@@ -320,6 +336,10 @@ impl Position {
         let (index, commands) = match verify {
             Verify::Task { of, index, .. } => (index, task.map_or(0, |_| spec.verify_of(of.task).len())),
             Verify::Spec { index } | Verify::Merge { index, .. } => (index, spec.verify.len()),
+            Verify::Batch { index } => {
+                let batch = self.progress.landing.as_ref().and_then(|landing| landing.batch.as_ref());
+                (index, batch.map_or(0, |batch| batch.verify.len()))
+            }
         };
         if *index < commands {
             return Ok(());

@@ -87,6 +87,7 @@ pub(super) fn read(value: serde_json::Value) -> Result<Position, String> {
         cuts: 0,
         session: None,
         next_try_at: None,
+        landing: None,
     };
     let step = match goal(old.step)? {
         Goal::Stage(Stage::Command(stage)) if old.awaiting => {
@@ -238,6 +239,7 @@ mod tests {
                 cuts: 0,
                 session: None,
                 next_try_at: None,
+                landing: None,
             };
             assert_eq!(*progress, expected);
         }

@@ -11,10 +11,14 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::id::SpecId;
+use super::landing::SentBack;
 use super::money::Usd;
 
 /// The priority of a spec that does not set one. Specs with a lower number run first.
 pub(crate) const DEFAULT_PRIORITY: i64 = 100;
+
+/// The id of the task that boi adds to a spec that is sent back to its agent.
+const LANDING_TASK: &str = "land";
 
 /// The agent of a spec that does not name one.
 pub(crate) const DEFAULT_AGENT: &str = "claude";
@@ -63,11 +67,38 @@ pub(crate) struct Spec {
     /// configuration sets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_usd: Option<Usd>,
+    /// What boi does if the branch cannot be landed; `None`: the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_conflict: Option<OnConflict>,
     /// The tasks, at least one, in execution order: the order of the file, as far as `needs` allows.
     pub tasks: Vec<Task>,
+    /// Whether the last task is the one that boi added when the spec was sent back to its agent.
+    #[serde(skip)]
+    pub is_sent_back: bool,
 }
 
 impl Spec {
+    /// Returns what a lander works on instead of a spec.
+    pub(crate) fn of_lander(repo: Repo) -> Spec {
+        Spec {
+            title: "Land completed specs".to_owned(),
+            repo: Some(repo),
+            context: None,
+            agent: default_agent(),
+            model: None,
+            priority: DEFAULT_PRIORITY,
+            after: vec![],
+            deliver: Deliver::Merge,
+            verify: vec![],
+            verify_all: false,
+            changes: Changes::Optional,
+            max_usd: None,
+            on_conflict: None,
+            tasks: vec![],
+            is_sent_back: false,
+        }
+    }
+
     /// Returns the name of the agent that gets the prompt of a task.
     pub(crate) fn agent_of(&self, task: usize) -> &str {
         self.tasks[task].agent.as_deref().unwrap_or(&self.agent)
@@ -85,6 +116,49 @@ impl Spec {
                 task.agent = Some(other.to_owned());
             }
         }
+    }
+
+    /// Returns the agent to which the spec is sent back if its branch cannot be landed: that of the last prompt task.
+    /// `None`: there is none, or the spec asks to stay unmerged.
+    pub(crate) fn landing_agent(&self) -> Option<&str> {
+        let is_prompt = |task: &Task| matches!(task.action, Action::Prompt(_));
+        let last = self.tasks.iter().rposition(is_prompt)?;
+        (self.on_conflict != Some(OnConflict::Unmerged)).then(|| self.agent_of(last))
+    }
+
+    /// Returns the commands that verify the whole branch: those of the spec or, if it has none, those of its tasks.
+    pub(crate) fn verify_of_branch(&self) -> Vec<String> {
+        match &self.verify[..] {
+            [] => self.tasks.iter().flat_map(|task| task.verify.iter().cloned()).collect(),
+            own => own.to_vec(),
+        }
+    }
+
+    /// Adds the task of a spec that was sent back to its agent.
+    pub(crate) fn add_landing_task(&mut self, sent: &SentBack) {
+        let Some(agent) = self.landing_agent().map(str::to_owned) else { return };
+        let mut verify = self.verify_of_branch();
+        if let Some(command) = sent.failed_command()
+            && !verify.iter().any(|other| other == command)
+        {
+            verify.push(command.to_owned());
+        }
+        self.tasks.push(Task {
+            id: LANDING_TASK.to_owned(),
+            title: format!("Make the branch ready for {}", sent.base_name()),
+            action: Action::Prompt(sent.prompt()),
+            agent: Some(agent),
+            changes: None,
+            needs: vec![],
+            verify,
+            timeout_minutes: None,
+        });
+        self.is_sent_back = true;
+    }
+
+    /// Returns whether this task is the one that boi added when the spec was sent back.
+    pub(crate) fn is_landing_task(&self, task: usize) -> bool {
+        self.is_sent_back && task + 1 == self.tasks.len()
     }
 
     /// Returns whether a try of this task fails if it changes no file.
@@ -136,6 +210,16 @@ pub(crate) enum Deliver {
     Branch,
     /// boi merges the base into the branch, and fast-forwards the base to the result.
     Merge,
+}
+
+/// What boi does with a spec whose branch conflicts with its base, or fails a verify command only after the merge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OnConflict {
+    /// The spec goes back to its agent.
+    Agent,
+    /// The spec stays unmerged.
+    Unmerged,
 }
 
 /// Whether a task has to change files.
@@ -211,6 +295,8 @@ impl Spec {
             verify_all: false,
             changes: Changes::Optional,
             max_usd: None,
+            on_conflict: None,
+            is_sent_back: false,
             tasks: tasks.iter().map(|id| Task::for_tests(id, &[])).collect(),
         }
     }

@@ -159,6 +159,18 @@ fn skip_control_string(chars: &mut Chars<'_>) {
     }
 }
 
+/// Returns `body` in a code fence that is longer than any run of backticks in `body`, so that `body` cannot
+/// close the fence.
+pub(crate) fn fenced(language: &str, body: &str) -> String {
+    let (mut longest, mut run) = (0, 0);
+    for c in body.chars() {
+        run = if c == '`' { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    let fence = "`".repeat((longest + 1).max(3));
+    format!("{fence}{language}\n{}\n{fence}\n", body.trim_end_matches('\n'))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -330,9 +330,14 @@ pub struct GitView {
 }
 
 impl SpecView {
+    /// Whether the spec has ended, and no lander will change its result.
+    pub fn is_settled(&self) -> bool {
+        self.status.is_ended() && !self.delivery.is_some_and(Delivery::is_under_way)
+    }
+
     /// Whether the spec has completed and its result is where the spec asks for it.
     pub fn is_as_asked(&self) -> bool {
-        self.status == SpecStatus::Completed && self.delivery != Some(Delivery::Unmerged)
+        self.status == SpecStatus::Completed && self.is_settled() && self.delivery != Some(Delivery::Unmerged)
     }
 }
 

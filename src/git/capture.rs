@@ -21,9 +21,22 @@ pub(crate) struct CapturedTry {
 /// Moves the branch back to `base` and HEAD back to the branch, and keeps the agent's own commits under refs.
 /// Changes no file. Files that git ignores are not committed. Fails if there is a nested repository that git
 /// does not ignore.
+#[cfg(test)]
 pub(crate) fn capture(
     worktree: &LockedWorktree,
     base: &str,
+    message: &str,
+    label: &str,
+) -> Result<CapturedTry, GitError> {
+    capture_merge(worktree, base, None, message, label)
+}
+
+/// Commits the worktree's files like [`capture`]. `merged` is a commit that was merged into the files; it becomes the
+/// second parent of the candidate.
+pub(crate) fn capture_merge(
+    worktree: &LockedWorktree,
+    base: &str,
+    merged: Option<&str>,
     message: &str,
     label: &str,
 ) -> Result<CapturedTry, GitError> {
@@ -35,10 +48,12 @@ pub(crate) fn capture(
     let refuse = |paths: Vec<_>| if paths.is_empty() { Ok(paths) } else { Err(GitError::NestedRepositories { paths }) };
     let tree = index::read_files(worktree, at, &loaded, refuse)?;
     let kept = refs::kept_refs_with_label(at, worktree.spec(), label)?;
-    if tree == loaded.tree {
+    // Without a commit, a merge that was resolved to the old files would be repeated.
+    if tree == loaded.tree && merged.is_none() {
         return Ok(CapturedTry { commit: None, kept });
     }
-    let commit = refs::commit_tree(worktree, &tree, &[base], message)?;
+    let parents: Vec<&str> = std::iter::once(base).chain(merged).collect();
+    let commit = refs::commit_tree(worktree, &tree, &parents, message)?;
     // The sync is needed because git does not write objects that exist already, and the agent's git did not
     // sync its objects.
     sync::sync_worktree(worktree)?;

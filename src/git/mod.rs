@@ -37,6 +37,7 @@
 //! | `branch_repair` | repairs a branch that a power loss damaged |
 //! | `merged` | finds out whether a base has the changes of a spec's branch |
 //! | `create` | creates a worktree, or completes a creation that was killed |
+//! | `overwrite` | makes a lander's worktree equal to a commit, without keeping what is in it |
 //! | `shared_files` | reads refs, stash, reflogs and worktrees from git's files, without running git |
 //! | `shared_state` | reads the part of a repository that specs share with their user: refs, stash, configuration |
 //! | `shared_snapshot` | the snapshot of that part before a command |
@@ -89,6 +90,7 @@ pub(crate) mod locks;
 mod loose_object;
 mod merged;
 pub(crate) mod operation;
+mod overwrite;
 mod own_refs;
 mod place;
 mod power_loss;
@@ -117,19 +119,22 @@ mod watch;
 mod worktree;
 
 pub(crate) use self::branch::{advance_branch, reset_branch};
+#[cfg(test)]
 pub(crate) use self::capture::capture;
+pub(crate) use self::capture::capture_merge;
 pub(crate) use self::create::create_worktree;
 pub(crate) use self::file_times::{CheckedFiles, read_file_times};
 pub(crate) use self::git_error::{GitError, Severity};
 pub(crate) use self::inspect::{RepositoryRefusal, has_uncommitted_changes, inspect_repository, same_repository};
 pub(crate) use self::merged::{MergeState, has_changes, local_branches, merge_state};
+pub(crate) use self::overwrite::overwrite_worktree;
 pub(crate) use self::place::Place;
 pub(crate) use self::power_loss::{Repairs, repair_after_power_loss};
 pub(crate) use self::refs::{branch_head, delete_branch};
 pub(crate) use self::remove::{
     RemovalRefusal, RemoveError, check_removal, discard_worktree, remove_checked_worktree, remove_worktree,
 };
-pub(crate) use self::reset_files::{Reset, remove_untracked, reset_checked_to_commit, reset_to_commit};
+pub(crate) use self::reset_files::{Reset, reset_checked_to_commit, reset_to_commit};
 pub(crate) use self::revision::{is_local_branch, resolve_base};
 pub(crate) use self::set_aside::SET_ASIDE;
 pub(crate) use self::shared_changes::{SharedChanges, compare_with_snapshot, confirm_comparison};

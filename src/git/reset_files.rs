@@ -88,7 +88,7 @@ pub(super) fn populate(worktree: &LockedWorktree, at: &Place, commit: &str) -> R
 }
 
 /// Deletes untracked files, except ignored ones and nested repositories.
-pub(crate) fn remove_untracked(worktree: &LockedWorktree) -> Result<(), GitError> {
+pub(super) fn remove_untracked(worktree: &LockedWorktree) -> Result<(), GitError> {
     worktree.git()?.args(["clean", "-f", "-d", "-q"]).run()?;
     Ok(())
 }

@@ -86,7 +86,7 @@ fn commit_without_git(at: &Place, revision: &str) -> Option<Option<String>> {
 }
 
 /// Returns the tree of a commit.
-pub(super) fn tree_of(at: &Place, commit: &str) -> Result<String, GitError> {
+pub(crate) fn tree_of(at: &Place, commit: &str) -> Result<String, GitError> {
     if let Some(tree) = loose_object::tree_of(at, commit) {
         return Ok(tree);
     }

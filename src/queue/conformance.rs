@@ -1,12 +1,14 @@
 //! The tests that every implementation of the queue must pass. An implementation runs them by passing its [`Factory`]
 //! to [`conformance_suite!`].
 
+mod landings;
 mod lanes;
 mod repository_changes;
 mod requests;
 mod retention;
 mod runs;
 
+pub(super) use landings::*;
 pub(super) use lanes::*;
 pub(super) use repository_changes::*;
 pub(super) use requests::*;
@@ -17,8 +19,9 @@ use super::*;
 use crate::decide::step::RecordChange;
 use crate::domain::cause::{Awaited, Unmerged};
 use crate::domain::failure::{FailedHow, FailedPart, Failure};
+use crate::domain::landing::LandingChange;
 use crate::domain::outcome::{AgentReport, Delivery, MergedBy, TryOutcome, Usage};
-use crate::domain::position::{CommandStage, Delivered, GitStage, Progress, RunningCommand, Step, Try};
+use crate::domain::position::{CommandStage, Delivered, Progress, RunningCommand, Step, Try};
 use crate::domain::spec::{Base, Deliver, Repo};
 
 const NOW: Timestamp = Timestamp(1_000_000);
@@ -133,13 +136,11 @@ pub(super) fn a_spec_waits_for_its_dependencies_and_for_their_merges<F: Factory>
     let awaited = Awaited { id: first.clone(), merge: true };
     assert_eq!(one(queue.as_ref(), &second).cause, Some(Cause::WaitsFor { specs: vec![awaited] }));
 
-    queue.retry(&first, None, NOW).unwrap();
-    let again = queue.claim_first(9, None, &config(), NOW).unwrap().remove(0);
-    assert_eq!(again.fence.attempt, 2);
-    let alone = Position::start(None, None, Some(Stage::Git(GitStage::Deliver { round: 1 })));
-    assert_eq!(again.position, alone, "only the delivery is repeated");
-    let merged = Ending::Completed(Delivered::Merged);
-    queue.finish(&again.fence, &merged, NOW).unwrap();
+    assert_eq!(queue.retry(&first, None, NOW).unwrap(), std::slice::from_ref(&first));
+    assert_eq!(one(queue.as_ref(), &first).delivery, Some(Delivery::Waiting), "only the landing is repeated");
+    let lander = landings::lander(queue.as_ref());
+    let landed = LandingChange::Landed(first.clone(), MergedBy::Boi);
+    landings::change(queue.as_ref(), &lander, vec![landed]);
     assert_eq!(queue.claim_first(9, None, &config(), NOW).unwrap()[0].fence.spec, second);
 }
 
@@ -556,6 +557,11 @@ macro_rules! conformance_suite {
             each_lane_has_its_eligible_specs_in_queue_order,
             a_spec_that_changed_its_lane_is_not_claimed,
             another_agent_does_the_work_of_an_attempt_that_it_began,
+            a_completed_spec_waits_for_the_lander_of_its_base,
+            what_a_lander_gives_back_waits_for_its_next_attempt,
+            a_spec_that_is_sent_back_continues_its_attempt_with_one_more_task,
+            a_branch_is_landed_on_request_and_an_unfinished_one_only_by_force,
+            a_waiting_spec_that_cannot_be_read_does_not_keep_its_lander_busy,
             a_hold_is_stored_until_it_is_removed,
             open_specs_that_equal_a_new_one_are_found,
             a_scope_has_its_specs_and_those_they_wait_for,

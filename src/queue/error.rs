@@ -55,6 +55,23 @@ pub(crate) enum Refusal {
         /// Its status.
         status: SpecStatus,
     },
+    /// The spec cannot be retried, since it waits to land or is being landed.
+    WaitsToLand {
+        /// The spec.
+        spec: SpecId,
+    },
+    /// The spec cannot be landed, since it did not complete.
+    NotCompleted {
+        /// The spec.
+        spec: SpecId,
+        /// Its status.
+        status: SpecStatus,
+    },
+    /// The spec cannot be landed, since it has no branch.
+    NothingToLand {
+        /// The spec.
+        spec: SpecId,
+    },
     /// The spec depends on a spec that ended without completing.
     WaitsForIncomplete {
         /// The spec.
@@ -158,6 +175,19 @@ impl fmt::Display for Refusal {
             Refusal::NothingToRetry { spec, status } => {
                 write!(f, "{spec} is {}: only a failed, canceled or unmerged spec can be retried", status.as_str())
             }
+            Refusal::WaitsToLand { spec } => {
+                write!(f, "{spec} waits to land: `boi wait {spec}` waits until it is merged or stays unmerged")
+            }
+            Refusal::NotCompleted { spec, status } if status.is_ended() => write!(
+                f,
+                "{spec} is {}, so it is not merged: run `boi retry {spec}`, or merge its unfinished branch with `boi merge \
+                 --force {spec}`",
+                status.as_str()
+            ),
+            Refusal::NotCompleted { spec, status } => {
+                write!(f, "{spec} is {}: only a spec that has completed can be merged", status.as_str())
+            }
+            Refusal::NothingToLand { spec } => write!(f, "{spec} has no branch that could be merged"),
             Refusal::WaitsForIncomplete { spec, blocker } => {
                 write!(
                     f,

@@ -17,6 +17,7 @@
 //! - No verb runs git or starts a process.
 
 mod error;
+pub(crate) mod landings;
 pub(crate) mod open;
 pub(crate) mod retention;
 pub(crate) mod sqlite;
@@ -32,6 +33,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::error::{QueueError, Refusal};
+use self::landings::Group;
 use self::retention::{Age, ExpiredPage, Place};
 use self::survey::Survey;
 use self::unlanded::{Look, Unlanded};
@@ -41,6 +43,7 @@ use crate::decide::step::RecordChange;
 use crate::domain::cause::Cause;
 use crate::domain::hold::Hold;
 use crate::domain::id::SpecId;
+use crate::domain::landing::Waiting;
 use crate::domain::lane::{Eligible, LaneLimit};
 use crate::domain::life::{Intent, SpecStatus, TaskStatus};
 use crate::domain::money::Usd;
@@ -100,6 +103,9 @@ pub(crate) struct Claimed {
     pub spent: Usd,
     /// The limit of this cost that a retry set; `None`: the limit of the spec or of the configuration.
     pub max_usd: Option<Usd>,
+    /// The commit of the base that the branch could not be merged with, while the spec is sent back to its agent because
+    /// of that; `None`: it is not.
+    pub onto: Option<String>,
 }
 
 impl Claimed {
@@ -321,6 +327,33 @@ pub(crate) trait Queue: Send + Sync {
         self.claim(&self.eligible_first(count, scope)?, config, 0, now)
     }
 
+    /// Returns the landing queues whose lander may start now, at most `per_repository` landers of a repository at a time.
+    /// With a `scope`, considers only the specs in it.
+    fn startable_landers(
+        &self,
+        per_repository: u32,
+        scope: Option<&[SpecId]>,
+        now: Timestamp,
+    ) -> Result<Vec<Group>, QueueError>;
+
+    /// Starts the landers of these landing queues. Each is running when this returns.
+    fn start_landers(
+        &self,
+        groups: &[Group],
+        config: &WorkerConfig,
+        now: Timestamp,
+    ) -> Result<Vec<Claimed>, QueueError>;
+
+    /// Returns the specs in the landing queue of a running lander, in queue order.
+    fn waiting_to_land(&self, lander: &Fence) -> Result<Vec<Waiting>, QueueError>;
+
+    /// Puts an ended spec with a branch into the landing queue of its base. Refuses a spec that did not complete unless
+    /// `force` is set. Does nothing if the spec waits there already, or is merged.
+    fn request_landing(&self, spec: &SpecId, force: bool) -> Result<(), QueueError>;
+
+    /// Returns the completed specs with a branch that is not landed and does not wait to be.
+    fn landable(&self) -> Result<Vec<SpecId>, QueueError>;
+
     /// Returns the held lanes, each with its hold.
     fn holds(&self) -> Result<Vec<(String, Hold)>, QueueError>;
 
@@ -396,7 +429,7 @@ pub(crate) trait Queue: Send + Sync {
     /// spec is delayed.
     fn promote(&self, now: Timestamp) -> Result<Option<Timestamp>, QueueError>;
 
-    /// Returns the running specs that this machine owns.
+    /// Returns the running specs and landers that this machine owns.
     fn running(&self) -> Result<RunningSpecs, QueueError>;
 
     /// Returns all specs with a record that this version cannot read.
@@ -457,13 +490,13 @@ pub(crate) trait Queue: Send + Sync {
     /// Returns what the queue records about repositories, worktrees and rows that cannot be read.
     fn survey(&self) -> Result<Survey, QueueError>;
 
-    /// Returns those of `specs` that the queue has, each with its status, the newest first.
+    /// Returns those of `specs` that the queue has, each with its status, the newest first. A lander counts as running.
     fn statuses(&self, specs: &[SpecId]) -> Result<Vec<(SpecId, SpecStatus)>, QueueError>;
 
     /// Returns the specs that have not ended and that wait for `spec` or start from its branch.
     fn waiting_for(&self, spec: &SpecId) -> Result<Vec<SpecId>, QueueError>;
 
-    /// Returns the spec as it was dispatched.
+    /// Returns the spec as it was dispatched, with the task that boi added if it was sent back to its agent.
     fn spec(&self, spec: &SpecId) -> Result<Spec, QueueError>;
 
     /// Returns the commands that the attempts of a spec have begun, oldest first.

@@ -4,7 +4,7 @@ use crate::document::problem::{Problem, Problems};
 use crate::document::{Document, Located};
 use crate::domain::id::SpecId;
 use crate::domain::money::Usd;
-use crate::domain::spec::{Base, Changes, Deliver, Repo, Spec, Task};
+use crate::domain::spec::{Base, Changes, Deliver, OnConflict, Repo, Spec, Task};
 
 /// A spec whose text is valid, and whose `repo`, `base` and agents are not checked yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,7 @@ pub(crate) struct Draft {
     pub(super) verify: Vec<String>,
     pub(super) verify_all: bool,
     pub(super) changes: Changes,
+    pub(super) on_conflict: Option<OnConflict>,
     pub(super) max_usd: Option<Usd>,
     /// The tasks in execution order.
     pub(super) tasks: Vec<Task>,
@@ -69,6 +70,8 @@ impl Draft {
             verify: self.verify,
             verify_all: self.verify_all,
             changes: self.changes,
+            on_conflict: self.on_conflict,
+            is_sent_back: false,
             max_usd: self.max_usd,
             tasks: self.tasks,
         }

@@ -17,6 +17,7 @@ pub(super) const OF_SPEC: &[&str] = &[
     "priority",
     "after",
     "deliver",
+    "on_conflict",
     "verify",
     "verify_all",
     "changes",

@@ -9,7 +9,7 @@ use crate::document::problem::Problem;
 use crate::document::{Document, Faults, Located, Section, quoted};
 use crate::domain::id::SpecId;
 use crate::domain::money::Usd;
-use crate::domain::spec::{self, Action, Base, Changes, DEFAULT_AGENT, DEFAULT_PRIORITY, Deliver, Task};
+use crate::domain::spec::{self, Action, Base, Changes, DEFAULT_AGENT, DEFAULT_PRIORITY, Deliver, OnConflict, Task};
 
 /// The largest allowed value of `max_usd`, in US dollars.
 const MAX_USD: u32 = 1_000_000;
@@ -40,6 +40,7 @@ pub(super) fn read(document: &Document, root: &Section<'_>, faults: &mut Faults)
     let model = model(root, faults);
     let priority = root.integer(faults, "priority", PRIORITIES);
     let deliver = deliver(root, faults);
+    let on_conflict = on_conflict(root, faults, deliver.is_some() || !is_missing("repo"));
     let verify = fields::commands(root, faults, "verify");
     let verify_all = root.boolean(faults, "verify_all");
     let changes = fields::changes(root, faults);
@@ -102,6 +103,7 @@ pub(super) fn read(document: &Document, root: &Section<'_>, faults: &mut Faults)
         verify_all: verify_all.is_some_and(|all| all.value),
         changes: changes.map(|changes| changes.value).unwrap_or_default(),
         max_usd: max_usd.map(|amount| amount.value),
+        on_conflict,
         tasks,
     });
     (references, draft)
@@ -125,7 +127,7 @@ fn base(root: &Section<'_>, faults: &mut Faults) -> Option<Located<Base>> {
 /// Parses a spec's id. It must be in upper case, as boi prints it: `sd979` is treated as the name of a
 /// branch.
 fn spec_id(text: &str) -> Option<SpecId> {
-    text.parse().ok().filter(|id: &SpecId| id.as_str() == text)
+    text.parse().ok().filter(|id: &SpecId| id.as_str() == text && !id.is_lander())
 }
 
 fn model(root: &Section<'_>, faults: &mut Faults) -> Option<String> {
@@ -140,6 +142,17 @@ fn model(root: &Section<'_>, faults: &mut Faults) -> Option<String> {
 
 fn deliver(root: &Section<'_>, faults: &mut Faults) -> Option<Located<Deliver>> {
     fields::one_of(root, faults, "deliver", &[("branch", Deliver::Branch), ("merge", Deliver::Merge)])
+}
+
+fn on_conflict(root: &Section<'_>, faults: &mut Faults, has_repo: bool) -> Option<OnConflict> {
+    let values = [("agent", OnConflict::Agent), ("unmerged", OnConflict::Unmerged)];
+    let found = fields::one_of(root, faults, "on_conflict", &values)?;
+    if !has_repo && !root.has("base") {
+        let problem = Problem::new("`on_conflict` needs a `repo`", found.span);
+        faults.push_absent(problem.hint("add `repo`, or remove `on_conflict`"));
+        return None;
+    }
+    Some(found.value)
 }
 
 /// Reads `max_usd`, the limit of the spec's cost.

@@ -9,7 +9,7 @@ use crate::domain::view::{DaemonView, HoldView, SpecView, StatusView};
 /// Returns why no open spec runs, if only the user can change that, and what to do about it. Returns `None`
 /// if a spec runs or waiting is enough.
 pub(crate) fn obstacle(status: &StatusView) -> Option<String> {
-    let open: Vec<&SpecView> = status.specs.iter().filter(|spec| !spec.status.is_ended()).collect();
+    let open: Vec<&SpecView> = status.specs.iter().filter(|spec| !spec.is_settled()).collect();
     if open.is_empty() || open.iter().any(|spec| spec.status == SpecStatus::Running) {
         return None;
     }
@@ -43,7 +43,7 @@ pub(crate) fn hold_on<'a>(status: &'a StatusView, spec: &SpecView) -> Option<&'a
 /// Returns why the running daemon starts none of the open specs, and what to do about it. Returns `None` if
 /// one of them runs. A `boi run` starts its own specs, so the result does not apply to them.
 pub(crate) fn daemon_obstacle(status: &StatusView) -> Option<String> {
-    let mut open = status.specs.iter().filter(|spec| !spec.status.is_ended()).peekable();
+    let mut open = status.specs.iter().filter(|spec| !spec.is_settled()).peekable();
     open.peek()?;
     match open.any(|spec| spec.status == SpecStatus::Running) {
         true => None,

@@ -108,7 +108,7 @@ impl Bars {
                 *bar = bar.clone().with_elapsed(elapsed);
                 bar.enable_steady_tick(FRAME);
             }
-            match (spec.status.is_ended(), bar.is_finished()) {
+            match (spec.is_settled(), bar.is_finished()) {
                 (true, false) => bar.finish_with_message(line(spec)),
                 (true, true) => {}
                 (false, _) => bar.set_message(line(spec)),

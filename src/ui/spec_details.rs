@@ -126,6 +126,8 @@ fn try_row(one: &TryView, spec: SpecStatus) -> String {
 fn delivery_name(delivery: Delivery) -> &'static str {
     match delivery {
         Delivery::Branch => "branch",
+        Delivery::Waiting => "waiting to land",
+        Delivery::Landing => "landing",
         Delivery::Merged => "merged",
         Delivery::Unmerged => "unmerged",
     }

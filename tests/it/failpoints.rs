@@ -196,8 +196,18 @@ fn daemon_dies_delivering_at(point: &str) {
 }
 
 #[test]
-fn daemon_after_the_base_was_merged_into_the_branch() {
-    daemon_dies_delivering_at("base.merged");
+fn daemon_after_a_lander_was_started() {
+    daemon_dies_delivering_at("landers.started");
+}
+
+#[test]
+fn daemon_after_a_batch_was_built() {
+    daemon_dies_delivering_at("batch.built");
+}
+
+#[test]
+fn daemon_after_a_lander_was_removed() {
+    daemon_dies_delivering_at("lander.removed");
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod golden;
 mod holds;
 mod hung;
 mod input;
+mod landing;
 mod log;
 mod operate;
 mod parallel;

@@ -357,14 +357,15 @@ impl Sandbox {
         self.good(&["status", id, "--json"]).json()
     }
 
-    /// Waits until a spec has this status, and returns the spec.
+    /// Waits until a spec has this status and no lander will change it, and returns the spec.
     #[track_caller]
     pub fn wait_for_status(&self, id: &str, status: &str) -> Value {
         let mut last = Value::Null;
         let until = Instant::now() + DEADLINE;
         while Instant::now() < until {
             last = self.spec(id);
-            if last["status"] == status {
+            let is_landing = ["waiting", "landing"].iter().any(|delivery| last["delivery"] == *delivery);
+            if last["status"] == status && !is_landing {
                 return last;
             }
             std::thread::sleep(Duration::from_millis(20));

@@ -105,6 +105,7 @@ fn the_defaults_are_the_documented_ones() {
     max_usd_per_spec = 0
     max_usd_per_day = 0
     retention_days = 90
+    max_landings = 1
     paths.db = ""
     paths.worktrees = ""
     paths.logs = ""
@@ -120,7 +121,7 @@ fn each_key_takes_effect_when_the_documentation_says() {
     assert_eq!(
         with(TakesEffect::NextTick),
         "max_workers spawns_per_tick spawn_jitter_ms agents.NAME.max_workers agents.NAME.fallback max_usd_per_spec \
-         max_usd_per_day"
+         max_usd_per_day max_landings"
     );
     assert_eq!(
         with(TakesEffect::NextWorker),
@@ -153,6 +154,7 @@ fn each_range_is_the_documented_one() {
     max_usd_per_spec: 0 to 1000000 US dollars
     max_usd_per_day: 0 to 1000000 US dollars
     retention_days: 0 to 36500 days
+    max_landings: 1 to 64
     ");
 }
 
@@ -355,6 +357,7 @@ fn config() -> impl Strategy<Value = Config> {
         max_usd_per_day: budgets.1,
         stall_timeout_minutes: worker.0 - 1,
         retention_days: worker.0 + 1,
+        max_landings: worker.0 % 64 + 1,
         max_workers: daemon.0,
         spawns_per_tick: daemon.1,
         agents,

@@ -71,7 +71,11 @@ impl Worker {
                 let name = self.claimed.spec.agent_of(of.task);
                 let Some(agent) = self.claimed.config.agents.get(name) else {
                     let cause = Cause::UnknownAgent { agent: name.to_owned() };
-                    return Ok(StepEnd::Move(Box::new(step::after_obstacle(self.position.clone(), cause))));
+                    return Ok(StepEnd::Move(Box::new(step::after_obstacle(
+                        &self.claimed.spec,
+                        self.position.clone(),
+                        cause,
+                    ))));
                 };
                 let resumed = self.position.progress.session_of(name);
                 (self.agent_argv(agent, resumed).await?, Some((agent.output, self.prompt(text, of, resumed))))
@@ -163,7 +167,7 @@ impl Worker {
     ) -> Result<StepEnd, WorkerError> {
         let of = match &verify {
             Verify::Task { of, .. } => Some(*of),
-            Verify::Spec { .. } | Verify::Merge { .. } => None,
+            Verify::Spec { .. } | Verify::Batch { .. } | Verify::Merge { .. } => None,
         };
         let minutes = of.and_then(|of| self.task(of).timeout_minutes);
         let argv = shell(&self.verify_command(&verify));
@@ -196,6 +200,10 @@ impl Worker {
         match verify {
             Verify::Task { of, index, .. } => self.claimed.spec.verify_of(of.task)[*index].to_owned(),
             Verify::Spec { index } | Verify::Merge { index, .. } => self.claimed.spec.verify[*index].clone(),
+            Verify::Batch { index } => {
+                let batch = self.position.progress.landing.as_ref().and_then(|landing| landing.batch.as_ref());
+                batch.map_or(String::new(), |batch| batch.verify[*index].clone())
+            }
         }
     }
 
@@ -288,6 +296,10 @@ impl Worker {
         // The failure is from the last try of this attempt, so the prompt counts the tries of this attempt.
         let number = of.number - progress.first_try + 1;
         match resumed {
+            // The session of a spec that was sent back does not contain the prompt of the task that boi added.
+            Some(_) if self.claimed.spec.is_landing_task(of.task) && progress.failure.is_none() => {
+                prompt::compose(None, text, None, number)
+            }
             Some(_) => prompt::compose_continuation(progress.failure.as_ref(), number),
             None => prompt::compose(self.claimed.spec.context.as_deref(), text, progress.failure.as_ref(), number),
         }

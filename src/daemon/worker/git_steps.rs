@@ -10,6 +10,7 @@ use tracing::warn;
 use super::worktree::{Blocked, WorkerTree};
 use super::{StepEnd, Worker, WorkerError};
 use crate::daemon::Order;
+use crate::decide::land;
 use crate::decide::step::{self, Move};
 use crate::domain::cause::Cause;
 use crate::domain::position::{Ending, GitStage, Try};
@@ -80,22 +81,16 @@ impl Worker {
                     Err(end) => Ok(end),
                 }
             }
-            GitStage::Deliver { round } => {
-                let message = self.merge_message();
-                match self.git(orders, self.time_limit(), move |tree| tree.deliver(&message)).await? {
-                    Ok(Ok(ready)) => {
-                        Ok(self.follow(|plan, progress| step::after_deliver(plan, progress, round, ready)))
-                    }
-                    Ok(Err(blocked)) => self.blocked(blocked),
-                    Err(end) => Ok(end),
-                }
+            GitStage::Gather => self.gather(orders).await,
+            // An earlier version was merging the base into the branch.
+            GitStage::Deliver { .. } => Ok(self.follow(|_, progress| step::wait_to_land(progress))),
+            GitStage::Land(_) if progress.landing.is_none() => {
+                Ok(self.follow(|_, progress| step::wait_to_land(progress)))
             }
             GitStage::Land(merge) => {
                 let (from, head) = (merge.from.clone(), merge.head.clone());
                 match self.git(orders, self.time_limit(), move |tree| tree.land(&from, &head)).await? {
-                    Ok(Ok(landed)) => {
-                        Ok(self.follow(|plan, progress| step::after_land(plan, progress, &merge, landed)))
-                    }
+                    Ok(Ok(landed)) => Ok(self.follow(|plan, progress| land::after_land(plan, progress, landed))),
                     Ok(Err(blocked)) => self.blocked(blocked),
                     Err(end) => Ok(end),
                 }
@@ -109,6 +104,9 @@ impl Worker {
         ending: Ending,
         orders: &mut watch::Receiver<Order>,
     ) -> Result<StepEnd, WorkerError> {
+        if self.claimed.fence.spec.is_lander() {
+            return self.close_lander(orders).await;
+        }
         let remove = matches!(ending, Ending::Completed(_))
             || self.claimed.config.cleanup_on_failure && self.claimed.spec.repo.is_some();
         if !matches!(ending, Ending::Completed(_)) && self.claimed.spec.deliver == Deliver::Merge {
@@ -246,7 +244,7 @@ impl Worker {
         match blocked {
             Blocked::Permanent(detail) => {
                 let cause = Cause::Repository { detail };
-                Ok(StepEnd::Move(Box::new(step::after_obstacle(self.position.clone(), cause))))
+                Ok(StepEnd::Move(Box::new(step::after_obstacle(&self.claimed.spec, self.position.clone(), cause))))
             }
             Blocked::Transient(reason) => Err(WorkerError::Transient(reason)),
         }

@@ -15,6 +15,7 @@ mod command_steps;
 mod cost;
 mod follow_output;
 mod git_steps;
+mod landing;
 mod orders;
 mod shared_part;
 mod spawning;
@@ -312,6 +313,7 @@ impl Worker {
                 | RecordChange::RunEnded { .. }
                 | RecordChange::Placed { .. }
                 | RecordChange::Task { .. } => {}
+                RecordChange::Landing(change) => self.log_landing(change),
             }
         }
         let (fence, recorded) = (self.claimed.fence.clone(), position.clone());
@@ -427,6 +429,8 @@ impl Worker {
     async fn finish(&mut self, ending: Ending) -> Result<WorkerEnd, WorkerError> {
         let (fence, spec) = (self.claimed.fence.clone(), self.claimed.fence.spec.clone());
         match &ending {
+            _ if spec.is_lander() => info!(lander = %spec, "nothing waits for the lander any more; it ends"),
+            Ending::Completed(Delivered::Waiting) => info!(%spec, "spec completed; it waits to land"),
             Ending::Completed(Delivered::Unmerged(why)) => {
                 warn!(%spec, why = %why, "spec completed, but its branch was not merged into the base")
             }
@@ -440,6 +444,9 @@ impl Worker {
         let finish = move |queue: &dyn Queue| queue.finish_with(&fence, &ending, kept, place, clock::now());
         let failed = self.queue.call(finish).await?;
         failpoint::hit("spec.finished");
+        if self.claimed.fence.spec.is_lander() {
+            self.delete_lander_files().await;
+        }
         for dependent in failed {
             warn!(spec = %dependent, "spec failed, because it waits for {spec}, which did not complete");
         }
@@ -566,11 +573,6 @@ impl Worker {
         let (task, spec) = (self.task(of), &self.claimed.fence.spec);
         let trailers = format!("Boi-Spec: {spec}\nBoi-Task: {}\nBoi-Try: {}", task.id, of.number);
         format!("{}\n\n{}\n\n{trailers}\n", task.title, self.claimed.spec.title)
-    }
-
-    fn merge_message(&self) -> String {
-        let spec = &self.claimed.fence.spec;
-        format!("Merge the base into {}\n\n{}\n\nBoi-Spec: {spec}\n", spec.branch(), self.claimed.spec.title)
     }
 }
 

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::worktree::{Blocked, WorkerTree};
 use super::{StepEnd, Worker, WorkerError};
 use crate::daemon::Order;
-use crate::decide::step;
+use crate::decide::land;
 use crate::domain::cause::Unmerged;
 use crate::domain::delivery::MergeRefusal;
 use crate::domain::position::{GitStage, Progress, RunningCommand, Try};
@@ -113,7 +113,10 @@ impl Worker {
         stage: &GitStage,
         orders: &mut watch::Receiver<Order>,
     ) -> Result<Option<StepEnd>, WorkerError> {
-        let (GitStage::Deliver { .. } | GitStage::Land(_)) = stage else { return Ok(None) };
+        let (GitStage::Gather | GitStage::Land(_)) = stage else { return Ok(None) };
+        if self.position.progress.landing.is_none() {
+            return Ok(None);
+        }
         let blocking = self.queue.call(|queue| queue.blocking_changes()).await?;
         let look = move |tree: &WorkerTree| tree.unsettled(blocking);
         let Unsettled { refusal, settled } = match self.git(orders, self.time_limit(), look).await? {
@@ -125,7 +128,7 @@ impl Worker {
             self.queue.call(move |queue| queue.settle_changes(settled)).await?;
         }
         let Some(why) = refusal else { return Ok(None) };
-        Ok(Some(self.follow(|_, progress| step::unmerged(progress, why))))
+        Ok(Some(self.follow(|_, progress| land::after_obstacle(progress, why))))
     }
 
     /// Deletes the snapshot of a spec that ends. Returns the end of the step if the step cannot continue.

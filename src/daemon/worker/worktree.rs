@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing::warn;
 
-use crate::decide::step::{Captured, DeliveryReady, Landed};
-use crate::delivery::{self, DeliveryError, DeliveryPlan, FastForward, Unfinished};
+use crate::decide::step::{Captured, Landed};
+use crate::delivery::{self, DeliveryError, FastForward, Unfinished};
 use crate::domain::cause::Unmerged;
 use crate::domain::position::{Checkout, Progress, RepositoryIdentity};
 use crate::domain::spec::{Base, Repo};
@@ -28,6 +28,8 @@ const UNKNOWN_IS_PERMANENT_AFTER: u32 = 6;
 pub(super) struct WorkerTree {
     path: PathBuf,
     pub(super) git: Option<(Worktree, Repo)>,
+    /// The commit of the base that the branch could not be merged with; `None`: the spec was not sent back.
+    onto: Option<String>,
     watch: Arc<GitWatch>,
     setbacks: u32,
     /// The commit that the branch was on before the machine restarted, for the repair of damage by a power
@@ -101,6 +103,7 @@ impl WorkerTree {
         WorkerTree {
             path,
             git,
+            onto: claimed.onto.clone(),
             watch,
             setbacks: claimed.setbacks,
             damaged: Arc::new(Mutex::new(damaged)),
@@ -183,6 +186,13 @@ impl WorkerTree {
             (created, _) => created.map_err(|error| self.blocked(error))?,
         };
         kept.extend(created.kept);
+        if let (Some(onto), Checkout::Clean) = (&self.onto, checkout) {
+            match delivery::merge_into_files(&at, onto) {
+                Ok(()) => {}
+                Err(DeliveryError::Git(error)) => return Err(self.blocked(error)),
+                Err(DeliveryError::Refused(refusal)) => return Err(Blocked::Permanent(refusal.to_string())),
+            }
+        }
         // After a stop, the branch may already be at the commit to which the repeated step will move it.
         let head = match checkout {
             Checkout::AsItIs => progress.head.clone().unwrap_or(created.head),
@@ -227,7 +237,7 @@ impl WorkerTree {
         let not_committed =
             |why: &str| Ok(CapturedWork { result: Captured::NotCommitted(why.to_owned()), kept: vec![] });
         let times = git::read_file_times(&self.path);
-        match git::capture(&at, head, message, label) {
+        match git::capture_merge(&at, head, self.onto.as_deref(), message, label) {
             Ok(captured) => {
                 *self.checked() = CheckedFiles::new(captured.commit.as_ref().unwrap_or(head), times);
                 Ok(CapturedWork { result: Captured::Candidate(captured.commit), kept: captured.kept })
@@ -280,24 +290,6 @@ impl WorkerTree {
 
     fn checked(&self) -> MutexGuard<'_, Option<CheckedFiles>> {
         self.checked.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Merges the base into the branch if the base has moved.
-    pub(super) fn deliver(&self, message: &str) -> Result<DeliveryReady, Blocked> {
-        let Some((worktree, base)) = self.merging() else { return Ok(DeliveryReady::AlreadyMerged) };
-        let at = self.lock(worktree)?;
-        let ready = match delivery::plan_delivery(&at, base) {
-            Ok(DeliveryPlan::AlreadyMerged) => Ok(DeliveryReady::AlreadyMerged),
-            Ok(DeliveryPlan::FastForward { from, head }) => Ok(DeliveryReady::FastForward { from, head }),
-            Ok(DeliveryPlan::NeedsMerge { from }) => {
-                delivery::merge_base_into_branch(&at, base, &from, message).map(|head| {
-                    failpoint::hit("base.merged");
-                    DeliveryReady::FastForward { from, head }
-                })
-            }
-            Err(error) => Err(error),
-        };
-        ready.or_else(|error| self.unmerged(error).map(DeliveryReady::Unmerged))
     }
 
     /// Fast-forwards the base.

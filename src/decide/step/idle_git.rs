@@ -13,7 +13,7 @@ pub(crate) fn without_idle_git(plan: &AttemptPlan<'_>, mut next: Move) -> Move {
         let after = match stage {
             GitStage::Capture(of) => after_capture(plan, progress, of, Captured::Candidate(None), None),
             GitStage::Advance { of, candidate } => after_advance(plan, progress, of, candidate),
-            GitStage::Deliver { .. } | GitStage::Land(_) => {
+            GitStage::Gather | GitStage::Deliver { .. } | GitStage::Land(_) => {
                 return Move::Go(Position { step: Step::Git(stage), progress }, changes);
             }
         };

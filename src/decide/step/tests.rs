@@ -3,9 +3,10 @@
 use super::walk::{MESSAGE, OUTPUT, Walker, spec, task};
 use super::*;
 use crate::domain::command::EndReason;
+use crate::domain::landing::{NotLanded, SentBack};
 use crate::domain::life::BudgetKey;
 use crate::domain::money::Usd;
-use crate::domain::position::Checkout;
+use crate::domain::position::{Checkout, Merge};
 use crate::domain::spec::{Changes, Task};
 use crate::domain::time::Timestamp;
 
@@ -263,8 +264,7 @@ fn progress_follows_the_branch_and_forgets_the_failure_of_a_task_that_is_done() 
     walker.act(acted(TryOutcome::Succeeded));
     walker.capture(Captured::Candidate(None));
     walker.advance();
-    walker.deliver(DeliveryReady::FastForward { from: "b1".into(), head: "m1".into() });
-    assert_eq!(commits(&walker), ("c0".to_owned(), "m1".to_owned()));
+    assert_eq!(commits(&walker), ("c0".to_owned(), "c2".to_owned()));
 }
 
 #[test]
@@ -377,88 +377,90 @@ fn a_refusal_of_the_service_gives_the_spec_back_at_the_same_try() {
 }
 
 #[test]
-fn a_delivery_that_needs_a_merge_verifies_it_and_merges_again_when_the_base_moves() {
+fn a_spec_that_merges_waits_to_land_once_it_is_verified() {
     let spec = spec(vec![task("a", &[])], &["final"], Deliver::Merge);
-    let to_delivery = || {
-        let mut walker = captured(&spec, 0);
-        walker.advance();
-        walker.verify(&code(0));
-        walker
-    };
-    let ready = |head: &str| DeliveryReady::FastForward { from: "b1".into(), head: head.into() };
-    let land = |round, head: &str| Step::Git(GitStage::Land(Merge { round, from: "b1".into(), head: head.into() }));
+    let mut walker = Walker::new(&spec, 0);
+    walker.prepared("c0");
+    walker.act(acted(TryOutcome::Succeeded));
+    walker.capture(Captured::Candidate(Some("c1".into())));
+    walker.advance();
+    walker.verify(&code(0));
+    assert_eq!(walker.position.step, Step::Close(Ending::Completed(Delivered::Waiting)));
+    assert_eq!(walker.position.progress.verified.as_deref(), Some("c1"));
+}
 
-    let mut straight = to_delivery();
-    straight.deliver(ready("c1"));
-    assert_eq!(straight.position.step, land(1, "c1"), "a verified commit is not verified again");
-    straight.land(Landed::Done);
-    assert_eq!(straight.position.step, Step::Close(Ending::Completed(Delivered::Merged)));
-
-    let mut merged = to_delivery();
-    merged.deliver(ready("m1"));
-    merged.verify(&code(0));
-    assert_eq!(merged.position.step, land(1, "m1"));
-    merged.land(Landed::BaseMoved);
-    assert_eq!(merged.position.step, Step::Git(GitStage::Deliver { round: 2 }));
-    assert_eq!(merged.position.progress.verified.as_deref(), Some("m1"));
-    merged.deliver(ready("m2"));
-    merged.verify(&code(1));
-    let Step::Close(Ending::Completed(Delivered::Unmerged(why))) = merged.position.step else { panic!("merged") };
-    assert_eq!(
-        why.to_string(),
-        "after the merge of the branch with its base, the verify command failed (`final`): exit code 1"
-    );
-
-    let mut already = to_delivery();
-    already.deliver(DeliveryReady::AlreadyMerged);
-    assert_eq!(already.position.step, Step::Close(Ending::Completed(Delivered::Merged)));
-    let why = || Unmerged::Obstacle { detail: "dirty".into() };
-    let unmerged = Step::Close(Ending::Completed(Delivered::Unmerged(why())));
-    let mut refused = to_delivery();
-    refused.deliver(DeliveryReady::Unmerged(why()));
-    assert_eq!(refused.position.step, unmerged);
-    let mut late = to_delivery();
-    late.deliver(ready("c1"));
-    late.land(Landed::Unmerged(why()));
-    assert_eq!(late.position.step, unmerged);
+/// A spec that was sent back to its agent, at the first try of the task that boi added.
+fn sent_back() -> Spec {
+    let mut spec = spec(vec![prompt("a", &["own"])], &[], Deliver::Branch);
+    let why = NotLanded::Conflict { files: vec!["f".into()] };
+    spec.add_landing_task(&SentBack { base: "refs/heads/main".into(), onto: "b1".into(), why });
+    spec
 }
 
 #[test]
-fn a_spec_is_left_unmerged_when_its_base_keeps_moving() {
-    let spec = spec(vec![task("a", &[])], &[], Deliver::Merge);
-    let mut walker = captured(&spec, 0);
+fn a_spec_that_was_sent_back_waits_to_land_again_when_its_agent_is_done() {
+    let spec = sent_back();
+    let mut walker = Walker::new(&spec, 3);
+    walker.done_until(1, "c1");
+    walker.prepared("c1");
+    assert_eq!(*walker.stage(), CommandStage::Act(Try { task: 1, number: 1 }));
+    walker.act(acted(TryOutcome::Succeeded));
+    walker.capture(Captured::Candidate(Some("m1".into())));
+    walker.verify(&code(0));
     walker.advance();
-    for round in 1..=DELIVERY_ROUNDS {
-        assert_eq!(walker.position.step, Step::Git(GitStage::Deliver { round }));
-        walker.deliver(DeliveryReady::FastForward { from: "b".into(), head: format!("m{round}") });
-        walker.land(Landed::BaseMoved);
+    assert_eq!(walker.position.step, Step::Close(Ending::Completed(Delivered::Waiting)));
+    assert_eq!(walker.position.progress.verified.as_deref(), Some("m1"));
+}
+
+#[test]
+fn a_spec_whose_agent_does_not_make_the_branch_ready_stays_unmerged() {
+    let spec = sent_back();
+    let mut walker = Walker::new(&spec, 2);
+    walker.done_until(1, "c1");
+    walker.prepared("c1");
+    for number in 1..=2 {
+        assert_eq!(*walker.stage(), CommandStage::Act(Try { task: 1, number }));
+        walker.act(acted(TryOutcome::Succeeded));
+        walker.capture(Captured::Candidate(Some(format!("m{number}"))));
+        walker.verify(&code(1));
     }
-    let why = Unmerged::BaseMoved { times: DELIVERY_ROUNDS };
-    assert_eq!(walker.position.step, Step::Close(Ending::Completed(Delivered::Unmerged(why))));
+    let Step::Close(Ending::Completed(Delivered::Unmerged(why))) = &walker.position.step else {
+        panic!("{:?}", walker.position)
+    };
+    let words = "the agent could not make the branch ready for the base: ";
+    assert!(why.to_string().starts_with(words), "{why}");
+}
+
+#[test]
+fn a_delivery_of_an_earlier_version_waits_for_a_lander() {
+    let spec = spec(vec![task("a", &[])], &["final"], Deliver::Merge);
+    let mut walker = Walker::new(&spec, 0);
+    let merge = Merge { round: 1, from: "b".into(), head: "m".into() };
+    let stage = CommandStage::Verify(Verify::Merge { merge, index: 0 });
+    for end in [code(0), code(1)] {
+        let command = RunningCommand { boot: "b".into(), marker: "m".into() };
+        walker.position.step = Step::Command { stage: stage.clone(), command };
+        walker.verify(&end);
+        assert_eq!(walker.position.step, Step::Close(Ending::Completed(Delivered::Waiting)));
+    }
 }
 
 #[test]
 fn an_obstacle_fails_the_spec_but_leaves_a_delivery_unmerged_and_lets_a_closing_spec_end() {
     let after = |step| {
         let position = Position { step, progress: Progress::default() };
-        after_obstacle(position, Cause::Repository { detail: "the disk is gone".into() })
+        after_obstacle(&Spec::for_tests("t", &["a"]), position, Cause::Repository { detail: "the disk is gone".into() })
     };
     let of = Try { task: 0, number: 1 };
     let Move::Go(position, changes) = after(Step::Git(GitStage::Capture(of))) else { panic!() };
     let failed = Ending::Failed(Cause::Repository { detail: "the disk is gone".into() });
     assert_eq!((position.step, changes), (Step::Close(failed), vec![]));
-    let merge = || Merge { round: 1, from: "b".into(), head: "m".into() };
-    let command = RunningCommand { boot: "b".into(), marker: "m".into() };
-    let stage = CommandStage::Verify(Verify::Merge { merge: merge(), index: 0 });
-    for step in [
-        Step::Git(GitStage::Deliver { round: 1 }),
-        Step::Git(GitStage::Land(merge())),
-        Step::Command { stage, command },
-    ] {
-        let Move::Go(position, _) = after(step) else { panic!() };
-        let why = Unmerged::Obstacle { detail: "the disk is gone".into() };
-        assert_eq!(position.step, Step::Close(Ending::Completed(Delivered::Unmerged(why))));
-    }
+    let landing = Position { step: Step::Git(GitStage::Gather), ..land::start("refs/heads/main") };
+    let cause = Cause::Repository { detail: "the disk is gone".into() };
+    let Move::Go(position, changes) = after_obstacle(&Spec::for_tests("t", &[]), landing, cause) else { panic!() };
+    let why = Unmerged::Obstacle { detail: "the disk is gone".into() };
+    assert_eq!(changes, [RecordChange::Landing(LandingChange::AllUnmerged(why))]);
+    assert!(matches!(position.step, Step::Close(_)));
     assert_eq!(after(Step::Close(Ending::Canceled)), Move::End(Ending::Canceled));
     assert_eq!(canceled(Progress::default()).step, Step::Close(Ending::Canceled));
 }

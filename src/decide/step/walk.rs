@@ -57,6 +57,12 @@ impl<'a> Walker<'a> {
         }
     }
 
+    /// Marks the first `count` tasks as done, with the branch at `head`.
+    pub(super) fn done_until(&mut self, count: usize, head: &str) {
+        self.done[..count].fill(true);
+        self.position = Position::start(Some("c0".into()), Some(head.into()), None);
+    }
+
     /// Returns the stage of the running command.
     pub(super) fn stage(&self) -> &CommandStage {
         match &self.position.step {
@@ -107,16 +113,6 @@ impl<'a> Walker<'a> {
         self.follow(|plan, progress| after_advance(plan, progress, of, candidate))
     }
 
-    pub(super) fn deliver(&mut self, result: DeliveryReady) -> Option<Move> {
-        let Step::Git(GitStage::Deliver { round }) = self.position.step else { panic!("{:?}", self.position) };
-        self.follow(|plan, progress| after_deliver(plan, progress, round, result))
-    }
-
-    pub(super) fn land(&mut self, result: Landed) -> Option<Move> {
-        let Step::Git(GitStage::Land(merge)) = self.position.step.clone() else { panic!("{:?}", self.position) };
-        self.follow(|plan, progress| after_land(plan, progress, &merge, result))
-    }
-
     /// Follows the move that `after` decides, and returns `None`. If the move gives the spec back to the
     /// queue or ends it, returns that move.
     fn follow(&mut self, after: impl FnOnce(&AttemptPlan<'_>, Progress) -> Move) -> Option<Move> {
@@ -157,8 +153,6 @@ struct Luck {
     end: CommandEnd,
     cut_off: bool,
     captured: Captured,
-    ready: DeliveryReady,
-    landed: Landed,
     obstacle: bool,
 }
 
@@ -184,16 +178,10 @@ fn luck() -> impl Strategy<Value = Luck> {
         Captured::Candidate(None),
         Captured::NotCommitted("n".into()),
     ]);
-    let ready = prop::sample::select(vec![
-        DeliveryReady::FastForward { from: "b".into(), head: "m".into() },
-        DeliveryReady::AlreadyMerged,
-        DeliveryReady::Unmerged(Unmerged::Obstacle { detail: "d".into() }),
-    ]);
-    let landed = prop::sample::select(vec![Landed::Done, Landed::BaseMoved, Landed::BaseMoved]);
-    (outcome, cause, status, captured, ready, landed, prop::bool::weighted(0.05), prop::bool::weighted(0.02)).prop_map(
-        |(outcome, cause, status, captured, ready, landed, cut_off, obstacle)| {
+    (outcome, cause, status, captured, prop::bool::weighted(0.05), prop::bool::weighted(0.02)).prop_map(
+        |(outcome, cause, status, captured, cut_off, obstacle)| {
             let end = CommandEnd::new(cause, status, Timestamp(0));
-            Luck { outcome, end, cut_off, captured, ready, landed, obstacle }
+            Luck { outcome, end, cut_off, captured, obstacle }
         },
     )
 }
@@ -214,7 +202,7 @@ proptest! {
         let mut walker = Walker::new(&spec, retry_count);
         let (mut refusals, mut markers) = (0, std::collections::HashSet::new());
         // The largest number of steps that a walk can take if refusals are bounded.
-        let most = 40 + spec.tasks.len() * (retry_count as usize + 1) * 40 + DELIVERY_ROUNDS as usize * 12;
+        let most = 40 + spec.tasks.len() * (retry_count as usize + 1) * 40;
         let mut taken = 0;
         while !matches!(walker.position.step, Step::Close(_)) {
             taken += 1;
@@ -222,7 +210,7 @@ proptest! {
             let luck = &all[taken % all.len()];
             let before = walker.position.clone();
             if luck.obstacle {
-                match after_obstacle(before, Cause::Repository { detail: "o".into() }) {
+                match after_obstacle(&spec, before, Cause::Repository { detail: "o".into() }) {
                     Move::Go(Position { step: Step::Close(_), .. }, _) => break,
                     other => prop_assert!(false, "the walk continues after an obstacle: {:?}", other),
                 }
@@ -256,8 +244,9 @@ proptest! {
                 }
                 Step::Git(GitStage::Capture(_)) => walker.capture(luck.captured.clone()),
                 Step::Git(GitStage::Advance { .. }) => walker.advance(),
-                Step::Git(GitStage::Deliver { .. }) => walker.deliver(luck.ready.clone()),
-                Step::Git(GitStage::Land(_)) => walker.land(luck.landed.clone()),
+                Step::Git(GitStage::Gather | GitStage::Deliver { .. } | GitStage::Land(_)) => {
+                    unreachable!("a spec does not land itself")
+                }
             };
             match came {
                 None => {}

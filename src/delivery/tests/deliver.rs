@@ -1,11 +1,13 @@
 //! A branch reaches its base by fast-forward only, and a checkout that is in use is never changed.
 
-use crate::delivery::{
-    DeliveryError, DeliveryPlan, FastForward, fast_forward_base, merge_base_into_branch, plan_delivery,
+use crate::delivery::deliver::{
+    BuiltBatch, Candidate, Merged, build_batch, lay_batch, merge_into_files, remove_lander,
 };
+use crate::delivery::{DeliveryError, FastForward, fast_forward_base};
 use crate::domain::delivery::{GitOperation, MergeRefusal};
+use crate::domain::id::SpecId;
 use crate::git::tests::{Scratch, commit, git, head, read, status, try_git, write};
-use crate::git::{LockedWorktree, advance_branch, capture, operation, reset_to_commit};
+use crate::git::{LockedWorktree, advance_branch, capture, capture_merge, operation, reset_to_commit};
 
 /// Commits a file on the branch, as a finished task does, and returns the branch's new commit.
 fn finish(worktree: &LockedWorktree, base: &str, name: &str, content: &str) -> String {
@@ -20,25 +22,13 @@ fn finish(worktree: &LockedWorktree, base: &str, name: &str, content: &str) -> S
 fn a_clean_checkout_moves_along_with_its_branch() {
     let scratch = Scratch::new();
     let (worktree, base) = scratch.create();
-    assert_eq!(plan_delivery(&worktree, "main").unwrap(), DeliveryPlan::AlreadyMerged);
     let done = finish(&worktree, &base, "n.txt", "n\n");
     write(&scratch.repo, "untracked.txt", "untracked\n");
-    assert_eq!(
-        plan_delivery(&worktree, "main").unwrap(),
-        DeliveryPlan::FastForward { from: base.clone(), head: done.clone() }
-    );
     assert_eq!(fast_forward_base(&worktree, "main", &base, &done).unwrap(), FastForward::Done);
     assert_eq!(fast_forward_base(&worktree, "main", &base, &done).unwrap(), FastForward::Done);
     assert_eq!(head(&scratch.repo), done);
     assert_eq!(read(&scratch.repo, "n.txt"), "n\n");
     assert_eq!(status(&scratch.repo), "## main\n?? untracked.txt");
-    assert_eq!(plan_delivery(&worktree, "main").unwrap(), DeliveryPlan::AlreadyMerged);
-    for not_a_branch in [&base[..], "nonesuch"] {
-        assert!(matches!(
-            plan_delivery(&worktree, not_a_branch),
-            Err(DeliveryError::Refused(MergeRefusal::BaseNotLocalBranch { .. }))
-        ));
-    }
 }
 
 #[test]
@@ -156,7 +146,9 @@ fn a_rebase_of_the_base_is_refused_although_head_is_detached() {
     let main = commit(&scratch.repo, "main");
     assert!(!try_git(&scratch.repo, ["rebase", "side"]).0);
     let done = finish(&worktree, &base, "n.txt", "n\n");
-    let merged = merge_base_into_branch(&worktree, "main", &main, "merge").unwrap();
+    let merged = git(worktree.path(), ["merge", "-q", "--no-edit", &main]);
+    assert_eq!(merged, "");
+    let merged = head(worktree.path());
     assert_ne!(merged, done);
     let refusal = fast_forward_base(&worktree, "main", &main, &merged).unwrap_err();
     let DeliveryError::Refused(MergeRefusal::OperationInProgress { operation, .. }) = refusal else {
@@ -188,7 +180,7 @@ fn a_base_moves_if_it_is_not_checked_out_or_in_a_clean_linked_worktree() {
 }
 
 #[test]
-fn a_base_that_moved_is_merged_into_the_branch_first() {
+fn a_base_that_moved_is_not_moved_again() {
     let scratch = Scratch::new();
     let (worktree, base) = scratch.create();
     let done = finish(&worktree, &base, "n.txt", "n\n");
@@ -196,52 +188,132 @@ fn a_base_that_moved_is_merged_into_the_branch_first() {
     let moved = commit(&scratch.repo, "meanwhile");
     assert_eq!(fast_forward_base(&worktree, "main", &base, &done).unwrap(), FastForward::BaseMoved);
     assert_eq!(fast_forward_base(&worktree, "main", &moved, &done).unwrap(), FastForward::BaseMoved);
-    assert_eq!(plan_delivery(&worktree, "main").unwrap(), DeliveryPlan::NeedsMerge { from: moved.clone() });
-    let before = scratch.users_state();
-    let merge = merge_base_into_branch(&worktree, "main", &moved, "Merge main\n\nBoi-Spec: SD979").unwrap();
-    assert_eq!(merge_base_into_branch(&worktree, "main", &moved, "again").unwrap(), merge);
-    assert_eq!(before, scratch.users_state());
-    assert_eq!(git(&scratch.repo, ["show", "-s", "--format=%P|%s", &merge]), format!("{done} {moved}|Merge main"));
-    assert_eq!(status(worktree.path()), "## boi/SD979");
-    assert_eq!(
-        plan_delivery(&worktree, "main").unwrap(),
-        DeliveryPlan::FastForward { from: moved.clone(), head: merge.clone() }
-    );
-    assert_eq!(fast_forward_base(&worktree, "main", &moved, &merge).unwrap(), FastForward::Done);
-    assert_eq!(head(&scratch.repo), merge);
 }
 
-#[test]
-fn conflicts_are_listed_and_leave_branch_and_files_unchanged() {
-    let scratch = Scratch::new();
-    let (worktree, base) = scratch.create();
-    let done = finish(&worktree, &base, "a.txt", "ours\n");
-    write(&scratch.repo, "a.txt", "theirs\n");
-    write(&scratch.repo, "added.txt", "added\n");
-    let moved = commit(&scratch.repo, "meanwhile");
-    for _ in 0..2 {
-        let merged = merge_base_into_branch(&worktree, "main", &moved, "m");
-        let Err(DeliveryError::Refused(refusal)) = merged else { panic!("{merged:?}") };
-        let expected = MergeRefusal::Conflicts { base: "main".to_owned(), files: vec!["a.txt".to_owned()] };
-        assert_eq!(refusal, expected);
-        assert_eq!(head(worktree.path()), done);
-        assert_eq!(status(worktree.path()), "## boi/SD979");
-        assert_eq!(read(worktree.path(), "a.txt"), "ours\n");
-        assert_eq!(operation::in_progress(&worktree.place().unwrap()).unwrap(), None);
+/// A lander, and the branches `boi/S000N` of specs, each of which sets one file.
+struct Landers {
+    scratch: Scratch,
+    lander: LockedWorktree,
+}
+
+impl Landers {
+    fn new() -> Landers {
+        let scratch = Scratch::new();
+        let lander = scratch.worktree("LD979").lock().unwrap();
+        Landers { scratch, lander }
+    }
+
+    /// Commits a file on a new branch of a spec, which starts at `base`.
+    fn branch(&self, spec: &str, base: &str, name: &str, content: &str) -> String {
+        let repo = &self.scratch.repo;
+        git(repo, ["checkout", "-q", "-b", &format!("boi/{spec}"), base]);
+        write(repo, name, content);
+        let head = commit(repo, spec);
+        git(repo, ["checkout", "-q", "main"]);
+        head
+    }
+
+    fn build(&self, specs: &[&str]) -> BuiltBatch {
+        let ids: Vec<SpecId> = specs.iter().map(|spec| spec.parse().unwrap()).collect();
+        let candidates: Vec<_> = ids.iter().map(|spec| Candidate { spec, message: format!("Merge {spec}") }).collect();
+        build_batch(&self.lander, "refs/heads/main", &candidates).unwrap()
     }
 }
 
 #[test]
-fn a_merge_that_was_killed_is_repeated() {
+fn a_batch_contains_all_branches_that_do_not_conflict_and_moves_none_of_them() {
+    let landers = Landers::new();
+    let repo = &landers.scratch.repo;
+    let base = head(repo);
+    let first = landers.branch("S0001", "main", "one.txt", "1\n");
+    let second = landers.branch("S0002", "main", "two.txt", "2\n");
+    landers.branch("S0003", "main", "one.txt", "other\n");
+    let fourth = landers.branch("S0004", "boi/S0002", "four.txt", "4\n");
+    let before = landers.scratch.users_state();
+    for _ in 0..2 {
+        let built = landers.build(&["S0001", "S0002", "S0003", "S0004", "S0009"]);
+        let joined = |head: &String| Merged::Joined(head.clone());
+        let expected = [joined(&first), joined(&second), Merged::Postponed, joined(&fourth), Merged::NoBranch];
+        assert_eq!((built.from.as_str(), &built.merged[..]), (base.as_str(), &expected[..]));
+        assert_eq!(git(repo, ["show", "--format=", "--name-only", "-m", "--first-parent", &built.tip]), "four.txt");
+        let files = git(repo, ["ls-tree", "-r", "--name-only", &built.tip]);
+        assert!(["one.txt", "two.txt", "four.txt"].iter().all(|name| files.contains(name)), "{files}");
+        assert_eq!(git(repo, ["show", &format!("{}:one.txt", built.tip)]), "1");
+    }
+    assert_eq!(git(repo, ["rev-parse", "boi/S0001", "boi/S0002"]), format!("{first}\n{second}"));
+    assert_eq!(before[1..], landers.scratch.users_state()[1..]);
+}
+
+#[test]
+fn a_single_branch_on_the_base_is_fast_forwarded_and_one_that_is_in_it_is_contained() {
+    let landers = Landers::new();
+    let repo = &landers.scratch.repo;
+    let first = landers.branch("S0001", "main", "one.txt", "1\n");
+    let built = landers.build(&["S0001"]);
+    assert_eq!((built.tip, &built.merged[..]), (first.clone(), &[Merged::Joined(first.clone())][..]));
+    assert!(!landers.lander.path().exists(), "no worktree is needed");
+    git(repo, ["merge", "-q", "--squash", "boi/S0001"]);
+    let squashed = commit(repo, "squashed by hand");
+    let built = landers.build(&["S0001"]);
+    assert_eq!((built.tip, &built.merged[..]), (squashed, &[Merged::Contained][..]));
+}
+
+#[test]
+fn a_branch_that_conflicts_with_the_base_is_left_out_and_its_files_are_named() {
+    let landers = Landers::new();
+    let repo = &landers.scratch.repo;
+    landers.branch("S0001", "main", "a.txt", "ours\n");
+    let second = landers.branch("S0002", "main", "two.txt", "2\n");
+    write(repo, "a.txt", "theirs\n");
+    commit(repo, "meanwhile");
+    let conflicts = || Merged::Conflicts(vec!["a.txt".into()]);
+    assert_eq!(landers.build(&["S0001", "S0002"]).merged, [conflicts(), Merged::Joined(second.clone())]);
+    let built = landers.build(&["S0002", "S0001"]);
+    assert_eq!(built.merged, [Merged::Joined(second), conflicts()]);
+    lay_batch(&landers.lander, &built.tip).unwrap();
+    assert_eq!(status(landers.lander.path()), "## boi/LD979");
+    assert_eq!(operation::in_progress(&landers.lander.place().unwrap()).unwrap(), None);
+    write(landers.lander.path(), "left-by-a-verify-command", "x\n");
+    for _ in 0..2 {
+        remove_lander(&landers.lander).unwrap();
+        assert!(!landers.lander.path().exists());
+        assert_eq!(git(repo, ["for-each-ref", "--format=%(refname)", "refs/boi", "refs/heads/boi/LD979"]), "");
+    }
+}
+
+#[test]
+fn a_batch_whose_build_was_killed_is_built_again() {
+    let landers = Landers::new();
+    let repo = &landers.scratch.repo;
+    let first = landers.branch("S0001", "main", "one.txt", "1\n");
+    write(repo, "m.txt", "m\n");
+    let base = commit(repo, "meanwhile");
+    let built = landers.build(&["S0001"]);
+    git(landers.lander.path(), ["reset", "-q", "--hard", &base]);
+    git(landers.lander.path(), ["merge", "-q", "--no-commit", "--no-ff", &first]);
+    let entry = std::path::PathBuf::from(git(landers.lander.path(), ["rev-parse", "--absolute-git-dir"]));
+    std::fs::write(entry.join("index.lock"), "").unwrap();
+    let again = landers.build(&["S0001"]);
+    assert_eq!((again.from, again.tree), (built.from, built.tree));
+    assert_eq!(git(repo, ["show", "-s", "--format=%P", &again.tip]), format!("{base} {first}"));
+    assert_eq!(status(landers.lander.path()), "## boi/LD979");
+}
+
+#[test]
+fn a_commit_that_is_merged_into_the_files_becomes_the_second_parent_of_the_candidate() {
     let scratch = Scratch::new();
     let (worktree, base) = scratch.create();
-    let done = finish(&worktree, &base, "n.txt", "n\n");
-    write(&scratch.repo, "m.txt", "m\n");
+    let done = finish(&worktree, &base, "a.txt", "ours\n");
+    write(&scratch.repo, "a.txt", "theirs\n");
     let moved = commit(&scratch.repo, "meanwhile");
-    git(worktree.path(), ["merge", "-q", "--no-commit", "--no-ff", &moved]);
-    let entry = std::path::PathBuf::from(git(worktree.path(), ["rev-parse", "--absolute-git-dir"]));
-    std::fs::write(entry.join("index.lock"), "").unwrap();
-    let merge = merge_base_into_branch(&worktree, "main", &moved, "m").unwrap();
-    assert_eq!(git(&scratch.repo, ["show", "-s", "--format=%P", &merge]), format!("{done} {moved}"));
-    assert_eq!(status(worktree.path()), "## boi/SD979");
+    merge_into_files(&worktree, &moved).unwrap();
+    assert!(read(worktree.path(), "a.txt").contains("<<<<<<<"));
+    assert_eq!(operation::in_progress(&worktree.place().unwrap()).unwrap(), None);
+    for (resolved, is_same) in [("both\n", false), ("ours\n", true)] {
+        write(worktree.path(), "a.txt", resolved);
+        let candidate = capture_merge(&worktree, &done, Some(&moved), "resolved", "t").unwrap().commit.unwrap();
+        assert_eq!(git(&scratch.repo, ["show", "-s", "--format=%P", &candidate]), format!("{done} {moved}"));
+        let tree = |commit: &str| git(&scratch.repo, ["rev-parse", &format!("{commit}^{{tree}}")]);
+        assert_eq!(tree(&candidate) == tree(&done), is_same);
+    }
 }

@@ -4,7 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
 use super::rows::{CURRENT_ATTEMPT, check_fence, dependency_state, encode};
-use super::{lanes, read};
+use super::{landings, lanes, read};
 use crate::decide::lane;
 use crate::domain::cause::Cause;
 use crate::domain::id::SpecId;
@@ -16,7 +16,10 @@ use crate::domain::time::Timestamp;
 use crate::queue::{Canceled, Fence, QueueError, Refusal, Stopped};
 
 pub(super) const RELEASE_DEPENDENTS: &str =
-    "UPDATE specs SET open_deps = open_deps - 1 WHERE id IN (SELECT spec FROM deps WHERE needs = ?)";
+    // Counted again and not decremented: a spec that is landed on request releases its dependents twice.
+    "UPDATE specs SET open_deps = (SELECT count(*) FROM deps d JOIN specs s ON s.id = d.needs WHERE d.spec = specs.id
+            AND NOT (s.status = 'completed' AND (NOT s.merges OR coalesce(s.delivery, '') = 'merged')))
+      WHERE id IN (SELECT spec FROM deps WHERE needs = ?)";
 pub(super) const FAIL_DEPENDENTS: &str =
     "UPDATE specs SET status = 'failed', cause = :cause, failed_by = :first, finished_at = :now,
             quarantine = NULL, blocked = NULL
@@ -28,6 +31,9 @@ pub(super) fn finish(
     ending: &Ending,
     now: Timestamp,
 ) -> Result<Vec<SpecId>, QueueError> {
+    if fence.spec.is_lander() {
+        return landings::finish(c, fence).map(|()| vec![]);
+    }
     check_fence(c, fence)?;
     c.prepare_cached("UPDATE attempts SET ended_at = ?, intent = NULL WHERE spec = ? AND number = ?")?
         .execute(params![now.0, fence.spec.as_str(), fence.attempt])?;
@@ -35,7 +41,7 @@ pub(super) fn finish(
         Ending::Completed(delivered) => {
             let cause = match delivered {
                 Delivered::Unmerged(why) => Some(Cause::Unmerged { why: why.clone() }),
-                Delivered::Nothing | Delivered::Branch | Delivered::Merged => None,
+                Delivered::Nothing | Delivered::Waiting | Delivered::Branch | Delivered::Merged => None,
             };
             (SpecStatus::Completed, cause, delivered.delivery())
         }
@@ -56,6 +62,9 @@ pub(super) fn finish(
             |row| row.get(0),
         )?;
     skip_open_tasks(c, id)?;
+    if delivery == Some(Delivery::Waiting) {
+        landings::join(c, id)?;
+    }
     if status == SpecStatus::Completed {
         if !merges || delivery == Some(Delivery::Merged) {
             c.prepare_cached(RELEASE_DEPENDENTS)?.execute([id.as_str()])?;
@@ -220,6 +229,12 @@ pub(super) fn retry(
     if unblock(c, id, max_usd)? {
         return Ok(vec![id.clone()]);
     }
+    if let Some(queued) = land_again(c, id)? {
+        return Ok(queued);
+    }
+    if landings::is_under_way(c, id)? {
+        return Err(Refusal::WaitsToLand { spec: id.clone() }.into());
+    }
     if !status.is_retryable(delivered) {
         return Err(Refusal::NothingToRetry { spec: id.clone(), status }.into());
     }
@@ -251,6 +266,18 @@ pub(super) fn retry(
     Ok(queued)
 }
 
+/// Puts a completed spec that is unmerged into the landing queue again. Returns `None` if the spec is in another state.
+fn land_again(c: &Connection, id: &SpecId) -> Result<Option<Vec<SpecId>>, QueueError> {
+    let is_unmerged = c
+        .prepare_cached("SELECT 1 FROM specs WHERE id = ? AND status = 'completed' AND delivery = 'unmerged'")?
+        .exists([id.as_str()])?;
+    if !is_unmerged {
+        return Ok(None);
+    }
+    landings::join(c, id)?;
+    Ok(Some(vec![id.clone()]))
+}
+
 /// Returns a spec that `id` waits for and that ended without completing.
 fn blocker(c: &Connection, id: &SpecId) -> Result<Option<SpecId>, QueueError> {
     let name: Option<String> = c
@@ -276,7 +303,7 @@ fn requeue(c: &Connection, id: &SpecId, now: Timestamp) -> Result<(), QueueError
         .execute([id.as_str()])?;
     // If the spec cannot be read, it gets the lane without a name, and the next claim quarantines it.
     let next = lanes::next_task(c, id)?;
-    let lane = read::spec(c, id).ok().and_then(|spec| lane::of_task(&spec, next?).map(str::to_owned));
+    let lane = read::spec_with_tasks(c, id).ok().and_then(|spec| lane::of_task(&spec, next?).map(str::to_owned));
     c.prepare_cached("UPDATE specs SET lane = ? WHERE id = ?")?
         .execute([lanes::lane_name(lane.as_deref()), id.as_str()])?;
     Ok(())

@@ -9,6 +9,7 @@ mod end;
 mod error;
 mod file;
 mod landed;
+mod landings;
 mod lanes;
 mod read;
 mod repository_changes;
@@ -36,6 +37,7 @@ use self::backup::open_error;
 pub(crate) use self::error::OpenError;
 use self::file::{Anchor, connect, lock};
 use self::writer::{Flush, Writer};
+use super::landings::Group;
 use super::retention::{Age, ExpiredPage, Place};
 use super::survey::Survey;
 use super::unlanded::{Look, Unlanded};
@@ -47,6 +49,7 @@ use crate::config::WorkerConfig;
 use crate::decide::step::RecordChange;
 use crate::domain::hold::Hold;
 use crate::domain::id::SpecId;
+use crate::domain::landing::Waiting;
 use crate::domain::lane::{Eligible, LaneLimit};
 use crate::domain::life::SpecStatus;
 use crate::domain::money::Usd;
@@ -275,6 +278,38 @@ impl Queue for SqliteQueue {
         })
     }
 
+    fn startable_landers(
+        &self,
+        per_repository: u32,
+        scope: Option<&[SpecId]>,
+        now: Timestamp,
+    ) -> Result<Vec<Group>, QueueError> {
+        self.schedule(|connection| landings::startable(connection, per_repository, scope, now))
+    }
+
+    fn start_landers(
+        &self,
+        groups: &[Group],
+        config: &WorkerConfig,
+        now: Timestamp,
+    ) -> Result<Vec<Claimed>, QueueError> {
+        let (groups, config, owner) = (groups.to_vec(), config.clone(), self.owner.clone());
+        self.write(move |connection| landings::start(connection, &groups, &config, &owner, now))
+    }
+
+    fn waiting_to_land(&self, lander: &Fence) -> Result<Vec<Waiting>, QueueError> {
+        self.read(|connection| landings::waiting(connection, lander))
+    }
+
+    fn request_landing(&self, spec: &SpecId, force: bool) -> Result<(), QueueError> {
+        let spec = spec.clone();
+        self.write(move |connection| landings::request(connection, &spec, force))
+    }
+
+    fn landable(&self) -> Result<Vec<SpecId>, QueueError> {
+        self.read(landings::landable)
+    }
+
     fn holds(&self) -> Result<Vec<(String, Hold)>, QueueError> {
         self.schedule(lanes::holds)
     }
@@ -457,7 +492,7 @@ impl Queue for SqliteQueue {
     }
 
     fn spec(&self, spec: &SpecId) -> Result<Spec, QueueError> {
-        self.read(|connection| read::spec(connection, spec))
+        self.read(|connection| read::spec_with_tasks(connection, spec))
     }
 
     fn commands(&self, spec: &SpecId) -> Result<Vec<CommandRow>, QueueError> {

@@ -6,9 +6,11 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::de::DeserializeOwned;
 
+use super::landings;
 use super::rows::CURRENT_ATTEMPT;
 use crate::config::WorkerConfig;
 use crate::domain::id::SpecId;
+use crate::domain::landing::SentBack;
 use crate::domain::life::{Intent, SpecStatus, TaskStatus};
 use crate::domain::money::Usd;
 use crate::domain::position::Position;
@@ -54,7 +56,7 @@ pub(super) fn claimed(
     let row = c
         .prepare_cached(
             "SELECT s.attempt, s.body, a.config, a.position, a.intent, s.setbacks, a.started_at IS NOT NULL,
-                    s.worktree, s.cost_usd, s.max_usd
+                    s.worktree, s.cost_usd, s.max_usd, s.sent_back
                FROM specs s JOIN attempts a ON a.spec = s.id AND a.number = s.attempt WHERE s.id = ?",
         )?
         .query_row([spec.as_str()], |row| {
@@ -67,15 +69,20 @@ pub(super) fn claimed(
                 row.get::<_, u32>(5)?,
                 row.get::<_, bool>(6)?,
                 row.get::<_, Option<String>>(7)?,
-                (row.get::<_, f64>(8)?, row.get::<_, Option<f64>>(9)?),
+                (row.get::<_, f64>(8)?, row.get::<_, Option<f64>>(9)?, row.get::<_, Option<String>>(10)?),
             ))
         })
         .optional()
         .map_err(|error| unreadable_column(spec, error))?;
-    let Some((attempt, body, config, position, intent, setbacks, started, worktree, (spent, max_usd))) = row else {
+    let Some((attempt, body, config, position, intent, setbacks, started, worktree, (spent, max_usd, sent))) = row
+    else {
         return Err(unreadable(spec, "the record of its current attempt is missing"));
     };
     let mut body: Spec = decode(spec, "spec", &body)?;
+    let sent: Option<SentBack> = sent.map(|text| decode(spec, "record of the landing", &text)).transpose()?;
+    if let Some(sent) = &sent {
+        body.add_landing_task(sent);
+    }
     let tasks = tasks(c, spec)?;
     if tasks.len() != body.tasks.len() {
         return Err(unreadable(
@@ -96,6 +103,8 @@ pub(super) fn claimed(
     for (agent, other) in &config.instead {
         body.replace_agent(agent, other);
     }
+    let is_open = tasks.last().is_some_and(|(status, _)| *status != TaskStatus::Done);
+    let onto = sent.filter(|_| body.is_sent_back && is_open).map(|sent| sent.onto);
     Ok(Claimed {
         fence: Fence { spec: spec.clone(), attempt },
         owner: owner.clone(),
@@ -109,6 +118,7 @@ pub(super) fn claimed(
         worktree,
         spent: usd(spent),
         max_usd: max_usd.map(usd),
+        onto,
     })
 }
 
@@ -121,7 +131,7 @@ fn tasks(c: &Connection, spec: &SpecId) -> Result<Vec<(TaskStatus, u32)>, QueueE
 
 pub(super) fn running(c: &Connection, owner: &Owner) -> Result<RunningSpecs, QueueError> {
     let names: Vec<String> = c.prepare_cached(RUNNING)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    let mut running = RunningSpecs::default();
+    let mut running = RunningSpecs { claimed: landings::running(c, owner)?, quarantined: vec![] };
     for spec in well_formed(&names) {
         match claimed(c, &spec, owner, None) {
             Ok(claimed) => running.claimed.push(claimed),
@@ -185,6 +195,22 @@ pub(super) fn spec(c: &Connection, spec: &SpecId) -> Result<Spec, QueueError> {
         .query_row([spec.as_str()], |row| row.get(0))
         .optional()?;
     decode(spec, "spec", &body.ok_or_else(|| QueueError::NotFound(spec.clone()))?)
+}
+
+/// Returns the spec, with the task that boi added if it was sent back to its agent.
+pub(super) fn spec_with_tasks(c: &Connection, id: &SpecId) -> Result<Spec, QueueError> {
+    let mut body = spec(c, id)?;
+    if let Some(sent) = sent_back(c, id)? {
+        body.add_landing_task(&sent);
+    }
+    Ok(body)
+}
+
+/// Returns why the spec was last sent back to its agent; `None`: it never was.
+fn sent_back(c: &Connection, spec: &SpecId) -> Result<Option<SentBack>, QueueError> {
+    let text: Option<String> =
+        c.prepare_cached("SELECT sent_back FROM specs WHERE id = ?")?.query_row([spec.as_str()], |row| row.get(0))?;
+    text.map(|text| decode(spec, "record of the landing", &text)).transpose()
 }
 
 /// The number of specs, the latest first, that are compared with a new spec to find equal ones.
@@ -284,6 +310,6 @@ fn unreadable(spec: &SpecId, detail: impl Into<String>) -> QueueError {
     QueueError::Unreadable { spec: spec.clone(), detail: detail.into() }
 }
 
-fn decode<T: DeserializeOwned>(spec: &SpecId, what: &str, text: &str) -> Result<T, QueueError> {
+pub(super) fn decode<T: DeserializeOwned>(spec: &SpecId, what: &str, text: &str) -> Result<T, QueueError> {
     serde_json::from_str(text).map_err(|error| unreadable(spec, format!("{what}: {error}")))
 }

@@ -28,11 +28,11 @@ macro_rules! expired {
                FROM ",
             $from,
             " AND s.quarantine IS NULL
-               AND NOT (s.status = 'completed' AND s.has_branch = 1 AND coalesce(s.delivery, '') IN ('branch', 'unmerged'))
+               AND NOT (s.status = 'completed' AND s.has_branch = 1 AND coalesce(s.delivery, '') IN ('branch', 'waiting', 'landing', 'unmerged'))
                AND NOT EXISTS (SELECT 1 FROM repository_changes r WHERE r.spec = s.id AND +r.blocks = 1)
                AND NOT EXISTS (SELECT 1 FROM deps d CROSS JOIN specs w ON w.id = d.spec WHERE d.needs = s.id
                     AND NOT (w.status = 'completed'
-                             AND NOT (w.has_branch = 1 AND coalesce(w.delivery, '') IN ('branch', 'unmerged'))))"
+                             AND NOT (w.has_branch = 1 AND coalesce(w.delivery, '') IN ('branch', 'waiting', 'landing', 'unmerged'))))"
         )
     };
 }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
-use super::read;
+use super::{landings, read};
 use crate::domain::id::SpecId;
 use crate::domain::life::SpecStatus;
 use crate::queue::{Fence, QueueError};
@@ -16,6 +16,9 @@ pub(super) const CURRENT_ATTEMPT: &str = "CASE WHEN specs.attempt BETWEEN 0 AND 
 
 /// Fails unless `fence` is the running attempt of its spec.
 pub(super) fn check_fence(c: &Connection, fence: &Fence) -> Result<(), QueueError> {
+    if fence.spec.is_lander() {
+        return landings::check_fence(c, fence);
+    }
     let holds = c
         .prepare_cached("SELECT 1 FROM specs WHERE id = ? AND attempt = ? AND status = 'running'")?
         .exists(params![fence.spec.as_str(), fence.attempt])?;

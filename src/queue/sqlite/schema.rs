@@ -13,7 +13,7 @@ use super::backup;
 use super::error::OpenError;
 
 /// The version of the schema that this program writes.
-const VERSION: i64 = 5;
+const VERSION: i64 = 6;
 
 const TABLES: &str = "
 CREATE TABLE specs (
@@ -231,8 +231,28 @@ ALTER TABLE specs ADD COLUMN max_usd REAL;
 CREATE INDEX specs_blocked ON specs (blocked) WHERE blocked IS NOT NULL;
 ";
 
+/// A part of the upgrade from version 5 to 6: adds landing queues and landers.
+const LANDINGS: &str = "
+ALTER TABLE specs ADD COLUMN land_repo TEXT;
+ALTER TABLE specs ADD COLUMN land_base TEXT;
+ALTER TABLE specs ADD COLUMN sent_back TEXT;
+CREATE INDEX specs_landing ON specs (land_repo, land_base, priority, seq) WHERE delivery IN ('waiting', 'landing');
+CREATE TABLE landers (
+    id         TEXT PRIMARY KEY,
+    land_repo  TEXT NOT NULL,
+    land_base  TEXT NOT NULL,
+    repo       TEXT NOT NULL,
+    attempt    INTEGER NOT NULL,
+    active     INTEGER NOT NULL,
+    not_before INTEGER,
+    setbacks   INTEGER NOT NULL DEFAULT 0,
+    worktree   TEXT,
+    UNIQUE (land_repo, land_base)
+) STRICT;
+";
+
 /// The upgrade steps from each version to the next. The first step starts from an empty database.
-const STEPS: [&str; VERSION as usize] = [TABLES, SECOND, THIRD, FOURTH, FIFTH];
+const STEPS: [&str; VERSION as usize] = [TABLES, SECOND, THIRD, FOURTH, FIFTH, LANDINGS];
 
 /// Creates the current schema in a new database.
 pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
@@ -290,7 +310,8 @@ mod tests {
     use std::time::Duration;
 
     use super::super::{
-        Access, SqliteQueue, end, file, landed, lanes, read, repository_changes, retention, runs, survey, write,
+        Access, SqliteQueue, end, file, landed, landings, lanes, read, repository_changes, retention, runs, survey,
+        write,
     };
     use super::*;
     use crate::domain::cause::Cause;
@@ -327,6 +348,9 @@ mod tests {
             (read::LAST_ENDED, "specs_ended"),
             (read::ENDED_AS, "specs_ended_as"),
             (landed::UNLANDED, "specs_unlanded"),
+            (landings::WAITED_FOR, "specs_landing"),
+            (landings::WAITED_FOR_IN_SCOPE, "specs_1"),
+            (landings::WAITING, "specs_landing"),
             (repository_changes::OF_SPEC, "repository_changes_1"),
             (repository_changes::BLOCKING, "repository_changes_blocking"),
             (write::PROMOTE, "specs_due"),

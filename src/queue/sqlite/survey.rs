@@ -54,6 +54,12 @@ pub(super) fn statuses(c: &Connection, specs: &[SpecId]) -> Result<Vec<(SpecId, 
         let status = SpecStatus::from_name(&row.get::<_, String>(1)?).unwrap_or(SpecStatus::Running);
         found.push((id, status));
     }
+    let mut lander = c.prepare_cached("SELECT 1 FROM landers WHERE id = ?")?;
+    for id in specs.iter().filter(|id| id.is_lander()) {
+        if lander.exists([id.as_str()])? {
+            found.push((id.clone(), SpecStatus::Running));
+        }
+    }
     Ok(found)
 }
 

@@ -6,7 +6,7 @@ use rusqlite::{Connection, named_params, params};
 use tracing::warn;
 
 use super::rows::{check_fence, control, dependency_state, encode};
-use super::{end, landed, lanes, read, runs};
+use super::{end, landed, landings, lanes, read, runs};
 use crate::config::WorkerConfig;
 use crate::decide::lane;
 use crate::decide::step::RecordChange;
@@ -276,6 +276,7 @@ fn apply(c: &Connection, fence: &Fence, change: &RecordChange, now: Timestamp) -
             )?
             .execute(params![commit, unchanged, spec, task])?;
         }
+        RecordChange::Landing(change) => landings::apply(c, fence, change, now)?,
         RecordChange::Placed { path } => set_worktree(c, &fence.spec, Some(path))?,
         RecordChange::Task { task, status } => {
             c.prepare_cached("UPDATE tasks SET status = ? WHERE spec = ? AND idx = ?")?.execute(params![
@@ -331,6 +332,9 @@ pub(super) fn signed(count: u64) -> i64 {
 pub(super) fn give_back(c: &Connection, fence: &Fence, back: &GiveBack, now: Timestamp) -> Result<(), QueueError> {
     if back.position.running_command().is_some() {
         return Err(Refusal::CommandMayRun { spec: fence.spec.clone() }.into());
+    }
+    if fence.spec.is_lander() {
+        return landings::give_back(c, fence, back);
     }
     record(c, fence, &back.position, &back.changes, now)?;
     let intent: Option<String> = c
@@ -440,6 +444,7 @@ fn keep(c: &Connection, id: &SpecId, refs: &[String]) -> Result<(), QueueError> 
 }
 
 fn set_worktree(c: &Connection, id: &SpecId, path: Option<&str>) -> Result<(), QueueError> {
-    c.prepare_cached("UPDATE specs SET worktree = ? WHERE id = ?")?.execute(params![path, id.as_str()])?;
+    let table = if id.is_lander() { "landers" } else { "specs" };
+    c.prepare_cached(&format!("UPDATE {table} SET worktree = ? WHERE id = ?"))?.execute(params![path, id.as_str()])?;
     Ok(())
 }

@@ -1,0 +1,203 @@
+//! `boi merge`: lands the branches of completed specs, and waits until each is merged or stays unmerged.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::json;
+
+use super::args::ConfigFlags;
+use super::backend::{Backend, LazyQueue};
+use super::cancel_retry::{report_each, without_duplicates};
+use super::printing::{print_json, print_line};
+use super::running_daemon::RunningDaemon;
+use super::{BAD_CONFIG, CliError, ExitCode, FAILED, INTERRUPTED, block_on_daemon, preflight, version_skew};
+use crate::daemon::lifecycle::seat::{self, Seat};
+use crate::daemon::{Event, Leaving};
+use crate::domain::id::SpecId;
+use crate::domain::outcome::Delivery;
+use crate::domain::text;
+use crate::domain::view::SpecView;
+use crate::queue::{Filter, Queue};
+use crate::reload;
+use crate::system::logs;
+use crate::system::output::say;
+use crate::system::paths::Home;
+use crate::ui::times::localized;
+
+/// The arguments of `boi merge`.
+#[derive(Debug, Args)]
+pub(super) struct Merge {
+    /// Ids of specs
+    #[arg(value_name = "ID", required_unless_present = "all")]
+    ids: Vec<SpecId>,
+    /// Every completed spec whose branch is not merged
+    #[arg(long, conflicts_with_all = ["ids", "force"])]
+    all: bool,
+    /// Also specs that failed or were canceled: their branch has the tasks that were done
+    #[arg(long)]
+    force: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Carries out `boi merge`.
+pub(super) fn merge(home: &Home, args: Merge) -> Result<ExitCode, CliError> {
+    block_on_daemon(async {
+        match RunningDaemon::find_not_stopping(home).await? {
+            Some(daemon) => through_daemon(home, Backend::Daemon(daemon.client), args).await,
+            None => as_daemon(home, args).await,
+        }
+    })
+}
+
+async fn through_daemon(home: &Home, mut backend: Backend, args: Merge) -> Result<ExitCode, CliError> {
+    let ids = match LazyQueue::of(home).get()? {
+        Some(queue) => selected(queue, &args)?,
+        None => vec![],
+    };
+    let mut errors = Vec::new();
+    let mut asked = Vec::new();
+    for id in ids {
+        match backend.land(home, &id, args.force).await {
+            Ok(()) => asked.push(id),
+            Err(error) => errors.push(error),
+        }
+    }
+    let mut told = Told::new(args.json);
+    let mut newer_than = None;
+    let filter = Filter { ids: asked.clone(), ..Filter::default() };
+    let specs = loop {
+        if asked.is_empty() {
+            break Vec::new();
+        }
+        let answer = backend.status_now(home, &filter, newer_than).await?;
+        if let Some(daemon) = &answer.status.daemon {
+            version_skew::warn(&daemon.version, daemon.pid);
+            if daemon.scoped {
+                say!(
+                    "note: the running daemon is a `boi run`, which lands only its own specs; the others wait for a daemon"
+                );
+                break answer.status.specs;
+            }
+        }
+        told.update(&answer.status.specs)?;
+        if answer.status.specs.iter().all(SpecView::is_settled) {
+            break answer.status.specs;
+        }
+        if answer.status.paused {
+            told.note("claiming is paused, so nothing is landed: `boi resume`; still waiting");
+        }
+        newer_than = backend.is_daemon().then_some(answer.revision);
+        if !backend.is_daemon() {
+            told.note("the daemon has ended; still waiting for the next one: `boi daemon start`");
+            tokio::time::sleep(super::backend::LOOK_AGAIN).await;
+        }
+    };
+    conclude(&specs, &errors, args.json)
+}
+
+async fn as_daemon(home: &Home, args: Merge) -> Result<ExitCode, CliError> {
+    preflight::refuse_within_own_task(home)?;
+    let booted = reload::boot(home, &ConfigFlags { config: vec![] }.read()?)
+        .map_err(|error| CliError::from(error).with_code(BAD_CONFIG))?;
+    let home = home.clone().with_paths(&booted.config.paths);
+    home.prepare()?;
+    let seat = Seat::take(&home, seat::PROBED).await?;
+    let queue = Arc::clone(seat.queue());
+    let (mut errors, mut asked) = (Vec::new(), Vec::new());
+    for id in selected(queue.as_ref(), &args)? {
+        match queue.request_landing(&id, args.force) {
+            Ok(()) => asked.push(id),
+            Err(error) => errors.push(CliError::from(error)),
+        }
+    }
+    if asked.is_empty() {
+        return conclude(&[], &errors, args.json);
+    }
+    let log =
+        logs::start(home.log_output(), &booted.config.log).map_err(|message| CliError::new(BAD_CONFIG, message))?;
+    let running = seat.start(booted, log, Some(asked.clone()))?;
+    let (handle, filter) = (running.handle.clone(), Filter { ids: asked, ..Filter::default() });
+    let ended = running.ended();
+    tokio::pin!(ended);
+    let (mut told, mut revision) = (Told::new(args.json), 0);
+    loop {
+        let status = handle.status(filter.clone()).await?;
+        told.update(&status.specs)?;
+        if status.specs.iter().all(SpecView::is_settled) {
+            handle.send(Event::Leave(Leaving::Stop));
+            ended.as_mut().await?;
+            return conclude(&status.specs, &errors, args.json);
+        }
+        tokio::select! {
+            // Cancel-safe: `newer_than` only waits.
+            newer = handle.newer_than(revision) => revision = newer,
+            // Cancel-safe: the future is pinned outside the loop.
+            left = ended.as_mut() => {
+                left?;
+                say!("not landed yet; to continue: `boi daemon start`");
+                return Ok(INTERRUPTED);
+            }
+        }
+    }
+}
+
+/// Returns the specs that the arguments name.
+fn selected(queue: &dyn Queue, args: &Merge) -> Result<Vec<SpecId>, CliError> {
+    if args.all { Ok(queue.landable()?) } else { Ok(without_duplicates(args.ids.clone())) }
+}
+
+/// Prints each spec once when its landing has ended.
+struct Told {
+    json: bool,
+    specs: HashSet<SpecId>,
+    notes: HashSet<&'static str>,
+}
+
+impl Told {
+    fn new(json: bool) -> Told {
+        Told { json, specs: HashSet::new(), notes: HashSet::new() }
+    }
+
+    fn update(&mut self, specs: &[SpecView]) -> Result<(), CliError> {
+        for spec in specs {
+            if spec.is_settled() && self.specs.insert(spec.id.clone()) && !self.json {
+                print_line(&line(spec))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, text: &'static str) {
+        if self.notes.insert(text) {
+            say!("{text}");
+        }
+    }
+}
+
+fn line(spec: &SpecView) -> String {
+    let how = match spec.delivery {
+        Some(Delivery::Merged) => "merged",
+        Some(Delivery::Unmerged) => "unmerged",
+        _ => spec.status.as_str(),
+    };
+    let reason = spec.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    text::one_line(&format!("{} {how}{}  {}", spec.id, localized(&reason), spec.title), 400)
+}
+
+/// Prints the result as JSON if it was asked for, and the errors. Succeeds only if every spec is merged.
+fn conclude(specs: &[SpecView], errors: &[CliError], json: bool) -> Result<ExitCode, CliError> {
+    if json {
+        let specs = specs.iter().map(
+            |spec| json!({"id": spec.id, "status": spec.status, "delivery": spec.delivery, "reason": spec.reason}),
+        );
+        print_json(&json!({"specs": specs.collect::<Vec<_>>()}))?;
+    } else if specs.is_empty() && errors.is_empty() {
+        print_line("nothing to merge")?;
+    }
+    let code = report_each(errors, json);
+    let all = specs.iter().all(|spec| spec.delivery == Some(Delivery::Merged));
+    Ok(code.unwrap_or(if all { 0 } else { FAILED }))
+}

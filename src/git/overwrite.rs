@@ -1,0 +1,23 @@
+//! Makes a worktree equal to a commit without keeping what is in it.
+
+use super::git_error::GitError;
+use super::worktree::LockedWorktree;
+use super::{branch, create, refs, reset_files};
+use crate::domain::position::Checkout;
+
+/// Makes the worktree and its branch equal to `commit`, and keeps nothing of what is in the worktree: only for a worktree
+/// in which neither a user nor an agent works. Creates the worktree if it is missing.
+pub(crate) fn overwrite_worktree(worktree: &LockedWorktree, commit: &str, label: &str) -> Result<(), GitError> {
+    let found = refs::branch_head_at(&worktree.repository()?, worktree.spec())?;
+    if found.as_deref() != Some(commit) {
+        refs::move_branch(worktree, commit, found.as_deref())?;
+    }
+    let at = match worktree.place() {
+        Ok(at) if at.git_dir.join("index").exists() => at,
+        _ => return create::create_worktree(worktree, commit, Checkout::Clean, label).map(drop),
+    };
+    worktree.remove_stale_locks()?;
+    branch::attach_head(worktree, &at, commit, label)?;
+    worktree.git_at(&at)?.running_filters().fetching().args(["read-tree", "--reset", "-u", commit]).run()?;
+    reset_files::remove_untracked(worktree)
+}
