@@ -10,6 +10,7 @@ use super::merge::Merge;
 use super::subcommands::{Config, Daemon, QueueCommand};
 use super::{CliError, USAGE};
 use crate::config::flags::Flags;
+use crate::domain::event::EventKind;
 use crate::domain::id::SpecId;
 use crate::domain::time::Timestamp;
 
@@ -68,6 +69,12 @@ pub(super) enum Command {
     /// By default, show the current try of the current task, or the last one.
     #[command(after_help = LOG_HELP)]
     Log(Log),
+    /// Show what happened, event by event
+    ///
+    /// Without --since, show the last 100 events, or with -f the last 10 and then each new one. Works without a
+    /// running daemon. docs/events.md describes the kinds of events.
+    #[command(after_help = EVENTS_HELP)]
+    Events(Events),
     /// End specs and every process that they run
     ///
     /// Running commands get SIGTERM, then SIGKILL after `stop_grace_seconds`. Specs that wait for a canceled
@@ -196,6 +203,12 @@ Examples:
   boi log SD979 --task t-2 --try 1
   boi log SD979 --all           Everything, from the first task on";
 
+const EVENTS_HELP: &str = "\
+Examples:
+  boi events --since 12h --kind spec.failed   What failed in the last 12 hours
+  boi events --spec SD979 -f                  What happens to one spec
+  boi events --since 4711 --json              Everything after the event with the cursor 4711";
+
 const CLEAN_HELP: &str = "\
 Examples:
   boi clean --dry-run           Show what would be removed
@@ -316,6 +329,26 @@ pub(super) struct Log {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Events {
+    /// Begin after a cursor (the first column), at a time (2026-11-27T22:00:00Z), or a time ago (12h, 30m)
+    #[arg(long, value_name = "CURSOR|TIME|AGE")]
+    pub(super) since: Option<String>,
+    /// Keep printing events as they happen, until Ctrl-C
+    #[arg(short, long)]
+    pub(super) follow: bool,
+    /// Show only events about this spec
+    #[arg(long, value_name = "ID")]
+    pub(super) spec: Option<SpecId>,
+    /// Show only events of this kind. May be repeated
+    #[arg(long, value_name = "KIND", value_parser = clap::builder::PossibleValuesParser::new(
+              EventKind::ALL.iter().map(|kind| kind.as_str())), hide_possible_values = true)]
+    pub(super) kind: Vec<String>,
+    /// Print each event as JSON, one on a line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Ids {
     /// The specs
     #[arg(required = true, value_name = "ID")]
@@ -410,6 +443,7 @@ impl Command {
             Command::Run(Run { json, .. })
             | Command::Dispatch(Dispatch { json, .. })
             | Command::Status(Status { json, .. })
+            | Command::Events(Events { json, .. })
             | Command::Cancel(Ids { json, .. })
             | Command::Retry(Retry { specs: Ids { json, .. }, .. })
             | Command::Merge(Merge { json, .. })

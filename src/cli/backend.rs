@@ -48,6 +48,10 @@ const WRITER_PATIENCE: Duration = Duration::from_millis(500);
 /// gives up earlier and answers with an error.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(GIVE_UP.as_secs() + 5);
 
+/// The revision that a command passes which has learnt of a change from events: the daemon then answers at
+/// once, and does not look again for branches that the user merged.
+pub(super) const KNOWN: Option<u64> = Some(0);
+
 /// The interval at which a command checks whether the next daemon listens, after a daemon ended.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// The interval at which a command checks whether a daemon that holds the seat (the lock of the pid file)
@@ -219,7 +223,7 @@ impl Backend {
             Ok(())
         };
         self.carry_out(home, Some("the daemon's answer"), by_daemon, async |home| {
-            Ok(write(home)?.set_hold(agent, Some(hold::by_hand(clock::now(), until)))?)
+            Ok(write(home)?.set_hold(agent, Some(hold::by_hand(clock::now(), until)), clock::now())?)
         })
         .await
     }
@@ -234,7 +238,7 @@ impl Backend {
             for (lane, held) in queue.holds()?.into_iter().filter(|(lane, _)| agent.is_none_or(|agent| agent == lane)) {
                 let next = hold::resumed(held.clone(), agent.is_some(), clock::now());
                 if next.as_ref() != Some(&held) {
-                    queue.set_hold(&lane, next.clone())?;
+                    queue.set_hold(&lane, next.clone(), clock::now())?;
                     if next.is_some() { resumed.probed.push(lane) } else { resumed.opened.push(lane) }
                 }
             }
@@ -247,7 +251,7 @@ impl Backend {
     pub(super) async fn cleaned(&mut self, home: &Home, cleaned: &Cleaned) -> Result<(), CliError> {
         let by_daemon = async |client: &Client| Ok(call(client, cleaned).await?);
         self.carry_out(home, Some("the daemon's answer"), by_daemon, async |home| {
-            Ok(write(home)?.record_cleaned(cleaned)?)
+            Ok(write(home)?.record_cleaned(cleaned, clock::now())?)
         })
         .await
     }
@@ -529,7 +533,7 @@ fn record_merges_by_hand(home: &Home, queue: &dyn Queue, specs: &[SpecId]) {
     if !looks.is_empty()
         && let Ok(queue) = write(home)
     {
-        drop(queue.record_looks(looks));
+        drop(queue.record_looks(looks, clock::now()));
     }
 }
 

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::args::Log;
-use super::backend::{self, Backend};
+use super::backend::{self, Backend, KNOWN};
+use super::changes::Changes;
 use super::log_printer::{Form, Section};
 use super::own_task::OwnTask;
 use super::{CliError, ExitCode, FAILED, USAGE, block_on};
 use crate::agents::OutputKind;
 use crate::config::Agents;
 use crate::config::flags::Flags;
+use crate::domain::event::EventFilter;
 use crate::domain::life::TaskStatus;
 use crate::domain::position::{CommandStage, Stage, Try, Verify};
 use crate::domain::spec::{Action, Spec};
@@ -24,6 +26,8 @@ use crate::system::paths::Home;
 
 /// The interval at which `--follow` reads new output.
 const POLL: Duration = Duration::from_millis(150);
+/// The shortest time between two looks at the state because of a change that is not an event of the spec.
+const STATE_PAUSE: Duration = Duration::from_secs(1);
 /// The maximum number of characters of a command that a heading shows.
 const COMMAND: usize = 80;
 
@@ -68,11 +72,37 @@ async fn print_or_follow(
     let mut sections: Vec<(Place, Section)> = Vec::new();
     // With `--follow`: the first command that was shown. Every later command is shown when it begins.
     let mut follow_from = None;
+    let mut changes = None;
+    let mut known = None;
+    // The commands that have begun, and the version of the queue that has them.
+    let mut rows: Option<(i64, Vec<CommandRow>)> = None;
     loop {
-        let told = backend.status_now(home, &filter, None).await?.status;
+        let state = match (&mut changes, known.take()) {
+            (Some(open), Some(state)) => match Changes::happened(open) {
+                Ok(false) => state,
+                Ok(true) => backend.status_now(home, &filter, KNOWN).await?,
+                // The daemon has ended. The next one, or this process, has the state.
+                Err(_) => {
+                    changes = None;
+                    backend.status_now(home, &filter, None).await?
+                }
+            },
+            _ => {
+                if args.follow {
+                    let of_spec = EventFilter { specs: vec![args.id.clone()], kinds: Vec::new() };
+                    changes = Changes::begin(&backend, of_spec, STATE_PAUSE).await.unwrap_or_default();
+                }
+                backend.status_now(home, &filter, None).await?
+            }
+        };
+        let told = &state.status;
         let Some(view) = told.specs.first() else { return Err(unknown_spec(args)) };
-        let rows = queue.commands(&args.id)?;
-        let chosen = choose_commands(&rows, spec, &agents, args, follow_from);
+        let version = queue.version()?;
+        if rows.as_ref().is_none_or(|(known, _)| *known != version) {
+            rows = Some((version, queue.commands(&args.id)?));
+        }
+        let rows = rows.as_ref().map_or(&[][..], |(_, rows)| rows);
+        let chosen = choose_commands(rows, spec, &agents, args, follow_from);
         let last = rows.last().map(|row| (row.attempt, row.number));
         let runs = |place: Place| dir_of(place).is_locked().unwrap_or(false);
         // Without a daemon no new command begins, but a command that an earlier daemon started may still run
@@ -80,7 +110,7 @@ async fn print_or_follow(
         let over = view.is_settled() || told.daemon.is_none() && !last.is_some_and(runs);
         let follows = args.follow && !over;
         if chosen.is_empty() && !follows {
-            return report_nothing_chosen(spec, args, &rows, view);
+            return report_nothing_chosen(spec, args, rows, view);
         }
         if args.follow && follow_from.is_none() {
             follow_from = chosen.first().map(|first| first.place);
@@ -105,6 +135,7 @@ async fn print_or_follow(
         if !follows {
             return conclude(args, view, count > 0 && removed == count);
         }
+        known = Some(state);
         // Cancel-safe: both only wait.
         tokio::select! {
             () = tokio::time::sleep(POLL) => {}

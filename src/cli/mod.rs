@@ -5,6 +5,7 @@
 mod args;
 mod backend;
 mod cancel_retry;
+mod changes;
 mod clean;
 mod clean_leftovers;
 mod config_check;
@@ -21,6 +22,7 @@ mod dispatch;
 mod dispatch_notes;
 mod doctor;
 mod durations;
+mod events;
 mod hold;
 mod in_force;
 mod launch;
@@ -309,6 +311,7 @@ fn carry_out(command: Command) -> Result<ExitCode, CliError> {
         Command::Dispatch(args) => dispatch::dispatch(home, &args),
         Command::Status(args) => status::status(home, &args),
         Command::Log(args) => log::log(home, &args),
+        Command::Events(args) => events::events(home, &args),
         Command::Cancel(args) => cancel_retry::cancel(home, args),
         Command::Retry(args) => cancel_retry::retry(home, args),
         Command::Merge(args) => merge::merge(home, args),

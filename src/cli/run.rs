@@ -10,7 +10,8 @@ use signal_hook_tokio::Signals;
 use tokio::time::Instant;
 
 use super::args::Run;
-use super::backend::{self, Backend, LOOK_AGAIN, LazyQueue};
+use super::backend::{self, Backend, KNOWN, LOOK_AGAIN, LazyQueue};
+use super::changes::Changes;
 use super::own_task::OwnTask;
 use super::printing::{print_json, print_styled};
 use super::running_daemon::RunningDaemon;
@@ -23,6 +24,7 @@ use crate::daemon::handle;
 use crate::daemon::lifecycle::running::Running;
 use crate::daemon::lifecycle::seat::{self, Seat};
 use crate::daemon::{Event, Leaving};
+use crate::domain::event::EventFilter;
 use crate::domain::id::SpecId;
 use crate::domain::life::SpecStatus;
 use crate::domain::spec::Spec;
@@ -40,6 +42,11 @@ use crate::ui::run_summary::run_summary;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long no daemon has to answer before a message tells the user.
 const NOTICE: Duration = Duration::from_secs(1);
+
+/// The shortest time between two updates of the progress.
+const FRAME: Duration = Duration::from_millis(100);
+/// The shortest time between two updates because of a change that is not an event of the specs.
+const STATE_PAUSE: Duration = Duration::from_millis(500);
 
 /// Carries out `boi run`.
 pub(super) fn run(home: &Home, args: &Run) -> Result<ExitCode, CliError> {
@@ -228,8 +235,20 @@ async fn follow(
     let filter = Filter { ids: ids.to_vec(), history: true, ..Filter::default() };
     let mut newer_than = None;
     let mut away_since = None;
+    let of_specs = EventFilter { specs: ids.to_vec(), kinds: Vec::new() };
+    let mut changes: Option<Changes> = None;
     loop {
-        match backend.status(filter.clone(), newer_than).await {
+        let told = async {
+            if let (Some(changes), Some(_)) = (&mut changes, newer_than) {
+                tokio::time::sleep(FRAME).await;
+                changes.next().await?;
+                return backend.status(filter.clone(), KNOWN).await;
+            }
+            // A daemon of a version without events answers when its state is newer.
+            changes = Changes::begin(backend, of_specs.clone(), STATE_PAUSE).await?;
+            backend.status(filter.clone(), newer_than).await
+        };
+        match told.await {
             Ok(told) => {
                 newer_than = Some(told.revision);
                 away_since = None;
@@ -255,7 +274,7 @@ async fn follow(
                     let seconds = PATIENCE.as_secs();
                     progress.print_once(&format!("{}; waiting up to {seconds} s for a daemon", error.message()));
                 }
-                newer_than = None;
+                (newer_than, changes) = (None, None);
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
             Err(error) => return Err(error),

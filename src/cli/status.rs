@@ -8,10 +8,12 @@ use signal_hook_tokio::Signals;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::args::Status;
-use super::backend::{Backend, LOOK_AGAIN};
+use super::backend::{Backend, KNOWN, LOOK_AGAIN};
+use super::changes::Changes;
 use super::printing::{self, print_json, print_styled};
 use super::{CliError, ExitCode, NO_DAEMON, START_ONE, block_on, version_skew};
 use crate::control::calls::StatusResponse;
+use crate::domain::event::EventFilter;
 use crate::domain::life::SpecStatus;
 use crate::domain::view::StatusView;
 use crate::queue::Filter;
@@ -85,9 +87,20 @@ async fn watch(home: &Home, mut backend: Backend, filter: Filter, one_spec: bool
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut shown: Option<StatusView> = None;
     let mut newer_than = None;
+    // A daemon of a version without events answers when its state is newer.
+    let mut changes = Changes::begin(&backend, EventFilter::default(), FRAME).await.unwrap_or_default();
     loop {
         let told = {
-            let asked = backend.status(filter.clone(), newer_than);
+            let asked = async {
+                match (&mut changes, newer_than) {
+                    (Some(changes), Some(_)) => {
+                        changes.next().await?;
+                        backend.status(filter.clone(), KNOWN).await
+                    }
+                    (Some(_), None) => backend.status(filter.clone(), None).await,
+                    (None, newer_than) => backend.status(filter.clone(), newer_than).await,
+                }
+            };
             tokio::pin!(asked);
             loop {
                 tokio::select! {
@@ -102,6 +115,7 @@ async fn watch(home: &Home, mut backend: Backend, filter: Filter, one_spec: bool
         match told {
             Err(error) if error.is_away() => {
                 backend = wait_for_next_daemon(home).await?;
+                changes = Changes::begin(&backend, EventFilter::default(), FRAME).await.unwrap_or_default();
                 newer_than = None;
                 continue;
             }

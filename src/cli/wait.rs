@@ -6,10 +6,12 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use super::args::Wait;
-use super::backend::Backend;
+use super::backend::{Backend, KNOWN};
+use super::changes::Changes;
 use super::own_task::OwnTask;
 use super::printing::{print_json, print_line};
 use super::{CliError, ExitCode, FAILED, GAVE_UP, block_on, durations, version_skew};
+use crate::domain::event::{EventFilter, EventKind};
 use crate::domain::id::SpecId;
 use crate::domain::outcome::Delivery;
 use crate::domain::text;
@@ -22,6 +24,18 @@ use crate::ui::times::localized;
 
 /// The interval at which the command reads the queue while no daemon runs.
 const POLL: Duration = Duration::from_millis(500);
+
+/// The shortest time between two looks because of a change that is not the end of a spec, for messages about
+/// what the specs wait for.
+const STATE_PAUSE: Duration = Duration::from_secs(5);
+/// The kinds of events that end a spec or change how it ended.
+const ENDS: [EventKind; 5] = [
+    EventKind::SpecCompleted,
+    EventKind::SpecFailed,
+    EventKind::SpecCanceled,
+    EventKind::SpecMerged,
+    EventKind::SpecUnmerged,
+];
 
 /// Carries out `boi wait`.
 pub(super) fn wait(home: &Home, args: &Wait) -> Result<ExitCode, CliError> {
@@ -60,6 +74,8 @@ async fn follow(home: &Home, args: &Wait) -> Result<StatusView, CliError> {
     let filter = Filter { ids: args.ids.clone(), history: args.json, ..Filter::default() };
     let mut backend = Backend::find(home).await?;
     let mut newer_than = None;
+    let ends = EventFilter { specs: args.ids.clone(), kinds: ENDS.to_vec() };
+    let mut changes = Changes::begin(&backend, ends.clone(), STATE_PAUSE).await.unwrap_or_default();
     let (mut reported, mut notes) = (HashSet::new(), HashSet::new());
     let mut note_once = |text: String| {
         if notes.insert(text.clone()) {
@@ -67,6 +83,13 @@ async fn follow(home: &Home, args: &Wait) -> Result<StatusView, CliError> {
         }
     };
     loop {
+        if let Some(open) = changes.as_mut().filter(|_| newer_than.is_some()) {
+            if open.next().await.is_err() {
+                // The daemon has ended. The stream of the next one is begun below.
+                changes = None;
+            }
+            newer_than = KNOWN;
+        }
         let told = backend.status_now(home, &filter, newer_than).await?;
         if let Some(daemon) = &told.status.daemon {
             version_skew::warn(&daemon.version, daemon.pid);
@@ -87,9 +110,14 @@ async fn follow(home: &Home, args: &Wait) -> Result<StatusView, CliError> {
                 note_once(obstacle);
             }
             newer_than = Some(told.revision);
+            if changes.is_none() {
+                changes = Changes::begin(&backend, ends.clone(), STATE_PAUSE).await.unwrap_or_default();
+                // What happened before the stream began is read once more.
+                newer_than = newer_than.filter(|_| changes.is_none());
+            }
         } else {
             note_once("no daemon runs, so no spec runs: start a daemon with `boi daemon start`; still waiting".into());
-            newer_than = None;
+            (newer_than, changes) = (None, None);
             sleep(POLL).await;
             backend = Backend::find(home).await?;
         }

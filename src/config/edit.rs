@@ -65,6 +65,11 @@ fn without(text: &str, name: &str) -> Result<String, EditError> {
         }
     }
     let Some((key, item)) = table.get_key_value(leaf) else { return Ok(text.to_owned()) };
+    if item.is_array_of_tables() {
+        let mut document: DocumentMut = text.parse().map_err(|_| EditError::Syntax)?;
+        document.as_table_mut().remove(leaf);
+        return Ok(with_line_ends_of(text, &document.to_string()));
+    }
     let (Some(key), Some(value)) = (key.span(), item.span()) else { return Ok(text.to_owned()) };
     let line_start = text[..key.start].rfind('\n').map_or(0, |at| at + 1);
     let line_end = text[value.end..].find('\n').map_or(text.len(), |at| value.end + at + 1);
@@ -139,6 +144,10 @@ fn put(table: &mut dyn TableLike, leaf: &str, mut new: toml_edit::Value) {
     if let Some(old) = table.get(leaf).and_then(Item::as_value) {
         *new.decor_mut() = old.decor().clone();
     }
+    if table.get(leaf).is_some_and(Item::is_array_of_tables) {
+        // The key of such a list is decorated as a header.
+        table.remove(leaf);
+    }
     match table.get_mut(leaf) {
         Some(item) => *item = value(new),
         None => drop(table.insert(leaf, value(new))),
@@ -161,6 +170,9 @@ fn parse(key: &Key, raw: &str) -> Result<toml_edit::Value, EditError> {
                 Kind::AgentNames => r#"a list of names of agents, as in '["codex"]'"#.to_owned(),
                 Kind::Money(_) => format!("an amount, as in 2.50, {}", key.row.range().unwrap_or_default()),
                 Kind::Env => r#"a table, as in '{ TOKEN = { from_env = "MY_TOKEN" } }'"#.to_owned(),
+                Kind::Hooks => {
+                    "a list of tables, as in '[{ name = \"n\", on = [\"spec.failed\"], command = \"notify-send boi\" }]'".to_owned()
+                }
                 Kind::Prices => {
                     "a table, as in '{ \"MODEL\" = { input = 1.25, cached = 0.125, output = 10 } }'".to_owned()
                 }
@@ -252,6 +264,16 @@ mod tests {
             let refused = set(text, &find(key).unwrap(), "/x");
             assert_eq!(refused, Err(EditError::NotATable { table: table.to_owned() }));
         }
+    }
+
+    #[test]
+    fn hooks_are_set_and_unset_in_either_form() {
+        let tables = "max_workers = 3\n\n[[hooks]]\nname = 'a'\n\n[[hooks]]\nname = 'b'\n\n[paths]\nlogs = '/l'\n";
+        let key = find("hooks").unwrap();
+        assert_eq!(unset(tables, &key).unwrap().as_deref(), Some("max_workers = 3\n\n[paths]\nlogs = '/l'\n"));
+        assert_eq!(unset("hooks = []\n", &key).unwrap().as_deref(), Some(""));
+        let set = edited(tables, "hooks", "[]");
+        assert!(set.starts_with("max_workers = 3\nhooks = []\n") && !set.contains("[[hooks]]"), "{set}");
     }
 
     #[test]

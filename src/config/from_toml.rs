@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use super::agent_tables;
+use super::hooks;
 use super::keys::{KEYS, Key, Kind, Value, keys_of};
 use super::log_filter;
 use super::values::Config;
@@ -164,6 +165,7 @@ fn read_value(section: &Section<'_>, leaf: &str, key: &Key, faults: &mut Faults)
         }
         Kind::Env => Some(agent_tables::env(section, leaf, faults)?.map(Value::Env)),
         Kind::Prices => Some(agent_tables::prices(section, leaf, faults)?.map(Value::Prices)),
+        Kind::Hooks => Some(hooks::read(section, leaf, faults)?.map(Value::Hooks)),
         Kind::LogFilter => {
             let filter = section.filled_text(faults, leaf)?;
             if let Err((message, hint)) = log_filter::check(&filter.value) {

@@ -460,7 +460,7 @@ pub(super) static ROWS: &[Row] = &[
             &[
                 "The time after which a spec that ended is removed from the queue, with its records and its",
                 "attempt folders. A spec stays as long as something needs it, such as a branch that is not",
-                "merged. 0: never.",
+                "merged. 0: never. Events of that age are removed too.",
             ],
         ),
     ),
@@ -472,6 +472,17 @@ pub(super) static ROWS: &[Row] = &[
         &[
             "The largest number of landers of one repository that run at once: each base has a lander of its",
             "own. Landers take no slot of max_workers.",
+        ],
+    ),
+    row(
+        "hooks",
+        Kind::Hooks,
+        TakesEffect::AtOnce,
+        field!(One, Hooks, hooks),
+        &[
+            "Commands that the daemon runs for events: a table [[hooks]] for each one, with name, on (a list",
+            "of kinds of events), command (for sh -c; it reads the event as JSON from its standard input) and",
+            "timeout_seconds (1 to 3600, 30 without it). docs/events.md describes the events.",
         ],
     ),
     row(

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::agents::EnvValue;
+use super::hooks::HookConfig;
 use crate::domain::agent::AgentCommand;
 use crate::domain::money::{Price, Usd};
 
@@ -37,6 +38,8 @@ pub enum Kind {
     Env,
     /// A table of the prices of models.
     Prices,
+    /// A list of tables, one for each hook.
+    Hooks,
     /// A tracing filter directive.
     LogFilter,
     /// A path. An empty text means the default place below `BOI_HOME`.
@@ -65,6 +68,8 @@ pub enum Value {
     Env(BTreeMap<String, EnvValue>),
     /// A value of [`Kind::Prices`].
     Prices(BTreeMap<String, Price>),
+    /// A value of [`Kind::Hooks`].
+    Hooks(Vec<HookConfig>),
     /// A value of [`Kind::Path`].
     Path(Option<PathBuf>),
 }
@@ -91,6 +96,10 @@ impl fmt::Display for Value {
                 let (input, cached, output) = (input.dollars(), cached.dollars(), output.dollars());
                 format!("{{ input = {input}, cached = {cached}, output = {output} }}")
             })),
+            Value::Hooks(hooks) => {
+                let hooks: Vec<String> = hooks.iter().map(HookConfig::to_string).collect();
+                write!(f, "[{}]", hooks.join(", "))
+            }
             Value::Path(path) => {
                 f.write_str(&text(&path.as_ref().map(|path| path.to_string_lossy()).unwrap_or_default()))
             }
@@ -99,7 +108,7 @@ impl fmt::Display for Value {
 }
 
 /// Returns `text` as a TOML string.
-fn text(text: &str) -> String {
+pub(super) fn text(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
 

@@ -18,6 +18,7 @@ pub mod changes;
 pub(crate) mod edit;
 pub mod flags;
 mod from_toml;
+mod hooks;
 mod key;
 pub(crate) mod keys;
 mod kinds;
@@ -30,6 +31,7 @@ mod values;
 
 pub(crate) use agents::PROMPT_FILE;
 pub use agents::{AgentConfig, Agents, EnvValue, WorkerAgent};
+pub use hooks::HookConfig;
 pub use loaded::{HostFacts, Loaded, MAX_BYTES, Origin, ProcessSettings, check_host, parse};
 pub use values::{Config, HotConfig, Paths, WorkerConfig};
 

@@ -16,7 +16,7 @@ const HEAD: &str = "\
 # does not stop running workers.
 ";
 
-/// The end of `config.example.toml`: an agent that the file defines itself, as a comment.
+/// An agent that the file defines itself, as a comment.
 const OWN_AGENT: &str = r#"
 # An agent of your own, for specs with `agent = "aider"`. A name consists of a-z, 0-9, `_` and `-`.
 # To define it, remove the `# ` in front of each line.
@@ -26,6 +26,13 @@ const OWN_AGENT: &str = r#"
 # output = "text"
 # env = { OPENAI_API_KEY = { from_env = "OPENAI_API_KEY" } }
 # max_workers = 2
+
+# A hook: a command for events. To define it, remove the `# ` in front of each line.
+# [[hooks]]
+# name = "failures"
+# on = ["spec.failed", "queue.idle"]
+# command = "notify-send \"boi: $BOI_EVENT\""
+# timeout_seconds = 30
 "#;
 
 /// Returns the text of `config.example.toml`: every key with its documentation and, as a comment, its

@@ -3,8 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::agents::MAX_NAME;
+use super::hooks;
 use super::key::keys_with;
 use super::keys::{self, KEYS, Key, Kind};
+use crate::domain::event::EventKind;
 
 /// Stands for the name of an agent that the file defines, in descriptions.
 const AGENT: &str = "NAME";
@@ -69,6 +71,19 @@ fn property(key: &Key) -> Value {
             {"type": "object", "additionalProperties": false, "required": ["from_env"],
                 "properties": {"from_env": {"type": "string", "minLength": 1}}},
         ]}}),
+        Kind::Hooks => {
+            let kinds: Vec<&str> = EventKind::ALL.iter().map(|kind| kind.as_str()).collect();
+            let (shortest, longest) = (hooks::TIMEOUT_SECONDS.start(), hooks::TIMEOUT_SECONDS.end());
+            json!({"type": "array", "items": {
+                "type": "object", "additionalProperties": false, "required": ["name", "on", "command"],
+                "properties": {
+                    "name": {"type": "string", "pattern": format!("^[A-Za-z0-9._-]{{1,{}}}$", hooks::MAX_NAME)},
+                    "on": {"type": "array", "minItems": 1, "items": {"type": "string", "enum": kinds}},
+                    "command": {"type": "string", "minLength": 1},
+                    "timeout_seconds": {"type": "integer", "minimum": shortest, "maximum": longest, "default": 30},
+                },
+            }})
+        }
         Kind::Prices => {
             let price = json!({"type": "number", "minimum": 0});
             json!({"type": "object", "additionalProperties": {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::agents::{AgentConfig, Agents, CLAUDE, WorkerAgent};
+use super::hooks::HookConfig;
 use crate::domain::agent::AgentCommand;
 use crate::domain::money::Usd;
 
@@ -48,6 +49,8 @@ pub struct Config {
     pub retention_days: u32,
     /// The largest number of landers of one repository that run at once.
     pub max_landings: u32,
+    /// `[[hooks]]`: the commands that the daemon runs for events.
+    pub hooks: Vec<HookConfig>,
     /// `[agents.NAME]`: the settings of each agent.
     pub agents: Agents,
     /// `[paths]`: where boi stores files.
@@ -91,6 +94,7 @@ impl Default for Config {
             max_usd_per_day: Usd::ZERO,
             retention_days: 90,
             max_landings: 1,
+            hooks: Vec::new(),
             agents: Agents::default(),
             paths: Paths::default(),
         }

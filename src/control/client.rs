@@ -168,7 +168,7 @@ impl Client {
         self.exchange(self.stream().await?, call).await
     }
 
-    fn broken(&self, reason: String) -> ClientError {
+    pub(super) fn broken(&self, reason: String) -> ClientError {
         ClientError::Broken { socket: self.socket.clone(), reason }
     }
 
@@ -210,7 +210,7 @@ impl Client {
         Err(ClientError::Refused { message: error, code })
     }
 
-    async fn stream(&self) -> Result<UnixStream, ClientError> {
+    pub(super) async fn stream(&self) -> Result<UnixStream, ClientError> {
         let unused = self.unused.lock().unwrap_or_else(PoisonError::into_inner).take();
         // A daemon that ended has closed its connections.
         let is_open = |stream: &UnixStream| matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock);

@@ -4,4 +4,6 @@
 
 pub(crate) mod calls;
 pub(crate) mod client;
+pub(crate) mod event_stream;
+pub(crate) mod events;
 pub(crate) mod server;

@@ -2,6 +2,7 @@
 //! the socket's file is removed, the socket is bound again. A daemon that ends first answers the calls that
 //! it has accepted.
 
+use std::convert::Infallible;
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -9,12 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, State};
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::{Json, Router};
-use futures::FutureExt;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
@@ -28,6 +31,7 @@ use super::calls::{
     Call, CallFailure, Cancel, CheckProgram, Dispatch, FailureCode, GetConfig, HoldAgent, Land, Leave, Reload,
     ResumeAgents, Retry, SetPaused, SetPriority, SettleChanges, StatusRequest, Stop, VERSION_HEADER,
 };
+use super::events::{self, StreamQuery, StreamRequest};
 use crate::queue::Cleaned;
 use crate::system::paths;
 use crate::system::repeat::{self, Repeated};
@@ -66,6 +70,12 @@ pub(crate) trait Service:
     + Serve<Cleaned>
     + Serve<SettleChanges>
 {
+    /// Returns the stream of events, in parts of whole messages. The stream ends when `closing` turns true.
+    fn events(
+        &self,
+        request: StreamRequest,
+        closing: watch::Receiver<bool>,
+    ) -> impl Future<Output = Result<BoxStream<'static, String>, CallFailure>> + Send;
 }
 
 /// The bound control socket.
@@ -176,6 +186,7 @@ pub(crate) async fn serve<S: Service>(mut socket: Socket, service: S, mut closin
     let routes = route::<Reload, S>(routes, &closing);
     let routes = route::<Cleaned, S>(routes, &closing);
     let routes = route::<SettleChanges, S>(routes, &closing);
+    let routes = event_route(routes, &closing);
     let routes = routes.layer(DefaultBodyLimit::max(LARGEST_REQUEST)).with_state(service);
     let mut connections = JoinSet::new();
     let mut replaced = socket.replaced();
@@ -229,6 +240,31 @@ fn route<C: Call, S: Serve<C>>(routes: Router<S>, closing: &watch::Receiver<bool
         }
     };
     routes.route(C::PATH, post(answer))
+}
+
+/// Adds the route of the stream of events.
+fn event_route<S: Service>(routes: Router<S>, closing: &watch::Receiver<bool>) -> Router<S> {
+    let closing = closing.clone();
+    let answer = async move |State(service): State<S>, headers: HeaderMap, RawQuery(query): RawQuery| {
+        let last_id = headers.get(events::LAST_EVENT_ID).and_then(|id| id.to_str().ok());
+        let version = (VERSION_HEADER, env!("CARGO_PKG_VERSION"));
+        let request = match StreamQuery::parse(&query.unwrap_or_default()).read(last_id) {
+            Ok(request) => request,
+            Err(error) => {
+                let failure = CallFailure { error: error.to_string(), code: FailureCode::Refused };
+                return (StatusCode::BAD_REQUEST, [version], Json(failure)).into_response();
+            }
+        };
+        match service.events(request, closing.clone()).await {
+            Ok(stream) => {
+                let kind = ("content-type", "text/event-stream");
+                let body = Body::from_stream(stream.map(Ok::<_, Infallible>));
+                ([version, kind, ("cache-control", "no-store")], body).into_response()
+            }
+            Err(failure) => (status_of(failure.code), [version], Json(failure)).into_response(),
+        }
+    };
+    routes.route(events::PATH, get(answer))
 }
 
 fn status_of(code: FailureCode) -> StatusCode {

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
+use crate::domain::event::Cursor;
 use crate::queue::{Queue, QueueError};
 use crate::system::blocking;
 use crate::system::repeat::{self, Repeated};
@@ -28,7 +29,7 @@ struct InFlight {
 #[derive(Debug, Default)]
 struct Verbs {
     next: u64,
-    /// How many verbs were called by others than [`AsyncQueue::repeat`].
+    /// How many verbs were called by others than [`AsyncQueue::repeat`] and [`AsyncQueue::look`].
     uses: u64,
     since: BTreeMap<u64, Instant>,
 }
@@ -58,6 +59,24 @@ impl AsyncQueue {
         };
         // A verb may have changed the queue before it panicked, so its result is unknown.
         blocking::run(verb).await.unwrap_or_else(|error| Err(QueueError::Unknown(error.into())))
+    }
+
+    /// Runs a verb that only reads what a change has announced. The verb does not count as a use.
+    pub(super) async fn look<T: Send + 'static>(
+        &self,
+        verb: impl FnOnce(&dyn Queue) -> Result<T, QueueError> + Send + 'static,
+    ) -> Result<T, QueueError> {
+        let AsyncQueue { queue, in_flight } = self.clone();
+        let verb = move || {
+            let _in_flight = in_flight.begin();
+            verb(queue.as_ref())
+        };
+        blocking::run(verb).await.unwrap_or_else(|error| Err(QueueError::Unknown(error.into())))
+    }
+
+    /// Returns a receiver of the cursor of the last event that this process has appended to the queue.
+    pub(super) fn committed(&self) -> watch::Receiver<Cursor> {
+        self.queue.committed()
     }
 
     /// The queue itself, for tests: a test may block its thread.

@@ -20,7 +20,7 @@ use crate::control::calls::{
     GetConfig, HoldAgent, Ids, Land, Leave, Outlook, ProgramFound, Reload, ResumeAgents, ResumedAgents, Retry,
     SetPaused, SetPriority, SettleChanges, StatusRequest, StatusResponse, Stop, StopResult,
 };
-use crate::control::server::{Serve, Service, closed};
+use crate::control::server::{Serve, closed};
 use crate::domain::id::SpecId;
 use crate::domain::spec::Spec;
 use crate::git;
@@ -165,8 +165,6 @@ pub(crate) fn twins(queue: &dyn Queue, specs: &[Spec]) -> Vec<Vec<SpecId>> {
     };
     specs.iter().map(of).collect()
 }
-
-impl Service for Handle {}
 
 impl Serve<Dispatch> for Handle {
     async fn serve(&self, Dispatch { specs }: Dispatch, _: watch::Receiver<bool>) -> Result<Dispatched, CallFailure> {
@@ -393,7 +391,7 @@ impl Serve<Reload> for Handle {
 impl Serve<Cleaned> for Handle {
     async fn serve(&self, cleaned: Cleaned, _: watch::Receiver<bool>) -> Result<(), CallFailure> {
         self.unless_silent(GIVE_UP, |handle| async move {
-            handle.queue(move |queue| queue.record_cleaned(&cleaned)).await?;
+            handle.queue(move |queue| queue.record_cleaned(&cleaned, clock::now())).await?;
             // Specs may be waiting for a merge that the cleanup noticed.
             handle.send(Event::Queued);
             handle.shared.changed();

@@ -453,7 +453,7 @@ impl Lanes {
         let _order = self.saving.lock().await;
         let (lane, hold) = (agent.to_owned(), self.hold(agent));
         match self.queue.get() {
-            Some(queue) => queue.call(move |queue| queue.set_hold(&lane, hold)).await,
+            Some(queue) => queue.call(move |queue| queue.set_hold(&lane, hold, clock::now())).await,
             None => Ok(()),
         }
     }

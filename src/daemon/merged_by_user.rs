@@ -17,7 +17,7 @@ use crate::domain::id::SpecId;
 use crate::git;
 use crate::queue::unlanded::{self, Look, Unlanded};
 use crate::queue::{Queue, QueueError};
-use crate::system::blocking;
+use crate::system::{blocking, clock};
 
 /// How often the daemon looks for branches that were merged by hand.
 const EVERY: Duration = Duration::from_secs(60);
@@ -48,7 +48,7 @@ impl Handle {
             let batch: Vec<Due> = rest.drain(..rest.len().min(BATCH)).collect();
             let looks = blocking::run(move || look_at(batch)).await.unwrap_or_default();
             let is_merged = looks.iter().any(|look| look.is_merged);
-            self.queue.call(move |queue| queue.record_looks(looks)).await?;
+            self.queue.call(move |queue| queue.record_looks(looks, clock::now())).await?;
             if is_merged {
                 // Specs may be waiting for these merges.
                 self.send(Event::Queued);

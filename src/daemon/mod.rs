@@ -17,6 +17,7 @@
 //! | `lifecycle/` | start and end of the daemon, its health, ending running specs |
 //! | `merged_by_user` | notices branches that the user merged by hand |
 //! | `retention` | removes specs that ended long ago |
+//! | `events`, `hooks` | the stream of events, and the commands that get them |
 //! | `handle`, `status` | the calls of the control socket |
 //!
 //! Invariants:
@@ -29,7 +30,9 @@ mod agent_files;
 pub(crate) mod async_queue;
 mod budgets;
 pub(crate) mod error;
+mod events;
 pub(crate) mod handle;
+mod hooks;
 mod idle;
 pub(crate) mod lanes;
 mod left_running;
@@ -368,7 +371,7 @@ impl<S: Spawn> Daemon<S> {
         let now = clock::now();
         self.update_budgets(&hot).await?;
         let day_used_up = self.shared.day_budget(now);
-        let running = self.registry.len();
+        let (running, is_unoccupied) = (self.registry.len(), self.registry.is_empty());
         let recent_starts = self.pace.recent(self.now(), interval);
         let (max_workers, spawns_per_tick) = (hot.config.max_workers, hot.config.spawns_per_tick);
         // Counts up to one spec more than may be claimed now, to learn whether a spec has to wait.
@@ -382,19 +385,22 @@ impl<S: Spawn> Daemon<S> {
             let next_due = queue.promote(now)?;
             let mut lanes = queue.lanes(scope.as_deref())?;
             let is_empty = lanes.is_empty();
+            let is_newly_idle = is_unoccupied && is_empty && next_due.is_none() && queue.is_newly_idle()?;
             lanes.retain(|lane| lane.is_none() || day_used_up.is_none());
             let agents = &config.config.agents;
             let places_of = |agent: &str| agents.get(agent)?.max_workers;
             let fallback_of = |agent: &str| agents.get(agent).map(|agent| agent.fallback.clone()).unwrap_or_default();
             let (limits, next) = shared.lanes.limits(lanes, count, places_of, fallback_of, now);
             let landings = queue.startable_landers(config.config.max_landings, scope.as_deref(), now)?;
-            Ok((queue.eligible(&limits, scope.as_deref())?, next, next_due, is_empty, landings))
+            Ok((queue.eligible(&limits, scope.as_deref())?, next, next_due, is_empty, is_newly_idle, landings))
         };
         let uses = self.queue.uses();
-        let (candidates, next_in_lanes, next_due, is_empty, landings) = self.queue.call(look).await?;
+        let (candidates, next_in_lanes, next_due, is_empty, is_newly_idle, landings) = self.queue.call(look).await?;
         let has_landings = !landings.is_empty();
         if has_landings {
             self.start_landers(landings, &hot).await?;
+        } else if is_newly_idle {
+            self.queue.call(move |queue| queue.record_idle(now)).await?;
         }
         let eligible = u32::try_from(candidates.len()).unwrap_or(u32::MAX);
         let inputs = tick::Inputs { max_workers, spawns_per_tick, running, recent_starts, eligible };

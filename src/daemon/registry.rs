@@ -169,6 +169,11 @@ impl Registry {
         u32::try_from(self.slots.keys().filter(|spec| !spec.is_lander()).count()).unwrap_or(u32::MAX)
     }
 
+    /// Whether nothing is running, no lander either.
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
     /// Whether any spec has a worker or is going to get one.
     pub(super) fn is_busy(&self) -> bool {
         self.iter().any(|slot| match slot.state {

@@ -9,6 +9,8 @@
 //!
 //! boi removes nothing from a repository here: a merged branch stays there.
 //!
+//! Then the events of that age are removed, also those that a hook has not got.
+//!
 //! A pass goes through the specs in pages, and each page is one small transaction, so a claim never waits
 //! long for the queue.
 //!
@@ -26,6 +28,7 @@ use tracing::{debug, info, warn};
 use super::handle::Handle;
 use crate::decide::budget;
 use crate::domain::id::SpecId;
+use crate::domain::time::Timestamp;
 use crate::git;
 use crate::process::command_dir::CommandDir;
 use crate::queue::QueueError;
@@ -103,6 +106,7 @@ async fn pass(handle: &Handle, home: &Home, days: u32) {
             Err(error) => break Err(error),
         }
     };
+    let events = remove_events(handle, age.ended_by).await;
     if removed > 0 {
         info!(
             removed,
@@ -111,9 +115,26 @@ async fn pass(handle: &Handle, home: &Home, days: u32) {
         );
         handle.shared.changed();
     }
-    if let Err(error) = result {
-        warn!(%error, "the daemon cannot remove all specs that ended more than `retention_days` ago; it tries again in an hour");
+    if let Err(error) = result.and(events) {
+        warn!(%error, "the daemon cannot remove all specs and events that are older than `retention_days`; it tries again in an hour");
     }
+}
+
+/// Removes the events that happened at `by` or earlier, in small transactions.
+async fn remove_events(handle: &Handle, by: Timestamp) -> Result<(), QueueError> {
+    let mut removed = 0;
+    loop {
+        let one = handle.queue(move |queue| queue.remove_events(by)).await?;
+        removed += one.removed;
+        if !one.more {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    if removed > 0 {
+        info!(removed, "events that are older than `retention_days` were removed from the queue");
+    }
+    Ok(())
 }
 
 /// Goes once through the specs that expired. Returns how many were removed. Ends early if `retention_days`

@@ -12,6 +12,7 @@ use tracing::warn;
 
 use super::Leaving;
 use super::budgets::Budgets;
+use super::hooks::Hooks;
 use super::lanes::Lanes;
 use super::lifecycle::health::Health;
 use super::retention::Retention;
@@ -59,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) forker: Forker,
     /// Decides which runs of each agent may start.
     pub(crate) lanes: Lanes,
+    /// What the hooks of the configuration wait for.
+    pub(super) hooks: Hooks,
     /// Separates the removal of ended specs from retries, and begins it again after a reload.
     pub(super) retention: Retention,
     /// The configuration in force; empty until the daemon is built.
@@ -86,6 +89,7 @@ impl Shared {
             budgets: Budgets::default(),
             forker: Forker::default(),
             lanes: Lanes::default(),
+            hooks: Hooks::default(),
             retention: Retention::default(),
             hot: OnceLock::new(),
         }
@@ -144,6 +148,11 @@ impl Shared {
             Ok(now) => *now,
             Err(_) => revision,
         }
+    }
+
+    /// Returns a receiver of the revision of the state.
+    pub(super) fn revisions(&self) -> watch::Receiver<u64> {
+        self.revision.subscribe()
     }
 
     /// Sets how many slots are taken.

@@ -7,13 +7,15 @@ use super::error::CallError;
 use super::handle::{Handle, SILENT};
 use super::lanes::LaneState;
 use crate::decide::hold::{self, Gate};
+use crate::decide::hook::{Failing, HookState};
 use crate::decide::{budget, reason};
 use crate::domain::cause::Cause;
 use crate::domain::hold::Hold;
 use crate::domain::life::SpecStatus;
 use crate::domain::money::Usd;
 use crate::domain::view::{
-    ConfigView, Counts, DaemonView, HoldView, PaceView, SlotsView, SpecView, SpendingView, StatusView, StoreView,
+    ConfigView, Counts, DaemonView, FailingHookView, HoldView, HookView, PaceView, SlotsView, SpecView, SpendingView,
+    StatusView, StoreView,
 };
 use crate::queue::{Filter, Queue, QueueError, open};
 use crate::system::{blocking, clock};
@@ -38,6 +40,7 @@ impl Handle {
         } else {
             self.queue(verb).await?
         };
+        self.shared.hooks.complete(&mut status.hooks);
         let limit = self.shared.budgets.limits().per_day;
         status.spending.max_usd_per_day = Some(limit).filter(|limit| *limit > Usd::ZERO);
         let used_up = self.shared.day_budget(clock::now());
@@ -107,6 +110,7 @@ pub(crate) fn empty(daemon: Option<DaemonView>, config: ConfigView, slots: Slots
         holds: Vec::new(),
         paces: Vec::new(),
         spending: SpendingView::default(),
+        hooks: Vec::new(),
         counts: Counts::default(),
         specs: Vec::new(),
         more: false,
@@ -125,12 +129,26 @@ fn read(
     let day_ago = clock::now().plus_millis(-budget::DAY_MILLIS);
     Ok(StatusView {
         spending: SpendingView::of(queue.usage_since(day_ago)?),
+        hooks: queue.hooks()?.into_iter().map(hook_view).collect(),
         paused: queue.is_paused()?,
         counts: queue.counts()?,
         specs: listing.specs,
         more: listing.more,
         ..empty(daemon, config, slots)
     })
+}
+
+fn hook_view(state: HookState) -> HookView {
+    let HookState { name, cursor, failing, skipped, overtaken, .. } = state;
+    let failing = failing.map(|Failing { event, kind, since, tries, next, error }| FailingHookView {
+        event,
+        kind,
+        since,
+        tries,
+        next,
+        error,
+    });
+    HookView { name, cursor, failing, behind_since: None, skipped, overtaken }
 }
 
 fn hold_view(agent: &str, hold: &Hold) -> HoldView {

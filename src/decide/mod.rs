@@ -8,6 +8,7 @@
 
 pub(crate) mod budget;
 pub(crate) mod hold;
+pub(crate) mod hook;
 pub(crate) mod land;
 pub(crate) mod lane;
 pub(crate) mod pace;

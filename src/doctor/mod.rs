@@ -11,6 +11,7 @@
 mod daemon_state;
 mod holds;
 mod home;
+mod hooks;
 mod leftovers;
 mod machine;
 mod queue_log;
@@ -151,6 +152,7 @@ pub(crate) fn examine(subject: &Subject, fix: bool) -> Vec<Finding> {
             examination.add(leftovers::check_processes(subject, &specs));
             examination.add(leftovers::check_folders(subject, &specs));
             examination.add(holds::check(&specs));
+            examination.add(hooks::check(&specs));
             examination.add(repository_changes::check(subject, &specs));
             examination.add(repositories::check(subject, &specs));
         }

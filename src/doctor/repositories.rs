@@ -13,8 +13,8 @@ use crate::domain::life::SpecStatus;
 use crate::git::{self, MergeState, Worktree};
 use crate::queue::sqlite::Access;
 use crate::queue::{Cleaned, open, unlanded};
-use crate::system::attempt_folder;
 use crate::system::paths::Home;
+use crate::system::{attempt_folder, clock};
 
 pub(super) fn check(subject: &Subject, specs: &RecordedSpecs) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -158,7 +158,7 @@ impl StaleEntry {
             let cleaned =
                 Cleaned { id: spec.clone(), kept: kept.clone(), worktree: false, branch: false, merged: false };
             let queue = open::open(&self.home, Access::Write(Duration::ZERO));
-            drop(queue.and_then(|queue| Ok(queue.record_cleaned(&cleaned)?)));
+            drop(queue.and_then(|queue| Ok(queue.record_cleaned(&cleaned, clock::now())?)));
         }
         Ok(format!("removed the entry; kept its commits under {}", kept.join(", ")))
     }

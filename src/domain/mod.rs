@@ -11,6 +11,7 @@ pub(crate) mod cause;
 pub mod command;
 pub(crate) mod delivery;
 pub(crate) mod escape;
+pub mod event;
 pub(crate) mod exit;
 pub(crate) mod failure;
 pub mod hold;

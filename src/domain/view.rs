@@ -4,6 +4,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::cause::Cause;
+use super::event::Cursor;
 use super::id::SpecId;
 use super::life::{SpecStatus, TaskStatus};
 use super::money::Usd;
@@ -32,6 +33,9 @@ pub struct StatusView {
     /// What the agents used in the last 24 h, and the budget for that time.
     #[serde(default)]
     pub spending: SpendingView,
+    /// The hooks, with their progress.
+    #[serde(default)]
+    pub hooks: Vec<HookView>,
     /// How many specs there are, by status.
     pub counts: Counts,
     /// The requested specs; by default the running ones, then queued ones, then those that ended last.
@@ -42,6 +46,40 @@ pub struct StatusView {
     /// Whether the daemon can read and write the queue.
     #[serde(default)]
     pub store: StoreView,
+}
+
+/// A hook of the configuration, and its progress.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookView {
+    /// The hook's name.
+    pub name: String,
+    /// The last event that the hook got, or that it does not get.
+    pub cursor: Cursor,
+    /// The event whose delivery failed, if the hook's next event is that one.
+    pub failing: Option<FailingHookView>,
+    /// When the oldest event happened that the hook has not got yet; `None`: it has got all, or no daemon runs.
+    pub behind_since: Option<Timestamp>,
+    /// How many events were skipped, because their delivery failed for a day.
+    pub skipped: u64,
+    /// How many events were removed by `retention_days` before they were delivered.
+    pub overtaken: u64,
+}
+
+/// An event whose delivery to a hook failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailingHookView {
+    /// The event's cursor.
+    pub event: Cursor,
+    /// The event's kind.
+    pub kind: String,
+    /// When the first delivery failed.
+    pub since: Timestamp,
+    /// How many deliveries failed.
+    pub tries: u32,
+    /// When the next delivery begins.
+    pub next: Timestamp,
+    /// Why the last delivery failed.
+    pub error: String,
 }
 
 /// What the agents used in the last 24 h, and the budget for that time.

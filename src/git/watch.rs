@@ -165,8 +165,12 @@ impl GitWatch {
             let is_over = |until: Instant| work == Work::RunsFilters && until <= Instant::now();
             self.is_ended() || self.until().is_some_and(is_over)
         };
-        let bounds =
-            Bounds { until: now + limit, is_ordered_to_end: &is_ordered_to_end, marker: self.marker.as_deref() };
+        let bounds = Bounds {
+            until: now + limit,
+            is_ordered_to_end: &is_ordered_to_end,
+            marker: self.marker.as_deref(),
+            max_output: bounded::MAX_OUTPUT,
+        };
         let end = bounded::run(command, &bounds);
         *lock(&self.running) = None;
         match end? {

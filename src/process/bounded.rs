@@ -28,8 +28,8 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How long to wait for the end of killed processes. A process that has not ended by then is blocked in the
 /// kernel, and ends before it does anything else.
 const KILL_TIMEOUT: Duration = Duration::from_secs(3);
-/// The most bytes that a program may print to one of its streams.
-const MAX_OUTPUT: u64 = 1 << 30;
+/// The most bytes that a program may print to one of its streams, unless its caller sets less.
+pub(crate) const MAX_OUTPUT: u64 = 1 << 30;
 
 /// The bounds of one program.
 pub(crate) struct Bounds<'a> {
@@ -41,6 +41,8 @@ pub(crate) struct Bounds<'a> {
     /// gets a process group of its own. `None`: the program is in this process's group, so that Ctrl-C in a
     /// terminal reaches it too.
     pub marker: Option<&'a str>,
+    /// The most bytes that the program may print to one of its streams.
+    pub max_output: u64,
 }
 
 /// How a program ended.
@@ -93,9 +95,12 @@ pub(crate) fn run(command: &mut Command, bounds: &Bounds<'_>) -> io::Result<Boun
             end_tree(Some(child), bounds.marker);
             return Ok(BoundedEnd::TimedOut(read(&stderr)?));
         }
-        if [&stdout, &stderr].iter().any(|file| file.metadata().is_ok_and(|metadata| metadata.len() > MAX_OUTPUT)) {
+        if [&stdout, &stderr]
+            .iter()
+            .any(|file| file.metadata().is_ok_and(|metadata| metadata.len() > bounds.max_output))
+        {
             end_tree(Some(child), bounds.marker);
-            return Err(io::Error::other("it printed more than 1 GiB"));
+            return Err(io::Error::other(format!("it printed more than {} MiB", bounds.max_output >> 20)));
         }
     }
 }
@@ -152,14 +157,16 @@ fn read(file: &File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Returns an empty file without a name.
 #[cfg(target_os = "linux")]
-fn anonymous_file() -> io::Result<File> {
+pub(super) fn anonymous_file() -> io::Result<File> {
     use rustix::fs::{MemfdFlags, memfd_create};
     Ok(File::from(memfd_create("output", MemfdFlags::CLOEXEC)?))
 }
 
+/// Returns an empty file without a name.
 #[cfg(not(target_os = "linux"))]
-fn anonymous_file() -> io::Result<File> {
+pub(super) fn anonymous_file() -> io::Result<File> {
     tempfile::tempfile()
 }
 
@@ -175,7 +182,7 @@ mod tests {
     }
 
     fn bounds<'a>(time: Duration, order: &'a dyn Fn() -> bool, marker: &'a str) -> Bounds<'a> {
-        Bounds { until: Instant::now() + time, is_ordered_to_end: order, marker: Some(marker) }
+        Bounds { until: Instant::now() + time, is_ordered_to_end: order, marker: Some(marker), max_output: MAX_OUTPUT }
     }
 
     const LONG: Duration = Duration::from_secs(600);

@@ -24,6 +24,13 @@ pub(crate) fn marker_of_git(attempts: &Path) -> String {
     blake3::hash(attempts.join("git").as_os_str().as_encoded_bytes()).to_hex()[..LENGTH].to_owned()
 }
 
+/// Returns the marker of the processes of a hook of the home `home`. It is the same one each time, so a later
+/// daemon finds the processes of a daemon that was killed.
+pub(crate) fn marker_of_hook(home: &Path, name: &str) -> String {
+    let place = home.join("hooks").join(name);
+    blake3::hash(place.as_os_str().as_encoded_bytes()).to_hex()[..LENGTH].to_owned()
+}
+
 /// Whether `text` has the form of a marker.
 pub(super) fn is_marker(text: &str) -> bool {
     text.len() == LENGTH && text.bytes().all(|byte| byte.is_ascii_hexdigit())

@@ -12,6 +12,7 @@
 //! | measuring the CPU time of a command | `cpu_time` |
 //! | starting this program as a supervisor or as a daemon | `own_program`, `supervisor_process`, `background` |
 //! | running a program to its end within bounds | `bounded` |
+//! | running the command of a hook | `hook` |
 //! | finding all processes of an attempt without reading its records | `attempt_processes` |
 //!
 //! Invariant: a signal goes only to a process whose identity (pid, start time, boot) was checked **after** a pidfd to
@@ -27,6 +28,7 @@ pub(crate) mod descendants;
 pub mod dispositions;
 pub(crate) mod fork;
 pub(crate) mod forker;
+pub(crate) mod hook;
 pub(crate) mod identity;
 pub mod inherited;
 pub(crate) mod limits;

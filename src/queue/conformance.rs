@@ -1,6 +1,7 @@
 //! The tests that every implementation of the queue must pass. An implementation runs them by passing its [`Factory`]
 //! to [`conformance_suite!`].
 
+mod events;
 mod landings;
 mod lanes;
 mod repository_changes;
@@ -8,6 +9,7 @@ mod requests;
 mod retention;
 mod runs;
 
+pub(super) use events::*;
 pub(super) use landings::*;
 pub(super) use lanes::*;
 pub(super) use repository_changes::*;
@@ -168,12 +170,12 @@ pub(super) fn a_merge_by_the_user_releases_the_specs_that_wait_for_it<F: Factory
     assert_eq!(unlanded.iter().map(|spec| &spec.id).collect::<Vec<_>>(), [&ids[0], &ids[1]]);
     assert_eq!((unlanded[0].origin.as_str(), unlanded[0].head.as_str(), &unlanded[0].compared), ("a", "b", &None));
     let look = |id: &SpecId, is_merged| Look { id: id.clone(), compared: "b c".into(), is_merged };
-    queue.record_looks(vec![look(&ids[0], false), look(&waits, true)]).unwrap();
+    queue.record_looks(vec![look(&ids[0], false), look(&waits, true)], NOW).unwrap();
     assert_eq!(queue.unlanded(Some(&ids[..1])).unwrap()[0].compared.as_deref(), Some("b c"));
     assert_eq!(one(queue.as_ref(), &waits).delivery, None, "a spec that has not completed is not merged");
     assert_eq!(queue.eligible_first(9, None).unwrap().len(), 0);
     for _ in 0..2 {
-        queue.record_looks(vec![look(&ids[0], true)]).unwrap();
+        queue.record_looks(vec![look(&ids[0], true)], NOW).unwrap();
         let merged = one(queue.as_ref(), &ids[0]);
         assert_eq!((merged.delivery, merged.merged_by), (Some(Delivery::Merged), Some(MergedBy::User)));
         assert_eq!((merged.status, merged.cause), (SpecStatus::Completed, None));
@@ -182,7 +184,7 @@ pub(super) fn a_merge_by_the_user_releases_the_specs_that_wait_for_it<F: Factory
     assert!(queue.retry(&ids[0], None, NOW).is_err(), "there is nothing left to deliver");
     assert_eq!(one(queue.as_ref(), &ids[1]).merged_by, None);
     let cleaned = Cleaned { id: ids[1].clone(), kept: vec![], worktree: false, branch: true, merged: true };
-    queue.record_cleaned(&cleaned).unwrap();
+    queue.record_cleaned(&cleaned, NOW).unwrap();
     assert_eq!(one(queue.as_ref(), &ids[1]).merged_by, Some(MergedBy::User));
     assert_eq!(queue.unlanded(None).unwrap(), []);
 }
@@ -429,7 +431,7 @@ pub(super) fn a_cleanup_is_recorded_with_all_that_it_removed<F: Factory>() {
     assert_eq!(one(queue.as_ref(), &id).branch, Some(id.branch()));
     let kept = vec!["refs/boi/kept/a".to_owned()];
     let cleaned = Cleaned { id: id.clone(), kept: kept.clone(), worktree: true, branch: true, merged: false };
-    queue.record_cleaned(&cleaned).unwrap();
+    queue.record_cleaned(&cleaned, NOW).unwrap();
     let seen = one(queue.as_ref(), &id);
     assert_eq!((seen.worktree, seen.branch, seen.kept), (None, None, kept));
 }
@@ -578,7 +580,11 @@ macro_rules! conformance_suite {
             a_removed_spec_leaves_nothing_and_its_late_runs_still_count,
             expired_specs_are_paged_from_the_latest_end_on,
             a_survey_finds_places_and_rows_that_cannot_be_read,
-            the_open_specs_that_wait_for_a_spec_are_found
+            the_open_specs_that_wait_for_a_spec_are_found,
+            each_transition_appends_its_events_and_a_failed_verb_none,
+            a_reader_gets_each_event_once_whatever_the_size_of_its_pages,
+            the_queue_becomes_idle_once_per_change,
+            the_progress_of_hooks_is_kept_and_what_overtakes_them_is_counted
         }
     };
     (@tests $factory:ty: $($name:ident),+) => {

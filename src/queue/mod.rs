@@ -13,10 +13,13 @@
 //!   next other verb. A verb that fails has changed nothing, unless its error is [`QueueError::Unknown`].
 //! - A verb that takes a [`Fence`] changes nothing when that attempt is superseded, and returns
 //!   [`QueueError::Superseded`].
+//! - A verb that changes the life of a spec, a task, a try or a hold appends its events in the same
+//!   transaction (`domain::event`).
 //! - A record that cannot be read stops only its own spec, which is quarantined.
 //! - No verb runs git or starts a process.
 
 mod error;
+pub(crate) mod events;
 pub(crate) mod landings;
 pub(crate) mod open;
 pub(crate) mod retention;
@@ -31,16 +34,20 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 pub(crate) use self::error::{QueueError, Refusal};
+use self::events::{EventPage, RemovedEvents};
 use self::landings::Group;
 use self::retention::{Age, ExpiredPage, Place};
 use self::survey::Survey;
 use self::unlanded::{Look, Unlanded};
 use crate::config::WorkerConfig;
+use crate::decide::hook::HookState;
 use crate::decide::lane;
 use crate::decide::step::RecordChange;
 use crate::domain::cause::Cause;
+use crate::domain::event::{Cursor, EventFilter, EventKind, Happening};
 use crate::domain::hold::Hold;
 use crate::domain::id::SpecId;
 use crate::domain::landing::Waiting;
@@ -358,7 +365,7 @@ pub(crate) trait Queue: Send + Sync {
     fn holds(&self) -> Result<Vec<(String, Hold)>, QueueError>;
 
     /// Stores the hold of a lane; `None`: removes it.
-    fn set_hold(&self, lane: &str, hold: Option<Hold>) -> Result<(), QueueError>;
+    fn set_hold(&self, lane: &str, hold: Option<Hold>, now: Timestamp) -> Result<(), QueueError>;
 
     /// Records that a worker of the attempt is started. The limit on starts per tick interval counts these
     /// records, also those of an earlier daemon.
@@ -466,7 +473,7 @@ pub(crate) trait Queue: Send + Sync {
     fn settle_changes(&self, numbers: Vec<i64>) -> Result<(), QueueError>;
 
     /// Records what the cleanup of an ended spec removed, and the refs that it created.
-    fn record_cleaned(&self, cleaned: &Cleaned) -> Result<(), QueueError>;
+    fn record_cleaned(&self, cleaned: &Cleaned, now: Timestamp) -> Result<(), QueueError>;
 
     /// Returns the completed specs with a branch that is not recorded as merged: those of `specs`, or all.
     fn unlanded(&self, specs: Option<&[SpecId]>) -> Result<Vec<Unlanded>, QueueError>;
@@ -474,7 +481,7 @@ pub(crate) trait Queue: Send + Sync {
     /// Records the results of looks at completed specs. A spec whose branch the user merged becomes merged,
     /// and other specs no longer wait for this merge. If a spec was retried or merged after the look, nothing
     /// changes.
-    fn record_looks(&self, looks: Vec<Look>) -> Result<(), QueueError>;
+    fn record_looks(&self, looks: Vec<Look>, now: Timestamp) -> Result<(), QueueError>;
 
     /// Returns a page of the specs of that age that nothing in the queue still needs, the latest end first;
     /// the page begins after the place `after`.
@@ -507,6 +514,51 @@ pub(crate) trait Queue: Send + Sync {
 
     /// Returns the number of specs with each status.
     fn counts(&self) -> Result<Counts, QueueError>;
+
+    /// Returns up to `limit` events after the cursor `after` that `filter` wants. A page looks at a bounded
+    /// number of events, so it may be empty although it is not the last one.
+    fn events(&self, after: Cursor, filter: &EventFilter, limit: u32) -> Result<EventPage, QueueError>;
+
+    /// Returns the last `count` events that `filter` wants, in the order of the stream. Looks back over a
+    /// bounded number of events.
+    fn last_events(&self, filter: &EventFilter, count: u32) -> Result<EventPage, QueueError>;
+
+    /// Returns the cursor of the last event.
+    fn last_cursor(&self) -> Result<Cursor, QueueError>;
+
+    /// Returns the cursor after which the events from `time` on begin.
+    fn cursor_at(&self, time: Timestamp) -> Result<Cursor, QueueError>;
+
+    /// Appends an event that belongs to no other change of the queue.
+    fn record_event(&self, what: Happening, now: Timestamp) -> Result<(), QueueError>;
+
+    /// Returns whether no spec runs, is eligible or waits for a time, and no event `queue.idle` has said so
+    /// since the last event about a spec.
+    fn is_newly_idle(&self) -> Result<bool, QueueError>;
+
+    /// Appends the event `queue.idle` if [`Queue::is_newly_idle`] holds; returns whether it holds.
+    fn record_idle(&self, now: Timestamp) -> Result<bool, QueueError>;
+
+    /// Removes a bounded number of the events that happened at `by` or earlier, the oldest first. Counts for
+    /// each hook how many of them it has not got.
+    fn remove_events(&self, by: Timestamp) -> Result<RemovedEvents, QueueError>;
+
+    /// Returns a receiver of the cursor of the last event that this process has appended.
+    fn committed(&self) -> watch::Receiver<Cursor>;
+
+    /// Returns a number that changes when another process or another thread has changed the queue.
+    fn version(&self) -> Result<i64, QueueError>;
+
+    /// Returns the progress of each hook.
+    fn hooks(&self) -> Result<Vec<HookState>, QueueError>;
+
+    /// Makes these the hooks of the queue, each with the kinds of events that it gets. A new one gets the
+    /// events from now on; the progress of the others is kept. Returns the progress of each hook.
+    fn set_hooks(&self, hooks: Vec<(String, Vec<EventKind>)>) -> Result<Vec<HookState>, QueueError>;
+
+    /// Records the progress of a hook. Returns `false`, and records nothing, if events that the hook has not
+    /// got were removed meanwhile. Like a claim, the record can be undone by a power cut.
+    fn record_hook(&self, state: &HookState) -> Result<bool, QueueError>;
 
     /// Frees memory that only makes the next verbs faster. Changes nothing in the queue.
     fn release_memory(&self);

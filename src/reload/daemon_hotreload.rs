@@ -17,8 +17,9 @@ use super::settle::OpenForWriting;
 use super::{Callbacks, ConfigError, Judge, boot, validate};
 use crate::config::flags::Flags;
 use crate::config::keys::{KEYS, Kind, Value};
-use crate::config::{Config, EnvValue, HotConfig, Loaded, Paths, WorkerConfig};
+use crate::config::{Config, EnvValue, HookConfig, HotConfig, Loaded, Paths, WorkerConfig};
 use crate::domain::agent::AgentCommand;
+use crate::domain::event::EventKind;
 use crate::domain::money::{Price, Usd};
 use crate::domain::verdict::{ReloadOutcome, TakesEffect, Trigger, Verdict};
 use crate::domain::view::ConfigView;
@@ -364,6 +365,10 @@ fn every_key_takes_effect_when_the_key_table_says() {
             (Value::Env(_), _) => Value::Env([("A".to_owned(), EnvValue::FromEnv("B".into()))].into()),
             (Value::Prices(_), _) => {
                 Value::Prices([("m".to_owned(), Price { input: amount, cached: amount, output: amount })].into())
+            }
+            (Value::Hooks(_), _) => {
+                let on = vec![EventKind::SpecFailed];
+                Value::Hooks(vec![HookConfig { name: "n".into(), on, command: "x".into(), timeout_seconds: 5 }])
             }
             (Value::Path(_), _) => Value::Path(Some("/elsewhere".into())),
         };

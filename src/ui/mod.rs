@@ -6,6 +6,7 @@
 //! terminal columns.
 
 pub(crate) mod config_report;
+pub(crate) mod event_line;
 pub(crate) mod obstacle;
 pub(crate) mod overview;
 pub(crate) mod progress;

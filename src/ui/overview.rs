@@ -8,7 +8,9 @@ use crate::domain::life::{SpecStatus, TaskStatus};
 use crate::domain::outcome::Delivery;
 use crate::domain::text;
 use crate::domain::time::Timestamp;
-use crate::domain::view::{DaemonView, HoldView, SlotsView, SpecView, SpendingView, StatusView};
+use crate::domain::view::{
+    DaemonView, FailingHookView, HoldView, HookView, SlotsView, SpecView, SpendingView, StatusView,
+};
 use crate::queue::open::LARGE_LOG;
 use style::{ATTENTION, BAD, paint};
 
@@ -16,6 +18,9 @@ use style::{ATTENTION, BAD, paint};
 const TITLE: usize = 60;
 /// The maximum width of a reason in the table, in terminal columns.
 const REASON: usize = 160;
+
+/// How long after an event a hook that has not got it counts as late, in milliseconds.
+const LAGS_AFTER: i64 = 60_000;
 
 /// Returns the text of the whole overview.
 pub(crate) fn overview(status: &StatusView, now: Timestamp) -> String {
@@ -47,6 +52,7 @@ pub(crate) fn overview(status: &StatusView, now: Timestamp) -> String {
     }
     lines.push(workers);
     lines.extend(status.holds.iter().map(|hold| hold_line(hold, now)));
+    lines.extend(status.hooks.iter().filter_map(|hook| hook_line(hook, now)));
     for pace in &status.paces {
         let starts = pace.starts_per_tick;
         let line =
@@ -126,6 +132,24 @@ pub(crate) fn hold_line(hold: &HoldView, now: Timestamp) -> String {
     paint(&format!("held: {}{left}: {}", hold.agent, localized(&hold.reason)), ATTENTION)
 }
 
+/// Describes a hook that fails, or that is far behind, in one line; `None`: the hook works.
+fn hook_line(hook: &HookView, now: Timestamp) -> Option<String> {
+    let name = &hook.name;
+    let line = match (&hook.failing, hook.behind_since) {
+        (Some(failing), _) => {
+            let FailingHookView { kind, since, tries, next, error, .. } = failing;
+            let (since, next) = (duration(now.millis_since(*since)), duration(next.millis_since(now).max(0)));
+            let error = text::one_line(error, REASON);
+            format!("hook: {name} fails on {kind} for {since} ({tries} times): {error}; boi runs it again in {next}")
+        }
+        (None, Some(since)) if now.millis_since(since) >= LAGS_AFTER => {
+            format!("hook: {name} is {} behind", duration(now.millis_since(since)))
+        }
+        _ => return None,
+    };
+    Some(paint(&line, ATTENTION))
+}
+
 /// Describes how many worker slots are taken.
 pub(crate) fn workers(slots: &SlotsView) -> String {
     let draining = if slots.running > slots.max_workers { " draining" } else { "" };
@@ -155,6 +179,7 @@ pub(super) fn spec_row(spec: &SpecView, now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::event::Cursor;
     use crate::domain::money::Usd;
     use crate::domain::outcome::Usage;
     use crate::domain::verdict::ReloadOutcome;
@@ -189,6 +214,7 @@ mod tests {
             holds: vec![],
             paces: vec![],
             spending: SpendingView::default(),
+            hooks: vec![],
             counts: Counts::default(),
             specs: vec![],
             more: false,
@@ -197,6 +223,30 @@ mod tests {
         assert!(!overview(&view(LARGE_LOG), Timestamp(0)).contains("write-ahead log"));
         let shown = overview(&view(3 << 29), Timestamp(0));
         assert!(shown.contains("the queue's write-ahead log has 1.5 GiB") && shown.contains("`boi doctor`"), "{shown}");
+    }
+
+    #[test]
+    fn only_a_hook_that_fails_or_lags_is_shown() {
+        let hook = |failing, behind_since| {
+            let cursor = Cursor(3);
+            let view = HookView { name: "n".into(), cursor, failing, behind_since, skipped: 0, overtaken: 0 };
+            hook_line(&view, Timestamp(100_000)).map(|line| anstream::adapter::strip_str(&line).to_string())
+        };
+        assert_eq!(hook(None, None), None);
+        assert_eq!(hook(None, Some(Timestamp(99_000))), None);
+        assert_eq!(hook(None, Some(Timestamp(10_000))).unwrap(), "hook: n is 90 s behind");
+        let failing = FailingHookView {
+            event: Cursor(4),
+            kind: "queue.idle".into(),
+            since: Timestamp(90_000),
+            tries: 3,
+            next: Timestamp(104_000),
+            error: "exit code 1: a\nb".into(),
+        };
+        assert_eq!(
+            hook(Some(failing), None).unwrap(),
+            "hook: n fails on queue.idle for 10.0 s (3 times): exit code 1: a b; boi runs it again in 4.0 s"
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! table.
 
 mod agents;
+mod hooks;
 mod own_agents;
 mod refusals;
 
@@ -15,6 +16,7 @@ use super::keys::{KEYS, Key, Kind, ROWS, Value, find};
 use super::*;
 use crate::agents::OutputKind;
 use crate::domain::agent::AgentCommand;
+use crate::domain::event::EventKind;
 use crate::domain::money::{Price, Usd};
 use crate::domain::spec;
 use crate::domain::verdict::{Change, TakesEffect};
@@ -58,6 +60,7 @@ fn another(key: &Key) -> String {
         Kind::Model => "\"some-model\"".to_owned(),
         Kind::Env => "{ A = { from_env = \"B\" } }".to_owned(),
         Kind::Prices => "{ \"m-1.5\" = { input = 1.25, cached = 0, output = 10 } }".to_owned(),
+        Kind::Hooks => "[{ name = \"n\", on = [\"spec.failed\"], command = \"x\", timeout_seconds = 30 }]".to_owned(),
         Kind::Path => "\"/opt/other\"".to_owned(),
         Kind::Texts => "[\"--verbose\", \"\"]".to_owned(),
         Kind::LogFilter => "\"debug,boi::daemon=trace\"".to_owned(),
@@ -106,6 +109,7 @@ fn the_defaults_are_the_documented_ones() {
     max_usd_per_day = 0
     retention_days = 90
     max_landings = 1
+    hooks = []
     paths.db = ""
     paths.worktrees = ""
     paths.logs = ""
@@ -128,7 +132,7 @@ fn each_key_takes_effect_when_the_documentation_says() {
         "agents.NAME.command agents.NAME.program agents.NAME.args agents.NAME.prompt agents.NAME.output \
          agents.NAME.model agents.NAME.prices claude_bin claude_args stall_timeout_minutes retry_backoff_seconds"
     );
-    assert_eq!(with(TakesEffect::AtOnce), "tick_interval_ms agents.NAME.env log retention_days");
+    assert_eq!(with(TakesEffect::AtOnce), "tick_interval_ms agents.NAME.env log retention_days hooks");
     assert_eq!(
         with(TakesEffect::Restart),
         "task_timeout_minutes retry_count cleanup_on_failure stop_grace_seconds max_output_mb paths.db paths.worktrees \
@@ -370,6 +374,14 @@ fn config() -> impl Strategy<Value = Config> {
         cleanup_on_failure: worker.2,
         stop_grace_seconds: worker.3,
         max_output_mb: worker.4,
+        hooks: (0..worker.1 % 3)
+            .map(|number| HookConfig {
+                name: format!("hook-{number}"),
+                on: vec![EventKind::SpecFailed, EventKind::QueueIdle],
+                command: "echo \"é $BOI_EVENT\" >> 'a b'".to_owned(),
+                timeout_seconds: worker.3.max(1),
+            })
+            .collect(),
         paths,
     })
 }

@@ -243,10 +243,13 @@ fn the_command_line_can_define_an_agent() {
 }
 
 #[test]
-fn the_own_agent_of_the_example_is_valid() {
+fn the_own_agent_and_the_hook_of_the_example_are_valid() {
     let example = reference::example();
-    let block = &example[example.find("# [agents.aider]").unwrap()..];
-    let block: String = block.lines().map(|line| format!("{}\n", line.trim_start_matches("# "))).collect();
-    let loaded = load(&block);
+    let block = |head: &str| {
+        let lines = example[example.find(head).unwrap()..].lines().take_while(|line| !line.is_empty());
+        lines.map(|line| format!("{}\n", line.trim_start_matches("# "))).collect::<String>()
+    };
+    let loaded = load(&block("# [agents.aider]"));
     assert_eq!(loaded.config.agents.get("aider").unwrap().max_workers, Some(2));
+    assert_eq!(load(&block("# [[hooks]]")).config.hooks.len(), 1);
 }

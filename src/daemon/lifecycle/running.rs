@@ -21,12 +21,14 @@ use crate::config::HotConfig;
 use crate::control::server;
 use crate::daemon::async_queue::AsyncQueue;
 use crate::daemon::error::{CallError, LoopError};
+use crate::daemon::events::{self, EventSender};
 use crate::daemon::handle::{Handle, SILENT};
-use crate::daemon::left_running;
 use crate::daemon::shared::Shared;
 use crate::daemon::worker::Workers;
 use crate::daemon::{Daemon, Event, merged_by_user, retention};
+use crate::daemon::{hooks, left_running};
 use crate::domain::id::SpecId;
+use crate::domain::verdict::Trigger;
 use crate::domain::view::ConfigView;
 use crate::process::cgroup;
 use crate::reload::{BootConfig, Callbacks, Judge, Reloader};
@@ -40,6 +42,9 @@ const CHECK_EVERY: Duration = Duration::from_millis(200);
 /// How long a stopping daemon keeps answering accepted requests.
 const ANSWERS_WITHIN: Duration = Duration::from_millis(250);
 
+/// How long a stopping daemon waits until its last events are recorded.
+const RECORDS_WITHIN: Duration = Duration::from_secs(2);
+
 /// A running daemon.
 pub(crate) struct Running {
     /// Access to the daemon's queue, state and loop.
@@ -50,6 +55,10 @@ pub(crate) struct Running {
     listener: JoinHandle<()>,
     merges: JoinHandle<()>,
     retention: JoinHandle<()>,
+    events: EventSender,
+    recorder: JoinHandle<()>,
+    hooks: JoinHandle<()>,
+    finish_hooks: watch::Sender<bool>,
     detaching: watch::Receiver<bool>,
     reloader: Reloader,
     home: Home,
@@ -74,9 +83,10 @@ impl Seat {
         for warning in booted.notes().iter().chain(booted.warnings()) {
             warn!("configuration: {warning}");
         }
+        let scoped = scope.is_some();
         let left = left_running::take(&home.left_running());
         let hot = Arc::new(ArcSwap::from_pointee(HotConfig { generation: 1, config: booted.config.clone() }));
-        let shared = Shared::new(booted.view(), scope.is_some())
+        let shared = Shared::new(booted.view(), scoped)
             .logging_to(log.file())
             .ending_container(signals.ends_namespace())
             .with_left_by_last(left);
@@ -95,6 +105,7 @@ impl Seat {
             events: events.clone(),
             reload: Arc::default(),
         };
+        let (stream, recorder) = events::recorder(handle.queue.clone());
         let socket = home.socket();
         let health = Arc::clone(&shared);
         let is_ours = move || health.health.check_home().is_ok();
@@ -105,7 +116,8 @@ impl Seat {
         let daemon = Daemon::new(queue, hot, shared, workers, scope, (events, inbox));
         let reloader = {
             let set_log_filter = Box::new(move |filter: &str| log.set(filter));
-            let callbacks = Callbacks { publish: publish_verdicts(handle.clone()), set_log_filter };
+            let publish = publish_verdicts(handle.clone(), stream.clone());
+            let callbacks = Callbacks { publish, set_log_filter };
             Reloader::start(Judge::new(home.clone(), &booted, Arc::clone(&handle.hot), callbacks))
                 .map_err(|source| BootError::Io { path: home.config_file(), source })?
         };
@@ -124,8 +136,26 @@ impl Seat {
         service::ready(&describe(&booted.view()));
         let merges = tokio::spawn(merged_by_user::poll(handle.clone()));
         let retention = tokio::spawn(retention::remove_expired(handle.clone(), home.clone()));
+        let (finish_hooks, finishing) = watch::channel(false);
+        let hooks = tokio::spawn(hooks::run(handle.clone(), home.clone(), finishing));
+        stream.started(scoped);
         let work = tokio::spawn(daemon.run());
-        Ok(Running { handle, work, server, close, listener, merges, retention, detaching, reloader, home })
+        Ok(Running {
+            handle,
+            work,
+            server,
+            close,
+            listener,
+            merges,
+            retention,
+            events: stream,
+            recorder,
+            hooks,
+            finish_hooks,
+            detaching,
+            reloader,
+            home,
+        })
     }
 }
 
@@ -159,6 +189,15 @@ impl Running {
             // The files that are now at the paths of the home do not belong to this daemon.
             return Err(BootError::HomeGone { home: self.home.root().to_owned() });
         }
+        self.events.stopped();
+        drop(self.events);
+        if tokio::time::timeout(RECORDS_WITHIN, self.recorder).await.is_err() {
+            warn!("the queue could not record the last events of the daemon in time");
+        }
+        self.finish_hooks.send_replace(true);
+        if let Err(panicked) = self.hooks.await {
+            error!(error = %panicked, "the task of the hooks panicked");
+        }
         left_running::record(&self.home.left_running(), &self.handle.shared.left_running());
         // The file is emptied, never removed: another daemon may hold the same file open and wait for its
         // lock.
@@ -188,12 +227,20 @@ async fn silent_queue(handle: &Handle, mut detaching: watch::Receiver<bool>) -> 
 
 /// Makes the callback that publishes each verdict on the configuration: to `boi status`, to the service
 /// manager, and, if there is a new generation, to the loop.
-fn publish_verdicts(handle: Handle) -> Box<dyn Fn(&ConfigView) + Send> {
-    let generation = AtomicU64::new(1);
+fn publish_verdicts(handle: Handle, events: EventSender) -> Box<dyn Fn(&ConfigView) + Send> {
+    let (generation, judged) = (AtomicU64::new(1), AtomicU64::new(0));
     Box::new(move |view| {
+        // A view may be published again with the same verdict.
+        if let Some(verdict) = &view.verdict
+            && judged.swap(verdict.attempt, Ordering::Relaxed) != verdict.attempt
+            && verdict.trigger != Trigger::Boot
+        {
+            events.judged(verdict);
+        }
         if generation.swap(view.generation, Ordering::Relaxed) != view.generation {
             handle.send(Event::Reloaded);
             handle.shared.retention.reloaded();
+            handle.shared.hooks.reloaded();
         }
         handle.shared.set_config(view.clone());
         service::ready(&describe(view));

@@ -101,10 +101,10 @@ pub(in crate::queue) fn another_agent_does_the_work_of_an_attempt_that_it_began<
 pub(in crate::queue) fn a_hold_is_stored_until_it_is_removed<F: Factory>() {
     let (_storage, queue) = F::queue();
     let held = hold::by_hand(NOW, Some(NOW.plus_millis(5)));
-    queue.set_hold("claude", Some(held.clone())).unwrap();
-    queue.set_hold("codex", Some(hold::by_hand(NOW, None))).unwrap();
+    queue.set_hold("claude", Some(held.clone()), NOW).unwrap();
+    queue.set_hold("codex", Some(hold::by_hand(NOW, None)), NOW).unwrap();
     assert_eq!(queue.holds().unwrap()[0], ("claude".to_owned(), held));
-    queue.set_hold("claude", None).unwrap();
+    queue.set_hold("claude", None, NOW).unwrap();
     let left: Vec<String> = queue.holds().unwrap().into_iter().map(|(lane, _)| lane).collect();
     assert_eq!(left, ["codex"]);
 }

@@ -113,7 +113,7 @@ pub(in crate::queue) fn only_specs_that_nothing_in_the_queue_needs_expire<F: Fac
     assert!(ids(&expired(queue, AGE)).contains(&needed), "the failed spec that waited for it is removed");
     queue.cancel(&waits, NOW.plus_millis(9)).unwrap();
     assert!(!ids(&expired(queue, AGE)).contains(&waited_for), "a retry would queue the canceled spec again");
-    queue.record_looks(vec![Look { id: unlanded.clone(), compared: String::new(), is_merged: true }]).unwrap();
+    queue.record_looks(vec![Look { id: unlanded.clone(), compared: String::new(), is_merged: true }], NOW).unwrap();
     let numbers = queue.blocking_changes().unwrap().iter().map(|change| change.number).collect();
     queue.settle_changes(numbers).unwrap();
     let now = ids(&expired(queue, AGE));

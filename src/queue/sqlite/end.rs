@@ -4,13 +4,14 @@
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
 use super::rows::{CURRENT_ATTEMPT, check_fence, dependency_state, encode};
-use super::{landings, lanes, read};
+use super::{events, landings, lanes, read};
 use crate::decide::lane;
 use crate::domain::cause::Cause;
+use crate::domain::event::{Completed, Empty, Failed, Happening, Merged, NotMerged, Queued, QueuedBy};
 use crate::domain::id::SpecId;
 use crate::domain::life::{Block, Intent, OnCancel, OnStop, SpecStatus};
 use crate::domain::money::Usd;
-use crate::domain::outcome::Delivery;
+use crate::domain::outcome::{Delivery, MergedBy};
 use crate::domain::position::{Delivered, Ending};
 use crate::domain::time::Timestamp;
 use crate::queue::{Canceled, Fence, QueueError, Refusal, Stopped};
@@ -32,7 +33,7 @@ pub(super) fn finish(
     now: Timestamp,
 ) -> Result<Vec<SpecId>, QueueError> {
     if fence.spec.is_lander() {
-        return landings::finish(c, fence).map(|()| vec![]);
+        return landings::finish(c, fence, now).map(|()| vec![]);
     }
     check_fence(c, fence)?;
     c.prepare_cached("UPDATE attempts SET ended_at = ?, intent = NULL WHERE spec = ? AND number = ?")?
@@ -61,6 +62,9 @@ pub(super) fn finish(
             },
             |row| row.get(0),
         )?;
+    for event in ended(ending) {
+        events::of_attempt(c, id, fence.attempt, &event, now)?;
+    }
     skip_open_tasks(c, id)?;
     if delivery == Some(Delivery::Waiting) {
         landings::join(c, id)?;
@@ -72,6 +76,23 @@ pub(super) fn finish(
         return Ok(Vec::new());
     }
     fail_dependents(c, id, status, now)
+}
+
+/// Returns the events of a spec that ended like this.
+fn ended(ending: &Ending) -> Vec<Happening> {
+    match ending {
+        Ending::Completed(delivered) => {
+            let completed = Happening::SpecCompleted(Completed { delivery: delivered.delivery() });
+            let delivery = match delivered {
+                Delivered::Merged => Some(Happening::SpecMerged(Merged { by: MergedBy::Boi })),
+                Delivered::Unmerged(why) => Some(Happening::SpecUnmerged(NotMerged { why: why.clone() })),
+                Delivered::Nothing | Delivered::Waiting | Delivered::Branch => None,
+            };
+            [completed].into_iter().chain(delivery).collect()
+        }
+        Ending::Failed(cause) => vec![Happening::SpecFailed(Failed { cause: cause.clone() })],
+        Ending::Canceled => vec![Happening::SpecCanceled(Empty {})],
+    }
 }
 
 /// Fails the specs that wait for `root`, directly or indirectly. The cause of each one names the dependency that ended.
@@ -95,6 +116,7 @@ fn fail_dependents(
         for id in dependents {
             let id = read::id(&id)?;
             skip_open_tasks(c, &id)?;
+            events::of_spec(c, &id, &Happening::SpecFailed(Failed { cause: cause.clone() }), now)?;
             ended.push((id.clone(), SpecStatus::Failed));
             failed.push(id);
         }
@@ -126,6 +148,7 @@ pub(super) fn cancel(c: &Connection, id: &SpecId, now: Timestamp) -> Result<Canc
                         quarantine = NULL, blocked = NULL WHERE id = ?",
             )?
             .execute(params![encode_cause(Some(&Cause::Canceled))?, now.0, id.as_str()])?;
+            events::of_spec(c, id, &Happening::SpecCanceled(Empty {}), now)?;
             skip_open_tasks(c, id)?;
             fail_dependents(c, id, SpecStatus::Canceled, now)?;
             Ok(Canceled::Now)
@@ -227,6 +250,7 @@ pub(super) fn retry(
         set_max_usd(c, id, limit)?;
     }
     if unblock(c, id, max_usd)? {
+        requeued(c, id, now)?;
         return Ok(vec![id.clone()]);
     }
     if let Some(queued) = land_again(c, id)? {
@@ -306,7 +330,12 @@ fn requeue(c: &Connection, id: &SpecId, now: Timestamp) -> Result<(), QueueError
     let lane = read::spec_with_tasks(c, id).ok().and_then(|spec| lane::of_task(&spec, next?).map(str::to_owned));
     c.prepare_cached("UPDATE specs SET lane = ? WHERE id = ?")?
         .execute([lanes::lane_name(lane.as_deref()), id.as_str()])?;
-    Ok(())
+    requeued(c, id, now)
+}
+
+fn requeued(c: &Connection, id: &SpecId, now: Timestamp) -> Result<(), QueueError> {
+    let queued = Queued { by: QueuedBy::Retry, cause: None, not_before: None };
+    events::of_spec(c, id, &Happening::SpecQueued(queued), now)
 }
 
 fn encode_cause(cause: Option<&Cause>) -> Result<Option<String>, QueueError> {

@@ -2,9 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{end, read};
+use super::{end, events, read};
+use crate::domain::event::{Happening, Merged};
 use crate::domain::id::SpecId;
 use crate::domain::outcome::{Delivery, MergedBy};
+use crate::domain::time::Timestamp;
 use crate::queue::QueueError;
 use crate::queue::unlanded::{Look, Unlanded};
 
@@ -37,10 +39,10 @@ fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
 }
 
-pub(super) fn record_looks(c: &Connection, looks: &[Look]) -> Result<(), QueueError> {
+pub(super) fn record_looks(c: &Connection, looks: &[Look], now: Timestamp) -> Result<(), QueueError> {
     for look in looks {
         if look.is_merged {
-            record_merge_by_user(c, &look.id)?;
+            record_merge_by_user(c, &look.id, now)?;
         } else {
             c.prepare_cached("UPDATE specs SET compared = ? WHERE id = ?")?
                 .execute(params![look.compared, look.id.as_str()])?;
@@ -50,7 +52,7 @@ pub(super) fn record_looks(c: &Connection, looks: &[Look]) -> Result<(), QueueEr
 }
 
 /// Records that the user merged the branch of a completed spec, unless it is recorded as merged already.
-pub(super) fn record_merge_by_user(c: &Connection, id: &SpecId) -> Result<(), QueueError> {
+pub(super) fn record_merge_by_user(c: &Connection, id: &SpecId, now: Timestamp) -> Result<(), QueueError> {
     let is_awaited: Option<bool> = c
         .prepare_cached(
             "SELECT merges AND delivery = 'unmerged' FROM specs
@@ -61,6 +63,7 @@ pub(super) fn record_merge_by_user(c: &Connection, id: &SpecId) -> Result<(), Qu
     let Some(is_awaited) = is_awaited else { return Ok(()) };
     c.prepare_cached("UPDATE specs SET delivery = ?, merged_by = ?, cause = NULL, compared = NULL WHERE id = ?")?
         .execute(params![Delivery::Merged.as_str(), MergedBy::User.as_str(), id.as_str()])?;
+    events::of_spec(c, id, &Happening::SpecMerged(Merged { by: MergedBy::User }), now)?;
     if is_awaited {
         c.prepare_cached(end::RELEASE_DEPENDENTS)?.execute([id.as_str()])?;
     }

@@ -8,10 +8,11 @@ use tracing::warn;
 
 use super::read::ids_json;
 use super::rows::encode;
-use super::{end, lanes, read};
+use super::{end, events, lanes, read};
 use crate::config::WorkerConfig;
 use crate::decide::land;
 use crate::domain::cause::{Cause, Unmerged};
+use crate::domain::event::{Happening, Merged, NotMerged, Queued, QueuedBy};
 use crate::domain::id::SpecId;
 use crate::domain::landing::{LandingChange, NotLanded, SentBack, Waiting};
 use crate::domain::life::SpecStatus;
@@ -341,9 +342,9 @@ pub(super) fn apply(c: &Connection, lander: &Fence, change: &LandingChange, now:
             c.prepare_cached("UPDATE specs SET delivery = 'landing' WHERE id = ? AND delivery = 'waiting'")?
                 .execute([spec.as_str()])?;
         }
-        LandingChange::Landed(spec, by) => landed(c, spec, *by)?,
+        LandingChange::Landed(spec, by) => landed(c, spec, *by, now)?,
         LandingChange::SentBack(spec, sent) => send_back(c, spec, sent, now)?,
-        LandingChange::Unmerged(spec, why) => unmerged(c, spec, why)?,
+        LandingChange::Unmerged(spec, why) => unmerged(c, spec, why, now)?,
         LandingChange::AllUnmerged(why) => {
             let group = group_of(c, &lander.spec)?;
             let names: Vec<String> = c
@@ -351,14 +352,14 @@ pub(super) fn apply(c: &Connection, lander: &Fence, change: &LandingChange, now:
                 .query_map([&group.repository, &group.base], |row| row.get(0))?
                 .collect::<Result<_, _>>()?;
             for spec in read::well_formed(&names) {
-                unmerged(c, &spec, why)?;
+                unmerged(c, &spec, why, now)?;
             }
         }
     }
     Ok(())
 }
 
-fn landed(c: &Connection, spec: &SpecId, by: MergedBy) -> Result<(), QueueError> {
+fn landed(c: &Connection, spec: &SpecId, by: MergedBy, now: Timestamp) -> Result<(), QueueError> {
     let merges: Option<bool> = c
         .prepare_cached(
             "UPDATE specs SET delivery = 'merged', merged_by = :by, cause = NULL, land_repo = NULL, land_base = NULL
@@ -366,19 +367,26 @@ fn landed(c: &Connection, spec: &SpecId, by: MergedBy) -> Result<(), QueueError>
         )?
         .query_row(named_params! {":by": by.as_str(), ":id": spec.as_str()}, |row| row.get(0))
         .optional()?;
+    if merges.is_some() {
+        events::of_spec(c, spec, &Happening::SpecMerged(Merged { by }), now)?;
+    }
     if merges == Some(true) {
         c.prepare_cached(end::RELEASE_DEPENDENTS)?.execute([spec.as_str()])?;
     }
     Ok(())
 }
 
-fn unmerged(c: &Connection, spec: &SpecId, why: &Unmerged) -> Result<(), QueueError> {
+fn unmerged(c: &Connection, spec: &SpecId, why: &Unmerged, now: Timestamp) -> Result<(), QueueError> {
     let cause = encode(&Cause::Unmerged { why: why.clone() })?;
-    c.prepare_cached(
-        "UPDATE specs SET delivery = 'unmerged', cause = ?, land_repo = NULL, land_base = NULL
+    let changed = c
+        .prepare_cached(
+            "UPDATE specs SET delivery = 'unmerged', cause = ?, land_repo = NULL, land_base = NULL
           WHERE id = ? AND delivery IN ('waiting', 'landing')",
-    )?
-    .execute([&cause, spec.as_str()])?;
+        )?
+        .execute([&cause, spec.as_str()])?;
+    if changed > 0 {
+        events::of_spec(c, spec, &Happening::SpecUnmerged(NotMerged { why: why.clone() }), now)?;
+    }
     Ok(())
 }
 
@@ -396,7 +404,7 @@ fn send_back(c: &Connection, spec: &SpecId, sent: &SentBack, now: Timestamp) -> 
             NotLanded::Conflict { .. } => Unmerged::Obstacle { detail: sent.to_string() },
             NotLanded::Verify { failure } => Unmerged::Verify { failure: failure.clone().without_output() },
         };
-        return unmerged(c, spec, &why);
+        return unmerged(c, spec, &why, now);
     };
     let session: Option<String> = c
         .prepare_cached(
@@ -431,11 +439,13 @@ fn send_back(c: &Connection, spec: &SpecId, sent: &SentBack, now: Timestamp) -> 
         ":cause": encode(&Cause::SentBack { sent: sent.clone() })?, ":sent": encode(sent)?, ":now": now.0,
         ":lane": lanes::lane_name(Some(agent)), ":id": spec.as_str(),
     })?;
-    Ok(())
+    let cause = Some(Cause::SentBack { sent: sent.clone() });
+    let queued = Queued { by: QueuedBy::Landing, cause, not_before: None };
+    events::of_attempt(c, spec, attempt, &Happening::SpecQueued(queued), now)
 }
 
 /// Ends the attempt of a lander. What it was landing waits again.
-pub(super) fn finish(c: &Connection, lander: &Fence) -> Result<(), QueueError> {
+pub(super) fn finish(c: &Connection, lander: &Fence, now: Timestamp) -> Result<(), QueueError> {
     check_fence(c, lander)?;
     release_members(c, lander)?;
     // The lander has skipped what it cannot read. The next one would do so too.
@@ -450,9 +460,13 @@ pub(super) fn finish(c: &Connection, lander: &Fence) -> Result<(), QueueError> {
             Err(error) => Some(error.to_string()),
         };
         if let Some(detail) = unreadable {
-            let cause = encode(&Cause::Unmerged { why: Unmerged::Obstacle { detail } })?;
+            let why = Unmerged::Obstacle { detail };
+            let cause = encode(&Cause::Unmerged { why: why.clone() })?;
             c.prepare_cached("UPDATE specs SET delivery = 'unmerged', cause = ? WHERE id = ?")?
                 .execute([&cause, &name])?;
+            if let Ok(spec) = read::id(&name) {
+                events::of_spec(c, &spec, &Happening::SpecUnmerged(NotMerged { why }), now)?;
+            }
         }
     }
     for table in ["attempts", "commands", "kept"] {

@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::events;
 use super::read::ids_json;
 use super::rows::encode;
+use crate::domain::event::{Happening, HoldBegan, HoldEnded};
 use crate::domain::hold::Hold;
 use crate::domain::id::SpecId;
 use crate::domain::lane::{Eligible, LaneLimit};
+use crate::domain::time::Timestamp;
 use crate::queue::QueueError;
 
 pub(super) const ELIGIBLE: &str = "SELECT id, priority, seq FROM specs INDEXED BY specs_eligible
@@ -131,7 +134,19 @@ pub(super) fn next_task(c: &Connection, spec: &SpecId) -> Result<Option<usize>, 
         .query_row([spec.as_str()], |row| row.get(0))?)
 }
 
-pub(super) fn set_hold(c: &Connection, lane: &str, hold: Option<&Hold>) -> Result<(), QueueError> {
+pub(super) fn set_hold(c: &Connection, lane: &str, hold: Option<&Hold>, now: Timestamp) -> Result<(), QueueError> {
+    let record: Option<String> =
+        c.prepare_cached("SELECT record FROM holds WHERE lane = ?")?.query_row([lane], |row| row.get(0)).optional()?;
+    let before = record.and_then(|record| serde_json::from_str(&record).ok()).map(|hold: Hold| hold.cause);
+    match hold {
+        Some(hold) if HoldBegan::is_new(before, hold.cause) => {
+            events::general(c, &Happening::HoldBegan(HoldBegan::new(lane, hold)), now)?;
+        }
+        None if before.is_some() => {
+            events::general(c, &Happening::HoldEnded(HoldEnded { agent: lane.to_owned() }), now)?;
+        }
+        _ => {}
+    }
     match hold {
         Some(hold) => {
             c.prepare_cached("INSERT OR REPLACE INTO holds VALUES (?, ?)")?.execute([lane, &encode(hold)?])?

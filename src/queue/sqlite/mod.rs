@@ -7,7 +7,9 @@
 mod backup;
 mod end;
 mod error;
+mod events;
 mod file;
+mod hooks;
 mod landed;
 mod landings;
 mod lanes;
@@ -32,11 +34,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
+use tokio::sync::watch;
 
 use self::backup::open_error;
 pub(crate) use self::error::OpenError;
 use self::file::{Anchor, connect, lock};
 use self::writer::{Flush, Writer};
+use super::events::{EventPage, RemovedEvents};
 use super::landings::Group;
 use super::retention::{Age, ExpiredPage, Place};
 use super::survey::Survey;
@@ -46,7 +50,9 @@ use super::{
     Owner, Quarantined, Queue, QueueError, RunningSpecs, Stopped, WorktreePlace,
 };
 use crate::config::WorkerConfig;
+use crate::decide::hook::HookState;
 use crate::decide::step::RecordChange;
+use crate::domain::event::{Cursor, EventFilter, EventKind, Happening};
 use crate::domain::hold::Hold;
 use crate::domain::id::SpecId;
 use crate::domain::landing::Waiting;
@@ -86,6 +92,8 @@ pub(crate) struct SqliteQueue {
     scheduler: Arc<Mutex<Connection>>,
     /// The writer; `Err`: why this queue cannot be written, as a clause for an error message.
     writer: Result<Writer, String>,
+    /// The cursor of the last event that this process has committed.
+    committed: watch::Sender<Cursor>,
     /// The writer's lock if the queue was opened with `open_stuck`. Otherwise `writer` holds the lock, if it
     /// is `Ok`.
     _stuck: Option<File>,
@@ -122,6 +130,7 @@ impl SqliteQueue {
         };
         file::examine(path)?;
         let anchor = Arc::new(anchor(path)?);
+        let committed = watch::Sender::default();
         let writer = match lock {
             None => Err("this process opened the database for reading only".to_owned()),
             Some(lock) => {
@@ -129,7 +138,8 @@ impl SqliteQueue {
                 schema::migrate(&mut connection, path)?;
                 // This version may be able to read records that another version could not read.
                 write::release_quarantined(&connection).map_err(|error| open_error(path, error))?;
-                Ok(Writer::spawn(connection, lock, Arc::clone(&anchor)))
+                events::begin_boot(&connection).map_err(|error| open_error(path, error))?;
+                Ok(Writer::spawn(connection, lock, Arc::clone(&anchor), committed.clone()))
             }
         };
         let (reader, scheduler) = (connect(true)?, connect(true)?);
@@ -148,7 +158,7 @@ impl SqliteQueue {
         }
         let [reader, scheduler] = [reader, scheduler].map(|connection| Arc::new(Mutex::new(connection)));
         let (path, owner) = (path.to_owned(), Owner(OWNER.to_owned()));
-        Ok(SqliteQueue { path, owner, anchor, reader, scheduler, writer, _stuck: None })
+        Ok(SqliteQueue { path, owner, anchor, reader, scheduler, writer, committed, _stuck: None })
     }
 
     /// Copies the database into the new file `target`, as it is at one point in time. Never overwrites a file.
@@ -191,6 +201,7 @@ impl SqliteQueue {
             scheduler: Arc::clone(&reader),
             reader,
             writer: Err(format!("the database cannot be written: {reason}")),
+            committed: watch::Sender::default(),
             _stuck: Some(lock),
         })
     }
@@ -314,9 +325,9 @@ impl Queue for SqliteQueue {
         self.schedule(lanes::holds)
     }
 
-    fn set_hold(&self, lane: &str, hold: Option<Hold>) -> Result<(), QueueError> {
+    fn set_hold(&self, lane: &str, hold: Option<Hold>, now: Timestamp) -> Result<(), QueueError> {
         let lane = lane.to_owned();
-        self.write(move |connection| lanes::set_hold(connection, &lane, hold.as_ref()))
+        self.write(move |connection| lanes::set_hold(connection, &lane, hold.as_ref(), now))
     }
 
     fn record_start(&self, fence: &Fence, now: Timestamp) -> Result<(), QueueError> {
@@ -452,9 +463,9 @@ impl Queue for SqliteQueue {
         self.write(move |connection| repository_changes::settle(connection, &numbers))
     }
 
-    fn record_cleaned(&self, cleaned: &Cleaned) -> Result<(), QueueError> {
+    fn record_cleaned(&self, cleaned: &Cleaned, now: Timestamp) -> Result<(), QueueError> {
         let cleaned = cleaned.clone();
-        self.write(move |connection| write::record_cleaned(connection, &cleaned))
+        self.write(move |connection| write::record_cleaned(connection, &cleaned, now))
     }
 
     fn unlanded(&self, specs: Option<&[SpecId]>) -> Result<Vec<Unlanded>, QueueError> {
@@ -462,8 +473,8 @@ impl Queue for SqliteQueue {
         self.read(move |connection| landed::unlanded(connection, specs.as_deref()))
     }
 
-    fn record_looks(&self, looks: Vec<Look>) -> Result<(), QueueError> {
-        self.write(move |connection| landed::record_looks(connection, &looks))
+    fn record_looks(&self, looks: Vec<Look>, now: Timestamp) -> Result<(), QueueError> {
+        self.write(move |connection| landed::record_looks(connection, &looks, now))
     }
 
     fn expired(&self, age: Age, after: Option<Place>) -> Result<ExpiredPage, QueueError> {
@@ -505,6 +516,61 @@ impl Queue for SqliteQueue {
 
     fn counts(&self) -> Result<Counts, QueueError> {
         self.read(read::counts)
+    }
+
+    fn events(&self, after: Cursor, filter: &EventFilter, limit: u32) -> Result<EventPage, QueueError> {
+        self.read(|connection| events::page(connection, after, filter, limit))
+    }
+
+    fn last_events(&self, filter: &EventFilter, count: u32) -> Result<EventPage, QueueError> {
+        self.read(|connection| events::last(connection, filter, count))
+    }
+
+    fn last_cursor(&self) -> Result<Cursor, QueueError> {
+        self.read(|connection| Ok(events::last_cursor(connection)?))
+    }
+
+    fn cursor_at(&self, time: Timestamp) -> Result<Cursor, QueueError> {
+        self.read(|connection| events::at(connection, time))
+    }
+
+    fn record_event(&self, what: Happening, now: Timestamp) -> Result<(), QueueError> {
+        self.write(move |connection| events::general(connection, &what, now))
+    }
+
+    fn is_newly_idle(&self) -> Result<bool, QueueError> {
+        self.schedule(events::is_newly_idle)
+    }
+
+    fn record_idle(&self, now: Timestamp) -> Result<bool, QueueError> {
+        self.write(move |connection| events::record_idle(connection, now))
+    }
+
+    fn remove_events(&self, by: Timestamp) -> Result<RemovedEvents, QueueError> {
+        self.write(move |connection| events::remove(connection, by))
+    }
+
+    fn committed(&self) -> watch::Receiver<Cursor> {
+        self.committed.subscribe()
+    }
+
+    fn version(&self) -> Result<i64, QueueError> {
+        let connection = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(connection.pragma_query_value(None, "data_version", |row| row.get(0))?)
+    }
+
+    fn hooks(&self) -> Result<Vec<HookState>, QueueError> {
+        self.read(hooks::read)
+    }
+
+    fn set_hooks(&self, hooks: Vec<(String, Vec<EventKind>)>) -> Result<Vec<HookState>, QueueError> {
+        self.write(move |connection| hooks::set(connection, &hooks))
+    }
+
+    fn record_hook(&self, state: &HookState) -> Result<bool, QueueError> {
+        let state = state.clone();
+        // After a power cut, the hook gets the event once more.
+        self.write_and(Flush::WithNext, move |connection| hooks::record(connection, &state))
     }
 
     fn release_memory(&self) {

@@ -251,8 +251,27 @@ CREATE TABLE landers (
 ) STRICT;
 ";
 
+/// The tables of the stream of events and of the progress of hooks.
+const EVENTS: &str = "
+CREATE TABLE events (
+    cursor  INTEGER PRIMARY KEY,
+    at      INTEGER NOT NULL,
+    kind    TEXT NOT NULL,
+    spec    TEXT,
+    attempt INTEGER,
+    body    TEXT NOT NULL
+) STRICT;
+CREATE TABLE hooks (
+    name   TEXT PRIMARY KEY,
+    record TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
+/// The upgrade from version 5 to 6: adds landings, events and hooks.
+const SIXTH: &[&str] = &[LANDINGS, EVENTS];
+
 /// The upgrade steps from each version to the next. The first step starts from an empty database.
-const STEPS: [&str; VERSION as usize] = [TABLES, SECOND, THIRD, FOURTH, FIFTH, LANDINGS];
+const STEPS: [&[&str]; VERSION as usize] = [&[TABLES], &[SECOND], &[THIRD], &[FOURTH], &[FIFTH], SIXTH];
 
 /// Creates the current schema in a new database.
 pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
@@ -282,8 +301,8 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Op
 /// Carries out the upgrade steps after the first `done` ones, in one transaction.
 fn upgrade(connection: &mut Connection, done: usize) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for step in &STEPS[done..] {
-        transaction.execute_batch(step)?;
+    for sql in STEPS[done..].iter().copied().flatten() {
+        transaction.execute_batch(sql)?;
     }
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()
@@ -310,8 +329,8 @@ mod tests {
     use std::time::Duration;
 
     use super::super::{
-        Access, SqliteQueue, end, file, landed, landings, lanes, read, repository_changes, retention, runs, survey,
-        write,
+        Access, SqliteQueue, end, events, file, landed, landings, lanes, read, repository_changes, retention, runs,
+        survey, write,
     };
     use super::*;
     use crate::domain::cause::Cause;
@@ -378,6 +397,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn no_query_scans_the_whole_stream_of_events() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        create(&mut connection).unwrap();
+        for sql in [events::AFTER, events::OLDEST] {
+            let plan = plan(&connection, sql);
+            assert!(plan.contains("SEARCH events USING INTEGER PRIMARY KEY"), "{sql}\n{plan}");
+        }
+        // These end with the first rows that they find.
+        for sql in [events::LAST, events::LAST_ABOUT_SPECS, events::LAST_CURSOR] {
+            let plan = plan(&connection, sql);
+            assert!(!plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
+        }
+    }
+
     /// The names of all tables, indexes and triggers.
     fn names(connection: &Connection) -> Vec<String> {
         let mut statement = connection.prepare("SELECT name FROM sqlite_schema ORDER BY name").unwrap();
@@ -390,8 +424,8 @@ mod tests {
             let dir = tempfile::TempDir::new().unwrap();
             let path = dir.path().join("boi.db");
             let mut connection = Connection::open(&path).unwrap();
-            for step in &STEPS[..usize::try_from(from).unwrap()] {
-                connection.execute_batch(step).unwrap();
+            for sql in STEPS[..usize::try_from(from).unwrap()].iter().copied().flatten() {
+                connection.execute_batch(sql).unwrap();
             }
             let recorded = Cause::Recorded { words: "it \"failed\"".to_owned() };
             let (column, value) = match from {

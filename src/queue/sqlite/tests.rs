@@ -125,3 +125,23 @@ fn a_queue_that_cannot_be_written_is_read_without_files_beside_it() {
     let second = SqliteQueue::open_stuck(&path, Duration::ZERO, "no room");
     assert!(matches!(second, Err(OpenError::InUse { .. })));
 }
+
+#[test]
+fn cursors_of_another_boot_begin_after_a_gap_that_no_reader_sees() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let path = dir.path().join("boi.db");
+    let open = || SqliteQueue::open(&path, Access::Write(Duration::from_secs(10))).unwrap();
+    let enqueue = |queue: &SqliteQueue| {
+        let queued = queue.enqueue(vec![Spec::for_tests("t", &["a"])], HashSet::new(), Timestamp(1));
+        queued.unwrap();
+        queue.last_cursor().unwrap()
+    };
+    let first = enqueue(&open());
+    assert_eq!(enqueue(&open()).0, first.0 + 1, "under the same boot, the cursors continue");
+    let other = "UPDATE settings SET value = 'another' WHERE name = 'events_boot'";
+    assert_eq!(Connection::open(&path).unwrap().execute(other, []).unwrap(), 1);
+    let queue = open();
+    assert!(enqueue(&queue).0 > first.0 + 1_000_000);
+    let page = queue.events(Cursor::START, &EventFilter::default(), 10).unwrap();
+    assert_eq!((page.events.len(), page.is_last), (3, true));
+}

@@ -6,11 +6,12 @@ use rusqlite::{Connection, named_params, params};
 use tracing::warn;
 
 use super::rows::{check_fence, control, dependency_state, encode};
-use super::{end, landed, landings, lanes, read, runs};
+use super::{end, events, landed, landings, lanes, read, runs};
 use crate::config::WorkerConfig;
 use crate::decide::lane;
 use crate::decide::step::RecordChange;
 use crate::domain::cause::Cause;
+use crate::domain::event::{Empty, Happening, Queued, QueuedBy, TaskDone, TaskStarted, TryEnded};
 use crate::domain::id::SpecId;
 use crate::domain::lane::Eligible;
 use crate::domain::life::{Block, Intent, SpecStatus};
@@ -70,6 +71,8 @@ fn enqueue_one(c: &Connection, spec: &Spec, taken: &HashSet<SpecId>, now: Timest
         c.prepare_cached("INSERT INTO tasks (spec, idx, id, title, status) VALUES (?, ?, ?, ?, 'pending')")?
             .execute(params![id.as_str(), index, task.id, task.title])?;
     }
+    let queued = Queued { by: QueuedBy::Dispatch, cause: None, not_before: None };
+    events::of_spec(c, &id, &Happening::SpecQueued(queued), now)?;
     Ok(id)
 }
 
@@ -196,11 +199,12 @@ fn is_delivery_all_that_is_left(c: &Connection, id: &SpecId) -> Result<bool, Que
 
 pub(super) fn record_start(c: &Connection, fence: &Fence, now: Timestamp) -> Result<(), QueueError> {
     check_fence(c, fence)?;
-    c.prepare_cached("UPDATE attempts SET started_at = ? WHERE spec = ? AND number = ?")?.execute(params![
-        now.0,
-        fence.spec.as_str(),
-        fence.attempt
-    ])?;
+    let attempt = params![now.0, fence.spec.as_str(), fence.attempt];
+    let first = "UPDATE attempts SET started_at = ? WHERE spec = ? AND number = ? AND started_at IS NULL";
+    if c.prepare_cached(first)?.execute(attempt)? > 0 {
+        return events::of_attempt(c, &fence.spec, fence.attempt, &Happening::SpecStarted(Empty {}), now);
+    }
+    c.prepare_cached("UPDATE attempts SET started_at = ? WHERE spec = ? AND number = ?")?.execute(attempt)?;
     Ok(())
 }
 
@@ -253,13 +257,28 @@ fn apply(c: &Connection, fence: &Fence, change: &RecordChange, now: Timestamp) -
                  ON CONFLICT DO UPDATE SET ended_at = NULL, outcome = NULL",
             )?
             .execute(params![spec, task, number, fence.attempt, now.0])?;
+            let runs: bool = c
+                .prepare_cached("SELECT status = 'running' FROM tasks WHERE spec = ? AND idx = ?")?
+                .query_row(params![spec, task], |row| row.get(0))?;
             c.prepare_cached("UPDATE tasks SET status = 'running', tries = max(tries, ?) WHERE spec = ? AND idx = ?")?
                 .execute(params![number, spec, task])?;
+            if !runs {
+                let started = TaskStarted { task: task_id(c, spec, *task)? };
+                events::of_attempt(c, &fence.spec, fence.attempt, &Happening::TaskStarted(started), now)?;
+            }
         }
         RecordChange::TryEnded { of, outcome, report } => {
             add_usage(c, fence, of, report)?;
             c.prepare_cached("UPDATE tries SET ended_at = ?, outcome = ? WHERE spec = ? AND idx = ? AND number = ?")?
                 .execute(params![now.0, encode(outcome)?, spec, of.task, of.number])?;
+            let ended = TryEnded {
+                task: task_id(c, spec, of.task)?,
+                number: of.number,
+                outcome: outcome.clone(),
+                refused: outcome.refusal().is_some(),
+                usage: report.usage,
+            };
+            events::of_attempt(c, &fence.spec, fence.attempt, &Happening::TryEnded(ended), now)?;
             if outcome.refusal().is_none() {
                 c.prepare_cached("UPDATE specs SET setbacks = 0 WHERE id = ? AND setbacks > 0")?.execute([spec])?;
             }
@@ -275,6 +294,8 @@ fn apply(c: &Connection, fence: &Fence, change: &RecordChange, now: Timestamp) -
                 "UPDATE tasks SET status = 'done', commit_id = ?, unchanged = ? WHERE spec = ? AND idx = ?",
             )?
             .execute(params![commit, unchanged, spec, task])?;
+            let done = TaskDone { task: task_id(c, spec, *task)?, commit: commit.clone(), unchanged: *unchanged };
+            events::of_attempt(c, &fence.spec, fence.attempt, &Happening::TaskDone(done), now)?;
         }
         RecordChange::Landing(change) => landings::apply(c, fence, change, now)?,
         RecordChange::Placed { path } => set_worktree(c, &fence.spec, Some(path))?,
@@ -287,6 +308,12 @@ fn apply(c: &Connection, fence: &Fence, change: &RecordChange, now: Timestamp) -
         }
     }
     Ok(())
+}
+
+/// Returns the id of a task.
+fn task_id(c: &Connection, spec: &str, task: usize) -> Result<String, QueueError> {
+    Ok(c.prepare_cached("SELECT id FROM tasks WHERE spec = ? AND idx = ?")?
+        .query_row(params![spec, task], |row| row.get(0))?)
 }
 
 /// Adds the usage (turns, tokens, cost) of one run of an agent to the totals of its try and its spec.
@@ -337,9 +364,9 @@ pub(super) fn give_back(c: &Connection, fence: &Fence, back: &GiveBack, now: Tim
         return landings::give_back(c, fence, back);
     }
     record(c, fence, &back.position, &back.changes, now)?;
-    let intent: Option<String> = c
-        .prepare_cached("SELECT intent FROM attempts WHERE spec = ? AND number = ?")?
-        .query_row(params![fence.spec.as_str(), fence.attempt], |row| row.get(0))?;
+    let (intent, was_started): (Option<String>, bool) = c
+        .prepare_cached("SELECT intent, started_at IS NOT NULL FROM attempts WHERE spec = ? AND number = ?")?
+        .query_row(params![fence.spec.as_str(), fence.attempt], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let (blocked, cause, not_before) = match intent.as_deref().and_then(Intent::from_name) {
         Some(Intent::Cancel) => {
             end::finish(c, fence, &Ending::Canceled, now)?;
@@ -365,6 +392,11 @@ pub(super) fn give_back(c: &Connection, fence: &Fence, back: &GiveBack, now: Tim
     })?;
     c.prepare_cached("UPDATE attempts SET intent = NULL WHERE spec = ? AND number = ?")?
         .execute(params![fence.spec.as_str(), fence.attempt])?;
+    // No event has said that a spec was claimed if its worker was not started.
+    if was_started {
+        let queued = Queued { by: QueuedBy::GiveBack, cause, not_before };
+        events::of_attempt(c, &fence.spec, fence.attempt, &Happening::SpecQueued(queued), now)?;
+    }
     Ok(())
 }
 
@@ -420,10 +452,10 @@ pub(super) fn record_kept(
     }
 }
 
-pub(super) fn record_cleaned(c: &Connection, cleaned: &Cleaned) -> Result<(), QueueError> {
+pub(super) fn record_cleaned(c: &Connection, cleaned: &Cleaned, now: Timestamp) -> Result<(), QueueError> {
     keep(c, &cleaned.id, &cleaned.kept)?;
     if cleaned.merged {
-        landed::record_merge_by_user(c, &cleaned.id)?;
+        landed::record_merge_by_user(c, &cleaned.id, now)?;
     }
     if cleaned.worktree {
         set_worktree(c, &cleaned.id, None)?;

@@ -12,10 +12,13 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, ErrorCode, ffi};
+use tokio::sync::watch;
 
+use super::events;
 use super::file::Anchor;
 use super::rows::control;
 use super::wal::WriteAheadLog;
+use crate::domain::event::Cursor;
 use crate::process::limits;
 use crate::queue::QueueError;
 use crate::system::failpoint;
@@ -86,9 +89,15 @@ impl Failure {
 }
 
 impl Writer {
-    /// Starts the writer's thread, which writes through `connection`. The returned writer holds the lock
-    /// until it is dropped.
-    pub(super) fn spawn(connection: Connection, lock: File, anchor: Arc<Anchor>) -> Writer {
+    /// Starts the writer's thread, which writes through `connection`, and sends the cursor of the last event
+    /// to `committed` after each commit that added an event. The returned writer holds the lock until it is
+    /// dropped.
+    pub(super) fn spawn(
+        connection: Connection,
+        lock: File,
+        anchor: Arc<Anchor>,
+        committed: watch::Sender<Cursor>,
+    ) -> Writer {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let log = WriteAheadLog::of(anchor.path());
         let thread = std::thread::Builder::new()
@@ -109,6 +118,10 @@ impl Writer {
                     };
                     let batch = std::iter::once(first).chain(inbox.try_iter().take(GROUP - 1)).collect();
                     commit(&connection, batch, anchor.check().err().map(Failure::unusable));
+                    // If the cursor cannot be read, the next commit announces the event.
+                    if let Ok(last) = events::last_cursor(&connection) {
+                        committed.send_if_modified(|known| std::mem::replace(known, last) != last);
+                    }
                 }
             })
             .ok();
@@ -263,7 +276,7 @@ mod tests {
         let connection = Connection::open(&path).unwrap();
         connection.execute_batch("CREATE TABLE t (n INTEGER)").unwrap();
         let anchor = Arc::new(Anchor::at(&path).unwrap());
-        (dir, Writer::spawn(connection, tempfile::tempfile().unwrap(), anchor))
+        (dir, Writer::spawn(connection, tempfile::tempfile().unwrap(), anchor, watch::Sender::default()))
     }
 
     fn count(writer: &Writer) -> i64 {
