@@ -1,11 +1,14 @@
-//! Many rounds of `kill -9`: `cargo bench --bench crash [-- ROUNDS [daemon|supervisors|commands|everything]]`.
+//! Many rounds of `kill -9`: `cargo bench --bench crash [-- ROUNDS [daemon|supervisors|commands|everything|events]]`.
 //!
 //! 300 rounds by default; in three quarters of them only the daemon is killed. A round with a wrong result panics with its
 //! seed, and `BOI_CRASH_SEED=SEED cargo test --test it crash::` repeats it.
+//!
+//! `events` kills the daemon under a reader of the stream of events until 10,000 events were read, each of them once and
+//! in order (`tests/helpers/event_rounds.rs`). It runs at the end, or alone.
 
 #![expect(clippy::disallowed_methods, reason = "benches start programs and read the environment")]
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[path = "../tests/it/support.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
@@ -13,6 +16,9 @@ mod support;
 
 #[path = "../tests/helpers/crash.rs"]
 mod rounds;
+
+#[path = "../tests/helpers/event_rounds.rs"]
+mod event_rounds;
 
 use rounds::{Victims, round};
 
@@ -41,4 +47,22 @@ fn main() {
         }
         println!("{name:<12} {share:>6} {kills:>6} {specs:>6} {tries:>6} {:>8.1}", began.elapsed().as_secs_f64());
     }
+    if wanted.is_none_or(|wanted| wanted == "events") {
+        events(seed);
+    }
+}
+
+/// The number of events that are read while daemons are killed.
+const EVENTS: usize = 10_000;
+
+fn events(seed: u64) {
+    println!("\n{:<12} {:>6} {:>6} {:>8} {:>8}", "read", "rounds", "kills", "events", "seconds");
+    let (began, mut rounds, mut kills, mut events) = (Instant::now(), 0, 0, 0);
+    while events < EVENTS {
+        let figures = event_rounds::round(seed + rounds, 250, 40, Duration::from_millis(300));
+        rounds += 1;
+        kills += figures.kills;
+        events += figures.events;
+    }
+    println!("{:<12} {rounds:>6} {kills:>6} {events:>8} {:>8.1}", "events", began.elapsed().as_secs_f64());
 }

@@ -11,7 +11,7 @@ use super::Bench;
 use super::support::{Sandbox, wait_for};
 use super::table::{at_least, at_most, heading, median, row};
 
-const UNPACED: &str = "max_workers = 8\nspawns_per_tick = 1024\nspawn_jitter_ms = [0, 0]\nstop_grace_seconds = 1\n";
+pub const UNPACED: &str = "max_workers = 8\nspawns_per_tick = 1024\nspawn_jitter_ms = [0, 0]\nstop_grace_seconds = 1\n";
 /// 64 slots, which one tick fills.
 pub const UNPACED_64: &str =
     "max_workers = 64\nspawns_per_tick = 1024\nspawn_jitter_ms = [0, 0]\nstop_grace_seconds = 1\n";

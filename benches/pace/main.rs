@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | `dispatch` | `boi dispatch` of one spec; until its command runs; 8 slots filled, unpaced and with the defaults |
 //! | `throughput` | 1,000 trivial specs with 8 slots |
+//! | `follow` | the throughput while `events -f`, `status --watch`, `run` and `log -f` follow |
 //! | `repository` | specs with a repository of 20, 1,000 and 20,000 files, and the git processes of one |
 //! | `deep` | dispatch and status with up to 1,000,000 queued specs; with these, the decision and the claim of a tick |
 //! | `ended` | `doctor` and an empty `clean` with 100,000 ended specs |
@@ -30,6 +31,7 @@ mod support;
 mod saves;
 
 mod deep;
+mod follow;
 mod idle;
 mod jobs;
 mod peers;
@@ -77,9 +79,10 @@ fn main() -> ExitCode {
         println!("quick mode: the figures mean nothing");
     }
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let parts: [(&str, Part); 8] = [
+    let parts: [(&str, Part); 9] = [
         ("dispatch", jobs::dispatch),
         ("throughput", jobs::throughput),
+        ("follow", follow::measure),
         ("repository", repository::measure),
         ("deep", deep::queued),
         ("ended", deep::ended),
