@@ -119,7 +119,13 @@ impl Feed {
                         continue;
                     }
                 }
-                Err(_) => self.read_from = Instant::now() + AGAIN,
+                Err(_) => {
+                    // Cancel-safe: both branches only wait.
+                    tokio::select! {
+                        () = sleep(AGAIN) => continue,
+                        () = closed(&mut self.closing) => return None,
+                    }
+                }
             }
             if let Some(part) = self.wait().await {
                 return Some(part);
@@ -129,37 +135,34 @@ impl Feed {
 
     /// Waits until the queue is to be read again. Returns a message that is to be sent before.
     async fn wait(&mut self) -> Option<String> {
-        let quiet = Instant::now() + KEEP_ALIVE;
-        loop {
-            let (read_from, state_from) = (self.read_from, self.state_from);
-            let committed = async {
-                sleep_until(read_from).await;
-                self.committed.changed().await
-            };
-            let state = async {
-                let Some(revisions) = &mut self.revisions else { return std::future::pending().await };
-                sleep_until(state_from).await;
-                if revisions.changed().await.is_err() {
-                    return std::future::pending().await;
-                }
-                *revisions.borrow_and_update()
-            };
-            // Cancel-safe: all branches only wait.
-            tokio::select! {
-                changed = committed => {
-                    if changed.is_err() {
-                        // The queue cannot be written, so no event comes.
-                        closed(&mut self.closing).await;
-                    }
-                    return None;
-                }
-                revision = state => {
-                    self.state_from = Instant::now() + STATE_PAUSE;
-                    return Some(state_message(revision));
-                }
-                () = sleep_until(quiet) => return Some(self.tell_cursor()),
-                () = closed(&mut self.closing) => return None,
+        let (read_from, state_from) = (self.read_from, self.state_from);
+        let committed = async {
+            sleep_until(read_from).await;
+            self.committed.changed().await
+        };
+        let state = async {
+            let Some(revisions) = &mut self.revisions else { return std::future::pending().await };
+            sleep_until(state_from).await;
+            if revisions.changed().await.is_err() {
+                return std::future::pending().await;
             }
+            *revisions.borrow_and_update()
+        };
+        // Cancel-safe: all branches only wait.
+        tokio::select! {
+            changed = committed => {
+                if changed.is_err() {
+                    // The queue cannot be written, so no event comes.
+                    closed(&mut self.closing).await;
+                }
+                None
+            }
+            revision = state => {
+                self.state_from = Instant::now() + STATE_PAUSE;
+                Some(state_message(revision))
+            }
+            () = sleep(KEEP_ALIVE) => Some(self.tell_cursor()),
+            () = closed(&mut self.closing) => None,
         }
     }
 

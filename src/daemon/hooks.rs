@@ -202,6 +202,7 @@ impl Deliveries {
             let is_finishing = *self.finishing.borrow();
             committed.borrow_and_update();
             let (after, kinds) = (self.state.cursor, self.config.borrow_and_update().on.clone());
+            self.state.on.clone_from(&kinds);
             let filter = EventFilter { specs: Vec::new(), kinds };
             let page = match self.handle.queue.look(move |queue| queue.events(after, &filter, PART)).await {
                 Ok(page) => page,

@@ -371,6 +371,7 @@ impl<S: Spawn> Daemon<S> {
         let now = clock::now();
         self.update_budgets(&hot).await?;
         let day_used_up = self.shared.day_budget(now);
+        let hold_ends = self.shared.lanes.end_expired(now).await?;
         let (running, is_unoccupied) = (self.registry.len(), self.registry.is_empty());
         let recent_starts = self.pace.recent(self.now(), interval);
         let (max_workers, spawns_per_tick) = (hot.config.max_workers, hot.config.spawns_per_tick);
@@ -413,8 +414,7 @@ impl<S: Spawn> Daemon<S> {
             self.wake_at = self.wake_at.min(next);
         }
         for due in next_due.into_iter().chain(day_used_up.map(|used_up| used_up.until)) {
-            let wait = Duration::from_millis(u64::try_from(due.millis_since(clock::now())).unwrap_or(0));
-            self.wake_at = self.wake_at.min(Instant::now() + wait.max(Duration::from_millis(1)));
+            self.wake_at = self.wake_at.min(Instant::now() + clock::until(due));
         }
         if bound == Bound::Pace
             && let Some(room) = self.pace.next_room(self.now(), interval)
@@ -429,6 +429,9 @@ impl<S: Spawn> Daemon<S> {
         {
             // Only this tick has used the queue since then.
             self.begin_idle(uses.map(|uses| uses + 1).filter(|uses| self.queue.uses() == Some(*uses)));
+        }
+        if let Some(end) = hold_ends {
+            self.wake_at = self.wake_at.min(Instant::now() + clock::until(end));
         }
         Ok(())
     }

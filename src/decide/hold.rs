@@ -87,6 +87,11 @@ pub(crate) fn gate(hold: Option<&Hold>, now: Timestamp) -> Gate {
     }
 }
 
+/// Returns whether `hold` was made by hand until a time that has come.
+pub(crate) fn is_over(hold: &Hold, now: Timestamp) -> bool {
+    hold.cause == HoldCause::ByHand && gate(Some(hold), now) == Gate::Open
+}
+
 /// Returns the hold after a run was refused; `None`: the agent is not held. `spread` is a random number in
 /// `0.0..1.0` that determines the random delay of the next probe.
 pub(crate) fn after_refusal(hold: Option<Hold>, run: &RefusedRun<'_>, now: Timestamp, spread: f64) -> Option<Hold> {

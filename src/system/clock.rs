@@ -19,6 +19,12 @@ pub(crate) fn now() -> Timestamp {
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
+/// Returns how long it is until `time`, at least a millisecond.
+pub(crate) fn until(time: Timestamp) -> Duration {
+    let millis = u64::try_from(time.millis_since(now())).unwrap_or(0);
+    Duration::from_millis(millis.max(1))
+}
+
 /// Returns the time since the boot. It includes the time that the machine was suspended, unlike
 /// [`std::time::Instant`].
 pub(crate) fn since_boot() -> Duration {

@@ -97,6 +97,8 @@ fn a_follower_goes_on_when_daemons_start_and_end() {
     sandbox.good(&["hold", "claude"]);
     sandbox.good(&["resume", "claude"]);
     prints("hold.ended", 1);
+    sandbox.good(&["hold", "claude", "--until", "1s"]);
+    prints("hold.ended", 2);
     sandbox.stop_daemon(Signal::TERM);
     prints("daemon.stopped", 1);
     sandbox.start_daemon();

@@ -5,7 +5,7 @@ use tracing::info;
 use super::Lanes;
 use crate::control::calls::ResumedAgents;
 use crate::decide::hold;
-use crate::domain::hold::Hold;
+use crate::domain::hold::{Hold, HoldCause};
 use crate::domain::time::Timestamp;
 use crate::queue::QueueError;
 use crate::system::clock;
@@ -62,6 +62,16 @@ impl Lanes {
         let state = self.state();
         let held = state.lanes.iter().filter_map(|(agent, lane)| Some((agent.clone(), lane.hold.clone()?)));
         held.filter(|(_, hold)| hold::needs_the_user(hold)).collect()
+    }
+
+    /// Ends the holds that the user made until a time that has come. Returns when the next such hold ends.
+    pub(in crate::daemon) async fn end_expired(&self, now: Timestamp) -> Result<Option<Timestamp>, QueueError> {
+        for agent in self.change(|_, held| Some(held).filter(|held| !hold::is_over(held, now))).await? {
+            info!(agent, "the hold on this agent has ended, because its time has come");
+        }
+        let state = self.state();
+        let holds = state.lanes.values().filter_map(|lane| lane.hold.as_ref());
+        Ok(holds.filter(|held| held.cause == HoldCause::ByHand).filter_map(|held| held.until).min())
     }
 
     /// Holds an agent by hand.

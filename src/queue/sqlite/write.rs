@@ -34,7 +34,10 @@ pub(super) fn enqueue(
     taken: &HashSet<SpecId>,
     now: Timestamp,
 ) -> Result<Vec<SpecId>, QueueError> {
-    specs.iter().map(|spec| enqueue_one(c, spec, taken, now)).collect()
+    let last: i64 = c.prepare_cached("SELECT coalesce(max(seq), 0) FROM specs")?.query_row([], |row| row.get(0))?;
+    let ids = specs.iter().map(|spec| enqueue_one(c, spec, taken, now)).collect::<Result<_, _>>()?;
+    events::dispatched(c, last, now)?;
+    Ok(ids)
 }
 
 fn enqueue_one(c: &Connection, spec: &Spec, taken: &HashSet<SpecId>, now: Timestamp) -> Result<SpecId, QueueError> {
@@ -71,8 +74,6 @@ fn enqueue_one(c: &Connection, spec: &Spec, taken: &HashSet<SpecId>, now: Timest
         c.prepare_cached("INSERT INTO tasks (spec, idx, id, title, status) VALUES (?, ?, ?, ?, 'pending')")?
             .execute(params![id.as_str(), index, task.id, task.title])?;
     }
-    let queued = Queued { by: QueuedBy::Dispatch, cause: None, not_before: None };
-    events::of_spec(c, &id, &Happening::SpecQueued(queued), now)?;
     Ok(id)
 }
 
