@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 
 use serde::Serialize;
 
+use super::from_toml;
 use super::kinds::text;
 use crate::document::problem::Problem;
 use crate::document::{Faults, Located, Section, closest, quoted};
@@ -61,7 +62,7 @@ pub(super) fn read(section: &Section<'_>, leaf: &str, faults: &mut Faults) -> Op
 }
 
 fn read_one(table: &Section<'_>, faults: &mut Faults) -> Option<HookConfig> {
-    let meant = table.report_unknown(faults, &OF_HOOK, |_| None);
+    let meant = table.report_unknown(faults, &OF_HOOK, |name| from_toml::elsewhere("[hooks].", name));
     for (key, example) in [("name", "\"notify\""), ("on", "[\"spec.failed\"]"), ("command", "\"notify-send boi\"")] {
         if !table.has(key) && !meant.contains(&key) {
             let problem = Problem::new(format!("a hook has no `{key}`"), table.span());

@@ -245,7 +245,7 @@ mod tests {
         };
         assert_eq!(
             hook(Some(failing), None).unwrap(),
-            "hook: n fails on queue.idle for 10.0 s (3 times): exit code 1: a b; boi runs it again in 4.0 s"
+            "hook: n fails on queue.idle for 10 s (3 times): exit code 1: a b; boi runs it again in 4.0 s"
         );
     }
 

@@ -40,4 +40,6 @@ fn each_mistake_in_a_hook_is_reported() {
     let problems = problems.expect_err("accepted");
     let hints: Vec<_> = problems.iter().filter_map(|problem| problem.hint.clone()).collect();
     assert_eq!(hints, ["did you mean \"spec.failed\"?"]);
+    let misplaced = refused(&hook("name = 'a'\non = ['queue.idle']\ncommand = 'x'\nmax_workers = 3"));
+    assert!(misplaced.contains("not a key of `[[hooks]]`: move it above the first table"), "{misplaced}");
 }
