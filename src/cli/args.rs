@@ -7,6 +7,7 @@ use clap_complete::Shell;
 
 use super::cancel_retry::Retry;
 use super::merge::Merge;
+use super::report::Report;
 use super::subcommands::{Config, Daemon, QueueCommand};
 use super::{CliError, USAGE};
 use crate::config::flags::Flags;
@@ -64,6 +65,12 @@ pub(super) enum Command {
     /// daemon.
     #[command(after_help = STATUS_HELP)]
     Status(Status),
+    /// Show what ended, what needs you, and what to review
+    ///
+    /// The report has the specs that ended in the last 12 h or, if none did, in the 12 h before the last end. Works
+    /// without a running daemon.
+    #[command(after_help = super::report::HELP)]
+    Report(Report),
     /// Show what the commands of a spec printed
     ///
     /// By default, show the current try of the current task, or the last one.
@@ -444,6 +451,7 @@ impl Command {
             | Command::Dispatch(Dispatch { json, .. })
             | Command::Status(Status { json, .. })
             | Command::Events(Events { json, .. })
+            | Command::Report(Report { json, .. })
             | Command::Cancel(Ids { json, .. })
             | Command::Retry(Retry { specs: Ids { json, .. }, .. })
             | Command::Merge(Merge { json, .. })

@@ -37,6 +37,9 @@ mod preflight;
 mod printing;
 mod priority;
 mod queue_backup;
+mod report;
+mod report_input;
+mod report_since;
 mod run;
 mod running_daemon;
 mod spec_agents;
@@ -310,6 +313,7 @@ fn carry_out(command: Command) -> Result<ExitCode, CliError> {
         Command::Run(args) => run::run(home, &args),
         Command::Dispatch(args) => dispatch::dispatch(home, &args),
         Command::Status(args) => status::status(home, &args),
+        Command::Report(args) => report::report(home, &args),
         Command::Log(args) => log::log(home, &args),
         Command::Events(args) => events::events(home, &args),
         Command::Cancel(args) => cancel_retry::cancel(home, args),

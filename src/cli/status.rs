@@ -65,7 +65,7 @@ pub(super) fn status(home: &Home, args: &Status) -> Result<ExitCode, CliError> {
     })
 }
 
-fn warn_of_other_version(status: &StatusView) {
+pub(super) fn warn_of_other_version(status: &StatusView) {
     if let Some(daemon) = &status.daemon {
         version_skew::warn(&daemon.version, daemon.pid);
     }

@@ -16,6 +16,7 @@ pub(crate) mod prompt;
 pub(crate) mod ramp;
 pub(crate) mod reason;
 pub(crate) mod recover;
+pub(crate) mod report;
 pub(crate) mod retry;
 pub(crate) mod stall;
 pub(crate) mod step;

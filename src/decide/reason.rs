@@ -51,7 +51,8 @@ pub(crate) fn hold_reason(agent: &str, hold: &Hold) -> String {
     step.map_or_else(|| words.clone(), |step| format!("{words}. {step}"))
 }
 
-fn next_step(cause: &Cause, spec: &SpecId) -> Option<String> {
+/// Returns what the user can do about a cause; `None`: nothing, or only waiting helps.
+pub(super) fn next_step(cause: &Cause, spec: &SpecId) -> Option<String> {
     match cause {
         Cause::TryFailed { outcome, agent, .. } => advice(outcome, agent.as_deref(), spec),
         Cause::OutOfTries { failure, .. } => {

@@ -24,6 +24,7 @@ pub mod outcome;
 pub(crate) mod position;
 pub(crate) mod position_record;
 mod position_v1;
+pub(crate) mod report;
 pub(crate) mod repository_change;
 pub(crate) mod spec;
 pub(crate) mod text;

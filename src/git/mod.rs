@@ -55,6 +55,7 @@
 //! | `undone` | finds files of earlier tasks that a later task deleted or reverted |
 //! | `power_loss` | repairs everything that a power loss can damage |
 //! | `inspect` | checks whether boi can work in a user's repository, before a spec is queued |
+//! | `diff_stat` | reads what branches change, for `boi report` |
 //! | `survey` | lists boi's refs, worktrees and lock files in a repository, for `boi doctor` |
 //!
 //! Invariants:
@@ -79,6 +80,7 @@ mod branch_repair;
 mod capture;
 pub(crate) mod checkout;
 mod create;
+mod diff_stat;
 pub(crate) mod entry;
 mod file_times;
 mod git_error;
@@ -123,6 +125,7 @@ pub(crate) use self::branch::{advance_branch, reset_branch};
 pub(crate) use self::capture::capture;
 pub(crate) use self::capture::capture_merge;
 pub(crate) use self::create::create_worktree;
+pub(crate) use self::diff_stat::{commits_since, diff_stats, patch};
 pub(crate) use self::file_times::{CheckedFiles, read_file_times};
 pub(crate) use self::git_error::{GitError, Severity};
 pub(crate) use self::inspect::{RepositoryRefusal, has_uncommitted_changes, inspect_repository, same_repository};

@@ -4,6 +4,7 @@
 mod events;
 mod landings;
 mod lanes;
+mod recent;
 mod repository_changes;
 mod requests;
 mod retention;
@@ -12,6 +13,7 @@ mod runs;
 pub(super) use events::*;
 pub(super) use landings::*;
 pub(super) use lanes::*;
+pub(super) use recent::*;
 pub(super) use repository_changes::*;
 pub(super) use requests::*;
 pub(super) use retention::*;
@@ -584,7 +586,8 @@ macro_rules! conformance_suite {
             each_transition_appends_its_events_and_a_failed_verb_none,
             a_reader_gets_each_event_once_whatever_the_size_of_its_pages,
             the_queue_becomes_idle_once_per_change,
-            the_progress_of_hooks_is_kept_and_what_overtakes_them_is_counted
+            the_progress_of_hooks_is_kept_and_what_overtakes_them_is_counted,
+            the_specs_that_ended_in_a_time_are_found_from_the_latest_end_on
         }
     };
     (@tests $factory:ty: $($name:ident),+) => {

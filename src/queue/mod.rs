@@ -22,6 +22,7 @@ mod error;
 pub(crate) mod events;
 pub(crate) mod landings;
 pub(crate) mod open;
+pub(crate) mod recent;
 pub(crate) mod retention;
 pub(crate) mod sqlite;
 pub(crate) mod survey;
@@ -39,6 +40,7 @@ use tokio::sync::watch;
 pub(crate) use self::error::{QueueError, Refusal};
 use self::events::{EventPage, RemovedEvents};
 use self::landings::Group;
+use self::recent::Recent;
 use self::retention::{Age, ExpiredPage, Place};
 use self::survey::Survey;
 use self::unlanded::{Look, Unlanded};
@@ -493,6 +495,13 @@ pub(crate) trait Queue: Send + Sync {
     /// Removes every record of those of `specs` that [`Queue::expired`] would return now, in one transaction,
     /// and returns these specs. The runs that ended after [`Age::runs_since`] still count.
     fn remove_expired(&self, specs: &[SpecId], age: Age) -> Result<Vec<SpecId>, QueueError>;
+
+    /// Returns the specs that ended at `since` or later, the last ones first and at most `limit`, and what else a
+    /// report about that time needs.
+    fn recent(&self, since: Timestamp, limit: u32) -> Result<Recent, QueueError>;
+
+    /// Returns when a spec ended last; `None`: none has ended.
+    fn last_end(&self) -> Result<Option<Timestamp>, QueueError>;
 
     /// Returns what the queue records about repositories, worktrees and rows that cannot be read.
     fn survey(&self) -> Result<Survey, QueueError>;

@@ -10,6 +10,7 @@ pub(crate) mod event_line;
 pub(crate) mod obstacle;
 pub(crate) mod overview;
 pub(crate) mod progress;
+pub(crate) mod report;
 pub(crate) mod run_summary;
 #[cfg(test)]
 mod sample;
@@ -19,3 +20,4 @@ pub(crate) mod spec_details;
 pub(crate) mod style;
 pub(crate) mod times;
 pub(crate) mod units;
+pub(crate) mod wrap;

@@ -14,6 +14,7 @@ mod landed;
 mod landings;
 mod lanes;
 mod read;
+mod recent;
 mod repository_changes;
 mod retention;
 mod rows;
@@ -42,6 +43,7 @@ use self::file::{Anchor, connect, lock};
 use self::writer::{Flush, Writer};
 use super::events::{EventPage, RemovedEvents};
 use super::landings::Group;
+use super::recent::Recent;
 use super::retention::{Age, ExpiredPage, Place};
 use super::survey::Survey;
 use super::unlanded::{Look, Unlanded};
@@ -488,6 +490,14 @@ impl Queue for SqliteQueue {
     fn remove_expired(&self, specs: &[SpecId], age: Age) -> Result<Vec<SpecId>, QueueError> {
         let specs = specs.to_vec();
         self.write(move |connection| retention::remove(connection, &specs, age))
+    }
+
+    fn recent(&self, since: Timestamp, limit: u32) -> Result<Recent, QueueError> {
+        self.read(|connection| recent::recent(connection, since, limit))
+    }
+
+    fn last_end(&self) -> Result<Option<Timestamp>, QueueError> {
+        self.read(recent::last_end)
     }
 
     fn survey(&self) -> Result<Survey, QueueError> {

@@ -329,8 +329,8 @@ mod tests {
     use std::time::Duration;
 
     use super::super::{
-        Access, SqliteQueue, end, events, file, landed, landings, lanes, read, repository_changes, retention, runs,
-        survey, write,
+        Access, SqliteQueue, end, events, file, landed, landings, lanes, read, recent, repository_changes, retention,
+        runs, survey, write,
     };
     use super::*;
     use crate::domain::cause::Cause;
@@ -370,6 +370,11 @@ mod tests {
             (landings::WAITED_FOR, "specs_landing"),
             (landings::WAITED_FOR_IN_SCOPE, "specs_1"),
             (landings::WAITING, "specs_landing"),
+            (recent::ENDED_SINCE, "specs_ended"),
+            (recent::LAST_END, "specs_ended"),
+            (recent::BLOCKED, "specs_blocked"),
+            (recent::QUARANTINED, "specs_quarantined"),
+            (recent::UNLANDED_COUNT, "specs_unlanded"),
             (repository_changes::OF_SPEC, "repository_changes_1"),
             (repository_changes::BLOCKING, "repository_changes_blocking"),
             (write::PROMOTE, "specs_due"),
