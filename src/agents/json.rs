@@ -69,15 +69,61 @@ pub(super) fn evidence_of(line: &[u8], keys: &[&str]) -> Option<String> {
     Some(text::one_line(&format!("{{{}}}", fields.collect::<Vec<_>>().join(",")), EVIDENCE))
 }
 
+/// The most lines of a command that are shown, and the most lines of a failure.
+const BLOCK: usize = 200;
+const FAILURE: usize = 12;
+
+/// Returns a command or another argument of a tool: one line as it is, at most `width` characters, and several lines
+/// below the name of the tool, with their line breaks.
+pub(super) fn argument(text: &str, width: usize) -> String {
+    let plain = text::plain(text);
+    let lines: Vec<&str> = plain.trim_end().lines().skip_while(|line| line.trim().is_empty()).collect();
+    if lines.len() <= 1 {
+        return text::one_line(&plain, width);
+    }
+    let more = lines.len().saturating_sub(BLOCK);
+    let shown = lines.iter().take(BLOCK).map(|line| format!("\n    {}", cut(line)));
+    let note = (more > 0).then(|| format!("\n    … {more} more lines"));
+    shown.chain(note).collect()
+}
+
+/// Returns the output of something that failed: one line, at most `width` characters, or the last lines, with their line
+/// breaks.
+pub(super) fn last_lines(text: &str, width: usize) -> String {
+    let plain = text::plain(text);
+    let lines: Vec<&str> = plain.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    if lines.len() <= 1 {
+        return text::one_line(&plain, width);
+    }
+    let from = lines.len().saturating_sub(FAILURE);
+    let note = (from > 0).then(|| format!("\n    … {from} lines before"));
+    note.into_iter().chain(lines[from..].iter().map(|line| format!("\n    {}", cut(line)))).collect()
+}
+
+/// Returns `label` followed by what [`argument`] or [`last_lines`] returned.
+pub(super) fn labelled(label: &str, block: &str) -> String {
+    let gap = if block.is_empty() || block.starts_with('\n') { "" } else { " " };
+    format!("{label}{gap}{block}")
+}
+
+/// Returns the beginning of a line, so that no line of a block is longer than a terminal's scrollback.
+fn cut(line: &str) -> String {
+    const LONGEST_LINE: usize = 2_000;
+    match line.char_indices().nth(LONGEST_LINE) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line.to_owned(),
+    }
+}
+
 /// Returns a tool's name with its most informative argument, for people. That argument is the first of the
 /// `telling` keys that is present; without any of them, all arguments are shown.
 pub(super) fn tool_call(tool: &str, input: &Value, telling: &[&str], width: usize) -> String {
     let argument = match telling.iter().find_map(|key| input[*key].as_str()) {
-        Some(argument) => text::one_line(argument, width),
+        Some(argument) => self::argument(argument, width),
         None if input.as_object().is_none_or(serde_json::Map::is_empty) => return format!("> {tool}"),
         None => text::one_line(&input.to_string(), width),
     };
-    format!("> {tool}: {argument}")
+    labelled(&format!("> {tool}:"), &argument)
 }
 
 #[cfg(test)]
@@ -85,6 +131,24 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_command_of_several_lines_is_shown_as_it_is() {
+        let call = |command: &str| tool_call("Bash", &json!({"command": command}), &["command"], 40);
+        assert_eq!(call("ls  -l\n"), "> Bash: ls -l");
+        assert_eq!(call("cat <<EOF\n  a\x1b[2J\n\nEOF\n"), "> Bash:\n    cat <<EOF\n      a\n    \n    EOF");
+        let long = call(&"x\n".repeat(300));
+        assert!(long.ends_with("\n    … 100 more lines"), "{long}");
+    }
+
+    #[test]
+    fn a_failure_shows_its_last_lines() {
+        assert_eq!(last_lines("Exit code 1", 40), "Exit code 1");
+        let lines: String = (1..=20).map(|n| format!("line {n}\n")).collect();
+        let shown = last_lines(&lines, 40);
+        assert!(shown.starts_with("\n    … 8 lines before\n    line 9\n"), "{shown}");
+        assert!(shown.ends_with("line 20"), "{shown}");
+    }
 
     #[test]
     fn only_an_object_is_read_and_bad_bytes_are_replaced() {

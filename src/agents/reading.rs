@@ -94,7 +94,7 @@ impl Reading {
     /// Returns the report that boi records for the run, whatever its outcome is.
     pub fn report(&self) -> AgentReport {
         let text = self.result.as_ref().map(|result| result.text.as_str()).or(self.last_text.as_deref());
-        let mut message = text.map(|text| text::one_line(text, MESSAGE)).filter(|text| !text.is_empty());
+        let mut message = text.map(|text| text::both_ends(text, MESSAGE)).filter(|text| !text.is_empty());
         if self.ended_after_result {
             let note = "(the agent did not exit after its result, so boi ended it)";
             message = Some(message.map_or_else(|| note.to_owned(), |text| format!("{text} {note}")));

@@ -8,28 +8,31 @@ use super::backend::{self, Backend, KNOWN};
 use super::changes::Changes;
 use super::log_printer::{Form, Section};
 use super::own_task::OwnTask;
+use super::printing::stream_styled;
 use super::{CliError, ExitCode, FAILED, USAGE, block_on};
 use crate::agents::OutputKind;
 use crate::config::Agents;
 use crate::config::flags::Flags;
 use crate::domain::event::EventFilter;
-use crate::domain::life::TaskStatus;
+use crate::domain::life::{SpecStatus, TaskStatus};
 use crate::domain::position::{CommandStage, Stage, Try, Verify};
 use crate::domain::spec::{Action, Spec};
 use crate::domain::text;
+use crate::domain::time::Timestamp;
 use crate::domain::view::SpecView;
 use crate::process::command_dir::CommandDir;
 use crate::queue::{CommandRow, Filter, Queue, QueueError};
 use crate::reload;
 use crate::system::output::{reader_gone, say};
 use crate::system::paths::Home;
+use crate::ui::times;
 
 /// The interval at which `--follow` reads new output.
 const POLL: Duration = Duration::from_millis(150);
 /// The shortest time between two looks at the state because of a change that is not an event of the spec.
 const STATE_PAUSE: Duration = Duration::from_secs(1);
-/// The maximum number of characters of a command that a heading shows.
-const COMMAND: usize = 80;
+/// The maximum number of characters of a command of one line that a heading shows.
+const COMMAND: usize = 400;
 
 /// Carries out `boi log`.
 pub(super) fn log(home: &Home, args: &Log) -> Result<ExitCode, CliError> {
@@ -116,13 +119,15 @@ async fn print_or_follow(
             follow_from = chosen.first().map(|first| first.place);
         }
         let first_open = sections.len().saturating_sub(1);
-        for Chosen { place, heading, agent } in chosen.into_iter().skip(sections.len()) {
+        for Chosen { place, heading, agent, shows_end, began_at } in chosen.into_iter().skip(sections.len()) {
             let form = match (args.raw, agent) {
                 (true, _) => Form::Raw,
                 (false, Some(agent)) => Form::Described(agent),
                 (false, None) => Form::Escaped,
             };
-            sections.push((place, Section::new(heading, dir_of(place), form)));
+            let section = Section::new(heading, dir_of(place), form);
+            let section = if shows_end { section.with_end(began_at) } else { section };
+            sections.push((place, section));
         }
         let count = sections.len();
         let mut removed = 0;
@@ -149,10 +154,20 @@ fn conclude(args: &Log, view: &SpecView, all_removed: bool) -> Result<ExitCode, 
     if all_removed {
         return Err(CliError::new(FAILED, format!("the output of {id} was removed by `boi clean`")));
     }
+    if view.is_settled() && !args.raw && !view.is_as_asked() {
+        print_end(view)?;
+    }
     if args.follow && !view.is_settled() {
         say!("no daemon runs, and {id} is {}: `boi daemon start` continues the spec", view.status.as_str());
     }
     Ok(if args.follow && view.is_settled() && !view.is_as_asked() { FAILED } else { 0 })
+}
+
+/// Prints how a spec ended that did not complete as it asks, and what to do next.
+fn print_end(view: &SpecView) -> Result<(), CliError> {
+    let status = if view.status == SpecStatus::Completed { "unmerged" } else { view.status.as_str() };
+    let reason = view.reason.as_deref().map(|reason| format!(": {}", times::localized(reason))).unwrap_or_default();
+    stream_styled(&format!("== {} {status}{}\n", view.id, text::plain(&reason)))
 }
 
 /// Reports that no command matches the arguments, and lists the commands that exist.
@@ -195,6 +210,10 @@ struct Chosen {
     heading: String,
     /// The agent that the command runs; `None`: the command runs no known agent.
     agent: Option<OutputKind>,
+    /// Whether the exit status and the time of the command are shown after its output.
+    shows_end: bool,
+    /// When the command began.
+    began_at: Timestamp,
 }
 
 /// Returns the commands to show: those that the arguments name, or by default those of the current try.
@@ -210,31 +229,35 @@ fn choose_commands(
     for row in rows {
         // A command whose record this version cannot read is not shown.
         let Some(Stage::Command(stage)) = &row.stage else { continue };
-        let (of_try, heading, agent) = match stage {
+        let (of_try, heading, agent, shows_end) = match stage {
             CommandStage::Act(Try { task, number }) => {
                 let known = &spec.tasks[*task];
-                let (what, agent) = match known.action {
+                let (what, agent) = match &known.action {
                     Action::Prompt(_) => {
                         let agent = spec.agent_of(*task);
-                        (agent, agents.get(agent).map(|agent| agent.worker.output))
+                        (agent.to_owned(), agents.get(agent).map(|agent| agent.worker.output))
                     }
-                    Action::Run(_) => ("run", None),
+                    Action::Run(command) => (commands_text("run", command), None),
                 };
                 current_try = (*task, *number);
-                (Some(current_try), format!("== {} · try {number} · {what}", known.id), agent)
+                (Some(current_try), format!("== {} · try {number} · {what}", known.id), agent, false)
             }
             CommandStage::Verify(Verify::Task { of: Try { task, number }, index, .. }) => {
                 let known = &spec.tasks[*task];
-                let command = text::one_line(&known.verify[*index], COMMAND);
-                (Some((*task, *number)), format!("== {} · try {number} · verify: {command}", known.id), None)
+                let verify =
+                    spec.verify_of(*task).get(*index).map_or_else(String::new, |command| (*command).to_owned());
+                let verify = commands_text("verify", &verify);
+                (Some((*task, *number)), format!("== {} · try {number} · {verify}", known.id), None, true)
             }
             // The commands of a lander are in its own folder.
             CommandStage::Verify(Verify::Batch { .. }) => continue,
             CommandStage::Verify(Verify::Spec { index } | Verify::Merge { index, .. }) => {
-                (None, format!("== verify: {}", text::one_line(&spec.verify[*index], COMMAND)), None)
+                let verify = spec.verify.get(*index).map_or("", String::as_str);
+                (None, format!("== {}", commands_text("verify", verify)), None, true)
             }
         };
-        commands.push((Chosen { place: (row.attempt, row.number), heading, agent }, of_try));
+        let (place, began_at) = ((row.attempt, row.number), row.began_at);
+        commands.push((Chosen { place, heading, agent, shows_end, began_at }, of_try));
     }
     let is_chosen = |place: Place, of_try: Option<(usize, u32)>| match (&args.task, args.try_number) {
         _ if args.all => true,
@@ -247,4 +270,28 @@ fn choose_commands(
     };
     commands.retain(|(command, of_try)| is_chosen(command.place, *of_try));
     commands.into_iter().map(|(command, _)| command).collect()
+}
+
+/// Returns `what` and a shell command: in the same line, or, if the command has several lines, below it as it is.
+fn commands_text(what: &str, command: &str) -> String {
+    let plain = text::plain(command);
+    let lines: Vec<&str> = plain.trim_end().lines().skip_while(|line| line.trim().is_empty()).collect();
+    if lines.len() <= 1 {
+        return format!("{what}: {}", text::one_line(&plain, COMMAND));
+    }
+    lines.iter().fold(format!("{what}:"), |heading, line| format!("{heading}\n     {line}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_of_several_lines_is_shown_as_it_is() {
+        assert_eq!(commands_text("verify", "cargo  test\n"), "verify: cargo test");
+        assert_eq!(
+            commands_text("run", "for x in 1 2; do\n  echo $x\x1b[2J\ndone\n"),
+            "run:\n     for x in 1 2; do\n       echo $x\n     done"
+        );
+    }
 }

@@ -5,9 +5,11 @@ use std::io::Write;
 use super::CliError;
 use super::printing::stream;
 use crate::agents::OutputKind;
-use crate::domain::text;
+use crate::domain::time::Timestamp;
+use crate::domain::{exit, text};
 use crate::process::command_dir::{CommandDir, ERRORS, OUTPUT};
 use crate::system::files;
+use crate::ui::units;
 
 /// An unfinished line with at least this many bytes is printed, unless it is an agent's output.
 const LONG_LINE: usize = 1 << 20;
@@ -31,11 +33,26 @@ pub(super) struct Section {
     form: Form,
     /// How many bytes of standard output and of standard error were printed.
     printed: (u64, u64),
+    /// When the command began, if its end is to be shown.
+    began_at: Option<Timestamp>,
 }
 
 impl Section {
     pub(super) fn new(heading: String, dir: CommandDir, form: Form) -> Section {
-        Section { heading: Some(heading).filter(|_| form != Form::Raw), dir, form, printed: (0, 0) }
+        Section { heading: Some(heading).filter(|_| form != Form::Raw), dir, form, printed: (0, 0), began_at: None }
+    }
+
+    /// Also prints how the command ended, and how long it took.
+    pub(super) fn with_end(self, began_at: Timestamp) -> Section {
+        Section { began_at: Some(began_at).filter(|_| self.form != Form::Raw), ..self }
+    }
+
+    /// Prints how the command ended; nothing if it has not ended, or its record was removed.
+    fn print_end(&self) -> Result<(), CliError> {
+        let Some(began_at) = self.began_at else { return Ok(()) };
+        let Some(end) = self.dir.read_exit() else { return Ok(()) };
+        let took = units::duration(end.ended_at.millis_since(began_at));
+        stream(format!("== {} after {took}\n", text::plain(&exit::describe_end(&end))).as_bytes())
     }
 
     /// Prints the output that was not printed before. `complete`: also prints an unfinished last line.
@@ -64,6 +81,9 @@ impl Section {
             (0, 0) if complete && is_current => stream(b"(no output yet)\n")?,
             (0, 0) if complete => stream(b"(no output)\n")?,
             _ => {}
+        }
+        if complete {
+            self.print_end()?;
         }
         Ok(true)
     }

@@ -1,5 +1,6 @@
 //! `boi status`: shows the queue, or one spec, once or until Ctrl-C.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -15,10 +16,13 @@ use super::{CliError, ExitCode, NO_DAEMON, START_ONE, block_on, version_skew};
 use crate::control::calls::StatusResponse;
 use crate::domain::event::EventFilter;
 use crate::domain::life::SpecStatus;
-use crate::domain::view::StatusView;
+use crate::domain::report::DiffSize;
+use crate::domain::view::{SpecView, StatusView};
+use crate::git;
 use crate::queue::Filter;
 use crate::system::output::{reader_gone, say};
 use crate::system::paths::Home;
+use crate::system::terminal::Size;
 use crate::system::{clock, terminal};
 use crate::ui::overview::overview;
 use crate::ui::screen;
@@ -72,10 +76,33 @@ pub(super) fn warn_of_other_version(status: &StatusView) {
 }
 
 fn text_of(status: &StatusView, one_spec: bool) -> String {
+    let columns = terminal::size().map(|size| size.columns);
     match status.specs.first().filter(|_| one_spec) {
-        Some(spec) => spec_details(spec, clock::now()),
-        None => overview(status, clock::now()),
+        Some(spec) => spec_details(spec, size_of_changes(spec), clock::now(), columns),
+        None => overview(status, clock::now(), columns).text(columns.is_some()),
     }
+}
+
+/// Returns the text for a screen that is redrawn: what does not fit is left out of the table, so that the summary stays.
+fn screen_of(status: &StatusView, one_spec: bool, size: Size) -> String {
+    if let Some(spec) = status.specs.first().filter(|_| one_spec) {
+        // Git is not asked again with each redraw.
+        return screen::fit_rows(&spec_details(spec, None, clock::now(), Some(size.columns)), size);
+    }
+    let shown = overview(status, clock::now(), Some(size.columns));
+    screen::fit_above(&shown.table, &shown.summary, size)
+}
+
+/// Returns the size of the changes on the branch of a spec; `None`: it has no branch, or git cannot tell.
+fn size_of_changes(spec: &SpecView) -> Option<DiffSize> {
+    let (repo, branch, origin) = (spec.repo.as_ref()?, spec.branch.as_ref()?, spec.base_commit.as_ref()?);
+    if !spec.status.is_ended() {
+        return None;
+    }
+    let repo = Path::new(repo);
+    let head = git::local_branches(repo).ok()?.remove(branch)?;
+    let found = git::diff_stats(repo, &[(origin.clone(), head)]).ok()?;
+    found.into_iter().next()?.as_deref().map(DiffSize::of)
 }
 
 /// Shows the status again whenever it changes, at most ten times a second. On a terminal, also once a second,
@@ -123,7 +150,7 @@ async fn watch(home: &Home, mut backend: Backend, filter: Filter, one_spec: bool
                 let StatusResponse { revision, status } = told?;
                 warn_of_other_version(&status);
                 newer_than = Some(revision);
-                screen.draw(&text_of(&status, one_spec), false)?;
+                screen.draw(&status, one_spec, false)?;
                 shown = Some(status);
             }
         }
@@ -146,15 +173,15 @@ impl Screen {
     /// Draws the last state again. If the output is no terminal, nothing is drawn.
     fn redraw(&mut self, status: Option<&StatusView>, one_spec: bool, resized: bool) -> Result<(), CliError> {
         match status {
-            Some(status) if terminal::size().is_some() => self.draw(&text_of(status, one_spec), resized),
+            Some(status) if terminal::size().is_some() => self.draw(status, one_spec, resized),
             _ => Ok(()),
         }
     }
 
-    /// Draws `text` in the place of what was drawn before; if the output is no terminal, below it.
-    fn draw(&mut self, text: &str, resized: bool) -> Result<(), CliError> {
-        let Some(size) = terminal::size() else { return printing::stream_styled(text) };
-        let text = screen::fit_rows(text, size);
+    /// Draws the status in the place of what was drawn before; if the output is no terminal, below it.
+    fn draw(&mut self, status: &StatusView, one_spec: bool, resized: bool) -> Result<(), CliError> {
+        let Some(size) = terminal::size() else { return printing::stream_styled(&text_of(status, one_spec)) };
+        let text = screen_of(status, one_spec, size);
         let text = if self.colors { text } else { anstream::adapter::strip_str(&text).to_string() };
         let is_first = !std::mem::replace(&mut self.begun, true);
         printing::stream(screen::frame(&text, is_first || resized).as_bytes())

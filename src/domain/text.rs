@@ -92,6 +92,21 @@ pub(crate) fn one_line(text: &str, max: usize) -> String {
     line
 }
 
+/// Returns `text` as one plain line of at most `max` characters. If the text is longer, its middle is replaced by ` … `:
+/// one third of what stays is its beginning, the rest its end.
+pub(crate) fn both_ends(text: &str, max: usize) -> String {
+    const MARK: &str = " … ";
+    let line = plain(text).split_whitespace().collect::<Vec<_>>().join(" ");
+    let count = line.chars().count();
+    if count <= max {
+        return line;
+    }
+    let room = max.saturating_sub(MARK.chars().count());
+    let head: String = line.chars().take(room / 3).collect();
+    let tail: String = line.chars().skip(count - (room - room / 3)).collect();
+    format!("{}{MARK}{}", head.trim_end(), tail.trim_start())
+}
+
 /// Returns how many columns of a terminal `text`, one plain line, takes: CJK characters and emoji take two
 /// columns, combining marks none.
 pub(crate) fn width(text: &str) -> usize {
@@ -209,6 +224,16 @@ mod tests {
         assert_eq!(one_line(&format!("{}äb", " ".repeat(31)), 2), "…");
         // `one_line` reads only the beginning of a long text; the rest counts as cut.
         assert_eq!(one_line(&format!("a{}b", " ".repeat(64)), 4), "a…");
+    }
+
+    #[test]
+    fn a_long_text_keeps_both_ends() {
+        assert_eq!(both_ends("a\n b", 10), "a b");
+        assert_eq!(both_ends("abcdefghijklmnopqrstuvwxyz", 12), "abc … uvwxyz");
+        let long = both_ends(&format!("First {} Postgres or SQLite?", "ä".repeat(2_000)), 60);
+        assert!(long.starts_with("First ") && long.ends_with(" Postgres or SQLite?"), "{long}");
+        assert_eq!(long.chars().count(), 60);
+        assert_eq!(both_ends("abcdef", 3), " … ");
     }
 
     #[test]

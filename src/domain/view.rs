@@ -284,6 +284,9 @@ pub struct Counts {
     pub failed: u64,
     /// Specs that the user canceled.
     pub canceled: u64,
+    /// Completed specs that could not be merged; they are a part of `completed`. At most 10,000 are counted.
+    #[serde(default)]
+    pub unmerged: u64,
 }
 
 impl Counts {
@@ -460,7 +463,7 @@ mod tests {
 
     #[test]
     fn specs_that_wait_or_run_are_open() {
-        let counts = Counts { queued: 2, running: 3, completed: 10, failed: 20, canceled: 30 };
+        let counts = Counts { queued: 2, running: 3, completed: 10, failed: 20, canceled: 30, unmerged: 1 };
         assert_eq!(counts.open(), 5);
     }
 }

@@ -1,12 +1,14 @@
 //! Reads what branches change, for many branches of a repository with one git process. This module only reads, and runs
 //! no program that the repository's configuration or attributes name.
 
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
 use std::path::Path;
 
 use super::git_error::GitError;
+use super::place::Place;
 use super::program::Git;
 use super::{entry, repository};
 use crate::domain::report::FileChange;
@@ -19,28 +21,55 @@ const LARGEST_FILE: &str = "core.bigFileThreshold=1m";
 pub(crate) fn diff_stats(repo: &Path, pairs: &[(String, String)]) -> Result<Vec<Option<Vec<FileChange>>>, GitError> {
     let at = &repository::find(repo)?;
     let is_hash = |pair: &&(String, String)| [&pair.0, &pair.1].iter().all(|hash| entry::parse_hash(hash).is_some());
-    // Git compares the first commit of a line with the second one.
-    let lines: String = pairs.iter().filter(is_hash).map(|(origin, head)| format!("{head} {origin}\n")).collect();
-    let input = input_of(lines.as_bytes()).map_err(GitError::io("cannot pass commits to git for", repo))?;
-    // With `--always`, git prints the header of a pair without differences too.
-    let args = ["diff-tree", "--stdin", "-r", "--numstat", "-z", "--no-renames", "--always"];
-    let printed = Git::reading(at).input(input).args(args).args(["--no-ext-diff", "--no-textconv"]).run()?;
+    let mut asked: Vec<&(String, String)> = pairs.iter().filter(is_hash).collect();
+    let printed = match compare(at, &asked) {
+        // Git ends at the first origin that does not exist.
+        Err(GitError::Failed { .. }) => {
+            let commits = existing_commits(at, &asked)?;
+            asked.retain(|(origin, head)| commits.contains(origin) && commits.contains(head));
+            compare(at, &asked)?
+        }
+        printed => printed?,
+    };
     let mut parts = printed.split(|byte| *byte == 0).filter(|part| !part.is_empty()).peekable();
-    let mut stats = Vec::new();
-    for (_, head) in pairs {
-        // Git prints nothing about a pair with a commit that does not exist.
-        if parts.peek().is_none_or(|part| *part != head.as_bytes()) {
-            stats.push(None);
+    let mut found: HashMap<&(String, String), Vec<FileChange>> = HashMap::new();
+    for pair in asked {
+        // Git prints nothing about a head that does not exist.
+        if parts.next_if(|part| *part == pair.1.as_bytes()).is_none() {
             continue;
         }
-        parts.next();
         let mut files = Vec::new();
         while let Some(part) = parts.next_if(|part| part.contains(&b'\t')) {
             files.extend(file_change(part));
         }
-        stats.push(Some(files));
+        found.insert(pair, files);
     }
-    Ok(stats)
+    Ok(pairs.iter().map(|pair| found.get(pair).cloned()).collect())
+}
+
+fn compare(at: &Place, pairs: &[&(String, String)]) -> Result<Vec<u8>, GitError> {
+    // Git compares the first commit of a line with the second one.
+    let lines: String = pairs.iter().map(|(origin, head)| format!("{head} {origin}\n")).collect();
+    // With `--always`, git prints the header of a pair without differences too.
+    let args = ["diff-tree", "--stdin", "-r", "--numstat", "-z", "--no-renames", "--always"];
+    Git::reading(at).input(input_of(at, &lines)?).args(args).args(["--no-ext-diff", "--no-textconv"]).run()
+}
+
+fn existing_commits(at: &Place, pairs: &[&(String, String)]) -> Result<HashSet<String>, GitError> {
+    let lines: String = pairs.iter().map(|(origin, head)| format!("{origin}\n{head}\n")).collect();
+    let printed = Git::reading(at).input(input_of(at, &lines)?).args(["cat-file", "--batch-check"]).run()?;
+    let text = String::from_utf8_lossy(&printed).into_owned();
+    Ok(text.lines().filter_map(|line| Some(line.split_once(" commit ")?.0.to_owned())).collect())
+}
+
+fn input_of(at: &Place, text: &str) -> Result<File, GitError> {
+    let fill = || {
+        let mut file = tempfile::tempfile()?;
+        file.write_all(text.as_bytes())?;
+        file.rewind()?;
+        Ok(file)
+    };
+    fill().map_err(GitError::io("cannot pass commits to git for", &at.work_tree))
 }
 
 /// Parses `ADDED<tab>DELETED<tab>PATH`; both numbers are `-` for a binary file.
@@ -50,13 +79,6 @@ fn file_change(part: &[u8]) -> Option<FileChange> {
     let (added, deleted): (Option<u64>, Option<u64>) = (number(), number());
     let path = String::from_utf8_lossy(part.splitn(3, |byte| *byte == b'\t').nth(2)?).into_owned();
     Some(FileChange { path, lines: added.zip(deleted) })
-}
-
-fn input_of(bytes: &[u8]) -> std::io::Result<File> {
-    let mut file = tempfile::tempfile()?;
-    file.write_all(bytes)?;
-    file.rewind()?;
-    Ok(file)
 }
 
 /// Returns the patch from `origin` to `head` for these files.
@@ -110,7 +132,7 @@ mod tests {
         let found = diff_stats(repo, &pairs).unwrap();
         assert_eq!(found[0], Some(vec![a.clone(), tab.clone()]));
         assert_eq!(found[1], Some(vec![]), "no difference");
-        assert_eq!((&found[2], &found[4]), (&None, &None));
+        assert_eq!((&found[2], &found[4], &found[5]), (&None, &None, &None));
         assert_eq!(found[3], Some(vec![bin.clone()]));
         assert_eq!(found[6], Some(vec![a, bin, tab]));
     }

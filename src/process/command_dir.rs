@@ -203,6 +203,11 @@ impl CommandDir {
         Ok(Evidence { lock_held: false, exit, other_boot, started, removed: false })
     }
 
+    /// Reads how the command ended; `None`: it has not ended, or the record is missing or damaged.
+    pub(crate) fn read_exit(&self) -> Option<CommandEnd> {
+        read_undamaged_record(&self.open().ok()?, EXIT).ok().flatten()
+    }
+
     /// Reads the record `started`, which identifies the processes of the supervisor and the command; `None`:
     /// the record is missing or damaged.
     pub(super) fn read_started(&self) -> Result<Option<Started>, RecordError> {

@@ -447,7 +447,7 @@ pub(super) fn commands_are_listed_with_their_stages<F: Factory>() {
         queue.record(&claim.fence, &position, vec![], NOW).unwrap();
     }
     let stage = Some(Stage::Command(CommandStage::Act(Try { task: 0, number: 1 })));
-    assert_eq!(queue.commands(&id).unwrap(), [CommandRow { attempt: 1, number: 1, stage }]);
+    assert_eq!(queue.commands(&id).unwrap(), [CommandRow { attempt: 1, number: 1, stage, began_at: NOW }]);
     assert_eq!(queue.running().unwrap().claimed[0].position, position);
 }
 

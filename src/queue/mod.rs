@@ -183,6 +183,8 @@ pub(crate) struct CommandRow {
     pub number: u32,
     /// The purpose of the command (a try, a verify command); `None`: this version cannot read the record.
     pub stage: Option<Stage>,
+    /// When the attempt began the command.
+    pub began_at: Timestamp,
 }
 
 /// The effect of a request to cancel a spec.

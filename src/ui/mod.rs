@@ -11,6 +11,7 @@ pub(crate) mod obstacle;
 pub(crate) mod overview;
 pub(crate) mod progress;
 pub(crate) mod report;
+mod result_steps;
 pub(crate) mod run_summary;
 #[cfg(test)]
 mod sample;

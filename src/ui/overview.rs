@@ -1,9 +1,12 @@
 //! The overview of `boi status`: the daemon, the configuration, the workers and a table of specs.
 
+use super::obstacle::hold_on;
 use super::spec_details::git_line;
-use super::times::{clock_time, localized};
-use super::units::{ago, bytes, cost, duration, short_cost};
+use super::times::{clock_time, localized_from};
+use super::units::{ago, bytes, cost, duration, short_cost, ticking};
+use super::wrap::wrap;
 use super::{config_report, style};
+use crate::domain::cause::Cause;
 use crate::domain::life::{SpecStatus, TaskStatus};
 use crate::domain::outcome::Delivery;
 use crate::domain::text;
@@ -16,18 +19,51 @@ use style::{ATTENTION, BAD, paint};
 
 /// The maximum width of a title in the table, in terminal columns.
 const TITLE: usize = 60;
-/// The maximum width of a reason in the table, in terminal columns.
-const REASON: usize = 160;
+/// The minimum width of a title, however narrow the terminal is.
+const NARROW_TITLE: usize = 16;
+/// The most lines of a reason in the table.
+const REASON_LINES: usize = 3;
+/// The width of a reason if the output is no terminal.
+const REASON: usize = 400;
+/// Where a line below a row begins.
+const INDENT: usize = 11;
 
 /// How long after an event a hook that has not got it counts as late, in milliseconds.
 const LAGS_AFTER: i64 = 60_000;
 
-/// Returns the text of the whole overview.
-pub(crate) fn overview(status: &StatusView, now: Timestamp) -> String {
+/// The overview, in two parts.
+pub(crate) struct Overview {
+    /// The daemon, the configuration, the workers and the sums.
+    pub(crate) summary: String,
+    /// The table of specs.
+    pub(crate) table: String,
+}
+
+impl Overview {
+    /// Returns the whole text. On a terminal, the summary is last, because the beginning of a long text scrolls away.
+    pub(crate) fn text(&self, is_terminal: bool) -> String {
+        let gap = if self.table.is_empty() { "" } else { "\n" };
+        match is_terminal {
+            true => format!("{}{gap}{}", self.table, self.summary),
+            false => format!("{}{gap}{}", self.summary, self.table),
+        }
+    }
+}
+
+/// Returns the overview for a terminal of this width; `None`: the output is no terminal.
+pub(crate) fn overview(status: &StatusView, now: Timestamp, columns: Option<usize>) -> Overview {
+    Overview { summary: joined(&summary(status, now)), table: joined(&table(status, now, columns)) }
+}
+
+fn joined(lines: &[String]) -> String {
+    lines.iter().fold(String::new(), |text, line| text + line.trim_end() + "\n")
+}
+
+fn summary(status: &StatusView, now: Timestamp) -> Vec<String> {
     let mut lines = Vec::new();
     lines.push(match &status.daemon {
         Some(daemon) => {
-            let age = duration(now.millis_since(daemon.since));
+            let age = ticking(now.millis_since(daemon.since));
             format!("daemon: pid {}, up for {age}{}{}", daemon.pid, daemon_role(daemon), namespace(daemon))
         }
         None => "daemon: not running; start a daemon: `boi daemon start`".to_owned(),
@@ -51,7 +87,15 @@ pub(crate) fn overview(status: &StatusView, now: Timestamp) -> String {
         workers += &paint(", paused: waiting specs start after `boi resume`", ATTENTION);
     }
     lines.push(workers);
-    lines.extend(status.holds.iter().map(|hold| hold_line(hold, now)));
+    for hold in &status.holds {
+        let waiting = status.specs.iter().filter(|spec| hold_on(status, spec).is_some_and(|on| on == hold)).count();
+        let waiting = match waiting {
+            0 => String::new(),
+            1 => "; 1 of the specs shown waits for it".to_owned(),
+            count => format!("; {count} of the specs shown wait for it"),
+        };
+        lines.push(hold_line(hold, now) + &paint(&waiting, ATTENTION));
+    }
     lines.extend(status.hooks.iter().filter_map(|hook| hook_line(hook, now)));
     for pace in &status.paces {
         let starts = pace.starts_per_tick;
@@ -60,24 +104,42 @@ pub(crate) fn overview(status: &StatusView, now: Timestamp) -> String {
         lines.push(paint(&line, ATTENTION));
     }
     let counts = &status.counts;
+    let unmerged = match counts.unmerged {
+        0 => String::new(),
+        count => paint(&format!(" ({count} unmerged)"), ATTENTION),
+    };
     lines.push(format!(
-        "specs: {} queued, {} running, {} completed, {} failed, {} canceled",
+        "specs: {} queued, {} running, {} completed{unmerged}, {} failed, {} canceled",
         counts.queued, counts.running, counts.completed, counts.failed, counts.canceled
     ));
     lines.extend(spending(&status.spending));
-    if !status.specs.is_empty() {
-        lines.push(String::new());
-    }
+    lines
+}
+
+fn table(status: &StatusView, now: Timestamp, columns: Option<usize>) -> Vec<String> {
+    let mut lines = Vec::new();
+    let (width, most) = match columns {
+        Some(columns) => (columns.saturating_sub(INDENT).max(NARROW_TITLE), REASON_LINES),
+        None => (REASON, 1),
+    };
     for spec in &status.specs {
-        lines.push(spec_row(spec, now));
-        lines
-            .extend(spec.reason.as_ref().map(|reason| format!("           {}", text::fit(&localized(reason), REASON))));
-        lines.extend(spec.git.as_ref().map(|git| format!("           {}", git_line(git, now))));
+        lines.push(spec_row(spec, now, columns));
+        // The line about the hold says why the specs of its agent wait.
+        if let Some(reason) = spec.reason.as_ref().filter(|_| !waits_for_hold(status, spec)) {
+            let reason = wrap(&localized_from(reason, now), width, most);
+            lines.extend(reason.iter().map(|line| format!("{:INDENT$}{line}", "")));
+        }
+        lines.extend(spec.git.as_ref().map(|git| format!("{:INDENT$}{}", "", git_line(git, now))));
     }
     if status.more {
         lines.push("... more: `boi status --all` lists every spec, a page at a time".to_owned());
     }
-    lines.iter().fold(String::new(), |text, line| text + line.trim_end() + "\n")
+    lines
+}
+
+/// Returns whether a spec waits for nothing but the end of the hold on its agent.
+fn waits_for_hold(status: &StatusView, spec: &SpecView) -> bool {
+    matches!(spec.cause, None | Some(Cause::Refused { .. })) && hold_on(status, spec).is_some()
 }
 
 /// Describes what the agents cost in the last 24 h, and the budget for that time; `None`: no agent ran and
@@ -128,8 +190,8 @@ pub(crate) fn namespace(daemon: &DaemonView) -> &'static str {
 /// Describes a hold in one line, with the time until it ends or until its next probe.
 pub(crate) fn hold_line(hold: &HoldView, now: Timestamp) -> String {
     let left = hold.until.filter(|until| *until > now && hold.probe.is_none());
-    let left = left.map(|until| format!(" for {}", duration(until.millis_since(now)))).unwrap_or_default();
-    paint(&format!("held: {}{left}: {}", hold.agent, localized(&hold.reason)), ATTENTION)
+    let left = left.map(|until| format!(" for {}", ticking(until.millis_since(now)))).unwrap_or_default();
+    paint(&format!("held: {}{left}: {}", hold.agent, localized_from(&hold.reason, now)), ATTENTION)
 }
 
 /// Describes a hook that fails, or that is far behind, in one line; `None`: the hook works.
@@ -156,8 +218,8 @@ pub(crate) fn workers(slots: &SlotsView) -> String {
     format!("workers: {}/{}{draining}", slots.running, slots.max_workers)
 }
 
-/// Formats one spec as a row of the table.
-pub(super) fn spec_row(spec: &SpecView, now: Timestamp) -> String {
+/// Formats one spec as a row of the table, which fits a terminal of this width if the terminal is not too narrow.
+pub(super) fn spec_row(spec: &SpecView, now: Timestamp, columns: Option<usize>) -> String {
     let done = spec.tasks.iter().filter(|task| task.status == TaskStatus::Done).count();
     let status = paint(&format!("{:<9}", spec.status.as_str()), style::of_spec(spec.status));
     let when = match spec.status {
@@ -165,15 +227,39 @@ pub(super) fn spec_row(spec: &SpecView, now: Timestamp) -> String {
         SpecStatus::Running => spec
             .attempt_started_at
             .or(spec.started_at)
-            .map_or_else(String::new, |at| format!("for {}", duration(now.millis_since(at)))),
+            .map_or_else(String::new, |at| format!("for {}", ticking(now.millis_since(at)))),
         _ => spec.finished_at.map_or_else(String::new, |at| ago(at, now)),
     };
-    let title = match spec.delivery {
-        Some(Delivery::Unmerged) => format!("{}  unmerged", text::pad(&spec.title, TITLE)),
-        _ => text::fit(&spec.title, TITLE),
-    };
     let cost = short_cost(&spec.usage);
-    format!("{:<8} {status} {done}/{:<3} {when:>10} {cost:>8}  {title}", spec.id, spec.tasks.len())
+    let row = format!("{:<8} {status} {done}/{:<3} {when:>10} {cost:>8}  ", spec.id, spec.tasks.len());
+    let after = after_title(spec);
+    let taken = text::width(&text::plain(&row)) + after.as_ref().map_or(0, |after| text::width(after) + 2);
+    let room = columns.map_or(TITLE, |columns| columns.saturating_sub(taken).clamp(NARROW_TITLE, TITLE));
+    match after {
+        Some(after) => format!("{row}{}  {after}", text::pad(&spec.title, room)),
+        None => format!("{row}{}", text::fit(&spec.title, room)),
+    }
+}
+
+/// Returns what follows the title: the task that runs, or that the spec is unmerged or changed nothing.
+fn after_title(spec: &SpecView) -> Option<String> {
+    match (spec.status, spec.delivery) {
+        (SpecStatus::Running, _) => {
+            let task = spec.tasks.iter().find(|task| task.status == TaskStatus::Running)?;
+            Some(format!("{}, try {}", text::fit(&task.id, 24), task.tries))
+        }
+        (_, Some(Delivery::Unmerged)) => Some("unmerged".to_owned()),
+        _ if changed_nothing(spec) => Some("NO CHANGES".to_owned()),
+        _ => None,
+    }
+}
+
+/// Returns whether a spec completed in a repository without a commit, although an agent worked on it.
+pub(super) fn changed_nothing(spec: &SpecView) -> bool {
+    spec.status == SpecStatus::Completed
+        && spec.repo.is_some()
+        && spec.tasks.iter().all(|task| task.commit.is_none())
+        && spec.tasks.iter().any(|task| task.unchanged)
 }
 
 #[cfg(test)]
@@ -183,7 +269,7 @@ mod tests {
     use crate::domain::money::Usd;
     use crate::domain::outcome::Usage;
     use crate::domain::verdict::ReloadOutcome;
-    use crate::domain::view::{ConfigView, Counts, StoreView};
+    use crate::domain::view::{ConfigView, Counts, StoreView, TaskView};
     use crate::ui::sample;
 
     #[test]
@@ -193,7 +279,7 @@ mod tests {
             let mut spec = sample::spec(1, SpecStatus::Completed, title);
             spec.finished_at = Some(Timestamp(0));
             spec.delivery = Some(Delivery::Unmerged);
-            anstream::adapter::strip_str(&spec_row(&spec, Timestamp(600_000))).to_string()
+            anstream::adapter::strip_str(&spec_row(&spec, Timestamp(600_000), None)).to_string()
         });
         for row in &rows {
             assert_eq!(row.lines().count(), 1, "{row}");
@@ -204,9 +290,8 @@ mod tests {
         assert!(rows[3].contains('…'), "{}", rows[3]);
     }
 
-    #[test]
-    fn a_large_write_ahead_log_is_a_warning() {
-        let view = |wal_bytes| StatusView {
+    fn status(specs: Vec<SpecView>) -> StatusView {
+        StatusView {
             daemon: None,
             config: ConfigView::without_daemon(ReloadOutcome::Applied, vec![]),
             slots: SlotsView { max_workers: 1, running: 0 },
@@ -216,12 +301,95 @@ mod tests {
             spending: SpendingView::default(),
             hooks: vec![],
             counts: Counts::default(),
-            specs: vec![],
+            specs,
             more: false,
-            store: StoreView { wal_bytes, ..StoreView::default() },
-        };
-        assert!(!overview(&view(LARGE_LOG), Timestamp(0)).contains("write-ahead log"));
-        let shown = overview(&view(3 << 29), Timestamp(0));
+            store: StoreView::default(),
+        }
+    }
+
+    fn task(id: &str, status: TaskStatus, unchanged: bool) -> TaskView {
+        TaskView {
+            id: id.into(),
+            title: "t".into(),
+            status,
+            tries: 2,
+            commit: None,
+            unchanged,
+            usage: Usage::default(),
+            history: vec![],
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_reason_is_shown_at_every_width() {
+        let mut spec = sample::spec(1, SpecStatus::Queued, "日本語のタイトル, long enough for a narrow terminal");
+        let middle = "the service said no ".repeat(60);
+        spec.reason =
+            Some(format!("{middle}; boi retries at 1970-01-01T00:01:00.000Z. Log in, then run `boi retry S0001`."));
+        for columns in [None, Some(64), Some(80), Some(200)] {
+            let table = overview(&status(vec![spec.clone()]), Timestamp(17_000), columns).table;
+            let lines: Vec<&str> = table.lines().skip(1).map(str::trim).collect();
+            let reason = lines.join(" ");
+            assert!(reason.contains("boi retries in 43 s ("), "{columns:?}: {reason}");
+            assert!(reason.ends_with("then run `boi retry S0001`."), "{columns:?}: {reason}");
+            assert!(lines.len() <= REASON_LINES, "{table}");
+            let table = anstream::adapter::strip_str(&table).to_string();
+            assert!(columns.is_none_or(|columns| table.lines().all(|line| text::width(line) <= columns)), "{table}");
+        }
+    }
+
+    #[test]
+    fn a_running_row_names_its_task_and_a_completed_one_without_changes_says_so() {
+        let mut running = sample::spec(1, SpecStatus::Running, "t");
+        running.tasks = vec![task("t-1", TaskStatus::Done, false), task("t-2", TaskStatus::Running, false)];
+        assert!(spec_row(&running, Timestamp(0), None).ends_with("  t-2, try 2"));
+        let mut nothing = sample::spec(1, SpecStatus::Completed, "t");
+        nothing.tasks = vec![task("t-1", TaskStatus::Done, true)];
+        assert!(!spec_row(&nothing, Timestamp(0), None).contains("NO CHANGES"), "it has no repository");
+        nothing.repo = Some("/r".into());
+        assert!(spec_row(&nothing, Timestamp(0), None).ends_with("  NO CHANGES"));
+    }
+
+    #[test]
+    fn a_hold_has_one_line_with_the_number_of_specs_that_wait_for_it() {
+        let mut held = sample::spec(1, SpecStatus::Queued, "t");
+        held.next_agent = Some("claude".into());
+        held.reason = Some("waits for the agent claude, which is held".into());
+        let mut view = status(vec![held.clone(), held]);
+        view.holds = vec![HoldView {
+            agent: "claude".into(),
+            reason: "limit; boi starts one run as a probe at 1970-01-01T00:01:00.000Z".into(),
+            until: Some(Timestamp(60_000)),
+            cause: "limited".into(),
+            since: None,
+            evidence: String::new(),
+            probe: None,
+        }];
+        let shown = overview(&view, Timestamp(17_000), Some(200));
+        assert_eq!(shown.table.lines().count(), 2, "{}", shown.table);
+        let line = shown.summary.lines().find(|line| line.contains("held: claude")).expect("a line about the hold");
+        assert!(line.contains(" for 43 s: limit; boi starts one run as a probe in 43 s ("), "{line}");
+        assert!(line.contains("; 2 of the specs shown wait for it"), "{line}");
+    }
+
+    #[test]
+    fn the_summary_counts_unmerged_specs_and_is_last_on_a_terminal() {
+        let mut view = status(vec![sample::spec(1, SpecStatus::Completed, "t")]);
+        view.counts = Counts { completed: 4, unmerged: 1, ..Counts::default() };
+        let shown = overview(&view, Timestamp(0), Some(80));
+        let [piped, terminal] =
+            [false, true].map(|is_terminal| anstream::adapter::strip_str(&shown.text(is_terminal)).to_string());
+        let sums = "specs: 0 queued, 0 running, 4 completed (1 unmerged), 0 failed, 0 canceled\n";
+        assert!(piped.starts_with("daemon:") && piped.contains(&format!("{sums}\nS0001")), "{piped}");
+        assert!(terminal.starts_with("S0001") && terminal.ends_with(sums), "{terminal}");
+        assert!(!overview(&status(vec![]), Timestamp(0), None).text(true).contains("\n\n"));
+    }
+
+    #[test]
+    fn a_large_write_ahead_log_is_a_warning() {
+        let view = |wal_bytes| StatusView { store: StoreView { wal_bytes, ..StoreView::default() }, ..status(vec![]) };
+        assert!(!overview(&view(LARGE_LOG), Timestamp(0), None).summary.contains("write-ahead log"));
+        let shown = overview(&view(3 << 29), Timestamp(0), None).summary;
         assert!(shown.contains("the queue's write-ahead log has 1.5 GiB") && shown.contains("`boi doctor`"), "{shown}");
     }
 
@@ -283,12 +451,12 @@ mod tests {
         let mut spec = sample::spec(1, SpecStatus::Running, "t");
         spec.started_at = Some(Timestamp(0));
         spec.attempt_started_at = Some(Timestamp(595_000));
-        assert!(spec_row(&spec, Timestamp(600_000)).contains("for 5.0 s"));
+        assert!(spec_row(&spec, Timestamp(600_000), None).contains("for 5 s"));
     }
 
     #[test]
     fn styles_can_be_removed() {
-        let row = spec_row(&sample::spec(1, SpecStatus::Failed, "t"), Timestamp(0));
+        let row = spec_row(&sample::spec(1, SpecStatus::Failed, "t"), Timestamp(0), None);
         assert!(row.contains("\u{1b}[31m"), "{row:?}");
         assert_eq!(anstream::adapter::strip_str(&row).to_string(), "S0001    failed    0/0                        t");
     }

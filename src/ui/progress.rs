@@ -9,6 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::obstacle::obstacle;
 use super::times::localized;
+use super::wrap::fit_ends;
 use crate::domain::cause::Cause;
 use crate::domain::id::SpecId;
 use crate::domain::life::{SpecStatus, TaskStatus};
@@ -161,7 +162,7 @@ fn line(spec: &SpecView) -> String {
     match spec.status {
         SpecStatus::Running if matches!(spec.cause, Some(Cause::NextTry { .. } | Cause::ApiErrors { .. })) => {
             let reason = spec.reason.as_deref().unwrap_or_default();
-            format!("{id}  {title}  {}", text::fit(&localized(reason), 160))
+            format!("{id}  {title}  {}", fit_ends(&localized(reason), 160))
         }
         SpecStatus::Running => match spec.tasks.iter().position(|task| task.status == TaskStatus::Running) {
             Some(index) => {
@@ -174,7 +175,7 @@ fn line(spec: &SpecView) -> String {
             None => format!("{id}  {title}  {done}/{of} tasks done"),
         },
         SpecStatus::Queued => match &spec.reason {
-            Some(reason) => format!("{id}  {title}  queued: {}", text::fit(&localized(reason), 100)),
+            Some(reason) => format!("{id}  {title}  queued: {}", fit_ends(&localized(reason), 100)),
             None => format!("{id}  {title}  queued"),
         },
         ended => {

@@ -22,6 +22,19 @@ pub(crate) fn fit_rows(text: &str, size: Size) -> String {
     shown.iter().chain([&&*format!("... {more} more")]).fold(String::new(), |out, line| out + line + "\n")
 }
 
+/// Returns `above` and, below it, `last`. If both do not fit on the terminal, the end of `above` is left out.
+pub(crate) fn fit_above(above: &str, last: &str, size: Size) -> String {
+    let rows: usize = last.lines().map(|line| text::width(&text::plain(line)).div_ceil(size.columns).max(1)).sum();
+    // One row is the gap between both.
+    let room = size.rows.saturating_sub(rows + 1);
+    // Less than a row with its reason is no use.
+    if above.is_empty() || room < 4 {
+        return fit_rows(last, size);
+    }
+    let above = fit_rows(above, Size { rows: room, ..size });
+    format!("{above}\n{last}")
+}
+
 /// Returns the terminal sequences that draw `text` over the earlier text. `clear`: first clears the whole
 /// screen.
 pub(crate) fn frame(text: &str, clear: bool) -> String {
@@ -41,6 +54,19 @@ mod tests {
         assert_eq!(fit_rows(&text, Size { rows: 10, columns: 80 }), text);
         assert_eq!(fit_rows(&text, Size { rows: 4, columns: 80 }), "line 1\nline 2\n... 7 more\n");
         assert_eq!(fit_rows("\x1b[31mred\x1b[0m\n", Size { rows: 2, columns: 3 }), "\x1b[31mred\x1b[0m\n");
+    }
+
+    #[test]
+    fn what_is_last_stays_when_the_rest_does_not_fit() {
+        let table: String = (1..=9).map(|n| format!("row {n}\n")).collect();
+        let last = "summary\nsums\n";
+        let size = |rows| Size { rows, columns: 80 };
+        assert_eq!(fit_above(&table, last, size(20)), format!("{table}\n{last}"));
+        let short = fit_above(&table, last, size(8));
+        assert_eq!(short, format!("row 1\nrow 2\nrow 3\n... 6 more\n\n{last}"));
+        assert!(short.lines().count() < 8);
+        assert_eq!(fit_above(&table, last, size(5)), last);
+        assert_eq!(fit_above("", last, size(20)), last);
     }
 
     #[test]

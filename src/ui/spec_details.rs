@@ -1,13 +1,15 @@
 //! The details of one spec: `boi status ID`.
 
-use super::overview::spec_row;
-use super::style::{of_task, paint};
-use super::times::{clock_time, localized};
+use super::overview::{changed_nothing, spec_row};
+use super::result_steps;
+use super::style::{ATTENTION, of_task, paint};
+use super::times::{clock_time, localized, localized_from};
 use super::units::{duration, short_cost, usage};
 use crate::domain::cause::{Cause, Unmerged};
 use crate::domain::delivery::MergeRefusal;
 use crate::domain::life::SpecStatus;
 use crate::domain::outcome::{Delivery, MergedBy, Usage};
+use crate::domain::report::DiffSize;
 use crate::domain::repository_change::RepositoryChange;
 use crate::domain::text;
 use crate::domain::time::Timestamp;
@@ -18,16 +20,19 @@ const REASON: usize = 2_000;
 /// The text that boi shows for a task whose agent changed no file.
 pub(super) const UNCHANGED: &str = "no file changed";
 /// The maximum number of characters shown of an agent's last message.
-const MESSAGE: usize = 300;
+const MESSAGE: usize = 620;
+/// The maximum number of characters shown of the outcome of a try.
+const OUTCOME: usize = 200;
 /// The maximum number of changes of the repository that are shown.
 const CHANGES: usize = 20;
 
-/// Returns the text that shows one spec, with each of its tasks and tries.
-pub(crate) fn spec_details(spec: &SpecView, now: Timestamp) -> String {
-    let mut lines = vec![spec_row(spec, now)];
+/// Returns the text that shows one spec, with each of its tasks and tries, and what to do with its result. `diff`: the
+/// size of the changes on its branch; `None`: unknown.
+pub(crate) fn spec_details(spec: &SpecView, diff: Option<DiffSize>, now: Timestamp, columns: Option<usize>) -> String {
+    let mut lines = vec![spec_row(spec, now, columns)];
     let mut field = |name: &str, value: &str| lines.push(format!("  {name:<9} {value}"));
     if let Some(reason) = &spec.reason {
-        field("reason", &text::one_line(&localized(reason), REASON));
+        field("reason", &text::both_ends(&localized_from(reason, now), REASON));
     }
     if let Some(git) = &spec.git {
         field("git", &git_line(git, now));
@@ -75,12 +80,22 @@ pub(crate) fn spec_details(spec: &SpecView, now: Timestamp) -> String {
     if let Some(more @ 1..) = spec.repository_changes.len().checked_sub(CHANGES) {
         field("changed", &format!("{more} more: `boi status {} --json`", spec.id));
     }
+    if changed_nothing(spec) {
+        field("result", &paint("completed, NO CHANGES", ATTENTION));
+    } else if spec.status.is_ended() && spec.tasks.iter().any(|task| task.commit.is_some()) {
+        field("result", &result_steps::size(spec, diff));
+    }
     lines.push(String::new());
     for task in &spec.tasks {
         lines.push(task_row(task));
-        lines.extend(last_message(task).map(|message| format!("             the agent's last message: {message}")));
+        lines.extend(last_message(task).map(|message| format!("             the agent's last words: {message}")));
         lines.extend(task.history.iter().map(|one| try_row(one, spec.status)));
     }
+    let steps = result_steps::steps(spec);
+    if !steps.is_empty() {
+        lines.push(String::new());
+    }
+    lines.extend(steps.iter().map(|(what, command)| format!("  {what:<9} {command}")));
     lines.iter().fold(String::new(), |text, line| text + line.trim_end() + "\n")
 }
 
@@ -100,7 +115,7 @@ fn during(change: &RepositoryChange) -> String {
 /// Returns the last message of the task's agent, if the agent changed no file.
 pub(super) fn last_message(task: &TaskView) -> Option<String> {
     let message = task.history.last()?.message.as_deref().filter(|_| task.unchanged)?;
-    Some(text::one_line(message, MESSAGE))
+    Some(text::both_ends(message, MESSAGE))
 }
 
 fn task_row(task: &TaskView) -> String {
@@ -118,7 +133,7 @@ fn task_row(task: &TaskView) -> String {
 fn try_row(one: &TryView, spec: SpecStatus) -> String {
     let took = one.finished_at.map(|end| format!(" after {}", duration(end.millis_since(one.started_at))));
     let unfinished = if spec == SpecStatus::Running { "running" } else { "stopped by boi before it ended" };
-    let outcome = text::fit(&localized(one.outcome.as_deref().unwrap_or(unfinished)), 120);
+    let outcome = text::both_ends(&localized(one.outcome.as_deref().unwrap_or(unfinished)), OUTCOME);
     let cost = if one.usage == Usage::default() { String::new() } else { format!("  ({})", usage(&one.usage)) };
     format!("             try {}: {outcome}{}{cost}", one.number, took.unwrap_or_default())
 }

@@ -3,6 +3,7 @@
 
 use jiff::tz::TimeZone;
 
+use super::units::ticking;
 use crate::domain::time::Timestamp;
 
 /// The length of a time in the form that reasons contain: `2026-11-23T14:02:11.123Z`.
@@ -18,6 +19,17 @@ pub(crate) fn localized(text: &str) -> String {
     replace(text, clock_time)
 }
 
+/// Returns `text` with each time in it converted to the local time zone; a time that has not come yet is shown with the
+/// time that is left: `in 43 s (10:17:48)`.
+pub(crate) fn localized_from(text: &str, now: Timestamp) -> String {
+    replace_after(text, |before, at| match at.millis_since(now) {
+        // `at` belongs to a point in time, so it is left out: `boi retries in 43 s`.
+        left @ 1.. if before.ends_with(" at ") => (3, format!("in {} ({})", ticking(left), clock_time(at))),
+        left @ 1.. => (0, format!("{} (in {})", clock_time(at), ticking(left))),
+        _ => (0, clock_time(at)),
+    })
+}
+
 fn in_zone(at: Timestamp, now: jiff::Timestamp, zone: &TimeZone) -> String {
     let Ok(at) = jiff::Timestamp::from_millisecond(at.0) else { return at.to_string() };
     let (civil, today) = (zone.to_datetime(at), zone.to_datetime(now).date());
@@ -27,6 +39,12 @@ fn in_zone(at: Timestamp, now: jiff::Timestamp, zone: &TimeZone) -> String {
 }
 
 fn replace(text: &str, show: impl Fn(Timestamp) -> String) -> String {
+    replace_after(text, |_, at| (0, show(at)))
+}
+
+/// Replaces each time in `text`. `show` gets the text before a time, and returns how many bytes at its end are left out,
+/// and what stands in the place of the time.
+fn replace_after(text: &str, show: impl Fn(&str, Timestamp) -> (usize, String)) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(found) = rest.find('T') {
@@ -36,7 +54,9 @@ fn replace(text: &str, show: impl Fn(Timestamp) -> String) -> String {
         match time.and_then(|(start, part)| Some((start, parse(part)?))) {
             Some((start, at)) => {
                 shown.push_str(&rest[..start]);
-                shown.push_str(&show(at));
+                let (left_out, time) = show(&shown, at);
+                shown.truncate(shown.len() - left_out);
+                shown.push_str(&time);
                 rest = &rest[start + LENGTH..];
             }
             None => {
@@ -72,6 +92,16 @@ mod tests {
         ] {
             assert_eq!(in_zone(at(time), now, zone), shown, "{time}");
         }
+    }
+
+    #[test]
+    fn a_time_that_has_not_come_is_shown_with_the_time_that_is_left() {
+        let text = "refused; boi retries at 1970-01-01T00:01:00.000Z; none was answered since 1970-01-01T00:00:00.000Z";
+        let shown = localized_from(text, Timestamp(17_000));
+        assert!(shown.starts_with("refused; boi retries in 43 s ("), "{shown}");
+        assert!(shown.contains(&format!("; none was answered since {}", clock_time(Timestamp(0)))), "{shown}");
+        let until = localized_from("used up until 1970-01-01T00:01:00.000Z", Timestamp(0));
+        assert!(until.starts_with("used up until ") && until.contains("(in 60 s)"), "{until}");
     }
 
     #[test]

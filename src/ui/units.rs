@@ -8,13 +8,25 @@ pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
 }
 
 /// Formats a length of time in its largest useful unit.
-pub(super) fn duration(millis: i64) -> String {
+pub(crate) fn duration(millis: i64) -> String {
     match millis.max(0) {
         ms @ 0..10_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
         ms @ 10_000..120_000 => format!("{} s", ms / 1000),
         ms @ 120_000..7_200_000 => format!("{} min", ms / 60_000),
         ms @ 7_200_000..172_800_000 => format!("{} h", ms / 3_600_000),
         ms => format!("{} d", ms / 86_400_000),
+    }
+}
+
+/// Formats a length of time so that it changes every second, or for days every minute: `43 s`, `3 min 12 s`, `2 h 5 min`.
+pub(super) fn ticking(millis: i64) -> String {
+    let seconds = millis.max(0) / 1000;
+    let (minutes, hours) = (seconds / 60, seconds / 3600);
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{minutes} min {} s", seconds % 60),
+        7_200..172_800 => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{} d {} h", hours / 24, hours % 24),
     }
 }
 
@@ -84,6 +96,12 @@ mod tests {
     fn a_duration_is_shown_in_one_unit() {
         let shown = [0, 1_250, 59_000, 600_000, 10_800_000, 900_000_000].map(duration);
         assert_eq!(shown, ["0.0 s", "1.2 s", "59 s", "10 min", "3 h", "10 d"]);
+    }
+
+    #[test]
+    fn a_ticking_duration_changes_every_second_for_two_hours() {
+        let shown = [900, 43_000, 192_000, 7_500_000, 200_000_000, -5].map(ticking);
+        assert_eq!(shown, ["0 s", "43 s", "3 min 12 s", "2 h 5 min", "2 d 7 h", "0 s"]);
     }
 
     #[test]

@@ -34,6 +34,7 @@ mod power;
 mod quarantine;
 mod queue;
 mod reload;
+mod report;
 mod retention;
 mod retry;
 mod run;

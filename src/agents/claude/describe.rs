@@ -11,7 +11,7 @@ const WIDTH: usize = 400;
 /// Returns the text that boi shows for `line`: the whole text of the model, a tool call with its command or
 /// file, a denied or repeated request, or the result with its cost. Returns `None` for a line that contains
 /// nothing of interest to people. A line that is not JSON is shown as plain text. The text of a JSON line has
-/// no control characters except newlines between the parts of a message.
+/// no control characters except newlines and tabs.
 pub(super) fn describe(line: &[u8]) -> Option<String> {
     let lossy = String::from_utf8_lossy(line);
     let text = lossy.trim();
@@ -76,13 +76,13 @@ fn failed_tool(block: &Value) -> Option<String> {
         return None;
     }
     let text = match &block["content"] {
-        Value::String(text) => one_line(text, WIDTH),
+        Value::String(text) => json::last_lines(text, WIDTH),
         Value::Array(parts) => {
-            one_line(&parts.iter().map(|part| word(&part["text"])).collect::<Vec<_>>().join(" "), WIDTH)
+            json::last_lines(&parts.iter().map(|part| word(&part["text"])).collect::<Vec<_>>().join("\n"), WIDTH)
         }
         _ => String::new(),
     };
-    Some(format!("  failed: {text}"))
+    Some(json::labelled("  failed:", &text))
 }
 
 fn api_retry(json: &Value) -> String {
@@ -225,7 +225,7 @@ mod tests {
             ),
             (
                 r#"{"type":"user","message":{"content":[{"type":"tool_result","is_error":true,"content":[{"text":"a"},{"text":"b"}]}]}}"#,
-                Some("  failed: a b"),
+                Some("  failed:\n    a\n    b"),
             ),
             (r#"{"type":"user","message":{"content":[{"type":"tool_result","is_error":true}]}}"#, Some("  failed: ")),
             (r#"{"type":"user","message":{"content":[{"type":"tool_result","content":"fine"}]}}"#, None),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::agents::json::{count, object, word};
+use crate::agents::json::{argument, count, labelled, last_lines, object, word};
 use crate::domain::text::{one_line, plain};
 
 /// The longest command, name or error that a shown line contains, in characters.
@@ -30,7 +30,7 @@ pub(super) fn describe(line: &[u8]) -> Option<String> {
 /// Describes the start of a command or of a tool call. Returns `None` for the start of any other item.
 fn begun(item: &Value) -> Option<String> {
     match word(&item["type"]) {
-        "command_execution" => Some(format!("> {}", short(&item["command"]))),
+        "command_execution" => Some(labelled(">", &argument(item["command"].as_str().unwrap_or("?"), WIDTH))),
         "mcp_tool_call" => Some(format!("> {}.{}", short(&item["server"]), short(&item["tool"]))),
         _ => None,
     }
@@ -49,12 +49,13 @@ fn ended(item: &Value) -> Option<String> {
         "web_search" => Some(format!("> web search: {}", short(&item["query"]))),
         "error" => Some(format!("! {}", short(&item["message"]))),
         "command_execution" | "mcp_tool_call" if matches!(word(&item["status"]), "failed" | "declined") => {
-            let output = one_line(word(&item["aggregated_output"]), WIDTH);
+            let output = last_lines(word(&item["aggregated_output"]), WIDTH);
             let how = match item["exit_code"].as_i64() {
                 Some(code) => format!("exit code {code}"),
                 None => one_line(item["error"]["message"].as_str().unwrap_or(word(&item["status"])), WIDTH),
             };
-            Some(if output.is_empty() { format!("  failed: {how}") } else { format!("  failed: {how}: {output}") })
+            let failed = format!("  failed: {how}");
+            Some(if output.is_empty() { failed } else { labelled(&format!("{failed}:"), &output) })
         }
         _ => None,
     }
@@ -119,7 +120,7 @@ mod tests {
             (r#"{"type":"item.completed","item":{"type":"error","message":"old"}}"#, Some("! old")),
             (
                 r#"{"type":"item.completed","item":{"type":"command_execution","status":"failed","exit_code":2,"aggregated_output":"a\nb"}}"#,
-                Some("  failed: exit code 2: a b"),
+                Some("  failed: exit code 2:\n    a\n    b"),
             ),
             ("\u{1b}[31mboom\u{1b}[0m", Some("boom")),
             ("  ", None),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::agents::json::{count, object, tool_call, word};
+use crate::agents::json::{count, labelled, last_lines, object, tool_call, word};
 use crate::domain::text::{one_line, plain};
 
 /// The longest argument or error that a shown line contains, in characters.
@@ -26,7 +26,7 @@ pub(super) fn describe(line: &[u8]) -> Option<String> {
         "tool_use" => Some(tool_call(&short(&json["tool_name"]), &json["parameters"], &TELLING, WIDTH)),
         "tool_result" if json["status"] == "error" => {
             let message = json["error"]["message"].as_str().unwrap_or_else(|| word(&json["output"]));
-            Some(format!("  failed: {}", one_line(message, WIDTH)))
+            Some(labelled("  failed:", &last_lines(message, WIDTH)))
         }
         "error" => Some(format!("! {}", short(&json["message"]))),
         "result" => Some(result(&json)),

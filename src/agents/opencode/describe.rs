@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::agents::json::{count, object, tool_call, word};
+use crate::agents::json::{count, labelled, last_lines, object, tool_call, word};
 use crate::domain::text::{one_line, plain};
 
 /// The longest argument or error that a shown line contains, in characters.
@@ -33,9 +33,10 @@ fn tool(part: &Value) -> String {
     let state = &part["state"];
     let mut shown = tool_call(&name, &state["input"], &TELLING, WIDTH);
     if state["status"] == "error" {
-        shown.push_str(&format!("\n  failed: {}", one_line(word(&state["error"]), WIDTH)));
+        shown.push_str(&labelled("\n  failed:", &last_lines(word(&state["error"]), WIDTH)));
     } else if let Some(code) = state["metadata"]["exit"].as_i64().filter(|code| *code != 0) {
-        shown.push_str(&format!("\n  failed: exit code {code}: {}", one_line(word(&state["output"]), WIDTH)));
+        shown
+            .push_str(&labelled(&format!("\n  failed: exit code {code}:"), &last_lines(word(&state["output"]), WIDTH)));
     }
     shown
 }

@@ -36,6 +36,8 @@ pub(super) const LAST_ENDED: &str = "SELECT id FROM specs INDEXED BY specs_ended
 pub(super) const ENDED_AS: &str = "SELECT id FROM specs INDEXED BY specs_ended_as
      WHERE status = ? AND status IN ('completed', 'failed', 'canceled')
      ORDER BY finished_at DESC, seq DESC LIMIT ? OFFSET ?";
+pub(super) const UNMERGED_COUNT: &str = "SELECT count(*) FROM (SELECT 1 FROM specs INDEXED BY specs_unmerged
+     WHERE delivery = 'unmerged' AND +status = 'completed' LIMIT 10000)";
 
 pub(super) fn scope(c: &Connection, ids: &[SpecId]) -> Result<Vec<SpecId>, QueueError> {
     let names: Vec<String> =
@@ -228,13 +230,15 @@ pub(super) fn twins(c: &Connection, body: &str) -> Result<Vec<SpecId>, QueueErro
 }
 
 pub(super) fn commands(c: &Connection, spec: &SpecId) -> Result<Vec<CommandRow>, QueueError> {
-    let mut statement =
-        c.prepare_cached("SELECT attempt, number, step FROM commands WHERE spec = ? ORDER BY attempt, number")?;
+    let mut statement = c.prepare_cached(
+        "SELECT attempt, number, step, began_at FROM commands WHERE spec = ? ORDER BY attempt, number",
+    )?;
     let mut rows = statement.query([spec.as_str()])?;
     let mut commands = Vec::new();
     while let Some(row) = rows.next()? {
         let stage = read_stage(&row.get::<_, String>(2)?).ok();
-        commands.push(CommandRow { attempt: row.get(0)?, number: row.get(1)?, stage });
+        let began_at = Timestamp(row.get(3)?);
+        commands.push(CommandRow { attempt: row.get(0)?, number: row.get(1)?, stage, began_at });
     }
     Ok(commands)
 }
@@ -244,6 +248,7 @@ pub(super) fn counts(c: &Connection) -> Result<Counts, QueueError> {
         .prepare_cached("SELECT status, n FROM counts")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
+    let unmerged = c.prepare_cached(UNMERGED_COUNT)?.query_row([], |row| row.get(0))?;
     let of = |status: SpecStatus| rows.get(status.as_str()).copied().unwrap_or(0);
     Ok(Counts {
         queued: of(SpecStatus::Queued),
@@ -251,6 +256,7 @@ pub(super) fn counts(c: &Connection) -> Result<Counts, QueueError> {
         completed: of(SpecStatus::Completed),
         failed: of(SpecStatus::Failed),
         canceled: of(SpecStatus::Canceled),
+        unmerged,
     })
 }
 

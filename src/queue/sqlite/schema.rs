@@ -267,8 +267,13 @@ CREATE TABLE hooks (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// The upgrade from version 5 to 6: adds landings, events and hooks.
-const SIXTH: &[&str] = &[LANDINGS, EVENTS];
+/// Adds the index of unmerged specs, which `boi status` counts.
+const UNMERGED: &str = "
+CREATE INDEX specs_unmerged ON specs (seq) WHERE delivery = 'unmerged';
+";
+
+/// The upgrade from version 5 to 6: adds landings, events, hooks and an index.
+const SIXTH: &[&str] = &[LANDINGS, EVENTS, UNMERGED];
 
 /// The upgrade steps from each version to the next. The first step starts from an empty database.
 const STEPS: [&[&str]; VERSION as usize] = [&[TABLES], &[SECOND], &[THIRD], &[FOURTH], &[FIFTH], SIXTH];
@@ -365,6 +370,7 @@ mod tests {
             (read::QUEUED, "specs_queued"),
             (read::QUARANTINED, "specs_quarantined"),
             (read::LAST_ENDED, "specs_ended"),
+            (read::UNMERGED_COUNT, "specs_unmerged"),
             (read::ENDED_AS, "specs_ended_as"),
             (landed::UNLANDED, "specs_unlanded"),
             (landings::WAITED_FOR, "specs_landing"),
