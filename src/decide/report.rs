@@ -37,7 +37,7 @@ pub(crate) struct ReportInput {
     pub more: bool,
     /// The specs that wait for the user.
     pub blocked: Vec<SpecView>,
-    /// How many branches of completed specs are not merged, whenever these specs ended.
+    /// How many branches of completed specs have changes and are not merged, whenever these specs ended.
     pub unlanded: u64,
     /// What the runs used for each agent that ended in the reported time.
     pub usage: Vec<(String, Usage)>,
@@ -109,7 +109,10 @@ pub(crate) fn report(input: &ReportInput) -> Report {
     let no_changes: Vec<Need> = of(Place::NoChanges).map(no_changes).collect();
     let mut to_review: Vec<Review> = of(Place::ToReview).map(|spec| review(spec, input)).collect();
     // A branch of unknown size comes last.
-    to_review.sort_by_key(|one| (one.diff.is_none(), one.diff.map(|diff| (diff.lines(), diff)), one.spec.id.clone()));
+    to_review.sort_by_key(|one| {
+        let size = one.diff.map(|diff| (diff.lines(), diff));
+        (size.is_none(), size, one.spec.finished_at, one.spec.id.clone())
+    });
     let merged: Vec<Merged> = of(Place::Merged).map(merged).collect();
     let (began_at, ended_at, wall_ms) = times(input);
     let totals = Totals {
@@ -138,7 +141,7 @@ pub(crate) fn report(input: &ReportInput) -> Report {
         began_at,
         ended_at,
         wall_ms,
-        older_to_review: input.unlanded.saturating_sub(in_report + branches_without_changes(input)),
+        older_to_review: input.unlanded.saturating_sub(in_report),
         needs_you,
         to_review,
         merged,
@@ -148,16 +151,6 @@ pub(crate) fn report(input: &ReportInput) -> Report {
         more: input.more,
         totals,
     }
-}
-
-/// Returns how many of the reported specs have an unmerged branch without a change.
-fn branches_without_changes(input: &ReportInput) -> u64 {
-    let is_one = |spec: &&EndedSpec| {
-        matches!(Place::of(&spec.view), Place::NoChanges | Place::Done)
-            && spec.view.delivery == Some(Delivery::Branch)
-            && spec.view.branch.is_some()
-    };
-    input.ended.iter().filter(is_one).count() as u64
 }
 
 /// Returns when the first reported spec started, when the last one ended, and the time in between.

@@ -11,8 +11,8 @@ pub(crate) struct Recent {
     pub more: bool,
     /// The first of the queued specs that are blocked or quarantined.
     pub blocked: Vec<SpecId>,
-    /// How many completed specs have a branch that is not recorded as merged, whenever they ended; at most
-    /// [`MOST_COUNTED`].
+    /// How many completed specs have a branch with changes that is not recorded as merged, whenever they ended. At most
+    /// [`MOST_COUNTED`] branches are looked at.
     pub unlanded: u64,
 }
 

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::support::{DEADLINE, Sandbox, skip, wait_for};
+use super::support::{Sandbox, skip, wait_for};
 
 /// A title that does harm if it is not escaped.
 const HOSTILE: &str = "<script>document.title = 'run'</script>";
@@ -27,7 +27,7 @@ impl Night {
         let spec = |title: &str, more: &str, task: &str| {
             sandbox.dispatch(&format!("title = \"{title}\"\nrepo = 'repo'\n{more}\n[[tasks]]\n{task}"))
         };
-        let small = spec(HOSTILE, "", "prompt = '@@sh echo two >> a.txt@@'");
+        let small = spec(HOSTILE, "", "prompt = '@@sh echo two >> a.txt; echo 2 >> a.txt@@'");
         let large = spec("Large", "", "prompt = '@@sh seq 1 30000 > big.txt; echo three >> a.txt@@'");
         let asks = spec(
             "Choose",
@@ -98,7 +98,7 @@ fn a_report_says_what_needs_the_user_and_what_to_review() {
 
     // What stands at the end of `boi status ID` and of `boi log`.
     let status = |id: &str| sandbox.good(&["status", id]).out;
-    assert!(status(&small).contains("1 commit, 1 file, +1 -0\n"), "{}", status(&small));
+    assert!(status(&small).contains("1 commit, 1 file, +2 -0\n"), "{}", status(&small));
     assert!(status(&small).ends_with(&format!("  drop      boi drop {small}\n")), "{}", status(&small));
     assert!(status(&asks).contains("completed, NO CHANGES") && status(&asks).contains("Postgres or SQLite?"));
     let log = sandbox.good(&["log", &failed]).out;
@@ -117,52 +117,34 @@ fn a_report_says_what_needs_the_user_and_what_to_review() {
     look_at(&sandbox, &file);
 }
 
-/// Opens the page in a real browser, on a phone's and on a desktop's screen, light and dark. With
-/// `BOI_TEST_SCREENSHOTS=FOLDER`, the screenshots stay in that folder.
+/// Opens the page in a real browser, on a phone's screen, light and dark. With `BOI_TEST_SCREENSHOTS=FOLDER`, also on a
+/// desktop's screen, and the screenshots stay in that folder.
 fn look_at(sandbox: &Sandbox, page: &Path) {
     let Some(browser) = browser() else {
         skip("chromium is not installed, so the page was not opened in a browser");
         return;
     };
-    let folder = std::env::var_os("BOI_TEST_SCREENSHOTS").map_or_else(|| sandbox.path("screenshots"), PathBuf::from);
-    fs::create_dir_all(&folder).unwrap();
-    let shots: Vec<(PathBuf, Browser)> =
-        [("390,844", false), ("390,844", true), ("1280,900", false), ("1280,900", true)]
-            .into_iter()
-            .map(|(size, dark)| {
-                let name = format!("{}-{}.png", size.replace(',', "x"), if dark { "dark" } else { "light" });
-                let shot = folder.join(&name);
-                let mut arguments = vec![format!("--window-size={size}"), format!("--screenshot={}", shot.display())];
-                arguments.extend(dark.then(|| "--force-dark-mode".to_owned()));
-                (
-                    shot,
-                    Browser::start(
-                        &browser,
-                        &sandbox.path(&name).with_extension("profile"),
-                        &arguments,
-                        page,
-                        Stdio::null(),
-                    ),
-                )
-            })
-            .collect();
     let dom = sandbox.path("dom.html");
     let out = fs::File::create(&dom).unwrap();
-    let dump = ["--dump-dom".to_owned()];
-    Browser::start(&browser, &sandbox.path("dom.profile"), &dump, page, out.into()).end();
+    open_page(&browser, &sandbox.path("profile"), &["--dump-dom".to_owned()], page, out.into());
     let dom = fs::read_to_string(dom).unwrap();
     assert!(dom.contains("<title>boi report, ") && !dom.contains("<script"), "{dom}");
-    let images: Vec<Vec<u8>> = shots
-        .into_iter()
-        .map(|(shot, browser)| {
-            browser.end();
+    let kept = std::env::var_os("BOI_TEST_SCREENSHOTS").map(PathBuf::from);
+    let folder = kept.clone().unwrap_or_else(|| sandbox.path("screenshots"));
+    fs::create_dir_all(&folder).unwrap();
+    let sizes: &[&str] = if kept.is_some() { &["390,844", "1280,900"] } else { &["390,844"] };
+    for size in sizes {
+        let images = [false, true].map(|dark| {
+            let name = format!("{}-{}.png", size.replace(',', "x"), if dark { "dark" } else { "light" });
+            let shot = folder.join(name);
+            let mut arguments = vec![format!("--window-size={size}"), format!("--screenshot={}", shot.display())];
+            arguments.extend(dark.then(|| "--force-dark-mode".to_owned()));
+            open_page(&browser, &sandbox.path("profile"), &arguments, page, Stdio::null());
             fs::read(&shot).unwrap_or_else(|error| panic!("{}: {error}", shot.display()))
-        })
-        .collect();
-    for image in &images {
-        assert!(image.starts_with(b"\x89PNG") && image.len() > 10_000, "{} bytes", image.len());
+        });
+        assert!(images.iter().all(|image| image.starts_with(b"\x89PNG") && image.len() > 10_000));
+        assert!(images[0] != images[1], "the dark page looks like the light one");
     }
-    assert!(images[0] != images[1] && images[2] != images[3], "the dark page looks like the light one");
 }
 
 fn browser() -> Option<PathBuf> {
@@ -171,26 +153,23 @@ fn browser() -> Option<PathBuf> {
     std::env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name))).find(|file| file.is_file())
 }
 
-/// A browser that opens one page and ends. Dropping it kills it.
-struct Browser(Child);
-
-impl Browser {
-    fn start(program: &Path, profile: &Path, arguments: &[String], page: &Path, out: Stdio) -> Browser {
-        let mut command = Command::new(program);
-        command.args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-breakpad"]);
-        command.args(["--no-first-run", "--disable-background-networking", "--disable-dev-shm-usage"]);
-        command.arg(format!("--user-data-dir={}", profile.display())).args(arguments);
-        command.arg(format!("file://{}", page.display()));
-        Browser(command.stdin(Stdio::null()).stdout(out).stderr(Stdio::null()).spawn().expect("the browser starts"))
-    }
-
-    #[track_caller]
-    fn end(mut self) {
-        let status =
-            wait_for(&format!("the end of the browser within {DEADLINE:?}"), || self.0.try_wait().expect("a child"));
-        assert!(status.success(), "{status}");
-    }
+/// Opens a page in a browser, which then ends.
+#[track_caller]
+fn open_page(program: &Path, profile: &Path, arguments: &[String], page: &Path, out: Stdio) {
+    let mut command = Command::new(program);
+    // One process starts faster than several.
+    command.args(["--headless", "--no-sandbox", "--single-process", "--no-zygote", "--disable-gpu"]);
+    command.args(["--hide-scrollbars", "--disable-breakpad", "--no-first-run", "--disable-background-networking"]);
+    command.arg(format!("--user-data-dir={}", profile.display())).args(arguments);
+    command.arg(format!("file://{}", page.display()));
+    let child = command.stdin(Stdio::null()).stdout(out).stderr(Stdio::null()).spawn();
+    let mut browser = Browser(child.expect("the browser starts"));
+    let status = wait_for("the end of the browser", || browser.0.try_wait().expect("a child"));
+    assert!(status.success(), "{status}");
 }
+
+/// A browser. Dropping it kills it.
+struct Browser(Child);
 
 impl Drop for Browser {
     fn drop(&mut self) {

@@ -20,8 +20,9 @@ pub(super) const BLOCKED: &str =
     "SELECT id FROM specs INDEXED BY specs_blocked WHERE blocked IS NOT NULL AND +status = 'queued' LIMIT ?";
 pub(super) const QUARANTINED: &str =
     "SELECT id FROM specs INDEXED BY specs_quarantined WHERE quarantine IS NOT NULL AND +status = 'queued' LIMIT ?";
-pub(super) const UNLANDED_COUNT: &str = "SELECT count(*) FROM (SELECT 1 FROM specs INDEXED BY specs_unlanded
-     WHERE status = 'completed' AND has_branch = 1 AND delivery IN ('branch', 'unmerged') LIMIT ?)";
+pub(super) const UNLANDED_COUNT: &str = "SELECT count(*) FROM (SELECT origin, head FROM specs INDEXED BY specs_unlanded
+     WHERE status = 'completed' AND has_branch = 1 AND delivery IN ('branch', 'unmerged') LIMIT ?)
+     WHERE origin <> head";
 
 pub(super) fn recent(c: &Connection, since: Timestamp, limit: u32) -> Result<Recent, QueueError> {
     let names = |sql: &str, values: &[&dyn rusqlite::ToSql]| -> Result<Vec<String>, QueueError> {
