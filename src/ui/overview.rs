@@ -188,10 +188,8 @@ pub(crate) fn namespace(daemon: &DaemonView) -> &'static str {
 }
 
 /// Describes a hold in one line, with the time until it ends or until its next probe.
-pub(crate) fn hold_line(hold: &HoldView, now: Timestamp) -> String {
-    let left = hold.until.filter(|until| *until > now && hold.probe.is_none());
-    let left = left.map(|until| format!(" for {}", ticking(until.millis_since(now)))).unwrap_or_default();
-    paint(&format!("held: {}{left}: {}", hold.agent, localized_from(&hold.reason, now)), ATTENTION)
+fn hold_line(hold: &HoldView, now: Timestamp) -> String {
+    paint(&format!("held: {}: {}", hold.agent, localized_from(&hold.reason, now)), ATTENTION)
 }
 
 /// Describes a hook that fails, or that is far behind, in one line; `None`: the hook works.
@@ -368,7 +366,7 @@ mod tests {
         let shown = overview(&view, Timestamp(17_000), Some(200));
         assert_eq!(shown.table.lines().count(), 2, "{}", shown.table);
         let line = shown.summary.lines().find(|line| line.contains("held: claude")).expect("a line about the hold");
-        assert!(line.contains(" for 43 s: limit; boi starts one run as a probe in 43 s ("), "{line}");
+        assert!(line.contains("claude: limit; boi starts one run as a probe in 43 s ("), "{line}");
         assert!(line.contains("; 2 of the specs shown wait for it"), "{line}");
     }
 
