@@ -32,6 +32,7 @@ use crate::domain::verdict::ReloadOutcome;
 use crate::domain::view::{ConfigView, SlotsView, StatusView};
 use crate::process::procfs;
 use crate::queue::sqlite::{Access, OpenError};
+use crate::queue::unlanded::Look;
 use crate::queue::{Canceled, Cleaned, Filter, Queue, QueueError, Stopped, open};
 use crate::reload;
 use crate::system::clock;
@@ -54,6 +55,9 @@ pub(super) const KNOWN: Option<u64> = Some(0);
 
 /// The interval at which a command checks whether the next daemon listens, after a daemon ended.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How long a command without a daemon looks for branches that the user merged by hand, and at how many specs at a time.
+const LOOK_FOR: Duration = Duration::from_secs(3);
+const LOOK_AT_ONCE: usize = 10;
 /// The interval at which a command checks whether a daemon that holds the seat (the lock of the pid file)
 /// listens.
 const LISTEN_POLL: Duration = Duration::from_millis(5);
@@ -529,7 +533,10 @@ fn own_status(home: &Home, filter: &Filter) -> Result<StatusView, CliError> {
 /// Records which of these specs the user merged by hand. Ignores a failure, because the daemon checks again
 /// later.
 fn record_merges_by_hand(home: &Home, queue: &dyn Queue, specs: &[SpecId]) {
-    let looks = merged_by_user::look(queue, specs).unwrap_or_default();
+    let until = Instant::now() + LOOK_FOR;
+    let has_time = |_: &&[SpecId]| Instant::now() < until;
+    let looks = specs.chunks(LOOK_AT_ONCE).take_while(has_time);
+    let looks: Vec<Look> = looks.flat_map(|specs| merged_by_user::look(queue, specs).unwrap_or_default()).collect();
     if !looks.is_empty()
         && let Ok(queue) = write(home)
     {

@@ -13,11 +13,12 @@ use crate::domain::id::SpecId;
 use crate::domain::life::{Block, SpecStatus, TaskStatus};
 use crate::domain::outcome::{Delivery, MergedBy, Usage};
 use crate::domain::report::{
-    BaseMove, DiffSize, FileChange, Merged, Need, Open, Overlap, Report, Review, Running, SpecLine, Totals, Waiting,
+    AgentUsage, BaseMove, DiffSize, FileChange, Merged, Need, Open, Overlap, Report, Review, Running, SpecLine, Totals,
+    Waiting,
 };
 use crate::domain::time::Timestamp;
 use crate::domain::verdict::ReloadOutcome;
-use crate::domain::view::{AgentSpendingView, SpecView, StatusView};
+use crate::domain::view::{SpecView, StatusView};
 
 /// How many of the files that two branches change an overlap names.
 const FILES_NAMED: usize = 3;
@@ -126,7 +127,7 @@ pub(crate) fn report(input: &ReportInput) -> Report {
         done: count(Place::Done),
         canceled: count(Place::Canceled),
         usage: sum(&input.usage),
-        agents: input.usage.iter().map(|(agent, day)| AgentSpendingView { agent: agent.clone(), day: *day }).collect(),
+        agents: input.usage.iter().map(|(agent, usage)| AgentUsage { agent: agent.clone(), usage: *usage }).collect(),
         bases: bases(input, of(Place::Merged)),
     };
     let mut needs_you = of_the_daemon(&input.status);

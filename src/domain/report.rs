@@ -6,7 +6,6 @@ use serde::Serialize;
 use super::id::SpecId;
 use super::outcome::{MergedBy, Usage};
 use super::time::Timestamp;
-use super::view::AgentSpendingView;
 
 /// A report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -65,9 +64,18 @@ pub(crate) struct Totals {
     /// What all runs of agents used that ended in the reported time.
     pub usage: Usage,
     /// The same for each agent.
-    pub agents: Vec<AgentSpendingView>,
+    pub agents: Vec<AgentUsage>,
     /// The branches into which specs were merged.
     pub bases: Vec<BaseMove>,
+}
+
+/// What the runs of one agent used.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct AgentUsage {
+    /// The agent's name.
+    pub agent: String,
+    /// What its runs used.
+    pub usage: Usage,
 }
 
 /// A branch into which specs were merged.

@@ -88,7 +88,7 @@ pub(crate) fn spec_details(spec: &SpecView, diff: Option<DiffSize>, now: Timesta
     lines.push(String::new());
     for task in &spec.tasks {
         lines.push(task_row(task));
-        lines.extend(last_message(task).map(|message| format!("             the agent's last words: {message}")));
+        lines.extend(last_message(task).map(|message| format!("             the agent's last message: {message}")));
         lines.extend(task.history.iter().map(|one| try_row(one, spec.status)));
     }
     let steps = result_steps::steps(spec);

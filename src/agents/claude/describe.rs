@@ -227,7 +227,7 @@ mod tests {
                 r#"{"type":"user","message":{"content":[{"type":"tool_result","is_error":true,"content":[{"text":"a"},{"text":"b"}]}]}}"#,
                 Some("  failed:\n    a\n    b"),
             ),
-            (r#"{"type":"user","message":{"content":[{"type":"tool_result","is_error":true}]}}"#, Some("  failed: ")),
+            (r#"{"type":"user","message":{"content":[{"type":"tool_result","is_error":true}]}}"#, Some("  failed:")),
             (r#"{"type":"user","message":{"content":[{"type":"tool_result","content":"fine"}]}}"#, None),
             (r#"{"type":"user","message":{"content":[{"type":"text","is_error":true,"content":"x"}]}}"#, None),
             (
