@@ -44,6 +44,7 @@ pub(super) fn status(home: &Home, args: &Status) -> Result<ExitCode, CliError> {
         limit: args.limit.unwrap_or(0),
         offset: args.offset,
         history: args.id.is_some(),
+        ..Filter::default()
     };
     block_on(async {
         let mut backend = Backend::find(home).await?;

@@ -3,6 +3,7 @@
 
 mod events;
 mod landings;
+mod attention;
 mod lanes;
 mod recent;
 mod repository_changes;
@@ -12,6 +13,7 @@ mod runs;
 
 pub(super) use events::*;
 pub(super) use landings::*;
+pub(super) use attention::*;
 pub(super) use lanes::*;
 pub(super) use recent::*;
 pub(super) use repository_changes::*;
@@ -570,6 +572,8 @@ macro_rules! conformance_suite {
             open_specs_that_equal_a_new_one_are_found,
             a_scope_has_its_specs_and_those_they_wait_for,
             listings_are_bounded_and_paged,
+            specs_that_need_the_user_are_listed,
+            queued_specs_are_searched_by_id_and_title,
             a_listing_by_status_has_the_latest_end_first,
             a_spec_gets_no_id_that_is_taken,
             a_cleanup_is_recorded_with_all_that_it_removed,

@@ -4,6 +4,7 @@
 //! holds while it has the queue open for writing. The daemon's loop has its own connection for reading, so
 //! that no long listing delays the loop.
 
+mod attention;
 mod backup;
 mod end;
 mod error;

@@ -267,13 +267,13 @@ CREATE TABLE hooks (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// Adds the index of unmerged specs, which `boi status` counts.
-const UNMERGED: &str = "
-CREATE INDEX specs_unmerged ON specs (seq) WHERE delivery = 'unmerged';
+/// The index of unmerged specs, which `boi status` counts and the dashboard lists.
+const ATTENTION: &str = "
+CREATE INDEX specs_unmerged ON specs (finished_at DESC, seq DESC) WHERE delivery = 'unmerged';
 ";
 
 /// The upgrade from version 5 to 6: adds landings, events, hooks and an index.
-const SIXTH: &[&str] = &[LANDINGS, EVENTS, UNMERGED];
+const SIXTH: &[&str] = &[LANDINGS, EVENTS, ATTENTION];
 
 /// The upgrade steps from each version to the next. The first step starts from an empty database.
 const STEPS: [&[&str]; VERSION as usize] = [&[TABLES], &[SECOND], &[THIRD], &[FOURTH], &[FIFTH], SIXTH];
@@ -334,8 +334,8 @@ mod tests {
     use std::time::Duration;
 
     use super::super::{
-        Access, SqliteQueue, end, events, file, landed, landings, lanes, read, recent, repository_changes, retention,
-        runs, survey, write,
+        Access, SqliteQueue, attention, end, events, file, landed, landings, lanes, read, recent, repository_changes,
+        retention, runs, survey, write,
     };
     use super::*;
     use crate::domain::cause::Cause;
@@ -372,6 +372,11 @@ mod tests {
             (read::LAST_ENDED, "specs_ended"),
             (read::UNMERGED_COUNT, "specs_unmerged"),
             (read::ENDED_AS, "specs_ended_as"),
+            (attention::UNMERGED, "specs_unmerged"),
+            (attention::BLOCKED, "specs_blocked"),
+            (attention::QUARANTINED_FIRST, "specs_quarantined"),
+            (attention::UNCHANGED, "specs_ended"),
+            (attention::MATCHING, "specs_queued"),
             (landed::UNLANDED, "specs_unlanded"),
             (landings::WAITED_FOR, "specs_landing"),
             (landings::WAITED_FOR_IN_SCOPE, "specs_1"),

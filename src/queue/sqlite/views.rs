@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, Row, params, params_from_iter};
 
+use super::attention;
 use super::read::{ENDED_AS, LAST_ENDED, QUEUED, RUNNING, counts, id, unreadable_column, usd, well_formed};
 use super::repository_changes;
 use crate::domain::cause::{Awaited, Cause};
@@ -24,9 +25,15 @@ const AWAITED_SHOWN: u32 = 8;
 const UNREADABLE: &str = "this version of boi cannot read the record of the outcome";
 
 pub(super) fn list(c: &Connection, filter: &Filter) -> Result<Listing, QueueError> {
-    let names = select(c, filter)?;
     let limit = if filter.limit == 0 { DEFAULT_LIMIT } else { filter.limit } as usize;
-    let (shown, more) = if filter.ids.is_empty() && (filter.all || filter.status.is_some()) {
+    let needs_user = filter.attention && filter.ids.is_empty() && filter.status.is_none() && !filter.all;
+    let (names, may_be_more) = match needs_user {
+        true => attention::select(c, u32::try_from(limit).unwrap_or(u32::MAX))?,
+        false => (select(c, filter)?, false),
+    };
+    let (shown, more) = if needs_user {
+        (&names[..], may_be_more)
+    } else if filter.ids.is_empty() && (filter.all || filter.status.is_some()) {
         (&names[..names.len().min(limit)], names.len() > limit)
     } else {
         let total = counts(c)?;
@@ -58,6 +65,9 @@ fn select(c: &Connection, filter: &Filter) -> Result<Vec<String>, QueueError> {
         Ok(c.prepare_cached(sql)?.query_map(params_from_iter(values), |row| row.get(0))?.collect::<Result<_, _>>()?)
     };
     match filter.status {
+        Some(SpecStatus::Queued) if !filter.matching.is_empty() => {
+            attention::matching(c, &filter.matching, limit, filter.offset)
+        }
         Some(SpecStatus::Queued) => list(QUEUED, vec![page.0.into(), page.1.into()]),
         Some(SpecStatus::Running) => list(&format!("{RUNNING} LIMIT ? OFFSET ?"), vec![page.0.into(), page.1.into()]),
         Some(ended) => list(ENDED_AS, vec![ended.as_str().to_owned().into(), page.0.into(), page.1.into()]),

@@ -1,0 +1,54 @@
+//! Selects the specs that need the user, for the dashboard. Each query reads a bounded part of an index.
+
+use rusqlite::{Connection, params};
+
+use super::read::ENDED_AS;
+use crate::domain::life::SpecStatus;
+use crate::queue::QueueError;
+
+pub(super) const UNMERGED: &str = "SELECT id FROM specs INDEXED BY specs_unmerged
+     WHERE status = 'completed' AND delivery = 'unmerged' ORDER BY finished_at DESC, seq DESC LIMIT ?";
+pub(super) const BLOCKED: &str = "SELECT id FROM specs INDEXED BY specs_blocked
+     WHERE blocked IS NOT NULL AND status = 'queued' ORDER BY blocked, seq LIMIT ?";
+pub(super) const QUARANTINED_FIRST: &str =
+    "SELECT id FROM specs WHERE quarantine IS NOT NULL AND status = 'queued' ORDER BY seq LIMIT ?";
+/// Completed specs among the first `?1` that ended last, whose agents changed no file.
+pub(super) const UNCHANGED: &str = "SELECT e.id FROM
+     (SELECT id, status FROM specs INDEXED BY specs_ended
+       WHERE status IN ('completed', 'failed', 'canceled') ORDER BY finished_at DESC, seq DESC LIMIT ?) e
+     WHERE e.status = 'completed' AND EXISTS (SELECT 1 FROM tasks WHERE spec = e.id AND unchanged = 1)
+       AND NOT EXISTS (SELECT 1 FROM tasks WHERE spec = e.id AND commit_id IS NOT NULL)";
+/// Among the first `?1` queued specs: those whose id or title contains `?2`, without regard to the case of ASCII
+/// letters.
+pub(super) const MATCHING: &str = "SELECT id FROM
+     (SELECT id, title FROM specs WHERE status = 'queued' ORDER BY priority, seq LIMIT ?1)
+     WHERE instr(lower(id || ' ' || title), lower(?2)) > 0 LIMIT ?3 OFFSET ?4";
+
+/// Returns the ids of the specs that need the user, at most `limit` of each kind: unmerged, blocked, quarantined,
+/// failed, and completed without changes. Also returns whether there may be more.
+pub(super) fn select(c: &Connection, limit: u32) -> Result<(Vec<String>, bool), QueueError> {
+    let (mut names, mut more) = (Vec::new(), false);
+    let kinds: [(&str, &[&dyn rusqlite::ToSql]); 5] = [
+        (UNMERGED, &[&limit]),
+        (BLOCKED, &[&limit]),
+        (QUARANTINED_FIRST, &[&limit]),
+        (ENDED_AS, &[&SpecStatus::Failed.as_str(), &limit, &0]),
+        (UNCHANGED, &[&limit]),
+    ];
+    for (sql, parameters) in kinds {
+        let mut statement = c.prepare_cached(sql)?;
+        let found: Vec<String> = statement.query_map(parameters, |row| row.get(0))?.collect::<Result<_, _>>()?;
+        more |= found.len() >= limit as usize;
+        // A quarantined spec may be blocked too.
+        names.extend(found.into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>());
+    }
+    Ok((names, more))
+}
+
+/// Returns the ids of a page of the queued specs that match a text, in queue order, and of one spec more than the
+/// page has if there are more. Looks only at the first [`SEARCHED`](crate::queue::SEARCHED) queued specs.
+pub(super) fn matching(c: &Connection, text: &str, limit: u32, offset: u32) -> Result<Vec<String>, QueueError> {
+    let mut statement = c.prepare_cached(MATCHING)?;
+    let values = params![crate::queue::SEARCHED, text, i64::from(limit) + 1, offset];
+    Ok(statement.query_map(values, |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
