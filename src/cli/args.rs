@@ -71,6 +71,10 @@ pub(super) enum Command {
     /// without a running daemon.
     #[command(after_help = super::report::HELP)]
     Report(Report),
+    /// Show a dashboard of the queue, and act on it with keys
+    /// Show what needs you, what runs, and what is next. Keys show changes and output, merge, send back, retry,
+    /// drop, cancel and pause; `?` lists them. Needs a terminal. Works without a running daemon.
+    Top,
     /// Show what the commands of a spec printed
     ///
     /// By default, show the current try of the current task, or the last one.
@@ -482,7 +486,7 @@ impl Command {
                 | Daemon::Reload { json },
             ) => *json,
             Command::Config(Config::Schema) => true,
-            Command::Log(_) | Command::Daemon(Daemon::Run { .. }) | Command::Completions { .. } => false,
+            Command::Log(_) | Command::Top | Command::Daemon(Daemon::Run { .. }) | Command::Completions { .. } => false,
         }
     }
 }

@@ -47,6 +47,7 @@ mod spec_files;
 mod status;
 mod stop;
 mod subcommands;
+mod top;
 mod version_skew;
 mod wait;
 
@@ -316,6 +317,7 @@ fn carry_out(command: Command) -> Result<ExitCode, CliError> {
         Command::Report(args) => report::report(home, &args),
         Command::Log(args) => log::log(home, &args),
         Command::Events(args) => events::events(home, &args),
+        Command::Top => top::top(home),
         Command::Cancel(args) => cancel_retry::cancel(home, args),
         Command::Retry(args) => cancel_retry::retry(home, args),
         Command::Merge(args) => merge::merge(home, args),

@@ -10,7 +10,7 @@
 //! | signalling all processes of a tree as if at the same moment | `signal_tree` |
 //! | reading a command's records and its folder | `record`, `command_dir` |
 //! | measuring the CPU time of a command | `cpu_time` |
-//! | starting this program as a supervisor or as a daemon | `own_program`, `supervisor_process`, `background` |
+//! | starting this program as a supervisor, as a daemon or as a command | `own_program`, `supervisor_process`, `background`, `child` |
 //! | running a program to its end within bounds | `bounded` |
 //! | running the command of a hook | `hook` |
 //! | finding all processes of an attempt without reading its records | `attempt_processes` |
@@ -22,6 +22,7 @@ pub(crate) mod attempt_processes;
 pub(crate) mod background;
 pub(crate) mod bounded;
 pub(crate) mod cgroup;
+pub(crate) mod child;
 pub(crate) mod command_dir;
 pub(crate) mod cpu_time;
 pub(crate) mod descendants;

@@ -1,9 +1,9 @@
 //! The tests that every implementation of the queue must pass. An implementation runs them by passing its [`Factory`]
 //! to [`conformance_suite!`].
 
+mod attention;
 mod events;
 mod landings;
-mod attention;
 mod lanes;
 mod recent;
 mod repository_changes;
@@ -11,9 +11,9 @@ mod requests;
 mod retention;
 mod runs;
 
+pub(super) use attention::*;
 pub(super) use events::*;
 pub(super) use landings::*;
-pub(super) use attention::*;
 pub(super) use lanes::*;
 pub(super) use recent::*;
 pub(super) use repository_changes::*;

@@ -37,6 +37,12 @@ pub(crate) fn hit_parent(name: &str) {
     }
 }
 
+/// Panics if the failpoint `name` fires.
+#[inline]
+pub(crate) fn panic_at(name: &str) {
+    assert!(!fires(name), "the failpoint {name} fires");
+}
+
 /// Blocks this process until a test empties or removes the failpoint's file, if the failpoint `name` fires.
 #[inline]
 pub(crate) fn hold(name: &str) {

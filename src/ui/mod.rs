@@ -20,5 +20,6 @@ pub(crate) mod shell;
 pub(crate) mod spec_details;
 pub(crate) mod style;
 pub(crate) mod times;
+pub(crate) mod top;
 pub(crate) mod units;
 pub(crate) mod wrap;

@@ -44,6 +44,7 @@ mod sessions;
 mod shared;
 mod stop;
 mod store;
+mod top;
 mod trees;
 mod trust;
 mod upgrade;

@@ -5,17 +5,26 @@ use super::*;
 pub(in crate::queue) fn specs_that_need_the_user_are_listed<F: Factory>() {
     let (_storage, queue) = F::queue();
     let titles = ["fine", "nothing", "failed", "unmerged", "blocked", "waits"];
-    let ids = enqueue(queue.as_ref(), titles.iter().map(|title| spec(title)).collect(), NOW).unwrap();
+    let in_repo = |title: &&str| Spec {
+        repo: Some(Repo { path: "/r".into(), base: Base::Revision("main".into()) }),
+        ..spec(title)
+    };
+    let ids = enqueue(queue.as_ref(), titles.iter().map(in_repo).collect(), NOW).unwrap();
     let claims = queue.claim_first(4, None, &config(), NOW).unwrap();
     let done = |commit: Option<&str>| RecordChange::TaskDone {
         task: 0,
         commit: commit.map(str::to_owned),
         unchanged: commit.is_none(),
     };
-    queue.record(&claims[0].fence, &claims[0].position, vec![done(Some("abc"))], NOW).unwrap();
-    queue.record(&claims[1].fence, &claims[1].position, vec![done(None)], NOW).unwrap();
+    for (claim, commit) in claims.iter().zip([Some("b"), None]) {
+        let mut position = claim.position.clone();
+        position.progress.origin = Some("a".to_owned());
+        position.progress.head = Some(commit.unwrap_or("a").to_owned());
+        queue.record(&claim.fence, &position, vec![done(commit)], NOW).unwrap();
+    }
     let unmerged = Ending::Completed(Delivered::Unmerged(Unmerged::BaseMoved { times: 3 }));
-    for (claim, ending) in claims.iter().zip([completed(), completed(), failed(), unmerged]) {
+    let branch = || Ending::Completed(Delivered::Branch);
+    for (claim, ending) in claims.iter().zip([branch(), branch(), failed(), unmerged]) {
         queue.finish(&claim.fence, &ending, NOW).unwrap();
     }
     queue.stop(&ids[4]).unwrap();

@@ -12,12 +12,13 @@ pub(super) const BLOCKED: &str = "SELECT id FROM specs INDEXED BY specs_blocked
      WHERE blocked IS NOT NULL AND status = 'queued' ORDER BY blocked, seq LIMIT ?";
 pub(super) const QUARANTINED_FIRST: &str =
     "SELECT id FROM specs WHERE quarantine IS NOT NULL AND status = 'queued' ORDER BY seq LIMIT ?";
-/// Completed specs among the first `?1` that ended last, whose agents changed no file.
+/// Among the first `?1` specs that completed last on the commit they started from: those whose agents changed no file.
 pub(super) const UNCHANGED: &str = "SELECT e.id FROM
-     (SELECT id, status FROM specs INDEXED BY specs_ended
-       WHERE status IN ('completed', 'failed', 'canceled') ORDER BY finished_at DESC, seq DESC LIMIT ?) e
-     WHERE e.status = 'completed' AND EXISTS (SELECT 1 FROM tasks WHERE spec = e.id AND unchanged = 1)
-       AND NOT EXISTS (SELECT 1 FROM tasks WHERE spec = e.id AND commit_id IS NOT NULL)";
+     (SELECT id FROM specs INDEXED BY specs_unchanged
+       WHERE status = 'completed' AND head = origin ORDER BY finished_at DESC, seq DESC LIMIT ?) e
+     WHERE EXISTS (SELECT 1 FROM tasks WHERE spec = e.id AND unchanged = 1) LIMIT ?";
+/// How many specs without a commit are looked at: their tasks may be commands that are not meant to change files.
+const WITHOUT_COMMIT: u32 = 1_000;
 /// Among the first `?1` queued specs: those whose id or title contains `?2`, without regard to the case of ASCII
 /// letters.
 pub(super) const MATCHING: &str = "SELECT id FROM
@@ -33,7 +34,7 @@ pub(super) fn select(c: &Connection, limit: u32) -> Result<(Vec<String>, bool), 
         (BLOCKED, &[&limit]),
         (QUARANTINED_FIRST, &[&limit]),
         (ENDED_AS, &[&SpecStatus::Failed.as_str(), &limit, &0]),
-        (UNCHANGED, &[&limit]),
+        (UNCHANGED, &[&WITHOUT_COMMIT, &limit]),
     ];
     for (sql, parameters) in kinds {
         let mut statement = c.prepare_cached(sql)?;

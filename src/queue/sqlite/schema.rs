@@ -267,12 +267,14 @@ CREATE TABLE hooks (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// The index of unmerged specs, which `boi status` counts and the dashboard lists.
+/// The indexes of unmerged specs, which `boi status` counts, and of those that completed without a commit. The
+/// dashboard lists both.
 const ATTENTION: &str = "
 CREATE INDEX specs_unmerged ON specs (finished_at DESC, seq DESC) WHERE delivery = 'unmerged';
+CREATE INDEX specs_unchanged ON specs (finished_at DESC, seq DESC) WHERE status = 'completed' AND head = origin;
 ";
 
-/// The upgrade from version 5 to 6: adds landings, events, hooks and an index.
+/// The upgrade from version 5 to 6: adds landings, events, hooks and indexes.
 const SIXTH: &[&str] = &[LANDINGS, EVENTS, ATTENTION];
 
 /// The upgrade steps from each version to the next. The first step starts from an empty database.
@@ -375,7 +377,7 @@ mod tests {
             (attention::UNMERGED, "specs_unmerged"),
             (attention::BLOCKED, "specs_blocked"),
             (attention::QUARANTINED_FIRST, "specs_quarantined"),
-            (attention::UNCHANGED, "specs_ended"),
+            (attention::UNCHANGED, "specs_unchanged"),
             (attention::MATCHING, "specs_queued"),
             (landed::UNLANDED, "specs_unlanded"),
             (landings::WAITED_FOR, "specs_landing"),
