@@ -8,6 +8,7 @@ use clap_complete::Shell;
 use super::cancel_retry::Retry;
 use super::merge::Merge;
 use super::report::Report;
+use super::skill::Skill;
 use super::subcommands::{Config, Daemon, QueueCommand};
 use super::{CliError, USAGE};
 use crate::config::flags::Flags;
@@ -161,6 +162,11 @@ pub(super) enum Command {
     ///
     /// Exit codes: 0 no problems, or all were fixed; 1 problems are left.
     Doctor(Doctor),
+    /// Teach agents to work with boi: print or install the skill
+    ///
+    /// A skill is a text that an agent such as Claude Code reads when the user asks for work that it describes.
+    #[command(subcommand)]
+    Skill(Skill),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  boi completions bash > ~/.local/share/bash-completion/completions/boi")]
     Completions {
@@ -486,6 +492,7 @@ impl Command {
                 | Daemon::Reload { json },
             ) => *json,
             Command::Config(Config::Schema) => true,
+            Command::Skill(skill) => skill.json(),
             Command::Log(_) | Command::Top | Command::Daemon(Daemon::Run { .. }) | Command::Completions { .. } => false,
         }
     }

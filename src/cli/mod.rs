@@ -42,6 +42,7 @@ mod report_input;
 mod report_since;
 mod run;
 mod running_daemon;
+mod skill;
 mod spec_agents;
 mod spec_files;
 mod status;
@@ -305,6 +306,7 @@ fn carry_out(command: Command) -> Result<ExitCode, CliError> {
     match command {
         Command::Completions { shell } => return print_completions(shell),
         Command::Config(Config::Schema) => return config_show::print_schema(),
+        Command::Skill(command) => return skill::skill(&command),
         Command::Doctor(args) => return doctor::doctor(&Home::from_environment()?, &args),
         _ => {}
     }
@@ -353,7 +355,7 @@ fn carry_out(command: Command) -> Result<ExitCode, CliError> {
             Daemon::Uninstall(JsonFlag { json }) => daemon_install::uninstall(home, json),
             Daemon::Reload { json } => block_on(daemon_reload::reload(home, json)),
         },
-        Command::Doctor(_) | Command::Completions { .. } => unreachable!("carried out above"),
+        Command::Doctor(_) | Command::Skill(_) | Command::Completions { .. } => unreachable!("carried out above"),
     }
 }
 

@@ -13,6 +13,7 @@ use crossterm::event::{Event, EventStream, KeyEventKind};
 use futures::StreamExt;
 use ratatui::Terminal;
 use ratatui::backend::{Backend, CrosstermBackend};
+use ratatui::layout::{Position, Rect};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
 use signal_hook_tokio::Signals;
 use tokio::sync::mpsc;
@@ -124,7 +125,7 @@ impl Dashboard {
                 Ok(Next::Continue)
             }
             Some(Effect::Redraw) => {
-                self.terminal.clear()?;
+                self.clear()?;
                 Ok(Next::Continue)
             }
             Some(Effect::Run(action)) => {
@@ -253,7 +254,14 @@ impl Dashboard {
         self.screen.enter_again()?;
         self.keys = Some(EventStream::new());
         self.measure();
-        self.terminal.clear()?;
+        self.clear()
+    }
+
+    /// Clears the screen, so that the next drawing draws every cell. `Terminal::clear` would ask the terminal for the
+    /// place of the cursor, and a terminal need not answer.
+    fn clear(&mut self) -> Result<(), CliError> {
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::from((Position::ORIGIN, size)))?;
         Ok(())
     }
 

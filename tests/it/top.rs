@@ -176,7 +176,6 @@ fn a_closed_terminal_ends_it() {
     let mut top = Terminal::top(&sandbox);
     top.signal(Signal::STOP);
     let nothing = File::open("/dev/null").expect("/dev/null");
-    // Closes the last handle of the thread that reads, when the read after this one fails.
     drop(std::mem::replace(&mut top.master, nothing));
     top.signal(Signal::CONT);
     top.signal(Signal::HUP);
@@ -213,17 +212,9 @@ fn a_shell_stops_and_continues_it() {
     assert_eq!(described(&modes), described(&shell.before), "the shell has the terminal as before");
     shell.press("fg\n");
     shell.wait_for("NEEDS");
-    // Stopped by a signal that no program can handle, which leaves the terminal as it is.
     shell.press("q");
     shell.wait_for("bash");
     shell.press("exit\n");
-    let status = shell.end_of_shell();
-    assert_eq!(status.code(), Some(0));
-}
-
-impl Terminal {
-    #[track_caller]
-    fn end_of_shell(&mut self) -> ExitStatus {
-        wait_for("the end of the shell", || self.child.try_wait().expect("a child"))
-    }
+    let ended = wait_for("the end of the shell", || shell.child.try_wait().expect("a child"));
+    assert_eq!(ended.code(), Some(0));
 }

@@ -5,7 +5,7 @@ use super::model_api::ModelApi;
 use super::support::{Sandbox, wait_for};
 
 /// The model API and a sandbox with the real CLI; `None`, with the reason printed, without a CLI.
-fn sandbox(cli: &Cli, config: &str) -> Option<(ModelApi, Sandbox)> {
+pub fn sandbox(cli: &Cli, config: &str) -> Option<(ModelApi, Sandbox)> {
     let program = cli.program()?;
     let config = format!("{config}\n[agents.{}]\ncommand = ['{program}']\n", cli.agent);
     let (api, sandbox) = (ModelApi::start(), Sandbox::new(&config));

@@ -19,3 +19,4 @@ mod agents;
 mod claude;
 mod cli;
 mod fleet;
+mod skill;
