@@ -75,6 +75,7 @@ pub(super) enum Command {
     /// Show a dashboard of the queue, and act on it with keys
     /// Show what needs you, what runs, and what is next. Keys show changes and output, merge, send back, retry,
     /// drop, cancel and pause; `?` lists them. Needs a terminal. Works without a running daemon.
+    #[command(after_help = TOP_HELP)]
     Top,
     /// Show what the commands of a spec printed
     ///
@@ -210,6 +211,10 @@ Examples:
   boi status SD979                  One spec, with each task and try
   boi status --status failed        The failed specs
   boi status --all --offset 50      The second page of all specs";
+
+const TOP_HELP: &str = "\
+Exit codes:
+  0 quit with q; 2 standard input or output is no terminal; 129, 130, 143 a closed terminal, Ctrl-C, SIGTERM";
 
 const LOG_HELP: &str = "\
 Exit codes with -f:

@@ -39,7 +39,11 @@ pub(super) fn top(home: &Home) -> Result<ExitCode, CliError> {
         return Err(CliError::new(USAGE, "`boi top` needs a terminal as its standard input and output")
             .hint("`boi status` prints the state once; `boi status --json` prints it for programs"));
     }
-    block_on(Dashboard::run(home))
+    match block_on(Dashboard::run(home)) {
+        // The dashboard may find out in any step that its terminal was closed.
+        Err(_) if rustix::termios::tcgetattr(io::stdin()).is_err() => Ok(ended_by(SIGHUP)),
+        ended => ended,
+    }
 }
 
 /// How the dashboard goes on after a step.

@@ -1,7 +1,7 @@
 //! Builds the text that people read: the tables of `boi status`, the progress and the summary of `boi run`,
-//! and the reports on the configuration.
+//! the reports on the configuration, and the dashboard of `boi top`.
 //!
-//! Invariant: the functions return text with styles ([`style`]). `anstream` removes the styles when it prints
+//! Invariant: outside of `top`, which draws on a buffer, the functions return text with styles ([`style`]). `anstream` removes the styles when it prints
 //! to an output that is not a terminal, or when the user asked for none (`NO_COLOR`). Widths are counted in
 //! terminal columns.
 

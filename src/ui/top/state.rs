@@ -214,7 +214,12 @@ impl Model {
             Message::Notice(text) => self.notice = Some(Notice { text, success: true }),
         }
         if let Some(Effect::Run(action)) = &effect {
-            self.busy.push(action.clone());
+            if self.busy.contains(action) {
+                self.notice = Some(Notice { text: format!("{} runs already", action.name()), success: true });
+                effect = None;
+            } else {
+                self.busy.push(action.clone());
+            }
         }
         self.settle(follows);
         effect

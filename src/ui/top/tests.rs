@@ -334,6 +334,18 @@ fn keys_act_on_the_selected_spec() {
 }
 
 #[test]
+fn a_command_that_runs_is_not_started_again() {
+    let mut model = dashboard(80, 24);
+    let merge = Action::Merge(id("S2C70"));
+    assert_eq!(keys(&mut model, "jm"), Some(Effect::Run(merge.clone())));
+    assert_eq!(keys(&mut model, "m"), None);
+    assert!(screen(&model).contains("boi merge S2C70 runs already"));
+    model.update(Message::Done { action: merge.clone(), line: String::new(), success: true });
+    assert!(screen(&model).contains("boi merge S2C70: done"));
+    assert_eq!(keys(&mut model, "m"), Some(Effect::Run(merge)));
+}
+
+#[test]
 fn control_keys_work_while_the_user_types() {
     for (key, effect) in [('c', Effect::Interrupt), ('z', Effect::Suspend), ('l', Effect::Redraw)] {
         let mut model = dashboard(80, 24);
