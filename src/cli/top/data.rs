@@ -149,6 +149,10 @@ async fn read(home: &Home, query: &Query) -> Result<(Data, Vec<Watched>), CliErr
     let Query { offset, limit, matching } = query.clone();
     let status = Some(SpecStatus::Queued);
     let mut status = list(Filter { status, offset, limit, matching: matching.clone(), ..Filter::default() }).await?;
+    // A daemon whose queue fails answers without specs, and says why.
+    if let Some(failed) = [&needs, &running].into_iter().find(|status| !status.store.ok) {
+        status.store = failed.store.clone();
+    }
     let specs = std::mem::take(&mut status.specs);
     let next = Page { offset: offset as usize, specs, more: status.more, matching };
     let loaded = reload::load(home, &Flags::default());
