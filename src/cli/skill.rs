@@ -47,7 +47,7 @@ pub(super) enum Skill {
 
 #[derive(Debug, Args)]
 pub(super) struct Install {
-    /// Install it for you: in the folders of your home directory [default]
+    /// Install it for you, in the folders of your home directory, as without an option
     #[arg(long, conflicts_with = "project")]
     user: bool,
     /// Install it for the repository of the current directory
