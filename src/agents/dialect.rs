@@ -15,6 +15,10 @@ pub trait Dialect: Sync {
     /// limits the length of an argument.
     fn command_line(&self, run: &Run<'_>) -> Vec<String>;
 
+    /// Returns the program and its arguments with which the user continues a session on a terminal; `None`:
+    /// the agent has no sessions.
+    fn resume_interactively(&self, resumed: &Resumed<'_>) -> Option<Vec<String>>;
+
     /// Returns a reader of the lines that one run prints.
     fn line_reader(&self) -> Box<dyn LineReader>;
 
@@ -56,6 +60,25 @@ pub enum Session<'a> {
     New(&'a str),
     /// The run continues the session with this id, as the agent reported it.
     Resume(&'a str),
+}
+
+/// A session that the user continues on a terminal.
+#[derive(Debug, Clone, Copy)]
+pub struct Resumed<'a> {
+    /// The agent's program and its first arguments.
+    pub command: &'a [String],
+    /// The model; `None`: the agent's default.
+    pub model: Option<&'a str>,
+    /// The session's id, as the agent reported it.
+    pub session: &'a str,
+}
+
+impl Resumed<'_> {
+    /// Returns the command line with these words, followed by the model as the option `flag`.
+    pub(super) fn with(&self, words: &[&str], flag: &str) -> Vec<String> {
+        let words = words.iter().copied().chain(self.model.into_iter().flat_map(|model| [flag, model]));
+        self.command.iter().cloned().chain(words.map(str::to_owned)).collect()
+    }
 }
 
 /// How the prompt reaches the agent.

@@ -88,6 +88,7 @@ impl OutputKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agents::Resumed;
 
     #[test]
     fn a_kind_is_stored_by_its_name() {
@@ -95,6 +96,26 @@ mod tests {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
             assert_eq!(serde_json::from_value::<OutputKind>(kind.name().into()).unwrap(), kind);
         }
+    }
+
+    #[test]
+    fn a_session_is_continued_on_the_terminal_with_the_agents_own_arguments() {
+        let command = ["nice".to_owned(), "agent".to_owned()];
+        let line = |kind: OutputKind, model| {
+            let argv = kind.dialect().resume_interactively(&Resumed { command: &command, model, session: "3f22" });
+            argv.map(|argv| argv.join(" "))
+        };
+        let lines = OutputKind::ALL.map(|kind| line(kind, None));
+        let expected = [
+            Some("nice agent --resume 3f22"),
+            Some("nice agent resume 3f22"),
+            Some("nice agent --resume 3f22"),
+            Some("nice agent --session 3f22"),
+            None,
+        ];
+        assert_eq!(lines, expected.map(|line| line.map(str::to_owned)));
+        let with_model = line(OutputKind::ClaudeStreamJson, Some("sonnet")).unwrap();
+        assert_eq!(with_model, "nice agent --resume 3f22 --model sonnet");
     }
 
     #[test]

@@ -31,7 +31,7 @@ mod transcript;
 
 pub(crate) use advice::{advice, hold_advice};
 pub use credentials::Credentials;
-pub use dialect::{Diagnosis, Dialect, EndedRun, PromptVia, Run, Session};
+pub use dialect::{Diagnosis, Dialect, EndedRun, PromptVia, Resumed, Run, Session};
 pub use kind::{BUILTIN, Builtin, OutputKind, builtin};
 pub use reading::Reading;
 pub use transcript::Transcript;

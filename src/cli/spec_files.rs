@@ -139,6 +139,10 @@ fn obstacle_to_waiting(queue: &LazyQueue, id: &SpecId) -> Result<Option<(String,
     };
     Ok(match found.first().map(|spec| spec.status) {
         None => Some((format!("there is no spec {id} in the queue"), "`boi status --all` lists every spec".to_owned())),
+        Some(SpecStatus::Dropped) => {
+            let message = format!("{id} was dropped, so no spec can wait for it");
+            Some((message, format!("first restore it: `boi drop --undo {id}`")))
+        }
         Some(status @ (SpecStatus::Failed | SpecStatus::Canceled)) => {
             let verb = if status == SpecStatus::Failed { "has" } else { "was" };
             let message = format!("{id} {verb} {}, so no spec can wait for it", status.as_str());

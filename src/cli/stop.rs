@@ -64,6 +64,7 @@ pub(super) fn stop(home: &Home, Ids { ids, json }: Ids) -> Result<ExitCode, CliE
 fn ended(status: SpecStatus) -> &'static str {
     match status {
         SpecStatus::Canceled => "been canceled",
+        SpecStatus::Dropped => "been dropped",
         other => other.as_str(),
     }
 }

@@ -6,4 +6,5 @@ pub(crate) mod calls;
 pub(crate) mod client;
 pub(crate) mod event_stream;
 pub(crate) mod events;
+pub(crate) mod review;
 pub(crate) mod server;

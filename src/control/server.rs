@@ -32,6 +32,7 @@ use super::calls::{
     ResumeAgents, Retry, SetPaused, SetPriority, SettleChanges, StatusRequest, Stop, VERSION_HEADER,
 };
 use super::events::{self, StreamQuery, StreamRequest};
+use super::review::{DropSpec, Opened, SendBack, UndoDrop};
 use crate::queue::Cleaned;
 use crate::system::paths;
 use crate::system::repeat::{self, Repeated};
@@ -69,6 +70,10 @@ pub(crate) trait Service:
     + Serve<Reload>
     + Serve<Cleaned>
     + Serve<SettleChanges>
+    + Serve<DropSpec>
+    + Serve<UndoDrop>
+    + Serve<SendBack>
+    + Serve<Opened>
 {
     /// Returns the stream of events, in parts of whole messages. The stream ends when `closing` turns true.
     fn events(
@@ -187,6 +192,10 @@ pub(crate) async fn serve<S: Service>(mut socket: Socket, service: S, mut closin
     let routes = route::<Cleaned, S>(routes, &closing);
     let routes = route::<SettleChanges, S>(routes, &closing);
     let routes = event_route(routes, &closing);
+    let routes = route::<DropSpec, S>(routes, &closing);
+    let routes = route::<UndoDrop, S>(routes, &closing);
+    let routes = route::<SendBack, S>(routes, &closing);
+    let routes = route::<Opened, S>(routes, &closing);
     let routes = routes.layer(DefaultBodyLimit::max(LARGEST_REQUEST)).with_state(service);
     let mut connections = JoinSet::new();
     let mut replaced = socket.replaced();

@@ -41,6 +41,7 @@ pub(crate) mod merged_by_user;
 mod quarantine;
 mod registry;
 mod retention;
+mod review;
 pub(crate) mod shared;
 pub(crate) mod status;
 pub(crate) mod worker;

@@ -2,7 +2,8 @@
 //!
 //! The queue says which specs nothing in it needs (`Queue::expired`). Of these, a spec stays
 //! - while its worktree or scratch directory exists,
-//! - while its repository has a kept ref of the spec, or its branch, unless the queue records the branch as
+//! - while its repository has a kept ref of the spec (unless the user dropped it), or its branch, unless the
+//!   queue records the branch as
 //!   merged; if the repository cannot be read: while the queue records a branch that is not merged, or a kept
 //!   ref,
 //! - while a command of the spec runs.
@@ -226,7 +227,9 @@ impl Repositories {
         let Some(repo) = &spec.repo else { return spec.has_own_work };
         match self.0.entry(repo.clone()).or_insert_with(|| OwnRefs::read(Path::new(repo))) {
             None => spec.has_own_work,
-            Some(refs) => refs.kept.contains(&spec.id) || !spec.is_merged && refs.branches.contains(&spec.id),
+            Some(refs) => {
+                !spec.is_dropped && refs.kept.contains(&spec.id) || !spec.is_merged && refs.branches.contains(&spec.id)
+            }
         }
     }
 }

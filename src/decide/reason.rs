@@ -6,7 +6,7 @@ use crate::domain::cause::{Cause, Unmerged};
 use crate::domain::delivery::MergeRefusal;
 use crate::domain::hold::{Hold, HoldCause};
 use crate::domain::id::SpecId;
-use crate::domain::life::{Block, BudgetKey, UsedUp};
+use crate::domain::life::{Block, BudgetKey, SpecStatus, UsedUp};
 use crate::domain::outcome::TryOutcome;
 use crate::domain::text;
 
@@ -80,6 +80,10 @@ pub(super) fn next_step(cause: &Cause, spec: &SpecId) -> Option<String> {
         Cause::Quarantined { .. } => {
             Some(format!("Run a version of boi that can read the record, or end the spec: `boi cancel {spec}`."))
         }
+        Cause::Dropped => Some(format!("`boi drop --undo {spec}` restores the branch and the former status.")),
+        Cause::DependencyEnded { spec: first, status: SpecStatus::Dropped } => {
+            Some(format!("Run `boi drop --undo {first}`, then `boi retry {spec}`."))
+        }
         Cause::DependencyEnded { spec: first, .. } | Cause::DependencyIncomplete { spec: first } => {
             Some(format!("Run `boi retry {first}`, which queues both specs again."))
         }
@@ -126,7 +130,6 @@ mod tests {
     use crate::domain::cause::Awaited;
     use crate::domain::command::ExitStatus;
     use crate::domain::failure::{FailedHow, FailedPart, Failure};
-    use crate::domain::life::SpecStatus;
     use crate::domain::time::Timestamp;
 
     const UNTIL: Timestamp = Timestamp(0);
@@ -264,6 +267,10 @@ mod tests {
             (
                 Cause::DependencyEnded { spec: id("SD97A"), status: SpecStatus::Failed },
                 "waits for SD97A, which failed. Run `boi retry SD97A`, which queues both specs again.",
+            ),
+            (
+                Cause::DependencyEnded { spec: id("SD97A"), status: SpecStatus::Dropped },
+                "waits for SD97A, which was dropped. Run `boi drop --undo SD97A`, then `boi retry SD979`.",
             ),
             (
                 Cause::DependencyEnded { spec: id("SD97A"), status: SpecStatus::Canceled },

@@ -73,6 +73,7 @@ enum Place {
     Merged,
     Done,
     Canceled,
+    Dropped,
     /// The spec does not belong in the report: it was queued again after it ended, or it is being landed.
     Open,
 }
@@ -80,11 +81,16 @@ enum Place {
 impl Place {
     fn of(spec: &SpecView) -> Place {
         match spec.status {
-            _ if spec.delivery.is_some_and(Delivery::is_under_way) => Place::Open,
+            SpecStatus::Completed | SpecStatus::Failed | SpecStatus::Canceled
+                if spec.delivery.is_some_and(Delivery::is_under_way) =>
+            {
+                Place::Open
+            }
             // The user landed the branch although the spec did not complete.
             SpecStatus::Failed | SpecStatus::Canceled if spec.delivery == Some(Delivery::Merged) => Place::Merged,
             SpecStatus::Failed => Place::Failed,
             SpecStatus::Canceled => Place::Canceled,
+            SpecStatus::Dropped => Place::Dropped,
             SpecStatus::Queued | SpecStatus::Running => Place::Open,
             SpecStatus::Completed => match spec.delivery {
                 Some(Delivery::Unmerged) => Place::Unmerged,
@@ -126,6 +132,7 @@ pub(crate) fn report(input: &ReportInput) -> Report {
         merged: merged.len(),
         done: count(Place::Done),
         canceled: count(Place::Canceled),
+        dropped: count(Place::Dropped),
         usage: sum(&input.usage),
         agents: input.usage.iter().map(|(agent, usage)| AgentUsage { agent: agent.clone(), usage: *usage }).collect(),
         bases: bases(input, of(Place::Merged)),
@@ -148,6 +155,7 @@ pub(crate) fn report(input: &ReportInput) -> Report {
         merged,
         done: of(Place::Done).map(|spec| line(&spec.view)).collect(),
         canceled: of(Place::Canceled).map(|spec| line(&spec.view)).collect(),
+        dropped: of(Place::Dropped).map(|spec| line(&spec.view)).collect(),
         open: open(&input.status),
         more: input.more,
         totals,

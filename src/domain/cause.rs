@@ -172,6 +172,8 @@ pub enum Cause {
     },
     /// Canceled by the user.
     Canceled,
+    /// Dropped by the user.
+    Dropped,
     /// Completed, but not merged into the base.
     Unmerged {
         /// Why the spec is not merged.
@@ -317,9 +319,13 @@ impl fmt::Display for Cause {
             Cause::DependencyEnded { spec, status: SpecStatus::Canceled } => {
                 write!(f, "waits for {spec}, which was canceled")
             }
+            Cause::DependencyEnded { spec, status: SpecStatus::Dropped } => {
+                write!(f, "waits for {spec}, which was dropped")
+            }
             Cause::DependencyEnded { spec, .. } => write!(f, "waits for {spec}, which failed"),
             Cause::DependencyIncomplete { spec } => write!(f, "waits for {spec}, which has not completed"),
             Cause::Canceled => f.write_str("canceled by the user"),
+            Cause::Dropped => f.write_str("dropped by the user"),
             Cause::Unmerged { why } => why.fmt(f),
             Cause::SentBack { sent } => write!(f, "sent back to the agent: {sent}"),
             Cause::Recorded { words } => f.write_str(words),
@@ -452,6 +458,8 @@ mod tests {
             (Cause::DependencyEnded { spec: id(), status: SpecStatus::Failed }, "waits for SD979, which failed"),
             (Cause::DependencyIncomplete { spec: id() }, "waits for SD979, which has not completed"),
             (Cause::Canceled, "canceled by the user"),
+            (Cause::Dropped, "dropped by the user"),
+            (Cause::DependencyEnded { spec: id(), status: SpecStatus::Dropped }, "waits for SD979, which was dropped"),
             (
                 Cause::Unmerged { why: Unmerged::Verify { failure } },
                 long(format!("after the merge of the branch with its base, {lost}")),

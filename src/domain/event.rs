@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::cause::{Cause, Unmerged};
 use super::hold::{Hold, HoldCause};
 use super::id::SpecId;
+use super::life::SpecStatus;
 use super::outcome::{Delivery, MergedBy, TryOutcome, Usage};
 use super::time::Timestamp;
 
@@ -164,6 +165,10 @@ kinds! {
     SpecMerged(Merged) = "spec.merged",
     /// The spec completed, and its branch could not be merged into the base.
     SpecUnmerged(NotMerged) = "spec.unmerged",
+    /// The user dropped the spec.
+    SpecDropped(Empty) = "spec.dropped",
+    /// The user took the drop of the spec back.
+    SpecRestored(Restored) = "spec.restored",
     /// The first try of a task in an attempt began.
     TaskStarted(TaskStarted) = "task.started",
     /// A task is done: verified, and committed if it changed anything.
@@ -263,6 +268,13 @@ pub(crate) struct Merged {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct NotMerged {
     pub(crate) why: Unmerged,
+}
+
+/// The body of `spec.restored`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Restored {
+    /// The status that the spec got back.
+    pub(crate) status: SpecStatus,
 }
 
 /// The body of `task.started`.

@@ -17,6 +17,9 @@
 //! - A spec whose budget is used up is blocked before its next agent starts. A higher limit ends the block.
 //! - boi cancels a running spec in two steps: it records the intent, then the spec's worker ends the attempt.
 //! - If a spec ends without completing, every spec that waits for it fails.
+//! - `boi drop` rejects a spec that is queued or has ended and that no base has. `boi drop --undo` gives the
+//!   spec its
+//!   former status back; a spec that was queued becomes canceled.
 
 use std::fmt;
 
@@ -38,12 +41,20 @@ pub enum SpecStatus {
     Failed,
     /// The user canceled the spec; `boi retry` queues it again.
     Canceled,
+    /// The user rejected the spec; `boi drop --undo` gives it its former status back.
+    Dropped,
 }
 
 impl SpecStatus {
     /// All statuses, in the order of a spec's life.
-    pub const ALL: [SpecStatus; 5] =
-        [SpecStatus::Queued, SpecStatus::Running, SpecStatus::Completed, SpecStatus::Failed, SpecStatus::Canceled];
+    pub const ALL: [SpecStatus; 6] = [
+        SpecStatus::Queued,
+        SpecStatus::Running,
+        SpecStatus::Completed,
+        SpecStatus::Failed,
+        SpecStatus::Canceled,
+        SpecStatus::Dropped,
+    ];
 
     /// Returns the name of the status in the database, in JSON and in text.
     pub fn as_str(self) -> &'static str {
@@ -53,6 +64,7 @@ impl SpecStatus {
             SpecStatus::Completed => "completed",
             SpecStatus::Failed => "failed",
             SpecStatus::Canceled => "canceled",
+            SpecStatus::Dropped => "dropped",
         }
     }
 
@@ -71,7 +83,7 @@ impl SpecStatus {
         match self {
             SpecStatus::Queued => OnStop::BlockNow,
             SpecStatus::Running => OnStop::RecordIntent,
-            SpecStatus::Completed | SpecStatus::Failed | SpecStatus::Canceled => OnStop::Nothing,
+            SpecStatus::Completed | SpecStatus::Failed | SpecStatus::Canceled | SpecStatus::Dropped => OnStop::Nothing,
         }
     }
 
@@ -80,7 +92,9 @@ impl SpecStatus {
         match self {
             SpecStatus::Queued => OnCancel::CancelNow,
             SpecStatus::Running => OnCancel::RecordIntent,
-            SpecStatus::Completed | SpecStatus::Failed | SpecStatus::Canceled => OnCancel::Nothing,
+            SpecStatus::Completed | SpecStatus::Failed | SpecStatus::Canceled | SpecStatus::Dropped => {
+                OnCancel::Nothing
+            }
         }
     }
 
@@ -88,7 +102,7 @@ impl SpecStatus {
     /// result was delivered as its `deliver` field requests.
     pub fn is_retryable(self, delivered: bool) -> bool {
         match self {
-            SpecStatus::Queued | SpecStatus::Running => false,
+            SpecStatus::Queued | SpecStatus::Running | SpecStatus::Dropped => false,
             SpecStatus::Completed => !delivered,
             SpecStatus::Failed | SpecStatus::Canceled => true,
         }
@@ -262,20 +276,21 @@ mod tests {
             assert_eq!(Intent::from_name(intent.as_str()), Some(intent));
         }
         assert_eq!(
-            (SpecStatus::from_name("dropped"), TaskStatus::from_name(""), Intent::from_name("x")),
+            (SpecStatus::from_name("rejected"), TaskStatus::from_name(""), Intent::from_name("x")),
             (None, None, None)
         );
     }
 
     #[test]
     fn cancel_and_retry_in_each_status() {
-        use SpecStatus::{Canceled, Completed, Failed, Queued, Running};
+        use SpecStatus::{Canceled, Completed, Dropped, Failed, Queued, Running};
         let table = [
             (Queued, OnCancel::CancelNow, [false, false]),
             (Running, OnCancel::RecordIntent, [false, false]),
             (Completed, OnCancel::Nothing, [true, false]),
             (Failed, OnCancel::Nothing, [true, true]),
             (Canceled, OnCancel::Nothing, [true, true]),
+            (Dropped, OnCancel::Nothing, [false, false]),
         ];
         for (status, on_cancel, [undelivered, delivered]) in table {
             assert_eq!(status.on_cancel(), on_cancel, "{status:?}");

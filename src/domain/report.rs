@@ -34,6 +34,8 @@ pub(crate) struct Report {
     pub done: Vec<SpecLine>,
     /// The specs that the user canceled.
     pub canceled: Vec<SpecLine>,
+    /// The specs that the user dropped.
+    pub dropped: Vec<SpecLine>,
     /// What has not ended.
     pub open: Open,
     /// Whether more specs ended in the reported time than the report contains. It contains the last ones.
@@ -61,6 +63,8 @@ pub(crate) struct Totals {
     pub done: usize,
     /// How many of them the user canceled.
     pub canceled: usize,
+    /// How many of them the user dropped.
+    pub dropped: usize,
     /// What all runs of agents used that ended in the reported time.
     pub usage: Usage,
     /// The same for each agent.

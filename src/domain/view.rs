@@ -287,6 +287,9 @@ pub struct Counts {
     /// Completed specs that could not be merged; they are a part of `completed`. At most 10,000 are counted.
     #[serde(default)]
     pub unmerged: u64,
+    /// Specs that the user dropped.
+    #[serde(default)]
+    pub dropped: u64,
 }
 
 impl Counts {
@@ -356,6 +359,10 @@ pub struct SpecView {
     /// The kept refs of the spec: they save work that no branch contains.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<String>,
+    /// The notes with which the user sent the spec back, oldest first; empty unless the request asks for the
+    /// history.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<NoteView>,
     /// Changes of the shared part of the repository while commands of the spec ran, oldest first.
     #[serde(default)]
     pub repository_changes: Vec<RepositoryChange>,
@@ -413,6 +420,19 @@ pub struct TaskView {
     pub history: Vec<TryView>,
 }
 
+/// A note with which the user sent a spec back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoteView {
+    /// The attempt whose prompt contains the note.
+    pub attempt: u32,
+    /// The id of the task whose prompt contains the note.
+    pub task: String,
+    /// The text.
+    pub note: String,
+    /// When the user sent the spec back.
+    pub at: Timestamp,
+}
+
 /// One try of a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TryView {
@@ -463,7 +483,8 @@ mod tests {
 
     #[test]
     fn specs_that_wait_or_run_are_open() {
-        let counts = Counts { queued: 2, running: 3, completed: 10, failed: 20, canceled: 30, unmerged: 1 };
+        let counts =
+            Counts { queued: 2, running: 3, completed: 10, failed: 20, canceled: 30, dropped: 40, unmerged: 1 };
         assert_eq!(counts.open(), 5);
     }
 }

@@ -34,8 +34,10 @@
 //! | `file_times` | tells whether a file of a small folder was written |
 //! | `reset_files` | makes a worktree's files equal to a commit |
 //! | `capture` | commits the worktree's files after a try, as the candidate |
+//! | `dropped` | moves the branch of a dropped spec to a kept ref, and back |
 //! | `branch_repair` | repairs a branch that a power loss damaged |
 //! | `merged` | finds out whether a base has the changes of a spec's branch |
+//! | `own_changes` | finds the changes of a spec's branch alone, and shows them to the user |
 //! | `create` | creates a worktree, or completes a creation that was killed |
 //! | `overwrite` | makes a lander's worktree equal to a commit, without keeping what is in it |
 //! | `shared_files` | reads refs, stash, reflogs and worktrees from git's files, without running git |
@@ -81,6 +83,7 @@ mod capture;
 pub(crate) mod checkout;
 mod create;
 mod diff_stat;
+mod dropped;
 pub(crate) mod entry;
 mod file_times;
 mod git_error;
@@ -93,6 +96,7 @@ mod loose_object;
 mod merged;
 pub(crate) mod operation;
 mod overwrite;
+mod own_changes;
 mod own_refs;
 mod place;
 mod power_loss;
@@ -126,11 +130,17 @@ pub(crate) use self::capture::capture;
 pub(crate) use self::capture::capture_merge;
 pub(crate) use self::create::create_worktree;
 pub(crate) use self::diff_stat::{commits_since, diff_stats, patch};
+pub(crate) use self::dropped::{
+    Restored, dropped_ref, forget_dropped, keep_dropped, refuse_foreign_checkout, restore_dropped,
+};
 pub(crate) use self::file_times::{CheckedFiles, read_file_times};
 pub(crate) use self::git_error::{GitError, Severity};
 pub(crate) use self::inspect::{RepositoryRefusal, has_uncommitted_changes, inspect_repository, same_repository};
 pub(crate) use self::merged::{MergeState, has_changes, local_branches, merge_state};
 pub(crate) use self::overwrite::overwrite_worktree;
+pub(crate) use self::own_changes::{
+    ChangedFile, become_diff, changed_files, contains, find_commit, start_of_own_changes,
+};
 pub(crate) use self::place::Place;
 pub(crate) use self::power_loss::{Repairs, repair_after_power_loss};
 pub(crate) use self::refs::{branch_head, delete_branch};

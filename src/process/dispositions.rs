@@ -33,6 +33,12 @@ pub(crate) fn set_for_command() {
     unblock_all();
 }
 
+/// Undoes for a program of the user what [`prepare`] ignores.
+pub(crate) fn restore_for_user() {
+    // SAFETY: no handler is installed.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_DFL) };
+}
+
 /// Whether this process ignores SIGHUP, as under `nohup`.
 pub(crate) fn ignores_hangup() -> bool {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();

@@ -11,7 +11,7 @@
 //! | reading a command's records and its folder | `record`, `command_dir` |
 //! | measuring the CPU time of a command | `cpu_time` |
 //! | starting this program as a supervisor, as a daemon or as a command | `own_program`, `supervisor_process`, `background`, `child` |
-//! | running a program to its end within bounds | `bounded` |
+//! | running a program to its end within bounds; running one for the user on the terminal | `bounded`, `interactive` |
 //! | running the command of a hook | `hook` |
 //! | finding all processes of an attempt without reading its records | `attempt_processes` |
 //!
@@ -32,6 +32,7 @@ pub(crate) mod forker;
 pub(crate) mod hook;
 pub(crate) mod identity;
 pub mod inherited;
+pub(crate) mod interactive;
 pub(crate) mod limits;
 pub(crate) mod look_process;
 pub(crate) mod marker;

@@ -9,6 +9,7 @@ mod recent;
 mod repository_changes;
 mod requests;
 mod retention;
+mod review;
 mod runs;
 
 pub(super) use attention::*;
@@ -19,6 +20,7 @@ pub(super) use recent::*;
 pub(super) use repository_changes::*;
 pub(super) use requests::*;
 pub(super) use retention::*;
+pub(super) use review::*;
 pub(super) use runs::*;
 
 use super::*;
@@ -591,7 +593,13 @@ macro_rules! conformance_suite {
             a_reader_gets_each_event_once_whatever_the_size_of_its_pages,
             the_queue_becomes_idle_once_per_change,
             the_progress_of_hooks_is_kept_and_what_overtakes_them_is_counted,
-            the_specs_that_ended_in_a_time_are_found_from_the_latest_end_on
+            the_specs_that_ended_in_a_time_are_found_from_the_latest_end_on,
+            a_dropped_spec_gets_its_former_status_back,
+            a_drop_fails_the_specs_that_wait_and_refuses_running_and_landed_ones,
+            a_dropped_spec_expires_although_it_has_kept_refs,
+            a_spec_is_sent_back_with_a_note_for_its_prompt,
+            ids_are_found_by_their_beginning_and_by_the_last_dispatch,
+            what_the_user_opened_is_recorded_unless_a_worker_may_run
         }
     };
     (@tests $factory:ty: $($name:ident),+) => {

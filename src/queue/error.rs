@@ -107,6 +107,42 @@ pub(crate) enum Refusal {
         /// The cost of its agents.
         spent: Usd,
     },
+    /// The spec depends on a spec that was dropped.
+    WaitsForDropped {
+        /// The spec.
+        spec: SpecId,
+        /// The dropped spec.
+        dropped: SpecId,
+    },
+    /// The spec is running, so it cannot be dropped.
+    Runs {
+        /// The spec.
+        spec: SpecId,
+    },
+    /// A base has the branch of the spec, so it can be neither dropped nor sent back.
+    Landed {
+        /// The spec.
+        spec: SpecId,
+    },
+    /// The spec is not dropped.
+    NotDropped {
+        /// The spec.
+        spec: SpecId,
+        /// Its status.
+        status: SpecStatus,
+    },
+    /// The spec has not ended, or is dropped, so it cannot be sent back.
+    CannotSendBack {
+        /// The spec.
+        spec: SpecId,
+        /// Its status.
+        status: SpecStatus,
+    },
+    /// The spec has no task with a prompt that could contain a note.
+    NoPromptTask {
+        /// The spec.
+        spec: SpecId,
+    },
     /// No free id was found.
     NoFreeId,
 }
@@ -166,14 +202,44 @@ impl fmt::Display for Refusal {
         match self {
             Refusal::DependencyEnded { title, dependency, status } => write!(
                 f,
-                "`{title}` waits for {dependency}, which {}: run `boi retry {dependency}` first",
+                "`{title}` waits for {dependency}, which {} first",
                 match status {
-                    SpecStatus::Canceled => "was canceled",
-                    _ => "failed",
+                    SpecStatus::Dropped => format!("was dropped: run `boi drop --undo {dependency}`"),
+                    SpecStatus::Canceled => format!("was canceled: run `boi retry {dependency}`"),
+                    _ => format!("failed: run `boi retry {dependency}`"),
                 }
             ),
             Refusal::NothingToRetry { spec, status } => {
-                write!(f, "{spec} is {}: only a failed, canceled or unmerged spec can be retried", status.as_str())
+                let advice = match status {
+                    SpecStatus::Completed => format!("; `boi retry {spec} --note TEXT` sends it back to its agent"),
+                    SpecStatus::Dropped => format!("; `boi drop --undo {spec}` restores it"),
+                    _ => String::new(),
+                };
+                let status = status.as_str();
+                write!(f, "{spec} is {status}: only a failed, canceled or unmerged spec can be retried{advice}")
+            }
+            Refusal::WaitsForDropped { spec, dropped } => {
+                write!(f, "{spec} waits for {dropped}, which was dropped: run `boi drop --undo {dropped}` first")
+            }
+            Refusal::Runs { spec } => {
+                write!(f, "{spec} is running: end it with `boi cancel {spec}`, then drop it")
+            }
+            Refusal::Landed { spec } => write!(
+                f,
+                "{spec} is merged into its base: dispatch a new spec for further changes; `boi clean {spec}` removes \
+                 what it left"
+            ),
+            Refusal::NotDropped { spec, status } => write!(f, "{spec} is {}, not dropped", status.as_str()),
+            Refusal::CannotSendBack { spec, status: SpecStatus::Dropped } => {
+                write!(f, "{spec} is dropped: run `boi drop --undo {spec}` first")
+            }
+            Refusal::CannotSendBack { spec, status } => write!(
+                f,
+                "{spec} is {}: only a spec that has ended or was stopped can be sent back; `boi stop {spec}` stops it",
+                status.as_str()
+            ),
+            Refusal::NoPromptTask { spec } => {
+                write!(f, "{spec} has no task with a prompt, so no agent can read the note; retry it without --note")
             }
             Refusal::WaitsToLand { spec } => {
                 write!(f, "{spec} waits to land: `boi wait {spec}` waits until it is merged or stays unmerged")

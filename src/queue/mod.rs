@@ -24,6 +24,7 @@ pub(crate) mod landings;
 pub(crate) mod open;
 pub(crate) mod recent;
 pub(crate) mod retention;
+pub(crate) mod review;
 pub(crate) mod sqlite;
 pub(crate) mod survey;
 pub(crate) mod unlanded;
@@ -42,6 +43,7 @@ use self::events::{EventPage, RemovedEvents};
 use self::landings::Group;
 use self::recent::Recent;
 use self::retention::{Age, ExpiredPage, Place};
+use self::review::{Review, TaskNote};
 use self::survey::Survey;
 use self::unlanded::{Look, Unlanded};
 use crate::config::WorkerConfig;
@@ -115,6 +117,8 @@ pub(crate) struct Claimed {
     /// The commit of the base that the branch could not be merged with, while the spec is sent back to its agent because
     /// of that; `None`: it is not.
     pub onto: Option<String>,
+    /// The note with which the user sent the attempt back.
+    pub note: Option<TaskNote>,
 }
 
 impl Claimed {
@@ -294,7 +298,7 @@ pub(crate) enum ChangesFoundBy {
 
 /// The queue. A call blocks until its changes are durable, so async code must call it on a thread that may
 /// block.
-pub(crate) trait Queue: Send + Sync {
+pub(crate) trait Queue: Review + Send + Sync {
     /// Renews the lease under which this machine owns its claims; fails when the lease is lost.
     fn renew_lease(&self) -> Result<Lease, QueueError>;
 

@@ -30,10 +30,12 @@ pub(crate) struct Expired {
     pub repo: Option<String>,
     /// The recorded path of its worktree.
     pub worktree: Option<String>,
+    /// Whether the user dropped it. Its kept refs stay in the repository when it is removed.
+    pub is_dropped: bool,
     /// Whether the queue records that a base has the changes of its branch.
     pub is_merged: bool,
     /// Whether the queue records work of the spec in the repository that no base is known to have: a branch
-    /// that is not merged, or kept refs.
+    /// that is not merged, or kept refs unless the spec is dropped.
     pub has_own_work: bool,
 }
 

@@ -5,7 +5,7 @@ use super::times::{clock_time, localized};
 use super::units::cost;
 use crate::domain::event::{
     ConfigApplied, DaemonStarted, DaemonStopped, Event, EventKind, Happening, HoldBegan, HoldEnded, Merged, Queued,
-    QueuedBy, TaskDone, TaskStarted, TryEnded,
+    QueuedBy, Restored, TaskDone, TaskStarted, TryEnded,
 };
 use crate::domain::life::SpecStatus;
 use crate::domain::outcome::Usage;
@@ -38,6 +38,7 @@ fn detail(event: &Event) -> String {
         Happening::SpecQueued(Queued { by: QueuedBy::Retry, .. }) => "retried".to_owned(),
         Happening::SpecQueued(Queued { by: QueuedBy::GiveBack, .. }) => "back in the queue".to_owned(),
         Happening::SpecQueued(Queued { by: QueuedBy::Landing, .. }) => "sent back to the agent".to_owned(),
+        Happening::SpecRestored(Restored { status }) => status.as_str().to_owned(),
         Happening::SpecMerged(Merged { by }) => format!("by {}", by.as_str()),
         Happening::TaskStarted(TaskStarted { task }) => format!("task {task}"),
         Happening::TaskDone(TaskDone { task, commit, .. }) => match commit {
@@ -59,6 +60,7 @@ fn detail(event: &Event) -> String {
         | Happening::SpecCompleted(_)
         | Happening::SpecFailed(_)
         | Happening::SpecCanceled(_)
+        | Happening::SpecDropped(_)
         | Happening::SpecUnmerged(_)
         | Happening::ConfigRejected(_)
         | Happening::QueueIdle(_)

@@ -109,8 +109,13 @@ fn summary(status: &StatusView, now: Timestamp) -> Vec<String> {
         count => paint(&format!(" ({count} unmerged)"), ATTENTION),
     };
     lines.push(format!(
-        "specs: {} queued, {} running, {} completed{unmerged}, {} failed, {} canceled",
-        counts.queued, counts.running, counts.completed, counts.failed, counts.canceled
+        "specs: {} queued, {} running, {} completed{unmerged}, {} failed, {} canceled{}",
+        counts.queued,
+        counts.running,
+        counts.completed,
+        counts.failed,
+        counts.canceled,
+        if counts.dropped > 0 { format!(", {} dropped", counts.dropped) } else { String::new() }
     ));
     lines.extend(spending(&status.spending));
     lines

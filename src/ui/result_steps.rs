@@ -29,6 +29,7 @@ pub(super) fn steps(spec: &SpecView) -> Vec<(&'static str, String)> {
     let drop = ("drop", format!("boi drop {id}"));
     match (spec.status, spec.delivery) {
         (SpecStatus::Queued | SpecStatus::Running, _) => Vec::new(),
+        (SpecStatus::Dropped, _) => vec![look, ("take back", format!("boi drop --undo {id}"))],
         (_, Some(Delivery::Waiting | Delivery::Landing)) => vec![look, ("wait", format!("boi wait {id}"))],
         (SpecStatus::Completed, _) if changed_nothing(spec) => vec![send_back, drop],
         (SpecStatus::Completed, Some(Delivery::Branch)) if spec.branch.is_some() => {

@@ -46,7 +46,8 @@ fn summary(spec: &SpecView) -> Vec<String> {
             fields.push(("inspect", format!("boi log {0} ; boi status {0}", spec.id)));
             fields.push(("retry", format!("boi retry {}", spec.id)));
         }
-        _ => {}
+        (SpecStatus::Dropped, ..) => fields.push(("restore", format!("boi drop --undo {}", spec.id))),
+        (SpecStatus::Queued | SpecStatus::Running, ..) => {}
     }
     fields.extend(spec.kept.iter().map(|kept| ("kept", kept.clone())));
     lines.extend(fields.iter().map(|(name, value)| format!("  {name:<8} {value}")));

@@ -31,6 +31,7 @@ pub(super) fn spec(number: u32, status: SpecStatus, title: &str) -> SpecView {
         usage: Usage::default(),
         max_usd: None,
         kept: vec![],
+        notes: vec![],
         repository_changes: vec![],
     }
 }

@@ -68,6 +68,10 @@ pub(crate) fn spec_details(spec: &SpecView, diff: Option<DiffSize>, now: Timesta
     if let Some(limit) = &spec.max_usd {
         field("budget", &format!("{limit}, set with `boi retry --max-usd`"));
     }
+    for note in &spec.notes {
+        let of = format!("attempt {}, {}: {}", note.attempt, note.task, text::one_line(&note.note, REASON));
+        field("note", &of);
+    }
     for kept in &spec.kept {
         field("kept", kept);
     }

@@ -22,7 +22,7 @@ pub(super) fn of_spec(status: SpecStatus) -> Style {
         SpecStatus::Running => ACTIVE,
         SpecStatus::Completed => GOOD,
         SpecStatus::Failed => BAD,
-        SpecStatus::Canceled => ATTENTION,
+        SpecStatus::Canceled | SpecStatus::Dropped => ATTENTION,
     }
 }
 

@@ -13,7 +13,7 @@ mod remedies;
 mod recorded;
 
 use super::credentials::Credentials;
-use super::dialect::{Diagnosis, Dialect, EndedRun, Run};
+use super::dialect::{Diagnosis, Dialect, EndedRun, Resumed, Run};
 use super::reading::LineReader;
 use crate::domain::outcome::TryOutcome;
 
@@ -23,6 +23,10 @@ pub(super) struct Claude;
 impl Dialect for Claude {
     fn command_line(&self, run: &Run<'_>) -> Vec<String> {
         command_line::command_line(run)
+    }
+
+    fn resume_interactively(&self, resumed: &Resumed<'_>) -> Option<Vec<String>> {
+        Some(resumed.with(&["--resume", resumed.session], "--model"))
     }
 
     fn line_reader(&self) -> Box<dyn LineReader> {

@@ -9,7 +9,7 @@ mod phrases;
 mod recorded;
 
 use super::credentials::Credentials;
-use super::dialect::{Diagnosis, Dialect, EndedRun, Run, Session};
+use super::dialect::{Diagnosis, Dialect, EndedRun, Resumed, Run, Session};
 use super::reading::LineReader;
 use crate::domain::outcome::TryOutcome;
 
@@ -36,6 +36,10 @@ impl Dialect for Codex {
         // The prompt is on stdin.
         argv.push("-".to_owned());
         argv
+    }
+
+    fn resume_interactively(&self, resumed: &Resumed<'_>) -> Option<Vec<String>> {
+        Some(resumed.with(&["resume", resumed.session], "--model"))
     }
 
     fn line_reader(&self) -> Box<dyn LineReader> {

@@ -9,7 +9,7 @@ mod phrases;
 mod recorded;
 
 use super::credentials::Credentials;
-use super::dialect::{Diagnosis, Dialect, EndedRun, Run, Session};
+use super::dialect::{Diagnosis, Dialect, EndedRun, Resumed, Run, Session};
 use super::reading::LineReader;
 use crate::domain::outcome::TryOutcome;
 
@@ -33,6 +33,10 @@ impl Dialect for Gemini {
         argv.extend(run.model.into_iter().flat_map(|model| ["-m".to_owned(), model.to_owned()]));
         argv.extend_from_slice(run.arguments);
         argv
+    }
+
+    fn resume_interactively(&self, resumed: &Resumed<'_>) -> Option<Vec<String>> {
+        Some(resumed.with(&["--resume", resumed.session], "-m"))
     }
 
     fn line_reader(&self) -> Box<dyn LineReader> {

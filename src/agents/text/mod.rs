@@ -2,7 +2,7 @@
 //! sessions of these agents, and passes them no model.
 
 use super::credentials::Credentials;
-use super::dialect::{Diagnosis, Dialect, EndedRun, Run};
+use super::dialect::{Diagnosis, Dialect, EndedRun, Resumed, Run};
 use super::exit::{agent_outcome_of_cause, command_outcome, last_line, missing_program};
 use super::reading::{LONGEST_TEXT, LineReader, Reading};
 use crate::domain::exit::describe_end;
@@ -28,6 +28,10 @@ impl LineReader for Lines {
 impl Dialect for Text {
     fn command_line(&self, run: &Run<'_>) -> Vec<String> {
         [run.command, run.arguments].concat()
+    }
+
+    fn resume_interactively(&self, _resumed: &Resumed<'_>) -> Option<Vec<String>> {
+        None
     }
 
     fn line_reader(&self) -> Box<dyn LineReader> {

@@ -22,6 +22,7 @@ fn a_spec_stays_while_a_file_a_ref_or_a_command_needs_it() {
         id: id(name),
         repo: repo.cloned(),
         worktree: None,
+        is_dropped: false,
         is_merged: false,
         has_own_work,
     };

@@ -295,13 +295,15 @@ impl Worker {
         let progress = &self.position.progress;
         // The failure is from the last try of this attempt, so the prompt counts the tries of this attempt.
         let number = of.number - progress.first_try + 1;
+        let note = self.claimed.note.as_ref().filter(|note| note.task == of.task).map(|note| note.text.as_str());
+        let (context, failure) = (self.claimed.spec.context.as_deref(), progress.failure.as_ref());
         match resumed {
             // The session of a spec that was sent back does not contain the prompt of the task that boi added.
-            Some(_) if self.claimed.spec.is_landing_task(of.task) && progress.failure.is_none() => {
-                prompt::compose(None, text, None, number)
+            Some(_) if self.claimed.spec.is_landing_task(of.task) && failure.is_none() => {
+                prompt::compose(None, text, note, None, number)
             }
-            Some(_) => prompt::compose_continuation(progress.failure.as_ref(), number),
-            None => prompt::compose(self.claimed.spec.context.as_deref(), text, progress.failure.as_ref(), number),
+            Some(_) => prompt::compose_continuation(note, failure, number),
+            None => prompt::compose(context, text, note, failure, number),
         }
     }
 

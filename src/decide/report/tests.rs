@@ -58,6 +58,7 @@ fn view(number: u32, status: SpecStatus) -> SpecView {
         worktree: None,
         delivery: None,
         merged_by: None,
+        notes: vec![],
         queued_at: Timestamp(0),
         started_at: Some(Timestamp(HOUR)),
         attempt_started_at: None,

@@ -24,7 +24,7 @@ pub(super) const RELEASE_DEPENDENTS: &str =
 pub(super) const FAIL_DEPENDENTS: &str =
     "UPDATE specs SET status = 'failed', cause = :cause, failed_by = :first, finished_at = :now,
             quarantine = NULL, blocked = NULL
-      WHERE +status = 'queued' AND id IN (SELECT spec FROM deps WHERE needs = :first) RETURNING id";
+      WHERE +status = 'queued' AND +open_deps > 0 AND id IN (SELECT spec FROM deps WHERE needs = :first) RETURNING id";
 
 pub(super) fn finish(
     c: &Connection,
@@ -96,7 +96,7 @@ fn ended(ending: &Ending) -> Vec<Happening> {
 }
 
 /// Fails the specs that wait for `root`, directly or indirectly. The cause of each one names the dependency that ended.
-fn fail_dependents(
+pub(super) fn fail_dependents(
     c: &Connection,
     root: &SpecId,
     status: SpecStatus,
@@ -124,7 +124,7 @@ fn fail_dependents(
     Ok(failed)
 }
 
-fn skip_open_tasks(c: &Connection, id: &SpecId) -> Result<(), QueueError> {
+pub(super) fn skip_open_tasks(c: &Connection, id: &SpecId) -> Result<(), QueueError> {
     c.prepare_cached("UPDATE tasks SET status = 'skipped' WHERE spec = ? AND status NOT IN ('done', 'failed')")?
         .execute([id.as_str()])?;
     Ok(())
@@ -196,7 +196,7 @@ pub(super) fn stop(c: &Connection, id: &SpecId) -> Result<Stopped, QueueError> {
 
 /// Makes a blocked spec eligible again. Returns whether the spec was blocked. Fails if the budget of the spec
 /// is used up and the request sets no higher limit.
-fn unblock(c: &Connection, id: &SpecId, max_usd: Option<Usd>) -> Result<bool, QueueError> {
+pub(super) fn unblock(c: &Connection, id: &SpecId, max_usd: Option<Usd>) -> Result<bool, QueueError> {
     let blocked = "id = ? AND status = 'queued' AND blocked IS NOT NULL";
     let cause: Option<Option<String>> = c
         .prepare_cached(&format!("SELECT cause FROM specs WHERE {blocked}"))?
@@ -214,7 +214,7 @@ fn unblock(c: &Connection, id: &SpecId, max_usd: Option<Usd>) -> Result<bool, Qu
 }
 
 /// Sets a new limit on the cost of a spec's agents. Fails if they have already cost that much.
-fn set_max_usd(c: &Connection, id: &SpecId, limit: Usd) -> Result<(), QueueError> {
+pub(super) fn set_max_usd(c: &Connection, id: &SpecId, limit: Usd) -> Result<(), QueueError> {
     let spent: f64 = c
         .prepare_cached("UPDATE specs SET max_usd = ? WHERE id = ? RETURNING cost_usd")?
         .query_row(params![limit.dollars(), id.as_str()], |row| row.get(0))?;
@@ -262,14 +262,31 @@ pub(super) fn retry(
     if !status.is_retryable(delivered) {
         return Err(Refusal::NothingToRetry { spec: id.clone(), status }.into());
     }
-    if let Some(blocker) = blocker(c, id)? {
-        return Err(Refusal::WaitsForIncomplete { spec: id.clone(), blocker }.into());
+    refuse_blocked_by_dependency(c, id)?;
+    requeue_with_dependents(c, id, now)
+}
+
+/// Fails if a spec waits for one that ended without completing.
+pub(super) fn refuse_blocked_by_dependency(c: &Connection, id: &SpecId) -> Result<(), QueueError> {
+    match blocker(c, id)? {
+        None => Ok(()),
+        Some((blocker, SpecStatus::Dropped)) => {
+            Err(Refusal::WaitsForDropped { spec: id.clone(), dropped: blocker }.into())
+        }
+        Some((blocker, _)) => Err(Refusal::WaitsForIncomplete { spec: id.clone(), blocker }.into()),
     }
+}
+
+/// Queues a spec again, and the specs that failed because of it. Returns all of them.
+pub(super) fn requeue_with_dependents(c: &Connection, id: &SpecId, now: Timestamp) -> Result<Vec<SpecId>, QueueError> {
     let mut queued = Vec::new();
     let mut next = vec![id.clone()];
     while let Some(id) = next.pop() {
-        if let Some(blocker) = blocker(c, &id)? {
-            let cause = Cause::DependencyIncomplete { spec: blocker.clone() };
+        if let Some((blocker, status)) = blocker(c, &id)? {
+            let cause = match status {
+                SpecStatus::Dropped => Cause::DependencyEnded { spec: blocker.clone(), status },
+                _ => Cause::DependencyIncomplete { spec: blocker.clone() },
+            };
             c.prepare_cached("UPDATE specs SET failed_by = ?, cause = ? WHERE id = ?")?.execute(params![
                 blocker.as_str(),
                 encode_cause(Some(&cause))?,
@@ -302,16 +319,19 @@ fn land_again(c: &Connection, id: &SpecId) -> Result<Option<Vec<SpecId>>, QueueE
     Ok(Some(vec![id.clone()]))
 }
 
-/// Returns a spec that `id` waits for and that ended without completing.
-fn blocker(c: &Connection, id: &SpecId) -> Result<Option<SpecId>, QueueError> {
-    let name: Option<String> = c
+/// Returns a spec that `id` waits for and that ended without completing, with its status.
+fn blocker(c: &Connection, id: &SpecId) -> Result<Option<(SpecId, SpecStatus)>, QueueError> {
+    let found: Option<(String, String)> = c
         .prepare_cached(
-            "SELECT d.needs FROM deps d JOIN specs s ON s.id = d.needs
-              WHERE d.spec = ? AND s.status IN ('failed', 'canceled') ORDER BY s.seq LIMIT 1",
+            "SELECT d.needs, s.status FROM deps d JOIN specs s ON s.id = d.needs
+              WHERE d.spec = ? AND s.status IN ('failed', 'canceled', 'dropped') ORDER BY s.seq LIMIT 1",
         )?
-        .query_row([id.as_str()], |row| row.get(0))
+        .query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    name.map(|name| read::id(&name)).transpose()
+    let Some((name, status)) = found else { return Ok(None) };
+    let id = read::id(&name)?;
+    let status = read::status(&id, &status)?;
+    Ok(Some((id, status)))
 }
 
 fn requeue(c: &Connection, id: &SpecId, now: Timestamp) -> Result<(), QueueError> {
@@ -338,6 +358,6 @@ fn requeued(c: &Connection, id: &SpecId, now: Timestamp) -> Result<(), QueueErro
     events::of_spec(c, id, &Happening::SpecQueued(queued), now)
 }
 
-fn encode_cause(cause: Option<&Cause>) -> Result<Option<String>, QueueError> {
+pub(super) fn encode_cause(cause: Option<&Cause>) -> Result<Option<String>, QueueError> {
     cause.map(encode).transpose()
 }

@@ -204,6 +204,7 @@ fn read_lander(c: &Connection, lander: &SpecId, owner: &Owner) -> Result<Claimed
         worktree,
         spent: read::usd(0.0),
         max_usd: None,
+        note: None,
         onto: None,
     })
 }
@@ -314,6 +315,18 @@ pub(super) fn request(c: &Connection, spec: &SpecId, force: bool) -> Result<(), 
         return Err(Refusal::NothingToLand { spec }.into());
     }
     join(c, &spec)
+}
+
+/// Takes a spec out of the landing queue. Fails if it is being landed.
+pub(super) fn withdraw(c: &Connection, spec: &SpecId) -> Result<(), QueueError> {
+    c.prepare_cached(
+        "UPDATE specs SET delivery = 'branch', land_repo = NULL, land_base = NULL WHERE id = ? AND delivery = 'waiting'",
+    )?
+    .execute([spec.as_str()])?;
+    match is_under_way(c, spec)? {
+        true => Err(Refusal::WaitsToLand { spec: spec.clone() }.into()),
+        false => Ok(()),
+    }
 }
 
 /// Returns whether a spec waits to land or is being landed.

@@ -18,6 +18,7 @@ mod read;
 mod recent;
 mod repository_changes;
 mod retention;
+mod review;
 mod rows;
 mod runs;
 mod schema;

@@ -18,6 +18,7 @@ use crate::domain::position_record::read_stage;
 use crate::domain::spec::Spec;
 use crate::domain::time::Timestamp;
 use crate::domain::view::Counts;
+use crate::queue::review::TaskNote;
 use crate::queue::{Claimed, CommandRow, Fence, Owner, Quarantined, QueueError, RunningSpecs};
 
 // Some queries name their index: without statistics, SQLite's planner would scan the whole queue for them.
@@ -39,6 +40,10 @@ pub(super) const ENDED_AS: &str = "SELECT id FROM specs INDEXED BY specs_ended_a
 pub(super) const UNMERGED_COUNT: &str = "SELECT count(*) FROM (SELECT 1 FROM specs INDEXED BY specs_unmerged
      WHERE delivery = 'unmerged' AND +status = 'completed' LIMIT 10000)";
 
+/// Selects the dropped specs, the last one first.
+pub(super) const DROPPED: &str = "SELECT id FROM specs INDEXED BY specs_dropped WHERE status = 'dropped'
+     ORDER BY finished_at DESC, seq DESC LIMIT ? OFFSET ?";
+
 pub(super) fn scope(c: &Connection, ids: &[SpecId]) -> Result<Vec<SpecId>, QueueError> {
     let names: Vec<String> =
         c.prepare_cached(SCOPE)?.query_map([ids_json(ids)], |row| row.get(0))?.collect::<Result<_, _>>()?;
@@ -58,8 +63,9 @@ pub(super) fn claimed(
     let row = c
         .prepare_cached(
             "SELECT s.attempt, s.body, a.config, a.position, a.intent, s.setbacks, a.started_at IS NOT NULL,
-                    s.worktree, s.cost_usd, s.max_usd, s.sent_back
-               FROM specs s JOIN attempts a ON a.spec = s.id AND a.number = s.attempt WHERE s.id = ?",
+                    s.worktree, s.cost_usd, s.max_usd, n.idx, n.note, s.sent_back
+               FROM specs s JOIN attempts a ON a.spec = s.id AND a.number = s.attempt
+               LEFT JOIN notes n ON n.spec = s.id AND n.attempt = s.attempt WHERE s.id = ?",
         )?
         .query_row([spec.as_str()], |row| {
             Ok((
@@ -71,17 +77,22 @@ pub(super) fn claimed(
                 row.get::<_, u32>(5)?,
                 row.get::<_, bool>(6)?,
                 row.get::<_, Option<String>>(7)?,
-                (row.get::<_, f64>(8)?, row.get::<_, Option<f64>>(9)?, row.get::<_, Option<String>>(10)?),
+                (row.get::<_, f64>(8)?, row.get::<_, Option<f64>>(9)?),
+                (
+                    row.get::<_, Option<usize>>(10)?,
+                    row.get::<_, Option<String>>(11)?,
+                    row.get::<_, Option<String>>(12)?,
+                ),
             ))
         })
         .optional()
         .map_err(|error| unreadable_column(spec, error))?;
-    let Some((attempt, body, config, position, intent, setbacks, started, worktree, (spent, max_usd, sent))) = row
+    let Some((attempt, body, config, position, intent, setbacks, started, worktree, (spent, max_usd), note)) = row
     else {
         return Err(unreadable(spec, "the record of its current attempt is missing"));
     };
     let mut body: Spec = decode(spec, "spec", &body)?;
-    let sent: Option<SentBack> = sent.map(|text| decode(spec, "record of the landing", &text)).transpose()?;
+    let sent: Option<SentBack> = note.2.map(|text| decode(spec, "record of the landing", &text)).transpose()?;
     if let Some(sent) = &sent {
         body.add_landing_task(sent);
     }
@@ -120,6 +131,7 @@ pub(super) fn claimed(
         worktree,
         spent: usd(spent),
         max_usd: max_usd.map(usd),
+        note: note.0.zip(note.1).map(|(task, text)| TaskNote { task, text }),
         onto,
     })
 }
@@ -257,6 +269,7 @@ pub(super) fn counts(c: &Connection) -> Result<Counts, QueueError> {
         failed: of(SpecStatus::Failed),
         canceled: of(SpecStatus::Canceled),
         unmerged,
+        dropped: of(SpecStatus::Dropped),
     })
 }
 

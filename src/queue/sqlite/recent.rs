@@ -13,6 +13,8 @@ const MOST_BLOCKED: u32 = 50;
 pub(super) const ENDED_SINCE: &str = "SELECT id FROM specs INDEXED BY specs_ended
      WHERE status IN ('completed', 'failed', 'canceled') AND finished_at >= ?
      ORDER BY finished_at DESC, seq DESC LIMIT ?";
+pub(super) const DROPPED_SINCE: &str = "SELECT id FROM specs INDEXED BY specs_dropped
+     WHERE status = 'dropped' AND finished_at >= ? ORDER BY finished_at DESC, seq DESC LIMIT ?";
 pub(super) const LAST_END: &str = "SELECT finished_at FROM specs INDEXED BY specs_ended
      WHERE status IN ('completed', 'failed', 'canceled') AND finished_at IS NOT NULL
      ORDER BY finished_at DESC, seq DESC LIMIT 1";
@@ -31,6 +33,7 @@ pub(super) fn recent(c: &Connection, since: Timestamp, limit: u32) -> Result<Rec
     let mut ended = names(ENDED_SINCE, &[&since.0, &(i64::from(limit) + 1)])?;
     let more = ended.len() > limit as usize;
     ended.truncate(limit as usize);
+    ended.extend(names(DROPPED_SINCE, &[&since.0, &i64::from(limit)])?);
     let mut blocked = names(BLOCKED, &[&MOST_BLOCKED])?;
     blocked.extend(names(QUARANTINED, &[&MOST_BLOCKED])?);
     let unlanded: u64 = c

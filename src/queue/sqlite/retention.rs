@@ -24,7 +24,8 @@ macro_rules! expired {
         concat!(
             "SELECT s.id, s.repo, s.worktree, coalesce(s.delivery, '') = 'merged',
                     (s.has_branch = 1 AND coalesce(s.delivery, '') <> 'merged')
-                    OR EXISTS (SELECT 1 FROM kept WHERE kept.spec = s.id)
+                    OR s.status <> 'dropped' AND EXISTS (SELECT 1 FROM kept WHERE kept.spec = s.id),
+                    s.status = 'dropped'
                FROM ",
             $from,
             " AND s.quarantine IS NULL
@@ -41,20 +42,29 @@ macro_rules! expired {
 pub(super) const PLACES: &str = "SELECT finished_at, seq FROM specs INDEXED BY specs_ended
      WHERE status IN ('completed', 'failed', 'canceled') AND (finished_at, seq) < (?1, ?2)
      ORDER BY finished_at DESC, seq DESC LIMIT ?3";
+/// Selects the places of the dropped specs after a place, the latest first.
+pub(super) const DROPPED_PLACES: &str = "SELECT finished_at, seq FROM specs INDEXED BY specs_dropped
+     WHERE status = 'dropped' AND (finished_at, seq) < (?1, ?2) ORDER BY finished_at DESC, seq DESC LIMIT ?3";
 pub(super) const EXPIRED_AT: &str = expired!("specs s WHERE s.seq = ?1");
-pub(super) const IS_EXPIRED: &str =
-    expired!("specs s WHERE s.id = ?1 AND +s.status IN ('completed', 'failed', 'canceled') AND +s.finished_at <= ?2");
+pub(super) const IS_EXPIRED: &str = expired!(
+    "specs s WHERE s.id = ?1 AND +s.status IN ('completed', 'failed', 'canceled', 'dropped')
+               AND +s.finished_at <= ?2"
+);
 
 pub(super) fn page(c: &Connection, age: Age, after: Option<Place>) -> Result<ExpiredPage, QueueError> {
     // The first page begins with the latest end that is old enough.
     let first = Place { finished_at: Timestamp(age.ended_by.0), seq: i64::MAX };
     let Place { finished_at, seq } = after.unwrap_or(first);
-    let places: Vec<Place> = c
-        .prepare_cached(PLACES)?
-        .query_map(params![finished_at.0, seq, PAGE], |row| {
+    let mut places: Vec<Place> = Vec::new();
+    for sql in [PLACES, DROPPED_PLACES] {
+        let mut statement = c.prepare_cached(sql)?;
+        let found = statement.query_map(params![finished_at.0, seq, PAGE], |row| {
             Ok(Place { finished_at: Timestamp(row.get(0)?), seq: row.get(1)? })
-        })?
-        .collect::<Result<_, _>>()?;
+        })?;
+        places.extend(found.collect::<Result<Vec<_>, _>>()?);
+    }
+    places.sort_by_key(|place| std::cmp::Reverse((place.finished_at, place.seq)));
+    places.truncate(PAGE as usize);
     let mut statement = c.prepare_cached(EXPIRED_AT)?;
     let mut specs = Vec::new();
     for place in &places {
@@ -75,6 +85,7 @@ fn columns(row: &Row<'_>) -> rusqlite::Result<Option<Expired>> {
         worktree: row.get(2)?,
         is_merged: row.get(3)?,
         has_own_work: row.get(4)?,
+        is_dropped: row.get(5)?,
     }))
 }
 
@@ -93,12 +104,14 @@ fn is_expired(c: &Connection, spec: &SpecId, age: Age) -> Result<bool, QueueErro
 }
 
 /// The tables with rows that belong to one spec, apart from `specs` and `runs`.
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 9] = [
     "DELETE FROM tasks WHERE spec = ?",
     "DELETE FROM tries WHERE spec = ?",
     "DELETE FROM commands WHERE spec = ?",
     "DELETE FROM attempts WHERE spec = ?",
     "DELETE FROM kept WHERE spec = ?",
+    "DELETE FROM notes WHERE spec = ?",
+    "DELETE FROM drops WHERE spec = ?",
     "DELETE FROM repository_changes WHERE spec = ?",
     "DELETE FROM deps WHERE spec = ?1 OR needs = ?1",
 ];

@@ -274,8 +274,31 @@ CREATE INDEX specs_unmerged ON specs (finished_at DESC, seq DESC) WHERE delivery
 CREATE INDEX specs_unchanged ON specs (finished_at DESC, seq DESC) WHERE status = 'completed' AND head = origin;
 ";
 
-/// The upgrade from version 5 to 6: adds landings, events, hooks and indexes.
-const SIXTH: &[&str] = &[LANDINGS, EVENTS, ATTENTION];
+/// Adds dropped specs, with the status that each one gets back if the drop is undone, and the notes with
+/// which the user sent specs back.
+const REVIEW: &str = "
+CREATE TABLE drops (
+    spec        TEXT PRIMARY KEY,
+    status      TEXT NOT NULL,
+    cause       TEXT,
+    finished_at INTEGER NOT NULL,
+    head        TEXT,
+    at          INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX specs_dropped ON specs (finished_at DESC, seq DESC) WHERE status = 'dropped';
+INSERT OR IGNORE INTO counts VALUES ('dropped', 0);
+CREATE TABLE notes (
+    spec    TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    idx     INTEGER NOT NULL,
+    note    TEXT NOT NULL,
+    at      INTEGER NOT NULL,
+    PRIMARY KEY (spec, attempt)
+) STRICT, WITHOUT ROWID;
+";
+
+/// The upgrade from version 5 to 6: adds landings, events, hooks, drops, notes and indexes.
+const SIXTH: &[&str] = &[LANDINGS, EVENTS, ATTENTION, REVIEW];
 
 /// The upgrade steps from each version to the next. The first step starts from an empty database.
 const STEPS: [&[&str]; VERSION as usize] = [&[TABLES], &[SECOND], &[THIRD], &[FOURTH], &[FIFTH], SIXTH];
@@ -337,7 +360,7 @@ mod tests {
 
     use super::super::{
         Access, SqliteQueue, attention, end, events, file, landed, landings, lanes, read, recent, repository_changes,
-        retention, runs, survey, write,
+        retention, review, runs, survey, write,
     };
     use super::*;
     use crate::domain::cause::Cause;
@@ -384,6 +407,7 @@ mod tests {
             (landings::WAITED_FOR_IN_SCOPE, "specs_1"),
             (landings::WAITING, "specs_landing"),
             (recent::ENDED_SINCE, "specs_ended"),
+            (recent::DROPPED_SINCE, "specs_dropped"),
             (recent::LAST_END, "specs_ended"),
             (recent::BLOCKED, "specs_blocked"),
             (recent::QUARANTINED, "specs_quarantined"),
@@ -396,7 +420,12 @@ mod tests {
             (runs::END_BUDGET_BLOCKS, "specs_blocked"),
             (end::RELEASE_DEPENDENTS, "specs_1"),
             (end::FAIL_DEPENDENTS, "specs_1"),
+            (read::DROPPED, "specs_dropped"),
             (retention::PLACES, "specs_ended"),
+            (retention::DROPPED_PLACES, "specs_dropped"),
+            (review::WITH_PREFIX, "specs_1"),
+            (review::QUEUED_AFTER, "deps_needs"),
+            (review::HOLD_BACK_DEPENDENTS, "specs_1"),
             (retention::EXPIRED_AT, "deps_needs"),
             (retention::IS_EXPIRED, "specs_1"),
             (survey::STATUSES, "specs_1"),

@@ -12,14 +12,14 @@ use crate::queue::survey::Survey;
 /// Selects the repository and the worktree of every spec, and whether the view of the spec may have another
 /// cause than the stored one: it is quarantined, its status is unknown, or a number is out of range.
 const SURVEY: &str = "SELECT id, repo, worktree, quarantine IS NOT NULL
-            OR status NOT IN ('queued', 'running', 'completed', 'failed', 'canceled')
+            OR status NOT IN ('queued', 'running', 'completed', 'failed', 'canceled', 'dropped')
             OR attempt NOT BETWEEN 0 AND 4294967295
             OR min(turns, input_tokens, cached_tokens, output_tokens, unpriced_runs) < 0
        FROM specs ORDER BY seq";
 pub(super) const STATUSES: &str = "SELECT s.id, s.status FROM json_each(?) ids CROSS JOIN specs s ON s.id = ids.value
      ORDER BY s.seq DESC";
 pub(super) const WAITING_FOR: &str = "SELECT w.id FROM deps d CROSS JOIN specs w ON w.id = d.spec
-     WHERE d.needs = ? AND +w.status NOT IN ('completed', 'failed', 'canceled') ORDER BY w.priority, w.seq";
+     WHERE d.needs = ? AND +w.status NOT IN ('completed', 'failed', 'canceled', 'dropped') ORDER BY w.priority, w.seq";
 
 /// Reads every spec once. Nothing is allocated for a spec without a worktree in a known repository.
 pub(super) fn survey(c: &Connection) -> Result<Survey, QueueError> {

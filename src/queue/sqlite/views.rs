@@ -3,8 +3,8 @@
 use rusqlite::{Connection, Row, params, params_from_iter};
 
 use super::attention;
-use super::read::{ENDED_AS, LAST_ENDED, QUEUED, RUNNING, counts, id, unreadable_column, usd, well_formed};
-use super::repository_changes;
+use super::read::{DROPPED, ENDED_AS, LAST_ENDED, QUEUED, RUNNING, counts, id, unreadable_column, usd, well_formed};
+use super::{repository_changes, review};
 use crate::domain::cause::{Awaited, Cause};
 use crate::domain::failure::Failure;
 use crate::domain::id::SpecId;
@@ -70,6 +70,7 @@ fn select(c: &Connection, filter: &Filter) -> Result<Vec<String>, QueueError> {
         }
         Some(SpecStatus::Queued) => list(QUEUED, vec![page.0.into(), page.1.into()]),
         Some(SpecStatus::Running) => list(&format!("{RUNNING} LIMIT ? OFFSET ?"), vec![page.0.into(), page.1.into()]),
+        Some(SpecStatus::Dropped) => list(DROPPED, vec![page.0.into(), page.1.into()]),
         Some(ended) => list(ENDED_AS, vec![ended.as_str().to_owned().into(), page.0.into(), page.1.into()]),
         None if filter.all => {
             list("SELECT id FROM specs ORDER BY seq DESC LIMIT ? OFFSET ?", vec![page.0.into(), page.1.into()])
@@ -119,6 +120,7 @@ fn unreadable_view(c: &Connection, spec: &SpecId, detail: String) -> Result<Spec
         next_agent: None,
         max_usd: None,
         kept: Vec::new(),
+        notes: Vec::new(),
         repository_changes: Vec::new(),
     })
 }
@@ -161,6 +163,7 @@ fn read_view(c: &Connection, spec: &SpecId, history: bool) -> Result<SpecView, Q
             };
             let waits = waits && cause.is_none();
             let delivery = row.get::<_, Option<String>>(10)?.and_then(|name| Delivery::from_name(&name));
+            let delivery = delivery.filter(|_| status != SpecStatus::Dropped);
             let is_by_user = row.get::<_, Option<String>>(18)?.as_deref() == Some(MergedBy::User.as_str());
             let merged_by = if is_by_user { MergedBy::User } else { MergedBy::Boi };
             let view = SpecView {
@@ -194,6 +197,7 @@ fn read_view(c: &Connection, spec: &SpecId, history: bool) -> Result<SpecView, Q
                 },
                 max_usd: row.get::<_, Option<f64>>(27)?.map(usd),
                 kept: Vec::new(),
+                notes: Vec::new(),
                 repository_changes: Vec::new(),
             };
             Ok((view, waits))
@@ -230,6 +234,7 @@ fn read_view(c: &Connection, spec: &SpecId, history: bool) -> Result<SpecView, Q
         .collect::<Result<_, _>>()?;
     view.repository_changes = repository_changes::of_spec(c, spec)?;
     if history {
+        view.notes = review::notes(c, spec)?;
         tries(c, spec, &mut view.tasks)?;
     }
     Ok(view)

@@ -50,7 +50,7 @@ fn enqueue_one(c: &Connection, spec: &Spec, taken: &HashSet<SpecId>, now: Timest
     let mut open = 0;
     for dependency in &needs {
         let (status, satisfied) = dependency_state(c, dependency)?;
-        if matches!(status, SpecStatus::Failed | SpecStatus::Canceled) {
+        if matches!(status, SpecStatus::Failed | SpecStatus::Canceled | SpecStatus::Dropped) {
             let (title, dependency) = (spec.title.clone(), dependency.clone());
             return Err(Refusal::DependencyEnded { title, dependency, status }.into());
         }

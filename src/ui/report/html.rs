@@ -28,6 +28,7 @@ pub(crate) fn html(report: &Report, diffs: &HashMap<SpecId, ShownDiff>) -> Strin
     page.list("Merged", "merged", &report.merged, |merged| (&merged.spec, words::merged_into(merged)));
     page.list("Done, nothing to review", "done", &report.done, |spec| (spec, String::new()));
     page.list("Canceled", "canceled", &report.canceled, |spec| (spec, String::new()));
+    page.list("Dropped", "dropped", &report.dropped, |spec| (spec, String::new()));
     page.open(report);
     for note in words::left_out(report) {
         page.add(&format!("<p class=\"facts\">{}</p>\n", with_code(&note)));

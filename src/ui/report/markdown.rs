@@ -36,7 +36,9 @@ pub(crate) fn markdown(report: &Report) -> String {
     for merged in &report.merged {
         line(&mut out, &format!("- {}, {}", spec(&merged.spec), escaped(&words::merged_into(merged))));
     }
-    for (title, specs) in [("Done, nothing to review", &report.done), ("Canceled", &report.canceled)] {
+    for (title, specs) in
+        [("Done, nothing to review", &report.done), ("Canceled", &report.canceled), ("Dropped", &report.dropped)]
+    {
         section(&mut out, title, specs.is_empty());
         specs.iter().for_each(|one| line(&mut out, &format!("- {}", spec(one))));
     }

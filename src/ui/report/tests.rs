@@ -57,6 +57,7 @@ fn sample() -> Report {
             merged: 1,
             done: 1,
             canceled: 1,
+            dropped: 0,
             usage: Usage { turns: 9, cost_usd: 41.2, unpriced_runs: 2, ..Usage::default() },
             agents: vec![],
             bases: vec![BaseMove { repo: "/r".into(), base: "main".into(), specs: 1, commits: Some(6) }],
@@ -109,6 +110,7 @@ fn sample() -> Report {
         merged: vec![Merged { spec: line(5, "Merged one", 0.5), base: Some("main".into()), by: MergedBy::User }],
         done: vec![line(6, "Scratch", 0.0)],
         canceled: vec![line(7, "Canceled one", 0.0)],
+        dropped: vec![],
         open: Open {
             running: vec![Running {
                 id: id(8),
@@ -131,6 +133,7 @@ fn empty() -> Report {
     Report {
         totals: Totals::default(),
         canceled: vec![],
+        dropped: vec![],
         open: Open::default(),
         older_to_review: 0,
         more: false,

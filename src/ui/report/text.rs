@@ -43,6 +43,8 @@ pub(crate) fn text(report: &Report, columns: Option<usize>) -> String {
     report.done.iter().for_each(|spec| page.row(2, spec, ""));
     page.section("CANCELED", ATTENTION, !report.canceled.is_empty());
     report.canceled.iter().for_each(|spec| page.row(2, spec, ""));
+    page.section("DROPPED", ATTENTION, !report.dropped.is_empty());
+    report.dropped.iter().for_each(|spec| page.row(2, spec, ""));
     page.open(report);
     let notes = words::left_out(report);
     if !notes.is_empty() {

@@ -149,6 +149,7 @@ pub(super) fn counts(report: &Report) -> Vec<String> {
         (totals.merged, "merged".to_owned()),
         (totals.done, "done".to_owned()),
         (totals.canceled, "canceled".to_owned()),
+        (totals.dropped, "dropped".to_owned()),
         (report.open.running.len(), "still running".to_owned()),
         (usize::try_from(report.open.queued).unwrap_or(usize::MAX), "queued".to_owned()),
     ];
