@@ -6,11 +6,14 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::cancel_retry::Retry;
+use super::diff::Diff;
+use super::drop::Drop;
 use super::merge::Merge;
+use super::open::Open;
 use super::report::Report;
 use super::skill::Skill;
 use super::subcommands::{Config, Daemon, QueueCommand};
-use super::{CliError, USAGE};
+use super::{CliError, USAGE, ids};
 use crate::config::flags::Flags;
 use crate::domain::event::EventKind;
 use crate::domain::id::SpecId;
@@ -99,6 +102,11 @@ pub(super) enum Command {
     /// A failed or canceled spec continues with a new attempt after its last finished task; the unfinished
     /// work of the earlier attempt is kept under a git ref. An unmerged spec repeats only the merge. Specs
     /// that failed because they waited for one of these specs are queued again too.
+    ///
+    /// With --note, a completed spec that is not merged can be sent back too: a new attempt on its branch
+    /// tries the first unfinished prompt task again, or the last prompt task and those after it if all are
+    /// done. The prompt contains the note.
+    #[command(after_help = RETRY_HELP)]
     Retry(Retry),
     /// Land the branches of completed specs, each into its base
     ///
@@ -108,6 +116,29 @@ pub(super) enum Command {
     /// running daemon.
     #[command(after_help = MERGE_HELP)]
     Merge(Merge),
+    /// Show what the branch of a spec changed, with `git diff`
+    ///
+    /// Compare the branch with the commit that it started from, without the changes that came with its base.
+    /// Uses your configuration and pager of git. Shows a dropped branch, and one that was deleted after its
+    /// merge, too.
+    #[command(after_help = DIFF_HELP)]
+    Diff(Diff),
+    /// Open a shell, or the agent's session, in the worktree of a spec
+    ///
+    /// If the worktree is gone, it is made again from the branch. Until the shell ends, `boi clean` leaves
+    /// the worktree alone, and `boi retry` and `boi drop` refuse the spec. Commits that you make on the
+    /// branch are a part of the spec's result; changes that you do not commit are kept under a ref when the
+    /// worktree is removed. The exit code is that of the shell or command.
+    #[command(after_help = OPEN_HELP)]
+    Open(Open),
+    /// Reject specs: their branches go to kept refs, and their worktrees go
+    ///
+    /// A dropped spec is not merged, retried or listed (`boi status --all` lists it). Its branch is kept
+    /// under the ref refs/boi/kept/ID/dropped-COMMIT, and unsaved work of its worktree under another one.
+    /// Specs that wait for it, or will start from its branch, fail. `--undo` brings the branch and the former
+    /// status back; a spec that was queued becomes canceled. Works without a running daemon.
+    #[command(after_help = "Examples:\n  boi drop SD979 SDF99\n  boi drop --undo SD979")]
+    Drop(Drop),
     /// Stop specs until `boi retry`
     ///
     /// End the running commands of the specs, or block queued specs. `boi retry` continues a stopped spec in the
@@ -125,6 +156,9 @@ pub(super) enum Command {
     #[command(after_help = "Example:\n  boi priority SD979 10    Run it before specs with the default priority, 100")]
     Priority(Priority),
     /// Remove what ended specs left: worktrees, attempt folders, merged branches
+    ///
+    /// Without ids, only of specs that landed (a base has their branch), were dropped, or completed with
+    /// nothing to land (no repository, or no commit); with --all, of every spec that has ended.
     ///
     /// Work that is on no branch is kept under refs (refs/boi/kept/...), which `boi status ID` lists.
     /// Branches that are not merged stay.
@@ -173,6 +207,15 @@ pub(super) enum Command {
     Completions {
         /// The shell
         shell: Shell,
+    },
+    /// Print the values with which a shell can complete a word
+    #[command(name = "__complete", hide = true)]
+    Complete {
+        /// The index of the word
+        at: usize,
+        /// The words of the command line
+        #[arg(last = true)]
+        words: Vec<String>,
     },
 }
 
@@ -231,10 +274,29 @@ Examples:
   boi events --spec SD979 -f                  What happens to one spec
   boi events --since 4711 --json              Everything after the event with the cursor 4711";
 
+const RETRY_HELP: &str = "\
+Examples:
+  boi retry SD979
+  boi retry SD979 --note 'Use the existing TokenBucket, and add a test'
+  boi retry SD979 --note - < review.txt
+  boi retry --failed                 Retry every failed spec";
+
+const DIFF_HELP: &str = "\
+Examples:
+  boi diff SD979
+  boi diff SD979 --stat
+  boi diff SD979 -- --word-diff src/api    Options of git diff, then paths";
+
+const OPEN_HELP: &str = "\
+Examples:
+  boi open SD979                           Open $SHELL in the worktree
+  boi open SD979 -- cargo test             Run a command there
+  boi open SD979 --agent                   Continue the agent's session on the terminal";
+
 const CLEAN_HELP: &str = "\
 Examples:
-  boi clean --dry-run           Show what would be removed
-  boi clean --older-than 7d     Clean up what ended a week ago or earlier
+  boi clean --dry-run               Show what would be removed
+  boi clean --all --older-than 7d   Clean up everything that ended a week ago or earlier
   boi clean SD979";
 
 /// The `-c` options, which set configuration keys for one process.
@@ -294,7 +356,7 @@ pub(super) struct Dispatch {
     pub(super) priority: Option<i64>,
     /// Run the specs after the specs with these ids have completed, in addition to their own `after`;
     /// separate ids with commas
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = ids::spec_id)]
     pub(super) after: Vec<SpecId>,
     /// Validate the specs and show what would be queued, but queue nothing
     #[arg(long)]
@@ -307,6 +369,7 @@ pub(super) struct Dispatch {
 #[derive(Debug, Args)]
 pub(super) struct Status {
     /// Show only this spec, with each task and try
+    #[arg(value_name = "ID", value_parser = ids::spec_id)]
     pub(super) id: Option<SpecId>,
     /// Print JSON
     #[arg(long)]
@@ -319,7 +382,7 @@ pub(super) struct Status {
     pub(super) all: bool,
     /// List only specs with this status
     #[arg(long, value_name = "STATUS", conflicts_with = "id",
-          value_parser = ["queued", "running", "completed", "failed", "canceled"])]
+          value_parser = ["queued", "running", "completed", "failed", "canceled", "dropped"])]
     pub(super) status: Option<String>,
     /// Show at most N specs (1 to 10000) [without it: 50 queued specs, and 10 that ended; 50 on a page]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -332,6 +395,7 @@ pub(super) struct Status {
 #[derive(Debug, Args)]
 pub(super) struct Log {
     /// The spec
+    #[arg(value_name = "ID", value_parser = ids::spec_id)]
     pub(super) id: SpecId,
     /// Keep printing until the spec ends
     #[arg(short, long)]
@@ -373,7 +437,7 @@ pub(super) struct Events {
 #[derive(Debug, Args)]
 pub(super) struct Ids {
     /// The specs
-    #[arg(required = true, value_name = "ID")]
+    #[arg(required = true, value_name = "ID", value_parser = ids::spec_id)]
     pub(super) ids: Vec<SpecId>,
     /// Print JSON
     #[arg(long)]
@@ -383,7 +447,7 @@ pub(super) struct Ids {
 #[derive(Debug, Args)]
 pub(super) struct Wait {
     /// The specs
-    #[arg(required = true, value_name = "ID")]
+    #[arg(required = true, value_name = "ID", value_parser = ids::spec_id)]
     pub(super) ids: Vec<SpecId>,
     /// Wait only until one of the specs has ended
     #[arg(long)]
@@ -399,6 +463,7 @@ pub(super) struct Wait {
 #[derive(Debug, Args)]
 pub(super) struct Priority {
     /// The spec
+    #[arg(value_name = "ID", value_parser = ids::spec_id)]
     pub(super) id: SpecId,
     /// The new priority; a lower number runs first
     #[arg(value_name = "N", allow_negative_numbers = true)]
@@ -431,9 +496,12 @@ pub(super) struct Hold {
 
 #[derive(Debug, Args)]
 pub(super) struct Clean {
-    /// The specs, which must have ended [default: every spec that has ended]
-    #[arg(value_name = "ID")]
+    /// The specs, which must have ended [default: those that landed, were dropped or have nothing to land]
+    #[arg(value_name = "ID", value_parser = ids::spec_id)]
     pub(super) ids: Vec<SpecId>,
+    /// Also clean the other specs that have ended: failed, canceled, and not merged
+    #[arg(long, conflicts_with = "ids")]
+    pub(super) all: bool,
     /// Clean only specs that ended at least this long ago, such as 7d, 12h or 30m
     #[arg(long, value_name = "AGE")]
     pub(super) older_than: Option<String>,
@@ -468,8 +536,11 @@ impl Command {
             | Command::Events(Events { json, .. })
             | Command::Report(Report { json, .. })
             | Command::Cancel(Ids { json, .. })
-            | Command::Retry(Retry { specs: Ids { json, .. }, .. })
             | Command::Merge(Merge { json, .. })
+            | Command::Retry(Retry { json, .. })
+            | Command::Diff(Diff { json, .. })
+            | Command::Open(Open { json, .. })
+            | Command::Drop(Drop { specs: Ids { json, .. }, .. })
             | Command::Stop(Ids { json, .. })
             | Command::Wait(Wait { json, .. })
             | Command::Priority(Priority { json, .. })
@@ -498,7 +569,11 @@ impl Command {
             ) => *json,
             Command::Config(Config::Schema) => true,
             Command::Skill(skill) => skill.json(),
-            Command::Log(_) | Command::Top | Command::Daemon(Daemon::Run { .. }) | Command::Completions { .. } => false,
+            Command::Log(_)
+            | Command::Top
+            | Command::Daemon(Daemon::Run { .. })
+            | Command::Completions { .. }
+            | Command::Complete { .. } => false,
         }
     }
 }

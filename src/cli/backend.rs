@@ -89,7 +89,7 @@ impl Backend {
     /// because one daemon is just replacing another, finds the backend again and retries for up to
     /// [`PATIENCE`]. `what` says in messages what the command waits for; `None`: `call` itself bounds the
     /// wait.
-    async fn carry_out<T>(
+    pub(super) async fn carry_out<T>(
         &mut self,
         home: &Home,
         what: Option<&str>,
@@ -321,7 +321,7 @@ impl Backend {
 }
 
 /// Calls the daemon, and warns if its version differs from that of this command.
-async fn call<C: Call>(client: &Client, request: &C) -> Result<C::Answer, ClientError> {
+pub(super) async fn call<C: Call>(client: &Client, request: &C) -> Result<C::Answer, ClientError> {
     let answer = client.call(request).await?;
     if let Some(pid) = client.pid().and_then(|pid| u32::try_from(pid).ok()) {
         version_skew::warn(client.daemon_version().unwrap_or(UNNAMED_VERSION), pid);
@@ -468,7 +468,7 @@ fn stop_grace(home: &Home) -> Duration {
     Duration::from_secs(seconds.into())
 }
 
-fn write(home: &Home) -> Result<Arc<dyn Queue>, CliError> {
+pub(super) fn write(home: &Home) -> Result<Arc<dyn Queue>, CliError> {
     home.prepare_records()?;
     home.record_identity()?;
     Ok(open::open(home, Access::Write(WRITER_PATIENCE))?)

@@ -1,16 +1,19 @@
 //! `boi cancel` and `boi retry`. After an error with one spec, the command continues with the other specs,
 //! and reports the errors at the end.
 
+use std::collections::HashSet;
+use std::io::{self, Read as _};
+
 use clap::Args;
 use serde_json::json;
 use tokio::time::timeout;
 
 use super::args::Ids;
-use super::backend::Backend;
+use super::backend::{self, Backend};
 use super::patience::{GIVE_UP, NOTICE, Patience};
 use super::printing::{print_json, print_line};
 use super::running_daemon::ends_within;
-use super::{CliError, ExitCode, FAILED, block_on, dispatch, report_error};
+use super::{CliError, ExitCode, FAILED, USAGE, block_on, dispatch, ids, open_lock, report_error, retry_selection};
 use crate::domain::cause::Cause;
 use crate::domain::id::SpecId;
 use crate::domain::life::SpecStatus;
@@ -23,13 +26,30 @@ use crate::system::paths::Home;
 /// The arguments of `boi retry`.
 #[derive(Debug, Args)]
 pub(super) struct Retry {
-    #[command(flatten)]
-    pub(super) specs: Ids,
+    /// The specs
+    #[arg(required_unless_present_any = ["failed", "unmerged"], value_name = "ID", value_parser = ids::spec_id)]
+    ids: Vec<SpecId>,
+    /// Send the specs back with this note for their agent, also completed ones; - reads it from standard
+    /// input
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    note: Option<String>,
+    /// Retry every failed spec
+    #[arg(long)]
+    failed: bool,
+    /// Retry every completed spec whose branch could not be merged
+    #[arg(long)]
+    unmerged: bool,
     /// The new cost limit of each spec, in US dollars, which includes what the spec has cost so far; 0: no
     /// limit
     #[arg(long, value_name = "N", value_parser = dollars)]
     max_usd: Option<Usd>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
 }
+
+/// The longest note, in bytes.
+const LONGEST_NOTE: u64 = 256 << 10;
 
 fn dollars(text: &str) -> Result<Usd, String> {
     text.parse().ok().and_then(Usd::from_dollars).ok_or_else(|| "not an amount of US dollars, such as 2.50".to_owned())
@@ -187,32 +207,94 @@ fn end_of(ids: &[&SpecId]) -> String {
 }
 
 /// Carries out `boi retry`.
-pub(super) fn retry(home: &Home, Retry { specs: Ids { ids, json }, max_usd }: Retry) -> Result<ExitCode, CliError> {
+pub(super) fn retry(home: &Home, args: Retry) -> Result<ExitCode, CliError> {
+    let note = args.note.as_deref().map(read_note).transpose()?;
+    let configured = backend::configured(home);
+    let selected = selected(&configured, &args)?;
+    if selected.is_empty() {
+        return match args.json {
+            true => print_json(&json!({"specs": []})),
+            false => print_line("no spec to retry"),
+        }
+        .map(|()| 0);
+    }
     block_on(async {
         let mut backend = Backend::find(home).await?;
-        let mut queued: Vec<SpecId> = Vec::new();
+        let (mut queued, mut seen): (Vec<SpecId>, HashSet<SpecId>) = (Vec::new(), HashSet::new());
         let mut errors = Vec::new();
-        for id in without_duplicates(ids) {
-            if queued.contains(&id) {
+        for id in selected {
+            if seen.contains(&id) {
                 // The retry of an earlier id has queued this spec too, because this spec waits for the
                 // earlier one.
                 continue;
             }
-            match backend.retry(home, id, max_usd).await {
-                Ok(ids) => queued.extend(ids),
-                Err(error) => errors.push(error),
+            if let Err(error) = open_lock::refuse_if_open(&configured, &id, "retried") {
+                errors.push((id, error));
+                continue;
+            }
+            let retried = match &note {
+                Some(note) => backend.send_back(home, &id, note, args.max_usd).await,
+                None => backend.retry(home, id.clone(), args.max_usd).await,
+            };
+            match retried {
+                Ok(ids) => {
+                    seen.extend(ids.iter().cloned());
+                    queued.extend(ids);
+                }
+                Err(error) => errors.push((id, error)),
             }
         }
-        if json {
+        // A spec that could not be retried before one that it waits for was queued together with that one.
+        errors.retain(|(id, _)| !seen.contains(id));
+        let errors: Vec<CliError> = errors.into_iter().map(|(_, error)| error).collect();
+        if args.json {
             print_json(&json!({"specs": queued.iter().map(|id| json!({"id": id})).collect::<Vec<_>>()}))?;
         } else {
+            let with = if note.is_some() { " with the note" } else { "" };
             for id in &queued {
-                print_line(&format!("{id} queued again"))?;
+                print_line(&format!("{id} queued again{with}"))?;
             }
         }
         if !queued.is_empty() {
             dispatch::warn_unless_drained(backend, home, None).await;
         }
-        Ok(report_each(&errors, json).unwrap_or(0))
+        Ok(report_each(&errors, args.json).unwrap_or(0))
     })
+}
+
+/// Returns the specs that the arguments name or select.
+fn selected(configured: &Home, args: &Retry) -> Result<Vec<SpecId>, CliError> {
+    let mut ids = args.ids.clone();
+    if args.failed || args.unmerged {
+        let Some(queue) = backend::read(configured)? else { return Ok(ids) };
+        if args.failed {
+            ids.extend(retry_selection::failed(queue.as_ref())?);
+        }
+        if args.unmerged {
+            ids.extend(retry_selection::unmerged(queue.as_ref())?);
+        }
+    }
+    let mut seen = HashSet::new();
+    ids.retain(|id| seen.insert(id.clone()));
+    Ok(ids)
+}
+
+/// Returns the text of a note; `-` reads it from standard input.
+fn read_note(text: &str) -> Result<String, CliError> {
+    let note = match text {
+        "-" => {
+            let mut read = Vec::new();
+            io::stdin().take(LONGEST_NOTE + 1).read_to_end(&mut read)?;
+            String::from_utf8_lossy(&read).into_owned()
+        }
+        text => text.to_owned(),
+    };
+    if note.trim().is_empty() {
+        return Err(CliError::new(USAGE, "the note is empty").hint("say in it what the agent has to change"));
+    }
+    if note.len() as u64 > LONGEST_NOTE {
+        let message = format!("the note is longer than {} KiB", LONGEST_NOTE >> 10);
+        return Err(CliError::new(USAGE, message).hint("put the text in a file of the repository, and name that file"));
+    }
+    Ok(note)
 }

@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 use super::args::Clean;
 use super::backend::{self, Backend};
 use super::clean_leftovers::{self, Outcome, Removed};
-use super::printing::{print_json, print_line};
-use super::{CliError, ExitCode, FAILED, block_on, durations};
+use super::printing::{plural, print_json, print_line};
+use super::{CliError, ExitCode, FAILED, block_on, drop, durations};
 use crate::domain::escape;
 use crate::domain::id::SpecId;
+use crate::domain::life::SpecStatus;
 use crate::domain::view::SpecView;
 use crate::queue::{Cleaned, Filter, Queue};
 use crate::system::clock;
@@ -32,9 +33,26 @@ pub(super) fn clean(home: &Home, args: &Clean) -> Result<ExitCode, CliError> {
         let mut backend = Backend::find(home).await?;
         let mut objects: Vec<Value> = Vec::new();
         let mut code = 0;
-        for SpecView { id, .. } in specs {
+        let mut left = 0;
+        for SpecView { id, status, .. } in specs {
+            if status == SpecStatus::Dropped && !args.dry_run {
+                // An earlier `boi drop` may have been killed before it had moved the branch.
+                if let Err(error) = drop::complete(home, &configured, queue.as_ref(), &mut backend, &id).await {
+                    say!("{id}: not cleaned: {}", escape::escaped(&error.message()));
+                    code = FAILED;
+                    continue;
+                }
+            }
             let removed = match clean_leftovers::clean(&configured, queue.as_ref(), &id, args)? {
                 Outcome::Nothing => continue,
+                Outcome::Unlanded => {
+                    left += 1;
+                    continue;
+                }
+                Outcome::Open => {
+                    say!("{id}: skipped: its worktree is open in a `boi open`");
+                    continue;
+                }
                 Outcome::Removed(removed) => removed,
                 Outcome::Revived(status) => {
                     say!("{id}: skipped: the spec was retried and is {} again", status.as_str());
@@ -58,9 +76,17 @@ pub(super) fn clean(home: &Home, args: &Clean) -> Result<ExitCode, CliError> {
             }));
         }
         if args.json {
-            print_json(&json!({"dry_run": args.dry_run, "specs": objects}))?;
+            print_json(&json!({"dry_run": args.dry_run, "specs": objects, "left": left}))?;
         } else if objects.is_empty() && code == 0 {
             print_line("nothing to clean")?;
+        }
+        if left > 0 && !args.json {
+            let verb = if left == 1 { "stays: it" } else { "stay: they" };
+            say!(
+                "{left} spec{} {verb} failed, was canceled or has a branch that no base has; `boi clean --all` cleans up these \
+                 too",
+                plural(left)
+            );
         }
         Ok(code)
     })

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::args::Clean;
-use super::{CliError, patience};
+use super::{CliError, open_lock, patience};
 use crate::domain::id::SpecId;
 use crate::domain::life::SpecStatus;
+use crate::domain::outcome::Delivery;
 use crate::domain::spec::Base;
 use crate::domain::view::SpecView;
 use crate::git::{self, LockedWorktree, MergeState, RemovalRefusal, RemoveError, Worktree};
@@ -26,6 +27,11 @@ const REMOVAL_LIMIT: Duration = Duration::from_secs(30 * 60);
 pub(super) enum Outcome {
     /// There was nothing to remove.
     Nothing,
+    /// Nothing was removed: the spec failed, was canceled or has a branch that no base has, and neither its
+    /// id nor `--all` was given.
+    Unlanded,
+    /// Nothing was removed: `boi open` has the worktree open.
+    Open,
     /// These leftovers were removed; in a dry run: they would be removed.
     Removed(Removed),
     /// Nothing was removed: the spec was retried after it was chosen, and now has this status.
@@ -78,6 +84,9 @@ pub(super) fn clean(home: &Home, queue: &dyn Queue, id: &SpecId, args: &Clean) -
     if leftovers.is_nothing() {
         return Ok(Outcome::Nothing);
     }
+    if args.ids.is_empty() && !args.all && !leftovers.has_nothing_to_land {
+        return Ok(Outcome::Unlanded);
+    }
     if leftovers.has_links(home, id) {
         let status = read_spec(queue, id)?.status;
         if !status.is_ended() {
@@ -128,6 +137,8 @@ struct Leftovers {
     merged_head: Option<String>,
     /// Whether the spec completed and a base contains its changes.
     is_merged: bool,
+    /// Whether the spec landed, was dropped, or completed with nothing to land.
+    has_nothing_to_land: bool,
 }
 
 impl Leftovers {
@@ -159,6 +170,13 @@ impl Leftovers {
         };
         let (folder_exists, attempts_exist) = (exists(&folder), exists(&home.spec_attempts(id)));
         let is_merged = merge_state == MergeState::Merged;
+        let has_nothing_to_land = match view.status {
+            SpecStatus::Dropped => true,
+            SpecStatus::Completed => {
+                worktree.is_none() || view.delivery == Some(Delivery::Merged) || merge_state != MergeState::NotMerged
+            }
+            _ => false,
+        };
         Ok(Leftovers {
             worktree,
             folder,
@@ -167,6 +185,7 @@ impl Leftovers {
             attempts_exist,
             merged_head,
             is_merged,
+            has_nothing_to_land,
         })
     }
 
@@ -217,6 +236,14 @@ impl Leftovers {
         let view = read_spec(queue, id)?;
         if !view.status.is_ended() {
             return Ok(Outcome::Revived(view.status));
+        }
+        if open_lock::is_held(home, id) {
+            return match args.ids.is_empty() {
+                true => Ok(Outcome::Open),
+                false => {
+                    Ok(Outcome::Refused("its worktree is open in a `boi open`; end that shell or agent first".into()))
+                }
+            };
         }
         if let Some(command) = running_command(home, id)? {
             let reason =

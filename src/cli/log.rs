@@ -19,7 +19,7 @@ use crate::domain::position::{CommandStage, Stage, Try, Verify};
 use crate::domain::spec::{Action, Spec};
 use crate::domain::text;
 use crate::domain::time::Timestamp;
-use crate::domain::view::SpecView;
+use crate::domain::view::{NoteView, SpecView};
 use crate::process::command_dir::CommandDir;
 use crate::queue::{CommandRow, Filter, Queue, QueueError};
 use crate::reload;
@@ -33,6 +33,8 @@ const POLL: Duration = Duration::from_millis(150);
 const STATE_PAUSE: Duration = Duration::from_secs(1);
 /// The maximum number of characters of a command of one line that a heading shows.
 const COMMAND: usize = 400;
+/// The maximum number of characters of a note that a heading shows.
+const NOTE: usize = 300;
 
 /// Carries out `boi log`.
 pub(super) fn log(home: &Home, args: &Log) -> Result<ExitCode, CliError> {
@@ -72,6 +74,7 @@ async fn print_or_follow(
         reload::load(home, &Flags::default()).map_or_else(|_| Agents::default(), |loaded| loaded.config.agents);
     let filter = Filter { ids: vec![args.id.clone()], ..Filter::default() };
     let dir_of = |(attempt, number): Place| CommandDir::at(configured.command(&args.id, attempt, number));
+    let notes = queue.notes(&args.id)?;
     let mut sections: Vec<(Place, Section)> = Vec::new();
     // With `--follow`: the first command that was shown. Every later command is shown when it begins.
     let mut follow_from = None;
@@ -105,7 +108,7 @@ async fn print_or_follow(
             rows = Some((version, queue.commands(&args.id)?));
         }
         let rows = rows.as_ref().map_or(&[][..], |(_, rows)| rows);
-        let chosen = choose_commands(rows, spec, &agents, args, follow_from);
+        let chosen = choose_commands(rows, spec, &notes, &agents, args, follow_from);
         let last = rows.last().map(|row| (row.attempt, row.number));
         let runs = |place: Place| dir_of(place).is_locked().unwrap_or(false);
         // Without a daemon no new command begins, but a command that an earlier daemon started may still run
@@ -220,6 +223,7 @@ struct Chosen {
 fn choose_commands(
     rows: &[CommandRow],
     spec: &Spec,
+    notes: &[NoteView],
     agents: &Agents,
     args: &Log,
     follow_from: Option<Place>,
@@ -240,7 +244,11 @@ fn choose_commands(
                     Action::Run(command) => (commands_text("run", command), None),
                 };
                 current_try = (*task, *number);
-                (Some(current_try), format!("== {} · try {number} · {what}", known.id), agent, false)
+                let note = notes.iter().find(|note| note.attempt == row.attempt && note.task == known.id);
+                let note = note.map_or_else(String::new, |note| {
+                    format!(" · sent back with the note: {}", text::one_line(&note.note, NOTE))
+                });
+                (Some(current_try), format!("== {} · try {number} · {what}{note}", known.id), agent, false)
             }
             CommandStage::Verify(Verify::Task { of: Try { task, number }, index, .. }) => {
                 let known = &spec.tasks[*task];

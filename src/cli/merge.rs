@@ -11,7 +11,7 @@ use super::backend::{Backend, LazyQueue};
 use super::cancel_retry::{report_each, without_duplicates};
 use super::printing::{print_json, print_line};
 use super::running_daemon::RunningDaemon;
-use super::{BAD_CONFIG, CliError, ExitCode, FAILED, INTERRUPTED, block_on_daemon, preflight, version_skew};
+use super::{BAD_CONFIG, CliError, ExitCode, FAILED, INTERRUPTED, block_on_daemon, ids, preflight, version_skew};
 use crate::daemon::lifecycle::seat::{self, Seat};
 use crate::daemon::{Event, Leaving};
 use crate::domain::id::SpecId;
@@ -29,7 +29,7 @@ use crate::ui::times::localized;
 #[derive(Debug, Args)]
 pub(super) struct Merge {
     /// Ids of specs
-    #[arg(value_name = "ID", required_unless_present = "all")]
+    #[arg(value_name = "ID", required_unless_present = "all", value_parser = ids::spec_id)]
     ids: Vec<SpecId>,
     /// Every completed spec whose branch is not merged
     #[arg(long, conflicts_with_all = ["ids", "force"])]

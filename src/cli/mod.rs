@@ -8,6 +8,7 @@ mod cancel_retry;
 mod changes;
 mod clean;
 mod clean_leftovers;
+mod complete;
 mod config_check;
 mod config_diff;
 mod config_set;
@@ -18,17 +19,22 @@ mod daemon_run;
 mod daemon_start;
 mod daemon_status;
 mod daemon_stop;
+mod diff;
 mod dispatch;
 mod dispatch_notes;
 mod doctor;
+mod drop;
 mod durations;
 mod events;
 mod hold;
+mod ids;
 mod in_force;
 mod launch;
 mod log;
 mod log_printer;
 mod merge;
+mod open;
+mod open_lock;
 mod own_task;
 mod patience;
 mod pause;
@@ -40,6 +46,8 @@ mod queue_backup;
 mod report;
 mod report_input;
 mod report_since;
+mod retry_selection;
+mod review_backend;
 mod run;
 mod running_daemon;
 mod skill;
@@ -56,7 +64,7 @@ use std::ffi::OsString;
 use std::io;
 use std::time::Duration;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 use clap_complete::Shell;
 
 use self::args::{Arguments, Command, JsonFlag};
@@ -305,6 +313,7 @@ fn carry_out(command: Command) -> Result<ExitCode, CliError> {
     // These commands need no home, or inspect a home that may be unusable.
     match command {
         Command::Completions { shell } => return print_completions(shell),
+        Command::Complete { at, words } => return complete::complete(at, &words),
         Command::Config(Config::Schema) => return config_show::print_schema(),
         Command::Skill(command) => return skill::skill(&command),
         Command::Doctor(args) => return doctor::doctor(&Home::from_environment()?, &args),
@@ -323,6 +332,9 @@ fn carry_out(command: Command) -> Result<ExitCode, CliError> {
         Command::Cancel(args) => cancel_retry::cancel(home, args),
         Command::Retry(args) => cancel_retry::retry(home, args),
         Command::Merge(args) => merge::merge(home, args),
+        Command::Diff(args) => diff::diff(home, &args),
+        Command::Open(args) => open::open(home, &args),
+        Command::Drop(args) => drop::drop_specs(home, args),
         Command::Stop(args) => stop::stop(home, args),
         Command::Wait(args) => wait::wait(home, &args),
         Command::Priority(args) => priority::priority(home, &args),
@@ -355,7 +367,9 @@ fn carry_out(command: Command) -> Result<ExitCode, CliError> {
             Daemon::Uninstall(JsonFlag { json }) => daemon_install::uninstall(home, json),
             Daemon::Reload { json } => block_on(daemon_reload::reload(home, json)),
         },
-        Command::Doctor(_) | Command::Skill(_) | Command::Completions { .. } => unreachable!("carried out above"),
+        Command::Doctor(_) | Command::Skill(_) | Command::Completions { .. } | Command::Complete { .. } => {
+            unreachable!("carried out above")
+        }
     }
 }
 
@@ -399,9 +413,7 @@ fn print_next_step(error: &CliError) {
 }
 
 fn print_completions(shell: Shell) -> Result<ExitCode, CliError> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "boi", &mut script);
-    printing::print(&script)?;
+    printing::print(&complete::script(shell))?;
     Ok(0)
 }
 

@@ -46,7 +46,7 @@ fn clean_keeps_the_worktree_of_a_repository_that_cannot_be_reached() {
     let (repo, work) = (sandbox.path("repo"), format!("boi/worktrees/{id}/work"));
     fs::rename(&repo, sandbox.path("moved")).unwrap();
     fs::create_dir(&repo).unwrap();
-    for arguments in [&["clean", id][..], &["clean"], &["clean", "--dry-run"]] {
+    for arguments in [&["clean", id][..], &["clean", "--all"], &["clean", "--all", "--dry-run"]] {
         let said = sandbox.boi(arguments);
         assert_eq!(said.code, Some(1), "{said:?}");
         let expected = format!("not cleaned: the repository {} cannot be reached", repo.display());

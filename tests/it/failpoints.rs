@@ -122,7 +122,7 @@ fn the_worktree_of_a_canceled_spec_whose_daemon_died_is_shown_and_cleaned() {
         let folder = sandbox.path(&format!("boi/worktrees/{id}"));
         assert_eq!(spec["status"], "canceled", "{point}: {spec:#}");
         assert_eq!(spec["worktree"].as_str().map(Path::new), Some(folder.as_path()), "{point}: {spec:#}");
-        sandbox.good(&["clean"]);
+        sandbox.good(&["clean", "--all"]);
         assert!(!folder.exists() && !sandbox.exists(&format!("boi/attempts/{id}")), "{point}");
         assert_eq!(sandbox.git("repo", &["for-each-ref", "--format=%(refname)"]), "refs/heads/main", "{point}");
         assert!(sandbox.spec(&id)["worktree"].is_null(), "{point}");

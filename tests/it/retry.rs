@@ -97,7 +97,7 @@ fn a_new_worktrees_folder_is_used_only_by_specs_without_a_worktree() {
     assert!(sandbox.exists(&format!("boi/elsewhere/{fresh}/ran")));
     let found = sandbox.boi(&["doctor", "--json"]).json()["findings"].to_string();
     assert!(found.contains(&format!("worktrees/{scratch}")), "{found}");
-    sandbox.good(&["clean", "--scratch"]);
+    sandbox.good(&["clean", "--all", "--scratch"]);
     assert!(!sandbox.exists(&format!("boi/worktrees/{scratch}")) && !sandbox.exists(&format!("boi/worktrees/{git}")));
 }
 

@@ -101,7 +101,7 @@ fn impostors_in_the_place_of_records_freeze_nothing_and_lead_to_an_end() {
     sandbox.boi(&["doctor"]);
     assert_eq!(sandbox.stop_daemon(rustix::process::Signal::TERM).code(), Some(0));
     sandbox.start_daemon();
-    sandbox.good(&["clean", "--scratch"]);
+    sandbox.good(&["clean", "--all", "--scratch"]);
     assert_eq!(fs::read_dir(sandbox.path("boi/attempts")).unwrap().count(), 0);
 }
 
