@@ -317,7 +317,7 @@ proptest! {
         let report = report(&input(specs.clone()));
         let mut reported: Vec<SpecId> = report.to_review.iter().map(|review| review.spec.id.clone()).collect();
         reported.extend(report.merged.iter().map(|merged| merged.spec.id.clone()));
-        reported.extend(report.done.iter().chain(&report.canceled).map(|spec| spec.id.clone()));
+        reported.extend(report.done.iter().chain(&report.canceled).chain(&report.dropped).map(|spec| spec.id.clone()));
         for need in &report.needs_you {
             match need {
                 Need::Unmerged { spec, .. } | Need::NoChanges { spec, .. } => reported.push(spec.id.clone()),
@@ -334,7 +334,7 @@ proptest! {
         prop_assert_eq!(&reported, &ended);
         let totals = &report.totals;
         let sum = totals.unmerged + totals.failed + totals.unchanged + totals.to_review + totals.merged + totals.done
-            + totals.canceled;
+            + totals.canceled + totals.dropped;
         prop_assert_eq!((totals.specs, sum), (ended.len(), ended.len()));
         let sizes: Vec<u64> = report.to_review.iter().filter_map(|one| Some(one.diff?.lines())).collect();
         prop_assert!(sizes.is_sorted());
