@@ -271,35 +271,28 @@ fn daemon_after_the_files_of_a_checkout_were_moved() {
 }
 
 #[test]
-fn an_interrupted_delivery_is_undone_by_a_cancel_and_by_the_doctor() {
-    for by_doctor in [false, true] {
-        let mut sandbox = merging_sandbox("delivery.all-placed");
-        let before = (sandbox.git("repo", &["ls-files", "--stage"]), sandbox.git("repo", &["rev-parse", "main"]));
-        let id = sandbox.dispatch(&merging_spec());
-        sandbox.begin_daemon();
-        assert_eq!(sandbox.wait_for_daemon().signal(), Some(9));
-        assert_eq!(sandbox.read("repo/a.txt"), "two\n", "the checkout is half changed");
-        if by_doctor {
-            let found = sandbox.boi(&["doctor"]);
-            for part in [id.as_str(), "a.txt", "new/deep/n.txt", "old/gone.txt"] {
-                assert!(found.out.contains(part), "{part}: {found:?}");
-            }
-            let fixed = sandbox.boi(&["doctor", "--fix"]);
-            assert!(fixed.out.contains(&format!("undid the merge of {id}")), "{fixed:?}");
-        } else {
-            sandbox.good(&["cancel", &id]);
-        }
-        assert_eq!(sandbox.git("repo", &["status", "--porcelain"]), "?? untracked");
-        assert_eq!(sandbox.git("repo", &["diff-files", "--name-only"]), "");
-        assert_eq!(before.0, sandbox.git("repo", &["ls-files", "--stage"]));
-        assert_eq!(before.1, sandbox.git("repo", &["rev-parse", "main"]));
-        assert_eq!((sandbox.read("repo/old/gone.txt").as_str(), sandbox.exists("repo/new")), ("gone\n", false));
-        assert!(!sandbox.exists("repo/.git/boi") && !sandbox.exists("repo/.git/index.lock"));
-        if by_doctor {
-            sandbox.start_daemon();
-            assert_eq!(wait_until_completed(&sandbox, &id)["delivery"], "merged");
-        }
+fn an_interrupted_delivery_is_undone_by_the_doctor() {
+    let mut sandbox = merging_sandbox("delivery.all-placed");
+    let before = (sandbox.git("repo", &["ls-files", "--stage"]), sandbox.git("repo", &["rev-parse", "main"]));
+    let id = sandbox.dispatch(&merging_spec());
+    sandbox.begin_daemon();
+    assert_eq!(sandbox.wait_for_daemon().signal(), Some(9));
+    assert_eq!(sandbox.read("repo/a.txt"), "two\n", "the checkout is half changed");
+    let found = sandbox.boi(&["doctor"]);
+    for part in ["a.txt", "new/deep/n.txt", "old/gone.txt"] {
+        assert!(found.out.contains(part), "{part}: {found:?}");
     }
+    let fixed = sandbox.boi(&["doctor", "--fix"]);
+    // The merge is that of a lander.
+    assert!(fixed.out.contains("undid the merge of L"), "{fixed:?}");
+    assert_eq!(sandbox.git("repo", &["status", "--porcelain"]), "?? untracked");
+    assert_eq!(sandbox.git("repo", &["diff-files", "--name-only"]), "");
+    assert_eq!(before.0, sandbox.git("repo", &["ls-files", "--stage"]));
+    assert_eq!(before.1, sandbox.git("repo", &["rev-parse", "main"]));
+    assert_eq!((sandbox.read("repo/old/gone.txt").as_str(), sandbox.exists("repo/new")), ("gone\n", false));
+    assert!(!sandbox.exists("repo/.git/boi") && !sandbox.exists("repo/.git/index.lock"));
+    sandbox.start_daemon();
+    assert_eq!(wait_until_completed(&sandbox, &id)["delivery"], "merged");
 }
 
 #[test]
