@@ -399,7 +399,7 @@ pub(crate) fn after_obstacle(spec: &Spec, position: Position, cause: Cause) -> M
     }
 }
 
-/// Returns the move of a spec whose branch versions before 0.4.0 were merging: it waits for a lander.
+/// Returns the move of a spec whose branch an earlier version was merging: it waits for a lander.
 pub(crate) fn wait_to_land(progress: Progress) -> Move {
     close(progress, Ending::Completed(Delivered::Waiting))
 }

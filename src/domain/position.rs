@@ -100,7 +100,7 @@ pub(crate) enum Verify {
         /// The command's index in the batch, from 0.
         index: usize,
     },
-    /// A verify command of the spec, on the merge of the branch with its base. Versions before 0.4.0 ran it.
+    /// A verify command of the spec, on the merge of the branch with its base. Only earlier versions ran it.
     Merge {
         /// The merge.
         merge: Merge,
@@ -124,7 +124,7 @@ pub(crate) enum GitStage {
     },
     /// Builds the next batch of a lander.
     Gather,
-    /// Merges the base into the branch. Only versions before 0.4.0 did this.
+    /// Merges the base into the branch. Only earlier versions did this.
     Deliver {
         /// The number of this merge, counted from 1: boi merges again each time that the base has moved.
         round: u32,
