@@ -8,7 +8,7 @@ use super::git_error::GitError;
 use super::worktree::LockedWorktree;
 use super::{branch, index, ref_names, refs, sync};
 
-/// The result of [`capture`].
+/// The result of [`capture_merge`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CapturedTry {
     /// The candidate commit; `None`: no file differs from the base.
@@ -17,10 +17,7 @@ pub(crate) struct CapturedTry {
     pub(crate) kept: Vec<String>,
 }
 
-/// Commits the worktree's files, with `base` as the parent, without moving the branch to the new commit.
-/// Moves the branch back to `base` and HEAD back to the branch, and keeps the agent's own commits under refs.
-/// Changes no file. Files that git ignores are not committed. Fails if there is a nested repository that git
-/// does not ignore.
+/// Commits the worktree's files like [`capture_merge`], without a merged commit.
 #[cfg(test)]
 pub(crate) fn capture(
     worktree: &LockedWorktree,
@@ -31,8 +28,10 @@ pub(crate) fn capture(
     capture_merge(worktree, base, None, message, label)
 }
 
-/// Commits the worktree's files like [`capture`]. `merged` is a commit that was merged into the files; it becomes the
-/// second parent of the candidate.
+/// Commits the worktree's files, with `base` as the parent, without moving the branch to the new commit.
+/// Moves the branch back to `base` and HEAD back to the branch, and keeps the agent's own commits under refs.
+/// Changes no file. Files that git ignores are not committed. Fails if there is a nested repository that git
+/// does not ignore. `merged` is a commit that was merged into the files; it becomes the second parent.
 pub(crate) fn capture_merge(
     worktree: &LockedWorktree,
     base: &str,
