@@ -8,6 +8,7 @@ use clap_complete::Shell;
 use super::cancel_retry::Retry;
 use super::diff::Diff;
 use super::drop::Drop;
+use super::help_texts::{DIFF_HELP, EVENTS_HELP, MERGE_HELP, OPEN_HELP, RETRY_HELP};
 use super::merge::Merge;
 use super::open::Open;
 use super::report::Report;
@@ -219,12 +220,6 @@ pub(super) enum Command {
     },
 }
 
-const MERGE_HELP: &str = "\
-Exit codes: 0 every spec is merged; 1 a spec stays unmerged or was refused; 130 Ctrl-C
-
-Examples:
-  boi merge SD979 SD97A
-  boi merge --all";
 const WAIT_HELP: &str = "\
 Exit codes:
   0 every spec completed (with --any: every spec that has ended); 1 a spec failed, was canceled or could not
@@ -267,31 +262,6 @@ Examples:
   boi log SD979 -f              Follow the output until the spec ends
   boi log SD979 --task t-2 --try 1
   boi log SD979 --all           Everything, from the first task on";
-
-const EVENTS_HELP: &str = "\
-Examples:
-  boi events --since 12h --kind spec.failed   What failed in the last 12 hours
-  boi events --spec SD979 -f                  What happens to one spec
-  boi events --since 4711 --json              Everything after the event with the cursor 4711";
-
-const RETRY_HELP: &str = "\
-Examples:
-  boi retry SD979
-  boi retry SD979 --note 'Use the existing TokenBucket, and add a test'
-  boi retry SD979 --note - < review.txt
-  boi retry --failed                 Retry every failed spec";
-
-const DIFF_HELP: &str = "\
-Examples:
-  boi diff SD979
-  boi diff SD979 --stat
-  boi diff SD979 -- --word-diff src/api    Options of git diff, then paths";
-
-const OPEN_HELP: &str = "\
-Examples:
-  boi open SD979                           Open $SHELL in the worktree
-  boi open SD979 -- cargo test             Run a command there
-  boi open SD979 --agent                   Continue the agent's session on the terminal";
 
 const CLEAN_HELP: &str = "\
 Examples:

@@ -27,7 +27,6 @@ use super::*;
 use crate::decide::step::RecordChange;
 use crate::domain::cause::{Awaited, Unmerged};
 use crate::domain::failure::{FailedHow, FailedPart, Failure};
-use crate::domain::landing::LandingChange;
 use crate::domain::outcome::{AgentReport, Delivery, MergedBy, TryOutcome, Usage};
 use crate::domain::position::{CommandStage, Delivered, Progress, RunningCommand, Step, Try};
 use crate::domain::spec::{Base, Deliver, Repo};
@@ -122,34 +121,6 @@ pub(super) fn all_specs_of_a_dispatch_are_queued_or_none<F: Factory>() {
     let unknown = Spec { after: vec!["S0000".parse().unwrap()], ..spec("b") };
     assert!(matches!(enqueue(queue.as_ref(), vec![spec("a"), unknown], NOW), Err(QueueError::NotFound(_))));
     assert_eq!(queue.counts().unwrap(), Counts::default());
-}
-
-pub(super) fn a_spec_waits_for_its_dependencies_and_for_their_merges<F: Factory>() {
-    let (_storage, queue) = F::queue();
-    let merging = Spec {
-        deliver: Deliver::Merge,
-        repo: Some(Repo { path: "/r".into(), base: Base::Revision("main".into()) }),
-        ..spec("merging")
-    };
-    let first = enqueue(queue.as_ref(), vec![merging], NOW).unwrap().remove(0);
-    let second =
-        enqueue(queue.as_ref(), vec![Spec { after: vec![first.clone()], ..spec("second") }], NOW).unwrap().remove(0);
-    assert_eq!(cause(queue.as_ref(), &second), format!("waits for {first}"));
-    let claim = queue.claim_first(9, None, &config(), NOW).unwrap().remove(0);
-    let why = Unmerged::Obstacle { detail: "dirty".into() };
-    let unmerged = Ending::Completed(Delivered::Unmerged(why.clone()));
-    queue.finish(&claim.fence, &unmerged, NOW).unwrap();
-    assert_eq!(queue.eligible_first(9, None).unwrap().len(), 0);
-    assert_eq!(one(queue.as_ref(), &first).cause, Some(Cause::Unmerged { why }));
-    let awaited = Awaited { id: first.clone(), merge: true };
-    assert_eq!(one(queue.as_ref(), &second).cause, Some(Cause::WaitsFor { specs: vec![awaited] }));
-
-    assert_eq!(queue.retry(&first, None, NOW).unwrap(), std::slice::from_ref(&first));
-    assert_eq!(one(queue.as_ref(), &first).delivery, Some(Delivery::Waiting), "only the landing is repeated");
-    let lander = landings::lander(queue.as_ref());
-    let landed = LandingChange::Landed(first.clone(), MergedBy::Boi);
-    landings::change(queue.as_ref(), &lander, vec![landed]);
-    assert_eq!(queue.claim_first(9, None, &config(), NOW).unwrap()[0].fence.spec, second);
 }
 
 pub(super) fn a_merge_by_the_user_releases_the_specs_that_wait_for_it<F: Factory>() {

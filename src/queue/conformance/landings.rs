@@ -181,3 +181,31 @@ pub(in crate::queue) fn a_waiting_spec_that_cannot_be_read_does_not_keep_its_lan
     assert_eq!(delivery(queue, &id), Some(Delivery::Unmerged));
     assert_eq!(queue.startable_landers(1, None, NOW).unwrap(), []);
 }
+
+pub(in crate::queue) fn a_spec_waits_for_its_dependencies_and_for_their_merges<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    let merging = Spec {
+        deliver: Deliver::Merge,
+        repo: Some(Repo { path: "/r".into(), base: Base::Revision("main".into()) }),
+        ..spec("merging")
+    };
+    let first = enqueue(queue.as_ref(), vec![merging], NOW).unwrap().remove(0);
+    let second =
+        enqueue(queue.as_ref(), vec![Spec { after: vec![first.clone()], ..spec("second") }], NOW).unwrap().remove(0);
+    assert_eq!(cause(queue.as_ref(), &second), format!("waits for {first}"));
+    let claim = queue.claim_first(9, None, &config(), NOW).unwrap().remove(0);
+    let why = Unmerged::Obstacle { detail: "dirty".into() };
+    let unmerged = Ending::Completed(Delivered::Unmerged(why.clone()));
+    queue.finish(&claim.fence, &unmerged, NOW).unwrap();
+    assert_eq!(queue.eligible_first(9, None).unwrap().len(), 0);
+    assert_eq!(one(queue.as_ref(), &first).cause, Some(Cause::Unmerged { why }));
+    let awaited = Awaited { id: first.clone(), merge: true };
+    assert_eq!(one(queue.as_ref(), &second).cause, Some(Cause::WaitsFor { specs: vec![awaited] }));
+
+    assert_eq!(queue.retry(&first, None, NOW).unwrap(), std::slice::from_ref(&first));
+    assert_eq!(one(queue.as_ref(), &first).delivery, Some(Delivery::Waiting), "only the landing is repeated");
+    let lander = lander(queue.as_ref());
+    let landed = LandingChange::Landed(first.clone(), MergedBy::Boi);
+    change(queue.as_ref(), &lander, vec![landed]);
+    assert_eq!(queue.claim_first(9, None, &config(), NOW).unwrap()[0].fence.spec, second);
+}

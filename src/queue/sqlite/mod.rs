@@ -14,6 +14,7 @@ mod hooks;
 mod landed;
 mod landings;
 mod lanes;
+mod maintenance;
 mod read;
 mod recent;
 mod repository_changes;
@@ -23,6 +24,8 @@ mod rows;
 mod runs;
 mod schema;
 mod survey;
+#[cfg(test)]
+mod test_access;
 #[cfg(test)]
 mod tests;
 mod views;
@@ -42,6 +45,8 @@ use tokio::sync::watch;
 use self::backup::open_error;
 pub(crate) use self::error::OpenError;
 use self::file::{Anchor, connect, lock};
+#[cfg(test)]
+pub(crate) use self::test_access::{Occupied, damage_position};
 use self::writer::{Flush, Writer};
 use super::events::{EventPage, RemovedEvents};
 use super::landings::Group;
@@ -163,25 +168,6 @@ impl SqliteQueue {
         let [reader, scheduler] = [reader, scheduler].map(|connection| Arc::new(Mutex::new(connection)));
         let (path, owner) = (path.to_owned(), Owner(OWNER.to_owned()));
         Ok(SqliteQueue { path, owner, anchor, reader, scheduler, writer, committed, _stuck: None })
-    }
-
-    /// Copies the database into the new file `target`, as it is at one point in time. Never overwrites a file.
-    pub(crate) fn back_up(&self, target: &Path) -> Result<(), OpenError> {
-        let connection = Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)
-            .and_then(|connection| connection.busy_timeout(BUSY).map(|()| connection))
-            .map_err(|error| open_error(&self.path, error))?;
-        backup::copy_to(&connection, target)
-    }
-
-    /// Checks the database for damage. Reads the whole file.
-    pub(crate) fn check_integrity(&self) -> Result<(), OpenError> {
-        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        file::quick_check(&reader, &self.path)
-    }
-
-    /// Returns the ids in the table of specs that are not valid spec ids.
-    pub(crate) fn malformed_ids(&self) -> Result<Vec<String>, QueueError> {
-        self.read(read::malformed_ids)
     }
 
     /// Opens a database for reading when it cannot be written. All verbs that write fail with `reason`. This
@@ -602,31 +588,4 @@ impl Queue for SqliteQueue {
     fn probe_write(&self, now: Timestamp) -> Result<(), QueueError> {
         self.write(move |connection| write::probe_write(connection, now))
     }
-}
-
-/// Locks a database against writes of every other connection, until this value is dropped.
-#[cfg(test)]
-pub(crate) struct Occupied(Connection);
-
-#[cfg(test)]
-impl Occupied {
-    pub(crate) fn new(path: &Path) -> Occupied {
-        let connection = Connection::open(path).unwrap();
-        connection.execute_batch("BEGIN IMMEDIATE").unwrap();
-        Occupied(connection)
-    }
-}
-
-#[cfg(test)]
-impl Drop for Occupied {
-    fn drop(&mut self) {
-        self.0.execute_batch("ROLLBACK").unwrap();
-    }
-}
-
-/// Replaces the position of a spec by one that no version can read.
-#[cfg(test)]
-pub(crate) fn damage_position(path: &Path, spec: &SpecId) {
-    let sql = "UPDATE attempts SET position = json_set(position, '$.step', 'later') WHERE spec = ?";
-    assert_eq!(Connection::open(path).unwrap().execute(sql, [spec.as_str()]).unwrap(), 1);
 }
