@@ -12,17 +12,23 @@ use rounds::{round, sandbox, spec};
 fn twelve_specs_land_although_one_breaks_the_others_and_two_conflict() {
     let mut sandbox = sandbox("");
     let (runs, repo) = (sandbox.at("runs"), sandbox.at("repo"));
+    // A spec whose command begins has its branch already: what lands later is not in it.
+    let begun = |number: u32| sandbox.at(&format!("begun{number}"));
+    let wait_for = |what: &[String]| format!("until ls {} >/dev/null 2>&1; do sleep 0.02; done", what.join(" "));
     let commands = (1..=12).map(|number| match number {
+        1 | 2 => format!("{}; echo x > f{number}", wait_for(&[begun(3)])),
         // Its own test passes, because its branch has none of the files that the others have landed meanwhile.
-        3 => format!("until [ -e {repo}/f1 ] && [ -e {repo}/f2 ]; do sleep 0.02; done; echo 1 > limit"),
-        6 | 9 => format!("echo {number} > shared"),
+        3 => format!("touch {}; {}; echo 1 > limit", begun(3), wait_for(&[format!("{repo}/f1"), format!("{repo}/f2")])),
+        6 | 9 => format!("touch {}; {}; echo {number} > shared", begun(number), wait_for(&[begun(6), begun(9)])),
         _ => format!("echo x > f{number}"),
     });
+    let commands: Vec<String> = commands.collect();
     let count = format!("verify = ['sh test.sh', 'case $BOI_SPEC in L*) echo x >> {runs};; esac']");
     let ids: Vec<String> = commands
+        .iter()
         .enumerate()
         .map(|(index, command)| {
-            let text = spec(&format!("Lands {index}"), &command).replace("verify = ['sh test.sh']", &count);
+            let text = spec(&format!("Lands {index}"), command).replace("verify = ['sh test.sh']", &count);
             sandbox.dispatch(&text)
         })
         .collect();
@@ -40,7 +46,7 @@ fn twelve_specs_land_although_one_breaks_the_others_and_two_conflict() {
 
 #[test]
 fn a_spec_that_waits_to_land_has_no_slot_and_others_run_meanwhile() {
-    let mut sandbox = sandbox("").with_variables([("GATE", "unused".to_owned())]);
+    let mut sandbox = sandbox("");
     let gate = sandbox.at("gate");
     let verify = format!("verify = ['case $BOI_SPEC in L*) while ! test -e {gate}; do sleep 0.01; done;; esac']");
     let text = |title: &str, command: &str| spec(title, command).replace("verify = ['sh test.sh']", &verify);
