@@ -1,17 +1,15 @@
 //! `boi hold` and `boi resume`: stop the start of an agent's runs, and allow it again.
 
-use std::time::Duration;
-
 use jiff::Timestamp as Moment;
-use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::args::{Hold, Resume};
 use super::backend::Backend;
+use super::moments::Direction;
 use super::printing::{print_json, print_line};
 use super::spec_agents::KnownAgents;
-use super::{CliError, ExitCode, block_on, durations};
+use super::{CliError, ExitCode, block_on, moments};
 use crate::control::calls::ResumedAgents;
 use crate::domain::time::Timestamp;
 use crate::system::output::say;
@@ -89,24 +87,7 @@ pub(super) fn parse_until(text: &str) -> Result<Timestamp, String> {
 /// Returns the time that `text` names: a duration from now, a time of day (the next occurrence), or a date
 /// with a time. The time is in `zone` unless `text` contains an offset.
 fn until(text: &str, now: Moment, zone: &TimeZone) -> Result<Timestamp, String> {
-    let in_zone = |local: DateTime| zone.to_timestamp(local).ok();
-    let from_duration = |length: Duration| now.checked_add(length).ok();
-    let next = |time: Time| {
-        let date = zone.to_datetime(now).date();
-        let today = in_zone(date.to_datetime(time))?;
-        if today > now { Some(today) } else { in_zone(date.tomorrow().ok()?.to_datetime(time)) }
-    };
-    let found = if let Ok(length) = durations::parse("--until", text) {
-        from_duration(length)
-    } else if let Ok(moment) = text.parse::<Moment>() {
-        Some(moment)
-    } else if let Ok(local) = text.parse::<DateTime>() {
-        in_zone(local)
-    } else if let Ok(time) = text.parse::<Time>() {
-        next(time)
-    } else {
-        None
-    };
+    let found = moments::parse("--until", text, Direction::Future, now, zone);
     let moment =
         found.ok_or("write a time of day (07:30), a date with a time (2026-12-01T07:30) or a duration (2h)")?;
     if moment <= now {

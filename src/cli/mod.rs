@@ -34,6 +34,7 @@ mod launch;
 mod log;
 mod log_printer;
 mod merge;
+mod moments;
 mod open;
 mod open_lock;
 mod own_task;

@@ -9,6 +9,7 @@ use super::{CliError, report_since, status};
 use crate::decide::report::{EndedSpec, ReportInput};
 use crate::domain::cause::Cause;
 use crate::domain::id::SpecId;
+use crate::domain::landing::short_branch_name;
 use crate::domain::life::SpecStatus;
 use crate::domain::outcome::Delivery;
 use crate::domain::position::{CommandStage, Stage, Try};
@@ -114,7 +115,7 @@ fn with_base(queue: &dyn Queue, view: SpecView) -> EndedSpec {
         });
         // The last base is the one that is not the branch of a spec.
         let bases = unlanded::bases(queue, &spec).unwrap_or_default();
-        ended.base = bases.last().map(|base| base.strip_prefix("refs/heads/").unwrap_or(base).to_owned());
+        ended.base = bases.last().map(|base| short_branch_name(base).to_owned());
     }
     ended
 }

@@ -1,12 +1,9 @@
 //! The beginning of the time that `boi report` covers.
 
-use std::time::Duration;
-
 use jiff::Timestamp as Moment;
-use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 
-use super::durations;
+use super::moments::{self, Direction};
 use crate::domain::time::Timestamp;
 
 /// The time that a report covers by default, in milliseconds.
@@ -30,24 +27,7 @@ pub(super) fn by_default(now: Timestamp, last_end: Option<Timestamp>) -> Timesta
 /// Returns the time that `text` names: a duration before now, a time of day (the last occurrence), or a date with or
 /// without a time. The time is in `zone` unless `text` contains an offset.
 fn since(text: &str, now: Moment, zone: &TimeZone) -> Result<Timestamp, String> {
-    let in_zone = |local: DateTime| zone.to_timestamp(local).ok();
-    let before = |length: Duration| now.checked_sub(length).ok();
-    let last = |time: Time| {
-        let date = zone.to_datetime(now).date();
-        let today = in_zone(date.to_datetime(time))?;
-        if today <= now { Some(today) } else { in_zone(date.yesterday().ok()?.to_datetime(time)) }
-    };
-    let found = if let Ok(length) = durations::parse("--since", text) {
-        before(length)
-    } else if let Ok(moment) = text.parse::<Moment>() {
-        Some(moment)
-    } else if let Ok(local) = text.parse::<DateTime>() {
-        in_zone(local)
-    } else if let Ok(time) = text.parse::<Time>() {
-        last(time)
-    } else {
-        None
-    };
+    let found = moments::parse("--since", text, Direction::Past, now, zone);
     let moment = found
         .ok_or("write a duration (12h, 7d), a time of day (22:30), or a date with or without a time (2026-12-01)")?;
     if moment > now {

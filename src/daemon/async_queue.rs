@@ -51,14 +51,12 @@ impl AsyncQueue {
         &self,
         verb: impl FnOnce(&dyn Queue) -> Result<T, QueueError> + Send + 'static,
     ) -> Result<T, QueueError> {
-        let AsyncQueue { queue, in_flight } = self.clone();
-        let verb = move || {
-            let _in_flight = in_flight.begin();
+        let in_flight = Arc::clone(&self.in_flight);
+        let verb = move |queue: &dyn Queue| {
             in_flight.count_use();
-            verb(queue.as_ref())
+            verb(queue)
         };
-        // A verb may have changed the queue before it panicked, so its result is unknown.
-        blocking::run(verb).await.unwrap_or_else(|error| Err(QueueError::Unknown(error.into())))
+        self.look(verb).await
     }
 
     /// Runs a verb that only reads what a change has announced. The verb does not count as a use.
@@ -71,6 +69,7 @@ impl AsyncQueue {
             let _in_flight = in_flight.begin();
             verb(queue.as_ref())
         };
+        // A verb may have changed the queue before it panicked, so its result is unknown.
         blocking::run(verb).await.unwrap_or_else(|error| Err(QueueError::Unknown(error.into())))
     }
 

@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use super::Event;
 use super::handle::Handle;
 use crate::domain::id::SpecId;
+use crate::domain::landing::short_branch_name;
 use crate::git;
 use crate::queue::unlanded::{self, Look, Unlanded};
 use crate::queue::{Queue, QueueError};
@@ -102,7 +103,7 @@ fn due(candidates: Vec<Candidate>) -> Vec<Due> {
         for (spec, bases) in candidates {
             // The user may have deleted the branch after the merge.
             let head = branches.get(&spec.id.branch()).unwrap_or(&spec.head).clone();
-            let name = |base: &String| base.strip_prefix("refs/heads/").unwrap_or(base).to_owned();
+            let name = |base: &String| short_branch_name(base).to_owned();
             let bases = bases.iter().filter_map(|base| branches.get(&name(base)).cloned()).collect();
             due.push(Due { spec, head, bases });
         }

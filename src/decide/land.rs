@@ -27,7 +27,9 @@ use crate::domain::cause::Unmerged;
 use crate::domain::delivery::MergeRefusal;
 use crate::domain::failure::Failure;
 use crate::domain::id::SpecId;
-use crate::domain::landing::{Batch, Built, FailedTree, Landing, LandingChange, Member, NotLanded, SentBack, Waiting};
+use crate::domain::landing::{
+    Batch, Built, FailedTree, Landing, LandingChange, Member, NotLanded, SentBack, Waiting, short_branch_name,
+};
 use crate::domain::outcome::MergedBy;
 use crate::domain::position::{
     CommandStage, Delivered, Ending, GitStage, Merge, Position, Progress, Stage, Step, Verify,
@@ -79,6 +81,7 @@ pub(crate) fn after_gather(plan: &AttemptPlan<'_>, progress: Progress, selected:
     }
     let mut changes = Vec::new();
     let mut change = |change| changes.push(RecordChange::Landing(change));
+    let is_verified = built.is_verified();
     for (spec, by) in built.contained {
         change(LandingChange::Landed(spec, by));
     }
@@ -92,8 +95,6 @@ pub(crate) fn after_gather(plan: &AttemptPlan<'_>, progress: Progress, selected:
     if built.members.is_empty() {
         return gather(plan, progress, landing, changes);
     }
-    let is_verified =
-        matches!(&built.members[..], [(one, head)] if *head == built.tip && one.verified.as_ref() == Some(head));
     let verify = if is_verified { vec![] } else { union(built.members.iter().map(|(one, _)| &one.verify[..])) };
     if selected_part.is_none() {
         landing.size = u32::try_from(built.members.len()).unwrap_or(u32::MAX);
@@ -198,7 +199,7 @@ fn send_back(base: &str, onto: &str, spec: &SpecId, fixable: bool, why: NotLande
     }
     let why = match why {
         NotLanded::Conflict { files } => {
-            let base = base.strip_prefix("refs/heads/").unwrap_or(base).to_owned();
+            let base = short_branch_name(base).to_owned();
             Unmerged::Refused { refusal: MergeRefusal::Conflicts { base, files } }
         }
         NotLanded::Verify { failure } => Unmerged::Verify { failure: failure.without_output() },

@@ -164,10 +164,22 @@ pub(crate) struct Built {
     pub refused: Vec<(SpecId, Unmerged)>,
 }
 
+impl Built {
+    /// Whether the batch is one branch at the commit on which its spec's verify commands passed.
+    pub(crate) fn is_verified(&self) -> bool {
+        matches!(&self.members[..], [(one, head)] if *head == self.tip && one.verified.as_ref() == Some(head))
+    }
+}
+
+/// Returns a branch's name without `refs/heads/`.
+pub(crate) fn short_branch_name(branch: &str) -> &str {
+    branch.strip_prefix("refs/heads/").unwrap_or(branch)
+}
+
 impl SentBack {
     /// Returns the short name of the base.
     pub(crate) fn base_name(&self) -> &str {
-        self.base.strip_prefix("refs/heads/").unwrap_or(&self.base)
+        short_branch_name(&self.base)
     }
 
     /// Returns the verify command that failed, if one did.

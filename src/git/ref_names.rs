@@ -1,6 +1,7 @@
 //! Names of the refs that boi creates in a repository.
 
 use crate::domain::id::SpecId;
+pub(crate) use crate::domain::landing::short_branch_name;
 
 /// The number of digits of the commit's hash in the name of a kept ref.
 const HASH_DIGITS: usize = 12;
@@ -42,11 +43,6 @@ pub(super) fn is_kept_with_label(name: &str, spec: &SpecId, label: &str) -> bool
 /// Returns `refs/heads/<BRANCH>` for the short or the full name of a branch.
 pub(crate) fn full_branch_name(branch: &str) -> String {
     format!("refs/heads/{}", short_branch_name(branch))
-}
-
-/// Returns a branch's name without `refs/heads/`.
-pub(crate) fn short_branch_name(branch: &str) -> &str {
-    branch.strip_prefix("refs/heads/").unwrap_or(branch)
 }
 
 /// Turns `label` into a valid component of a ref's name: git allows no dot at the start and no two dots in a row.

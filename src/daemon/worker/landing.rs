@@ -12,7 +12,7 @@ use crate::decide::step::Move;
 use crate::delivery::{self, Candidate, DeliveryError, Merged};
 use crate::domain::cause::Unmerged;
 use crate::domain::delivery::MergeRefusal;
-use crate::domain::landing::{Batch, Built, Landing, LandingChange, NotLanded, Waiting};
+use crate::domain::landing::{Batch, Built, Landing, LandingChange, NotLanded, Waiting, short_branch_name};
 use crate::domain::outcome::MergedBy;
 use crate::domain::position::{Delivered, Ending, RepositoryIdentity};
 use crate::git::RemoveError;
@@ -133,7 +133,7 @@ impl WorkerTree {
             Some(batch) if is_landed(batch).map_err(|error| self.blocked(error))? => &batch.members[..],
             _ => &[],
         };
-        let base_name = base.strip_prefix("refs/heads/").unwrap_or(base);
+        let base_name = short_branch_name(base);
         let message = |one: &Waiting| {
             let branch = one.spec.branch();
             format!("Merge {branch} into {base_name}\n\n{}\n\nBoi-Spec: {}\n", one.title, one.spec)
@@ -161,12 +161,7 @@ impl WorkerTree {
                 }
             }
         }
-        let needs_files = match &built.members[..] {
-            [] => false,
-            [(one, head)] => *head != built.tip || one.verified.as_ref() != Some(head),
-            _ => true,
-        };
-        if needs_files {
+        if !built.members.is_empty() && !built.is_verified() {
             delivery::lay_batch(&at, &built.tip).map_err(|error| self.blocked(error))?;
         }
         Ok(Gathered::Built(built))

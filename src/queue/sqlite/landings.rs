@@ -222,6 +222,14 @@ fn group_of(c: &Connection, lander: &SpecId) -> Result<Group, QueueError> {
         .query_row([lander.as_str()], |row| Ok(Group { repository: row.get(0)?, base: row.get(1)? }))?)
 }
 
+/// Returns the stored ids of the specs in the landing queue of a lander. Some may be malformed.
+fn waiting_names(c: &Connection, lander: &SpecId) -> Result<Vec<String>, QueueError> {
+    let group = group_of(c, lander)?;
+    let mut statement = c.prepare_cached(WAITING)?;
+    let names = statement.query_map([&group.repository, &group.base], |row| row.get(0))?;
+    Ok(names.collect::<Result<_, _>>()?)
+}
+
 /// Returns the specs that wait for a lander, in queue order. A spec whose record cannot be read stays in the queue.
 pub(super) fn waiting(c: &Connection, lander: &Fence) -> Result<Vec<Waiting>, QueueError> {
     check_fence(c, lander)?;
@@ -359,11 +367,7 @@ pub(super) fn apply(c: &Connection, lander: &Fence, change: &LandingChange, now:
         LandingChange::SentBack(spec, sent) => send_back(c, spec, sent, now)?,
         LandingChange::Unmerged(spec, why) => unmerged(c, spec, why, now)?,
         LandingChange::AllUnmerged(why) => {
-            let group = group_of(c, &lander.spec)?;
-            let names: Vec<String> = c
-                .prepare_cached(WAITING)?
-                .query_map([&group.repository, &group.base], |row| row.get(0))?
-                .collect::<Result<_, _>>()?;
+            let names = waiting_names(c, &lander.spec)?;
             for spec in read::well_formed(&names) {
                 unmerged(c, &spec, why, now)?;
             }
@@ -462,11 +466,7 @@ pub(super) fn finish(c: &Connection, lander: &Fence, now: Timestamp) -> Result<(
     check_fence(c, lander)?;
     release_members(c, lander)?;
     // The lander has skipped what it cannot read. The next one would do so too.
-    let group = group_of(c, &lander.spec)?;
-    let names: Vec<String> = c
-        .prepare_cached(WAITING)?
-        .query_map([&group.repository, &group.base], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
+    let names = waiting_names(c, &lander.spec)?;
     for name in names {
         let unreadable = match read::id(&name) {
             Ok(spec) => read::spec(c, &spec).err().map(|error| error.to_string()),
