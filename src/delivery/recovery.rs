@@ -9,6 +9,7 @@
 //! | elsewhere | | clean | the user cleaned up: nothing is left to do |
 //! | elsewhere | | not clean | boi changes nothing; deliveries into the checkout wait for the user |
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -29,8 +30,10 @@ use crate::system::{failpoint, files};
 /// A delivery that could be neither completed nor undone.
 #[derive(Debug)]
 pub(crate) struct Unfinished {
-    /// The spec whose branch was delivered.
+    /// The spec or the lander that made the delivery.
     pub(crate) spec: SpecId,
+    /// The ids of the specs whose branches were delivered, separated by commas.
+    pub(crate) delivered: String,
     /// The checkout into which it was delivered.
     pub(crate) checkout: PathBuf,
     /// The files that the delivery changes or has to put back, relative to the checkout.
@@ -40,15 +43,16 @@ pub(crate) struct Unfinished {
     pub(crate) reason: String,
 }
 
-/// The result of completing or undoing an interrupted delivery.
+/// The result of completing or undoing an interrupted delivery. Each has the ids of the specs whose branches were
+/// delivered, separated by commas.
 #[derive(Debug)]
 pub(crate) enum Recovered {
     /// The branch was moved: the delivery is complete.
-    Completed(SpecId),
+    Completed(String),
     /// The checkout is as it was before the delivery, except for these files, which the user changed meanwhile.
-    Undone(SpecId, Vec<PathBuf>),
+    Undone(String, Vec<PathBuf>),
     /// Nothing had to be done: the delivery had changed nothing, or the user had cleaned up the checkout.
-    Settled(SpecId),
+    Settled(String),
 }
 
 /// Why files could not be put back.
@@ -171,22 +175,37 @@ pub(crate) fn settle_own_delivery(worktree: &Worktree) -> Result<Option<Unfinish
 /// Lists the interrupted deliveries into checkouts of the repository. Changes nothing; a delivery that is under way is
 /// not interrupted.
 pub(crate) fn interrupted_deliveries(repo: &Path) -> Result<Vec<Unfinished>, GitError> {
-    let common_dir = repository::find(repo)?.common_dir;
-    let found = interrupted(&common_dir);
-    if found.is_empty() || locks::is_locked(&common_dir)? {
+    let repo = repository::find(repo)?;
+    let found = interrupted(&repo.common_dir);
+    if found.is_empty() || locks::is_locked(&repo.common_dir)? {
         return Ok(Vec::new());
     }
     let describe = |(git_dir, spec, folder): (PathBuf, SpecId, PathBuf)| match Journal::read(&folder) {
         Ok(None) => None,
         Ok(Some(journal)) => {
             let reason = "boi was interrupted during the delivery".to_owned();
-            Some(Unfinished { spec, checkout: journal.checkout.0.clone(), files: journal.files(), folder, reason })
+            let delivered = delivered(&repo, &spec, Some(&journal));
+            let (checkout, files) = (journal.checkout.0.clone(), journal.files());
+            Some(Unfinished { spec, delivered, checkout, files, folder, reason })
         }
         Err(error) => {
-            Some(Unfinished { spec, checkout: git_dir, files: Vec::new(), folder, reason: error.to_string() })
+            let delivered = delivered(&repo, &spec, None);
+            Some(Unfinished { spec, delivered, checkout: git_dir, files: vec![], folder, reason: error.to_string() })
         }
     };
     Ok(found.into_iter().filter_map(describe).collect())
+}
+
+/// Returns the ids of the specs whose branches a delivery of `spec` delivers, separated by commas. A lander delivers those
+/// of several specs, which the commits name; if they cannot be read, this is the id of the lander.
+fn delivered(repo: &Place, spec: &SpecId, journal: Option<&Journal>) -> String {
+    let Some(journal) = journal.filter(|_| spec.is_lander()) else { return spec.to_string() };
+    let format = "--format=%(trailers:key=Boi-Spec,valueonly)";
+    let range = format!("{}..{}", journal.from, journal.to);
+    let listed = Git::reading(repo).args(["log", format, &range]).run().unwrap_or_default();
+    let text = String::from_utf8_lossy(&listed);
+    let specs: BTreeSet<SpecId> = text.lines().filter_map(|line| line.parse().ok()).collect();
+    if specs.is_empty() { spec.to_string() } else { specs.iter().map(SpecId::as_str).collect::<Vec<_>>().join(", ") }
 }
 
 /// Returns each folder of a delivery in the repository, with the checkout's git directory and the spec.
@@ -207,16 +226,18 @@ fn recover(
     folder: &Path,
     lock: &File,
 ) -> Result<Recovered, Box<Unfinished>> {
+    let read = Journal::read(folder);
+    let delivered = delivered(repo, spec, read.as_ref().ok().and_then(Option::as_ref));
     let unfinished = |checkout: &Path, files: Vec<PathBuf>, reason: String| {
         let (spec, checkout, folder) = (spec.clone(), checkout.to_owned(), folder.to_owned());
-        Box::new(Unfinished { spec, checkout, files, folder, reason })
+        Box::new(Unfinished { spec, delivered: delivered.clone(), checkout, files, folder, reason })
     };
-    let journal = match Journal::read(folder) {
+    let journal = match read {
         Ok(Some(journal)) => journal,
         Ok(None) => {
             let discarded = discard(folder, None).map_err(|error| error.to_string());
             return discarded
-                .map(|()| Recovered::Settled(spec.clone()))
+                .map(|()| Recovered::Settled(delivered.clone()))
                 .map_err(|reason| unfinished(git_dir, vec![], reason));
         }
         Err(error @ (JournalError::Io(..) | JournalError::Damaged(..) | JournalError::Newer(..))) => {
@@ -229,7 +250,7 @@ fn recover(
     };
     let layout = Layout::new(&journal, folder, &checkout.work_tree);
     let interrupted = Interrupted { journal: &journal, layout: &layout, folder, git_dir, checkout: &checkout, lock };
-    match interrupted.settle() {
+    match interrupted.settle(&delivered) {
         Ok(recovered) => Ok(recovered),
         Err(Unsettled::Stuck(stuck)) => Err(unfinished(&checkout.work_tree, stuck.files, stuck.message)),
         Err(Unsettled::Git(error)) => Err(unfinished(&checkout.work_tree, journal.files(), error.to_string())),
@@ -269,8 +290,9 @@ impl From<GitError> for Unsettled {
 }
 
 impl Interrupted<'_> {
-    fn settle(&self) -> Result<Recovered, Unsettled> {
-        let (journal, spec) = (self.journal, self.journal.spec.clone());
+    /// Completes or undoes the delivery. `delivered`: the ids of the specs whose branches it delivers.
+    fn settle(&self, delivered: &str) -> Result<Recovered, Unsettled> {
+        let (journal, spec) = (self.journal, delivered.to_owned());
         let branch = revision::commit_of(self.checkout, &journal.base_ref)?;
         if branch.as_deref() == Some(&journal.to) {
             self.end()?;

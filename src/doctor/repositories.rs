@@ -176,7 +176,7 @@ fn check_deliveries(subject: &Subject, specs: &RecordedSpecs, repo: &Path) -> Ve
         Finding::problem(
             "interrupted-delivery",
             Text {
-                what: format!("the merge of {} was interrupted and may have changed: {}", delivery.spec, files.join(", ")),
+                what: format!("the merge of {} was interrupted and may have changed: {}", delivery.delivered, files.join(", ")),
                 place: delivery.checkout.display().to_string(),
                 why: format!(
                     "these files may be of another commit than the branch; nothing is merged there until they are put back \
