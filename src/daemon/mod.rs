@@ -393,8 +393,13 @@ impl<S: Spawn> Daemon<S> {
             let places_of = |agent: &str| agents.get(agent)?.max_workers;
             let fallback_of = |agent: &str| agents.get(agent).map(|agent| agent.fallback.clone()).unwrap_or_default();
             let (limits, next) = shared.lanes.limits(lanes, count, places_of, fallback_of, now);
-            let landings = queue.startable_landers(config.config.max_landings, scope.as_deref(), now)?;
-            Ok((queue.eligible(&limits, scope.as_deref())?, next, next_due, is_empty, is_newly_idle, landings))
+            let mut landings = queue.startable_landers(config.config.max_landings, scope.as_deref(), now)?;
+            let mut eligible = queue.eligible(&limits, scope.as_deref())?;
+            // The event of a pause may not have arrived yet. Read last: a spec that was queued after the pause must wait.
+            if queue.is_paused()? {
+                (landings, eligible) = (vec![], vec![]);
+            }
+            Ok((eligible, next, next_due, is_empty, is_newly_idle, landings))
         };
         let uses = self.queue.uses();
         let (candidates, next_in_lanes, next_due, is_empty, is_newly_idle, landings) = self.queue.call(look).await?;
