@@ -15,7 +15,7 @@ use crate::config::Agents;
 use crate::config::flags::Flags;
 use crate::domain::event::EventFilter;
 use crate::domain::life::{SpecStatus, TaskStatus};
-use crate::domain::position::{CommandStage, Stage, Try, Verify};
+use crate::domain::position::{CommandStage, Setup, Stage, Try, Verify};
 use crate::domain::spec::{Action, Spec};
 use crate::domain::text;
 use crate::domain::time::Timestamp;
@@ -256,6 +256,10 @@ fn choose_commands(
                     spec.verify_of(*task).get(*index).map_or_else(String::new, |command| (*command).to_owned());
                 let verify = commands_text("verify", &verify);
                 (Some((*task, *number)), format!("== {} · try {number} · {verify}", known.id), None, true)
+            }
+            CommandStage::Setup(Setup { index, .. }) => {
+                let command = spec.setup.get(*index).map_or("", String::as_str);
+                (None, format!("== {}", commands_text("setup", command)), None, true)
             }
             // The commands of a lander are in its own folder.
             CommandStage::Verify(Verify::Batch { .. }) => continue,

@@ -15,7 +15,13 @@ pub(crate) fn of_task(spec: &Spec, task: usize) -> Option<&str> {
 /// `done` says for each task whether it is done.
 pub(crate) fn of_position<'a>(spec: &'a Spec, position: &Position, done: &[bool]) -> Option<&'a str> {
     match &position.step {
-        Step::Prepare { then: None, .. } => of_task(spec, done.iter().position(|done| !done)?),
+        Step::Prepare { then: None, .. } => of_next_task(spec, done),
+        Step::Command { stage: CommandStage::Setup(setup), .. }
+        | Step::Prepare { then: Some(Stage::Command(CommandStage::Setup(setup))), .. } => match setup.then.as_deref() {
+            None => of_next_task(spec, done),
+            Some(Stage::Command(CommandStage::Act(of))) => of_task(spec, of.task),
+            Some(_) => None,
+        },
         Step::Command { stage: CommandStage::Act(of), .. }
         | Step::Prepare { then: Some(Stage::Command(CommandStage::Act(of))), .. } => of_task(spec, of.task),
         Step::Command { stage: CommandStage::Verify(_), .. }
@@ -36,6 +42,10 @@ pub(crate) fn of_position<'a>(spec: &'a Spec, position: &Position, done: &[bool]
         | Step::Git(_)
         | Step::Close(_) => None,
     }
+}
+
+fn of_next_task<'a>(spec: &'a Spec, done: &[bool]) -> Option<&'a str> {
+    of_task(spec, done.iter().position(|done| !done)?)
 }
 
 #[cfg(test)]

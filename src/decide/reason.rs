@@ -68,6 +68,8 @@ pub(super) fn next_step(cause: &Cause, spec: &SpecId) -> Option<String> {
             "The spec continues at the same step when you raise the limit: `boi config set max_usd_per_spec N` for \
              every spec, or `boi retry {spec} --max-usd N`."
         )),
+        Cause::Blocked { by: Block::Repository(block) } => block.next_step(),
+        Cause::Setup { .. } => Some(format!("Fix the problem, then continue with `boi retry {spec}`.")),
         Cause::DayBudget(_) => {
             Some("To start agents earlier, raise the limit: `boi config set max_usd_per_day N`.".to_owned())
         }
@@ -109,6 +111,7 @@ pub(super) fn next_step(cause: &Cause, spec: &SpecId) -> Option<String> {
         | Cause::Ending
         | Cause::SentBack { .. }
         | Cause::NextTry { .. }
+        | Cause::NextSetup { .. }
         | Cause::WaitsForStart { .. }
         | Cause::ApiErrors { .. }
         | Cause::RepeatedDeaths { .. }

@@ -6,6 +6,8 @@
 
 mod idle_git;
 #[cfg(test)]
+mod setup_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod walk;
@@ -21,8 +23,8 @@ use crate::domain::landing::LandingChange;
 use crate::domain::life::{TaskStatus, UsedUp};
 use crate::domain::outcome::{AgentReport, TryOutcome, Usage};
 use crate::domain::position::{
-    AgentSession, CommandStage, Delivered, Ending, GitStage, Position, Progress, RunningCommand, Stage, Step, Try,
-    Verify,
+    AgentSession, CommandStage, Delivered, Ending, GitStage, Position, Progress, RunningCommand, Setup, Stage, Step,
+    Try, Verify,
 };
 use crate::domain::spec::{Action, Deliver, Spec};
 use crate::domain::time::Timestamp;
@@ -159,6 +161,8 @@ pub(crate) struct Prepared {
     pub origin: Option<String>,
     /// The commit that the branch is on.
     pub head: Option<String>,
+    /// Whether the working tree is new, or was made clean, so that the setup commands have to run.
+    pub is_new: bool,
 }
 
 /// The result of a try's command.
@@ -196,11 +200,64 @@ pub(crate) enum Landed {
 /// Decides what follows `Prepare`.
 pub(crate) fn after_prepare(plan: &AttemptPlan<'_>, progress: Progress, then: Option<Stage>, result: Prepared) -> Move {
     let progress = Progress { origin: result.origin, head: result.head, ..progress };
+    if !result.is_new || progress.landing.is_some() {
+        return continue_with(plan, progress, then);
+    }
+    let then = match then {
+        // The commands that have run made another working tree ready.
+        Some(Stage::Command(CommandStage::Setup(begun))) => begun.then,
+        then => then.map(Box::new),
+    };
+    setup(plan, progress, Setup { index: 0, run: 1, then })
+}
+
+/// Continues with `then`; `None`: with the first task that is not done.
+fn continue_with(plan: &AttemptPlan<'_>, progress: Progress, then: Option<Stage>) -> Move {
     match then {
         Some(Stage::Command(CommandStage::Act(of))) => act(plan, progress, of),
         Some(stage) => go(plan, progress, stage, vec![]),
         None => next_task(plan, progress, vec![]),
     }
+}
+
+/// Runs a setup command, or continues if there are no further ones.
+fn setup(plan: &AttemptPlan<'_>, progress: Progress, next: Setup) -> Move {
+    if next.index < plan.spec.setup.len() {
+        return go(plan, progress, Stage::Command(CommandStage::Setup(next)), vec![]);
+    }
+    continue_with(plan, progress, next.then.map(|then| *then))
+}
+
+/// Decides what follows a setup command. A command that failed is run again as often as a task may be tried again; this uses
+/// up no try of a task. `output` is the end of what the command printed.
+pub(crate) fn after_setup(
+    plan: &AttemptPlan<'_>,
+    progress: Progress,
+    done: Setup,
+    end: &CommandEnd,
+    output: String,
+) -> Move {
+    let progress = Progress { cut_offs: 0, deaths: 0, next_try_at: None, ..progress };
+    if end.succeeded() {
+        return setup(plan, progress, Setup { index: done.index + 1, run: 1, then: done.then });
+    }
+    if done.run > plan.retry_count {
+        let part = FailedPart::Setup {
+            command: plan.spec.setup[done.index].clone(),
+            number: done.index + 1,
+            count: plan.spec.setup.len(),
+        };
+        let failure = Failure { part, how: FailedHow::of(end, setup_minutes(plan)), output };
+        return fail(plan.spec, progress, None, Cause::Setup { failure });
+    }
+    let wait = retry::try_backoff_millis(done.run, plan.retry_backoff);
+    let next = Stage::Command(CommandStage::Setup(Setup { run: done.run + 1, ..done }));
+    Move::Go(Progress { next_try_at: Some(plan.now.plus_millis(wait)), ..progress }.resume_at(next), vec![])
+}
+
+/// Returns the time limit of a setup command, in minutes.
+fn setup_minutes(plan: &AttemptPlan<'_>) -> u32 {
+    plan.spec.of_repository.timeout_minutes.unwrap_or(plan.timeout_minutes)
 }
 
 /// Whether the agent may no longer have the session that its run had to continue. `answered`: the model answered the run.

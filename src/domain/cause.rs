@@ -14,7 +14,11 @@ use super::life::{Block, SpecStatus};
 use super::money::Usd;
 use super::outcome::TryOutcome;
 use super::repository_change::RepositoryChange;
+use super::text;
 use super::time::Timestamp;
+
+/// The longest text of a setup command that a cause contains, in characters.
+const COMMAND: usize = 80;
 
 /// An agent's own attempt to repeat a request that its model's service did not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +94,17 @@ pub enum Cause {
         /// When the next try starts.
         until: Timestamp,
     },
+    /// Running: a setup command failed, and is run again after a pause.
+    NextSetup {
+        /// The text of the command.
+        command: String,
+        /// How many runs of the command have failed.
+        failed: u32,
+        /// How many runs the command may have.
+        runs: u32,
+        /// When the next run starts.
+        until: Timestamp,
+    },
     /// Running: the worker waits for its turn to start its agent, because runs of the agent start at a
     /// limited pace.
     WaitsForStart {
@@ -123,6 +138,11 @@ pub enum Cause {
         failure: Failure,
         /// How many tries of the task the attempt made.
         tries: u32,
+    },
+    /// Failed: a setup command failed in every run that `retry_count` allows.
+    Setup {
+        /// The last failure.
+        failure: Failure,
     },
     /// Failed: a verify command of a task died more than `retry_count` times in a row.
     RepeatedDeaths {
@@ -279,6 +299,12 @@ impl fmt::Display for Cause {
             Cause::Ending => f.write_str("the spec's worker is ending the running command"),
             Cause::Blocked { by: Block::Stopped } => f.write_str("blocked: stopped by the user"),
             Cause::Blocked { by: Block::Budget(used_up) } => write!(f, "blocked: {used_up}"),
+            Cause::Blocked { by: Block::Repository(block) } => block.fmt(f),
+            Cause::NextSetup { command, failed, runs, until } => {
+                let command = text::one_line(command, COMMAND);
+                write!(f, "setup command `{command}` failed ({failed} of {runs} runs); the next run starts at {until}")
+            }
+            Cause::Setup { failure } => f.write_str(&failure.sentence()),
             Cause::DayBudget(DayUsedUp { spent, limit, until }) => write!(
                 f,
                 "the budget of the day is used up: agents cost {spent} in the last 24 h, and `max_usd_per_day` is \

@@ -45,6 +45,15 @@ pub enum FailedPart {
         /// How many verify commands the task or the spec has.
         count: usize,
     },
+    /// A setup command.
+    Setup {
+        /// The text of the command.
+        command: String,
+        /// The number of the setup command, from 1.
+        number: usize,
+        /// How many setup commands there are.
+        count: usize,
+    },
     /// boi's commit of the try's changes.
     Commit,
     /// The check that the try changed a file, if the task requires changes.
@@ -112,6 +121,8 @@ impl fmt::Display for FailedPart {
             FailedPart::Run => f.write_str("the run command failed"),
             FailedPart::Verify { count: 1, .. } => f.write_str("the verify command failed"),
             FailedPart::Verify { number, count, .. } => write!(f, "verify command {number} of {count} failed"),
+            FailedPart::Setup { count: 1, .. } => f.write_str("the setup command failed"),
+            FailedPart::Setup { number, count, .. } => write!(f, "setup command {number} of {count} failed"),
             FailedPart::Commit => f.write_str("boi cannot commit the files"),
             FailedPart::Changes => f.write_str("the task requires changes"),
             FailedPart::Recorded { words, .. } => f.write_str(words),
@@ -143,9 +154,11 @@ impl Failure {
         let agent = match &self.part {
             FailedPart::Agent { agent } => Some(agent.as_str()),
             FailedPart::Run => None,
-            FailedPart::Verify { .. } | FailedPart::Commit | FailedPart::Changes | FailedPart::Recorded { .. } => {
-                return None;
-            }
+            FailedPart::Verify { .. }
+            | FailedPart::Setup { .. }
+            | FailedPart::Commit
+            | FailedPart::Changes
+            | FailedPart::Recorded { .. } => return None,
         };
         let outcome = match &self.how {
             FailedHow::TimedOut { .. } => TryOutcome::TimedOut,
@@ -157,10 +170,10 @@ impl Failure {
         Some((outcome, agent))
     }
 
-    /// Returns the text of the verify command that failed; `None` if something else failed.
+    /// Returns the text of the verify or setup command that failed; `None` if something else failed.
     pub fn command(&self) -> Option<&str> {
         match &self.part {
-            FailedPart::Verify { command, .. } => Some(command),
+            FailedPart::Verify { command, .. } | FailedPart::Setup { command, .. } => Some(command),
             FailedPart::Recorded { command, .. } => command.as_deref(),
             FailedPart::Agent { .. } | FailedPart::Run | FailedPart::Commit | FailedPart::Changes => None,
         }

@@ -26,6 +26,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::money::Usd;
+use super::repository_block::RepositoryBlock;
 
 /// The status of a spec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -184,14 +185,16 @@ pub(crate) enum Intent {
     Block,
 }
 
-/// Why a queued spec is blocked: no daemon claims the spec until the user acts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Why a queued spec is blocked: no daemon claims the spec until the block ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Block {
     /// The user stopped the spec; `boi retry` ends the block.
     Stopped,
     /// The spec's budget is used up. A higher limit ends the block.
     Budget(UsedUp),
+    /// The configuration of the spec's repository holds the spec back.
+    Repository(Box<RepositoryBlock>),
 }
 
 /// The budget of a spec that is used up.
@@ -234,10 +237,11 @@ impl fmt::Display for UsedUp {
 
 impl Block {
     /// Returns the name of the block in the database.
-    pub(crate) fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(&self) -> &'static str {
         match self {
             Block::Stopped => "stopped",
             Block::Budget(_) => "budget",
+            Block::Repository(block) => block.name(),
         }
     }
 }

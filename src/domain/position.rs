@@ -2,15 +2,16 @@
 //! stores the position, and a later daemon builds a new worker from it.
 //!
 //! ```text
-//! Prepare ─▶ Act ─▶ Capture ─▶ Verify* ─▶ Advance ─┬─▶ Act of the next task
-//!             ▲        │          │                └─▶ Verify* of the spec ─▶ Close
-//!             └────────┴──────────┘ next try,
-//!                                   else Close (failed)
+//! Prepare ─▶ Setup* ─▶ Act ─▶ Capture ─▶ Verify* ─▶ Advance ─┬─▶ Act of the next task
+//!                       ▲        │          │                └─▶ Verify* of the spec ─▶ Close
+//!                       └────────┴──────────┘ next try,
+//!                                             else Close (failed)
 //! ```
 //!
 //! The steps of a lander are drawn in `decide::land`.
 //!
-//! `Verify*` is a series of steps, one for each verify command. `decide::step` decides what follows each
+//! `Setup*` and `Verify*` are series of steps, one for each command. `Setup*` follows only if `Prepare` made the
+//! working tree, or made it clean. `decide::step` decides what follows each
 //! step. A step that runs a command contains its [`RunningCommand`]; the worker waits for a command only in
 //! such a step.
 
@@ -75,6 +76,21 @@ pub(crate) enum CommandStage {
     Act(Try),
     /// The command verifies a result.
     Verify(Verify),
+    /// The command makes a new working tree ready for the tasks.
+    Setup(Setup),
+}
+
+/// A setup command of the spec.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Setup {
+    /// The command's index in the spec, from 0.
+    pub index: usize,
+    /// The number of this run of the command, from 1.
+    pub run: u32,
+    /// The stage to continue with after the last setup command; `None`: the first task that is not done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub then: Option<Box<Stage>>,
 }
 
 /// A verify command of a task or of the spec.
@@ -305,14 +321,25 @@ impl Position {
     /// Checks that the position refers only to tasks and verify commands that `spec` has. The error says what
     /// is missing.
     pub(crate) fn check_against(&self, spec: &Spec) -> Result<(), String> {
-        let command = match &self.step {
+        let mut command = match &self.step {
             Step::Command { stage, .. } | Step::Prepare { then: Some(Stage::Command(stage)), .. } => Some(stage),
             _ => None,
         };
-        let change = match &self.step {
+        let mut change = match &self.step {
             Step::Git(stage) | Step::Prepare { then: Some(Stage::Git(stage)), .. } => Some(stage),
             _ => None,
         };
+        while let Some(CommandStage::Setup(setup)) = command {
+            if setup.index >= spec.setup.len() {
+                let (index, commands) = (setup.index + 1, spec.setup.len());
+                return Err(format!("its step refers to setup command {index}, but there are only {commands}"));
+            }
+            (command, change) = match setup.then.as_deref() {
+                Some(Stage::Command(stage)) => (Some(stage), None),
+                Some(Stage::Git(stage)) => (None, Some(stage)),
+                None => (None, None),
+            };
+        }
         let of = match (command, change) {
             (Some(CommandStage::Act(of) | CommandStage::Verify(Verify::Task { of, .. })), _)
             | (_, Some(GitStage::Capture(of) | GitStage::Advance { of, .. })) => Some(of),
@@ -360,6 +387,15 @@ impl Position {
     pub(crate) fn next_try(&self) -> Option<(Try, Timestamp)> {
         let Step::Prepare { then: Some(Stage::Command(CommandStage::Act(of))), .. } = &self.step else { return None };
         self.progress.next_try_at.map(|at| (*of, at))
+    }
+
+    /// Returns the setup command that is run again once its pause is over, and the time when it may start; `None` if no
+    /// setup command waits.
+    pub(crate) fn next_setup(&self) -> Option<(&Setup, Timestamp)> {
+        let Step::Prepare { then: Some(Stage::Command(CommandStage::Setup(setup))), .. } = &self.step else {
+            return None;
+        };
+        self.progress.next_try_at.map(|at| (setup, at))
     }
 
     /// Returns the try that the attempt continues with; `None`: it continues with another step.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::id::SpecId;
 use super::landing::SentBack;
 use super::money::Usd;
+use super::repository_config::RepositoryConfig;
 
 /// The priority of a spec that does not set one. Specs with a lower number run first.
 pub(crate) const DEFAULT_PRIORITY: i64 = 100;
@@ -70,11 +71,23 @@ pub(crate) struct Spec {
     /// What boi does if the branch cannot be landed; `None`: the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_conflict: Option<OnConflict>,
+    /// Whether the spec names its agent. The configuration of the repository can replace only the default agent.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub names_agent: bool,
+    /// Patterns, as in `.gitignore`, of ignored files of the user's checkout that boi copies into the worktree.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copy: Vec<String>,
+    /// Commands that make a new working tree ready for the tasks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub setup: Vec<String>,
     /// The tasks, at least one, in execution order: the order of the file, as far as `needs` allows.
     pub tasks: Vec<Task>,
     /// Whether the last task is the one that boi added when the spec was sent back to its agent.
     #[serde(skip)]
     pub is_sent_back: bool,
+    /// The configuration of the repository, if it has completed the spec.
+    #[serde(skip)]
+    pub of_repository: RepositoryConfig,
 }
 
 impl Spec {
@@ -94,8 +107,12 @@ impl Spec {
             changes: Changes::Optional,
             max_usd: None,
             on_conflict: None,
+            names_agent: false,
+            copy: vec![],
+            setup: vec![],
             tasks: vec![],
             is_sent_back: false,
+            of_repository: RepositoryConfig::default(),
         }
     }
 
@@ -179,6 +196,22 @@ impl Spec {
 /// Returns whether `name` can be the name of a model: one word that does not begin with `-`.
 pub(crate) fn is_model(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('-') && !name.chars().any(|c| c.is_control() || c.is_whitespace())
+}
+
+/// Checks that `folder` can be a folder that the next spec inherits: a path below the root of the repository, in its
+/// shortest form. The error continues a sentence that begins with the path.
+pub(crate) fn check_kept_folder(folder: &str) -> Result<(), &'static str> {
+    let mut parts = folder.split('/');
+    if parts.any(|part| matches!(part, "" | "." | "..")) {
+        return Err("is not the path of a folder below the root of the repository");
+    }
+    if folder.split('/').any(|part| part.eq_ignore_ascii_case(".git")) {
+        return Err("belongs to git");
+    }
+    if folder.contains(['*', '?', '[', '\\', '\n', '\r']) {
+        return Err("looks like a pattern");
+    }
+    Ok(())
 }
 
 /// The repository that a spec works on.
@@ -296,7 +329,11 @@ impl Spec {
             changes: Changes::Optional,
             max_usd: None,
             on_conflict: None,
+            names_agent: false,
+            copy: vec![],
+            setup: vec![],
             is_sent_back: false,
+            of_repository: RepositoryConfig::default(),
             tasks: tasks.iter().map(|id| Task::for_tests(id, &[])).collect(),
         }
     }

@@ -27,6 +27,8 @@ pub(crate) struct CreatedWorktree {
     pub(crate) head: String,
     /// Refs that keep the files and commits that were removed from the worktree.
     pub(crate) kept: Vec<String>,
+    /// Whether the files were created, or made equal to the branch.
+    pub(crate) is_new: bool,
 }
 
 /// Creates the worktree, and the branch at `base`, if they are missing; completes a creation that was killed.
@@ -50,7 +52,7 @@ pub(crate) fn create_worktree(
                 reset_files::populate(worktree, &at, &head)?;
                 sync::sync_worktree(worktree)?;
                 let kept = refs::kept_refs_with_label(&at, worktree.spec(), label)?;
-                return Ok(CreatedWorktree { head, kept });
+                return Ok(CreatedWorktree { head, kept, is_new: true });
             }
             (at, head)
         }
@@ -59,10 +61,10 @@ pub(crate) fn create_worktree(
     entry::pin_work_tree(&at.git_dir, worktree.path())?;
     if mode == Checkout::AsItIs && at.git_dir.join("index").exists() {
         index::repair(worktree)?;
-        return Ok(CreatedWorktree { head, kept: Vec::new() });
+        return Ok(CreatedWorktree { head, kept: Vec::new(), is_new: false });
     }
     let kept = reset_files::reset_to_commit(worktree, &head, label)?;
-    Ok(CreatedWorktree { head, kept })
+    Ok(CreatedWorktree { head, kept, is_new: true })
 }
 
 /// Repairs the branch, or creates it at `base`, if necessary. Returns the branch's commit.

@@ -4,6 +4,7 @@ use crate::document::problem::{Problem, Problems};
 use crate::document::{Document, Located};
 use crate::domain::id::SpecId;
 use crate::domain::money::Usd;
+use crate::domain::repository_config::RepositoryConfig;
 use crate::domain::spec::{Base, Changes, Deliver, OnConflict, Repo, Spec, Task};
 
 /// A spec whose text is valid, and whose `repo`, `base` and agents are not checked yet.
@@ -21,6 +22,9 @@ pub(crate) struct Draft {
     pub(super) changes: Changes,
     pub(super) on_conflict: Option<OnConflict>,
     pub(super) max_usd: Option<Usd>,
+    pub(super) names_agent: bool,
+    pub(super) copy: Vec<String>,
+    pub(super) setup: Vec<String>,
     /// The tasks in execution order.
     pub(super) tasks: Vec<Task>,
 }
@@ -72,7 +76,11 @@ impl Draft {
             changes: self.changes,
             on_conflict: self.on_conflict,
             is_sent_back: false,
+            of_repository: RepositoryConfig::default(),
             max_usd: self.max_usd,
+            names_agent: self.names_agent,
+            copy: self.copy,
+            setup: self.setup,
             tasks: self.tasks,
         }
     }

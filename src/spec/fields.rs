@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use crate::document::problem::Problem;
 use crate::document::{Faults, Located, Section, closest, quoted};
-use crate::domain::spec::Changes;
+use crate::domain::spec::{self, Changes};
 
 /// The names of a spec's fields.
 pub(super) const OF_SPEC: &[&str] = &[
@@ -22,6 +22,8 @@ pub(super) const OF_SPEC: &[&str] = &[
     "verify_all",
     "changes",
     "max_usd",
+    "copy",
+    "setup",
     "tasks",
 ];
 
@@ -56,6 +58,17 @@ pub(super) fn title(section: &Section<'_>, faults: &mut Faults) -> Option<String
     None
 }
 
+/// Reads `model`: the name of a model.
+pub(super) fn model(root: &Section<'_>, faults: &mut Faults) -> Option<String> {
+    let model = root.filled_text(faults, "model")?;
+    if !spec::is_model(&model.value) {
+        let message = format!("`model` is {}, which is not the name of a model", quoted(&model.value));
+        faults.push(Problem::new(message, model.span).hint("write one word, as in model = \"sonnet\""));
+        return None;
+    }
+    Some(model.value)
+}
+
 /// Reads the field `changes` of a spec or a task.
 pub(super) fn changes(section: &Section<'_>, faults: &mut Faults) -> Option<Located<Changes>> {
     one_of(section, faults, "changes", &[("required", Changes::Required), ("optional", Changes::Optional)])
@@ -79,6 +92,20 @@ pub(super) fn one_of<T: Copy>(
         None => problem,
     });
     None
+}
+
+/// Reads a list of patterns, each of them one line.
+pub(super) fn patterns(section: &Section<'_>, faults: &mut Faults, key: &str) -> Vec<String> {
+    let mut patterns = Vec::new();
+    for Located { value, span } in section.filled_texts(faults, key).map_or(Vec::new(), |found| found.value) {
+        if value.contains(['\n', '\r']) {
+            let problem = Problem::new(format!("a pattern in `{key}` must be one line"), span);
+            faults.push(problem.hint("write each pattern as a text of its own"));
+        } else {
+            patterns.push(value);
+        }
+    }
+    patterns
 }
 
 /// Reads a list of commands, none of them empty.

@@ -9,7 +9,7 @@ use crate::document::problem::Problem;
 use crate::document::{Document, Faults, Located, Section, quoted};
 use crate::domain::id::SpecId;
 use crate::domain::money::Usd;
-use crate::domain::spec::{self, Action, Base, Changes, DEFAULT_AGENT, DEFAULT_PRIORITY, Deliver, OnConflict, Task};
+use crate::domain::spec::{Action, Base, Changes, DEFAULT_AGENT, DEFAULT_PRIORITY, Deliver, OnConflict, Task};
 
 /// The largest allowed value of `max_usd`, in US dollars.
 const MAX_USD: u32 = 1_000_000;
@@ -37,7 +37,7 @@ pub(super) fn read(document: &Document, root: &Section<'_>, faults: &mut Faults)
     let base = base(root, faults);
     let context = root.text(faults, "context");
     let agent = root.filled_text(faults, "agent");
-    let model = model(root, faults);
+    let model = fields::model(root, faults);
     let priority = root.integer(faults, "priority", PRIORITIES);
     let deliver = deliver(root, faults);
     let on_conflict = on_conflict(root, faults, deliver.is_some() || !is_missing("repo"));
@@ -45,6 +45,8 @@ pub(super) fn read(document: &Document, root: &Section<'_>, faults: &mut Faults)
     let verify_all = root.boolean(faults, "verify_all");
     let changes = fields::changes(root, faults);
     let max_usd = max_usd(root, faults);
+    let copy = copy(root, faults, is_missing("repo") && !root.has("base"));
+    let setup = fields::commands(root, faults, "setup");
     let mut after = after(root, faults);
 
     if is_missing("tasks") {
@@ -90,6 +92,7 @@ pub(super) fn read(document: &Document, root: &Section<'_>, faults: &mut Faults)
         model: model.clone(),
         max_usd: max_usd.clone(),
     };
+    let names_agent = agent.is_some();
     let agent = agent.map_or_else(|| DEFAULT_AGENT.to_owned(), |agent| agent.value);
     let draft = title.zip(tasks).map(|(title, tasks)| Draft {
         document: document.clone(),
@@ -104,6 +107,9 @@ pub(super) fn read(document: &Document, root: &Section<'_>, faults: &mut Faults)
         changes: changes.map(|changes| changes.value).unwrap_or_default(),
         max_usd: max_usd.map(|amount| amount.value),
         on_conflict,
+        names_agent,
+        copy,
+        setup,
         tasks,
     });
     (references, draft)
@@ -130,16 +136,6 @@ fn spec_id(text: &str) -> Option<SpecId> {
     text.parse().ok().filter(|id: &SpecId| id.as_str() == text && !id.is_lander())
 }
 
-fn model(root: &Section<'_>, faults: &mut Faults) -> Option<String> {
-    let model = root.filled_text(faults, "model")?;
-    if !spec::is_model(&model.value) {
-        let message = format!("`model` is {}, which is not the name of a model", quoted(&model.value));
-        faults.push(Problem::new(message, model.span).hint("write one word, as in model = \"sonnet\""));
-        return None;
-    }
-    Some(model.value)
-}
-
 fn deliver(root: &Section<'_>, faults: &mut Faults) -> Option<Located<Deliver>> {
     fields::one_of(root, faults, "deliver", &[("branch", Deliver::Branch), ("merge", Deliver::Merge)])
 }
@@ -164,6 +160,17 @@ fn max_usd(root: &Section<'_>, faults: &mut Faults) -> Option<Located<Usd>> {
         return None;
     }
     Some(amount)
+}
+
+/// Reads `copy`, the patterns of the files that are copied into the worktree.
+fn copy(root: &Section<'_>, faults: &mut Faults, has_no_repo: bool) -> Vec<String> {
+    if let Some(span) = root.key_span("copy").filter(|_| has_no_repo) {
+        let problem = Problem::new("`copy` needs a `repo`", span);
+        faults.push_absent(
+            problem.hint("boi copies ignored files of a repository's checkout: add `repo`, or remove `copy`"),
+        );
+    }
+    fields::patterns(root, faults, "copy")
 }
 
 fn refuse_merge(

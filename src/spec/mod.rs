@@ -1,4 +1,5 @@
-//! Turns the bytes of a spec file into a validated spec, and reports all errors at once.
+//! Turns the bytes of a spec file into a validated spec, and reports all errors at once. `repository_config` does the same
+//! with the file `.boi.toml` of a repository.
 //!
 //! ```text
 //! bytes ─ header (fields of the spec), tasks, task_order ─▶ Draft ─ caller checks repo, base, agents ─▶ Spec
@@ -17,6 +18,7 @@
 mod draft;
 mod fields;
 mod header;
+pub(crate) mod repository_config;
 mod task_order;
 mod tasks;
 

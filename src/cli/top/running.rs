@@ -108,6 +108,7 @@ fn step(claimed: &Claimed) -> String {
             Some(Action::Run(command)) => text::one_line(command, COMMAND),
             None => String::new(),
         },
+        Step::Command { stage: CommandStage::Setup(setup), .. } => verify("setup", setup.index, &spec.setup),
         Step::Command { stage: CommandStage::Verify(Verify::Task { of, index, .. }), .. } => {
             let commands = spec.tasks.get(of.task).map_or(&[][..], |task| &task.verify);
             verify("verify", *index, commands)

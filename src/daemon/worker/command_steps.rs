@@ -22,7 +22,7 @@ use crate::domain::cause::Cause;
 use crate::domain::command::{CommandEnd, RECORD_VERSION, Request};
 use crate::domain::money::Usd;
 use crate::domain::outcome::{AgentReport, TryOutcome};
-use crate::domain::position::{AgentSession, CommandStage, RunningCommand, Try, Verify};
+use crate::domain::position::{AgentSession, CommandStage, RunningCommand, Setup, Try, Verify};
 use crate::domain::spec::Action;
 use crate::domain::text;
 use crate::process::command_dir::{CommandDir, ERRORS, OUTPUT, PROMPT};
@@ -50,6 +50,16 @@ struct ToRun {
     of: Option<Try>,
     /// Whether the files that the command writes are synced to the disk before its end is recorded.
     keeps_work: bool,
+}
+
+/// How a setup or verify command ended.
+enum Checked {
+    /// The end is a result.
+    Ended(CommandEnd),
+    /// Somebody other than boi ended the command. `counted`: the end counts as one of the few such ends in a row.
+    CutOff { counted: bool },
+    /// The worker's step ends without a result of the command.
+    Step(StepEnd),
 }
 
 /// The environment variable that contains the path of the prompt's file, for an agent that does not get its
@@ -172,27 +182,61 @@ impl Worker {
         let minutes = of.and_then(|of| self.task(of).timeout_minutes);
         let argv = shell(&self.verify_command(&verify));
         let job = self.job(ToRun { argv, prompt: None, agent: None, minutes, of, keeps_work: false }, command).await?;
-        if let Some(end) = self.take_snapshot(&job.command, of, orders).await? {
-            return Ok(end);
+        match self.run_checked(&job, of, orders).await? {
+            Checked::Ended(end) => {
+                let output = tail_of(&job.dir, OUTPUT).await?;
+                Ok(self.follow(|plan, progress| step::after_verify(plan, progress, verify, &end, output)))
+            }
+            Checked::CutOff { counted } => Ok(self.cut_off(CommandStage::Verify(verify), counted, None)),
+            Checked::Step(end) => Ok(end),
         }
-        let (end, is_cut_off) = match self.run(&job, orders, None).await? {
+    }
+
+    /// Runs a setup command.
+    pub(super) async fn setup(
+        &mut self,
+        setup: Setup,
+        command: RunningCommand,
+        orders: &mut watch::Receiver<Order>,
+    ) -> Result<StepEnd, WorkerError> {
+        let spec = &self.claimed.spec;
+        let (argv, minutes) = (shell(&spec.setup[setup.index]), spec.of_repository.timeout_minutes);
+        let to_run = ToRun { argv, prompt: None, agent: None, minutes, of: None, keeps_work: true };
+        let job = self.job(to_run, command).await?;
+        match self.run_checked(&job, None, orders).await? {
+            Checked::Ended(end) => {
+                let output = tail_of(&job.dir, OUTPUT).await?;
+                Ok(self.follow(|plan, progress| step::after_setup(plan, progress, setup, &end, output)))
+            }
+            Checked::CutOff { counted } => Ok(self.cut_off(CommandStage::Setup(setup), counted, None)),
+            Checked::Step(end) => Ok(end),
+        }
+    }
+
+    /// Runs a command that belongs to no run of an agent, and compares the repository before and after it.
+    async fn run_checked(
+        &mut self,
+        job: &Job,
+        of: Option<Try>,
+        orders: &mut watch::Receiver<Order>,
+    ) -> Result<Checked, WorkerError> {
+        if let Some(end) = self.take_snapshot(&job.command, of, orders).await? {
+            return Ok(Checked::Step(end));
+        }
+        let (end, is_cut_off) = match self.run(job, orders, None).await? {
             Ran::Ended(end, _) => (end, false),
             Ran::CutOff(end, _) => (end, true),
-            Ran::Detached => return Ok(self.leave_running()),
-            Ran::NotStarted(error) => return Ok(StepEnd::NotStarted(error.to_string())),
+            Ran::Detached => return Ok(Checked::Step(self.leave_running())),
+            Ran::NotStarted(error) => return Ok(Checked::Step(StepEnd::NotStarted(error.to_string()))),
         };
         if let Some(end) = self.compare_with_snapshot(&job.command, of, orders).await? {
-            return Ok(end);
+            return Ok(Checked::Step(end));
         }
         if is_ended_by_order(&end, *orders.borrow()) {
-            return Ok(StepEnd::Interrupted);
+            return Ok(Checked::Step(StepEnd::Interrupted));
         }
         let counted = !is_cut_off && step::is_cut_off(&self.position.progress, &end);
-        if counted || is_cut_off {
-            return Ok(self.cut_off(CommandStage::Verify(verify), counted, None));
-        }
-        let output = tail_of(&job.dir, OUTPUT).await?;
-        Ok(self.follow(|plan, progress| step::after_verify(plan, progress, verify, &end, output)))
+        Ok(if counted || is_cut_off { Checked::CutOff { counted } } else { Checked::Ended(end) })
     }
 
     /// Returns the shell command of a verify step.

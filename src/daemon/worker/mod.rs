@@ -484,7 +484,7 @@ impl Worker {
                     Ok(Ok(created)) => {
                         failpoint::hit("worktree.laid");
                         self.record_kept(created.kept, None).await?;
-                        let prepared = Prepared { origin: created.origin, head: created.head };
+                        let prepared = Prepared { origin: created.origin, head: created.head, is_new: created.is_new };
                         Ok(self.follow(|plan, progress| step::after_prepare(plan, progress, then, prepared)))
                     }
                     Ok(Err(blocked)) => {
@@ -502,6 +502,7 @@ impl Worker {
             Step::Command { stage: CommandStage::Verify(verify), command } => {
                 self.verify(verify, command, orders).await
             }
+            Step::Command { stage: CommandStage::Setup(setup), command } => self.setup(setup, command, orders).await,
             Step::Git(stage) => self.git_step(stage, orders).await,
             Step::Close(ending) => self.close(ending, orders).await,
         }

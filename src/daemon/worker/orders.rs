@@ -17,7 +17,9 @@ impl Worker {
     /// Waits until the pause before the next try is over, if there is one, or until an order arrives.
     /// Meanwhile the spec keeps its slot, and `boi status` shows why it waits.
     pub(super) async fn pause_before_try(&self, orders: &mut watch::Receiver<Order>) {
-        let Some((of, until)) = self.position.next_try() else { return };
+        let next_try = self.position.next_try();
+        let next_setup = self.position.next_setup();
+        let Some(until) = next_try.map(|next| next.1).or(next_setup.map(|next| next.1)) else { return };
         // The clock may have been set back since the time was recorded, so the longest pause bounds the wait.
         let [_, longest] = self.claimed.config.retry_backoff_seconds;
         let left = Duration::from_millis(u64::try_from(until.millis_since(clock::now())).unwrap_or(0));
@@ -26,13 +28,23 @@ impl Worker {
             return;
         }
         let (spec, progress) = (&self.claimed.fence.spec, &self.position.progress);
-        let cause = progress.failure.as_ref().map(|failure| Cause::NextTry {
-            task: self.task(of).id.clone(),
-            failure: failure.clone().without_output(),
-            failed: of.number - progress.first_try,
-            tries: self.claimed.config.retry_count.saturating_add(1),
-            until,
-        });
+        let tries = self.claimed.config.retry_count.saturating_add(1);
+        let cause = match (next_try, &progress.failure, next_setup) {
+            (Some((of, _)), Some(failure), _) => Some(Cause::NextTry {
+                task: self.task(of).id.clone(),
+                failure: failure.clone().without_output(),
+                failed: of.number - progress.first_try,
+                tries,
+                until,
+            }),
+            (None, _, Some((setup, _))) => Some(Cause::NextSetup {
+                command: self.claimed.spec.setup[setup.index].clone(),
+                failed: setup.run - 1,
+                runs: tries,
+                until,
+            }),
+            _ => None,
+        };
         self.shared.set_cause(spec, cause);
         self.shared.changed();
         tokio::select! {

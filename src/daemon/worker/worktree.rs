@@ -60,6 +60,8 @@ pub(super) struct Created {
     pub(super) origin: Option<String>,
     pub(super) head: Option<String>,
     pub(super) kept: Vec<String>,
+    /// Whether the working tree is new, or was made clean.
+    pub(super) is_new: bool,
 }
 
 /// The captured changes of a try.
@@ -160,8 +162,8 @@ impl WorkerTree {
     /// Creates the worktree, or makes an existing one ready for the next step.
     pub(super) fn create(&self, progress: &Progress, checkout: Checkout) -> Result<Created, Blocked> {
         let Some((worktree, repo)) = &self.git else {
-            make_scratch_directory(&self.path)?;
-            return Ok(Created { origin: None, head: None, kept: vec![] });
+            let is_new = make_scratch_directory(&self.path)? || checkout == Checkout::Clean;
+            return Ok(Created { origin: None, head: None, kept: vec![], is_new });
         };
         let at = self.lock(worktree)?;
         let origin = match &progress.origin {
@@ -181,7 +183,7 @@ impl WorkerTree {
         let created = match (git::create_worktree(&at, base, checkout, label), &progress.head) {
             // The last try failed because of this problem, and the prompt of the next try reports it.
             (Err(GitError::LinkReplaced { .. }), Some(head)) if checkout == Checkout::AsItIs => {
-                return Ok(Created { origin: Some(origin), head: Some(head.clone()), kept });
+                return Ok(Created { origin: Some(origin), head: Some(head.clone()), kept, is_new: false });
             }
             (created, _) => created.map_err(|error| self.blocked(error))?,
         };
@@ -198,7 +200,7 @@ impl WorkerTree {
             Checkout::AsItIs => progress.head.clone().unwrap_or(created.head),
             Checkout::Clean => created.head,
         };
-        Ok(Created { origin: Some(origin), head: Some(head), kept })
+        Ok(Created { origin: Some(origin), head: Some(head), kept, is_new: created.is_new })
     }
 
     fn resolve_base(&self, worktree: &Worktree, repo: &Repo) -> Result<String, Blocked> {
@@ -377,9 +379,9 @@ impl WorkerTree {
     }
 }
 
-/// Creates a scratch directory. Removes a link, FIFO or socket in its place, which only a command can have
+/// Creates a scratch directory; returns whether it was missing. Removes a link, FIFO or socket in its place, which only a command can have
 /// created. Fails if there is a file, which may be work of a command.
-fn make_scratch_directory(path: &Path) -> Result<(), Blocked> {
+fn make_scratch_directory(path: &Path) -> Result<bool, Blocked> {
     let transient = |error: io::Error| Blocked::Transient(format!("cannot create {}: {error}", path.display()));
     match path.symlink_metadata() {
         Ok(found) if found.is_file() => {
@@ -393,5 +395,7 @@ fn make_scratch_directory(path: &Path) -> Result<(), Blocked> {
         }
         _ => {}
     }
-    files::private_dir(path).map_err(transient)
+    let is_new = !path.exists();
+    files::private_dir(path).map_err(transient)?;
+    Ok(is_new)
 }

@@ -87,7 +87,10 @@ fn key(spec: &EndedSpec) -> Key {
 fn words(spec: &EndedSpec) -> String {
     match &spec.view.cause {
         Some(
-            Cause::OutOfTries { failure, .. } | Cause::RepeatedDeaths { failure, .. } | Cause::SpecVerify { failure },
+            Cause::OutOfTries { failure, .. }
+            | Cause::RepeatedDeaths { failure, .. }
+            | Cause::SpecVerify { failure }
+            | Cause::Setup { failure },
         ) => failure.sentence(),
         Some(Cause::TryFailed { outcome, .. }) => outcome.describe(),
         Some(cause) => cause.to_string(),

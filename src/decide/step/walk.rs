@@ -36,6 +36,8 @@ pub(super) struct Walker<'a> {
     moves: u32,
     /// Whether the walker skips the git steps of a spec without a repository, as a worker does.
     pub(super) skips_idle_git: bool,
+    /// Whether the next `Prepare` makes the working tree again.
+    pub(super) is_made_again: bool,
 }
 
 impl<'a> Walker<'a> {
@@ -54,6 +56,7 @@ impl<'a> Walker<'a> {
             budget,
             moves: 0,
             skips_idle_git: false,
+            is_made_again: false,
         }
     }
 
@@ -72,9 +75,10 @@ impl<'a> Walker<'a> {
     }
 
     pub(super) fn prepared(&mut self, head: &str) -> Option<Move> {
-        let Step::Prepare { then, .. } = self.position.step.clone() else { panic!("{:?}", self.position) };
+        let Step::Prepare { then, checkout } = self.position.step.clone() else { panic!("{:?}", self.position) };
         let head = self.position.progress.head.clone().unwrap_or_else(|| head.to_owned());
-        let result = Prepared { origin: Some("c0".into()), head: Some(head) };
+        let is_new = checkout == Checkout::Clean || std::mem::take(&mut self.is_made_again);
+        let result = Prepared { origin: Some("c0".into()), head: Some(head), is_new };
         self.follow(|plan, progress| after_prepare(plan, progress, then, result))
     }
 
@@ -86,6 +90,11 @@ impl<'a> Walker<'a> {
     pub(super) fn verify(&mut self, end: &CommandEnd) -> Option<Move> {
         let CommandStage::Verify(verify) = self.stage().clone() else { panic!("{:?}", self.position) };
         self.follow(|plan, progress| after_verify(plan, progress, verify, end, OUTPUT.into()))
+    }
+
+    pub(super) fn setup(&mut self, end: &CommandEnd) -> Option<Move> {
+        let CommandStage::Setup(setup) = self.stage().clone() else { panic!("{:?}", self.position) };
+        self.follow(|plan, progress| after_setup(plan, progress, setup, end, OUTPUT.into()))
     }
 
     /// Makes something other than boi end the command, after the daemon has ended normally.
@@ -192,17 +201,18 @@ proptest! {
     /// marker.
     #[test]
     fn every_walk_ends_within_its_tries(
-        tasks in 1usize..4, verifies in 0usize..3, retry_count in 0u32..4, merges: bool,
+        tasks in 1usize..4, setups in 0usize..3, verifies in 0usize..3, retry_count in 0u32..4, merges: bool,
         all in prop::collection::vec(luck(), 64),
     ) {
         let names = ["v1", "v2"];
         let deliver = if merges { Deliver::Merge } else { Deliver::Branch };
         let tasks: Vec<Task> = (0..tasks).map(|n| task(&format!("t{n}"), &names[..verifies])).collect();
-        let spec = spec(tasks, &names[..verifies / 2], deliver);
+        let mut spec = spec(tasks, &names[..verifies / 2], deliver);
+        spec.setup = names[..setups].iter().map(|&name| name.to_owned()).collect();
         let mut walker = Walker::new(&spec, retry_count);
         let (mut refusals, mut markers) = (0, std::collections::HashSet::new());
         // The largest number of steps that a walk can take if refusals are bounded.
-        let most = 40 + spec.tasks.len() * (retry_count as usize + 1) * 40;
+        let most = 60 + spec.tasks.len() * (retry_count as usize + 1) * 40;
         let mut taken = 0;
         while !matches!(walker.position.step, Step::Close(_)) {
             taken += 1;
@@ -240,6 +250,10 @@ proptest! {
                             }
                         }
                         CommandStage::Verify(_) => walker.verify(&luck.end),
+                        CommandStage::Setup(setup) => {
+                            prop_assert!(setup.run <= retry_count + 1, "run {} of {}", setup.run, retry_count + 1);
+                            walker.setup(&luck.end)
+                        }
                     }
                 }
                 Step::Git(GitStage::Capture(_)) => walker.capture(luck.captured.clone()),

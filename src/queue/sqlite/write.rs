@@ -376,7 +376,7 @@ pub(super) fn give_back(c: &Connection, fence: &Fence, back: &GiveBack, now: Tim
         Some(Intent::Block) => (Some(Block::Stopped), Some(Cause::Blocked { by: Block::Stopped }), None),
         Some(Intent::Stop) | None => {
             let blocked = match &back.cause {
-                Some(Cause::Blocked { by }) => Some(*by),
+                Some(Cause::Blocked { by }) => Some(by.clone()),
                 _ => None,
             };
             (blocked, back.cause.clone(), back.not_before)
@@ -387,7 +387,7 @@ pub(super) fn give_back(c: &Connection, fence: &Fence, back: &GiveBack, now: Tim
                 lane = :lane, setbacks = CASE WHEN :setback THEN setbacks + 1 ELSE 0 END WHERE id = :id",
     )?
     .execute(named_params! {
-        ":blocked": blocked.map(Block::as_str), ":cause": cause.as_ref().map(encode).transpose()?,
+        ":blocked": blocked.as_ref().map(Block::as_str), ":cause": cause.as_ref().map(encode).transpose()?,
         ":not_before": not_before.map(|at| at.0), ":setback": back.setback, ":id": fence.spec.as_str(),
         ":lane": lanes::lane_name(back.lane.as_deref()),
     })?;
