@@ -14,6 +14,7 @@ use super::open::Open;
 use super::report::Report;
 use super::skill::Skill;
 use super::subcommands::{Config, Daemon, QueueCommand};
+use super::trust::Trust;
 use super::{CliError, USAGE, ids};
 use crate::config::flags::Flags;
 use crate::domain::event::EventKind;
@@ -183,6 +184,12 @@ pub(super) enum Command {
         after_help = "Examples:\n  boi hold claude\n  boi hold claude --until 07:30\n  boi hold codex --until 2h"
     )]
     Hold(Hold),
+    /// Trust the commands in a repository's .boi.toml
+    ///
+    /// Specs of a repository whose .boi.toml has commands, or copies files, wait until you trust them. After a
+    /// change, the command shows the differences.
+    #[command(after_help = super::trust::HELP)]
+    Trust(Trust),
     /// Back up the queue
     #[command(subcommand)]
     Queue(QueueCommand),
@@ -520,6 +527,7 @@ impl Command {
             | Command::Pause(JsonFlag { json })
             | Command::Resume(Resume { json, .. })
             | Command::Hold(Hold { json, .. })
+            | Command::Trust(Trust { json, .. })
             | Command::Config(
                 Config::Check { json, .. }
                 | Config::Show { json, .. }

@@ -59,6 +59,7 @@ mod status;
 mod stop;
 mod subcommands;
 mod top;
+mod trust;
 mod version_skew;
 mod wait;
 
@@ -345,6 +346,7 @@ fn carry_out(command: Command) -> Result<ExitCode, CliError> {
         Command::Pause(JsonFlag { json }) => pause::pause(home, json),
         Command::Resume(args) => hold::resume(home, &args),
         Command::Hold(args) => hold::hold(home, &args),
+        Command::Trust(args) => trust::trust(home, &args),
         Command::Config(command) => match command {
             Config::Check { file, json } => config_check::check(home, file, json),
             Config::Set { key, value, reload, json } => {
@@ -353,7 +355,8 @@ fn carry_out(command: Command) -> Result<ExitCode, CliError> {
             }
             Config::Unset { key, reload, json } => config_set::change(home, &key, &Edit::Unset, reload, json),
             Config::Diff { json } => config_diff::diff(home, json),
-            Config::Show { json, origin, flags } => config_show::show(home, &flags.read()?, json, origin),
+            Config::Show { json, repo: Some(repo), base, .. } => trust::show(home, &repo, base.as_deref(), json),
+            Config::Show { json, origin, flags, .. } => config_show::show(home, &flags.read()?, json, origin),
             Config::Get { key, json, origin, flags } => config_show::get(home, &flags.read()?, &key, json, origin),
             Config::Schema => unreachable!("carried out above"),
         },

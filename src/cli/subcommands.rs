@@ -83,6 +83,12 @@ pub(super) enum Config {
         /// Show where each value comes from: default, file, environment or flag
         #[arg(long)]
         origin: bool,
+        /// Show the configuration of this repository instead: its .boi.toml
+        #[arg(long, conflicts_with = "origin", value_hint = clap::ValueHint::DirPath)]
+        repo: Option<PathBuf>,
+        /// With --repo: the branch, tag or commit [default: the branch that the repository is on]
+        #[arg(long, value_name = "REV", requires = "repo")]
+        base: Option<String>,
         #[command(flatten)]
         flags: ConfigFlags,
     },

@@ -13,6 +13,7 @@ use crate::domain::money::Usd;
 use crate::domain::spec::Spec;
 use crate::domain::time::Timestamp;
 use crate::domain::view::{DaemonView, HoldView, StatusView};
+use crate::queue::repositories::Trusted;
 use crate::queue::{Canceled, Cleaned, Filter, Stopped};
 
 /// How long a client waits for a daemon that does not answer, and how long a daemon waits for a queue that does not
@@ -228,6 +229,30 @@ pub(crate) struct ResumedAgents {
     pub probed: Vec<String>,
     /// The agents that are not held any more.
     pub opened: Vec<String>,
+}
+
+/// Asks the daemon to record that the user trusts commands. The answer contains the specs that are no longer blocked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Trust {
+    /// The commands, and their repository.
+    pub trusted: Trusted,
+}
+
+impl Call for Trust {
+    const PATH: &'static str = "/v1/trust";
+    type Answer = Ids;
+}
+
+/// Asks the daemon to forget what the user trusts in a repository. The answer is the number of records.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct RevokeTrust {
+    /// The git directory that all working trees of the repository share.
+    pub repository: String,
+}
+
+impl Call for RevokeTrust {
+    const PATH: &'static str = "/v1/revoke-trust";
+    type Answer = usize;
 }
 
 /// Asks for the configuration in force. The daemon answers without its queue, so clients also use this call

@@ -29,7 +29,8 @@ use tracing::warn;
 
 use super::calls::{
     Call, CallFailure, Cancel, CheckProgram, Dispatch, FailureCode, GetConfig, HoldAgent, Land, Leave, Reload,
-    ResumeAgents, Retry, SetPaused, SetPriority, SettleChanges, StatusRequest, Stop, VERSION_HEADER,
+    ResumeAgents, Retry, RevokeTrust, SetPaused, SetPriority, SettleChanges, StatusRequest, Stop, Trust,
+    VERSION_HEADER,
 };
 use super::events::{self, StreamQuery, StreamRequest};
 use super::review::{DropSpec, Opened, SendBack, UndoDrop};
@@ -64,6 +65,8 @@ pub(crate) trait Service:
     + Serve<SetPaused>
     + Serve<HoldAgent>
     + Serve<ResumeAgents>
+    + Serve<Trust>
+    + Serve<RevokeTrust>
     + Serve<GetConfig>
     + Serve<CheckProgram>
     + Serve<Leave>
@@ -185,6 +188,8 @@ pub(crate) async fn serve<S: Service>(mut socket: Socket, service: S, mut closin
     let routes = route::<SetPaused, S>(routes, &closing);
     let routes = route::<HoldAgent, S>(routes, &closing);
     let routes = route::<ResumeAgents, S>(routes, &closing);
+    let routes = route::<Trust, S>(routes, &closing);
+    let routes = route::<RevokeTrust, S>(routes, &closing);
     let routes = route::<GetConfig, S>(routes, &closing);
     let routes = route::<CheckProgram, S>(routes, &closing);
     let routes = route::<Leave, S>(routes, &closing);

@@ -16,6 +16,7 @@
 //! | `worker/` | a worker: its steps, its commands, its worktree |
 //! | `lifecycle/` | start and end of the daemon, its health, ending running specs |
 //! | `merged_by_user` | notices branches that the user merged by hand |
+//! | `repositories` | counts the running specs of each repository, and ends blocks by repositories' configurations |
 //! | `retention` | removes specs that ended long ago |
 //! | `events`, `hooks` | the stream of events, and the commands that get them |
 //! | `handle`, `status` | the calls of the control socket |
@@ -40,6 +41,7 @@ pub(crate) mod lifecycle;
 pub(crate) mod merged_by_user;
 mod quarantine;
 mod registry;
+mod repositories;
 mod retention;
 mod review;
 pub(crate) mod shared;

@@ -15,6 +15,7 @@ use super::budgets::Budgets;
 use super::hooks::Hooks;
 use super::lanes::Lanes;
 use super::lifecycle::health::Health;
+use super::repositories::Repositories;
 use super::retention::Retention;
 use crate::config::{EnvValue, HotConfig};
 use crate::domain::cause::{Cause, DayUsedUp};
@@ -62,6 +63,8 @@ pub(crate) struct Shared {
     pub(crate) lanes: Lanes,
     /// What the hooks of the configuration wait for.
     pub(super) hooks: Hooks,
+    /// The repositories' own configurations, and the specs that run in each repository.
+    pub(super) repositories: Repositories,
     /// Separates the removal of ended specs from retries, and begins it again after a reload.
     pub(super) retention: Retention,
     /// The configuration in force; empty until the daemon is built.
@@ -90,6 +93,7 @@ impl Shared {
             forker: Forker::default(),
             lanes: Lanes::default(),
             hooks: Hooks::default(),
+            repositories: Repositories::default(),
             retention: Retention::default(),
             hot: OnceLock::new(),
         }

@@ -26,6 +26,7 @@ use crate::domain::position::{
     AgentSession, CommandStage, Delivered, Ending, GitStage, Position, Progress, RunningCommand, Setup, Stage, Step,
     Try, Verify,
 };
+use crate::domain::repository_config::RepositoryConfig;
 use crate::domain::spec::{Action, Deliver, Spec};
 use crate::domain::time::Timestamp;
 
@@ -124,6 +125,11 @@ pub(crate) enum RecordChange {
         commit: Option<String>,
         /// Whether the task gave a prompt to an agent, and changed no file of the repository.
         unchanged: bool,
+    },
+    /// The configuration of the repository completes the spec.
+    RepositoryConfig {
+        /// The configuration.
+        config: Box<RepositoryConfig>,
     },
     /// The spec has a worktree, or will have it.
     Placed {

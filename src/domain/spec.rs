@@ -234,6 +234,16 @@ pub(crate) enum Base {
     Spec(SpecId),
 }
 
+impl Base {
+    /// Returns the name by which git knows the base.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Base::Revision(name) => name.clone(),
+            Base::Spec(id) => id.branch(),
+        }
+    }
+}
+
 /// What boi does with the branch of a completed spec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -21,6 +21,7 @@
 //! | `own_refs` | writes and deletes refs of boi in git's files, without running git |
 //! | `loose_object` | reads commits from git's files, without running git |
 //! | `revision` | resolves names to commits, compares commits |
+//! | `repository_file` | reads a small file of a commit, such as the repository's own configuration |
 //! | `operation` | merges, rebases and the like in progress in a checkout |
 //! | `worktree` | a spec's worktree and its lock |
 //! | `sync` | syncs a worktree to the disk |
@@ -106,6 +107,7 @@ pub(crate) mod ref_names;
 pub(crate) mod refs;
 mod remove;
 pub(crate) mod repository;
+mod repository_file;
 mod reset_files;
 pub(crate) mod revision;
 mod set_aside;
@@ -147,6 +149,7 @@ pub(crate) use self::refs::{branch_head, delete_branch};
 pub(crate) use self::remove::{
     RemovalRefusal, RemoveError, check_removal, discard_worktree, remove_checked_worktree, remove_worktree,
 };
+pub(crate) use self::repository_file::{RepositoryFile, identity_of, read_repository_file};
 pub(crate) use self::reset_files::{Reset, reset_checked_to_commit, reset_to_commit};
 pub(crate) use self::revision::{is_local_branch, resolve_base};
 pub(crate) use self::set_aside::SET_ASIDE;

@@ -23,6 +23,7 @@ pub(crate) mod events;
 pub(crate) mod landings;
 pub(crate) mod open;
 pub(crate) mod recent;
+pub(crate) mod repositories;
 pub(crate) mod retention;
 pub(crate) mod review;
 pub(crate) mod sqlite;
@@ -42,6 +43,7 @@ pub(crate) use self::error::{QueueError, Refusal};
 use self::events::{EventPage, RemovedEvents};
 use self::landings::Group;
 use self::recent::Recent;
+use self::repositories::Repositories;
 use self::retention::{Age, ExpiredPage, Place};
 use self::review::{Review, TaskNote};
 use self::survey::Survey;
@@ -298,7 +300,7 @@ pub(crate) enum ChangesFoundBy {
 
 /// The queue. A call blocks until its changes are durable, so async code must call it on a thread that may
 /// block.
-pub(crate) trait Queue: Review + Send + Sync {
+pub(crate) trait Queue: Review + Repositories + Send + Sync {
     /// Renews the lease under which this machine owns its claims; fails when the lease is lost.
     fn renew_lease(&self) -> Result<Lease, QueueError>;
 

@@ -25,7 +25,7 @@ use crate::daemon::events::{self, EventSender};
 use crate::daemon::handle::{Handle, SILENT};
 use crate::daemon::shared::Shared;
 use crate::daemon::worker::Workers;
-use crate::daemon::{Daemon, Event, merged_by_user, retention};
+use crate::daemon::{Daemon, Event, merged_by_user, repositories, retention};
 use crate::daemon::{hooks, left_running};
 use crate::domain::id::SpecId;
 use crate::domain::verdict::Trigger;
@@ -54,6 +54,7 @@ pub(crate) struct Running {
     close: watch::Sender<bool>,
     listener: JoinHandle<()>,
     merges: JoinHandle<()>,
+    repositories: JoinHandle<()>,
     retention: JoinHandle<()>,
     events: EventSender,
     recorder: JoinHandle<()>,
@@ -135,6 +136,7 @@ impl Seat {
         }
         service::ready(&describe(&booted.view()));
         let merges = tokio::spawn(merged_by_user::poll(handle.clone()));
+        let repositories = tokio::spawn(repositories::poll(handle.clone()));
         let retention = tokio::spawn(retention::remove_expired(handle.clone(), home.clone()));
         let (finish_hooks, finishing) = watch::channel(false);
         let hooks = tokio::spawn(hooks::run(handle.clone(), home.clone(), finishing));
@@ -147,6 +149,7 @@ impl Seat {
             close,
             listener,
             merges,
+            repositories,
             retention,
             events: stream,
             recorder,
@@ -179,6 +182,7 @@ impl Running {
         service::stopping();
         self.listener.abort();
         self.merges.abort();
+        self.repositories.abort();
         self.retention.abort();
         self.close.send_replace(true);
         if tokio::time::timeout(ANSWERS_WITHIN, &mut self.server).await.is_err() {

@@ -17,6 +17,7 @@ mod follow_output;
 mod git_steps;
 mod landing;
 mod orders;
+mod prepare;
 mod shared_part;
 mod spawning;
 pub(super) mod supervise;
@@ -31,19 +32,20 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::{info, warn};
 
-use self::worktree::{Removed, Resolved, WorkerTree};
+use self::worktree::{Removed, WorkerTree};
 use super::async_queue::AsyncQueue;
 use super::shared::Shared;
 use super::{Event, Order, Spawn, WorkerEnd, quarantine};
 use crate::decide::lane;
 use crate::decide::retry;
-use crate::decide::step::{self, AttemptPlan, Move, Prepared, RecordChange};
+use crate::decide::step::{self, AttemptPlan, Move, RecordChange};
 use crate::domain::cause::Cause;
 use crate::domain::failure::Failure;
 use crate::domain::hold::Hold;
 use crate::domain::life::{Block, TaskStatus};
 use crate::domain::outcome::TryOutcome;
 use crate::domain::position::{CommandStage, Delivered, Ending, Position, Progress, RunningCommand, Step, Try};
+use crate::domain::repository_block::RepositoryBlock;
 use crate::domain::spec::Task;
 use crate::domain::time::Timestamp;
 use crate::process::marker;
@@ -152,6 +154,8 @@ enum StepEnd {
     Held(Box<Hold>),
     /// The agent of the step was not started, because a budget is used up. The cause says which.
     OverBudget(Box<Cause>),
+    /// The configuration of the spec's repository does not let the spec start now.
+    BlockedByRepository(Box<RepositoryBlock>),
     /// The step's command could not be started, for this reason; nothing was executed.
     NotStarted(String),
 }
@@ -182,12 +186,20 @@ impl Worker {
     async fn work(self, orders: watch::Receiver<Order>) -> WorkerEnd {
         let (shared, spec) = (Arc::clone(&self.shared), self.claimed.fence.spec.clone());
         shared.watch_git(&spec, Some(Arc::clone(self.tree.watch())));
-        let end = self.work_to_end(orders).await;
+        let mut worker = self;
+        if let Some(repository) = &worker.position.progress.repository
+            && !spec.is_lander()
+        {
+            // The worker of an earlier daemon had counted the spec.
+            shared.repositories.enter(&spec, &repository.common_dir, None);
+        }
+        let end = worker.work_to_end(orders).await;
+        worker.leave_repository().await;
         shared.watch_git(&spec, None);
         end
     }
 
-    async fn work_to_end(mut self, mut orders: watch::Receiver<Order>) -> WorkerEnd {
+    async fn work_to_end(&mut self, mut orders: watch::Receiver<Order>) -> WorkerEnd {
         if let Err(reason) = self.create_folder().await {
             return WorkerEnd::NotStarted(reason);
         }
@@ -265,6 +277,7 @@ impl Worker {
                     let position = self.position.clone().resumed();
                     return self.give_back_over_budget(position, vec![], *cause).await;
                 }
+                StepEnd::BlockedByRepository(block) => return self.blocked_by_repository(*block).await,
                 StepEnd::NotStarted(reason) => return self.not_started(reason).await,
                 StepEnd::Interrupted => {
                     let order = *orders.borrow();
@@ -311,6 +324,7 @@ impl Worker {
                 RecordChange::TryEnded { .. }
                 | RecordChange::TryInterrupted { .. }
                 | RecordChange::RunEnded { .. }
+                | RecordChange::RepositoryConfig { .. }
                 | RecordChange::Placed { .. }
                 | RecordChange::Task { .. } => {}
                 RecordChange::Landing(change) => self.log_landing(change),
@@ -456,48 +470,7 @@ impl Worker {
     /// Carries out the current step.
     async fn perform(&mut self, orders: &mut watch::Receiver<Order>) -> Result<StepEnd, WorkerError> {
         match self.position.step.clone() {
-            Step::Prepare { checkout, then } => {
-                let Progress { origin, repository, .. } = &self.position.progress;
-                let has_repository = self.claimed.spec.repo.is_some();
-                let is_unresolved = has_repository && (origin.is_none() || repository.is_none());
-                let is_new = self.new_place().is_some();
-                if is_unresolved {
-                    let progress = self.position.progress.clone();
-                    let limit = self.time_limit();
-                    let resolved = match self.git(orders, limit, move |tree| tree.resolve(&progress)).await? {
-                        Ok(Ok(resolved)) => resolved,
-                        Ok(Err(blocked)) => return self.blocked(blocked),
-                        Err(end) => return Ok(end),
-                    };
-                    self.tree.set_repository(resolved.repository.clone());
-                    let Resolved { origin, repository } = resolved;
-                    let progress = Progress { origin, repository, ..self.position.progress.clone() };
-                    self.record(Position { step: self.position.step.clone(), progress }, vec![]).await?;
-                }
-                // An empty scratch directory is recorded together with the command that works in it.
-                if has_repository && let Some(path) = self.new_place() {
-                    self.record_kept(vec![], Some(WorktreePlace::At(path))).await?;
-                }
-                let progress = self.position.progress.clone();
-                let create = move |tree: &WorkerTree| tree.create(&progress, checkout);
-                match self.git(orders, self.time_limit(), create).await? {
-                    Ok(Ok(created)) => {
-                        failpoint::hit("worktree.laid");
-                        self.record_kept(created.kept, None).await?;
-                        let prepared = Prepared { origin: created.origin, head: created.head, is_new: created.is_new };
-                        Ok(self.follow(|plan, progress| step::after_prepare(plan, progress, then, prepared)))
-                    }
-                    Ok(Err(blocked)) => {
-                        // A path that was recorded earlier stays recorded: the worktree may exist on a disk
-                        // that is not mounted now.
-                        if is_new && !self.has_folder().await {
-                            self.record_kept(vec![], Some(WorktreePlace::Removed)).await?;
-                        }
-                        self.blocked(blocked)
-                    }
-                    Err(end) => Ok(end),
-                }
-            }
+            Step::Prepare { checkout, then } => self.prepare(checkout, then, orders).await,
             Step::Command { stage: CommandStage::Act(of), command } => self.act(of, command, orders).await,
             Step::Command { stage: CommandStage::Verify(verify), command } => {
                 self.verify(verify, command, orders).await

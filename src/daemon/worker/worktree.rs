@@ -12,12 +12,15 @@ use crate::decide::step::{Captured, Landed};
 use crate::delivery::{self, DeliveryError, FastForward, Unfinished};
 use crate::domain::cause::Unmerged;
 use crate::domain::position::{Checkout, Progress, RepositoryIdentity};
+use crate::domain::repository_config;
 use crate::domain::spec::{Base, Repo};
 use crate::git::{
-    self, CheckedFiles, GitError, GitWatch, LockedWorktree, RemoveError, Repairs, Reset, Severity, Worktree,
+    self, CheckedFiles, GitError, GitWatch, LockedWorktree, RemoveError, Repairs, RepositoryFile, Reset, Severity,
+    Worktree,
 };
 use crate::process::marker;
 use crate::queue::Claimed;
+use crate::spec::repository_config::MAX_BYTES;
 use crate::system::{clock, failpoint, files};
 
 /// After this many setbacks in a row, a failure of git with an unknown cause counts as permanent.
@@ -157,6 +160,13 @@ impl WorkerTree {
             None => self.resolve_base(worktree, repo)?,
         };
         Ok(Resolved { origin: Some(origin), repository })
+    }
+
+    /// Reads the repository's own configuration at a commit.
+    pub(super) fn repository_file(&self, commit: &str) -> Result<RepositoryFile, Blocked> {
+        let Some((worktree, _)) = &self.git else { return Ok(RepositoryFile::Missing) };
+        git::read_repository_file(&worktree.repo, commit, repository_config::FILE, MAX_BYTES as u64)
+            .map_err(|error| self.blocked(error))
     }
 
     /// Creates the worktree, or makes an existing one ready for the next step.

@@ -11,6 +11,7 @@ mod place;
 mod power_loss;
 mod ref_files;
 mod remove;
+mod repository_file;
 mod shared;
 mod shared_files;
 

@@ -17,6 +17,7 @@ mod lanes;
 mod maintenance;
 mod read;
 mod recent;
+mod repositories;
 mod repository_changes;
 mod retention;
 mod review;

@@ -15,6 +15,7 @@ use crate::domain::life::{Intent, SpecStatus, TaskStatus};
 use crate::domain::money::Usd;
 use crate::domain::position::Position;
 use crate::domain::position_record::read_stage;
+use crate::domain::repository_config::RepositoryConfig;
 use crate::domain::spec::Spec;
 use crate::domain::time::Timestamp;
 use crate::domain::view::Counts;
@@ -63,7 +64,7 @@ pub(super) fn claimed(
     let row = c
         .prepare_cached(
             "SELECT s.attempt, s.body, a.config, a.position, a.intent, s.setbacks, a.started_at IS NOT NULL,
-                    s.worktree, s.cost_usd, s.max_usd, n.idx, n.note, s.sent_back
+                    s.worktree, s.cost_usd, s.max_usd, n.idx, n.note, s.sent_back, s.repository_config
                FROM specs s JOIN attempts a ON a.spec = s.id AND a.number = s.attempt
                LEFT JOIN notes n ON n.spec = s.id AND n.attempt = s.attempt WHERE s.id = ?",
         )?
@@ -76,7 +77,7 @@ pub(super) fn claimed(
                 row.get::<_, Option<String>>(4)?,
                 row.get::<_, u32>(5)?,
                 row.get::<_, bool>(6)?,
-                row.get::<_, Option<String>>(7)?,
+                (row.get::<_, Option<String>>(7)?, row.get::<_, Option<String>>(13)?),
                 (row.get::<_, f64>(8)?, row.get::<_, Option<f64>>(9)?),
                 (
                     row.get::<_, Option<usize>>(10)?,
@@ -87,11 +88,14 @@ pub(super) fn claimed(
         })
         .optional()
         .map_err(|error| unreadable_column(spec, error))?;
-    let Some((attempt, body, config, position, intent, setbacks, started, worktree, (spent, max_usd), note)) = row
+    let Some((attempt, body, config, position, intent, setbacks, started, (worktree, repository_config), money, note)) =
+        row
     else {
         return Err(unreadable(spec, "the record of its current attempt is missing"));
     };
+    let (spent, max_usd) = money;
     let mut body: Spec = decode(spec, "spec", &body)?;
+    complete(spec, &mut body, repository_config.as_deref())?;
     let sent: Option<SentBack> = note.2.map(|text| decode(spec, "record of the landing", &text)).transpose()?;
     if let Some(sent) = &sent {
         body.add_landing_task(sent);
@@ -204,11 +208,22 @@ pub(super) fn is_paused(c: &Connection) -> Result<bool, QueueError> {
 }
 
 pub(super) fn spec(c: &Connection, spec: &SpecId) -> Result<Spec, QueueError> {
-    let body: Option<String> = c
-        .prepare_cached("SELECT body FROM specs WHERE id = ?")?
-        .query_row([spec.as_str()], |row| row.get(0))
+    let row: Option<(String, Option<String>)> = c
+        .prepare_cached("SELECT body, repository_config FROM specs WHERE id = ?")?
+        .query_row([spec.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    decode(spec, "spec", &body.ok_or_else(|| QueueError::NotFound(spec.clone()))?)
+    let (body, config) = row.ok_or_else(|| QueueError::NotFound(spec.clone()))?;
+    let mut body = decode(spec, "spec", &body)?;
+    complete(spec, &mut body, config.as_deref())?;
+    Ok(body)
+}
+
+/// Completes a spec with the stored configuration of its repository, if there is one.
+fn complete(id: &SpecId, spec: &mut Spec, config: Option<&str>) -> Result<(), QueueError> {
+    if let Some(config) = config {
+        decode::<RepositoryConfig>(id, "configuration of the repository", config)?.complete(spec);
+    }
+    Ok(())
 }
 
 /// Returns the spec, with the task that boi added if it was sent back to its agent.

@@ -13,7 +13,7 @@ use super::backup;
 use super::error::OpenError;
 
 /// The version of the schema that this program writes.
-const VERSION: i64 = 6;
+const VERSION: i64 = 7;
 
 const TABLES: &str = "
 CREATE TABLE specs (
@@ -300,8 +300,21 @@ CREATE TABLE notes (
 /// The upgrade from version 5 to 6: adds landings, events, hooks, drops, notes and indexes.
 const SIXTH: &[&str] = &[LANDINGS, EVENTS, ATTENTION, REVIEW];
 
+/// The upgrade from version 6 to 7: adds the configurations of repositories that completed a spec, and the commands of such
+/// configurations that the user trusts.
+const SEVENTH: &str = "
+ALTER TABLE specs ADD COLUMN repository_config TEXT;
+CREATE TABLE trusted_commands (
+    repository TEXT NOT NULL,
+    hash       TEXT NOT NULL,
+    commands   TEXT NOT NULL,
+    at         INTEGER NOT NULL,
+    PRIMARY KEY (repository, hash)
+) STRICT, WITHOUT ROWID;
+";
+
 /// The upgrade steps from each version to the next. The first step starts from an empty database.
-const STEPS: [&[&str]; VERSION as usize] = [&[TABLES], &[SECOND], &[THIRD], &[FOURTH], &[FIFTH], SIXTH];
+const STEPS: [&[&str]; VERSION as usize] = [&[TABLES], &[SECOND], &[THIRD], &[FOURTH], &[FIFTH], SIXTH, &[SEVENTH]];
 
 /// Creates the current schema in a new database.
 pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
@@ -359,8 +372,8 @@ mod tests {
     use std::time::Duration;
 
     use super::super::{
-        Access, SqliteQueue, attention, end, events, file, landed, landings, lanes, read, recent, repository_changes,
-        retention, review, runs, survey, write,
+        Access, SqliteQueue, attention, end, events, file, landed, landings, lanes, read, recent, repositories,
+        repository_changes, retention, review, runs, survey, write,
     };
     use super::*;
     use crate::domain::cause::Cause;
@@ -418,6 +431,12 @@ mod tests {
             (runs::SINCE, "runs_ended"),
             (runs::USAGE_SINCE, "runs_ended"),
             (runs::END_BUDGET_BLOCKS, "specs_blocked"),
+            (repositories::BLOCK_OTHERS, "specs_queued"),
+            (repositories::END_TRUST_BLOCKS, "specs_blocked"),
+            (repositories::BLOCKING, "specs_blocked"),
+            (repositories::END_BLOCKS_READ_AT, "specs_blocked"),
+            (repositories::END_FIRST_WAITING, "specs_blocked"),
+            (repositories::END_ALL_WAITING, "specs_blocked"),
             (end::RELEASE_DEPENDENTS, "specs_1"),
             (end::FAIL_DEPENDENTS, "specs_1"),
             (read::DROPPED, "specs_dropped"),

@@ -6,7 +6,7 @@ use rusqlite::{Connection, named_params, params};
 use tracing::warn;
 
 use super::rows::{check_fence, control, dependency_state, encode};
-use super::{end, events, landed, landings, lanes, read, runs};
+use super::{end, events, landed, landings, lanes, read, repositories, runs};
 use crate::config::WorkerConfig;
 use crate::decide::lane;
 use crate::decide::step::RecordChange;
@@ -285,6 +285,7 @@ fn apply(c: &Connection, fence: &Fence, change: &RecordChange, now: Timestamp) -
             }
         }
         RecordChange::TryInterrupted { of, report } => add_usage(c, fence, of, report)?,
+        RecordChange::RepositoryConfig { config } => repositories::set_config(c, &fence.spec, config)?,
         RecordChange::RunEnded { of, run } => runs::record(c, fence, of, run, now)?,
         RecordChange::TryRejected { of: Try { task, number }, failure } => {
             c.prepare_cached("UPDATE tries SET rejected = ? WHERE spec = ? AND idx = ? AND number = ?")?
@@ -391,6 +392,9 @@ pub(super) fn give_back(c: &Connection, fence: &Fence, back: &GiveBack, now: Tim
         ":not_before": not_before.map(|at| at.0), ":setback": back.setback, ":id": fence.spec.as_str(),
         ":lane": lanes::lane_name(back.lane.as_deref()),
     })?;
+    if let Some(Block::Repository(block)) = &blocked {
+        repositories::block_others(c, &read::spec(c, &fence.spec)?, block)?;
+    }
     c.prepare_cached("UPDATE attempts SET intent = NULL WHERE spec = ? AND number = ?")?
         .execute(params![fence.spec.as_str(), fence.attempt])?;
     // No event has said that a spec was claimed if its worker was not started.
