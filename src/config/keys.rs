@@ -474,6 +474,19 @@ pub(super) static ROWS: &[Row] = &[
             "own. Landers take no slot of max_workers.",
         ],
     ),
+    unit(
+        "GiB",
+        row(
+            "max_warm_gb",
+            Kind::Number(0..=65_536),
+            TakesEffect::AtOnce,
+            field!(One, Number, max_warm_gb),
+            &[
+                "The largest disk space of all folders that repositories keep for their next worktrees (`keep` in",
+                ".boi.toml). The ones that were kept longest ago are removed first. 0: keep none.",
+            ],
+        ),
+    ),
     row(
         "hooks",
         Kind::Hooks,

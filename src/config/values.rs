@@ -49,6 +49,8 @@ pub struct Config {
     pub retention_days: u32,
     /// The largest number of landers of one repository that run at once.
     pub max_landings: u32,
+    /// The largest disk space of all kept folders, in GiB.
+    pub max_warm_gb: u32,
     /// `[[hooks]]`: the commands that the daemon runs for events.
     pub hooks: Vec<HookConfig>,
     /// `[agents.NAME]`: the settings of each agent.
@@ -94,6 +96,7 @@ impl Default for Config {
             max_usd_per_day: Usd::ZERO,
             retention_days: 90,
             max_landings: 1,
+            max_warm_gb: 20,
             hooks: Vec::new(),
             agents: Agents::default(),
             paths: Paths::default(),

@@ -17,6 +17,7 @@
 //! | `lifecycle/` | start and end of the daemon, its health, ending running specs |
 //! | `merged_by_user` | notices branches that the user merged by hand |
 //! | `repositories` | counts the running specs of each repository, and ends blocks by repositories' configurations |
+//! | `warm_trees` | the fixed paths of worktrees whose repository keeps folders for the next spec |
 //! | `retention` | removes specs that ended long ago |
 //! | `events`, `hooks` | the stream of events, and the commands that get them |
 //! | `handle`, `status` | the calls of the control socket |
@@ -46,6 +47,7 @@ mod retention;
 mod review;
 pub(crate) mod shared;
 pub(crate) mod status;
+pub(crate) mod warm_trees;
 pub(crate) mod worker;
 
 #[cfg(test)]

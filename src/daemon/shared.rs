@@ -17,6 +17,7 @@ use super::lanes::Lanes;
 use super::lifecycle::health::Health;
 use super::repositories::Repositories;
 use super::retention::Retention;
+use super::warm_trees::WarmTrees;
 use crate::config::{EnvValue, HotConfig};
 use crate::domain::cause::{Cause, DayUsedUp};
 use crate::domain::id::SpecId;
@@ -65,6 +66,8 @@ pub(crate) struct Shared {
     pub(super) hooks: Hooks,
     /// The repositories' own configurations, and the specs that run in each repository.
     pub(super) repositories: Repositories,
+    /// The fixed paths of worktrees that workers use.
+    pub(super) warm_trees: WarmTrees,
     /// Separates the removal of ended specs from retries, and begins it again after a reload.
     pub(super) retention: Retention,
     /// The configuration in force; empty until the daemon is built.
@@ -94,6 +97,7 @@ impl Shared {
             lanes: Lanes::default(),
             hooks: Hooks::default(),
             repositories: Repositories::default(),
+            warm_trees: WarmTrees::default(),
             retention: Retention::default(),
             hot: OnceLock::new(),
         }
@@ -120,6 +124,11 @@ impl Shared {
             }
         };
         settings.env.iter().filter_map(value).collect()
+    }
+
+    /// Returns how many bytes the kept folders may have together.
+    pub(super) fn max_warm_bytes(&self) -> u64 {
+        self.hot.get().map_or(0, |hot| u64::from(hot.load().config.max_warm_gb) << 30)
     }
 
     /// Sets the file that the daemon logs to; `None`: the daemon logs to standard error.

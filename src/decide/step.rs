@@ -5,6 +5,7 @@
 //! the step. So a worker may carry out every step twice.
 
 mod idle_git;
+mod setup;
 #[cfg(test)]
 mod setup_tests;
 #[cfg(test)]
@@ -13,6 +14,8 @@ mod tests;
 mod walk;
 
 pub(crate) use self::idle_git::without_idle_git;
+pub(crate) use self::setup::after_setup;
+use self::setup::{continue_with, setup};
 use super::budget::SpecBudget;
 use super::{land, retry};
 use crate::agents::exit;
@@ -28,6 +31,7 @@ use crate::domain::position::{
 };
 use crate::domain::repository_config::RepositoryConfig;
 use crate::domain::spec::{Action, Deliver, Spec};
+use crate::domain::text;
 use crate::domain::time::Timestamp;
 
 /// How many times in a row a command may be cut off (ended by something other than boi, such as a logout) and
@@ -36,6 +40,9 @@ const CUT_OFFS: u32 = 3;
 /// How many times in a row boi continues the work of an agent that ended in the middle of it, without using
 /// up a try.
 const CUTS: u32 = 3;
+
+/// How many protected files that a try changed are named.
+const PROTECTED_SHOWN: usize = 20;
 
 /// The input of the functions of this module, apart from the attempt's progress.
 #[derive(Debug, Clone, Copy)]
@@ -188,6 +195,8 @@ pub(crate) struct Acted {
 pub(crate) enum Captured {
     /// The changes are in this commit; `None`: the try changed nothing.
     Candidate(Option<String>),
+    /// The try changed these protected files. The next try can put them back.
+    Protected(Vec<String>),
     /// boi cannot commit the files for this reason. The next try can correct the problem.
     NotCommitted(String),
 }
@@ -215,55 +224,6 @@ pub(crate) fn after_prepare(plan: &AttemptPlan<'_>, progress: Progress, then: Op
         then => then.map(Box::new),
     };
     setup(plan, progress, Setup { index: 0, run: 1, then })
-}
-
-/// Continues with `then`; `None`: with the first task that is not done.
-fn continue_with(plan: &AttemptPlan<'_>, progress: Progress, then: Option<Stage>) -> Move {
-    match then {
-        Some(Stage::Command(CommandStage::Act(of))) => act(plan, progress, of),
-        Some(stage) => go(plan, progress, stage, vec![]),
-        None => next_task(plan, progress, vec![]),
-    }
-}
-
-/// Runs a setup command, or continues if there are no further ones.
-fn setup(plan: &AttemptPlan<'_>, progress: Progress, next: Setup) -> Move {
-    if next.index < plan.spec.setup.len() {
-        return go(plan, progress, Stage::Command(CommandStage::Setup(next)), vec![]);
-    }
-    continue_with(plan, progress, next.then.map(|then| *then))
-}
-
-/// Decides what follows a setup command. A command that failed is run again as often as a task may be tried again; this uses
-/// up no try of a task. `output` is the end of what the command printed.
-pub(crate) fn after_setup(
-    plan: &AttemptPlan<'_>,
-    progress: Progress,
-    done: Setup,
-    end: &CommandEnd,
-    output: String,
-) -> Move {
-    let progress = Progress { cut_offs: 0, deaths: 0, next_try_at: None, ..progress };
-    if end.succeeded() {
-        return setup(plan, progress, Setup { index: done.index + 1, run: 1, then: done.then });
-    }
-    if done.run > plan.retry_count {
-        let part = FailedPart::Setup {
-            command: plan.spec.setup[done.index].clone(),
-            number: done.index + 1,
-            count: plan.spec.setup.len(),
-        };
-        let failure = Failure { part, how: FailedHow::of(end, setup_minutes(plan)), output };
-        return fail(plan.spec, progress, None, Cause::Setup { failure });
-    }
-    let wait = retry::try_backoff_millis(done.run, plan.retry_backoff);
-    let next = Stage::Command(CommandStage::Setup(Setup { run: done.run + 1, ..done }));
-    Move::Go(Progress { next_try_at: Some(plan.now.plus_millis(wait)), ..progress }.resume_at(next), vec![])
-}
-
-/// Returns the time limit of a setup command, in minutes.
-fn setup_minutes(plan: &AttemptPlan<'_>) -> u32 {
-    plan.spec.of_repository.timeout_minutes.unwrap_or(plan.timeout_minutes)
 }
 
 /// Whether the agent may no longer have the session that its run had to continue. `answered`: the model answered the run.
@@ -380,6 +340,11 @@ pub(crate) fn after_capture(
             reject(plan, progress, of, Failure { part: FailedPart::Changes, how: FailedHow::NothingChanged, output })
         }
         Captured::Candidate(candidate) => verify_task(plan, progress, of, candidate, 0),
+        Captured::Protected(paths) => {
+            let words = format!("{}; put them back as they were", text::listed(&paths, PROTECTED_SHOWN));
+            let (part, how) = (FailedPart::Protected, FailedHow::Reported { words });
+            reject(plan, progress, of, Failure { part, how, output: String::new() })
+        }
         Captured::NotCommitted(words) => {
             let (part, how) = (FailedPart::Commit, FailedHow::Reported { words });
             reject(plan, progress, of, Failure { part, how, output: String::new() })

@@ -9,6 +9,7 @@ use rustix::process::Signal;
 
 use super::recorded_specs::RecordedSpecs;
 use super::{Finding, Subject, Text};
+use crate::daemon::warm_trees::POOL;
 use crate::domain::cause::Cause;
 use crate::domain::command::Identity;
 use crate::domain::id::SpecId;
@@ -213,7 +214,9 @@ fn folder_set_aside(spec: &str, path: &Path) -> Finding {
 
 /// Returns the paths in a folder, each with its name. The specs with these names are looked up.
 fn folders(specs: &RecordedSpecs, parent: &Path) -> Vec<(PathBuf, String)> {
-    let paths = files::list_folder(parent).unwrap_or_default();
+    let mut paths = files::list_folder(parent).unwrap_or_default();
+    // The worktrees of repositories that keep folders have their place there, and the kept folders are bounded.
+    paths.retain(|path| path.file_name().is_none_or(|name| name != POOL));
     let named: Vec<_> = paths.into_iter().map(|path| (path.clone(), super::folder_name(&path))).collect();
     specs.look_up(named.iter().map(|(_, name)| name.as_str()));
     named

@@ -56,6 +56,8 @@ pub enum FailedPart {
     },
     /// boi's commit of the try's changes.
     Commit,
+    /// The check that the try changed no protected file.
+    Protected,
     /// The check that the try changed a file, if the task requires changes.
     Changes,
     /// A part that version 0.1.0 recorded as words.
@@ -124,6 +126,7 @@ impl fmt::Display for FailedPart {
             FailedPart::Setup { count: 1, .. } => f.write_str("the setup command failed"),
             FailedPart::Setup { number, count, .. } => write!(f, "setup command {number} of {count} failed"),
             FailedPart::Commit => f.write_str("boi cannot commit the files"),
+            FailedPart::Protected => f.write_str("the try changed protected files"),
             FailedPart::Changes => f.write_str("the task requires changes"),
             FailedPart::Recorded { words, .. } => f.write_str(words),
         }
@@ -157,6 +160,7 @@ impl Failure {
             FailedPart::Verify { .. }
             | FailedPart::Setup { .. }
             | FailedPart::Commit
+            | FailedPart::Protected
             | FailedPart::Changes
             | FailedPart::Recorded { .. } => return None,
         };
@@ -175,7 +179,11 @@ impl Failure {
         match &self.part {
             FailedPart::Verify { command, .. } | FailedPart::Setup { command, .. } => Some(command),
             FailedPart::Recorded { command, .. } => command.as_deref(),
-            FailedPart::Agent { .. } | FailedPart::Run | FailedPart::Commit | FailedPart::Changes => None,
+            FailedPart::Agent { .. }
+            | FailedPart::Run
+            | FailedPart::Commit
+            | FailedPart::Protected
+            | FailedPart::Changes => None,
         }
     }
 

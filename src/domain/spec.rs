@@ -208,7 +208,7 @@ pub(crate) fn check_kept_folder(folder: &str) -> Result<(), &'static str> {
     if folder.split('/').any(|part| part.eq_ignore_ascii_case(".git")) {
         return Err("belongs to git");
     }
-    if folder.contains(['*', '?', '[', '\\', '\n', '\r']) {
+    if folder.contains(['*', '?', '[', '\\', '"', '\n', '\r', '\t']) {
         return Err("looks like a pattern");
     }
     Ok(())

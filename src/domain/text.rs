@@ -92,6 +92,15 @@ pub(crate) fn one_line(text: &str, max: usize) -> String {
     line
 }
 
+/// Lists `names`, separated by commas; of more than `most`, only the number of the others.
+pub(crate) fn listed(names: &[String], most: usize) -> String {
+    let shown = names.iter().take(most).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(most) {
+        0 => shown,
+        others => format!("{shown} and {others} more"),
+    }
+}
+
 /// Returns `text` as one plain line of at most `max` characters. If the text is longer, its middle is replaced by ` … `:
 /// one third of what stays is its beginning, the rest its end.
 pub(crate) fn both_ends(text: &str, max: usize) -> String {

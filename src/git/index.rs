@@ -8,6 +8,7 @@
 //!   not part of its commit) are not read, either.
 //! - The worktree's own index exists only once the checkout is complete.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::{self, File, FileTimes};
 use std::io;
@@ -221,6 +222,38 @@ pub(super) fn install(worktree: &LockedWorktree, entry: &Path) -> Result<(), Git
 /// Whether boi's own index contains no file.
 pub(super) fn is_empty(worktree: &LockedWorktree, at: &Place) -> Result<bool, GitError> {
     Ok(own_index_git(worktree, at)?.arg("ls-files").run()?.is_empty())
+}
+
+/// Lists the entries of boi's own index, in the format of `git ls-files --stage -z`.
+pub(super) fn list(worktree: &LockedWorktree, at: &Place) -> Result<Vec<u8>, GitError> {
+    own_index_git(worktree, at)?.args(["ls-files", "--stage", "-z"]).run()
+}
+
+/// Compares boi's own index with files whose times were changed, and replaces the worktree's index with it. So git does not
+/// read the files again.
+pub(super) fn refresh(worktree: &LockedWorktree, at: &Place) -> Result<(), GitError> {
+    own_index_git(worktree, at)?.args(["update-index", "-q", "--refresh"]).output()?;
+    install(worktree, &at.git_dir)
+}
+
+/// Returns those of `folders`, which need not exist, that git ignores.
+pub(super) fn ignored_folders(
+    worktree: &LockedWorktree,
+    at: &Place,
+    folders: &[String],
+) -> Result<HashSet<String>, GitError> {
+    let named = folders.iter().map(|folder| format!("{folder}/"));
+    let output = own_index_git(worktree, at)?
+        .settings(&["core.quotePath=false"])
+        .args(["check-ignore", "--"])
+        .args(named)
+        .output()?;
+    match output.code {
+        Some(0 | 1) => {}
+        _ => return Err(output.into_error()),
+    }
+    let listed = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok(listed.lines().map(|folder| folder.trim_end_matches('/').to_owned()).collect())
 }
 
 /// Rebuilds the worktree's own index from the branch if git cannot read the index, and returns whether that was

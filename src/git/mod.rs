@@ -38,12 +38,14 @@
 //! | `dropped` | moves the branch of a dropped spec to a kept ref, and back |
 //! | `branch_repair` | repairs a branch that a power loss damaged |
 //! | `merged` | finds out whether a base has the changes of a spec's branch |
+//! | `protected` | finds the protected files that a try changed |
 //! | `own_changes` | finds the changes of a spec's branch alone, and shows them to the user |
 //! | `create` | creates a worktree, or completes a creation that was killed |
 //! | `overwrite` | makes a lander's worktree equal to a commit, without keeping what is in it |
 //! | `shared_files` | reads refs, stash, reflogs and worktrees from git's files, without running git |
 //! | `shared_state` | reads the part of a repository that specs share with their user: refs, stash, configuration |
 //! | `shared_snapshot` | the snapshot of that part before a command |
+//! | `warm` | keeps folders such as build caches for the next worktree |
 //! | `remove` | removes a worktree |
 //! | `index_file` | the file format of git's index |
 //! | `delivery_outcome` | the result of a step of a delivery |
@@ -102,6 +104,7 @@ mod own_refs;
 mod place;
 mod power_loss;
 pub(crate) mod program;
+mod protected;
 mod ref_files;
 pub(crate) mod ref_names;
 pub(crate) mod refs;
@@ -123,6 +126,7 @@ mod sync;
 #[cfg(test)]
 pub(crate) mod tests;
 mod undone;
+mod warm;
 mod watch;
 mod worktree;
 
@@ -145,6 +149,7 @@ pub(crate) use self::own_changes::{
 };
 pub(crate) use self::place::Place;
 pub(crate) use self::power_loss::{Repairs, repair_after_power_loss};
+pub(crate) use self::protected::changed_protected_files;
 pub(crate) use self::refs::{branch_head, delete_branch};
 pub(crate) use self::remove::{
     RemovalRefusal, RemoveError, check_removal, discard_worktree, remove_checked_worktree, remove_worktree,
@@ -159,5 +164,6 @@ pub(crate) use self::shared_snapshot::{delete_snapshot, take_snapshot};
 pub(crate) use self::survey::{entries_without_folder, git_version, lock_files, own_refs, spec_ids_in_refs};
 pub(crate) use self::sync::sync_worktree;
 pub(crate) use self::undone::undone_files;
+pub(crate) use self::warm::{WARM, restore_kept_folders, warm_folder};
 pub(crate) use self::watch::GitWatch;
 pub(crate) use self::worktree::{LockedWorktree, Worktree};

@@ -14,7 +14,7 @@ use super::git_error::GitError;
 use super::place::Place;
 use super::program::Git;
 use super::worktree::LockedWorktree;
-use super::{checkout, entry, index, locks, operation, refs, revision, set_aside, shared_snapshot};
+use super::{checkout, entry, index, locks, operation, refs, revision, set_aside, shared_snapshot, warm};
 use crate::system::untrusted;
 
 /// Why boi refuses to remove a worktree. In each case, boi has changed nothing.
@@ -68,14 +68,16 @@ impl From<GitError> for RemoveError {
 /// including those of earlier calls, and the path of that folder. Does not delete the branch. The
 /// worktree need not exist.
 pub(crate) fn remove_worktree(worktree: &LockedWorktree, label: &str) -> Result<Vec<String>, RemoveError> {
-    remove_checked_worktree(worktree, label, None)
+    remove_checked_worktree(worktree, label, None, &[])
 }
 
-/// Removes the worktree like [`remove_worktree`]. Does not read files that were not written since `checked`.
+/// Removes the worktree like [`remove_worktree`]. Does not read files that were not written since `checked`. The folders
+/// `keep` wait for the next worktree at the path.
 pub(crate) fn remove_checked_worktree(
     worktree: &LockedWorktree,
     label: &str,
     checked: Option<&CheckedFiles>,
+    keep: &[String],
 ) -> Result<Vec<String>, RemoveError> {
     let path = worktree.path();
     let doomed = doomed_path(path);
@@ -86,11 +88,14 @@ pub(crate) fn remove_checked_worktree(
         return Ok(Vec::new());
     };
     let mut aside = None;
+    let mut times = None;
     if let Some(at) = place_of_files(worktree)? {
         worktree.remove_stale_locks()?;
         entry::remove_damaged_index(&at.git_dir)?;
         if let Kept::InFolder = keep_work(worktree, &at, label, checked)? {
             aside = Some(set_aside::rename(path)?);
+        } else if !keep.is_empty() {
+            times = clean_times(worktree, &at)?;
         }
     } else {
         check_has_no_files(path, || RemovalRefusal::NotAWorktree { path: path.to_owned() })?;
@@ -108,6 +113,9 @@ pub(crate) fn remove_checked_worktree(
         if let Some(entry) = known {
             entry::delete(&entry)?;
         }
+    }
+    if let Some(times) = times {
+        warm::take(&doomed, path, keep, times);
     }
     delete_folder(&doomed)?;
     let _ = fs::remove_file(worktree.own_index());
@@ -251,6 +259,15 @@ fn is_clean(
     let tree = index::read_files(worktree, at, &loaded, refuse_nested)?;
     let is_clean = tree == loaded.tree || (is_incomplete && revision::is_part_of_commit(at, &tree, parent)?);
     Ok((tree, is_clean))
+}
+
+/// Returns the times of the worktree's files; none if the files differ from the branch, since nothing is known about them.
+/// `None`: the branch is missing.
+fn clean_times(worktree: &LockedWorktree, at: &Place) -> Result<Option<warm::Times>, GitError> {
+    let Some(head) = refs::branch_head_at(at, worktree.spec())? else { return Ok(None) };
+    let loaded = index::load(worktree, at, &head)?;
+    let is_clean = index::read_files(worktree, at, &loaded, refuse_nested)? == loaded.tree;
+    if is_clean { warm::read_times(worktree, at).map(Some) } else { Ok(Some(warm::Times::default())) }
 }
 
 /// Keeps the commit of the entry's HEAD under a ref if HEAD is detached. Used when the worktree's folder is

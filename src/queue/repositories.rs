@@ -23,6 +23,10 @@ pub(crate) trait Repositories {
     /// Returns where the configurations were read that block queued specs, each place once.
     fn blocking_configs(&self) -> Result<Vec<ConfigPlace>, QueueError>;
 
+    /// Returns whether a spec has its worktree at this path, which is one of the fixed paths of worktrees that keep folders
+    /// for the next one.
+    fn has_worktree(&self, path: &str) -> Result<bool, QueueError>;
+
     /// Ends blocks by repositories' configurations. Returns the specs.
     fn end_repository_blocks(&self, which: &EndBlocks) -> Result<Vec<SpecId>, QueueError>;
 }

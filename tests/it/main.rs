@@ -39,6 +39,7 @@ mod quarantine;
 mod queue;
 mod reload;
 mod report;
+mod repository_config;
 mod retention;
 mod retry;
 mod run;

@@ -285,6 +285,7 @@ fn every_changed_key_takes_effect_when_the_key_table_says() {
         ("max_usd_per_day", "9", "next_tick"),
         ("retention_days", "30", "at_once"),
         ("max_landings", "3", "next_tick"),
+        ("max_warm_gb", "3", "at_once"),
         ("hooks", "[{ name = 'h', on = ['hold.began'], command = 'cat' }]", "at_once"),
         ("agents.opencode.command", "[\"/bin/sh\", \"-c\"]", "next_worker"),
         ("agents.opencode.args", "[\"{prompt}\"]", "next_worker"),

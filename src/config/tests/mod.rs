@@ -109,6 +109,7 @@ fn the_defaults_are_the_documented_ones() {
     max_usd_per_day = 0
     retention_days = 90
     max_landings = 1
+    max_warm_gb = 20
     hooks = []
     paths.db = ""
     paths.worktrees = ""
@@ -132,7 +133,7 @@ fn each_key_takes_effect_when_the_documentation_says() {
         "agents.NAME.command agents.NAME.program agents.NAME.args agents.NAME.prompt agents.NAME.output \
          agents.NAME.model agents.NAME.prices claude_bin claude_args stall_timeout_minutes retry_backoff_seconds"
     );
-    assert_eq!(with(TakesEffect::AtOnce), "tick_interval_ms agents.NAME.env log retention_days hooks");
+    assert_eq!(with(TakesEffect::AtOnce), "tick_interval_ms agents.NAME.env log retention_days max_warm_gb hooks");
     assert_eq!(
         with(TakesEffect::Restart),
         "task_timeout_minutes retry_count cleanup_on_failure stop_grace_seconds max_output_mb paths.db paths.worktrees \
@@ -159,6 +160,7 @@ fn each_range_is_the_documented_one() {
     max_usd_per_day: 0 to 1000000 US dollars
     retention_days: 0 to 36500 days
     max_landings: 1 to 64
+    max_warm_gb: 0 to 65536 GiB
     ");
 }
 
@@ -362,6 +364,7 @@ fn config() -> impl Strategy<Value = Config> {
         stall_timeout_minutes: worker.0 - 1,
         retention_days: worker.0 + 1,
         max_landings: worker.0 % 64 + 1,
+        max_warm_gb: worker.0,
         max_workers: daemon.0,
         spawns_per_tick: daemon.1,
         agents,

@@ -193,8 +193,10 @@ impl Worker {
             // The worker of an earlier daemon had counted the spec.
             shared.repositories.enter(&spec, &repository.common_dir, None);
         }
+        shared.warm_trees.enter(worker.tree.path());
         let end = worker.work_to_end(orders).await;
         worker.leave_repository().await;
+        worker.leave_path();
         shared.watch_git(&spec, None);
         end
     }

@@ -8,7 +8,7 @@ use tracing::{info, warn};
 
 use super::worktree::{Blocked, Resolved, WorkerTree};
 use super::{StepEnd, Worker, WorkerError};
-use crate::daemon::{Order, WorkerEnd};
+use crate::daemon::{Order, WorkerEnd, warm_trees};
 use crate::decide::step::{self, Prepared, RecordChange};
 use crate::domain::cause::Cause;
 use crate::domain::life::Block;
@@ -17,9 +17,9 @@ use crate::domain::repository_block::{BlockedBy, ConfigPlace, RepositoryBlock};
 use crate::domain::repository_config::{FILE, RepositoryConfig};
 use crate::git::RepositoryFile;
 use crate::queue::repositories::{self, EndBlocks};
-use crate::queue::{GiveBack, WorktreePlace};
+use crate::queue::{GiveBack, Queue, WorktreePlace};
 use crate::spec::repository_config;
-use crate::system::failpoint;
+use crate::system::{blocking, failpoint};
 
 impl Worker {
     /// Prepares the working tree.
@@ -39,6 +39,8 @@ impl Worker {
         if let Some(end) = self.enter_repository().await? {
             return Ok(end);
         }
+        let identity = self.position.progress.repository.clone();
+        self.choose_path(identity.as_ref(), None).await?;
         // An empty scratch directory is recorded together with the command that works in it.
         if has_repository && let Some(path) = self.new_place() {
             self.record_kept(vec![], Some(WorktreePlace::At(path))).await?;
@@ -112,6 +114,11 @@ impl Worker {
                 }
             }
         }
+        let keep = changes.iter().find_map(|change| match change {
+            RecordChange::RepositoryConfig { config } => Some(config.keep.clone()),
+            _ => None,
+        });
+        self.choose_path(repository.as_ref(), keep).await?;
         self.tree.set_repository(repository.clone());
         let progress = Progress { origin, repository, ..self.position.progress.clone() };
         let configs = changes.clone();
@@ -119,6 +126,7 @@ impl Worker {
         for change in configs {
             if let RecordChange::RepositoryConfig { config } = change {
                 config.complete(&mut self.claimed.spec);
+                self.tree.protect(&config.protected);
                 for (agent, other) in &self.claimed.config.instead {
                     self.claimed.spec.replace_agent(agent, other);
                 }
@@ -162,6 +170,29 @@ impl Worker {
         }
         let why = BlockedBy::Full { max_workers: most.unwrap_or_default() };
         Ok(Some(StepEnd::BlockedByRepository(Box::new(self.block(&identity, &origin, why)))))
+    }
+
+    /// Chooses one of the fixed paths for the worktree if the repository keeps folders for the next spec. `keep`: the folders;
+    /// `None`: those of the configuration that completed the spec. The path is recorded with the worker's next record.
+    async fn choose_path(
+        &mut self,
+        identity: Option<&RepositoryIdentity>,
+        keep: Option<Vec<String>>,
+    ) -> Result<(), WorkerError> {
+        let keep = keep.unwrap_or_else(|| self.claimed.spec.of_repository.keep.clone());
+        let Some(identity) = identity.cloned() else { return Ok(()) };
+        if warm_trees::is_pooled(self.tree.path()) || keep.is_empty() || self.claimed.worktree.is_some() {
+            return Ok(());
+        }
+        let (shared, worktrees) = (Arc::clone(&self.shared), self.home.worktrees().to_owned());
+        let reserve = move |queue: &dyn Queue| {
+            shared
+                .warm_trees
+                .reserve(&worktrees, &identity.common_dir, |path| queue.has_worktree(&path.to_string_lossy()))
+        };
+        let path = self.queue.call(reserve).await?;
+        self.tree.move_to(path, keep);
+        Ok(())
     }
 
     /// Returns the block of the spec if the configuration has commands that the user has not trusted.
@@ -230,6 +261,16 @@ impl Worker {
                 warn!(%error, repository, "the daemon cannot end the block of a spec that waits for this repository; it ends when the next spec of the repository ends");
             }
         }
+    }
+
+    /// Frees the fixed path of the worktree, if it has one, and bounds the kept folders.
+    pub(super) fn leave_path(&self) {
+        if !warm_trees::is_pooled(self.tree.path()) {
+            return;
+        }
+        self.shared.warm_trees.leave(self.tree.path());
+        let (worktrees, most) = (self.home.worktrees().to_owned(), self.shared.max_warm_bytes());
+        tokio::spawn(blocking::run(move || warm_trees::trim(&worktrees, most)));
     }
 
     /// Counts the spec as running no more, and lets another spec of its repository start.

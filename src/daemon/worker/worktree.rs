@@ -6,8 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tracing::warn;
+use tracing::{debug, warn};
 
+use crate::daemon::warm_trees;
 use crate::decide::step::{Captured, Landed};
 use crate::delivery::{self, DeliveryError, FastForward, Unfinished};
 use crate::domain::cause::Unmerged;
@@ -34,6 +35,10 @@ pub(super) struct WorkerTree {
     /// The commit of the base that the branch could not be merged with; `None`: the spec was not sent back.
     onto: Option<String>,
     watch: Arc<GitWatch>,
+    /// The folders that the worktree passes to the next one, if its path is one of the fixed ones.
+    keep: Vec<String>,
+    /// Patterns of the files that no try may change.
+    protected: Vec<String>,
     setbacks: u32,
     /// The commit that the branch was on before the machine restarted, for the repair of damage by a power
     /// cut. `None` if the machine has not restarted or the repair is done.
@@ -113,7 +118,28 @@ impl WorkerTree {
             setbacks: claimed.setbacks,
             damaged: Arc::new(Mutex::new(damaged)),
             checked: Arc::default(),
+            keep: claimed.spec.of_repository.keep.clone(),
+            protected: claimed.spec.of_repository.protected.clone(),
         }
+    }
+
+    /// Sets the patterns of the files that no try may change.
+    pub(super) fn protect(&mut self, patterns: &[String]) {
+        self.protected = patterns.to_vec();
+    }
+
+    /// Moves the worktree, which does not exist yet, to `path`, which the worktrees of its repository share one after
+    /// another. The folders `keep` pass from one to the next.
+    pub(super) fn move_to(&mut self, path: PathBuf, keep: Vec<String>) {
+        if let Some((worktree, _)) = &mut self.git {
+            worktree.path.clone_from(&path);
+        }
+        (self.path, self.keep) = (path, keep);
+    }
+
+    /// Returns the folders that the worktree passes to the next one at its path.
+    fn kept_folders(&self) -> &[String] {
+        if warm_trees::is_pooled(&self.path) { &self.keep } else { &[] }
     }
 
     /// The directory in which commands run.
@@ -198,6 +224,11 @@ impl WorkerTree {
             (created, _) => created.map_err(|error| self.blocked(error))?,
         };
         kept.extend(created.kept);
+        if created.is_new && !self.kept_folders().is_empty() {
+            let restored = git::restore_kept_folders(&at, self.kept_folders()).map_err(|error| self.blocked(error))?;
+            self.link_for_people();
+            debug!(spec = %at.spec(), ?restored, "the worktree has the folders of an earlier one");
+        }
         if let (Some(onto), Checkout::Clean) = (&self.onto, checkout) {
             match delivery::merge_into_files(&at, onto) {
                 Ok(()) => {}
@@ -251,6 +282,9 @@ impl WorkerTree {
         let times = git::read_file_times(&self.path);
         match git::capture_merge(&at, head, self.onto.as_deref(), message, label) {
             Ok(captured) => {
+                if let Some(paths) = self.changed_protected(&at, head, captured.commit.as_deref())? {
+                    return Ok(CapturedWork { result: Captured::Protected(paths), kept: captured.kept });
+                }
                 *self.checked() = CheckedFiles::new(captured.commit.as_ref().unwrap_or(head), times);
                 Ok(CapturedWork { result: Captured::Candidate(captured.commit), kept: captured.kept })
             }
@@ -269,6 +303,19 @@ impl WorkerTree {
             },
             Err(error) => Err(self.blocked(error)),
         }
+    }
+
+    /// Returns the protected files that the candidate changed; `None`: it changed none.
+    fn changed_protected(
+        &self,
+        at: &LockedWorktree,
+        head: &str,
+        candidate: Option<&str>,
+    ) -> Result<Option<Vec<String>>, Blocked> {
+        let Some(candidate) = candidate.filter(|_| !self.protected.is_empty()) else { return Ok(None) };
+        let paths = git::changed_protected_files(at, head, self.onto.as_deref(), candidate, &self.protected);
+        let paths = paths.map_err(|error| self.blocked(error))?;
+        Ok((!paths.is_empty()).then_some(paths))
     }
 
     /// Moves the branch to the verified candidate, and makes the worktree equal to it.
@@ -339,14 +386,36 @@ impl WorkerTree {
             Some((worktree, _)) => {
                 let at = self.lock(worktree)?;
                 let checked = self.checked().take();
-                let removed = git::remove_checked_worktree(&at, "leftover", checked.as_ref());
+                let removed = git::remove_checked_worktree(&at, "leftover", checked.as_ref(), self.kept_folders());
                 let kept = removed.map_err(|error| match error {
                     RemoveError::Refused(refusal) => Blocked::Permanent(refusal.to_string()),
                     RemoveError::Git(error) => self.blocked(error),
                 })?;
+                self.unlink_for_people();
                 Ok(Removed { kept, gone: true })
             }
             None => Ok(Removed { kept: vec![], gone: std::fs::remove_dir(&self.path).is_ok() }),
+        }
+    }
+
+    /// Links the worktree from the path at which people look for it.
+    fn link_for_people(&self) {
+        if let Some((worktree, _)) = &self.git
+            && let Some(link) = warm_trees::link_of(&self.path, worktree.spec.as_str())
+            && let Err(error) = std::os::unix::fs::symlink(&self.path, &link)
+            && error.kind() != io::ErrorKind::AlreadyExists
+        {
+            debug!(path = %link.display(), %error, "boi cannot link the worktree");
+        }
+    }
+
+    /// Removes the link to the worktree.
+    fn unlink_for_people(&self) {
+        if let Some((worktree, _)) = &self.git
+            && let Some(link) = warm_trees::link_of(&self.path, worktree.spec.as_str())
+            && std::fs::read_link(&link).is_ok_and(|to| to == self.path)
+        {
+            std::fs::remove_file(&link).ok();
         }
     }
 

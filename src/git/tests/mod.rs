@@ -9,6 +9,7 @@ mod merged;
 mod own_refs;
 mod place;
 mod power_loss;
+mod protected;
 mod ref_files;
 mod remove;
 mod repository_file;

@@ -70,7 +70,7 @@ fn files_that_were_written_after_the_check_are_kept() {
         let times = read_file_times(worktree.path());
         write(&worktree);
         let checked = CheckedFiles::new(&base, times).unwrap();
-        let found = remove_checked_worktree(&worktree, "check", Some(&checked)).unwrap();
+        let found = remove_checked_worktree(&worktree, "check", Some(&checked), &[]).unwrap();
         assert_eq!((found.len(), worktree.path().exists()), (kept, false), "{what}");
         for name in found {
             git(&scratch.repo, ["update-ref", "-d", &name]);
@@ -83,7 +83,7 @@ fn files_that_were_written_after_the_check_are_kept() {
     write(&scratch.repo, "user", "x\n");
     git(&scratch.repo, ["update-ref", "refs/heads/boi/SD979", &commit(&scratch.repo, "user's")]);
     let checked = CheckedFiles::new(&base, times).unwrap();
-    assert_eq!(remove_checked_worktree(&worktree, "check", Some(&checked)).unwrap().len(), 1);
+    assert_eq!(remove_checked_worktree(&worktree, "check", Some(&checked), &[]).unwrap().len(), 1);
 }
 
 #[test]

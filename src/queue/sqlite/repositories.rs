@@ -31,6 +31,8 @@ pub(super) const END_TRUST_BLOCKS: &str = "UPDATE specs SET blocked = NULL, caus
       WHERE blocked = 'trust' AND +status = 'queued'
         AND json_extract(cause, '$.by.repository.place.repository') = :repository
         AND json_extract(cause, '$.by.repository.why.hash') = :hash RETURNING id";
+pub(super) const HAS_WORKTREE: &str =
+    "SELECT 1 FROM specs INDEXED BY specs_pooled WHERE worktree = ? AND instr(worktree, '/.pool/') > 0";
 pub(super) const BLOCKING: &str =
     "SELECT DISTINCT json_extract(cause, '$.by.repository.place') FROM specs INDEXED BY specs_blocked
       WHERE blocked IN ('trust', 'repository_config', 'repository_full') AND +status = 'queued'";
@@ -38,9 +40,10 @@ pub(super) const END_BLOCKS_READ_AT: &str = "UPDATE specs SET blocked = NULL, ca
       WHERE blocked IN ('trust', 'repository_config', 'repository_full') AND +status = 'queued'
         AND json_extract(cause, '$.by.repository.place') = json(:place) RETURNING id";
 pub(super) const END_FIRST_WAITING: &str = "UPDATE specs SET blocked = NULL, cause = NULL WHERE id = (
-        SELECT id FROM specs INDEXED BY specs_blocked WHERE blocked = 'repository_full' AND +status = 'queued'
-           AND json_extract(cause, '$.by.repository.place.repository') = :repository
-         ORDER BY priority, seq LIMIT 1) RETURNING id";
+        SELECT id FROM (
+            SELECT id, min(priority) FROM specs INDEXED BY specs_blocked
+             WHERE blocked = 'repository_full' AND +status = 'queued'
+               AND json_extract(cause, '$.by.repository.place.repository') = :repository)) RETURNING id";
 pub(super) const END_ALL_WAITING: &str = "UPDATE specs SET blocked = NULL, cause = NULL
       WHERE blocked = 'repository_full' AND +status = 'queued' RETURNING id";
 
@@ -86,6 +89,10 @@ impl Repositories for SqliteQueue {
                 connection.prepare_cached(BLOCKING)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
             Ok(places.iter().flatten().filter_map(|place| serde_json::from_str(place).ok()).collect())
         })
+    }
+
+    fn has_worktree(&self, path: &str) -> Result<bool, QueueError> {
+        self.read(|connection| Ok(connection.prepare_cached(HAS_WORKTREE)?.exists([path])?))
     }
 
     fn end_repository_blocks(&self, which: &EndBlocks) -> Result<Vec<SpecId>, QueueError> {

@@ -304,6 +304,7 @@ const SIXTH: &[&str] = &[LANDINGS, EVENTS, ATTENTION, REVIEW];
 /// configurations that the user trusts.
 const SEVENTH: &str = "
 ALTER TABLE specs ADD COLUMN repository_config TEXT;
+CREATE INDEX specs_pooled ON specs (worktree) WHERE instr(worktree, '/.pool/') > 0;
 CREATE TABLE trusted_commands (
     repository TEXT NOT NULL,
     hash       TEXT NOT NULL,
@@ -433,6 +434,7 @@ mod tests {
             (runs::END_BUDGET_BLOCKS, "specs_blocked"),
             (repositories::BLOCK_OTHERS, "specs_queued"),
             (repositories::END_TRUST_BLOCKS, "specs_blocked"),
+            (repositories::HAS_WORKTREE, "specs_pooled"),
             (repositories::BLOCKING, "specs_blocked"),
             (repositories::END_BLOCKS_READ_AT, "specs_blocked"),
             (repositories::END_FIRST_WAITING, "specs_blocked"),
