@@ -1,6 +1,7 @@
 //! `boi merge`: lands the branches of completed specs, and waits until each is merged or stays unmerged.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
@@ -18,6 +19,7 @@ use crate::domain::id::SpecId;
 use crate::domain::outcome::Delivery;
 use crate::domain::text;
 use crate::domain::view::SpecView;
+use crate::git;
 use crate::queue::{Filter, Queue};
 use crate::reload;
 use crate::system::logs;
@@ -25,13 +27,16 @@ use crate::system::output::say;
 use crate::system::paths::Home;
 use crate::ui::times::localized;
 
+/// The longest title and reason that are printed, in characters.
+const LONGEST: usize = 400;
+
 /// The arguments of `boi merge`.
 #[derive(Debug, Args)]
 pub(super) struct Merge {
     /// Ids of specs
     #[arg(value_name = "ID", required_unless_present = "all", value_parser = ids::spec_id)]
     ids: Vec<SpecId>,
-    /// Every completed spec whose branch is not merged
+    /// Every completed spec whose branch has commits and is not merged
     #[arg(long, conflicts_with_all = ["ids", "force"])]
     all: bool,
     /// Also specs that failed or were canceled: their branch has the tasks that were done
@@ -146,7 +151,33 @@ async fn as_daemon(home: &Home, args: Merge) -> Result<ExitCode, CliError> {
 
 /// Returns the specs that the arguments name.
 fn selected(queue: &dyn Queue, args: &Merge) -> Result<Vec<SpecId>, CliError> {
-    if args.all { Ok(queue.landable()?) } else { Ok(without_duplicates(args.ids.clone())) }
+    if !args.all {
+        return Ok(without_duplicates(args.ids.clone()));
+    }
+    let landable = queue.landable()?;
+    let unchanged = unchanged(queue, &landable)?;
+    let (left, landable): (Vec<SpecId>, Vec<SpecId>) = landable.into_iter().partition(|id| unchanged.contains(id));
+    if !left.is_empty() && !args.json {
+        let left: Vec<&str> = left.iter().map(SpecId::as_str).collect();
+        say!("left out, because their branches have no commits: {}", left.join(", "));
+    }
+    Ok(landable)
+}
+
+/// Returns those of the specs whose branch is where it started. A merge would bring nothing into the base, but the spec
+/// would count as merged, although its agent may have asked a question.
+fn unchanged(queue: &dyn Queue, ids: &[SpecId]) -> Result<HashSet<SpecId>, CliError> {
+    let (mut unchanged, mut branches) = (HashSet::new(), HashMap::new());
+    for spec in queue.unlanded(Some(ids))? {
+        let heads = branches
+            .entry(spec.repo.clone())
+            .or_insert_with(|| git::local_branches(Path::new(&spec.repo)).unwrap_or_default());
+        // The user may have added commits to the branch.
+        if *heads.get(&spec.id.branch()).unwrap_or(&spec.head) == spec.origin {
+            unchanged.insert(spec.id);
+        }
+    }
+    Ok(unchanged)
 }
 
 /// Prints each spec once when its landing has ended.
@@ -183,8 +214,21 @@ fn line(spec: &SpecView) -> String {
         Some(Delivery::Unmerged) => "unmerged",
         _ => spec.status.as_str(),
     };
-    let reason = spec.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    text::one_line(&format!("{} {how}{}  {}", spec.id, localized(&reason), spec.title), 400)
+    let mut line = format!("{}  {how:<9} {}", spec.id, text::one_line(&spec.title, LONGEST));
+    if let Some(reason) = &spec.reason {
+        line += &format!("\n         {}", text::one_line(&localized(reason), LONGEST));
+    }
+    line
+}
+
+/// Returns how many specs are merged and how many are not: `16 merged, 1 unmerged`.
+fn sum(specs: &[SpecView]) -> String {
+    let merged = specs.iter().filter(|spec| spec.delivery == Some(Delivery::Merged)).count();
+    let unmerged = specs.iter().filter(|spec| spec.delivery == Some(Delivery::Unmerged)).count();
+    let counts = [(merged, "merged"), (unmerged, "unmerged"), (specs.len() - merged - unmerged, "not merged yet")];
+    let counts: Vec<String> =
+        counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    counts.join(", ")
 }
 
 /// Prints the result as JSON if it was asked for, and the errors. Succeeds only if every spec is merged.
@@ -196,6 +240,8 @@ fn conclude(specs: &[SpecView], errors: &[CliError], json: bool) -> Result<ExitC
         print_json(&json!({"specs": specs.collect::<Vec<_>>()}))?;
     } else if specs.is_empty() && errors.is_empty() {
         print_line("nothing to merge")?;
+    } else if specs.len() > 1 {
+        print_line(&sum(specs))?;
     }
     let code = report_each(errors, json);
     let all = specs.iter().all(|spec| spec.delivery == Some(Delivery::Merged));

@@ -101,13 +101,31 @@ fn merge_lands_branches_on_request_without_a_daemon_and_through_one() {
     let mut sandbox = sandbox("");
     let [first, second] = branches(&sandbox);
     let told = sandbox.good(&["merge", &first]);
-    assert!(told.out.starts_with(&format!("{first} merged")), "{}", told.out);
+    assert_eq!(told.out, format!("{first}  merged    f1\n"));
     assert!(sandbox.exists("repo/f1") && !sandbox.exists("repo/f2"));
     sandbox.start_daemon();
     let told = sandbox.good(&["merge", "--all", "--json"]).json();
     assert_eq!((&told["specs"][0]["id"], &told["specs"][0]["delivery"]), (&second.as_str().into(), &"merged".into()));
     assert!(sandbox.exists("repo/f2"));
     assert_eq!(sandbox.good(&["merge", "--all"]).out, "nothing to merge\n");
+}
+
+#[test]
+fn merge_all_leaves_out_branches_without_commits_and_counts_the_others() {
+    let sandbox = sandbox("");
+    let (_, asks) = sandbox.run("title = 'Asks'\nrepo = 'repo'\n[[tasks]]\nprompt = 'Which one?'");
+    let asks = asks["id"].as_str().unwrap().to_owned();
+    assert_eq!(sandbox.good(&["merge", "--all"]).out, "nothing to merge\n");
+    let [first, second] = branches(&sandbox);
+    let told = sandbox.good(&["merge", "--all"]);
+    assert_eq!(told.err, format!("left out, because their branches have no commits: {asks}\n"));
+    let lines: Vec<&str> = told.out.lines().collect();
+    assert_eq!(lines, [&format!("{first}  merged    f1"), &format!("{second}  merged    f2"), "2 merged"]);
+    assert_eq!(sandbox.spec(&asks)["delivery"], "branch");
+    // A commit of the user's on that branch is something to merge.
+    let tip = sandbox.git("repo", &["commit-tree", "-p", &format!("boi/{asks}"), "-m", "mine", "HEAD^{tree}"]);
+    sandbox.git("repo", &["branch", "-f", &format!("boi/{asks}"), tip.trim()]);
+    assert_eq!(sandbox.good(&["merge", "--all"]).out, format!("{asks}  merged    Asks\n"));
 }
 
 #[test]

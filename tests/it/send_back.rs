@@ -83,6 +83,12 @@ fn specs_without_a_prompt_and_landed_specs_are_not_sent_back() {
         id_of(&sandbox.run("title = 'Lands'\nrepo = 'repo'\ndeliver = 'merge'\n[[tasks]]\nprompt = '@@write x 1@@'").1);
     let said = sandbox.boi(&["retry", &landed, "--note", "n"]);
     assert!(said.code == Some(1) && said.err.contains("is merged into its base"), "{said:?}");
+    // A branch without commits has landed nothing.
+    let nothing = "title = 'Nothing'\nrepo = 'repo'\ndeliver = 'merge'\n[[tasks]]\nprompt = '@@say Which one?@@'";
+    let nothing = sandbox.run(nothing).1;
+    assert_eq!(nothing["delivery"], "merged", "{nothing:#}");
+    sandbox.good(&["retry", &id_of(&nothing), "--note", "The first one."]);
+    sandbox.good(&["drop", &id_of(&nothing)]);
     let queued = sandbox.dispatch("title = 'Queued'\n[[tasks]]\nprompt = 'p'");
     let said = sandbox.boi(&["retry", &queued, "--note", "n"]);
     assert!(said.code == Some(1) && said.err.contains(&format!("boi stop {queued}")), "{said:?}");

@@ -140,9 +140,13 @@ fn drop_spec(c: &Connection, id: &SpecId, head: Option<&str>, now: Timestamp) ->
     Ok(Dropped { before: false, failed })
 }
 
+/// Refuses a completed spec whose branch is merged. A branch without commits has brought nothing into its base, so its
+/// spec can still be dropped or sent back.
 fn refuse_landed(c: &Connection, id: &SpecId, status: SpecStatus) -> Result<(), QueueError> {
     let is_landed: bool = c
-        .prepare_cached("SELECT coalesce(delivery, '') = 'merged' FROM specs WHERE id = ?")?
+        .prepare_cached(
+            "SELECT coalesce(delivery, '') = 'merged' AND coalesce(head <> origin, 1) FROM specs WHERE id = ?",
+        )?
         .query_row([id.as_str()], |row| row.get(0))?;
     match is_landed && status == SpecStatus::Completed {
         true => Err(Refusal::Landed { spec: id.clone() }.into()),
