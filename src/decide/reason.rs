@@ -84,14 +84,16 @@ pub(super) fn next_step(cause: &Cause, spec: &SpecId) -> Option<String> {
         }
         Cause::Dropped => Some(format!("`boi drop --undo {spec}` restores the branch and the former status.")),
         Cause::DependencyEnded { spec: first, status: SpecStatus::Dropped } => {
-            Some(format!("Run `boi drop --undo {first}`, then `boi retry {spec}`."))
+            Some(format!("If {first} is still dropped, run `boi drop --undo {first}`; then run `boi retry {spec}`."))
         }
         Cause::DependencyEnded { spec: first, .. } | Cause::DependencyIncomplete { spec: first } => {
             Some(format!("Run `boi retry {first}`, which queues both specs again."))
         }
         Cause::Unmerged {
             why: Unmerged::NotResolved { .. } | Unmerged::Refused { refusal: MergeRefusal::Conflicts { .. } },
-        } => Some(format!("Merge by hand, or correct the branch and run `boi retry {spec}`.")),
+        } => Some(format!(
+            "Merge by hand, or merge the base into the branch in `boi open {spec}` and run `boi retry {spec}`."
+        )),
         Cause::Unmerged { why: Unmerged::Refused { .. } | Unmerged::Obstacle { .. } | Unmerged::Verify { .. } } => {
             Some(format!("Fix the problem, then run `boi retry {spec}`, which repeats the merge but no task."))
         }
@@ -273,7 +275,8 @@ mod tests {
             ),
             (
                 Cause::DependencyEnded { spec: id("SD97A"), status: SpecStatus::Dropped },
-                "waits for SD97A, which was dropped. Run `boi drop --undo SD97A`, then `boi retry SD979`.",
+                "waits for SD97A, which was dropped. If SD97A is still dropped, run `boi drop --undo SD97A`; then run \
+                 `boi retry SD979`.",
             ),
             (
                 Cause::DependencyEnded { spec: id("SD97A"), status: SpecStatus::Canceled },
@@ -294,7 +297,8 @@ mod tests {
         assert_reasons([
             (
                 refused(MergeRefusal::Conflicts { base: base(), files: vec!["a".into(), "b".into()] }),
-                "merge conflicts with main in a, b. Merge by hand, or correct the branch and run `boi retry SD979`.",
+                "merge conflicts with main in a, b. Merge by hand, or merge the base into the branch in `boi open SD979` \
+                 and run `boi retry SD979`.",
             ),
             (
                 refused(MergeRefusal::CheckoutDirty { base: base(), checkout: checkout() }),

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::reason;
 use crate::domain::cause::{Cause, Unmerged};
+use crate::domain::delivery::MergeRefusal;
 use crate::domain::id::SpecId;
 use crate::domain::life::{Block, SpecStatus, TaskStatus};
 use crate::domain::outcome::{Delivery, MergedBy, Usage};
@@ -18,7 +19,7 @@ use crate::domain::report::{
 };
 use crate::domain::time::Timestamp;
 use crate::domain::verdict::ReloadOutcome;
-use crate::domain::view::{SpecView, StatusView};
+use crate::domain::view::{SpecView, StatusView, TaskView};
 
 /// How many of the files that two branches change an overlap names.
 const FILES_NAMED: usize = 3;
@@ -113,7 +114,8 @@ pub(crate) fn report(input: &ReportInput) -> Report {
     let of = |place| input.ended.iter().filter(move |spec| Place::of(&spec.view) == place);
     let count = |place| of(place).count();
     let groups = groups::failed(input);
-    let no_changes: Vec<Need> = of(Place::NoChanges).map(no_changes).collect();
+    let mut no_changes: Vec<Need> = of(Place::NoChanges).map(no_changes).collect();
+    no_changes.sort_by_key(|need| !matches!(need, Need::NoChanges { asks: true, .. }));
     let mut to_review: Vec<Review> = of(Place::ToReview).map(|spec| review(spec, input)).collect();
     // A branch of unknown size comes last.
     to_review.sort_by_key(|one| {
@@ -239,12 +241,20 @@ fn unmerged(spec: &EndedSpec, input: &ReportInput) -> Need {
         Some(Cause::WaitsFor { specs }) => specs.iter().any(|awaited| awaited.id == *id),
         _ => false,
     };
-    let repository_changed =
-        matches!(&spec.view.cause, Some(Cause::Unmerged { why: Unmerged::RepositoryChanged { .. } }));
+    let next = match &spec.view.cause {
+        Some(Cause::Unmerged { why: Unmerged::RepositoryChanged { .. } }) => "boi doctor".to_owned(),
+        // A retry without a change of the branch would only meet the conflicts again.
+        Some(Cause::Unmerged {
+            why: Unmerged::NotResolved { .. } | Unmerged::Refused { refusal: MergeRefusal::Conflicts { .. } },
+        }) => {
+            format!("boi open {id}")
+        }
+        _ => format!("boi retry {id}"),
+    };
     Need::Unmerged {
         reason: words(&spec.view),
         stops: input.status.specs.iter().filter(waits).map(|other| other.id.clone()).collect(),
-        next: if repository_changed { "boi doctor".to_owned() } else { format!("boi retry {id}") },
+        next,
         spec: line(&spec.view),
     }
 }
@@ -365,9 +375,19 @@ fn line(spec: &SpecView) -> SpecLine {
         repo: spec.repo.clone(),
         branch: spec.branch.clone(),
         tries: spec.tasks.iter().map(|task| task.tries).max().unwrap_or(0),
+        attempt_tries: spec.tasks.iter().map(attempt_tries).max().unwrap_or(0),
+        max_tries: spec.max_tries,
         usage: spec.usage,
         finished_at: spec.finished_at,
     }
+}
+
+/// Returns how many tries of a task began in the last attempt that tried it.
+fn attempt_tries(task: &TaskView) -> u32 {
+    let Some(last) = task.history.last() else { return task.tries };
+    let numbers: BTreeSet<u32> =
+        task.history.iter().filter(|one| one.attempt == last.attempt).map(|one| one.number).collect();
+    u32::try_from(numbers.len()).unwrap_or(u32::MAX)
 }
 
 /// Returns why a spec is in its status, in words.

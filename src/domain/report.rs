@@ -185,6 +185,10 @@ pub(crate) struct SpecLine {
     pub branch: Option<String>,
     /// The largest number of tries that one of its tasks needed.
     pub tries: u32,
+    /// The same in the last attempt of each task.
+    pub attempt_tries: u32,
+    /// How many tries a task has in one attempt; `None`: unknown.
+    pub max_tries: Option<u32>,
     /// What its agents used in all attempts together.
     pub usage: Usage,
     /// When the spec ended.

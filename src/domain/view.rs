@@ -356,6 +356,10 @@ pub struct SpecView {
     /// configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_usd: Option<Usd>,
+    /// How many tries each task has in the current attempt; `None`: the spec has no attempt yet, or the daemon is of an
+    /// earlier version.
+    #[serde(default)]
+    pub max_tries: Option<u32>,
     /// The kept refs of the spec: they save work that no branch contains.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<String>,

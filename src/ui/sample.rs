@@ -30,6 +30,7 @@ pub(super) fn spec(number: u32, status: SpecStatus, title: &str) -> SpecView {
         tasks: vec![],
         usage: Usage::default(),
         max_usd: None,
+        max_tries: Some(4),
         kept: vec![],
         notes: vec![],
         repository_changes: vec![],

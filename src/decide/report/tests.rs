@@ -66,6 +66,7 @@ fn view(number: u32, status: SpecStatus) -> SpecView {
         tasks: vec![task(Some("c"), false, None)],
         usage: Usage::default(),
         max_usd: None,
+        max_tries: Some(4),
         kept: vec![],
         repository_changes: vec![],
     }
@@ -219,7 +220,7 @@ fn an_unmerged_spec_names_the_specs_that_wait_for_it() {
     input.status.specs = vec![SpecView { cause: Some(waits), finished_at: None, ..view(2, SpecStatus::Queued) }];
     let Need::Unmerged { reason, stops, next, .. } = &report(&input).needs_you[0] else { panic!() };
     assert!(reason.contains("merge conflicts with main in a") && reason.contains("`boi retry S0001`"), "{reason}");
-    assert_eq!((stops.as_slice(), next.as_str()), (&[id(2)][..], "boi retry S0001"));
+    assert_eq!((stops.as_slice(), next.as_str()), (&[id(2)][..], "boi open S0001"));
 }
 
 #[test]
@@ -232,6 +233,37 @@ fn a_spec_without_changes_shows_what_its_agent_asks() {
         assert_eq!((said.as_deref(), *is_question), (Some(message), asks));
         assert_eq!((report.totals.unchanged, report.to_review.len()), (1, 0));
     }
+}
+
+#[test]
+fn questions_come_before_other_messages_of_agents_that_changed_nothing() {
+    let spec = |number, message| {
+        let tasks = vec![task(None, true, Some(message))];
+        ended(SpecView { tasks, delivery: Some(Delivery::Branch), ..view(number, SpecStatus::Completed) })
+    };
+    let report = report(&input(vec![spec(1, "All is well."), spec(2, "Which one?"), spec(3, "Done.")]));
+    let ids: Vec<SpecId> = report
+        .needs_you
+        .iter()
+        .filter_map(|need| match need {
+            Need::NoChanges { spec, .. } => Some(spec.id.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ids, [id(2), id(1), id(3)]);
+}
+
+#[test]
+fn the_tries_of_the_last_attempt_are_counted_apart() {
+    let mut one = task(Some("c"), false, None);
+    let of = |number, attempt| TryView { number, attempt, ..one.history[0].clone() };
+    // A try that was continued after a refusal has two entries.
+    one.history = vec![of(1, 1), of(2, 1), of(3, 1), of(4, 2), of(4, 2), of(5, 2)];
+    one.tries = 5;
+    let spec = SpecView { tasks: vec![one], attempt: 2, ..on_branch(1, &[("a", 1)]).view };
+    let report = report(&input(vec![ended(spec)]));
+    let line = &report.to_review[0].spec;
+    assert_eq!((line.tries, line.attempt_tries, line.max_tries), (5, 2, Some(4)));
 }
 
 #[test]

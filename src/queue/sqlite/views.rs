@@ -119,6 +119,7 @@ fn unreadable_view(c: &Connection, spec: &SpecId, detail: String) -> Result<Spec
         usage: Usage::default(),
         next_agent: None,
         max_usd: None,
+        max_tries: None,
         kept: Vec::new(),
         notes: Vec::new(),
         repository_changes: Vec::new(),
@@ -141,7 +142,8 @@ fn read_view(c: &Connection, spec: &SpecId, history: bool) -> Result<SpecView, Q
             "SELECT s.title, s.status, s.cause, s.priority, s.attempt, a.generation, s.has_branch, s.repo, s.origin,
                     s.worktree, s.delivery, s.queued_at, s.started_at, s.finished_at, s.open_deps, a.intent,
                     s.quarantine, a.started_at, s.merged_by, s.turns, s.input_tokens, s.cached_tokens,
-                    s.output_tokens, s.cost_usd, s.estimated_usd, s.unpriced_runs, s.lane, s.max_usd
+                    s.output_tokens, s.cost_usd, s.estimated_usd, s.unpriced_runs, s.lane, s.max_usd,
+                    CASE WHEN json_valid(a.config) THEN json_extract(a.config, '$.retry_count') + 1 END
                FROM specs s LEFT JOIN attempts a ON a.spec = s.id AND a.number = s.attempt WHERE s.id = ?",
         )?
         .query_row([spec.as_str()], |row| {
@@ -196,6 +198,8 @@ fn read_view(c: &Connection, spec: &SpecId, history: bool) -> Result<SpecView, Q
                     _ => None,
                 },
                 max_usd: row.get::<_, Option<f64>>(27)?.map(usd),
+                // A configuration that cannot be read must not hide the spec.
+                max_tries: row.get(28).unwrap_or(None),
                 kept: Vec::new(),
                 notes: Vec::new(),
                 repository_changes: Vec::new(),

@@ -28,6 +28,8 @@ fn line(number: u32, title: &str, cost_usd: f64) -> SpecLine {
         repo: Some("/r".into()),
         branch: Some(id(number).branch()),
         tries: number,
+        attempt_tries: number,
+        max_tries: Some(9),
         usage: Usage { turns: 1, cost_usd, ..Usage::default() },
         finished_at: Some(Timestamp(0)),
     }
@@ -193,36 +195,36 @@ fn the_text_fits_a_terminal_and_has_a_next_command_in_each_need() {
              > boi resume
       config.toml is not valid: config.toml:1:1: bad
              > boi config check
-      S0001  1 try      $1.00  unmerged  Rewrite router, way 2
+      S0001  try 1/9    $1.00  unmerged  Rewrite router, way 2
              merge conflicts with main in router.py. Merge by hand, or resolve the
              conflicts and run `boi retry S0001`.
              also stops S0050
              > boi retry S0001
       1 failed: the verify command failed (`pytest`): exit code 1
              last line: AssertionError: cart is slow (1)
-             S0004  4 tries    $2.10  Speed up the cart 1
+             S0004  try 4/9    $2.10  Speed up the cart 1
              also stops S0051, S0052
              > boi log S0004
-      S0003  3 tries    $0.10  no changes  Choose a database
+      S0003  try 3/9    $0.10  no changes  Choose a database
              asks: I looked at both. Postgres or SQLite?
              > boi retry S0003 --note TEXT
 
     TO REVIEW, smallest first
-      S0001  +1 -0        1 file    1 try      $0.31  Changelog entry 1
+      S0001  +1 -0        1 file    try 1/9    $0.31  Changelog entry 1
              ! also changed by S0060 (CHANGELOG and 1 more)
-      S0001  +4 -0        2 files   1 try      $0.31  日本語のタイトル, which is lo…
+      S0001  +4 -0        2 files   try 1/9    $0.31  日本語のタイトル, which is lo…
              builds on S0061, which is not merged
       look: boi diff ID; merge: boi merge ID; send back: boi retry ID --note TEXT;
       reject: boi drop ID
 
     MERGED
-      S0005  5 tries    $0.50  into main, by hand  Merged one
+      S0005  try 5/9    $0.50  into main, by hand  Merged one
 
     DONE, nothing to review
-      S0006  6 tries    $0.00  Scratch
+      S0006  try 6/9    $0.00  Scratch
 
     CANCELED
-      S0007  7 tries    $0.00  Canceled one
+      S0007  try 7/9    $0.00  Canceled one
 
     STILL OPEN
       S0008  running  task t-1, try 2, for 10 min           Running one
@@ -289,37 +291,37 @@ fn the_markdown_has_a_list_for_each_part() {
       - next: `boi resume`
     - **config.toml is not valid**: config.toml:1:1: bad
       - next: `boi config check`
-    - **unmerged** `S0001` Rewrite router, way 2, 1 try, \$1.00: merge conflicts with main in router.py. Merge by hand, or resolve the conflicts and run \`boi retry S0001\`.
+    - **unmerged** `S0001` Rewrite router, way 2, try 1/9, \$1.00: merge conflicts with main in router.py. Merge by hand, or resolve the conflicts and run \`boi retry S0001\`.
       - also stops S0050
       - next: `boi retry S0001`
     - **1 failed**: the verify command failed (\`pytest\`): exit code 1
       - last line: `AssertionError: cart is slow (1)`
-      - `S0004` Speed up the cart 1, 4 tries, \$2.10
+      - `S0004` Speed up the cart 1, try 4/9, \$2.10
       - also stops S0051, S0052
       - next: `boi log S0004`
-    - **no changes** `S0003` Choose a database, 3 tries, \$0.10
+    - **no changes** `S0003` Choose a database, try 3/9, \$0.10
       - asks: `I looked at both. Postgres or SQLite?`
       - next: `boi retry S0003 --note TEXT`
 
     ## To review, smallest first
 
-    - `S0001` Changelog entry 1, 1 try, \$0.31, +1 -0 1 file
+    - `S0001` Changelog entry 1, try 1/9, \$0.31, +1 -0 1 file
       - \! also changed by S0060 (CHANGELOG and 1 more)
-    - `S0001` 日本語のタイトル, which is long, and which does not fit on one line, 1 try, \$0.31, +4 -0 2 files, on `S0061`
+    - `S0001` 日本語のタイトル, which is long, and which does not fit on one line, try 1/9, \$0.31, +4 -0 2 files, on `S0061`
 
     look: `boi diff ID`, merge: `boi merge ID`, send back: `boi retry ID --note TEXT`, reject: `boi drop ID`
 
     ## Merged
 
-    - `S0005` Merged one, 5 tries, \$0.50, into main, by hand
+    - `S0005` Merged one, try 5/9, \$0.50, into main, by hand
 
     ## Done, nothing to review
 
-    - `S0006` Scratch, 6 tries, \$0.00
+    - `S0006` Scratch, try 6/9, \$0.00
 
     ## Canceled
 
-    - `S0007` Canceled one, 7 tries, \$0.00
+    - `S0007` Canceled one, try 7/9, \$0.00
 
     ## Still open
 

@@ -185,14 +185,17 @@ pub(super) fn files_of(diff: Option<DiffSize>) -> String {
     match diff {
         None => String::new(),
         Some(DiffSize { files, binary: 0, .. }) => counted(files, "file"),
+        Some(DiffSize { files, binary, .. }) if files == binary => format!("{files} binary"),
         Some(DiffSize { files, binary, .. }) => format!("{}, {binary} binary", counted(files, "file")),
     }
 }
 
+/// Returns `try 2/4`: how many tries a task of the spec needed in its last attempt, and how many it had.
 pub(super) fn tries(spec: &SpecLine) -> String {
-    match spec.tries {
-        1 => "1 try".to_owned(),
-        tries => format!("{tries} tries"),
+    match (spec.attempt_tries, spec.max_tries) {
+        (0, _) => "not run".to_owned(),
+        (tries, Some(most)) => format!("try {tries}/{most}"),
+        (tries, None) => format!("try {tries}"),
     }
 }
 
