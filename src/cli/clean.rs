@@ -81,10 +81,10 @@ pub(super) fn clean(home: &Home, args: &Clean) -> Result<ExitCode, CliError> {
             print_line("nothing to clean")?;
         }
         if left > 0 && !args.json {
-            let verb = if left == 1 { "stays: it" } else { "stay: they" };
+            let (stay, these) = if left == 1 { ("stays", "it") } else { ("stay", "them") };
             say!(
-                "{left} spec{} {verb} failed, was canceled or has a branch that no base has; `boi clean --all` cleans up these \
-                 too",
+                "{left} spec{} {stay}: failed, canceled, or with a branch that is not merged; `boi clean --all` cleans up \
+                 {these} too",
                 plural(left)
             );
         }

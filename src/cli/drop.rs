@@ -245,8 +245,8 @@ impl Dropping<'_> {
         }
         let branch = head.is_some().then(|| id.branch());
         if !quiet {
-            let on = branch.as_ref().map_or_else(String::new, |branch| format!(", with its branch {branch}"));
-            print_line(&format!("{id} is {} again{on}", status.as_str()))?;
+            let on = branch.as_ref().map_or_else(String::new, |branch| format!(", branch {branch}"));
+            print_line(&format!("{id} restored: {}{on}", status.as_str()))?;
         }
         Ok(json!({"id": id, "status": status, "branch": branch}))
     }

@@ -65,10 +65,12 @@ impl Section {
         }
         // The folder of a command that is about to begin does not exist yet.
         if !self.dir.exists() && !is_current {
+            // `boi clean` removes the folder of the attempt with those of its commands.
+            let is_removed = !self.dir.attempt_exists();
             if heading.is_some() {
-                stream(b"(removed by `boi clean`)\n")?;
+                stream(if is_removed { b"(removed by `boi clean`)\n" } else { b"(ended before it started)\n" })?;
             }
-            return Ok(false);
+            return Ok(!is_removed);
         }
         let (output, errors) = self.printed;
         let form_of_errors = if self.form == Form::Raw { Form::Raw } else { Form::Escaped };

@@ -17,6 +17,7 @@ use crate::control::calls::StatusResponse;
 use crate::domain::event::EventFilter;
 use crate::domain::life::SpecStatus;
 use crate::domain::report::DiffSize;
+use crate::domain::time::Timestamp;
 use crate::domain::view::{SpecView, StatusView};
 use crate::git;
 use crate::queue::Filter;
@@ -85,10 +86,10 @@ fn text_of(status: &StatusView, one_spec: bool) -> String {
 }
 
 /// Returns the text for a screen that is redrawn: what does not fit is left out of the table, so that the summary stays.
-fn screen_of(status: &StatusView, one_spec: bool, size: Size) -> String {
+/// `diff`: the size of the changes on the branch of the spec, if one spec is shown.
+fn screen_of(status: &StatusView, one_spec: bool, diff: Option<DiffSize>, size: Size) -> String {
     if let Some(spec) = status.specs.first().filter(|_| one_spec) {
-        // Git is not asked again with each redraw.
-        return screen::fit_rows(&spec_details(spec, None, clock::now(), Some(size.columns)), size);
+        return screen::fit_rows(&spec_details(spec, diff, clock::now(), Some(size.columns)), size);
     }
     let shown = overview(status, clock::now(), Some(size.columns));
     screen::fit_above(&shown.table, &shown.summary, size)
@@ -164,11 +165,13 @@ struct Screen {
     /// Whether anything was drawn.
     begun: bool,
     colors: bool,
+    /// The end of the spec that is shown, and the size of its changes. Git is asked once for each end.
+    size: Option<(Timestamp, Option<DiffSize>)>,
 }
 
 impl Screen {
     fn new() -> Screen {
-        Screen { begun: false, colors: printing::has_colors() }
+        Screen { begun: false, colors: printing::has_colors(), size: None }
     }
 
     /// Draws the last state again. If the output is no terminal, nothing is drawn.
@@ -179,10 +182,20 @@ impl Screen {
         }
     }
 
+    /// Returns the size of the changes of a spec that has ended.
+    fn size_of(&mut self, spec: &SpecView) -> Option<DiffSize> {
+        let ended = spec.finished_at?;
+        match self.size {
+            Some((known, size)) if known == ended => size,
+            _ => self.size.insert((ended, size_of_changes(spec))).1,
+        }
+    }
+
     /// Draws the status in the place of what was drawn before; if the output is no terminal, below it.
     fn draw(&mut self, status: &StatusView, one_spec: bool, resized: bool) -> Result<(), CliError> {
         let Some(size) = terminal::size() else { return printing::stream_styled(&text_of(status, one_spec)) };
-        let text = screen_of(status, one_spec, size);
+        let diff = status.specs.first().filter(|_| one_spec).and_then(|spec| self.size_of(spec));
+        let text = screen_of(status, one_spec, diff, size);
         let text = if self.colors { text } else { anstream::adapter::strip_str(&text).to_string() };
         let is_first = !std::mem::replace(&mut self.begun, true);
         printing::stream(screen::frame(&text, is_first || resized).as_bytes())

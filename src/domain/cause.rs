@@ -326,17 +326,17 @@ impl fmt::Display for Cause {
                 )
             }
             Cause::NextTry { task, failure, failed, tries, until } => {
-                let failure = failure.sentence();
+                let failure = clause(failure);
                 write!(f, "task {task}: {failure}, on try {failed} of {tries}; the next try starts at {until}")
             }
             Cause::WaitsForStart { agent } => {
                 write!(f, "waits for its turn to start the agent {agent}, whose runs start at a limited pace")
             }
             Cause::OutOfTries { task, failure, tries } => {
-                write!(f, "task {task}: {}, on try {tries} of {tries}", failure.sentence())
+                write!(f, "task {task}: {}, on try {tries} of {tries}", clause(failure))
             }
             Cause::RepeatedDeaths { task, failure, deaths } => {
-                write!(f, "task {task}: {}, {deaths} times in a row", failure.sentence())
+                write!(f, "task {task}: {}, {deaths} times in a row", clause(failure))
             }
             Cause::TryFailed { task, outcome, .. } => write!(f, "task {task}: {}", outcome.describe()),
             Cause::SpecVerify { failure } => write!(f, "verification of the whole spec: {}", failure.sentence()),
@@ -384,6 +384,11 @@ impl fmt::Display for Unmerged {
             Unmerged::Recorded { words } => f.write_str(words),
         }
     }
+}
+
+/// Returns a failure in words that others can follow: what an agent reports may end with a full stop.
+fn clause(failure: &Failure) -> String {
+    failure.sentence().trim_end_matches('.').to_owned()
 }
 
 #[cfg(test)]
@@ -525,5 +530,13 @@ mod tests {
             assert_eq!(serde_json::from_str::<Cause>(&text).unwrap(), cause, "{text}");
             assert!(text.starts_with(r#"{"kind":""#), "{text}");
         }
+    }
+
+    #[test]
+    fn the_full_stop_of_an_agents_message_is_left_out_within_a_sentence() {
+        let how = FailedHow::Outcome { outcome: TryOutcome::Failed("It broke.".into()) };
+        let failure = Failure { part: FailedPart::Agent { agent: "claude".into() }, how, output: String::new() };
+        let cause = Cause::OutOfTries { task: "t".into(), failure, tries: 2 };
+        assert_eq!(cause.to_string(), "task t: the agent's run failed: It broke, on try 2 of 2");
     }
 }

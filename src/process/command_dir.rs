@@ -105,6 +105,11 @@ impl CommandDir {
         self.open().is_ok()
     }
 
+    /// Whether the folder of the attempt exists. `boi clean` removes it, with the folders of all its commands.
+    pub(crate) fn attempt_exists(&self) -> bool {
+        self.0.parent().is_some_and(|attempt| attempt.symlink_metadata().is_ok())
+    }
+
     /// Opens a file of the folder for reading; `None`: the file or the folder does not exist, or a command put something
     /// else in its place.
     pub(crate) fn open_file(&self, name: &str) -> io::Result<Option<File>> {

@@ -25,6 +25,8 @@ const NARROW_TITLE: usize = 16;
 const REASON_LINES: usize = 3;
 /// The width of a reason if the output is no terminal.
 const REASON: usize = 400;
+/// Where the second line of a line of the summary begins.
+const CONTINUED: usize = 2;
 /// Where a line below a row begins.
 const INDENT: usize = 11;
 
@@ -52,14 +54,14 @@ impl Overview {
 
 /// Returns the overview for a terminal of this width; `None`: the output is no terminal.
 pub(crate) fn overview(status: &StatusView, now: Timestamp, columns: Option<usize>) -> Overview {
-    Overview { summary: joined(&summary(status, now)), table: joined(&table(status, now, columns)) }
+    Overview { summary: joined(&summary(status, now, columns)), table: joined(&table(status, now, columns)) }
 }
 
 fn joined(lines: &[String]) -> String {
     lines.iter().fold(String::new(), |text, line| text + line.trim_end() + "\n")
 }
 
-fn summary(status: &StatusView, now: Timestamp) -> Vec<String> {
+fn summary(status: &StatusView, now: Timestamp, columns: Option<usize>) -> Vec<String> {
     let mut lines = Vec::new();
     lines.push(match &status.daemon {
         Some(daemon) => {
@@ -118,7 +120,19 @@ fn summary(status: &StatusView, now: Timestamp) -> Vec<String> {
         if counts.dropped > 0 { format!(", {} dropped", counts.dropped) } else { String::new() }
     ));
     lines.extend(spending(&status.spending));
-    lines
+    match columns {
+        Some(columns) => lines.iter().flat_map(|line| wrapped(line, columns)).collect(),
+        None => lines,
+    }
+}
+
+/// Breaks a line of the summary that is wider than the terminal between words. A broken line has no styles.
+fn wrapped(line: &str, columns: usize) -> Vec<String> {
+    if text::width(&text::plain(line)) <= columns {
+        return vec![line.to_owned()];
+    }
+    let lines = wrap(line, columns.saturating_sub(CONTINUED).max(NARROW_TITLE), usize::MAX);
+    lines.iter().enumerate().map(|(at, part)| format!("{:1$}{part}", "", if at == 0 { 0 } else { CONTINUED })).collect()
 }
 
 fn table(status: &StatusView, now: Timestamp, columns: Option<usize>) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 use super::overview::changed_nothing;
 use super::units::counted;
+use crate::domain::cause::Cause;
 use crate::domain::life::SpecStatus;
 use crate::domain::outcome::Delivery;
 use crate::domain::report::DiffSize;
@@ -27,6 +28,15 @@ pub(super) fn steps(spec: &SpecView) -> Vec<(&'static str, String)> {
     let look = ("look", format!("boi diff {id}"));
     let send_back = ("send back", format!("boi retry {id} --note TEXT"));
     let drop = ("drop", format!("boi drop {id}"));
+    if let (SpecStatus::Failed, Some(Cause::DependencyEnded { spec: first, status })) = (spec.status, &spec.cause) {
+        // The spec has not run, so there is nothing to look at.
+        return match status {
+            SpecStatus::Dropped => {
+                vec![("restore", format!("boi drop --undo {first}")), ("try again", format!("boi retry {id}")), drop]
+            }
+            _ => vec![("try again", format!("boi retry {first}")), drop],
+        };
+    }
     match (spec.status, spec.delivery) {
         (SpecStatus::Queued | SpecStatus::Running, _) => Vec::new(),
         (SpecStatus::Dropped, _) => vec![look, ("take back", format!("boi drop --undo {id}"))],
@@ -36,7 +46,8 @@ pub(super) fn steps(spec: &SpecView) -> Vec<(&'static str, String)> {
             vec![look, ("merge", format!("boi merge {id}")), send_back, drop]
         }
         (SpecStatus::Completed, Some(Delivery::Unmerged)) => {
-            vec![look, ("merge", format!("boi merge {id}, when the reason is fixed")), send_back, drop]
+            let correct = ("correct", format!("boi open {id}"));
+            vec![look, correct, ("merge", format!("boi merge {id}")), send_back, drop]
         }
         (SpecStatus::Completed, Some(Delivery::Branch | Delivery::Merged) | None) => Vec::new(),
         (SpecStatus::Failed | SpecStatus::Canceled, Some(Delivery::Merged)) => Vec::new(),
@@ -76,11 +87,22 @@ mod tests {
         let names = |spec: &SpecView| steps(spec).iter().map(|(name, _)| *name).collect::<Vec<_>>();
         let done = |delivery| spec(SpecStatus::Completed, delivery, Some("c"));
         assert_eq!(names(&done(Some(Delivery::Branch))), ["look", "merge", "send back", "drop"]);
-        assert_eq!(names(&done(Some(Delivery::Unmerged))), ["look", "merge", "send back", "drop"]);
+        assert_eq!(names(&done(Some(Delivery::Unmerged))), ["look", "correct", "merge", "send back", "drop"]);
         assert_eq!(names(&done(Some(Delivery::Merged))), Vec::<&str>::new());
         assert_eq!(names(&spec(SpecStatus::Failed, None, Some("c"))), ["look", "try again", "send back", "drop"]);
         assert_eq!(names(&spec(SpecStatus::Running, None, Some("c"))), Vec::<&str>::new());
         assert_eq!(names(&spec(SpecStatus::Completed, Some(Delivery::Branch), None)), ["send back", "drop"]);
+    }
+
+    #[test]
+    fn a_spec_that_failed_with_its_dependency_is_tried_again_with_it() {
+        let mut waits = spec(SpecStatus::Failed, None, None);
+        let commands = |spec: &SpecView| steps(spec).into_iter().map(|(_, command)| command).collect::<Vec<_>>();
+        let ended = |status| Some(Cause::DependencyEnded { spec: "S0002".parse().unwrap(), status });
+        waits.cause = ended(SpecStatus::Failed);
+        assert_eq!(commands(&waits), ["boi retry S0002", "boi drop S0001"]);
+        waits.cause = ended(SpecStatus::Dropped);
+        assert_eq!(commands(&waits), ["boi drop --undo S0002", "boi retry S0001", "boi drop S0001"]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::result_steps;
 use super::style::{ATTENTION, of_task, paint};
 use super::times::{clock_time, localized, localized_from};
 use super::units::{duration, short_cost, usage};
+use super::wrap::wrap;
 use crate::domain::cause::{Cause, Unmerged};
 use crate::domain::delivery::MergeRefusal;
 use crate::domain::life::SpecStatus;
@@ -15,6 +16,8 @@ use crate::domain::text;
 use crate::domain::time::Timestamp;
 use crate::domain::view::{GitView, SpecView, TaskView, TryView};
 
+/// Where the value of a field begins.
+const FIELD: usize = 12;
 /// The maximum number of characters shown of a reason, which may contain long output of git.
 const REASON: usize = 2_000;
 /// The text that boi shows for a task whose agent changed no file.
@@ -32,7 +35,12 @@ pub(crate) fn spec_details(spec: &SpecView, diff: Option<DiffSize>, now: Timesta
     let mut lines = vec![spec_row(spec, now, columns)];
     let mut field = |name: &str, value: &str| lines.push(format!("  {name:<9} {value}"));
     if let Some(reason) = &spec.reason {
-        field("reason", &text::both_ends(&localized_from(reason, now), REASON));
+        let reason = text::both_ends(&localized_from(reason, now), REASON);
+        let lines = match columns {
+            Some(columns) => wrap(&reason, columns.saturating_sub(FIELD).max(FIELD), usize::MAX),
+            None => vec![reason],
+        };
+        lines.iter().enumerate().for_each(|(at, line)| field(if at == 0 { "reason" } else { "" }, line));
     }
     if let Some(git) = &spec.git {
         field("git", &git_line(git, now));

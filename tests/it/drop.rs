@@ -46,7 +46,7 @@ fn a_dropped_spec_leaves_only_a_kept_ref_and_comes_back_with_its_status() {
     }
     assert!(sandbox.good(&["drop", &id]).out.contains("was dropped before"));
     let said = sandbox.good(&["drop", "--undo", &id]);
-    assert!(said.out.contains(&format!("{id} is completed again, with its branch boi/{id}")), "{said:?}");
+    assert!(said.out.contains(&format!("{id} restored: completed, branch boi/{id}")), "{said:?}");
     assert_eq!((refs(&sandbox), sandbox.spec(&id)), before);
     let said = sandbox.boi(&["drop", "--undo", &id]);
     assert!(said.code == Some(1) && said.err.contains("not dropped"), "{said:?}");

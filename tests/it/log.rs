@@ -30,6 +30,17 @@ fn an_unknown_task_or_try_is_reported_with_the_known_ones() {
 }
 
 #[test]
+fn a_command_that_never_started_is_not_said_to_be_cleaned() {
+    let sandbox = Sandbox::new("");
+    let (_, spec) = sandbox.run("title = 'Early'\nrepo = 'repo'\n[[tasks]]\nrun = 'true'");
+    let id = spec["id"].as_str().unwrap();
+    // A spec that is canceled while its command is being started has the folder of the attempt only.
+    std::fs::remove_dir_all(sandbox.path(&format!("boi/attempts/{id}/1/command-1"))).unwrap();
+    let said = sandbox.good(&["log", id]);
+    assert!(said.out.ends_with("\n(ended before it started)\n"), "{said:?}");
+}
+
+#[test]
 fn a_command_without_output_is_shown_as_such() {
     let sandbox = Sandbox::new("");
     let (_, spec) = sandbox.run("title = 'Quiet'\nrepo = 'repo'\n[[tasks]]\nrun = 'true'");
