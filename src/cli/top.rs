@@ -14,6 +14,7 @@ use futures::StreamExt;
 use ratatui::Terminal;
 use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::layout::{Position, Rect};
+use rustix::process::Signal;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
 use signal_hook_tokio::Signals;
 use tokio::sync::mpsc;
@@ -32,6 +33,11 @@ const CLOCK: Duration = Duration::from_secs(1);
 
 /// The signals that the dashboard handles.
 const SIGNALS: [i32; 7] = [SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGCONT, SIGWINCH];
+
+/// The time between two signals to a command that has the terminal, when the dashboard has to end.
+const END_ROUND: Duration = Duration::from_millis(500);
+/// These signals; SIGKILL follows. An interactive shell ignores SIGTERM, but not SIGHUP.
+const END_SIGNALS: [Signal; 6] = [Signal::TERM, Signal::HUP, Signal::HUP, Signal::HUP, Signal::HUP, Signal::HUP];
 
 /// Carries out `boi top`.
 pub(super) fn top(home: &Home) -> Result<ExitCode, CliError> {
@@ -125,7 +131,7 @@ impl Dashboard {
             Some(Effect::Interrupt) => Ok(Next::End(ended_by(SIGINT))),
             Some(Effect::Suspend) => {
                 // The whole group, as the terminal does it. The signal then comes back to this process.
-                rustix::process::kill_current_process_group(rustix::process::Signal::TSTP).ok();
+                rustix::process::kill_current_process_group(Signal::TSTP).ok();
                 Ok(Next::Continue)
             }
             Some(Effect::Redraw) => {
@@ -181,7 +187,10 @@ impl Dashboard {
         let shown = self.run_with_terminal(show).await;
         child::reclaim_terminal();
         let next = match shown {
-            Ok(Some(code)) => return Ok(Next::End(code)),
+            Ok(Some(code)) => {
+                self.screen.restore_modes();
+                return Ok(Next::End(code));
+            }
             Ok(None) => None,
             Err(error) => {
                 let command = show.arguments().join(" ");
@@ -200,6 +209,9 @@ impl Dashboard {
         let (ended, mut end) = mpsc::unbounded_channel();
         std::thread::Builder::new().name("wait".to_owned()).spawn(move || ended.send(child.wait()))?;
         let mut code = None;
+        let mut rounds = interval(END_ROUND);
+        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut signals = END_SIGNALS.into_iter();
         let status = loop {
             // Cancel-safe: each branch leaves what it has not received.
             tokio::select! {
@@ -207,13 +219,13 @@ impl Dashboard {
                 Some(signal) = self.signals.next() => match signal {
                     // The terminal has stopped the command too, and the shell continues both.
                     SIGTSTP => child::stop(),
-                    SIGTERM | SIGHUP => {
-                        code = Some(ended_by(signal));
-                        rustix::process::kill_process(pid, rustix::process::Signal::TERM).ok();
-                    }
+                    SIGTERM | SIGHUP => code = code.or(Some(ended_by(signal))),
                     // Ctrl-C and Ctrl-\ are for the command.
                     _ => {}
                 },
+                _ = rounds.tick(), if code.is_some() => {
+                    child::signal_foreground(pid, signals.next().unwrap_or(Signal::KILL));
+                }
             }
         };
         if code.is_none() && (show.is_read() || !status.success()) {

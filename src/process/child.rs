@@ -6,7 +6,10 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
 use std::ptr;
 
-use super::own_program;
+use rustix::process::{Pid, Signal, getpgid, kill_process};
+
+use super::{descendants, identity, own_program};
+use crate::domain::command::Identity;
 
 /// The most bytes of a child's output that are searched for its first line.
 const LONGEST_LINE: usize = 4096;
@@ -16,8 +19,30 @@ pub(crate) fn with_terminal(arguments: &[String]) -> io::Result<Child> {
     own_program::command()?.args(arguments).spawn()
 }
 
+/// Sends `signal` to what a child of this process runs in the foreground of the terminal on standard input, such as the
+/// pager of git or a program in a shell; to the child itself if it runs nothing else there. A shell passes SIGHUP on to its
+/// other jobs, and a child whose programs have ended ends by itself.
+pub(crate) fn signal_foreground(child: Pid, signal: Signal) {
+    let group = rustix::termios::tcgetpgrp(io::stdin()).ok();
+    let is_in_front =
+        |process: &Identity| Pid::from_raw(process.pid).is_some_and(|pid| getpgid(Some(pid)).ok() == group);
+    let mut programs = match group {
+        Some(_) => descendants::descendants(child.as_raw_nonzero().get()),
+        // The terminal is closed.
+        None => Vec::new(),
+    };
+    programs.retain(is_in_front);
+    if programs.is_empty() {
+        kill_process(child, signal).ok();
+    }
+    for program in programs {
+        // It may have ended meanwhile.
+        identity::signal(&program, signal).ok();
+    }
+}
+
 /// Runs this program with `arguments` to its end, without the terminal and its signals. Returns whether it succeeded,
-/// and the first line of its output, or of its error messages if it failed. Blocks.
+/// and the first line of its output, or of its error messages if it failed, with the number of further lines. Blocks.
 pub(crate) fn first_line(arguments: &[String]) -> io::Result<(bool, String)> {
     let mut command = own_program::command()?;
     // In a group of its own: Ctrl-C and a closed terminal do not end a merge.
@@ -27,7 +52,13 @@ pub(crate) fn first_line(arguments: &[String]) -> io::Result<(bool, String)> {
     let streams = if success { [&output.stdout, &output.stderr] } else { [&output.stderr, &output.stdout] };
     let lines = streams.into_iter().filter_map(|bytes| {
         let text = String::from_utf8_lossy(&bytes[..bytes.len().min(LONGEST_LINE)]).into_owned();
-        text.lines().find(|line| !line.trim().is_empty()).map(str::to_owned)
+        let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+        let first = lines.next()?.to_owned();
+        Some(match lines.count() {
+            0 => first,
+            1 => format!("{first} (and 1 more line)"),
+            more => format!("{first} (and {more} more lines)"),
+        })
     });
     let line = lines.into_iter().next().unwrap_or_else(|| match success {
         true => String::new(),

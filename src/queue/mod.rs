@@ -254,8 +254,8 @@ pub(crate) struct Filter {
     pub offset: u32,
     /// Whether to list the tries of each task.
     pub history: bool,
-    /// Whether to list the specs that need the user: the unmerged, blocked, quarantined and failed ones, and those
-    /// whose agents changed no file. At most `limit` of each kind. Has no effect together
+    /// Whether to list the specs that need the user: the unmerged, blocked, quarantined and failed ones, those
+    /// whose agents changed no file, and those whose branch is to be reviewed. At most `limit` of each kind. Has no effect together
     /// with `ids`, `status` or `all`.
     pub attention: bool,
     /// With the status `queued`: lists only specs whose id or title contains this text, of the first [`SEARCHED`] queued

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
 
-use super::support::{Sandbox, wait_for};
+use super::support::{Sandbox, lives, pid_in, wait_for};
 
 const ENTER: &str = "\x1b[?1049h";
 const LEAVE: &str = "\x1b[?1049l";
@@ -217,4 +217,30 @@ fn a_shell_stops_and_continues_it() {
     shell.press("exit\n");
     let ended = wait_for("the end of the shell", || shell.child.try_wait().expect("a child"));
     assert_eq!(ended.code(), Some(0));
+}
+
+#[test]
+fn a_signal_ends_it_together_with_a_pager_or_a_shell() {
+    let sandbox = Sandbox::new("").with_variables([("SHELL", "/bin/bash".to_owned())]);
+    let [pager, shell] = ["pager", "shell"].map(|name| sandbox.path(name));
+    let waits = format!("cat > /dev/null; echo $$ > {}; echo pager-waits; sleep 600", pager.display());
+    sandbox.git("repo", &["config", "core.pager", &waits]);
+    let (code, spec) = sandbox.run("title = 'Changes'\nrepo = 'repo'\n[[tasks]]\nrun = 'echo 1 > file'");
+    assert_eq!(code, Some(0), "{spec:#}");
+    for (keys, pid) in [("\r", pager), ("o", shell)] {
+        let mut top = Terminal::top(&sandbox);
+        top.wait_for("Changes");
+        top.press(keys);
+        if keys == "o" {
+            top.wait_for("returns");
+            top.press(&format!("echo $$ > {}\n", pid.display()));
+        }
+        let pid = pid_in(&pid);
+        top.signal(Signal::TERM);
+        let status = wait_for("the end", || top.child.try_wait().expect("a child"));
+        assert_eq!(status.code(), Some(143), "{keys:?}");
+        let modes = tcgetattr(&top.master).expect("the modes of the terminal");
+        assert_eq!(described(&modes), described(&top.before));
+        wait_for("the end of the program on the terminal", || (!lives(pid)).then_some(()));
+    }
 }

@@ -71,6 +71,11 @@ impl Screen {
         Ok(tcsetattr(io::stdin(), OptionalActions::Now, &raw)?)
     }
 
+    /// Restores the modes of the terminal, which a program that was killed may have changed.
+    pub(super) fn restore_modes(&self) {
+        tcsetattr(io::stdin(), OptionalActions::Now, &self.modes).ok();
+    }
+
     /// Restores the terminal.
     pub(super) fn leave(&mut self) {
         restore();

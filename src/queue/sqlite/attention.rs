@@ -17,8 +17,15 @@ pub(super) const UNCHANGED: &str = "SELECT e.id FROM
      (SELECT id FROM specs INDEXED BY specs_unchanged
        WHERE status = 'completed' AND head = origin ORDER BY finished_at DESC, seq DESC LIMIT ?) e
      WHERE EXISTS (SELECT 1 FROM tasks WHERE spec = e.id AND unchanged = 1) LIMIT ?";
+/// Among the first `?1` specs with an unmerged branch that were dispatched last: those whose branch waits for a review.
+pub(super) const TO_REVIEW: &str = "SELECT id FROM
+     (SELECT id, delivery, head, origin FROM specs INDEXED BY specs_unlanded
+       WHERE status = 'completed' AND has_branch = 1 AND delivery IN ('branch', 'unmerged') ORDER BY seq DESC LIMIT ?)
+     WHERE delivery = 'branch' AND head <> origin LIMIT ?";
 /// How many specs without a commit are looked at: their tasks may be commands that are not meant to change files.
 const WITHOUT_COMMIT: u32 = 1_000;
+/// How many specs with an unmerged branch are looked at.
+const UNLANDED: u32 = 1_000;
 /// Among the first `?1` queued specs: those whose id or title contains `?2`, without regard to the case of ASCII
 /// letters.
 pub(super) const MATCHING: &str = "SELECT id FROM
@@ -26,15 +33,16 @@ pub(super) const MATCHING: &str = "SELECT id FROM
      WHERE instr(lower(id || ' ' || title), lower(?2)) > 0 LIMIT ?3 OFFSET ?4";
 
 /// Returns the ids of the specs that need the user, at most `limit` of each kind: unmerged, blocked, quarantined,
-/// failed, and completed without changes. Also returns whether there may be more.
+/// failed, completed without changes, and completed with a branch to review. Also returns whether there may be more.
 pub(super) fn select(c: &Connection, limit: u32) -> Result<(Vec<String>, bool), QueueError> {
     let (mut names, mut more) = (Vec::new(), false);
-    let kinds: [(&str, &[&dyn rusqlite::ToSql]); 5] = [
+    let kinds: [(&str, &[&dyn rusqlite::ToSql]); 6] = [
         (UNMERGED, &[&limit]),
         (BLOCKED, &[&limit]),
         (QUARANTINED_FIRST, &[&limit]),
         (ENDED_AS, &[&SpecStatus::Failed.as_str(), &limit, &0]),
         (UNCHANGED, &[&WITHOUT_COMMIT, &limit]),
+        (TO_REVIEW, &[&UNLANDED, &limit]),
     ];
     for (sql, parameters) in kinds {
         let mut statement = c.prepare_cached(sql)?;

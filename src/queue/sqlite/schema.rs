@@ -415,6 +415,7 @@ mod tests {
             (attention::BLOCKED, "specs_blocked"),
             (attention::QUARANTINED_FIRST, "specs_quarantined"),
             (attention::UNCHANGED, "specs_unchanged"),
+            (attention::TO_REVIEW, "specs_unlanded"),
             (attention::MATCHING, "specs_queued"),
             (landed::UNLANDED, "specs_unlanded"),
             (landings::WAITED_FOR, "specs_landing"),

@@ -50,6 +50,7 @@ fn kind(spec: &SpecView) -> Option<&'static str> {
         (SpecStatus::Failed, _) => Some("failed"),
         (SpecStatus::Completed, _) if spec.delivery == Some(Delivery::Unmerged) => Some("unmerged"),
         (SpecStatus::Completed, _) if changed_nothing(spec) => Some("no changes"),
+        (SpecStatus::Completed, _) if has_branch_to_review(spec) => Some("review"),
         _ => None,
     }
 }
@@ -60,9 +61,15 @@ fn changed_nothing(spec: &SpecView) -> bool {
         && spec.tasks.iter().all(|task| task.commit.is_none())
 }
 
+/// Returns whether a spec has commits on a branch that nobody merged.
+fn has_branch_to_review(spec: &SpecView) -> bool {
+    spec.delivery == Some(Delivery::Branch) && spec.tasks.iter().any(|task| task.commit.is_some())
+}
+
 fn default_text(kind: &str) -> &'static str {
     match kind {
         "no changes" => "it completed, and its agents changed no file",
+        "review" => "it completed, and its branch is not merged",
         _ => "",
     }
 }

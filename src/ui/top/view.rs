@@ -12,6 +12,7 @@ use super::state::{Band, Data, Mode, Model};
 use crate::domain::text;
 use crate::ui::times::localized;
 use crate::ui::units::{duration, short_cost};
+use crate::ui::wrap::{fit_ends, wrap};
 
 /// Draws the whole screen. `colors`: the terminal shows colours, and the user wants them.
 pub(crate) fn draw(model: &Model, colors: bool, frame: &mut Frame<'_>) {
@@ -219,29 +220,6 @@ fn described(model: &Model) -> String {
     parts.join(" · ")
 }
 
-/// Breaks a text into at most `rows` lines of at most `width` columns; the last one ends with `…` if text is left out.
-fn wrap(words: &str, width: usize, rows: usize) -> Vec<String> {
-    let plain = text::one_line(words, width.saturating_mul(rows).max(1) * 2);
-    let mut lines = vec![String::new()];
-    for word in plain.split(' ') {
-        let last = lines.last_mut().expect("there is always a line");
-        let used = text::width(last);
-        if used == 0 {
-            last.push_str(word);
-        } else if used + 1 + text::width(word) <= width {
-            *last += " ";
-            *last += word;
-        } else {
-            lines.push(word.to_owned());
-        }
-    }
-    if lines.len() > rows && rows > 0 {
-        let rest = lines.split_off(rows - 1).join(" ");
-        lines.push(rest);
-    }
-    lines.iter().map(|line| text::fit(line, width)).collect()
-}
-
 /// Returns the status bar, and the column of the cursor while the user types.
 fn status(model: &Model, width: usize, palette: Palette) -> (Line<'static>, Option<usize>) {
     let typing = |prompt: String, input: &super::input::Input| {
@@ -263,7 +241,7 @@ fn status(model: &Model, width: usize, palette: Palette) -> (Line<'static>, Opti
         (None, None) if busy.is_empty() => (String::new(), Style::new()),
         (None, None) => (format!("running: {}", busy.join(", ")), palette.active()),
     };
-    (Line::styled(text::fit(&told, width), style), None)
+    (Line::styled(fit_ends(&told, width), style), None)
 }
 
 fn short_keys(width: usize) -> String {
