@@ -83,8 +83,8 @@ pub(super) fn clean(home: &Home, args: &Clean) -> Result<ExitCode, CliError> {
         if left > 0 && !args.json {
             let (stay, these) = if left == 1 { ("stays", "it") } else { ("stay", "them") };
             say!(
-                "{left} spec{} {stay}: failed, canceled, or with a branch that is not merged; `boi clean --all` cleans up \
-                 {these} too",
+                "{left} spec{} {stay}: failed, canceled, or with a branch that is not merged; `boi clean --all` cleans \
+                 {these} up too",
                 plural(left)
             );
         }

@@ -173,7 +173,7 @@ fn last_line(home: &Home, queue: &dyn Queue, view: &SpecView) -> Option<String> 
     if let Some(Stage::Command(CommandStage::Act(Try { task, .. }))) = &row.stage
         && matches!(queue.spec(&view.id).ok()?.tasks.get(*task)?.action, Action::Prompt(_))
     {
-        return view.tasks.get(*task)?.history.last()?.evidence.clone();
+        return view.tasks.get(*task)?.history.last()?.evidence.clone().filter(|line| !is_record(line));
     }
     let dir = CommandDir::at(home.command(&view.id, row.attempt, row.number));
     let last = |name| {
@@ -183,6 +183,12 @@ fn last_line(home: &Home, queue: &dyn Queue, view: &SpecView) -> Option<String> 
         Some(text::last_bytes(line, LINE).to_owned())
     };
     last(ERRORS).or_else(|| last(OUTPUT))
+}
+
+/// Whether a line of an agent's output is JSON. The cause has its message in words, and its ids would keep specs with the
+/// same cause apart.
+fn is_record(line: &str) -> bool {
+    line.trim_start().starts_with('{')
 }
 
 /// Returns the diffs that a page of this report shows, in the order of the page, as far as they fit.

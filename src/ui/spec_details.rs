@@ -18,6 +18,12 @@ use crate::domain::view::{GitView, SpecView, TaskView, TryView};
 
 /// Where the value of a field begins.
 const FIELD: usize = 12;
+/// The maximum width of a task's title, in terminal columns.
+const TITLE: usize = 60;
+/// The minimum width of a task's title, however narrow the terminal is.
+const NARROW_TITLE: usize = 16;
+/// The width of what is before and after a task's title in its row: status, id, commit and cost.
+const AROUND_TITLE: usize = 28 + 2 + 15 + 2 + 8;
 /// The maximum number of characters shown of a reason, which may contain long output of git.
 const REASON: usize = 2_000;
 /// The text that boi shows for a task whose agent changed no file.
@@ -99,7 +105,7 @@ pub(crate) fn spec_details(spec: &SpecView, diff: Option<DiffSize>, now: Timesta
     }
     lines.push(String::new());
     for task in &spec.tasks {
-        lines.push(task_row(task));
+        lines.push(task_row(task, columns));
         lines.extend(last_message(task).map(|message| format!("             the agent's last message: {message}")));
         lines.extend(task.history.iter().map(|one| try_row(one, spec.status)));
     }
@@ -130,14 +136,16 @@ pub(super) fn last_message(task: &TaskView) -> Option<String> {
     Some(text::both_ends(message, MESSAGE))
 }
 
-fn task_row(task: &TaskView) -> String {
+fn task_row(task: &TaskView, columns: Option<usize>) -> String {
     let status = paint(&format!("{:<8}", task.status.as_str()), of_task(task.status));
     let cost = short_cost(&task.usage);
+    let room = columns.map_or(TITLE, |columns| columns.saturating_sub(AROUND_TITLE).clamp(NARROW_TITLE, TITLE));
+    let title = text::pad(&task.title, room);
     let title = match &task.commit {
-        Some(commit) => format!("{}  {:<10}  {cost}", text::pad(&task.title, 60), &commit[..commit.len().min(10)]),
-        None if task.unchanged => format!("{}  {UNCHANGED}  {cost}", text::pad(&task.title, 60)),
-        None if cost.is_empty() => text::fit(&task.title, 60),
-        None => format!("{}              {cost}", text::pad(&task.title, 60)),
+        Some(commit) => format!("{title}  {:<10}  {cost}", &commit[..commit.len().min(10)]),
+        None if task.unchanged => format!("{title}  {UNCHANGED}  {cost}"),
+        None if cost.is_empty() => title,
+        None => format!("{title}              {cost}"),
     };
     format!("  {status} {:<16} {title}", task.id)
 }
@@ -157,5 +165,37 @@ fn delivery_name(delivery: Delivery) -> &'static str {
         Delivery::Landing => "landing",
         Delivery::Merged => "merged",
         Delivery::Unmerged => "unmerged",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::life::TaskStatus;
+    use crate::ui::sample;
+
+    #[test]
+    fn the_row_of_a_task_fits_the_terminal() {
+        let row = |commit: Option<&str>, unchanged, columns| {
+            let task = TaskView {
+                id: "t-1".into(),
+                title: "a title that is longer than a narrow terminal ".repeat(3),
+                status: TaskStatus::Done,
+                tries: 1,
+                commit: commit.map(str::to_owned),
+                unchanged,
+                usage: Usage { turns: 1, cost_usd: 12.5, ..Usage::default() },
+                history: vec![],
+            };
+            let spec = SpecView { tasks: vec![task], ..sample::spec(1, SpecStatus::Completed, "t") };
+            let shown = spec_details(&spec, None, Timestamp(0), columns);
+            let shown = anstream::adapter::strip_str(&shown).to_string();
+            shown.lines().find(|line| line.contains("t-1")).expect("the row of the task").to_owned()
+        };
+        for (commit, unchanged) in [(Some("0123456789ab"), false), (None, true), (None, false)] {
+            assert!(row(commit, unchanged, Some(80)).ends_with("$12.50"));
+            assert!(text::width(&row(commit, unchanged, Some(80))) <= 80);
+            assert!(row(commit, unchanged, None).contains(&"a title that is longer than a narrow terminal "[..45]));
+        }
     }
 }

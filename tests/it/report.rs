@@ -117,6 +117,22 @@ fn a_report_says_what_needs_the_user_and_what_to_review() {
     look_at(&sandbox, &file);
 }
 
+#[test]
+fn agents_that_report_the_same_failure_are_one_group_without_their_json() {
+    let sandbox = Sandbox::new("retry_count = 0");
+    for title in ["First", "Second"] {
+        let (code, spec) =
+            sandbox.run(&format!("title = '{title}'\nrepo = 'repo'\n[[tasks]]\nprompt = '@@max-turns@@'"));
+        assert_eq!(code, Some(1), "{spec:#}");
+    }
+    let report = sandbox.good(&["report", "--json"]).json();
+    let groups: Vec<_> =
+        report["needs_you"].as_array().unwrap().iter().filter(|need| need["kind"] == "failed").collect();
+    assert_eq!(groups.len(), 1, "{report:#}");
+    assert_eq!(strings(&groups[0]["specs"], "id").len(), 2, "{report:#}");
+    assert!(groups[0]["output"].is_null(), "{report:#}");
+}
+
 /// Opens the page in a real browser, on a phone's screen, light and dark. With `BOI_TEST_SCREENSHOTS=FOLDER`, also on a
 /// desktop's screen, and the screenshots stay in that folder.
 fn look_at(sandbox: &Sandbox, page: &Path) {

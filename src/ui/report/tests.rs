@@ -208,14 +208,16 @@ fn the_text_fits_a_terminal_and_has_a_next_command_in_each_need() {
       S0003  try 3/9    $0.10  no changes  Choose a database
              asks: I looked at both. Postgres or SQLite?
              > boi retry S0003 --note TEXT
+      retry all that failed: boi retry --failed; retry one with a note for its
+      agent: boi retry ID --note TEXT; reject: boi drop ID
 
     TO REVIEW, smallest first
       S0001  +1 -0        1 file    try 1/9    $0.31  Changelog entry 1
              ! also changed by S0060 (CHANGELOG and 1 more)
       S0001  +4 -0        2 files   try 1/9    $0.31  日本語のタイトル, which is lo…
              builds on S0061, which is not merged
-      look: boi diff ID; merge: boi merge ID; send back: boi retry ID --note TEXT;
-      reject: boi drop ID
+      look: boi diff ID; merge: boi merge ID; merge all: boi merge --all; send back:
+      boi retry ID --note TEXT; reject: boi drop ID
 
     MERGED
       S0005  try 5/9    $0.50  into main, by hand  Merged one
@@ -309,7 +311,7 @@ fn the_markdown_has_a_list_for_each_part() {
       - \! also changed by S0060 (CHANGELOG and 1 more)
     - `S0001` 日本語のタイトル, which is long, and which does not fit on one line, try 1/9, \$0.31, +4 -0 2 files, on `S0061`
 
-    look: `boi diff ID`, merge: `boi merge ID`, send back: `boi retry ID --note TEXT`, reject: `boi drop ID`
+    look: `boi diff ID`, merge: `boi merge ID`, merge all: `boi merge --all`, send back: `boi retry ID --note TEXT`, reject: `boi drop ID`
 
     ## Merged
 

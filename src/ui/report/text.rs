@@ -28,12 +28,13 @@ pub(crate) fn text(report: &Report, columns: Option<usize>) -> String {
     for need in &report.needs_you {
         page.need(&NeedWords::of(need));
     }
+    if report.totals.failed > 0 {
+        page.steps(&words::FAILED_STEPS);
+    }
     page.section("TO REVIEW, smallest first", GOOD, !report.to_review.is_empty());
     report.to_review.iter().for_each(|review| page.review(review));
     if !report.to_review.is_empty() {
-        let steps: Vec<String> =
-            words::REVIEW_STEPS.iter().map(|(what, command)| format!("{what}: {command}")).collect();
-        page.wrapped(2, &steps.join("; "));
+        page.steps(&words::REVIEW_STEPS);
     }
     page.section("MERGED", GOOD, !report.merged.is_empty());
     for merged in &report.merged {
@@ -65,6 +66,11 @@ impl Page {
             self.lines.push(String::new());
             self.lines.push(paint(title, style.bold()));
         }
+    }
+
+    fn steps(&mut self, steps: &[(&str, &str)]) {
+        let steps: Vec<String> = steps.iter().map(|(what, command)| format!("{what}: {command}")).collect();
+        self.wrapped(2, &steps.join("; "));
     }
 
     /// Adds text, wrapped to the width of the page.

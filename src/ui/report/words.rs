@@ -8,10 +8,18 @@ use crate::ui::times::{clock_time, localized};
 use crate::ui::units::{counted, duration, short_cost};
 
 /// How a branch is reviewed: what to do, and the command.
-pub(super) const REVIEW_STEPS: [(&str, &str); 4] = [
+pub(super) const REVIEW_STEPS: [(&str, &str); 5] = [
     ("look", "boi diff ID"),
     ("merge", "boi merge ID"),
+    ("merge all", "boi merge --all"),
     ("send back", "boi retry ID --note TEXT"),
+    ("reject", "boi drop ID"),
+];
+
+/// What can be done with failed specs: what to do, and the command.
+pub(super) const FAILED_STEPS: [(&str, &str); 3] = [
+    ("retry all that failed", "boi retry --failed"),
+    ("retry one with a note for its agent", "boi retry ID --note TEXT"),
     ("reject", "boi drop ID"),
 ];
 
