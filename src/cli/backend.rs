@@ -199,7 +199,7 @@ impl Backend {
             Ok(())
         };
         self.carry_out(home, Some("the daemon's answer"), by_daemon, async |home| {
-            Ok(write(home)?.request_landing(id, force)?)
+            Ok(write(home)?.request_landing(id, force, clock::now())?)
         })
         .await
     }
@@ -274,7 +274,7 @@ impl Backend {
             if queue.running()?.quarantined.iter().any(|found| &found.fence.spec == id) {
                 return Err(cannot_stop_quarantined(id));
             }
-            let stopped = queue.stop(id)?;
+            let stopped = queue.stop(id, clock::now())?;
             if stopped == Stopped::Ending {
                 end_left_behind(home, queue, id, Order::Stop).await?;
             }

@@ -22,9 +22,9 @@ use crate::domain::view::SpecView;
 use crate::git;
 use crate::queue::{Filter, Queue};
 use crate::reload;
-use crate::system::logs;
 use crate::system::output::say;
 use crate::system::paths::Home;
+use crate::system::{clock, logs};
 use crate::ui::times::localized;
 
 /// The longest title and reason that are printed, in characters.
@@ -113,7 +113,7 @@ async fn as_daemon(home: &Home, args: Merge) -> Result<ExitCode, CliError> {
     let queue = Arc::clone(seat.queue());
     let (mut errors, mut asked) = (Vec::new(), Vec::new());
     for id in selected(queue.as_ref(), &args)? {
-        match queue.request_landing(&id, args.force) {
+        match queue.request_landing(&id, args.force, clock::now()) {
             Ok(()) => asked.push(id),
             Err(error) => errors.push(CliError::from(error)),
         }

@@ -114,7 +114,7 @@ impl<S: Spawn> Daemon<S> {
             self.shared.budgets.replace(runs, began);
         }
         if unchecked {
-            let released = self.queue.call(move |queue| queue.end_budget_blocks(limits.per_spec)).await;
+            let released = self.queue.call(move |queue| queue.end_budget_blocks(limits.per_spec, clock::now())).await;
             let released = released.inspect_err(|_| self.shared.budgets.note_block())?;
             for spec in &released {
                 info!(%spec, "the spec is no longer blocked, because max_usd_per_spec now allows more than its agents cost");

@@ -241,7 +241,7 @@ impl Serve<Stop> for Handle {
             let spec = id.clone();
             let stop = |handle: Handle| async move {
                 let asked = spec.clone();
-                let outcome = handle.queue(move |queue| queue.stop(&asked)).await?;
+                let outcome = handle.queue(move |queue| queue.stop(&asked, clock::now())).await?;
                 if outcome == Stopped::Ending {
                     handle.send(Event::Stop(spec));
                 }
@@ -294,7 +294,7 @@ impl Serve<Land> for Handle {
         for id in ids.clone() {
             let land = |handle: Handle| async move {
                 let _no_removal = handle.shared.retention.exclude().await;
-                handle.queue(move |queue| queue.request_landing(&id, force)).await?;
+                handle.queue(move |queue| queue.request_landing(&id, force, clock::now())).await?;
                 handle.send(Event::Queued);
                 handle.shared.changed();
                 Ok(())

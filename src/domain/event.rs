@@ -165,6 +165,12 @@ kinds! {
     SpecMerged(Merged) = "spec.merged",
     /// The spec completed, and its branch could not be merged into the base.
     SpecUnmerged(NotMerged) = "spec.unmerged",
+    /// The spec is queued and waits for the user, because of `boi stop` or a used-up budget.
+    SpecBlocked(Blocked) = "spec.blocked",
+    /// The spec's branch waits to land.
+    SpecWaiting(Waiting) = "spec.waiting",
+    /// The spec's branch is being landed.
+    SpecLanding(Landing) = "spec.landing",
     /// The user dropped the spec.
     SpecDropped(Empty) = "spec.dropped",
     /// The user took the drop of the spec back.
@@ -231,6 +237,8 @@ pub(crate) enum QueuedBy {
     GiveBack,
     /// The spec's branch could not be landed, so the spec goes back to its agent.
     Landing,
+    /// `max_usd_per_spec` now allows more than the spec's agents cost, so the spec is no longer blocked.
+    Budget,
 }
 
 /// The body of `spec.queued`.
@@ -268,6 +276,28 @@ pub(crate) struct Merged {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct NotMerged {
     pub(crate) why: Unmerged,
+}
+
+/// The body of `spec.blocked`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Blocked {
+    pub(crate) cause: Cause,
+}
+
+/// The body of `spec.waiting`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Waiting {
+    /// The name of the base, without `refs/heads/`.
+    pub(crate) base: String,
+}
+
+/// The body of `spec.landing`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Landing {
+    /// The name of the base, without `refs/heads/`.
+    pub(crate) base: String,
+    /// The id of the lander.
+    pub(crate) lander: SpecId,
 }
 
 /// The body of `spec.restored`.
@@ -396,9 +426,9 @@ impl Happening {
     /// Returns the reason in words, if the event has one.
     pub(crate) fn reason(&self) -> Option<String> {
         match self {
-            Happening::SpecQueued(Queued { cause: Some(cause), .. }) | Happening::SpecFailed(Failed { cause }) => {
-                Some(cause.to_string())
-            }
+            Happening::SpecQueued(Queued { cause: Some(cause), .. })
+            | Happening::SpecFailed(Failed { cause })
+            | Happening::SpecBlocked(Blocked { cause }) => Some(cause.to_string()),
             Happening::SpecUnmerged(NotMerged { why }) => Some(why.to_string()),
             Happening::TryEnded(TryEnded { outcome, .. }) if *outcome != TryOutcome::Succeeded => {
                 Some(outcome.describe())

@@ -561,6 +561,7 @@ macro_rules! conformance_suite {
             a_survey_finds_places_and_rows_that_cannot_be_read,
             the_open_specs_that_wait_for_a_spec_are_found,
             each_transition_appends_its_events_and_a_failed_verb_none,
+            blocks_and_landings_append_an_event_at_each_transition,
             a_reader_gets_each_event_once_whatever_the_size_of_its_pages,
             the_queue_becomes_idle_once_per_change,
             the_progress_of_hooks_is_kept_and_what_overtakes_them_is_counted,

@@ -376,7 +376,7 @@ pub(crate) trait Queue: Review + Repositories + Send + Sync {
 
     /// Puts an ended spec with a branch into the landing queue of its base. Refuses a spec that did not complete unless
     /// `force` is set. Does nothing if the spec waits there already, or is merged.
-    fn request_landing(&self, spec: &SpecId, force: bool) -> Result<(), QueueError>;
+    fn request_landing(&self, spec: &SpecId, force: bool, now: Timestamp) -> Result<(), QueueError>;
 
     /// Returns the completed specs with a branch that is not landed and does not wait to be.
     fn landable(&self) -> Result<Vec<SpecId>, QueueError>;
@@ -426,7 +426,7 @@ pub(crate) trait Queue: Review + Repositories + Send + Sync {
     fn cancel(&self, spec: &SpecId, now: Timestamp) -> Result<Canceled, QueueError>;
 
     /// Blocks a queued spec until the user retries it; records the intent to block a running one.
-    fn stop(&self, spec: &SpecId) -> Result<Stopped, QueueError>;
+    fn stop(&self, spec: &SpecId, now: Timestamp) -> Result<Stopped, QueueError>;
 
     /// Sets the priority of a queued spec.
     fn set_priority(&self, spec: &SpecId, priority: i64) -> Result<(), QueueError>;
@@ -450,7 +450,7 @@ pub(crate) trait Queue: Review + Repositories + Send + Sync {
 
     /// Ends the block of each spec that `max_usd_per_spec` blocks and whose agents cost less than the given
     /// `max_usd_per_spec`; 0: no limit. Returns these specs.
-    fn end_budget_blocks(&self, max_usd_per_spec: Usd) -> Result<Vec<SpecId>, QueueError>;
+    fn end_budget_blocks(&self, max_usd_per_spec: Usd, now: Timestamp) -> Result<Vec<SpecId>, QueueError>;
 
     /// Makes each delayed spec eligible whose delay has ended. Returns when the next delay ends; `None`: no
     /// spec is delayed.

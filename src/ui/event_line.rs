@@ -4,8 +4,8 @@ use super::style::{self, paint};
 use super::times::{clock_time, localized};
 use super::units::cost;
 use crate::domain::event::{
-    ConfigApplied, DaemonStarted, DaemonStopped, Event, EventKind, Happening, HoldBegan, HoldEnded, Merged, Queued,
-    QueuedBy, Restored, TaskDone, TaskStarted, TryEnded,
+    ConfigApplied, DaemonStarted, DaemonStopped, Event, EventKind, Happening, HoldBegan, HoldEnded, Landing, Merged,
+    Queued, QueuedBy, Restored, TaskDone, TaskStarted, TryEnded, Waiting,
 };
 use crate::domain::life::SpecStatus;
 use crate::domain::outcome::Usage;
@@ -27,7 +27,7 @@ fn style_of(kind: Option<EventKind>) -> anstyle::Style {
     match kind {
         Some(EventKind::SpecCompleted | EventKind::SpecMerged) => style::of_spec(SpecStatus::Completed),
         Some(EventKind::SpecFailed | EventKind::ConfigRejected) => style::BAD,
-        Some(EventKind::SpecUnmerged | EventKind::HoldBegan) => style::ATTENTION,
+        Some(EventKind::SpecUnmerged | EventKind::SpecBlocked | EventKind::HoldBegan) => style::ATTENTION,
         _ => anstyle::Style::new(),
     }
 }
@@ -38,6 +38,9 @@ fn detail(event: &Event) -> String {
         Happening::SpecQueued(Queued { by: QueuedBy::Retry, .. }) => "retried".to_owned(),
         Happening::SpecQueued(Queued { by: QueuedBy::GiveBack, .. }) => "back in the queue".to_owned(),
         Happening::SpecQueued(Queued { by: QueuedBy::Landing, .. }) => "sent back to the agent".to_owned(),
+        Happening::SpecQueued(Queued { by: QueuedBy::Budget, .. }) => "within its budget again".to_owned(),
+        Happening::SpecWaiting(Waiting { base }) => format!("to land on {base}"),
+        Happening::SpecLanding(Landing { base, lander }) => format!("on {base}, by {lander}"),
         Happening::SpecRestored(Restored { status }) => status.as_str().to_owned(),
         Happening::SpecMerged(Merged { by }) => format!("by {}", by.as_str()),
         Happening::TaskStarted(TaskStarted { task }) => format!("task {task}"),
@@ -60,6 +63,7 @@ fn detail(event: &Event) -> String {
         | Happening::SpecCompleted(_)
         | Happening::SpecFailed(_)
         | Happening::SpecCanceled(_)
+        | Happening::SpecBlocked(_)
         | Happening::SpecDropped(_)
         | Happening::SpecUnmerged(_)
         | Happening::ConfigRejected(_)

@@ -27,7 +27,7 @@ pub(in crate::queue) fn specs_that_need_the_user_are_listed<F: Factory>() {
     for (claim, ending) in claims.iter().zip([branch(), branch(), failed(), unmerged]) {
         queue.finish(&claim.fence, &ending, NOW).unwrap();
     }
-    queue.stop(&ids[4]).unwrap();
+    queue.stop(&ids[4], NOW).unwrap();
     let listed = |limit| queue.list(&Filter { attention: true, limit, ..Filter::default() }).unwrap();
     let all = listed(9);
     let found: Vec<&str> = all.specs.iter().map(|spec| spec.title.as_str()).collect();

@@ -1,8 +1,10 @@
 //! Tests of the stream of events and of the progress of hooks.
 
 use super::*;
-use crate::domain::event::{Event, QueuedBy};
+use crate::domain::event::{self, Event, QueuedBy};
 use crate::domain::hold::{Hold, HoldCause};
+use crate::domain::landing::LandingChange;
+use crate::domain::life::{Block, BudgetKey, UsedUp};
 
 fn all(queue: &dyn Queue) -> Vec<Event> {
     queue.events(Cursor::START, &EventFilter::default(), 10_000).unwrap().events
@@ -16,6 +18,17 @@ fn kinds(queue: &dyn Queue, seen: &mut Cursor) -> String {
     page.events.iter().map(|event| event.what.kind_name()).collect::<Vec<_>>().join(" ")
 }
 
+fn back(claim: &Claimed) -> GiveBack {
+    GiveBack {
+        position: claim.position.clone(),
+        changes: vec![],
+        cause: Some(Cause::Stopped),
+        not_before: None,
+        setback: false,
+        lane: None,
+    }
+}
+
 pub(in crate::queue) fn each_transition_appends_its_events_and_a_failed_verb_none<F: Factory>() {
     let (_storage, queue) = F::queue();
     let (queue, mut seen) = (queue.as_ref(), Cursor::START);
@@ -26,14 +39,6 @@ pub(in crate::queue) fn each_transition_appends_its_events_and_a_failed_verb_non
     let waits = enqueue(queue, vec![Spec { after: vec![id.clone()], ..spec("b") }], NOW).unwrap().remove(0);
     assert_eq!(kinds(queue, &mut seen), "spec.queued spec.queued");
     let claim = |queue: &dyn Queue| queue.claim_first(1, None, &config(), NOW).unwrap().remove(0);
-    let back = |claim: &Claimed| GiveBack {
-        position: claim.position.clone(),
-        changes: vec![],
-        cause: Some(Cause::Stopped),
-        not_before: None,
-        setback: false,
-        lane: None,
-    };
     let one = claim(queue);
     queue.give_back(&one.fence, back(&one), NOW).unwrap();
     assert_eq!(kinds(queue, &mut seen), "", "no worker was started");
@@ -65,9 +70,9 @@ pub(in crate::queue) fn each_transition_appends_its_events_and_a_failed_verb_non
     queue.retry(&id, None, NOW).unwrap();
     assert_eq!(kinds(queue, &mut seen), "spec.queued spec.queued");
     queue.cancel(&waits, NOW).unwrap();
-    queue.stop(&id).unwrap();
+    queue.stop(&id, NOW).unwrap();
     queue.retry(&id, None, NOW).unwrap();
-    assert_eq!(kinds(queue, &mut seen), "spec.canceled spec.queued");
+    assert_eq!(kinds(queue, &mut seen), "spec.canceled spec.blocked spec.queued");
     let one = claim(queue);
     queue.finish(&one.fence, &Ending::Completed(Delivered::Merged), NOW).unwrap();
     assert_eq!(kinds(queue, &mut seen), "spec.completed spec.merged");
@@ -86,6 +91,63 @@ pub(in crate::queue) fn each_transition_appends_its_events_and_a_failed_verb_non
     queue.set_hold("claude", None, NOW).unwrap();
     assert_eq!(kinds(queue, &mut seen), "hold.began hold.ended");
     assert_eq!(*queue.committed().borrow(), seen);
+}
+
+pub(in crate::queue) fn blocks_and_landings_append_an_event_at_each_transition<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    let queue = queue.as_ref();
+    let mut seen = Cursor::START;
+    let mut appended = |expected: &str| assert_eq!(kinds(queue, &mut seen), expected);
+    let merging = Spec {
+        deliver: Deliver::Merge,
+        repo: Some(Repo { path: "/r".into(), base: Base::Revision("main".into()) }),
+        ..spec("merging")
+    };
+    let ids = enqueue(queue, vec![merging, spec("costs")], NOW).unwrap();
+    let claims = queue.claim_first(2, None, &config(), NOW).unwrap();
+    appended("spec.queued spec.queued");
+    // A budget blocks a running spec, and the configuration ends the block.
+    queue.record_start(&claims[1].fence, NOW).unwrap();
+    let used_up = UsedUp { key: BudgetKey::MaxUsdPerSpec, spent: Usd::ZERO, limit: Usd::ZERO };
+    let cause = Some(Cause::Blocked { by: Block::Budget(used_up) });
+    queue.give_back(&claims[1].fence, GiveBack { cause: cause.clone(), ..back(&claims[1]) }, NOW).unwrap();
+    appended("spec.started spec.queued spec.blocked");
+    let Happening::SpecBlocked(blocked) = all(queue).pop().unwrap().what else { panic!("no block") };
+    assert_eq!(Some(blocked.cause), cause);
+    assert_eq!(queue.end_budget_blocks(Usd::ZERO, NOW).unwrap(), ids[1..]);
+    appended("spec.queued");
+    let Happening::SpecQueued(queued) = all(queue).pop().unwrap().what else { panic!("not queued") };
+    assert_eq!((queued.by, queued.cause), (QueuedBy::Budget, None));
+    for _ in 0..2 {
+        queue.stop(&ids[1], NOW).unwrap();
+    }
+    appended("spec.blocked");
+    queue.cancel(&ids[1], NOW).unwrap();
+    appended("spec.canceled");
+    // A lander that ends early lets what it was landing wait again; what was waiting has no event.
+    queue.finish(&claims[0].fence, &Ending::Completed(Delivered::Waiting), NOW).unwrap();
+    appended("spec.completed spec.waiting");
+    let lander = super::landings::lander(queue);
+    for _ in 0..2 {
+        super::landings::change(queue, &lander, vec![LandingChange::Joined(ids[0].clone())]);
+    }
+    appended("spec.landing");
+    let landing = event::Landing { base: "main".into(), lander: lander.fence.spec.clone() };
+    assert_eq!(all(queue).pop().unwrap().what, Happening::SpecLanding(landing));
+    queue.give_back(&lander.fence, back(&lander), NOW).unwrap();
+    appended("spec.waiting");
+    let lander = super::landings::lander(queue);
+    queue.give_back(&lander.fence, back(&lander), NOW).unwrap();
+    appended("");
+    let lander = super::landings::lander(queue);
+    let why = Unmerged::Obstacle { detail: "d".into() };
+    super::landings::change(queue, &lander, vec![LandingChange::Unmerged(ids[0].clone(), why)]);
+    appended("spec.unmerged");
+    queue.retry(&ids[0], None, NOW).unwrap();
+    queue.request_landing(&ids[0], false, NOW).unwrap();
+    appended("spec.waiting");
+    let waiting = event::Waiting { base: "main".into() };
+    assert_eq!(all(queue).pop().unwrap().what, Happening::SpecWaiting(waiting));
 }
 
 pub(in crate::queue) fn a_reader_gets_each_event_once_whatever_the_size_of_its_pages<F: Factory>() {
@@ -152,7 +214,7 @@ pub(in crate::queue) fn the_queue_becomes_idle_once_per_change<F: Factory>() {
     assert!(queue.is_newly_idle().unwrap() && queue.record_idle(NOW).unwrap());
     assert!(!queue.is_newly_idle().unwrap() && !queue.record_idle(NOW).unwrap());
     let id = enqueue(queue, vec![spec("a")], NOW).unwrap().remove(0);
-    queue.stop(&id).unwrap();
+    queue.stop(&id, NOW).unwrap();
     assert!(queue.record_idle(NOW).unwrap(), "the spec is blocked");
 }
 

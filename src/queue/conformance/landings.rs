@@ -152,17 +152,17 @@ pub(in crate::queue) fn a_branch_is_landed_on_request_and_an_unfinished_one_only
     let waits = enqueue(queue, vec![Spec { after: vec![ids[0].clone()], ..spec("waits") }], NOW).unwrap().remove(0);
     assert_eq!(queue.landable().unwrap(), ids);
     for _ in 0..2 {
-        queue.request_landing(&ids[0], false).unwrap();
+        queue.request_landing(&ids[0], false, NOW).unwrap();
     }
     assert_eq!(queue.landable().unwrap(), ids[1..]);
     let claim = queue.claim_first(9, None, &config(), NOW).unwrap().remove(0);
     assert_eq!(claim.fence.spec, waits, "it waits only for the completion");
-    let refused = queue.request_landing(&waits, true).unwrap_err().to_string();
+    let refused = queue.request_landing(&waits, true, NOW).unwrap_err().to_string();
     assert!(refused.contains("only a spec that has completed"), "{refused}");
     queue.finish(&claim.fence, &failed(), NOW).unwrap();
-    let refused = queue.request_landing(&waits, false).unwrap_err().to_string();
+    let refused = queue.request_landing(&waits, false, NOW).unwrap_err().to_string();
     assert!(refused.contains("boi merge --force"), "{refused}");
-    let refused = queue.request_landing(&waits, true).unwrap_err().to_string();
+    let refused = queue.request_landing(&waits, true, NOW).unwrap_err().to_string();
     assert_eq!(refused, format!("{waits} has no branch that could be merged"));
     let lander = lander(queue);
     change(queue, &lander, vec![LandingChange::AllUnmerged(Unmerged::Obstacle { detail: "d".into() })]);

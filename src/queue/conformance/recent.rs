@@ -16,7 +16,7 @@ pub(in crate::queue) fn the_specs_that_ended_in_a_time_are_found_from_the_latest
     let progress = Progress { origin: Some("a".into()), head: Some("b".into()), ..claims[2].position.progress.clone() };
     queue.record(&claims[2].fence, &Position { progress, ..claims[2].position.clone() }, vec![], NOW).unwrap();
     queue.finish(&claims[2].fence, &Ending::Completed(Delivered::Branch), at(30)).unwrap();
-    queue.stop(&ids[4]).unwrap();
+    queue.stop(&ids[4], NOW).unwrap();
     assert_eq!(queue.last_end().unwrap(), Some(at(30)));
     let all = queue.recent(at(10), 9).unwrap();
     assert_eq!(all.ended, [ids[2].clone(), ids[1].clone(), ids[0].clone()]);

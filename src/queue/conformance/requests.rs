@@ -7,9 +7,9 @@ pub(in crate::queue) fn a_stopped_spec_is_blocked_until_a_retry_and_then_continu
     let (_storage, queue) = F::queue();
     let ids = enqueue(queue.as_ref(), vec![spec("runs"), spec("waits")], NOW).unwrap();
     let claim = queue.claim_first(1, None, &config(), NOW).unwrap().remove(0);
-    assert_eq!(queue.stop(&ids[1]).unwrap(), Stopped::Now);
-    assert_eq!(queue.stop(&ids[1]).unwrap(), Stopped::Before);
-    assert_eq!(queue.stop(&ids[0]).unwrap(), Stopped::Ending);
+    assert_eq!(queue.stop(&ids[1], NOW).unwrap(), Stopped::Now);
+    assert_eq!(queue.stop(&ids[1], NOW).unwrap(), Stopped::Before);
+    assert_eq!(queue.stop(&ids[0], NOW).unwrap(), Stopped::Ending);
     queue.request_stop(&claim.fence).unwrap();
     let intent = queue.running().unwrap().claimed[0].intent;
     assert_eq!(intent, Some(Intent::Block), "the stop of the daemon does not replace the stop of the spec");
@@ -35,7 +35,7 @@ pub(in crate::queue) fn a_stopped_spec_is_blocked_until_a_retry_and_then_continu
     assert_eq!(again[0].position, at_command(&claim).resumed(), "the same attempt continues at the same step");
     assert!(matches!(queue.retry(&ids[0], None, NOW), Err(QueueError::Refused(Refusal::NothingToRetry { .. }))));
     assert_eq!(queue.cancel(&ids[1], NOW).unwrap(), Canceled::Now);
-    assert_eq!(queue.stop(&ids[1]).unwrap(), Stopped::EndedBefore(SpecStatus::Canceled));
+    assert_eq!(queue.stop(&ids[1], NOW).unwrap(), Stopped::EndedBefore(SpecStatus::Canceled));
     queue.retry(&ids[1], None, NOW).unwrap();
     assert_eq!(queue.claim_first(9, None, &config(), NOW).unwrap().len(), 1, "a canceled spec is no longer blocked");
 }

@@ -99,15 +99,15 @@ pub(in crate::queue) fn a_spec_whose_budget_is_used_up_is_blocked_until_its_limi
     assert_eq!(eligible(), [""; 0]);
     assert!(cause(queue.as_ref(), &ids[0]).contains("its agents cost $2.50, and `max_usd` is $2.00"));
     assert_eq!(
-        queue.stop(&ids[2]).unwrap(),
+        queue.stop(&ids[2], NOW).unwrap(),
         Stopped::Now,
         "`boi stop` replaces the block that the used-up budget caused"
     );
     // The user raises the limit in the configuration.
-    assert_eq!(queue.end_budget_blocks(usd(2.5)).unwrap(), []);
-    assert_eq!(queue.end_budget_blocks(usd(2.6)).unwrap(), [ids[1].clone()]);
+    assert_eq!(queue.end_budget_blocks(usd(2.5), NOW).unwrap(), []);
+    assert_eq!(queue.end_budget_blocks(usd(2.6), NOW).unwrap(), [ids[1].clone()]);
     assert_eq!(eligible(), [ids[1].to_string()]);
-    assert_eq!(queue.end_budget_blocks(Usd::ZERO).unwrap(), []);
+    assert_eq!(queue.end_budget_blocks(Usd::ZERO, NOW).unwrap(), []);
     // The user raises the limit of the spec.
     assert!(refused(None).contains(&format!("`boi retry {} --max-usd N`", ids[0])));
     assert!(refused(Some(usd(2.5))).contains("a limit of $2.50 is too low"));

@@ -7,7 +7,7 @@ use super::rows::{CURRENT_ATTEMPT, check_fence, dependency_state, encode};
 use super::{events, landings, lanes, read};
 use crate::decide::lane;
 use crate::domain::cause::Cause;
-use crate::domain::event::{Completed, Empty, Failed, Happening, Merged, NotMerged, Queued, QueuedBy};
+use crate::domain::event::{Blocked, Completed, Empty, Failed, Happening, Merged, NotMerged, Queued, QueuedBy};
 use crate::domain::id::SpecId;
 use crate::domain::life::{Block, Intent, OnCancel, OnStop, SpecStatus};
 use crate::domain::money::Usd;
@@ -67,7 +67,7 @@ pub(super) fn finish(
     }
     skip_open_tasks(c, id)?;
     if delivery == Some(Delivery::Waiting) {
-        landings::join(c, id)?;
+        landings::join(c, id, now)?;
     }
     if status == SpecStatus::Completed {
         if !merges || delivery == Some(Delivery::Merged) {
@@ -171,7 +171,7 @@ pub(super) fn request_stop(c: &Connection, fence: &Fence) -> Result<(), QueueErr
 }
 
 /// Stops a spec: blocks a queued one, records the intent to block a running one.
-pub(super) fn stop(c: &Connection, id: &SpecId) -> Result<Stopped, QueueError> {
+pub(super) fn stop(c: &Connection, id: &SpecId, now: Timestamp) -> Result<Stopped, QueueError> {
     let (status, _) = dependency_state(c, id)?;
     match status.on_stop() {
         OnStop::BlockNow => {
@@ -184,7 +184,11 @@ pub(super) fn stop(c: &Connection, id: &SpecId) -> Result<Stopped, QueueError> {
                 .execute(named_params! {
                     ":blocked": Block::Stopped.as_str(), ":cause": encode(&cause)?, ":id": id.as_str(),
                 })?;
-            Ok(if changed > 0 { Stopped::Now } else { Stopped::Before })
+            if changed == 0 {
+                return Ok(Stopped::Before);
+            }
+            events::of_spec(c, id, &Happening::SpecBlocked(Blocked { cause }), now)?;
+            Ok(Stopped::Now)
         }
         OnStop::RecordIntent => {
             record_intent(c, id, Intent::Block)?;
@@ -196,7 +200,7 @@ pub(super) fn stop(c: &Connection, id: &SpecId) -> Result<Stopped, QueueError> {
 
 /// Makes a blocked spec eligible again. Returns whether the spec was blocked. Fails if the budget of the spec
 /// is used up and the request sets no higher limit.
-pub(super) fn unblock(c: &Connection, id: &SpecId, max_usd: Option<Usd>) -> Result<bool, QueueError> {
+pub(super) fn unblock(c: &Connection, id: &SpecId, max_usd: Option<Usd>, now: Timestamp) -> Result<bool, QueueError> {
     let blocked = "id = ? AND status = 'queued' AND blocked IS NOT NULL";
     let cause: Option<Option<String>> = c
         .prepare_cached(&format!("SELECT cause FROM specs WHERE {blocked}"))?
@@ -210,6 +214,7 @@ pub(super) fn unblock(c: &Connection, id: &SpecId, max_usd: Option<Usd>) -> Resu
     }
     c.prepare_cached(&format!("UPDATE specs SET blocked = NULL, cause = NULL WHERE {blocked}"))?
         .execute([id.as_str()])?;
+    requeued(c, id, QueuedBy::Retry, now)?;
     Ok(true)
 }
 
@@ -249,11 +254,10 @@ pub(super) fn retry(
     if let Some(limit) = max_usd {
         set_max_usd(c, id, limit)?;
     }
-    if unblock(c, id, max_usd)? {
-        requeued(c, id, now)?;
+    if unblock(c, id, max_usd, now)? {
         return Ok(vec![id.clone()]);
     }
-    if let Some(queued) = land_again(c, id)? {
+    if let Some(queued) = land_again(c, id, now)? {
         return Ok(queued);
     }
     if landings::is_under_way(c, id)? {
@@ -308,14 +312,14 @@ pub(super) fn requeue_with_dependents(c: &Connection, id: &SpecId, now: Timestam
 }
 
 /// Puts a completed spec that is unmerged into the landing queue again. Returns `None` if the spec is in another state.
-fn land_again(c: &Connection, id: &SpecId) -> Result<Option<Vec<SpecId>>, QueueError> {
+fn land_again(c: &Connection, id: &SpecId, now: Timestamp) -> Result<Option<Vec<SpecId>>, QueueError> {
     let is_unmerged = c
         .prepare_cached("SELECT 1 FROM specs WHERE id = ? AND status = 'completed' AND delivery = 'unmerged'")?
         .exists([id.as_str()])?;
     if !is_unmerged {
         return Ok(None);
     }
-    landings::join(c, id)?;
+    landings::join(c, id, now)?;
     Ok(Some(vec![id.clone()]))
 }
 
@@ -350,11 +354,12 @@ fn requeue(c: &Connection, id: &SpecId, now: Timestamp) -> Result<(), QueueError
     let lane = read::spec_with_tasks(c, id).ok().and_then(|spec| lane::of_task(&spec, next?).map(str::to_owned));
     c.prepare_cached("UPDATE specs SET lane = ? WHERE id = ?")?
         .execute([lanes::lane_name(lane.as_deref()), id.as_str()])?;
-    requeued(c, id, now)
+    requeued(c, id, QueuedBy::Retry, now)
 }
 
-fn requeued(c: &Connection, id: &SpecId, now: Timestamp) -> Result<(), QueueError> {
-    let queued = Queued { by: QueuedBy::Retry, cause: None, not_before: None };
+/// Appends the event that a spec is eligible again, or waits only for other specs.
+pub(super) fn requeued(c: &Connection, id: &SpecId, by: QueuedBy, now: Timestamp) -> Result<(), QueueError> {
+    let queued = Queued { by, cause: None, not_before: None };
     events::of_spec(c, id, &Happening::SpecQueued(queued), now)
 }
 

@@ -12,9 +12,9 @@ use super::{end, events, lanes, read};
 use crate::config::WorkerConfig;
 use crate::decide::land;
 use crate::domain::cause::{Cause, Unmerged};
-use crate::domain::event::{Happening, Merged, NotMerged, Queued, QueuedBy};
+use crate::domain::event::{self, Happening, Merged, NotMerged, Queued, QueuedBy};
 use crate::domain::id::SpecId;
-use crate::domain::landing::{LandingChange, NotLanded, SentBack, Waiting};
+use crate::domain::landing::{LandingChange, NotLanded, SentBack, Waiting, short_branch_name};
 use crate::domain::life::SpecStatus;
 use crate::domain::outcome::{Delivery, MergedBy};
 use crate::domain::position::{AgentSession, Checkout, Position, Progress, Step};
@@ -267,7 +267,7 @@ fn position(c: &Connection, spec: &SpecId, attempt: u32) -> Result<Option<Positi
 }
 
 /// Puts a spec into the landing queue of its base.
-pub(super) fn join(c: &Connection, spec: &SpecId) -> Result<(), QueueError> {
+pub(super) fn join(c: &Connection, spec: &SpecId, now: Timestamp) -> Result<(), QueueError> {
     let body = read::spec(c, spec)?;
     let Some(base) = base_of(c, &body)? else { return Err(Refusal::NothingToLand { spec: spec.clone() }.into()) };
     let attempt: u32 =
@@ -282,7 +282,13 @@ pub(super) fn join(c: &Connection, spec: &SpecId) -> Result<(), QueueError> {
     .execute(named_params! {
         ":waiting": Delivery::Waiting.as_str(), ":repo": repository, ":base": base, ":id": spec.as_str(),
     })?;
-    Ok(())
+    waits(c, spec, &base, now)
+}
+
+/// Appends the event that a spec waits to land on a base.
+fn waits(c: &Connection, spec: &SpecId, base: &str, now: Timestamp) -> Result<(), QueueError> {
+    let waiting = event::Waiting { base: short_branch_name(base).to_owned() };
+    events::of_spec(c, spec, &Happening::SpecWaiting(waiting), now)
 }
 
 /// Returns the name of the base into which a spec is landed. A spec that is based on the branch of another one is landed
@@ -301,7 +307,7 @@ fn base_of(c: &Connection, spec: &Spec) -> Result<Option<String>, QueueError> {
 }
 
 /// Puts a completed spec into the landing queue because the user asks for it; with `force`, a failed or canceled one too.
-pub(super) fn request(c: &Connection, spec: &SpecId, force: bool) -> Result<(), QueueError> {
+pub(super) fn request(c: &Connection, spec: &SpecId, force: bool, now: Timestamp) -> Result<(), QueueError> {
     let row = c
         .prepare_cached("SELECT status, delivery, has_branch FROM specs WHERE id = ?")?
         .query_row([spec.as_str()], |row| {
@@ -322,7 +328,7 @@ pub(super) fn request(c: &Connection, spec: &SpecId, force: bool) -> Result<(), 
     if !has_branch {
         return Err(Refusal::NothingToLand { spec }.into());
     }
-    join(c, &spec)
+    join(c, &spec, now)
 }
 
 /// Takes a spec out of the landing queue. Fails if it is being landed.
@@ -359,10 +365,7 @@ pub(super) fn landable(c: &Connection) -> Result<Vec<SpecId>, QueueError> {
 /// lander any more.
 pub(super) fn apply(c: &Connection, lander: &Fence, change: &LandingChange, now: Timestamp) -> Result<(), QueueError> {
     match change {
-        LandingChange::Joined(spec) => {
-            c.prepare_cached("UPDATE specs SET delivery = 'landing' WHERE id = ? AND delivery = 'waiting'")?
-                .execute([spec.as_str()])?;
-        }
+        LandingChange::Joined(spec) => joined(c, lander, spec, now)?,
         LandingChange::Landed(spec, by) => landed(c, spec, *by, now)?,
         LandingChange::SentBack(spec, sent) => send_back(c, spec, sent, now)?,
         LandingChange::Unmerged(spec, why) => unmerged(c, spec, why, now)?,
@@ -374,6 +377,18 @@ pub(super) fn apply(c: &Connection, lander: &Fence, change: &LandingChange, now:
         }
     }
     Ok(())
+}
+
+fn joined(c: &Connection, lander: &Fence, spec: &SpecId, now: Timestamp) -> Result<(), QueueError> {
+    let base: Option<String> = c
+        .prepare_cached(
+            "UPDATE specs SET delivery = 'landing' WHERE id = ? AND delivery = 'waiting' RETURNING coalesce(land_base, '')",
+        )?
+        .query_row([spec.as_str()], |row| row.get(0))
+        .optional()?;
+    let Some(base) = base else { return Ok(()) };
+    let landing = event::Landing { base: short_branch_name(&base).to_owned(), lander: lander.spec.clone() };
+    events::of_spec(c, spec, &Happening::SpecLanding(landing), now)
 }
 
 fn landed(c: &Connection, spec: &SpecId, by: MergedBy, now: Timestamp) -> Result<(), QueueError> {
@@ -464,7 +479,7 @@ fn send_back(c: &Connection, spec: &SpecId, sent: &SentBack, now: Timestamp) -> 
 /// Ends the attempt of a lander. What it was landing waits again.
 pub(super) fn finish(c: &Connection, lander: &Fence, now: Timestamp) -> Result<(), QueueError> {
     check_fence(c, lander)?;
-    release_members(c, lander)?;
+    release_members(c, lander, now)?;
     // The lander has skipped what it cannot read. The next one would do so too.
     let names = waiting_names(c, &lander.spec)?;
     for name in names {
@@ -490,9 +505,9 @@ pub(super) fn finish(c: &Connection, lander: &Fence, now: Timestamp) -> Result<(
 }
 
 /// Gives a lander back: a later attempt begins anew.
-pub(super) fn give_back(c: &Connection, lander: &Fence, back: &GiveBack) -> Result<(), QueueError> {
+pub(super) fn give_back(c: &Connection, lander: &Fence, back: &GiveBack, now: Timestamp) -> Result<(), QueueError> {
     check_fence(c, lander)?;
-    release_members(c, lander)?;
+    release_members(c, lander, now)?;
     c.prepare_cached(
         "UPDATE landers SET active = 0, not_before = :not_before,
                 setbacks = CASE WHEN :setback THEN setbacks + 1 ELSE 0 END WHERE id = :id",
@@ -503,12 +518,19 @@ pub(super) fn give_back(c: &Connection, lander: &Fence, back: &GiveBack) -> Resu
     Ok(())
 }
 
-fn release_members(c: &Connection, lander: &Fence) -> Result<(), QueueError> {
+/// Lets the specs wait again that a lander was landing.
+fn release_members(c: &Connection, lander: &Fence, now: Timestamp) -> Result<(), QueueError> {
     let group = group_of(c, &lander.spec)?;
-    c.prepare_cached(
-        "UPDATE specs INDEXED BY specs_landing SET delivery = 'waiting'
-          WHERE land_repo = ? AND land_base = ? AND delivery IN ('waiting', 'landing')",
-    )?
-    .execute([&group.repository, &group.base])?;
+    let released: Vec<String> = c
+        .prepare_cached(
+            "UPDATE specs INDEXED BY specs_landing SET delivery = 'waiting'
+              WHERE land_repo = ? AND land_base = ? AND delivery IN ('waiting', 'landing') AND +delivery = 'landing'
+              RETURNING id",
+        )?
+        .query_map([&group.repository, &group.base], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for spec in read::well_formed(&released) {
+        waits(c, &spec, &group.base, now)?;
+    }
     Ok(())
 }

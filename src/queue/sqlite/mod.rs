@@ -303,9 +303,9 @@ impl Queue for SqliteQueue {
         self.read(|connection| landings::waiting(connection, lander))
     }
 
-    fn request_landing(&self, spec: &SpecId, force: bool) -> Result<(), QueueError> {
+    fn request_landing(&self, spec: &SpecId, force: bool, now: Timestamp) -> Result<(), QueueError> {
         let spec = spec.clone();
-        self.write(move |connection| landings::request(connection, &spec, force))
+        self.write(move |connection| landings::request(connection, &spec, force, now))
     }
 
     fn landable(&self) -> Result<Vec<SpecId>, QueueError> {
@@ -362,9 +362,9 @@ impl Queue for SqliteQueue {
         self.write(move |connection| end::cancel(connection, &spec, now))
     }
 
-    fn stop(&self, spec: &SpecId) -> Result<Stopped, QueueError> {
+    fn stop(&self, spec: &SpecId, now: Timestamp) -> Result<Stopped, QueueError> {
         let spec = spec.clone();
-        self.write(move |connection| end::stop(connection, &spec))
+        self.write(move |connection| end::stop(connection, &spec, now))
     }
 
     fn set_priority(&self, spec: &SpecId, priority: i64) -> Result<(), QueueError> {
@@ -395,8 +395,8 @@ impl Queue for SqliteQueue {
         self.read(|connection| runs::usage_since(connection, since))
     }
 
-    fn end_budget_blocks(&self, max_usd_per_spec: Usd) -> Result<Vec<SpecId>, QueueError> {
-        self.write(move |connection| runs::end_budget_blocks(connection, max_usd_per_spec))
+    fn end_budget_blocks(&self, max_usd_per_spec: Usd, now: Timestamp) -> Result<Vec<SpecId>, QueueError> {
+        self.write(move |connection| runs::end_budget_blocks(connection, max_usd_per_spec, now))
     }
 
     fn promote(&self, now: Timestamp) -> Result<Option<Timestamp>, QueueError> {

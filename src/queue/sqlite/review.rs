@@ -239,7 +239,7 @@ fn send_back(
         .execute(named_params! {":idx": task, ":note": note, ":now": now.0, ":id": id.as_str()})?;
         Ok(())
     };
-    if end::unblock(c, id, max_usd)? {
+    if end::unblock(c, id, max_usd, now)? {
         record(c)?;
         return Ok(vec![id.clone()]);
     }

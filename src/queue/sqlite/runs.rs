@@ -3,9 +3,10 @@
 use rusqlite::{Connection, named_params};
 
 use super::read::{id, usd};
-use super::views;
 use super::write::signed;
+use super::{end, views};
 use crate::decide::step::AgentRun;
+use crate::domain::event::QueuedBy;
 use crate::domain::id::SpecId;
 use crate::domain::life::BudgetKey;
 use crate::domain::money::Usd;
@@ -63,12 +64,16 @@ pub(super) fn usage_since(c: &Connection, since: Timestamp) -> Result<Vec<(Strin
 
 /// Ends the block of each spec that `max_usd_per_spec` blocks and whose agents cost less than `limit`; 0: no
 /// limit. Returns these specs.
-pub(super) fn end_budget_blocks(c: &Connection, limit: Usd) -> Result<Vec<SpecId>, QueueError> {
+pub(super) fn end_budget_blocks(c: &Connection, limit: Usd, now: Timestamp) -> Result<Vec<SpecId>, QueueError> {
     let names: Vec<String> = c
         .prepare_cached(END_BUDGET_BLOCKS)?
         .query_map(named_params! {":key": BudgetKey::MaxUsdPerSpec.as_str(), ":limit": limit.dollars()}, |row| {
             row.get(0)
         })?
         .collect::<Result<_, _>>()?;
-    names.iter().map(|name| id(name)).collect()
+    let released = names.iter().map(|name| id(name)).collect::<Result<Vec<SpecId>, _>>()?;
+    for spec in &released {
+        end::requeued(c, spec, QueuedBy::Budget, now)?;
+    }
+    Ok(released)
 }

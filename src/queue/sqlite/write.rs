@@ -11,7 +11,7 @@ use crate::config::WorkerConfig;
 use crate::decide::lane;
 use crate::decide::step::RecordChange;
 use crate::domain::cause::Cause;
-use crate::domain::event::{Empty, Happening, Queued, QueuedBy, TaskDone, TaskStarted, TryEnded};
+use crate::domain::event::{Blocked, Empty, Happening, Queued, QueuedBy, TaskDone, TaskStarted, TryEnded};
 use crate::domain::id::SpecId;
 use crate::domain::lane::Eligible;
 use crate::domain::life::{Block, Intent, SpecStatus};
@@ -363,7 +363,7 @@ pub(super) fn give_back(c: &Connection, fence: &Fence, back: &GiveBack, now: Tim
         return Err(Refusal::CommandMayRun { spec: fence.spec.clone() }.into());
     }
     if fence.spec.is_lander() {
-        return landings::give_back(c, fence, back);
+        return landings::give_back(c, fence, back, now);
     }
     record(c, fence, &back.position, &back.changes, now)?;
     let (intent, was_started): (Option<String>, bool) = c
@@ -399,8 +399,11 @@ pub(super) fn give_back(c: &Connection, fence: &Fence, back: &GiveBack, now: Tim
         .execute(params![fence.spec.as_str(), fence.attempt])?;
     // No event has said that a spec was claimed if its worker was not started.
     if was_started {
-        let queued = Queued { by: QueuedBy::GiveBack, cause, not_before };
+        let queued = Queued { by: QueuedBy::GiveBack, cause: cause.clone(), not_before };
         events::of_attempt(c, &fence.spec, fence.attempt, &Happening::SpecQueued(queued), now)?;
+    }
+    if let (Some(_), Some(cause)) = (blocked, cause) {
+        events::of_attempt(c, &fence.spec, fence.attempt, &Happening::SpecBlocked(Blocked { cause }), now)?;
     }
     Ok(())
 }
