@@ -570,6 +570,7 @@ macro_rules! conformance_suite {
             a_drop_fails_the_specs_that_wait_and_refuses_running_and_landed_ones,
             a_dropped_spec_expires_although_it_has_kept_refs,
             a_spec_is_sent_back_with_a_note_for_its_prompt,
+            every_note_before_the_next_claim_is_in_its_prompt,
             ids_are_found_by_their_beginning_and_by_the_last_dispatch,
             what_the_user_opened_is_recorded_unless_a_worker_may_run
         }

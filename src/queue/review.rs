@@ -31,7 +31,8 @@ pub(crate) trait Review {
 
     /// Queues a spec again that has ended and whose branch no base has, also a completed one: a new attempt
     /// tries a prompt task with `note` in its prompt. Continues a blocked spec with `note` in the same
-    /// attempt. Otherwise like [`super::Queue::retry`].
+    /// attempt. Adds `note` to an earlier note that no attempt has begun with. Otherwise like
+    /// [`super::Queue::retry`].
     fn send_back(
         &self,
         spec: &SpecId,

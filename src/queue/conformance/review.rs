@@ -123,11 +123,28 @@ pub(in crate::queue) fn a_spec_is_sent_back_with_a_note_for_its_prompt<F: Factor
     let failed = ended(queue, prompts("fails"), &[], &failed());
     queue.send_back(&failed, "x", None, LATER).unwrap();
     assert_eq!(queue.notes(&failed).unwrap()[0].task, "a", "the first task that is not done");
-    let again = queue.send_back(&failed, "x", None, LATER);
-    assert!(matches!(again, Err(QueueError::Refused(Refusal::CannotSendBack { .. }))), "{again:?}");
+    let never_sent_back = queue.send_back(&next, "x", None, LATER);
+    assert!(matches!(never_sent_back, Err(QueueError::Refused(Refusal::CannotSendBack { .. }))), "{never_sent_back:?}");
     let run = ended(queue, spec("run"), &[], &completed());
     let no_prompt = queue.send_back(&run, "x", None, LATER);
     assert!(matches!(no_prompt, Err(QueueError::Refused(Refusal::NoPromptTask { .. }))), "{no_prompt:?}");
+}
+
+pub(in crate::queue) fn every_note_before_the_next_claim_is_in_its_prompt<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    let queue = queue.as_ref();
+    let id = ended(queue, prompts("done"), &[0, 1, 2], &Ending::Completed(Delivered::Branch));
+    queue.send_back(&id, "first", None, NOW).unwrap();
+    queue.send_back(&id, "second", None, NOW).unwrap();
+    queue.stop(&id, NOW).unwrap();
+    queue.send_back(&id, "third", None, NOW).unwrap();
+    queue.cancel(&id, NOW).unwrap();
+    queue.send_back(&id, "fourth", None, LATER).unwrap();
+    let claim = queue.claim_first(1, None, &config(), NOW).unwrap().remove(0);
+    assert_eq!(claim.fence.attempt, 2);
+    assert_eq!(claim.note.map(|note| note.text), Some("first\n\nsecond\n\nthird\n\nfourth".to_owned()));
+    let notes = one(queue, &id).notes;
+    assert_eq!((notes.len(), notes[0].attempt, notes[0].at), (1, 2, LATER), "{notes:?}");
 }
 
 pub(in crate::queue) fn ids_are_found_by_their_beginning_and_by_the_last_dispatch<F: Factory>() {

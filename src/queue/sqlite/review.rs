@@ -230,11 +230,20 @@ fn send_back(
     if let Some(limit) = max_usd {
         end::set_max_usd(c, id, limit)?;
     }
-    // The next claim of a spec that is to resume continues its attempt; any other claim begins a new one.
+    let note_waits = c
+        .prepare_cached(
+            "SELECT 1 FROM specs s JOIN notes n ON n.spec = s.id AND n.attempt = s.attempt + 1 - s.resumes
+              WHERE s.id = ? AND s.status = 'queued'",
+        )?
+        .exists([id.as_str()])?;
+    // The next claim of a spec that is to resume continues its attempt; any other claim begins a new one. The
+    // notes for one attempt are one text, because an attempt has one row in the table.
     let record = |c: &Connection| -> Result<(), QueueError> {
         c.prepare_cached(
-            "INSERT OR REPLACE INTO notes (spec, attempt, idx, note, at)
-                 SELECT id, attempt + 1 - resumes, :idx, :note, :now FROM specs WHERE id = :id",
+            "INSERT INTO notes (spec, attempt, idx, note, at)
+                 SELECT id, attempt + 1 - resumes, :idx, :note, :now FROM specs WHERE id = :id
+                 ON CONFLICT (spec, attempt) DO UPDATE
+                    SET idx = excluded.idx, note = note || char(10, 10) || excluded.note, at = excluded.at",
         )?
         .execute(named_params! {":idx": task, ":note": note, ":now": now.0, ":id": id.as_str()})?;
         Ok(())
@@ -244,7 +253,11 @@ fn send_back(
         return Ok(vec![id.clone()]);
     }
     if status == SpecStatus::Queued {
-        return Err(cannot().into());
+        if !note_waits {
+            return Err(cannot().into());
+        }
+        record(c)?;
+        return Ok(vec![id.clone()]);
     }
     end::refuse_blocked_by_dependency(c, id)?;
     if satisfied {
