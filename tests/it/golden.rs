@@ -16,15 +16,17 @@ use super::support::{Sandbox, fake_agent};
 pub enum Golden {
     V0_1_0,
     V0_2_0,
+    V0_3_0,
 }
 
 impl Golden {
-    pub const ALL: [Golden; 2] = [Golden::V0_1_0, Golden::V0_2_0];
+    pub const ALL: [Golden; 3] = [Golden::V0_1_0, Golden::V0_2_0, Golden::V0_3_0];
 
     fn version(self) -> &'static str {
         match self {
             Golden::V0_1_0 => "0.1.0",
             Golden::V0_2_0 => "0.2.0",
+            Golden::V0_3_0 => "0.3.0",
         }
     }
 
@@ -190,7 +192,11 @@ pub fn load_queue(sandbox: &Sandbox, values: &Values) -> Connection {
 /// Creates the queue's database from the golden one, without its specs.
 pub fn load_empty_queue(sandbox: &Sandbox, values: &Values) -> Connection {
     let queue = load_queue(sandbox, values);
-    let later: &[&str] = if values.golden >= Golden::V0_2_0 { &["repository_changes"] } else { &[] };
+    let later: &[&str] = match values.golden {
+        Golden::V0_1_0 => &[],
+        Golden::V0_2_0 => &["repository_changes"],
+        Golden::V0_3_0 => &["repository_changes", "holds", "runs"],
+    };
     for table in ["specs", "deps", "tasks", "attempts", "tries", "commands", "kept"].iter().chain(later) {
         queue.execute(&format!("DELETE FROM {table}"), []).unwrap();
     }
@@ -248,7 +254,10 @@ pub fn insert_running(
         )
         .unwrap();
     queue
-        .execute("INSERT INTO tasks VALUES (?, 0, 't-1', 't', ?, ?, NULL)", params![id, status, begun.min(1)])
+        .execute(
+            "INSERT INTO tasks (spec, idx, id, title, status, tries) VALUES (?, 0, 't-1', 't', ?, ?)",
+            params![id, status, begun.min(1)],
+        )
         .unwrap();
     queue
         .execute(
@@ -263,7 +272,7 @@ pub fn insert_running(
             .unwrap();
         let stage = match values.golden {
             Golden::V0_1_0 => r#"{"at":"act","task":0,"try_number":1}"#,
-            Golden::V0_2_0 => r#"{"command":{"act":{"task":0,"number":1}}}"#,
+            Golden::V0_2_0 | Golden::V0_3_0 => r#"{"command":{"act":{"task":0,"number":1}}}"#,
         };
         queue.execute("INSERT INTO commands VALUES (?, 1, 1, 1, ?)", [id, stage]).unwrap();
     }

@@ -130,9 +130,10 @@ fn a_home_of_an_earlier_version_is_adopted_while_its_commands_run() {
 }
 
 fn adopt_home(golden: Golden) {
-    let config = golden.text("config.toml");
-    let mut sandbox = Sandbox::new(&config);
+    let mut sandbox = Sandbox::new("");
     let mut values = Values::new(golden, &sandbox, "golden");
+    let config = values.fill("config.toml");
+    sandbox.write("boi/config.toml", &config);
     import(&sandbox, "golden", "repo.fast-export", &mut values);
     sandbox.write("golden/a.txt", "mine\n");
     let queue = load_queue(&sandbox, &values);
@@ -257,6 +258,19 @@ fn adopt_home(golden: Golden) {
             completed("Stopped by the user", file, text, 1);
         }
     }
+    if golden >= Golden::V0_3_0 {
+        end_hold_and_raise_budget(&sandbox, &config, &id);
+        for (title, file, text) in [
+            ("Held by hand", "manual.txt", "manual"),
+            ("Over its budget", "one.txt", "one"),
+            ("Over its budget", "two.txt", "two"),
+            ("Over its budget", "three.txt", "three"),
+        ] {
+            completed(title, file, text, 1);
+        }
+        let unchanged = &sandbox.spec(&id("Changes nothing"))["tasks"][0];
+        assert_eq!((&unchanged["status"], &unchanged["unchanged"]), (&"done".into(), &true.into()), "{unchanged:#}");
+    }
     for mut supervised in supervised {
         assert!(supervised.supervisor.wait().unwrap().success());
     }
@@ -280,6 +294,20 @@ fn adopt_home(golden: Golden) {
     sandbox.wait_for_status(&id("Waited for the failed"), "failed");
     sandbox.good(&["clean", &id("Canceled")]);
     assert!(!sandbox.exists(&format!("boi/worktrees/{}", id("Canceled"))));
+}
+
+/// Checks that the golden hold by hand and the golden used-up budget are in force, and ends both.
+fn end_hold_and_raise_budget(sandbox: &Sandbox, config: &str, id: &dyn Fn(&str) -> String) {
+    let status = sandbox.good(&["status", "--json"]).json();
+    let hold = status["holds"].as_array().unwrap().iter().find(|hold| hold["agent"] == "manual").unwrap();
+    assert_eq!((&hold["cause"], &hold["until"]), (&"by_hand".into(), &Value::Null), "{hold:#}");
+    let [held, blocked] = ["Held by hand", "Over its budget"].map(id);
+    assert_eq!(sandbox.spec(&held)["status"], "queued");
+    let cause = &sandbox.spec(&blocked)["cause"];
+    assert_eq!(cause["by"]["budget"]["key"], "max_usd_per_spec", "{cause:#}");
+    sandbox.good(&["resume", "manual"]);
+    sandbox.write("boi/config.toml", config.replace("max_usd_per_spec = 0.0015\n", "max_usd_per_spec = 1\n"));
+    wait_for_ends(sandbox, &[held, blocked]);
 }
 
 /// Writes the golden record of the home into the sandbox, and checks that it is read: with another inode, the
@@ -335,7 +363,7 @@ fn a_spec_of_an_earlier_version_continues_from_every_step() {
 fn continue_from_every_step(golden: Golden) {
     let [check, final_check, deliver_check] = match golden {
         Golden::V0_1_0 => ["check", "final_check", "deliver_check"],
-        Golden::V0_2_0 => ["verify-task", "verify-spec", "verify-merge"],
+        Golden::V0_2_0 | Golden::V0_3_0 => ["verify-task", "verify-spec", "verify-merge"],
     };
     // Step, number of the commit that `main` is at, whether the try has written its file, tries at the end.
     let steps = [
@@ -416,6 +444,9 @@ fn read_exit_records(golden: Golden) {
         // No record: the daemon left the command running when it ended, and something else ended both processes.
         ends.push(("left-running", "completed", 1, 1));
     }
+    if golden >= Golden::V0_3_0 {
+        ends.push(("stalled", "completed", 2, 1));
+    }
     let mut sandbox = Sandbox::new("max_workers = 12\nspawn_jitter_ms = [0, 0]\ntick_interval_ms = 100");
     let queue = load_empty_queue(&sandbox, &Values::new(golden, &sandbox, "repo"));
     let ids: Vec<String> = (0..ends.len()).map(|number| format!("S{number:04X}")).collect();
@@ -474,8 +505,9 @@ fn read_exit_records(golden: Golden) {
         outcomes.insert(spec["tasks"][0]["history"][0]["outcome"].to_string());
         assert!(*status != "failed" || spec["reason"].to_string().contains("Permission denied"), "{spec:#}");
     }
-    // One success, five kinds of failures, and one command that could not be executed.
-    assert_eq!(outcomes.len(), 7, "{outcomes:#?}");
+    // One success, five kinds of failures, and one command that could not be executed; since 0.3.0, also an end
+    // because of a silent agent.
+    assert_eq!(outcomes.len(), 7 + usize::from(golden >= Golden::V0_3_0), "{outcomes:#?}");
     let ended = left.as_mut().unwrap().0.try_wait().unwrap().and_then(|status| status.signal());
     assert_eq!(ended, Some(Signal::TERM.as_raw()), "the command of a dead supervisor is ended");
 }
