@@ -36,6 +36,9 @@ pub struct StatusView {
     /// The hooks, with their progress.
     #[serde(default)]
     pub hooks: Vec<HookView>,
+    /// The landers, and the landing queues that wait for their next lander.
+    #[serde(default)]
+    pub landers: Vec<LanderView>,
     /// How many specs there are, by status.
     pub counts: Counts,
     /// The requested specs; by default the running ones, then queued ones, then those that ended last.
@@ -269,6 +272,54 @@ pub struct PaceView {
     pub agent: String,
     /// How many runs may start in one `tick_interval_ms`.
     pub starts_per_tick: f64,
+}
+
+/// A lander, which brings the branches of completed specs into one base of a repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LanderView {
+    /// The lander's id.
+    pub id: SpecId,
+    /// The path of the repository.
+    pub repo: String,
+    /// The name of the base, without `refs/heads/`.
+    pub base: String,
+    /// What the lander does now.
+    pub step: LanderStep,
+    /// The verify command that runs; `None` unless the step is `verifying`.
+    pub verify: Option<BatchVerifyView>,
+    /// The specs that are being verified or landed together, in the order of their merges.
+    pub batch: Vec<SpecId>,
+    /// How many specs are in the landing queue besides those of the batch.
+    pub waiting: u64,
+    /// When the lander may start again; `None`: at once, or the lander is running.
+    pub starts_at: Option<Timestamp>,
+}
+
+/// What a lander does now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LanderStep {
+    /// The lander is not running: it starts again later, or with the next daemon.
+    Waiting,
+    /// The lander merges branches in its worktree.
+    Building,
+    /// A verify command of the batch runs.
+    Verifying,
+    /// The lander moves the base forward to the batch.
+    Landing,
+    /// The lander removes its worktree and ends, because nothing waits.
+    Ending,
+}
+
+/// A verify command of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchVerifyView {
+    /// The command.
+    pub command: String,
+    /// The command's number in the batch, from 1.
+    pub number: usize,
+    /// How many verify commands the batch has.
+    pub count: usize,
 }
 
 /// How many specs there are, by status.

@@ -537,6 +537,7 @@ macro_rules! conformance_suite {
             a_spec_that_changed_its_lane_is_not_claimed,
             another_agent_does_the_work_of_an_attempt_that_it_began,
             a_completed_spec_waits_for_the_lander_of_its_base,
+            a_lander_is_shown_with_its_step_and_its_batch,
             what_a_lander_gives_back_waits_for_its_next_attempt,
             a_spec_that_is_sent_back_continues_its_attempt_with_one_more_task,
             a_branch_is_landed_on_request_and_an_unfinished_one_only_by_force,

@@ -42,6 +42,7 @@ use tokio::sync::watch;
 pub(crate) use self::error::{QueueError, Refusal};
 use self::events::{EventPage, RemovedEvents};
 use self::landings::Group;
+use self::landings::Landers;
 use self::recent::Recent;
 use self::repositories::Repositories;
 use self::retention::{Age, ExpiredPage, Place};
@@ -300,7 +301,7 @@ pub(crate) enum ChangesFoundBy {
 
 /// The queue. A call blocks until its changes are durable, so async code must call it on a thread that may
 /// block.
-pub(crate) trait Queue: Review + Repositories + Send + Sync {
+pub(crate) trait Queue: Review + Landers + Repositories + Send + Sync {
     /// Renews the lease under which this machine owns its claims; fails when the lease is lost.
     fn renew_lease(&self) -> Result<Lease, QueueError>;
 

@@ -7,6 +7,7 @@
 
 pub(crate) mod config_report;
 pub(crate) mod event_line;
+mod landers;
 pub(crate) mod obstacle;
 pub(crate) mod overview;
 pub(crate) mod progress;

@@ -1,7 +1,8 @@
 //! The overview of `boi status`: the daemon, the configuration, the workers and a table of specs.
 
+use super::landers::lander_line;
 use super::obstacle::hold_on;
-use super::spec_details::git_line;
+use super::spec_details::{delivery_name, git_line};
 use super::times::{clock_time, localized_from};
 use super::units::{ago, bytes, cost, duration, short_cost, ticking};
 use super::wrap::wrap;
@@ -98,6 +99,7 @@ fn summary(status: &StatusView, now: Timestamp, columns: Option<usize>) -> Vec<S
         };
         lines.push(hold_line(hold, now) + &paint(&waiting, ATTENTION));
     }
+    lines.extend(status.landers.iter().map(lander_line));
     lines.extend(status.hooks.iter().filter_map(|hook| hook_line(hook, now)));
     for pace in &status.paces {
         let starts = pace.starts_per_tick;
@@ -258,14 +260,17 @@ pub(super) fn spec_row(spec: &SpecView, now: Timestamp, columns: Option<usize>) 
     }
 }
 
-/// Returns what follows the title: the task that runs, or that the spec is unmerged or changed nothing.
+/// Returns what follows the title: the task that runs, or that the spec waits to land, is being landed, is
+/// unmerged or changed nothing.
 fn after_title(spec: &SpecView) -> Option<String> {
     match (spec.status, spec.delivery) {
         (SpecStatus::Running, _) => {
             let task = spec.tasks.iter().find(|task| task.status == TaskStatus::Running)?;
             Some(format!("{}, try {}", text::fit(&task.id, 24), task.tries))
         }
-        (_, Some(Delivery::Unmerged)) => Some("unmerged".to_owned()),
+        (_, Some(delivery @ (Delivery::Unmerged | Delivery::Waiting | Delivery::Landing))) => {
+            Some(delivery_name(delivery).to_owned())
+        }
         _ if changed_nothing(spec) => Some("NO CHANGES".to_owned()),
         _ => None,
     }
@@ -314,6 +319,7 @@ mod tests {
             slots: SlotsView { max_workers: 1, running: 0 },
             paused: false,
             holds: vec![],
+            landers: vec![],
             paces: vec![],
             spending: SpendingView::default(),
             hooks: vec![],

@@ -158,7 +158,7 @@ fn try_row(one: &TryView, spec: SpecStatus) -> String {
     format!("             try {}: {outcome}{}{cost}", one.number, took.unwrap_or_default())
 }
 
-fn delivery_name(delivery: Delivery) -> &'static str {
+pub(super) fn delivery_name(delivery: Delivery) -> &'static str {
     match delivery {
         Delivery::Branch => "branch",
         Delivery::Waiting => "waiting to land",

@@ -106,6 +106,7 @@ fn status() -> StatusView {
         config: ConfigView::without_daemon(ReloadOutcome::Applied, vec![]),
         slots: SlotsView { max_workers: 4, running: 0 },
         paused: false,
+        landers: vec![],
         holds: vec![],
         hooks: vec![],
         paces: vec![],

@@ -1,9 +1,10 @@
 //! Tests of landing queues and landers.
 
 use super::*;
-use crate::domain::landing::{LandingChange, NotLanded, SentBack};
-use crate::domain::position::Checkout;
+use crate::domain::landing::{Batch, Landing, LandingChange, Member, NotLanded, SentBack};
+use crate::domain::position::{Checkout, GitStage, Merge, Verify};
 use crate::domain::spec::Action;
+use crate::domain::view::{BatchVerifyView, LanderStep, LanderView};
 
 /// Starts the only lander that can start.
 pub(super) fn lander(queue: &dyn Queue) -> Claimed {
@@ -85,6 +86,57 @@ pub(in crate::queue) fn a_completed_spec_waits_for_the_lander_of_its_base<F: Fac
     let late = queue.record(&lander.fence, &lander.position, vec![], NOW);
     assert!(matches!(late, Err(QueueError::Superseded(_))));
     assert_eq!(queue.running().unwrap().claimed, []);
+}
+
+pub(in crate::queue) fn a_lander_is_shown_with_its_step_and_its_batch<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    let queue = queue.as_ref();
+    assert_eq!(queue.landers().unwrap(), []);
+    let ids = completed_specs(queue, vec![on("main", "a"), on("main", "b"), on("main", "c")], &Delivered::Waiting);
+    let lander = lander(queue);
+    let view = LanderView {
+        id: lander.fence.spec.clone(),
+        repo: "/r".into(),
+        base: "main".into(),
+        step: LanderStep::Building,
+        verify: None,
+        batch: vec![],
+        waiting: 3,
+        starts_at: None,
+    };
+    assert_eq!(queue.landers().unwrap(), std::slice::from_ref(&view));
+    let member = |spec: &SpecId| Member { spec: spec.clone(), head: "h".into(), fixable: true };
+    let batch = Batch {
+        members: ids[..2].iter().map(member).collect(),
+        from: "f".into(),
+        tip: "t".into(),
+        tree: "u".into(),
+        verify: vec!["one".into(), "two".into()],
+    };
+    let landing = Landing { base: "refs/heads/main".into(), batch: Some(batch), ..Landing::default() };
+    let progress = Progress { landing: Some(Box::new(landing)), ..lander.position.progress.clone() };
+    let at = |step| Position { step, progress: progress.clone() };
+    let stage = CommandStage::Verify(Verify::Batch { index: 1 });
+    let command = RunningCommand { boot: "b".into(), marker: "m".into() };
+    let batch = LanderView { batch: ids[..2].to_vec(), waiting: 1, ..view.clone() };
+    queue.record(&lander.fence, &at(Step::Command { stage, command }), vec![], NOW).unwrap();
+    let verify = Some(BatchVerifyView { command: "two".into(), number: 2, count: 2 });
+    let expected = LanderView { step: LanderStep::Verifying, verify, ..batch.clone() };
+    assert_eq!(queue.landers().unwrap(), [expected]);
+    let merge = Merge { round: 1, from: "f".into(), head: "t".into() };
+    queue.record(&lander.fence, &at(Step::Git(GitStage::Land(merge))), vec![], NOW).unwrap();
+    assert_eq!(queue.landers().unwrap(), [LanderView { step: LanderStep::Landing, ..batch }]);
+    let back = GiveBack {
+        position: lander.position.clone(),
+        changes: vec![],
+        cause: None,
+        not_before: Some(Timestamp(NOW.0 + 5)),
+        setback: true,
+        lane: None,
+    };
+    queue.give_back(&lander.fence, back, NOW).unwrap();
+    let waiting = LanderView { step: LanderStep::Waiting, starts_at: Some(Timestamp(NOW.0 + 5)), ..view };
+    assert_eq!(queue.landers().unwrap(), [waiting]);
 }
 
 pub(in crate::queue) fn what_a_lander_gives_back_waits_for_its_next_attempt<F: Factory>() {

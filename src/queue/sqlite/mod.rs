@@ -12,6 +12,7 @@ mod events;
 mod file;
 mod hooks;
 mod landed;
+mod landers;
 mod landings;
 mod lanes;
 mod maintenance;

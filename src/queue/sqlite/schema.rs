@@ -373,7 +373,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::{
-        Access, SqliteQueue, attention, end, events, file, landed, landings, lanes, read, recent, repositories,
+        Access, SqliteQueue, attention, end, events, file, landed, landers, landings, lanes, read, recent, repositories,
         repository_changes, retention, review, runs, survey, write,
     };
     use super::*;
@@ -421,6 +421,7 @@ mod tests {
             (landings::WAITED_FOR, "specs_landing"),
             (landings::WAITED_FOR_IN_SCOPE, "specs_1"),
             (landings::WAITING, "specs_landing"),
+            (landers::WAITING_COUNT, "specs_landing"),
             (recent::ENDED_SINCE, "specs_ended"),
             (recent::DROPPED_SINCE, "specs_dropped"),
             (recent::LAST_END, "specs_ended"),

@@ -123,6 +123,7 @@ fn status(total: u32) -> StatusView {
         config: ConfigView::without_daemon(ReloadOutcome::Applied, vec![]),
         slots: SlotsView { max_workers: 3, running: 3 },
         paused: false,
+        landers: vec![],
         holds: vec![HoldView {
             agent: "codex".into(),
             reason: "the user held the agent; `boi resume codex` ends the hold".into(),

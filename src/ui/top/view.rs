@@ -89,6 +89,10 @@ fn header(model: &Model) -> String {
     }
     let counts = &status.counts;
     parts.push(format!("{} queued", counts.queued));
+    let landing: usize = status.landers.iter().map(|lander| lander.batch.len()).sum();
+    if landing > 0 {
+        parts.push(format!("{landing} landing"));
+    }
     parts.push(format!("{} failed", counts.failed));
     let cost = short_cost(&status.spending.day);
     if !cost.is_empty() {
