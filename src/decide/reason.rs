@@ -101,6 +101,10 @@ pub(super) fn next_step(cause: &Cause, spec: &SpecId) -> Option<String> {
             "`boi doctor` shows for each change the command that puts it back, and `boi doctor --fix` accepts the \
              changes. Then `boi retry {spec}` repeats the merge but no task."
         )),
+        Cause::EndedUnmerged { .. } => Some(format!(
+            "Fix what keeps the branch from its base, then run `boi merge --force {spec}`, or repeat the tasks: \
+             `boi retry {spec}`."
+        )),
         // The recorded words contain the next step.
         Cause::Recorded { .. } | Cause::Unmerged { why: Unmerged::Recorded { .. } } => None,
         Cause::WaitsFor { .. }
@@ -321,6 +325,18 @@ mod tests {
             ),
             (because(Unmerged::BaseMoved { times: 100 }), "the base moved 100 times while boi verified the merge"),
         ]);
+    }
+
+    #[test]
+    fn a_failed_spec_whose_branch_was_to_be_merged_names_both_reasons() {
+        let refusal = MergeRefusal::CheckoutDirty { base: "main".into(), checkout: "/r".into() };
+        let cause = Cause::EndedUnmerged { ended: Cause::Canceled.into(), why: Unmerged::Refused { refusal } };
+        assert_reasons([(
+            cause,
+            "canceled by the user; its branch is unmerged: main is checked out in \"/r\", where tracked files have \
+             changes; commit or stash the changes. Fix what keeps the branch from its base, then run `boi merge --force \
+             SD979`, or repeat the tasks: `boi retry SD979`.",
+        )]);
     }
 
     #[test]

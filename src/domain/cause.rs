@@ -199,6 +199,13 @@ pub enum Cause {
         /// Why the spec is not merged.
         why: Unmerged,
     },
+    /// Failed or canceled, and `boi merge --force` could not merge the branch into the base.
+    EndedUnmerged {
+        /// Why the spec failed or was canceled.
+        ended: Box<Cause>,
+        /// Why the branch is not merged.
+        why: Unmerged,
+    },
     /// The branch could not be landed, so the spec was sent back to its agent.
     #[serde(rename = "landing")]
     SentBack {
@@ -353,6 +360,9 @@ impl fmt::Display for Cause {
             Cause::Canceled => f.write_str("canceled by the user"),
             Cause::Dropped => f.write_str("dropped by the user"),
             Cause::Unmerged { why } => why.fmt(f),
+            Cause::EndedUnmerged { ended, why } => {
+                write!(f, "{}; its branch is unmerged: {why}", ended.to_string().trim_end_matches('.'))
+            }
             Cause::SentBack { sent } => write!(f, "sent back to the agent: {sent}"),
             Cause::Recorded { words } => f.write_str(words),
         }
@@ -498,6 +508,13 @@ mod tests {
             (
                 Cause::Unmerged { why: Unmerged::BaseMoved { times: 3 } },
                 "the base moved 3 times while boi verified the merge",
+            ),
+            (
+                Cause::EndedUnmerged {
+                    ended: Cause::Canceled.into(),
+                    why: Unmerged::Obstacle { detail: detail.clone() },
+                },
+                "canceled by the user; its branch is unmerged: no space left",
             ),
             (Cause::Unmerged { why: Unmerged::Obstacle { detail } }, "no space left"),
             (

@@ -538,6 +538,7 @@ macro_rules! conformance_suite {
             another_agent_does_the_work_of_an_attempt_that_it_began,
             a_completed_spec_waits_for_the_lander_of_its_base,
             a_lander_is_shown_with_its_step_and_its_batch,
+            a_failed_spec_keeps_its_cause_whatever_becomes_of_its_branch,
             what_a_lander_gives_back_waits_for_its_next_attempt,
             a_spec_that_is_sent_back_continues_its_attempt_with_one_more_task,
             a_branch_is_landed_on_request_and_an_unfinished_one_only_by_force,

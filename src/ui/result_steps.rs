@@ -53,7 +53,9 @@ pub(super) fn steps(spec: &SpecView) -> Vec<(&'static str, String)> {
         (SpecStatus::Failed | SpecStatus::Canceled, Some(Delivery::Merged)) => Vec::new(),
         (SpecStatus::Failed | SpecStatus::Canceled, _) => {
             let look = ("look", format!("boi log {id}"));
-            vec![look, ("try again", format!("boi retry {id}")), send_back, drop]
+            let merge = ("merge", format!("boi merge --force {id}, when the reason is fixed"));
+            let merge = Some(merge).filter(|_| spec.delivery == Some(Delivery::Unmerged));
+            [look, ("try again", format!("boi retry {id}"))].into_iter().chain(merge).chain([send_back, drop]).collect()
         }
     }
 }
@@ -89,6 +91,8 @@ mod tests {
         assert_eq!(names(&done(Some(Delivery::Branch))), ["look", "merge", "send back", "drop"]);
         assert_eq!(names(&done(Some(Delivery::Unmerged))), ["look", "correct", "merge", "send back", "drop"]);
         assert_eq!(names(&done(Some(Delivery::Merged))), Vec::<&str>::new());
+        let forced = spec(SpecStatus::Failed, Some(Delivery::Unmerged), Some("c"));
+        assert_eq!(names(&forced), ["look", "try again", "merge", "send back", "drop"]);
         assert_eq!(names(&spec(SpecStatus::Failed, None, Some("c"))), ["look", "try again", "send back", "drop"]);
         assert_eq!(names(&spec(SpecStatus::Running, None, Some("c"))), Vec::<&str>::new());
         assert_eq!(names(&spec(SpecStatus::Completed, Some(Delivery::Branch), None)), ["send back", "drop"]);

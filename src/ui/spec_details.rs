@@ -51,7 +51,11 @@ pub(crate) fn spec_details(spec: &SpecView, diff: Option<DiffSize>, now: Timesta
     if let Some(git) = &spec.git {
         field("git", &git_line(git, now));
     }
-    if let Some(Cause::Unmerged { why: Unmerged::Refused { refusal } }) = &spec.cause {
+    if let Some(
+        Cause::Unmerged { why: Unmerged::Refused { refusal } }
+        | Cause::EndedUnmerged { why: Unmerged::Refused { refusal }, .. },
+    ) = &spec.cause
+    {
         let (name, files) = match refusal {
             MergeRefusal::CheckoutHalfChanged { files, .. } => ("half changed", files.as_slice()),
             MergeRefusal::FilesInTheWay { files, .. } => ("in the way", files.as_slice()),

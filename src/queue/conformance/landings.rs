@@ -222,6 +222,37 @@ pub(in crate::queue) fn a_branch_is_landed_on_request_and_an_unfinished_one_only
     assert_eq!(queue.landable().unwrap(), ids);
 }
 
+pub(in crate::queue) fn a_failed_spec_keeps_its_cause_whatever_becomes_of_its_branch<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    let queue = queue.as_ref();
+    let id = enqueue(queue, vec![on("main", "first")], NOW).unwrap().remove(0);
+    let claim = queue.claim_first(9, None, &config(), NOW).unwrap().remove(0);
+    let head = Progress { origin: Some("a".into()), head: Some("b".into()), ..claim.position.progress.clone() };
+    queue.record(&claim.fence, &Position { progress: head, ..claim.position.clone() }, vec![], NOW).unwrap();
+    queue.finish(&claim.fence, &failed(), NOW).unwrap();
+    let failed_by = one(queue, &id).cause.unwrap();
+    let state = || {
+        let view = one(queue, &id);
+        (view.status, view.delivery, view.cause)
+    };
+    for _ in 0..2 {
+        queue.request_landing(&id, true, NOW).unwrap();
+        assert_eq!(state(), (SpecStatus::Failed, Some(Delivery::Waiting), Some(failed_by.clone())));
+        let why = Unmerged::Obstacle { detail: "d".into() };
+        let lander = lander(queue);
+        change(queue, &lander, vec![LandingChange::Unmerged(id.clone(), why.clone())]);
+        queue.finish(&lander.fence, &Ending::Completed(Delivered::Merged), NOW).unwrap();
+        let both = Cause::EndedUnmerged { ended: failed_by.clone().into(), why };
+        assert_eq!(state(), (SpecStatus::Failed, Some(Delivery::Unmerged), Some(both)));
+    }
+    assert_eq!(queue.counts().unwrap(), Counts { failed: 1, ..Counts::default() });
+    queue.request_landing(&id, true, NOW).unwrap();
+    let lander = lander(queue);
+    change(queue, &lander, vec![LandingChange::Unmerged(id.clone(), Unmerged::Obstacle { detail: "d".into() })]);
+    queue.retry(&id, None, NOW).unwrap();
+    assert_eq!(state(), (SpecStatus::Queued, None, None), "the tasks are repeated");
+}
+
 pub(in crate::queue) fn a_waiting_spec_that_cannot_be_read_does_not_keep_its_lander_busy<F: Factory>() {
     let (storage, queue) = F::queue();
     let queue = queue.as_ref();

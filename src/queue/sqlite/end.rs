@@ -342,6 +342,7 @@ fn requeue(c: &Connection, id: &SpecId, now: Timestamp) -> Result<(), QueueError
     c.prepare_cached(
         "UPDATE specs SET status = 'queued', cause = NULL, failed_by = NULL, finished_at = NULL, not_before = NULL,
                 quarantine = NULL, blocked = NULL, resumes = 0, setbacks = 0, queued_at = :now,
+                delivery = CASE delivery WHEN 'unmerged' THEN NULL ELSE delivery END,
                 open_deps = (SELECT count(*) FROM deps d JOIN specs s ON s.id = d.needs WHERE d.spec = specs.id
                     AND NOT (s.status = 'completed' AND (NOT s.merges OR coalesce(s.delivery, '') = 'merged')))
           WHERE id = :id",

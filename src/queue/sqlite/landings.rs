@@ -33,6 +33,12 @@ pub(super) const WAITED_FOR_IN_SCOPE: &str = "SELECT DISTINCT land_repo, land_ba
 pub(super) const WAITING: &str = "SELECT id, title, attempt FROM specs INDEXED BY specs_landing
      WHERE land_repo = ?1 AND land_base = ?2 AND delivery IN ('waiting', 'landing') ORDER BY priority, seq";
 
+/// The cause of a spec whose branch is not unmerged any more: none for a completed spec; for a failed or canceled one,
+/// why it ended.
+const CAUSE_OF_END: &str = "CASE WHEN status = 'completed' THEN NULL
+      WHEN json_valid(cause) AND json_extract(cause, '$.kind') = 'ended_unmerged' THEN json_extract(cause, '$.ended')
+      ELSE cause END";
+
 /// The draws of a random id of one length before longer ids are tried.
 const DRAWS: usize = 8;
 
@@ -276,9 +282,10 @@ pub(super) fn join(c: &Connection, spec: &SpecId, now: Timestamp) -> Result<(), 
     let path = body.repo.map(|repo| repo.path.to_string_lossy().into_owned()).unwrap_or_default();
     let repository = identity.map_or(path, |identity| identity.common_dir);
     let base = if base.starts_with("refs/") { base } else { format!("refs/heads/{base}") };
-    c.prepare_cached(
-        "UPDATE specs SET delivery = :waiting, land_repo = :repo, land_base = :base, cause = NULL WHERE id = :id",
-    )?
+    c.prepare_cached(&format!(
+        "UPDATE specs SET delivery = :waiting, land_repo = :repo, land_base = :base, cause = {CAUSE_OF_END}
+          WHERE id = :id"
+    ))?
     .execute(named_params! {
         ":waiting": Delivery::Waiting.as_str(), ":repo": repository, ":base": base, ":id": spec.as_str(),
     })?;
@@ -393,10 +400,11 @@ fn joined(c: &Connection, lander: &Fence, spec: &SpecId, now: Timestamp) -> Resu
 
 fn landed(c: &Connection, spec: &SpecId, by: MergedBy, now: Timestamp) -> Result<(), QueueError> {
     let merges: Option<bool> = c
-        .prepare_cached(
-            "UPDATE specs SET delivery = 'merged', merged_by = :by, cause = NULL, land_repo = NULL, land_base = NULL
-              WHERE id = :id AND delivery IN ('waiting', 'landing') RETURNING merges",
-        )?
+        .prepare_cached(&format!(
+            "UPDATE specs SET delivery = 'merged', merged_by = :by, cause = {CAUSE_OF_END}, land_repo = NULL,
+                    land_base = NULL
+              WHERE id = :id AND delivery IN ('waiting', 'landing') RETURNING merges"
+        ))?
         .query_row(named_params! {":by": by.as_str(), ":id": spec.as_str()}, |row| row.get(0))
         .optional()?;
     if merges.is_some() {
@@ -409,17 +417,21 @@ fn landed(c: &Connection, spec: &SpecId, by: MergedBy, now: Timestamp) -> Result
 }
 
 fn unmerged(c: &Connection, spec: &SpecId, why: &Unmerged, now: Timestamp) -> Result<(), QueueError> {
-    let cause = encode(&Cause::Unmerged { why: why.clone() })?;
-    let changed = c
-        .prepare_cached(
-            "UPDATE specs SET delivery = 'unmerged', cause = ?, land_repo = NULL, land_base = NULL
-          WHERE id = ? AND delivery IN ('waiting', 'landing')",
-        )?
-        .execute([&cause, spec.as_str()])?;
-    if changed > 0 {
-        events::of_spec(c, spec, &Happening::SpecUnmerged(NotMerged { why: why.clone() }), now)?;
-    }
-    Ok(())
+    let known: Option<(String, Option<String>)> = c
+        .prepare_cached("SELECT status, cause FROM specs WHERE id = ? AND delivery IN ('waiting', 'landing')")?
+        .query_row([spec.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((status, cause)) = known else { return Ok(()) };
+    let ended = cause.filter(|_| status != SpecStatus::Completed.as_str());
+    let cause = match ended.and_then(|text| serde_json::from_str(&text).ok()) {
+        Some(ended) => Cause::EndedUnmerged { ended, why: why.clone() },
+        None => Cause::Unmerged { why: why.clone() },
+    };
+    c.prepare_cached(
+        "UPDATE specs SET delivery = 'unmerged', cause = ?, land_repo = NULL, land_base = NULL WHERE id = ?",
+    )?
+    .execute([&encode(&cause)?, spec.as_str()])?;
+    events::of_spec(c, spec, &Happening::SpecUnmerged(NotMerged { why: why.clone() }), now)
 }
 
 /// Queues a spec again, with a further task for its agent, in the same attempt.
