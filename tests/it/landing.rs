@@ -61,7 +61,25 @@ fn a_spec_that_waits_to_land_has_no_slot_and_others_run_meanwhile() {
     sandbox.wait_for_status(&second, "completed");
     let view = sandbox.spec(&first);
     assert_eq!((view["status"].as_str(), view["delivery"].as_str()), (Some("completed"), Some("landing")));
+    let third = sandbox.dispatch(&text("Third", "echo x > f3"));
+    wait_for("the third spec waits", || (sandbox.spec(&third)["delivery"] == "waiting").then_some(()));
+    let lander = wait_for("the lander verifies", || {
+        let lander = sandbox.good(&["status", "--json"]).json()["landers"][0].clone();
+        (lander["step"] == "verifying").then_some(lander)
+    });
+    assert_eq!((&lander["base"], &lander["batch"], &lander["waiting"]), (&"main".into(), &[&*first].into(), &1.into()));
+    assert_eq!((&lander["verify"]["number"], &lander["verify"]["count"]), (&1.into(), &1.into()), "{lander:#}");
+    let shown = sandbox.good(&["status"]).out;
+    let row = |id: &str| shown.lines().find(|line| line.starts_with(id)).unwrap_or_else(|| panic!("{shown}"));
+    assert!(row(&first).ends_with("  landing") && row(&third).ends_with("  waiting to land"), "{shown}");
+    let line = format!("lander: {}, into main of {repo}: verifying 1 spec ({first}):", lander["id"].as_str().unwrap());
+    assert!(row(&line).ends_with("command 1 of 1; 1 more to land"), "{shown}");
     sandbox.write("gate", "");
+    assert_eq!(sandbox.wait_for_status(&third, "completed")["delivery"], "merged");
+    let kinds = sandbox.good(&["events", "--json", "--since", "0", "--spec", &third]).out;
+    let kinds: Vec<_> = kinds.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()).collect();
+    let kinds: Vec<&str> = kinds.iter().map(|event| event["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds[kinds.len() - 4..], ["spec.completed", "spec.waiting", "spec.landing", "spec.merged"]);
     assert_eq!(sandbox.wait_for_status(&first, "completed")["delivery"], "merged");
 }
 
@@ -142,6 +160,41 @@ fn merge_refuses_a_failed_spec_unless_forced_and_says_what_to_do() {
     assert!(sandbox.exists("repo/f1"));
     let spec = sandbox.spec(id);
     assert_eq!((spec["status"].as_str(), spec["delivery"].as_str()), (Some("failed"), Some("merged")));
+}
+
+#[test]
+fn a_failed_spec_whose_branch_conflicts_stays_failed_and_says_both_reasons() {
+    let sandbox = sandbox("retry_count = 2\n");
+    let text = spec("Fails", "echo mine > shared").replace("deliver = 'merge'\n", "") + "[[tasks]]\nrun = 'false'\n";
+    let (_, failed) = sandbox.run(&text);
+    let id = failed["id"].as_str().unwrap();
+    sandbox.write("repo/shared", "theirs\n");
+    sandbox.git("repo", &["commit", "-q", "-a", "-m", "theirs"]);
+    let merge = sandbox.boi(&["merge", "--force", id]);
+    assert_eq!(merge.code, Some(1), "{}", merge.out);
+    let spec = sandbox.spec(id);
+    assert_eq!((spec["status"].as_str(), spec["delivery"].as_str()), (Some("failed"), Some("unmerged")));
+    let cause = &spec["cause"];
+    assert_eq!(
+        (&cause["kind"], &cause["ended"]["kind"]),
+        (&"ended_unmerged".into(), &"out_of_tries".into()),
+        "{cause:#}"
+    );
+    let reason = spec["reason"].as_str().unwrap();
+    let parts = ["exit code 1, on try 3 of 3", "its branch is unmerged: merge conflicts with main in shared"];
+    assert!(parts.iter().all(|part| reason.contains(part)), "{reason}");
+    assert!(sandbox.good(&["status", id]).out.contains(&format!("boi merge --force {id}")));
+    let report = sandbox.good(&["report", "--json"]).json();
+    let need = &report["needs_you"][0];
+    assert_eq!((&need["kind"], &need["specs"][0]["id"]), (&"failed".into(), &id.into()), "{report:#}");
+    assert!(need["cause"].as_str().unwrap().contains(parts[1]), "{need:#}");
+    sandbox.git("repo", &["checkout", "-q", "HEAD~", "shared"]);
+    sandbox.git("repo", &["commit", "-q", "-m", "back"]);
+    sandbox.good(&["merge", "--force", id]);
+    let spec = sandbox.spec(id);
+    assert_eq!((spec["status"].as_str(), spec["delivery"].as_str()), (Some("failed"), Some("merged")));
+    assert_eq!(spec["cause"]["kind"], "out_of_tries");
+    assert_eq!(sandbox.read("repo/shared"), "mine\n");
 }
 
 #[test]

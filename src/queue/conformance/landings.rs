@@ -240,6 +240,7 @@ pub(in crate::queue) fn a_failed_spec_keeps_its_cause_whatever_becomes_of_its_br
         assert_eq!(state(), (SpecStatus::Failed, Some(Delivery::Waiting), Some(failed_by.clone())));
         let why = Unmerged::Obstacle { detail: "d".into() };
         let lander = lander(queue);
+        assert!(!queue.waiting_to_land(&lander.fence).unwrap()[0].fixable, "its agent is not started again");
         change(queue, &lander, vec![LandingChange::Unmerged(id.clone(), why.clone())]);
         queue.finish(&lander.fence, &Ending::Completed(Delivered::Merged), NOW).unwrap();
         let both = Cause::EndedUnmerged { ended: failed_by.clone().into(), why };

@@ -30,7 +30,7 @@ pub(super) const WAITED_FOR: &str = "SELECT DISTINCT land_repo, land_base FROM s
 pub(super) const WAITED_FOR_IN_SCOPE: &str = "SELECT DISTINCT land_repo, land_base
       FROM json_each(?1) CROSS JOIN specs ON specs.id = json_each.value
      WHERE +delivery IN ('waiting', 'landing') AND land_repo IS NOT NULL AND land_base IS NOT NULL";
-pub(super) const WAITING: &str = "SELECT id, title, attempt FROM specs INDEXED BY specs_landing
+pub(super) const WAITING: &str = "SELECT id, title, attempt, status = 'completed' FROM specs INDEXED BY specs_landing
      WHERE land_repo = ?1 AND land_base = ?2 AND delivery IN ('waiting', 'landing') ORDER BY priority, seq";
 
 /// The cause of a spec whose branch is not unmerged any more: none for a completed spec; for a failed or canceled one,
@@ -241,12 +241,12 @@ pub(super) fn waiting(c: &Connection, lander: &Fence) -> Result<Vec<Waiting>, Qu
     check_fence(c, lander)?;
     let group = group_of(c, &lander.spec)?;
     let retry_count = read_lander(c, &lander.spec, &Owner(String::new()))?.config.retry_count;
-    let rows: Vec<(String, String, u32)> = c
+    let rows: Vec<(String, String, u32, bool)> = c
         .prepare_cached(WAITING)?
-        .query_map([&group.repository, &group.base], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .query_map([&group.repository, &group.base], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
         .collect::<Result<_, _>>()?;
     let mut waiting = Vec::new();
-    for (name, title, attempt) in rows {
+    for (name, title, attempt, is_completed) in rows {
         let Ok(spec) = read::id(&name) else { continue };
         let Ok(body) = read::spec(c, &spec) else { continue };
         let tries: u32 = c
@@ -256,7 +256,8 @@ pub(super) fn waiting(c: &Connection, lander: &Fence) -> Result<Vec<Waiting>, Qu
             title,
             verify: body.verify_of_branch(),
             verified: position(c, &spec, attempt)?.and_then(|position| position.progress.verified),
-            fixable: body.landing_agent().is_some() && tries < retry_count,
+            // A spec that did not complete is landed only because the user forces it.
+            fixable: is_completed && body.landing_agent().is_some() && tries < retry_count,
             spec,
         });
     }
