@@ -13,6 +13,7 @@
 mod agent_watch;
 mod command_steps;
 mod cost;
+mod execution;
 mod follow_output;
 mod git_steps;
 mod landing;

@@ -1,10 +1,9 @@
 //! Runs one command of a worker under its supervisor: starts it or finds it again, waits for its end, and
-//! ends it on an order. `decide::recover` decides what to do with a command that an earlier worker started.
+//! ends it on an order.
 
 use std::ffi::OsString;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -12,27 +11,16 @@ use tracing::warn;
 
 use super::agent_watch::AgentWatch;
 use super::cost::Allowance;
-use super::spawning::{StartedNew, spawn, start_new};
-use super::sweep::{SWEEP_EVERY, sweep};
+use super::execution::{Execution, Found};
 use crate::agents::{OutputKind, Reading};
 use crate::daemon::Order;
 use crate::daemon::shared::Shared;
-use crate::decide::recover::{self, Evidence, Recovery};
-use crate::domain::command::{CommandEnd, EndCause, EndReason, Request};
+use crate::domain::command::{CommandEnd, EndReason, Request};
 use crate::domain::id::SpecId;
 use crate::domain::position::RunningCommand;
 use crate::process::command_dir::CommandDir;
-use crate::process::supervisor_process::{self, SpawnError, Supervisor};
+use crate::process::supervisor_process::Supervisor;
 use crate::system::{blocking as blocking_work, clock, failpoint};
-
-/// The pause between two inspections of a command whose supervisor holds the lock and has not written the
-/// record `started` yet.
-const INSPECT_AGAIN: Duration = Duration::from_millis(20);
-/// After this many inspections, the worker searches for the supervisor by the command's marker, because the
-/// record `started` may have been deleted.
-const INSPECTIONS_BEFORE_MARKER: u32 = 50;
-/// After this many supervisors ended without executing the command, the spec is given back to the queue.
-const STARTS: u32 = 3;
 
 /// A command to run, and the folder of its records.
 pub(super) struct Job {
@@ -78,141 +66,31 @@ pub(super) enum Ran {
 /// Runs the command of `job` to its end, or adopts the command if an earlier daemon started it. If the
 /// command is an `agent`, its output is read.
 pub(super) async fn run(job: &Job, orders: &mut watch::Receiver<Order>, agent: Option<OutputKind>) -> io::Result<Ran> {
-    let other_boot = job.command.boot != clock::boot_id();
-    let mut agent_watch = match agent {
+    let agent_watch = match agent {
         Some(agent) => Some(AgentWatch::new(agent, job, requested_end(job).await?)),
         None => None,
     };
-    let mut starts = 0;
-    let mut inspections = 0_u32;
-    // `begun`: a supervisor may be running the command. `removed`: files of the running command were deleted.
-    // `watched`: this daemon has watched the command.
-    let (mut begun, mut removed, mut watched) = (job.begun, false, false);
-    let mut first = None;
-    if !begun {
-        let may_start = *orders.borrow() == Order::Work;
-        match start_new(job, may_start).await? {
-            StartedNew::Yes(supervisor) => {
-                note_start(job, agent_watch.as_mut());
-                starts = 1;
-                first = Some(supervisor);
-            }
-            StartedNew::No(SpawnError::NotStarted(error)) => return Ok(Ran::NotStarted(error)),
-            // The lock shows whether a supervisor was started.
-            StartedNew::No(SpawnError::Unanswered) => begun = true,
-            StartedNew::NotNow => {}
-        }
-    }
+    let mut execution = Execution::new(job, agent_watch);
+    let mut found = execution.start_or_find(orders).await?;
+    // Whether this daemon has watched the command.
+    let mut watched = false;
     loop {
-        let mut supervisor = if let Some(started) = first.take() {
-            started
-        } else {
-            let dir = job.dir.clone();
-            let inspect = move || {
-                let (evidence, lock) = dir.inspect(other_boot)?;
-                // The supervisor that holds the lock is opened in the same blocking call, because a new daemon
-                // adopts many commands at once.
-                let adopted = if evidence.lock_held { Supervisor::adopt(&dir)? } else { None };
-                Ok((evidence, lock, adopted))
-            };
-            let (mut evidence, lock, adopted) = blocking(inspect).await?;
-            let mut runner = Runner::Nobody;
-            if begun && !evidence.lock_held && evidence.exit.is_none() {
-                runner = find_runner(job).await?;
-                removed |= !matches!(runner, Runner::Nobody);
-                // If no supervisor was found, it may have recorded the command's end and ended meanwhile.
-                let dir = job.dir.clone();
-                evidence = blocking(move || Ok(dir.read_evidence(other_boot)?)).await?;
+        match found {
+            Found::Supervisor(mut supervisor) => {
+                watched = true;
+                if wait(job, &mut supervisor, orders, execution.agent_watch.as_mut()).await?.is_none() {
+                    return Ok(Ran::Detached);
+                }
+                execution.begun = true;
+                if let Some(marker) = supervisor.marker() {
+                    execution.removed |= restore(job, marker).await?;
+                }
             }
-            let recovery = recover::recovery(Evidence { removed, ..evidence });
-            match (recovery, lock, runner) {
-                (_, lock, Runner::Supervisor(supervisor)) => {
-                    drop(lock);
-                    supervisor
-                }
-                (Recovery::Record(end), ..) => {
-                    failpoint::hit("exit.seen");
-                    if let EndCause::NotExecutedYet(why) = end.cause {
-                        return Ok(Ran::NotStarted(io::Error::other(why)));
-                    }
-                    return ended(job, end, watched, agent_watch).await;
-                }
-                (Recovery::Lost, ..) => return ended(job, lost(), watched, agent_watch).await,
-                (Recovery::SweepThenLost, lock, _) => {
-                    warn!(folder = %job.dir.path().display(), "the supervisor died; boi ends the remaining processes of its command");
-                    tokio::select! {
-                        swept = sweep_remaining(job) => swept?,
-                        // Cancel-safe: the next daemon finds the remaining processes, and ends them.
-                        () = detached(orders) => return Ok(Ran::Detached),
-                    }
-                    failpoint::hit("loss.seen");
-                    drop(lock);
-                    return ended(job, lost(), watched, agent_watch).await;
-                }
-                (Recovery::Spawn, Some(lock), _) => {
-                    // A supervisor that died before it executed anything may have left a cgroup.
-                    remove_cgroup(job).await?;
-                    match *orders.borrow() {
-                        Order::Work => {}
-                        Order::Detach => return Ok(Ran::Detached),
-                        // The command was not executed, and will not be executed.
-                        Order::Cancel | Order::Stop => return Ok(Ran::Ended(ended_unexecuted(), Box::default())),
-                    }
-                    starts += 1;
-                    if starts > STARTS {
-                        let dir = job.dir.clone();
-                        let message = blocking(move || Ok(dir.last_supervisor_message())).await?;
-                        let message = message.map(|message| format!(": {message}")).unwrap_or_default();
-                        let why = format!("its supervisor ended {STARTS} times without executing anything{message}");
-                        return Ok(Ran::NotStarted(io::Error::other(why)));
-                    }
-                    match spawn(job, lock).await {
-                        Ok(supervisor) => {
-                            note_start(job, agent_watch.as_mut());
-                            supervisor
-                        }
-                        Err(SpawnError::NotStarted(error)) => return Ok(Ran::NotStarted(error)),
-                        // The lock shows whether a supervisor was started.
-                        Err(SpawnError::Unanswered) => {
-                            begun = true;
-                            continue;
-                        }
-                    }
-                }
-                (Recovery::Adopt | Recovery::Spawn, ..) => match adopted {
-                    Some(supervisor) => supervisor,
-                    None => {
-                        inspections += 1;
-                        if inspections.is_multiple_of(INSPECTIONS_BEFORE_MARKER)
-                            && let Runner::Supervisor(supervisor) = find_runner(job).await?
-                        {
-                            removed = true;
-                            supervisor
-                        } else if wait_for_record(job, orders).await?.is_some() {
-                            continue;
-                        } else {
-                            return Ok(Ran::Detached);
-                        }
-                    }
-                },
-            }
-        };
-        watched = true;
-        if wait(job, &mut supervisor, orders, agent_watch.as_mut()).await?.is_none() {
-            return Ok(Ran::Detached);
+            Found::End(end, _lock) => return ended(job, end, watched, execution.agent_watch).await,
+            Found::Result(ran) => return Ok(ran),
+            Found::Nothing => {}
         }
-        begun = true;
-        if let Some(marker) = supervisor.marker() {
-            removed |= restore(job, marker).await?;
-        }
-    }
-}
-
-/// Tells the watch of an agent that its supervisor was started.
-fn note_start(job: &Job, agent_watch: Option<&mut AgentWatch>) {
-    failpoint::hit("command.spawned");
-    if let Some(agent_watch) = agent_watch {
-        agent_watch.started(job);
+        found = execution.find(orders).await?;
     }
 }
 
@@ -223,42 +101,9 @@ pub(super) async fn blocking<T: Send + 'static>(
     blocking_work::run(work).await.map_err(io::Error::other)?
 }
 
-/// The result of a search for a command's processes by its marker. The search is made when the command's
-/// records may have been deleted.
-enum Runner {
-    Nobody,
-    Supervisor(Supervisor),
-    /// The supervisor is gone; processes of the command remain.
-    Remains,
-}
-
-async fn find_runner(job: &Job) -> io::Result<Runner> {
-    let marker = job.command.marker.clone();
-    let find = move || {
-        let supervisor = supervisor_process::find_supervisor(&marker);
-        let has_processes = supervisor.is_some() || supervisor_process::has_processes(&marker);
-        Ok((supervisor, has_processes))
-    };
-    let (supervisor, has_processes) = blocking(find).await?;
-    if !has_processes {
-        return Ok(Runner::Nobody);
-    }
-    restore(job, &job.command.marker).await?;
-    if let Some(identity) = supervisor
-        && let Some(supervisor) = Supervisor::open(&identity, Some(job.command.marker.clone()))?
-    {
-        warn!(
-            dir = %job.dir.path().display(), supervisor = identity.pid,
-            "files of a running command were deleted: the command continues, and boi waits for its end",
-        );
-        return Ok(Runner::Supervisor(supervisor));
-    }
-    Ok(Runner::Remains)
-}
-
 /// Recreates the folder of a command if the folder was deleted while the supervisor lived. Returns whether
 /// the folder was deleted.
-async fn restore(job: &Job, marker: &str) -> io::Result<bool> {
+pub(super) async fn restore(job: &Job, marker: &str) -> io::Result<bool> {
     let (shared, dir, marker) = (Arc::clone(&job.shared), job.dir.clone(), marker.to_owned());
     let restore = move || {
         shared.health.check_home().map_err(io::Error::other)?;
@@ -272,30 +117,6 @@ async fn restore(job: &Job, marker: &str) -> io::Result<bool> {
         );
     }
     Ok(removed)
-}
-
-/// Waits a moment for a supervisor that has not written the record `started`. Returns `None` if the daemon
-/// detaches. The supervisor's pid is unknown, but the supervisor and its descendants carry the command's
-/// marker, so an order to cancel or stop can still end them.
-async fn wait_for_record(job: &Job, orders: &mut watch::Receiver<Order>) -> io::Result<Option<()>> {
-    let order = *orders.borrow_and_update();
-    let wait = match order {
-        Order::Work => INSPECT_AGAIN,
-        Order::Detach => return Ok(None),
-        Order::Cancel | Order::Stop => {
-            tokio::select! {
-                swept = sweep_remaining(job) => swept?,
-                // Cancel-safe: the next daemon reads the request to cancel or stop from the queue.
-                () = detached(orders) => return Ok(None),
-            }
-            SWEEP_EVERY
-        }
-    };
-    tokio::select! {
-        // Cancel-safe: the order stays in the channel.
-        changed = orders.changed() => Ok(changed.ok()),
-        () = tokio::time::sleep(wait) => Ok(Some(())),
-    }
 }
 
 /// Returns when the daemon leaves and lets running commands continue.
@@ -371,29 +192,6 @@ async fn finished(job: &Job, mut end: CommandEnd, agent_watch: Option<AgentWatch
     Ok(Ran::Ended(end, Box::new(reading)))
 }
 
-/// Ends the remaining processes of a command whose supervisor died.
-async fn sweep_remaining(job: &Job) -> io::Result<()> {
-    let list = || {
-        let dir = job.dir.clone();
-        blocking(move || Ok(dir.remaining_processes()?))
-    };
-    let signal = |signal| {
-        let dir = job.dir.clone();
-        blocking(move || Ok(dir.signal_remaining(signal)?))
-    };
-    sweep(list, signal, Duration::from_millis(job.request.grace_millis)).await?;
-    remove_cgroup(job).await
-}
-
-/// Removes the cgroup of a command. If that fails, this is only logged, because an empty cgroup does no harm.
-async fn remove_cgroup(job: &Job) -> io::Result<()> {
-    let dir = job.dir.clone();
-    if let Err(error) = blocking(move || Ok(dir.remove_cgroup())).await? {
-        warn!(folder = %job.dir.path().display(), %error, "cannot remove the cgroup of a command that has ended");
-    }
-    Ok(())
-}
-
 /// Decides whether the end of a command is a cut-off. `watched`: this daemon watched the command. If it did
 /// not, and the last daemon ended normally and left the command running, then the event that ended the
 /// command probably also ended that daemon.
@@ -406,22 +204,15 @@ async fn ended(job: &Job, end: CommandEnd, watched: bool, agent_watch: Option<Ag
     }
 }
 
-fn lost() -> CommandEnd {
-    CommandEnd::new(EndCause::Lost, None, clock::now())
-}
-
-fn ended_unexecuted() -> CommandEnd {
-    CommandEnd::new(EndCause::Terminated, None, clock::now())
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use rustix::process::Signal;
 
+    use super::super::execution::{INSPECT_AGAIN, STARTS};
     use super::*;
-    use crate::domain::command::{Identity, RECORD_VERSION, Started};
+    use crate::domain::command::{EndCause, Identity, RECORD_VERSION, Started};
     use crate::domain::verdict::ReloadOutcome;
     use crate::domain::view::ConfigView;
     use crate::process::cgroup::{self, Cgroup};
