@@ -511,7 +511,7 @@ impl LazyQueue {
     }
 }
 
-fn own_status(home: &Home, filter: &Filter) -> Result<StatusView, CliError> {
+pub(super) fn own_status(home: &Home, filter: &Filter) -> Result<StatusView, CliError> {
     let on_disk = reload::load(home, &Flags::default()).map_or_else(|_| Config::default(), |loaded| loaded.config);
     let max_workers = on_disk.max_workers;
     let config = own_config(home);

@@ -10,15 +10,15 @@ use serde_json::json;
 use super::args::ConfigFlags;
 use super::backend::{Backend, LazyQueue};
 use super::cancel_retry::{report_each, without_duplicates};
+use super::follow::{self, Followed, View};
 use super::printing::{print_json, print_line};
 use super::running_daemon::RunningDaemon;
 use super::{BAD_CONFIG, CliError, ExitCode, FAILED, INTERRUPTED, block_on_daemon, ids, preflight, version_skew};
 use crate::daemon::lifecycle::seat::{self, Seat};
-use crate::daemon::{Event, Leaving};
 use crate::domain::id::SpecId;
 use crate::domain::outcome::Delivery;
 use crate::domain::text;
-use crate::domain::view::SpecView;
+use crate::domain::view::{SpecView, StatusView};
 use crate::git;
 use crate::queue::{Filter, Queue};
 use crate::reload;
@@ -70,37 +70,17 @@ async fn through_daemon(home: &Home, mut backend: Backend, args: Merge) -> Resul
             Err(error) => errors.push(error),
         }
     }
-    let mut told = Told::new(args.json);
-    let mut newer_than = None;
-    let filter = Filter { ids: asked.clone(), ..Filter::default() };
-    let specs = loop {
-        if asked.is_empty() {
-            break Vec::new();
+    if asked.is_empty() {
+        return conclude(&[], &errors, args.json);
+    }
+    let mut view = MergeView::new(args.json, true);
+    match follow::through_daemon(home, backend, Filter { ids: asked, ..Filter::default() }, &mut view).await? {
+        Followed::Over(status) | Followed::Left(status) => conclude(&status.specs, &errors, args.json),
+        Followed::Interrupted => {
+            say!("this command has ended, but the daemon continues to land the branches: `boi status` shows them");
+            Ok(INTERRUPTED)
         }
-        let answer = backend.status_now(home, &filter, newer_than).await?;
-        if let Some(daemon) = &answer.status.daemon {
-            version_skew::warn(&daemon.version, daemon.pid);
-            if daemon.scoped {
-                say!(
-                    "note: the running daemon is a `boi run`, which lands only its own specs; the others wait for a daemon"
-                );
-                break answer.status.specs;
-            }
-        }
-        told.update(&answer.status.specs)?;
-        if answer.status.specs.iter().all(SpecView::is_settled) {
-            break answer.status.specs;
-        }
-        if answer.status.paused {
-            told.note("claiming is paused, so nothing is landed: `boi resume`; still waiting");
-        }
-        newer_than = backend.is_daemon().then_some(answer.revision);
-        if !backend.is_daemon() {
-            told.note("the daemon has ended; still waiting for the next one: `boi daemon start`");
-            tokio::time::sleep(super::backend::LOOK_AGAIN).await;
-        }
-    };
-    conclude(&specs, &errors, args.json)
+    }
 }
 
 async fn as_daemon(home: &Home, args: Merge) -> Result<ExitCode, CliError> {
@@ -124,27 +104,12 @@ async fn as_daemon(home: &Home, args: Merge) -> Result<ExitCode, CliError> {
     let log =
         logs::start(home.log_output(), &booted.config.log).map_err(|message| CliError::new(BAD_CONFIG, message))?;
     let running = seat.start(booted, log, Some(asked.clone()))?;
-    let (handle, filter) = (running.handle.clone(), Filter { ids: asked, ..Filter::default() });
-    let ended = running.ended();
-    tokio::pin!(ended);
-    let (mut told, mut revision) = (Told::new(args.json), 0);
-    loop {
-        let status = handle.status(filter.clone()).await?;
-        told.update(&status.specs)?;
-        if status.specs.iter().all(SpecView::is_settled) {
-            handle.send(Event::Leave(Leaving::Stop));
-            ended.as_mut().await?;
-            return conclude(&status.specs, &errors, args.json);
-        }
-        tokio::select! {
-            // Cancel-safe: `newer_than` only waits.
-            newer = handle.newer_than(revision) => revision = newer,
-            // Cancel-safe: the future is pinned outside the loop.
-            left = ended.as_mut() => {
-                left?;
-                say!("not landed yet; to continue: `boi daemon start`");
-                return Ok(INTERRUPTED);
-            }
+    let mut view = MergeView::new(args.json, false);
+    match follow::as_daemon(running, Filter { ids: asked, ..Filter::default() }, &mut view).await? {
+        Followed::Over(status) => conclude(&status.specs, &errors, args.json),
+        Followed::Left(_) | Followed::Interrupted => {
+            say!("not landed yet; to continue: `boi daemon start`");
+            Ok(INTERRUPTED)
         }
     }
 }
@@ -181,31 +146,49 @@ fn unchanged(queue: &dyn Queue, ids: &[SpecId]) -> Result<HashSet<SpecId>, CliEr
 }
 
 /// Prints each spec once when its landing has ended.
-struct Told {
+struct MergeView {
     json: bool,
+    /// Whether another process is the daemon.
+    through_daemon: bool,
     specs: HashSet<SpecId>,
-    notes: HashSet<&'static str>,
+    notes: HashSet<String>,
 }
 
-impl Told {
-    fn new(json: bool) -> Told {
-        Told { json, specs: HashSet::new(), notes: HashSet::new() }
+impl MergeView {
+    fn new(json: bool, through_daemon: bool) -> MergeView {
+        MergeView { json, through_daemon, specs: HashSet::new(), notes: HashSet::new() }
     }
+}
 
-    fn update(&mut self, specs: &[SpecView]) -> Result<(), CliError> {
-        for spec in specs {
-            if spec.is_settled() && self.specs.insert(spec.id.clone()) && !self.json {
+impl View for MergeView {
+    fn show(&mut self, status: &StatusView) -> Result<bool, CliError> {
+        if let Some(daemon) = status.daemon.as_ref().filter(|_| self.through_daemon) {
+            version_skew::warn(&daemon.version, daemon.pid);
+            if daemon.scoped {
+                self.note(
+                    "note: the running daemon is a `boi run`, which lands only its own specs; the others wait for a daemon",
+                );
+                return Ok(true);
+            }
+        }
+        for spec in status.specs.iter().filter(|spec| spec.is_settled()) {
+            if self.specs.insert(spec.id.clone()) && !self.json {
                 print_line(&line(spec))?;
             }
         }
-        Ok(())
+        if status.paused {
+            self.note("claiming is paused, so nothing is landed: `boi resume`; still waiting");
+        }
+        Ok(status.specs.iter().all(SpecView::is_settled))
     }
 
-    fn note(&mut self, text: &'static str) {
-        if self.notes.insert(text) {
+    fn note(&mut self, text: &str) {
+        if self.notes.insert(text.to_owned()) {
             say!("{text}");
         }
     }
+
+    fn interrupted(&mut self, _: &StatusView) {}
 }
 
 fn line(spec: &SpecView) -> String {

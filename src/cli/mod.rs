@@ -26,6 +26,7 @@ mod doctor;
 mod drop;
 mod durations;
 mod events;
+mod follow;
 mod help_texts;
 mod hold;
 mod ids;
