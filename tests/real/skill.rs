@@ -81,6 +81,14 @@ fn a_session_that_follows_the_skill_gets_a_verified_branch() {
     let branch = state["branch"].as_str().expect("a branch");
     assert_eq!(sandbox.git("repo", &["show", &format!("{branch}:hi.txt")]), "hi");
     assert!(read("dry-run.out").contains("By the skill"), "{ended:?}");
+    let report: Value = serde_json::from_str(&read("report.out")).unwrap_or_else(|error| panic!("{error}: {ended:?}"));
+    let review = &report["to_review"][0];
+    assert_eq!((&review["id"], &review["title"]), (&state["id"], &"By the skill".into()), "{report:#}");
+    let size = (&review["commits"], &review["diff"]["files"], &review["diff"]["added"], &review["diff"]["deleted"]);
+    assert_eq!(size, (&1.into(), &1.into(), &1.into(), &0.into()), "{report:#}");
+    let totals = &report["totals"];
+    assert_eq!((&totals["specs"], &totals["to_review"]), (&1.into(), &1.into()), "{report:#}");
+    assert_eq!(report["needs_you"], Value::Array(vec![]), "{report:#}");
     assert!(read("config.out").contains("max_workers"), "{}", read("config.err"));
     let workers = sandbox.good(&["config", "get", "max_workers"]).out;
     assert_eq!(workers.trim(), "4", "the fleet was tuned while the daemon ran");
