@@ -180,7 +180,7 @@ impl Update<'_> {
 
     /// Returns a git command in the checkout that works on the copy of its index.
     fn git(&self, folder: &Path) -> Result<Git, GitError> {
-        let git = Git::writing(&self.checkout.place, self.worktree.lock_file())?.running_filters().fetching();
+        let git = Git::writing(&self.checkout.place, self.worktree.lock_file())?.running_filters();
         Ok(git.settings(&["core.splitIndex=false", "submodule.recurse=false"]).index(&folder.join("index-new")))
     }
 

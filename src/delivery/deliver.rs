@@ -206,13 +206,14 @@ pub(crate) fn merge_into_files(worktree: &LockedWorktree, commit: &str) -> Resul
     if merged.code != Some(0) && !has_conflicts {
         return Err(merged.into_error().into());
     }
+    git::follow_merge(worktree, commit, LABEL)?;
     Ok(())
 }
 
 fn begin_merge(worktree: &LockedWorktree, commit: &str) -> Result<GitOutput, GitError> {
     let at = &worktree.place()?;
     let args = ["merge", "--no-ff", "--no-commit", "--no-stat", "--quiet", commit];
-    worktree.git_at(at)?.running_filters().fetching().identity(at)?.args(args).output()
+    worktree.git_at(at)?.running_filters().identity(at)?.args(args).output()
 }
 
 fn conflicting_files(worktree: &LockedWorktree) -> Result<Vec<String>, GitError> {

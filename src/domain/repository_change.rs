@@ -36,6 +36,10 @@ pub enum ChangeKind {
     Undone,
     /// The repository could not be compared.
     NotCompared,
+    /// The folder of a submodule is empty in the spec's worktree, because the user's clone does not have the submodule.
+    SubmoduleLeftEmpty,
+    /// A file of the spec's worktree is a pointer of Git LFS, because the user's clone lacks its object.
+    LfsObjectMissing,
     /// More changes than are listed.
     More,
     /// A kind that this version does not know.
@@ -121,6 +125,12 @@ impl fmt::Display for RepositoryChange {
             }
             ChangeKind::Undone => write!(f, "undone: {name}, which an earlier task committed, was reverted"),
             ChangeKind::NotCompared => write!(f, "not compared: {name}"),
+            ChangeKind::SubmoduleLeftEmpty => {
+                write!(f, "submodule left empty: {name}: {}", self.new.as_deref().unwrap_or("its clone is missing"))
+            }
+            ChangeKind::LfsObjectMissing => {
+                write!(f, "Git LFS object missing: {name} has its pointer as the content; run `git lfs fetch --all`")
+            }
             ChangeKind::More => f.write_str(name),
             ChangeKind::Unknown => write!(f, "{name}: {old} -> {new}"),
         }

@@ -6,7 +6,7 @@
 
 use super::git_error::GitError;
 use super::worktree::LockedWorktree;
-use super::{branch, index, ref_names, refs, sync};
+use super::{branch, index, ref_names, refs, submodules, sync};
 
 /// The result of [`capture_merge`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(crate) fn capture(
 /// Commits the worktree's files, with `base` as the parent, without moving the branch to the new commit.
 /// Moves the branch back to `base` and HEAD back to the branch, and keeps the agent's own commits under refs.
 /// Changes no file. Files that git ignores are not committed. Fails if there is a nested repository that git
-/// does not ignore. `merged` is a commit that was merged into the files; it becomes the second parent.
+/// does not ignore, or if a submodule was changed. `merged` is a commit that was merged into the files; it becomes the second parent.
 pub(crate) fn capture_merge(
     worktree: &LockedWorktree,
     base: &str,
@@ -42,8 +42,9 @@ pub(crate) fn capture_merge(
     let at = &worktree.place()?;
     branch::reset_branch(worktree, base, label)?;
     branch::attach_head(worktree, at, base, label)?;
-    let loaded = index::load(worktree, at, base)?;
+    let loaded = index::load(worktree, at, base)?.with_merged(merged);
     index::install(worktree, &at.git_dir)?;
+    submodules::refuse_changes(worktree, at, label)?;
     let refuse = |paths: Vec<_>| if paths.is_empty() { Ok(paths) } else { Err(GitError::NestedRepositories { paths }) };
     let tree = index::read_files(worktree, at, &loaded, refuse)?;
     let kept = refs::kept_refs_with_label(at, worktree.spec(), label)?;

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use super::git_error::GitError;
 use super::place::Place;
 use super::program::Git;
+use super::sparse::{self, Sparse};
 use super::worktree::LockedWorktree;
 use super::{branch_repair, checkout, entry, index, locks, refs, reset_files, sync};
 use crate::domain::position::Checkout;
@@ -58,7 +59,7 @@ pub(crate) fn create_worktree(
         }
         Err(error) => return Err(error),
     };
-    entry::pin_work_tree(&at.git_dir, worktree.path())?;
+    entry::pin_work_tree(&at.git_dir, worktree.path(), worktree.sparse().as_ref())?;
     if mode == Checkout::AsItIs && at.git_dir.join("index").exists() {
         index::repair(worktree)?;
         return Ok(CreatedWorktree { head, kept: Vec::new(), is_new: false });
@@ -102,7 +103,7 @@ pub(super) fn attach(worktree: &LockedWorktree, base: &str, mode: Checkout, labe
     let repository_lock = locks::lock_repository(&common_dir, worktree.watch())?;
     let is_new = match find_entry_to_relink(worktree, &common_dir, &head, mode, label)? {
         Some(entry) => {
-            entry::relink(&entry, path, &worktree.branch_ref())?;
+            entry::relink(&entry, path, &worktree.branch_ref(), worktree.sparse().as_ref())?;
             false
         }
         None if matches!(read_content(path, &common_dir)?, Content::Nothing) => {
@@ -112,9 +113,24 @@ pub(super) fn attach(worktree: &LockedWorktree, base: &str, mode: Checkout, labe
         None => return Err(GitError::Occupied { path: path.to_owned() }),
     };
     let at = worktree.place()?;
-    entry::pin_work_tree(&at.git_dir, path)?;
+    let sparse = if is_new { inherit_sparse_checkout(worktree, &at)? } else { worktree.sparse() };
+    entry::pin_work_tree(&at.git_dir, path, sparse.as_ref())?;
     worktree.remove_stale_locks()?;
     Ok(Attached { at, head, is_new })
+}
+
+/// Gives the new worktree the sparse checkout of the user's working tree.
+fn inherit_sparse_checkout(worktree: &LockedWorktree, at: &Place) -> Result<Option<Sparse>, GitError> {
+    let sparse = sparse::inherit(&worktree.users_place()?, worktree.scratch(), &at.git_dir)?;
+    let config = at.git_dir.join("config.worktree");
+    if sparse.is_some() && config.exists() {
+        // Git refuses to change a setting that has several values, as `git sparse-checkout` in the worktree does.
+        for key in sparse::KEYS {
+            let git = worktree.git_at(at)?.args(["config", "--file"]).arg(&config);
+            git.args(["--unset-all", key]).output()?;
+        }
+    }
+    Ok(sparse)
 }
 
 /// Returns the entry to which the files at the worktree's path belong; `None`: there are no files, or they
@@ -164,7 +180,7 @@ fn find_entry_to_relink(
 
 fn add_with_git(worktree: &LockedWorktree, repository_lock: &fs::File) -> Result<(), GitError> {
     let (at, branch) = (worktree.repository()?, worktree.spec().branch());
-    let git = Git::writing(&at, repository_lock)?.own_tree();
+    let git = Git::writing(&at, repository_lock)?.own_tree(None);
     let git = git.args(["worktree", "add", "--no-checkout"]).arg("--").arg(worktree.path()).arg(&branch);
     let Err(error) = git.run() else { return Ok(()) };
     match checkout::find(&at, &branch)? {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::git_error::GitError;
 use super::small_file;
+use super::sparse::Sparse;
 
 /// Returns the git directory that `entry` belongs to, without running git; `None`: the git directory does not
 /// exist.
@@ -92,7 +93,7 @@ fn has_head(entry: &Path) -> bool {
 }
 
 /// Makes `entry` and the link in `path` name each other again, and completes the entry.
-pub(super) fn relink(entry: &Path, path: &Path, branch_ref: &str) -> Result<(), GitError> {
+pub(super) fn relink(entry: &Path, path: &Path, branch_ref: &str, sparse: Option<&Sparse>) -> Result<(), GitError> {
     let write = |file: PathBuf, content: &[u8]| small_file::replace(&file, content);
     fs::create_dir_all(entry).map_err(GitError::io("cannot create", entry))?;
     if is_initializing(entry) {
@@ -106,17 +107,18 @@ pub(super) fn relink(entry: &Path, path: &Path, branch_ref: &str) -> Result<(), 
     write(entry.join("gitdir"), &gitdir)?;
     let link = [b"gitdir: ".to_vec(), entry.as_os_str().as_bytes().to_vec(), b"\n".to_vec()].concat();
     write(path.join(".git"), &link)?;
-    pin_work_tree(entry, path)
+    pin_work_tree(entry, path, sparse)
 }
 
 /// Writes the worktree's path into the worktree's own configuration. Git reads that file once the repository has
 /// `extensions.worktreeConfig`; without the path, a `core.worktree` or `core.bare` in the shared configuration would
-/// make the agent's git work in the user's checkout. The whole tree is checked out, also if the user's checkout is sparse.
-pub(super) fn pin_work_tree(entry: &Path, path: &Path) -> Result<(), GitError> {
+/// make the agent's git work in the user's checkout. `sparse` is the worktree's sparse checkout; without it, the whole tree
+/// is checked out, whatever the shared configuration says.
+pub(super) fn pin_work_tree(entry: &Path, path: &Path, sparse: Option<&Sparse>) -> Result<(), GitError> {
     let file = entry.join("config.worktree");
     let work_tree = quote(real_path(path).as_os_str());
-    let settings: &[u8] = b"\n\tbare = false\n\tsparseCheckout = false\n";
-    let pinned = [b"[core]\n\tworktree = ", work_tree.as_slice(), settings].concat();
+    let rest = sparse.map_or_else(|| "\tsparseCheckout = false\n".to_owned(), Sparse::configuration);
+    let pinned = [b"[core]\n\tworktree = ", work_tree.as_slice(), b"\n\tbare = false\n", rest.as_bytes()].concat();
     let existing = small_file::read(&file).unwrap_or_default();
     if existing.ends_with(&pinned) {
         return Ok(());

@@ -107,6 +107,33 @@ pub(crate) enum GitError {
         /// The paths of the repositories, relative to the worktree.
         paths: Vec<PathBuf>,
     },
+    /// A command changed submodules. Before this error, the changes were kept, and the submodules put back.
+    #[error(
+        "the try changed submodules, which boi does not commit: {}; boi put them back{}; to change a submodule, work on \
+         its own repository, in a spec of its own",
+        .changes.join(", "),
+        describe_kept(.kept)
+    )]
+    SubmodulesChanged {
+        /// A description of each changed submodule.
+        changes: Vec<String>,
+        /// The kept refs, and the folder beside the worktree, with the changes.
+        kept: Vec<String>,
+    },
+    /// The repository is a partial clone and lacks an object that git needs.
+    #[error(
+        "git {subcommand} failed in {dir:?}, because the partial clone lacks {}, and boi fetches nothing; fetch what is \
+         missing in your clone with `git fetch --refetch --no-filter`, then `boi retry`; git says: {stderr}",
+        describe_object(.object.as_deref())
+    )]
+    MissingObject {
+        subcommand: String,
+        dir: PathBuf,
+        /// The object; `None`: git does not name it.
+        object: Option<String>,
+        /// The end of git's standard error.
+        stderr: String,
+    },
     /// Something other than boi moved or deleted the spec's branch. Nothing was changed.
     #[error(
         "something other than boi moved or deleted the branch {branch}: expected {expected}, found {}",
@@ -128,6 +155,9 @@ impl GitError {
 
     /// Returns the error of a git process that failed.
     pub(super) fn failed(subcommand: String, dir: PathBuf, code: Option<i32>, stderr: String) -> GitError {
+        if lacks_object(&stderr) {
+            return GitError::MissingObject { subcommand, dir, object: missing_object(&stderr), stderr };
+        }
         let severity = severity_of(&stderr);
         GitError::Failed { subcommand, dir, code, stderr, severity }
     }
@@ -151,6 +181,8 @@ impl GitError {
             | GitError::NoWorktree { .. }
             | GitError::BranchInUse { .. }
             | GitError::NestedRepositories { .. }
+            | GitError::MissingObject { .. }
+            | GitError::SubmodulesChanged { .. }
             | GitError::Diverged { .. } => Severity::Permanent,
         }
     }
@@ -173,10 +205,31 @@ const OUT_OF_RESOURCES: &[&str] = &[
     "Resource temporarily unavailable",
 ];
 
-/// Texts of git about an obstacle that a retry does not remove: a filter that fails, and a partial clone whose
-/// remote is a path that does not exist.
-const PERMANENT: &[&str] =
-    &["external filter '", "clean filter '", "smudge filter ", "does not appear to be a git repository"];
+/// Texts of git about an obstacle that a retry does not remove: a filter that fails, or a tree that is missing.
+const PERMANENT: &[&str] = &["external filter '", "clean filter '", "smudge filter ", "failed to unpack tree object"];
+/// Texts of git about an object that a partial clone lacks.
+const LACKS_OBJECT: &[&str] = &["lazy fetching disabled", " from promisor remote"];
+
+/// Whether git failed because a partial clone lacks an object.
+pub(super) fn lacks_object(stderr: &str) -> bool {
+    LACKS_OBJECT.iter().any(|text| stderr.contains(text))
+}
+
+/// Returns the object that git names in its message `could not fetch HASH from promisor remote`.
+fn missing_object(stderr: &str) -> Option<String> {
+    let before = stderr.split_once(" from promisor remote")?.0;
+    let name = before.rsplit(' ').next()?;
+    let is_hash = matches!(name.len(), 40 | 64) && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hash.then(|| name.to_owned())
+}
+
+fn describe_kept(kept: &[String]) -> String {
+    if kept.is_empty() { String::new() } else { format!(" and kept the changes: {}", kept.join(", ")) }
+}
+
+fn describe_object(object: Option<&str>) -> String {
+    object.map_or_else(|| "an object".to_owned(), |object| format!("the object {object}"))
+}
 
 /// Whether a retry of a git process that printed `stderr` can help.
 pub(super) fn severity_of(stderr: &str) -> Severity {
@@ -235,7 +288,6 @@ mod tests {
             ("fatal: write error: No space left on device", Severity::Transient),
             ("error: external filter 'x' failed 1\nfatal: f: clean filter 'x' failed", Severity::Permanent),
             ("error: external filter 'x' failed: No space left on device", Severity::Transient),
-            ("fatal: '/gone' does not appear to be a git repository", Severity::Permanent),
             ("fatal: unable to access 'https://host/': Could not resolve host", Severity::Unknown),
         ] {
             assert_eq!(severity_of(stderr), severity, "{stderr}");

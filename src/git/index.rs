@@ -8,7 +8,7 @@
 //!   not part of its commit) are not read, either.
 //! - The worktree's own index exists only once the checkout is complete.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsString;
 use std::fs::{self, File, FileTimes};
 use std::io;
@@ -20,7 +20,7 @@ use super::index_summary::IndexSummary;
 use super::place::Place;
 use super::program::{self, Git, GitOutput};
 use super::worktree::LockedWorktree;
-use super::{entry, index_summary, loose_object, refs, revision, small_file};
+use super::{entry, index_summary, lfs, loose_object, refs, revision, small_file};
 use crate::system::attempt_folder;
 use crate::system::files::{self, Durability};
 
@@ -37,6 +37,15 @@ pub(super) struct Loaded {
     pub(super) tree: String,
     /// The digest of the entries; `None`: only git can read the index.
     entries: Option<String>,
+    /// A commit that was merged into the files: submodules may be at the commits that it records.
+    merged: Option<String>,
+}
+
+impl Loaded {
+    /// Returns what was loaded, for files into which `merged` was merged.
+    pub(super) fn with_merged(self, merged: Option<&str>) -> Loaded {
+        Loaded { merged: merged.map(str::to_owned), ..self }
+    }
 }
 
 /// Sets boi's own index to a commit without changing the worktree. The cached information about unchanged files stays
@@ -58,7 +67,7 @@ pub(super) fn load(worktree: &LockedWorktree, at: &Place, commit: &str) -> Resul
         Some(tree) => tree,
         None => revision::tree_of(at, commit)?,
     };
-    Ok(Loaded { commit: commit.to_owned(), tree, entries: loaded.1 })
+    Ok(Loaded { commit: commit.to_owned(), tree, entries: loaded.1, merged: None })
 }
 
 /// Reads boi's own index. Knows the tree also if only the record of the last tree contains it.
@@ -132,7 +141,7 @@ pub(super) fn read_files(
         Err(GitError::NestedRepositories { .. } | GitError::CannotAdd { .. }) => {}
         written => return written,
     }
-    let loaded = load(worktree, at, &loaded.commit)?;
+    let loaded = load(worktree, at, &loaded.commit)?.with_merged(loaded.merged.as_deref());
     let excluded = on_nested(nested_repositories(worktree, at)?)?;
     add_and_write_tree(worktree, at, &excluded, &loaded)
 }
@@ -156,7 +165,11 @@ fn add_and_write_tree(
     if index.is_some_and(|index| !index.has_gitlinks) {
         return Ok(tree);
     }
-    let paths = changed_gitlinks(at, &loaded.commit, &tree)?;
+    let mut paths = changed_gitlinks(at, &loaded.commit, &tree)?;
+    if let (Some(merged), false) = (&loaded.merged, paths.is_empty()) {
+        let differ = changed_gitlinks(at, merged, &tree)?;
+        paths.retain(|path| differ.contains(path));
+    }
     if paths.is_empty() { Ok(tree) } else { Err(GitError::NestedRepositories { paths }) }
 }
 
@@ -164,8 +177,31 @@ fn write_tree(worktree: &LockedWorktree, at: &Place) -> Result<String, GitError>
     own_index_git(worktree, at)?.arg("write-tree").line()
 }
 
+/// Marks the missing files that the present patterns of the sparse checkout leave out, so that they do not count as deleted.
+/// A command may have left out more, and a new index does not know what is left out.
+fn leave_out(worktree: &LockedWorktree, at: &Place) -> Result<(), GitError> {
+    let missing = own_index_git(worktree, at)?.args(["ls-files", "--deleted", "-z"]).run()?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let from = |input: &[u8]| -> Result<Git, GitError> {
+        let git = Git::writing_from(at, worktree.lock_file(), input)?.own_tree(worktree.sparse().as_ref());
+        Ok(git.index(&worktree.own_index()))
+    };
+    let wanted = from(&missing)?.args(["sparse-checkout", "check-rules", "-z"]).run()?;
+    let wanted: BTreeSet<&[u8]> = wanted.split(|byte| *byte == 0).collect();
+    let left_out: Vec<&[u8]> = missing.split(|byte| *byte == 0).filter(|path| !wanted.contains(path)).collect();
+    if left_out.iter().all(|path| path.is_empty()) {
+        return Ok(());
+    }
+    from(&left_out.join(&0))?.args(["update-index", "--skip-worktree", "-z", "--stdin"]).run().map(drop)
+}
+
 /// Reads all files except the nested repositories `excluded` into boi's own index.
 fn add(worktree: &LockedWorktree, at: &Place, excluded: &[PathBuf]) -> Result<(), GitError> {
+    if worktree.sparse().is_some() {
+        leave_out(worktree, at)?;
+    }
     let list = worktree.scratch().join("pathspec");
     if !excluded.is_empty() {
         let mut specs = b":(top)\0".to_vec();
@@ -176,6 +212,8 @@ fn add(worktree: &LockedWorktree, at: &Place, excluded: &[PathBuf]) -> Result<()
     }
     let added = run_readable(worktree, || {
         let add = own_index_git(worktree, at)?.running_filters().args(["add", "--all"]);
+        // Also files that the sparse checkout leaves out, if a command created them.
+        let add = if worktree.sparse().is_some() { add.arg("--sparse") } else { add };
         if excluded.is_empty() {
             return Ok(add);
         }
@@ -193,8 +231,12 @@ fn add(worktree: &LockedWorktree, at: &Place, excluded: &[PathBuf]) -> Result<()
 /// Writes the files of `commit` into the worktree, overwriting files that differ, and sets boi's own index to
 /// `commit`. Does not delete untracked files.
 pub(super) fn check_out(worktree: &LockedWorktree, at: &Place, commit: &str) -> Result<(), GitError> {
-    let git = own_index_git(worktree, at)?.running_filters().fetching();
-    git.args(["read-tree", "--reset", "-u", commit]).run()?;
+    let git = own_index_git(worktree, at)?.running_filters();
+    let written = git.args(["read-tree", "--reset", "-u", commit]).output()?;
+    if written.code != Some(0) {
+        return Err(written.into_error());
+    }
+    lfs::record_missing(worktree, &written, own_index_git(worktree, at)?)?;
     match index_summary::read(&worktree.own_index(), commit.len()).and_then(|index| index.tree) {
         Some(tree) => record(worktree, LAST_CHECKOUT, commit, &tree),
         None => Ok(()),
@@ -307,7 +349,10 @@ fn changed_gitlinks(at: &Place, commit: &str, tree: &str) -> Result<Vec<PathBuf>
 
 /// The error of a `git add` that failed. Unless a resource of the machine is missing, or git cannot write to the
 /// repository, git refuses the files.
-fn cannot_add(added: GitOutput) -> GitError {
+pub(super) fn cannot_add(added: GitOutput) -> GitError {
+    if git_error::lacks_object(&added.stderr) {
+        return added.into_error();
+    }
     let is_about_repository = ["insufficient permission for adding an object", "unable to create temporary file"]
         .iter()
         .any(|text| added.stderr.contains(text));

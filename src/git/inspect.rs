@@ -36,9 +36,6 @@ pub(crate) enum RepositoryRefusal {
     /// The directory is a repository's git directory, or is inside one.
     #[error("{0:?} is inside a .git directory; set `repo` in the spec to the working tree instead")]
     InsideGitDir(PathBuf),
-    /// Git does not check out submodules in a new worktree.
-    #[error("the repository {repo:?} has submodules ({}), which boi does not support", list(.paths))]
-    Submodules { repo: PathBuf, paths: Vec<PathBuf> },
     /// The current branch has no commit from which a spec's branch could start.
     #[error("the repository {0:?} has no commit on its current branch; make a first commit")]
     Unborn(PathBuf),
@@ -70,10 +67,6 @@ pub(crate) fn inspect_repository(path: &Path) -> Result<InspectedRepository, Rep
     let Some(head) = revision::commit_of(at, "HEAD")? else {
         return Err(RepositoryRefusal::Unborn(toplevel));
     };
-    let paths = list_submodules(at, &head)?;
-    if !paths.is_empty() {
-        return Err(RepositoryRefusal::Submodules { repo: toplevel, paths });
-    }
     let name = checkout::head_ref(at)?;
     let branch = name.as_deref().and_then(|name| name.strip_prefix("refs/heads/")).map(str::to_owned);
     Ok(InspectedRepository { toplevel, default_base: branch.unwrap_or(head) })
@@ -120,27 +113,4 @@ fn find_toplevel(path: &Path) -> Result<PathBuf, RepositoryRefusal> {
 fn index_of_commit(at: &Place, commit: &str) -> Option<IndexSummary> {
     let tree = loose_object::tree_of(at, commit)?;
     index_summary::read(&at.git_dir.join("index"), commit.len()).filter(|index| index.tree == Some(tree))
-}
-
-fn list_submodules(at: &Place, commit: &str) -> Result<Vec<PathBuf>, GitError> {
-    if index_of_commit(at, commit).is_some_and(|index| !index.has_gitlinks) {
-        return Ok(Vec::new());
-    }
-    let listed = Git::reading(at).args(["ls-tree", "-r", "-z", commit]).output()?;
-    // A partial clone may lack the folders of the commit, and reading never fetches them.
-    if listed.code != Some(0) && is_partial(at)? {
-        return Ok(Vec::new());
-    }
-    let listed = listed.success()?;
-    let links = listed.split(|byte| *byte == 0).filter(|entry| entry.starts_with(b"160000 "));
-    Ok(links.filter_map(|entry| entry.splitn(2, |byte| *byte == b'\t').nth(1)).map(program::path).collect())
-}
-
-fn is_partial(at: &Place) -> Result<bool, GitError> {
-    let args = ["config", "--get-regexp", r"^(remote\..*\.promisor|extensions\.partialclone)$"];
-    Git::reading(at).args(args).output()?.yes_or_no()
-}
-
-fn list(paths: &[PathBuf]) -> String {
-    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }

@@ -15,6 +15,7 @@
 //! | `shell_words` | quotes arguments of commands that are printed |
 //! | `ref_names` | names of the refs that boi creates |
 //! | `locks` | file locks, and the lock of a repository |
+//! | `sparse` | the sparse checkout that a worktree inherits from the user's working tree |
 //! | `entry` | a worktree's entry: its administrative directory `<git directory>/worktrees/<NAME>` |
 //! | `repository` | finds repositories, and detects that a worktree's repository was replaced by another one |
 //! | `ref_files` | reads refs from git's files, without running git |
@@ -29,8 +30,13 @@
 //! | `identity` | tells whether the user has configured an identity for commits, without running git |
 //! | `refs` | creates, moves and deletes the spec's branch and kept refs |
 //! | `index_summary` | reads from an index which tree it contains, without running git |
+//! | `lfs` | records which files are pointers, because Git LFS lacks their objects |
 //! | `index` | reads a worktree's files into a git tree |
 //! | `set_aside` | renames and keeps a worktree's folder if git cannot store its files |
+//! | `submodule_source` | finds the submodules of a commit, and the user's clone of each |
+//! | `submodule_record` | the record of a worktree's submodules, and the repositories that boi makes for them |
+//! | `submodule_state` | finds out what a command changed in a submodule, and keeps it |
+//! | `submodules` | writes the files of a worktree's submodules, and refuses changes in them |
 //! | `branch` | moves the spec's branch, and HEAD back to it |
 //! | `file_times` | tells whether a file of a small folder was written |
 //! | `reset_files` | makes a worktree's files equal to a commit |
@@ -69,7 +75,7 @@
 //!   entry per worktree.
 //! - Each git process that works for a worktree is told its git directory, common directory and working tree. No
 //!   configuration and no file of an agent can make it work elsewhere.
-//! - Only a process that writes files of a working tree fetches objects that a partial clone lacks.
+//! - Nothing is fetched: a clone that lacks objects is used as it is.
 //! - No git process runs without a time limit, and an order ends it together with its descendants.
 //! - What a command did to the shared part of the repository is never undone: see `shared_changes`.
 //! - No work is deleted: files and commits that no branch contains are saved under `refs/boi/kept/<SPEC>/` before they
@@ -94,6 +100,7 @@ mod identity;
 mod index;
 mod index_summary;
 mod inspect;
+mod lfs;
 pub(crate) mod locks;
 mod loose_object;
 mod merged;
@@ -121,6 +128,11 @@ mod shared_snapshot;
 mod shared_state;
 mod shell_words;
 mod small_file;
+mod sparse;
+mod submodule_record;
+mod submodule_source;
+mod submodule_state;
+mod submodules;
 mod survey;
 mod sync;
 #[cfg(test)]
@@ -142,6 +154,7 @@ pub(crate) use self::dropped::{
 pub(crate) use self::file_times::{CheckedFiles, read_file_times};
 pub(crate) use self::git_error::{GitError, Severity};
 pub(crate) use self::inspect::{RepositoryRefusal, has_uncommitted_changes, inspect_repository, same_repository};
+pub(crate) use self::lfs::pointers;
 pub(crate) use self::merged::{MergeState, has_changes, local_branches, merge_state};
 pub(crate) use self::overwrite::overwrite_worktree;
 pub(crate) use self::own_changes::{
@@ -161,6 +174,7 @@ pub(crate) use self::set_aside::SET_ASIDE;
 pub(crate) use self::shared_changes::{SharedChanges, compare_with_snapshot, confirm_comparison};
 pub(crate) use self::shared_config::{is_called_bare, present_state, repository_id, still_differs};
 pub(crate) use self::shared_snapshot::{delete_snapshot, take_snapshot};
+pub(crate) use self::submodules::{follow_merge, left_empty};
 pub(crate) use self::survey::{entries_without_folder, git_version, lock_files, own_refs, spec_ids_in_refs};
 pub(crate) use self::sync::sync_worktree;
 pub(crate) use self::undone::undone_files;

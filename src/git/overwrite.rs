@@ -1,6 +1,7 @@
 //! Makes a worktree equal to a commit without keeping what is in it.
 
 use super::git_error::GitError;
+use super::submodules::{self, Changed};
 use super::worktree::LockedWorktree;
 use super::{branch, create, refs, reset_files};
 use crate::domain::position::Checkout;
@@ -18,6 +19,8 @@ pub(crate) fn overwrite_worktree(worktree: &LockedWorktree, commit: &str, label:
     };
     worktree.remove_stale_locks()?;
     branch::attach_head(worktree, &at, commit, label)?;
-    worktree.git_at(&at)?.running_filters().fetching().args(["read-tree", "--reset", "-u", commit]).run()?;
+    let submodules = submodules::keep(worktree, &at, Some(commit), Changed::Discard)?;
+    worktree.git_at(&at)?.running_filters().args(["read-tree", "--reset", "-u", commit]).run()?;
+    submodules::lay(worktree, &at, commit, &at.git_dir.join("index"), &submodules.outdated)?;
     reset_files::remove_untracked(worktree)
 }

@@ -11,14 +11,14 @@ use std::path::Path;
 
 use super::git_error::GitError;
 use super::worktree::LockedWorktree;
-use super::{branch_repair, create, index};
+use super::{branch_repair, create, index, submodules};
 use crate::domain::position::Checkout;
 use crate::system::files;
 
 /// The repairs that were made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Repairs {
-    /// How many empty objects were removed from the repository.
+    /// How many empty objects were removed from the repository and from those of submodules.
     pub(crate) empty_objects: usize,
     /// Whether the branch named no existing commit and was moved to an existing one.
     pub(crate) branch: bool,
@@ -34,7 +34,10 @@ pub(crate) struct Repairs {
 pub(crate) fn repair_after_power_loss(worktree: &LockedWorktree, base: &str, label: &str) -> Result<Repairs, GitError> {
     let Ok(common_dir) = worktree.common_dir() else { return Ok(Repairs::default()) };
     worktree.remove_stale_locks()?;
-    let empty_objects = remove_empty_objects(common_dir)?;
+    let mut empty_objects = remove_empty_objects(common_dir)?;
+    for repository in submodules::repositories_after_power_loss(worktree)? {
+        empty_objects += remove_empty_objects(&repository)?;
+    }
     let branch = branch_repair::repair_branch(worktree, base)?.is_some();
     let has_files = files::list_folder(worktree.path()).is_ok_and(|names| !names.is_empty());
     let link = has_files && worktree.entry().is_err();

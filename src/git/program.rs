@@ -8,7 +8,7 @@
 //!   file: what it writes is the same whenever it runs.
 //! - A git process that writes gets its git directory, common directory and working tree explicitly.
 //! - Every git process has a time limit, and ends with its descendants on an order.
-//! - Only commands that write files of a working tree fetch objects that a partial clone lacks.
+//! - No git process fetches anything: neither objects that a partial clone lacks, nor objects of Git LFS.
 //! - Text from the user (prompts, titles) is never an argument: commit messages go through files.
 
 use std::ffi::{OsStr, OsString};
@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use super::git_error::GitError;
 use super::place::Place;
+use super::sparse::Sparse;
 use super::watch::{GitWatch, Work};
 use crate::process::bounded::BoundedEnd;
 use crate::process::inherited;
@@ -51,14 +52,16 @@ const ALWAYS: &[&str] = &[
     "merge.autoStash=false",
     "merge.verifySignatures=false",
     "worktree.useRelativePaths=false",
+    "submodule.recurse=false",
+    // Git LFS uses the objects of the user's clone and fetches no other ones: there is no server at this address.
+    "lfs.url=file:///dev/null/boi-fetches-no-objects",
     // By default git syncs only refs, so after a power loss a branch could name a commit that is not on the disk.
     "core.fsync=committed",
     "core.fsyncMethod=batch",
 ];
 
-/// Settings for git in boi's worktrees: the whole tree is checked out, and every change of a file is detected.
+/// Settings for git in boi's worktrees: every change of a file is detected.
 const OWN_TREE: &[&str] = &[
-    "core.sparseCheckout=false",
     "index.sparse=false",
     "core.splitIndex=false",
     "core.untrackedCache=false",
@@ -140,9 +143,11 @@ impl Git {
             command.env_remove(name);
         }
         command.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").env("GIT_EDITOR", "true");
-        // In a partial clone, reading a missing object would fetch it, and so execute what the remote's
-        // configuration names.
+        // In a partial clone, a missing object would be fetched: that executes what the remote's configuration
+        // names, and may hang.
         command.env("GIT_NO_LAZY_FETCH", "1").env(ALLOWED_PROTOCOLS, "none");
+        // A file whose object Git LFS lacks gets its pointer as the content; otherwise the checkout would fail.
+        command.env("GIT_LFS_SKIP_DOWNLOAD_ERRORS", "1");
         command.arg("-C").arg(start);
         let (dir, watch) = (dir.to_owned(), Arc::clone(watch));
         let mut git = Git { command, dir, watch, work: Work::Plain, subcommand: None };
@@ -157,26 +162,20 @@ impl Git {
         self
     }
 
-    /// Lets git fetch the objects that a partial clone lacks. Only for commands that write files of a working
-    /// tree.
-    pub(crate) fn fetching(mut self) -> Git {
-        self.command.env_remove("GIT_NO_LAZY_FETCH");
-        match variable(ALLOWED_PROTOCOLS) {
-            Some(users) => self.command.env(ALLOWED_PROTOCOLS, users),
-            None => self.command.env_remove(ALLOWED_PROTOCOLS),
-        };
-        self
-    }
-
     fn configure(&mut self, settings: &[&str]) {
         for setting in settings {
             self.command.arg("-c").arg(setting);
         }
     }
 
-    /// Adds the settings for boi's worktrees. Must be called before the first argument is added.
-    pub(super) fn own_tree(mut self) -> Git {
+    /// Adds the settings for boi's worktrees. `sparse` is the sparse checkout of the worktree. Must be called before
+    /// the first argument is added.
+    pub(super) fn own_tree(mut self, sparse: Option<&Sparse>) -> Git {
         self.configure(OWN_TREE);
+        match sparse {
+            Some(sparse) => self.configure(&sparse.settings()),
+            None => self.configure(&["core.sparseCheckout=false"]),
+        }
         self
     }
 

@@ -4,6 +4,7 @@
 //! keep ─▶ rename the folder, delete the entry (under the repository's lock) ─▶ delete the folder
 //! ```
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -14,7 +15,7 @@ use super::git_error::GitError;
 use super::place::Place;
 use super::program::Git;
 use super::worktree::LockedWorktree;
-use super::{checkout, entry, index, locks, operation, refs, revision, set_aside, shared_snapshot, warm};
+use super::{checkout, entry, index, locks, operation, refs, revision, set_aside, shared_snapshot, submodules, warm};
 use crate::system::untrusted;
 
 /// Why boi refuses to remove a worktree. In each case, boi has changed nothing.
@@ -87,15 +88,22 @@ pub(crate) fn remove_checked_worktree(
         delete_folder(path)?;
         return Ok(Vec::new());
     };
-    let mut aside = None;
+    let mut aside = Vec::new();
     let mut times = None;
     if let Some(at) = place_of_files(worktree)? {
         worktree.remove_stale_locks()?;
         entry::remove_damaged_index(&at.git_dir)?;
-        if let Kept::InFolder = keep_work(worktree, &at, label, checked)? {
-            aside = Some(set_aside::rename(path)?);
-        } else if !keep.is_empty() {
-            times = clean_times(worktree, &at)?;
+        aside = submodules::keep_before_removal(worktree, &at, label)?;
+        match keep_work(worktree, &at, label, checked) {
+            Ok(Kept::ByGit) if keep.is_empty() => {}
+            // Without the times, the next worktree has the kept folders all the same.
+            Ok(Kept::ByGit) => times = Some(clean_times(worktree, &at).unwrap_or_default()),
+            Ok(Kept::InFolder) => aside.push(set_aside::rename(path)?),
+            Err(error) => {
+                // The worktree stays.
+                submodules::put_back(worktree, &BTreeSet::new())?;
+                return Err(error);
+            }
         }
     } else {
         check_has_no_files(path, || RemovalRefusal::NotAWorktree { path: path.to_owned() })?;
@@ -118,6 +126,7 @@ pub(crate) fn remove_checked_worktree(
         warm::take(&doomed, path, keep, times);
     }
     delete_folder(&doomed)?;
+    submodules::forget(worktree)?;
     let _ = fs::remove_file(worktree.own_index());
     shared_snapshot::delete_snapshot_and_candidate(worktree)?;
     let mut kept = refs::kept_refs_with_label(&worktree.repository()?, worktree.spec(), label)?;
@@ -262,12 +271,11 @@ fn is_clean(
 }
 
 /// Returns the times of the worktree's files; none if the files differ from the branch, since nothing is known about them.
-/// `None`: the branch is missing.
-fn clean_times(worktree: &LockedWorktree, at: &Place) -> Result<Option<warm::Times>, GitError> {
-    let Some(head) = refs::branch_head_at(at, worktree.spec())? else { return Ok(None) };
+fn clean_times(worktree: &LockedWorktree, at: &Place) -> Result<warm::Times, GitError> {
+    let Some(head) = refs::branch_head_at(at, worktree.spec())? else { return Ok(warm::Times::default()) };
     let loaded = index::load(worktree, at, &head)?;
     let is_clean = index::read_files(worktree, at, &loaded, refuse_nested)? == loaded.tree;
-    if is_clean { warm::read_times(worktree, at).map(Some) } else { Ok(Some(warm::Times::default())) }
+    if is_clean { warm::read_times(worktree, at) } else { Ok(warm::Times::default()) }
 }
 
 /// Keeps the commit of the entry's HEAD under a ref if HEAD is detached. Used when the worktree's folder is

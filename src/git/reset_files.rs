@@ -9,8 +9,9 @@ use super::file_times::CheckedFiles;
 use super::git_error::GitError;
 use super::place::Place;
 use super::program::Git;
+use super::submodules::{self, Changed};
 use super::worktree::LockedWorktree;
-use super::{branch, entry, index, refs, revision, set_aside, sync};
+use super::{branch, entry, index, lfs, refs, revision, set_aside, sync};
 
 /// Makes the worktree's files equal to `commit`, with HEAD on the branch and no operation in progress. The
 /// branch must be at `commit`. Files and commits that this removes from the worktree are kept under refs.
@@ -37,6 +38,7 @@ pub(crate) fn reset_checked_to_commit(
     let at = &worktree.place()?;
     worktree.remove_stale_locks()?;
     entry::remove_damaged_index(&at.git_dir)?;
+    let is_narrowed = worktree.sparse().map_or(Ok(false), |sparse| sparse.restore(&at.git_dir))?;
     if !refs::is_branch_at(at, worktree.spec(), commit) {
         let found = refs::branch_head_at(at, worktree.spec())?;
         if found.as_deref() != Some(commit) {
@@ -44,6 +46,7 @@ pub(crate) fn reset_checked_to_commit(
         }
     }
     branch::attach_head(worktree, at, commit, label)?;
+    let submodules = submodules::keep(worktree, at, Some(commit), Changed::Keep(label))?;
     let is_incomplete = !at.git_dir.join("index").exists();
     let loaded = index::load(worktree, at, commit)?;
     let mut is_complete = true;
@@ -52,13 +55,15 @@ pub(crate) fn reset_checked_to_commit(
         refuse_to_replace(at, commit, &nested).map(|()| nested)
     };
     let mut aside = None;
-    let is_known = checked.is_some_and(|checked| checked.commit() == commit && checked.is_unwritten(worktree.path()));
+    let is_known = checked.is_some_and(|checked| checked.commit() == commit && checked.is_unwritten(worktree.path()))
+        && !is_narrowed
+        && !submodules::has_any(worktree);
     let read = if is_known { Ok(loaded.tree.clone()) } else { index::read_files(worktree, at, &loaded, leave_out) };
     match read {
-        Ok(tree) if tree == loaded.tree => index::install(worktree, &at.git_dir)?,
+        Ok(tree) if tree == loaded.tree && !is_narrowed => index::install(worktree, &at.git_dir)?,
         Ok(tree) => {
             // Files that a killed checkout did not write are not deletions by an agent, so there is no work to keep.
-            if !(is_incomplete && revision::is_part_of_commit(at, &tree, commit)?) {
+            if tree != loaded.tree && !(is_incomplete && revision::is_part_of_commit(at, &tree, commit)?) {
                 refs::keep_tree(worktree, &tree, Some(commit), label)?;
             }
             index::check_out(worktree, at, commit)?;
@@ -67,15 +72,17 @@ pub(crate) fn reset_checked_to_commit(
         }
         Err(error) if error.is_about_files() => {
             aside = Some(set_aside::set_aside(worktree)?);
-            entry::relink(&at.git_dir, worktree.path(), &worktree.branch_ref())?;
+            entry::relink(&at.git_dir, worktree.path(), &worktree.branch_ref(), worktree.sparse().as_ref())?;
             populate(worktree, at, commit)?;
         }
         Err(error) => return Err(error),
     }
+    submodules::lay(worktree, at, commit, &worktree.own_index(), &submodules.outdated)?;
     // The sync is necessary even if no file differed: a command may have written the same content again, unsynced.
     sync::sync_worktree(worktree)?;
     let mut kept = refs::kept_refs_with_label(at, worktree.spec(), label)?;
     kept.extend(aside);
+    kept.extend(submodules.aside);
     Ok(Reset { kept, is_complete })
 }
 
@@ -83,7 +90,9 @@ pub(crate) fn reset_checked_to_commit(
 pub(super) fn populate(worktree: &LockedWorktree, at: &Place, commit: &str) -> Result<(), GitError> {
     let _ = fs::remove_file(worktree.own_index());
     worktree.remove_stale_locks()?;
+    lfs::forget(worktree)?;
     index::check_out(worktree, at, commit)?;
+    submodules::lay(worktree, at, commit, &worktree.own_index(), &BTreeSet::new())?;
     index::install(worktree, &at.git_dir)
 }
 

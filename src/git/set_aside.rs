@@ -31,7 +31,8 @@ pub(super) fn rename(path: &Path) -> Result<String, GitError> {
     Ok(to.to_string_lossy().into_owned())
 }
 
-fn free_name(path: &Path) -> PathBuf {
+/// Returns a path beside the worktree that nothing has yet.
+pub(super) fn free_name(path: &Path) -> PathBuf {
     let name = |number: u32| {
         let mut name = path.file_name().map_or_else(OsString::new, ToOwned::to_owned);
         name.push(SET_ASIDE);

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::git_error::GitError;
 use super::place::{self, Place};
 use super::program::Git;
+use super::sparse::Sparse;
 use super::watch::GitWatch;
 use super::{entry, locks, ref_names, repository};
 use crate::domain::id::SpecId;
@@ -182,6 +183,11 @@ impl LockedWorktree {
         Ok(users.filter(|users| users.common_dir == repository.common_dir).unwrap_or(repository))
     }
 
+    /// Returns the worktree's sparse checkout; `None`: it contains all files.
+    pub(super) fn sparse(&self) -> Option<Sparse> {
+        Sparse::recorded(self.scratch())
+    }
+
     /// Returns a git command that writes in the worktree.
     pub(crate) fn git(&self) -> Result<Git, GitError> {
         self.git_at(&self.place()?)
@@ -189,7 +195,7 @@ impl LockedWorktree {
 
     /// Returns a git command that writes in the worktree at `place`.
     pub(crate) fn git_at(&self, place: &Place) -> Result<Git, GitError> {
-        Ok(Git::writing(place, &self.lock)?.own_tree())
+        Ok(Git::writing(place, &self.lock)?.own_tree(self.sparse().as_ref()))
     }
 
     /// Returns a git command that writes in the repository. The worktree need not exist.

@@ -297,6 +297,8 @@ pub(crate) enum ChangesFoundBy {
     Command(u32),
     /// The comparison of the accepted candidate, after the command with this number.
     Candidate(u32),
+    /// The checkout of the worktree, after the command with this number.
+    Checkout(u32),
 }
 
 /// The queue. A call blocks until its changes are durable, so async code must call it on a thread that may

@@ -11,7 +11,7 @@ use crate::domain::delivery::MergeRefusal;
 use crate::domain::life::SpecStatus;
 use crate::domain::outcome::{Delivery, MergedBy, Usage};
 use crate::domain::report::DiffSize;
-use crate::domain::repository_change::RepositoryChange;
+use crate::domain::repository_change::{ChangeKind, RepositoryChange};
 use crate::domain::text;
 use crate::domain::time::Timestamp;
 use crate::domain::view::{GitView, SpecView, TaskView, TryView};
@@ -94,7 +94,11 @@ pub(crate) fn spec_details(spec: &SpecView, diff: Option<DiffSize>, now: Timesta
         field("kept", kept);
     }
     for change in spec.repository_changes.iter().take(CHANGES) {
-        field("changed", &text::one_line(&format!("{change}{}", during(change)), REASON));
+        let (what, when) = match change.kind {
+            ChangeKind::SubmoduleLeftEmpty | ChangeKind::LfsObjectMissing => ("missing", String::new()),
+            _ => ("changed", during(change)),
+        };
+        field(what, &text::one_line(&format!("{change}{when}"), REASON));
         if let Some(restore) = &change.restore {
             field("", &format!("  to put it back: {}", text::one_line(restore, REASON)));
         }

@@ -39,6 +39,7 @@ mod quarantine;
 mod queue;
 mod reload;
 mod report;
+mod repositories;
 mod repository_config;
 mod retention;
 mod retry;

@@ -51,6 +51,7 @@ impl Worker {
             Ok(Ok(created)) => {
                 failpoint::hit("worktree.laid");
                 self.record_kept(created.kept, None).await?;
+                self.record_missing(created.missing).await?;
                 let prepared = Prepared { origin: created.origin, head: created.head, is_new: created.is_new };
                 Ok(self.follow(|plan, progress| step::after_prepare(plan, progress, then, prepared)))
             }

@@ -106,6 +106,20 @@ impl Worker {
         Ok(())
     }
 
+    /// Records what the new worktree lacks, because the user's clone does not have it.
+    pub(super) async fn record_missing(&mut self, missing: Vec<RepositoryChange>) -> Result<(), WorkerError> {
+        if missing.is_empty() {
+            return Ok(());
+        }
+        for part in &missing {
+            warn!(spec = %self.claimed.fence.spec, missing = %part, "the worktree lacks a part that the user's clone does not have");
+        }
+        let (fence, found_by) = (self.claimed.fence.clone(), ChangesFoundBy::Checkout(self.commands()));
+        self.queue.call(move |queue| queue.record_changes(&fence, found_by, "", missing)).await?;
+        self.shared.changed();
+        Ok(())
+    }
+
     /// Returns the end of a delivery step if the delivery is refused; `None` if the step is of another kind
     /// or may continue.
     pub(super) async fn refused_delivery(

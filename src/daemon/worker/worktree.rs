@@ -13,6 +13,7 @@ use crate::decide::step::{Captured, Landed};
 use crate::delivery::{self, DeliveryError, FastForward, Unfinished};
 use crate::domain::cause::Unmerged;
 use crate::domain::position::{Checkout, Progress, RepositoryIdentity};
+use crate::domain::repository_change::{ChangeKind, RepositoryChange};
 use crate::domain::repository_config;
 use crate::domain::spec::{Base, Repo};
 use crate::git::{
@@ -26,6 +27,9 @@ use crate::system::{clock, failpoint, files};
 
 /// After this many setbacks in a row, a failure of git with an unknown cause counts as permanent.
 const UNKNOWN_IS_PERMANENT_AFTER: u32 = 6;
+
+/// How many submodules and files that a worktree lacks are recorded.
+const NAMED_MISSING: usize = 50;
 
 /// The worktree of a worker.
 #[derive(Debug, Clone)]
@@ -70,6 +74,8 @@ pub(super) struct Created {
     pub(super) kept: Vec<String>,
     /// Whether the working tree is new, or was made clean.
     pub(super) is_new: bool,
+    /// What the worktree lacks, because the user's clone does not have it.
+    pub(super) missing: Vec<RepositoryChange>,
 }
 
 /// The captured changes of a try.
@@ -199,7 +205,7 @@ impl WorkerTree {
     pub(super) fn create(&self, progress: &Progress, checkout: Checkout) -> Result<Created, Blocked> {
         let Some((worktree, repo)) = &self.git else {
             let is_new = make_scratch_directory(&self.path)? || checkout == Checkout::Clean;
-            return Ok(Created { origin: None, head: None, kept: vec![], is_new });
+            return Ok(Created { origin: None, head: None, kept: vec![], is_new, missing: vec![] });
         };
         let at = self.lock(worktree)?;
         let origin = match &progress.origin {
@@ -219,7 +225,13 @@ impl WorkerTree {
         let created = match (git::create_worktree(&at, base, checkout, label), &progress.head) {
             // The last try failed because of this problem, and the prompt of the next try reports it.
             (Err(GitError::LinkReplaced { .. }), Some(head)) if checkout == Checkout::AsItIs => {
-                return Ok(Created { origin: Some(origin), head: Some(head.clone()), kept, is_new: false });
+                return Ok(Created {
+                    origin: Some(origin),
+                    head: Some(head.clone()),
+                    kept,
+                    is_new: false,
+                    missing: vec![],
+                });
             }
             (created, _) => created.map_err(|error| self.blocked(error))?,
         };
@@ -241,7 +253,8 @@ impl WorkerTree {
             Checkout::AsItIs => progress.head.clone().unwrap_or(created.head),
             Checkout::Clean => created.head,
         };
-        Ok(Created { origin: Some(origin), head: Some(head), kept, is_new: created.is_new })
+        let missing = if created.is_new { missing_parts(&at) } else { vec![] };
+        Ok(Created { origin: Some(origin), head: Some(head), kept, is_new: created.is_new, missing })
     }
 
     fn resolve_base(&self, worktree: &Worktree, repo: &Repo) -> Result<String, Blocked> {
@@ -291,6 +304,11 @@ impl WorkerTree {
             Err(
                 error @ (GitError::NestedRepositories { .. } | GitError::CannotAdd { .. } | GitError::TimedOut { .. }),
             ) => not_committed(&error.to_string()),
+            Err(error @ GitError::SubmodulesChanged { .. }) => {
+                let why = error.to_string();
+                let GitError::SubmodulesChanged { kept, .. } = error else { return not_committed(&why) };
+                Ok(CapturedWork { result: Captured::NotCommitted(why), kept })
+            }
             Err(GitError::NoWorktree { .. }) => match git::create_worktree(&at, head, Checkout::AsItIs, label) {
                 Ok(_) => not_committed(
                     "the worktree had no .git any more, which boi needs to commit the files; boi created .git again and \
@@ -456,6 +474,20 @@ impl WorkerTree {
             Severity::Unknown | Severity::Permanent => Blocked::Permanent(error.to_string()),
         }
     }
+}
+
+/// Returns what the worktree lacks, because the user's clone does not have it.
+fn missing_parts(at: &LockedWorktree) -> Vec<RepositoryChange> {
+    let named = |kind, path: &Path| RepositoryChange::new(kind, path.to_string_lossy());
+    let empty = git::left_empty(at).into_iter();
+    let empty = empty.map(|(path, why)| named(ChangeKind::SubmoduleLeftEmpty, &path).states(None, Some(why)));
+    let pointers = git::pointers(at).into_iter().map(|path| named(ChangeKind::LfsObjectMissing, &path));
+    let mut missing: Vec<_> = empty.chain(pointers).collect();
+    if let Some(more @ 1..) = missing.len().checked_sub(NAMED_MISSING) {
+        missing.truncate(NAMED_MISSING);
+        missing.push(RepositoryChange::new(ChangeKind::More, format!("{more} more submodules or files")));
+    }
+    missing
 }
 
 /// Creates a scratch directory; returns whether it was missing. Removes a link, FIFO or socket in its place, which only a command can have

@@ -195,14 +195,3 @@ fn the_linked_worktree_that_a_spec_names_may_be_removed() {
     assert!(try_git(&main, ["rev-parse", "boi/SD979:n.txt"]).0);
     assert_eq!(remove_worktree(&worktree, "gone").unwrap(), [""; 0]);
 }
-
-#[test]
-fn a_sparse_checkout_of_the_users_is_not_captured_as_deletions() {
-    let scratch = Scratch::new();
-    git(&scratch.repo, ["sparse-checkout", "set", "--no-cone", "/a.txt"]);
-    assert!(!scratch.repo.join("sub").exists());
-    let (worktree, base) = scratch.create();
-    assert!(worktree.path().join("sub/run.sh").exists());
-    assert_eq!(capture(&worktree, &base, "none", "t").unwrap().commit, None);
-    assert!(!scratch.repo.join("sub").exists());
-}

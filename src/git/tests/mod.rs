@@ -2,6 +2,7 @@
 //! runs the tests is ignored.
 
 mod capture;
+mod clones;
 mod create;
 mod index_summary;
 mod inspect;
@@ -15,6 +16,7 @@ mod remove;
 mod repository_file;
 mod shared;
 mod shared_files;
+mod submodules;
 
 use std::ffi::OsStr;
 use std::fs;

@@ -238,7 +238,7 @@ fn refs_in_tables_and_hashes_of_sha256_work() {
 }
 
 #[test]
-fn a_partial_clone_fetches_when_files_are_written_and_not_when_it_is_read() {
+fn a_partial_clone_without_trees_is_inspected_and_never_fetched_into() {
     let scratch = Scratch::new();
     git(&scratch.repo, ["config", "uploadpack.allowFilter", "true"]);
     let clone = scratch.dir.path().join("clone");
@@ -255,9 +255,9 @@ fn a_partial_clone_fetches_when_files_are_written_and_not_when_it_is_read() {
     let mut worktree = scratch.worktree("SD979");
     worktree.repo = clone;
     let worktree = worktree.lock().unwrap();
-    create_worktree(&worktree, &base, Checkout::Clean, "create").unwrap();
-    assert!(executed.exists());
-    assert_eq!(read(worktree.path(), "a.txt"), "a\n");
+    let error = create_worktree(&worktree, &base, Checkout::Clean, "create").unwrap_err();
+    assert_eq!(error.severity(), crate::git::Severity::Permanent, "{error}");
+    assert!(!executed.exists(), "boi fetched");
 }
 
 #[test]

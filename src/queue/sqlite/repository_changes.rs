@@ -27,6 +27,7 @@ pub(super) fn record(
     let (command, part) = match found_by {
         ChangesFoundBy::Command(command) => (command, 0),
         ChangesFoundBy::Candidate(command) => (command, 1),
+        ChangesFoundBy::Checkout(command) => (command, 2),
     };
     for (n, change) in changes.iter().enumerate() {
         // After a crash, the same comparison may be recorded again.

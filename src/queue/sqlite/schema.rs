@@ -373,8 +373,8 @@ mod tests {
     use std::time::Duration;
 
     use super::super::{
-        Access, SqliteQueue, attention, end, events, file, landed, landers, landings, lanes, read, recent, repositories,
-        repository_changes, retention, review, runs, survey, write,
+        Access, SqliteQueue, attention, end, events, file, landed, landers, landings, lanes, read, recent,
+        repositories, repository_changes, retention, review, runs, survey, write,
     };
     use super::*;
     use crate::domain::cause::Cause;
