@@ -163,6 +163,7 @@ pub(crate) use self::own_changes::{
 pub(crate) use self::place::Place;
 pub(crate) use self::power_loss::{Repairs, repair_after_power_loss};
 pub(crate) use self::protected::changed_protected_files;
+pub(crate) use self::program::git_version;
 pub(crate) use self::refs::{branch_head, delete_branch};
 pub(crate) use self::remove::{
     RemovalRefusal, RemoveError, check_removal, discard_worktree, remove_checked_worktree, remove_worktree,
@@ -175,7 +176,7 @@ pub(crate) use self::shared_changes::{SharedChanges, compare_with_snapshot, conf
 pub(crate) use self::shared_config::{is_called_bare, present_state, repository_id, still_differs};
 pub(crate) use self::shared_snapshot::{delete_snapshot, take_snapshot};
 pub(crate) use self::submodules::{follow_merge, left_empty};
-pub(crate) use self::survey::{entries_without_folder, git_version, lock_files, own_refs, spec_ids_in_refs};
+pub(crate) use self::survey::{entries_without_folder, lock_files, own_refs, spec_ids_in_refs};
 pub(crate) use self::sync::sync_worktree;
 pub(crate) use self::undone::undone_files;
 pub(crate) use self::warm::{WARM, restore_kept_folders, warm_folder};

@@ -302,6 +302,13 @@ impl GitOutput {
     }
 }
 
+/// Returns the first two numbers of git's version; `None`: git's output has an unknown form.
+pub(crate) fn git_version() -> Result<Option<(u32, u32)>, GitError> {
+    let printed = Git::locating(Path::new("/"), &Arc::default()).args(["version"]).line()?;
+    let mut numbers = printed.split_whitespace().nth(2).unwrap_or_default().split('.').map(|part| part.parse().ok());
+    Ok(numbers.next().flatten().zip(numbers.next().flatten()))
+}
+
 /// Returns output of git as text, without the line end.
 pub(super) fn line(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes.strip_suffix(b"\n").unwrap_or(bytes)).into_owned()

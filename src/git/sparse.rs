@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::git_error::GitError;
 use super::place::Place;
-use super::program::Git;
+use super::program::{self, Git};
 use super::small_file;
 use crate::system::attempt_folder;
 use crate::system::files::{self, Durability};
@@ -20,6 +20,8 @@ const RECORD: &str = "sparse";
 const PATTERNS: &str = "info/sparse-checkout";
 /// The maximum size of the patterns, in bytes.
 const MAX_PATTERNS: usize = 16 << 20;
+/// The version of git that has `sparse-checkout check-rules`. With an earlier one, worktrees contain all files.
+const CHECKS_PATTERNS: (u32, u32) = (2, 41);
 const BY_FOLDER: &str = "cone";
 const BY_PATTERN: &str = "no-cone";
 const SPARSE_INDEX: &str = " sparse-index";
@@ -61,7 +63,7 @@ impl Sparse {
         let is_set = |key: &str| -> Result<bool, GitError> {
             Ok(Git::reading(at).args(["config", "--type=bool", key]).output()?.stdout.starts_with(b"true"))
         };
-        if !is_set("core.sparseCheckout")? {
+        if !is_set("core.sparseCheckout")? || program::git_version()?.is_none_or(|version| version < CHECKS_PATTERNS) {
             return Ok(None);
         }
         let (by_folder, has_sparse_index) = (is_set("core.sparseCheckoutCone")?, is_set("index.sparse")?);

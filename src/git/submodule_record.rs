@@ -168,8 +168,12 @@ pub(super) fn has_own_objects(git_dir: &Path) -> bool {
     files::list_folder(&git_dir.join("objects")).is_ok_and(|folders| folders.iter().any(|folder| is_object(folder)))
 }
 
-/// Quotes a path for git's file `objects/info/alternates`.
+/// Returns a path as a line of git's file `objects/info/alternates`. It is quoted only if it must be: some programs that
+/// read the file, such as Git LFS, do not know quotes.
 fn quote(path: &[u8]) -> Vec<u8> {
+    if !path.contains(&b'\n') && !path.starts_with(b"\"") && !path.starts_with(b"#") {
+        return [path, b"\n"].concat();
+    }
     let mut quoted = b"\"".to_vec();
     for byte in path {
         match byte {
@@ -185,6 +189,12 @@ fn quote(path: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_path_that_needs_it_is_quoted() {
+        assert_eq!(quote(b"/a b/\"c\""), b"/a b/\"c\"\n");
+        assert_eq!(quote(b"/a\n\\b"), b"\"/a\\n\\\\b\"\n");
+    }
 
     #[test]
     fn a_record_is_read_as_it_was_written() {

@@ -4,19 +4,11 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::git_error::GitError;
 use super::program::Git;
 use super::{entry, ref_files, repository, small_file};
 use crate::domain::id::SpecId;
-
-/// Returns the first two numbers of git's version; `None`: git's output has an unknown form.
-pub(crate) fn git_version() -> Result<Option<(u32, u32)>, GitError> {
-    let printed = Git::locating(Path::new("/"), &Arc::default()).args(["version"]).line()?;
-    let mut numbers = printed.split_whitespace().nth(2).unwrap_or_default().split('.').map(|part| part.parse().ok());
-    Ok(numbers.next().flatten().zip(numbers.next().flatten()))
-}
 
 /// Returns the branches and kept refs that boi created in the repository.
 pub(crate) fn own_refs(repo: &Path) -> Result<Vec<String>, GitError> {
