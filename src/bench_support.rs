@@ -26,7 +26,8 @@ fn valid(text: &str) -> Spec {
 
 /// Returns how many specs a tick with `slots` free slots claims.
 pub fn decide(slots: u32, eligible: u32) -> u32 {
-    let inputs = tick::Inputs { max_workers: slots, spawns_per_tick: slots, running: 0, recent_starts: 0, eligible };
+    let (max_workers, spawns_per_tick, admitted) = (slots, slots, true);
+    let inputs = tick::Inputs { max_workers, spawns_per_tick, running: 0, recent_starts: 0, eligible, admitted };
     tick::decide(&inputs).spawn
 }
 
@@ -64,7 +65,7 @@ impl Backlog {
         let now = clock::now();
         self.queue.promote(now).expect("delays end");
         let lanes = self.queue.lanes(None).expect("lanes");
-        let limit = |lane| LaneLimit { lane, limit: slots + 1, first: None, instead: None };
+        let limit = |lane| LaneLimit { lane, limit: slots + 1, first: None, instead: None, skipped: vec![] };
         let limits: Vec<LaneLimit> = lanes.into_iter().map(limit).collect();
         let candidates = self.queue.eligible(&limits, None).expect("eligible specs");
         let spawn = decide(slots, u32::try_from(candidates.len()).unwrap_or(u32::MAX));

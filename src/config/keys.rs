@@ -487,6 +487,45 @@ pub(super) static ROWS: &[Row] = &[
             ],
         ),
     ),
+    unit(
+        "GiB",
+        row(
+            "min_free_gb",
+            Kind::Number(0..=65_536),
+            TakesEffect::NextTick,
+            field!(One, Number, min_free_gb),
+            &[
+                "The space in GiB that must be free on the disks of the home and of the worktrees: with less, no",
+                "spec is started. A repository with less on its disk defers only its own specs. What runs",
+                "continues. Specs start again when a tenth more is free, at least 256 MiB more. 0: no limit.",
+            ],
+        ),
+    ),
+    unit(
+        "percent",
+        row(
+            "max_memory_percent",
+            Kind::Number(0..=100),
+            TakesEffect::NextTick,
+            field!(One, Number, max_memory_percent),
+            &[
+                "While more than this share of the memory is used, no spec is started; what runs continues. The",
+                "memory is that of the machine, or of the daemon's cgroup if that is smaller. Specs start again",
+                "at 5 points less. 0: no limit.",
+            ],
+        ),
+    ),
+    row(
+        "build_slots",
+        Kind::Number(0..=1024),
+        TakesEffect::AtOnce,
+        field!(One, Number, build_slots),
+        &[
+            "The maximum number of setup, run and verify commands that run at the same time, over all specs",
+            "and landers; agents do not count. A further command waits, and its time limit does not run then.",
+            "A lower value ends no command. 0: no limit.",
+        ],
+    ),
     row(
         "hooks",
         Kind::Hooks,

@@ -51,6 +51,12 @@ pub struct Config {
     pub max_landings: u32,
     /// The largest disk space of all kept folders, in GiB.
     pub max_warm_gb: u32,
+    /// The free space in GiB that each disk must have so that specs are started on it; 0: no limit.
+    pub min_free_gb: u32,
+    /// The largest share of the memory, in percent, that may be used so that specs are started; 0: no limit.
+    pub max_memory_percent: u32,
+    /// The largest number of `run` and verify commands that run at the same time; 0: no limit.
+    pub build_slots: u32,
     /// `[[hooks]]`: the commands that the daemon runs for events.
     pub hooks: Vec<HookConfig>,
     /// `[agents.NAME]`: the settings of each agent.
@@ -97,6 +103,9 @@ impl Default for Config {
             retention_days: 90,
             max_landings: 1,
             max_warm_gb: 20,
+            min_free_gb: 2,
+            max_memory_percent: 0,
+            build_slots: 0,
             hooks: Vec::new(),
             agents: Agents::default(),
             paths: Paths::default(),

@@ -212,6 +212,7 @@ impl<S: Spawn> Daemon<S> {
     /// Frees the slot of a spec whose result is recorded.
     fn release(&mut self, spec: &SpecId) {
         self.shared.set_cause(spec, None);
+        self.shared.build_slots.release(spec);
         self.answer_waiters(spec, &Ended::Recorded);
         if self.registry.remove(spec).is_some_and(|slot| slot.reclaimed) {
             // The spec was claimed again and is running in the queue: the next tick gives it a slot.

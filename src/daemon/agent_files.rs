@@ -15,7 +15,11 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::shared::Shared;
+use super::{Daemon, Spawn};
 use crate::agents::OutputKind;
+use crate::config::HotConfig;
+use crate::domain::hold::HoldCause;
+use crate::domain::outcome::Refusal;
 use crate::domain::time::Timestamp;
 use crate::system::{blocking, paths};
 
@@ -133,4 +137,26 @@ fn mark(path: &Path) -> Option<Mark> {
         changed: (found.ctime(), found.ctime_nsec()),
         size: found.size(),
     })
+}
+
+impl<S: Spawn> Daemon<S> {
+    /// Checks the files of the held agents whose holds need an action of the user.
+    pub(super) fn look_at_agents(&mut self, hot: &HotConfig) {
+        let held = self.shared.lanes.needing_the_user();
+        let needs = held.into_iter().filter_map(|(agent, hold)| {
+            let settings = &hot.config.agents.get(&agent)?.worker;
+            Some(Needs {
+                agent,
+                program: settings.command.program.clone(),
+                output: settings.output,
+                since: hold.since,
+                is_program_missing: hold.cause == HoldCause::Refused(Refusal::NoProgram),
+            })
+        });
+        let needs: Vec<Needs> = needs.collect();
+        if !needs.is_empty() {
+            self.wake_at = self.wake_at.min(Instant::now() + LOOK_EVERY);
+        }
+        self.agent_files.look(&self.shared, needs);
+    }
 }

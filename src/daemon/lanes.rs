@@ -237,7 +237,7 @@ impl Lanes {
         let (mut limits, mut held) = (Vec::new(), Vec::new());
         for lane in lanes {
             let Some(agent) = lane else {
-                limits.push(LaneLimit { lane: None, limit: most, first: None, instead: None });
+                limits.push(LaneLimit { lane: None, limit: most, first: None, instead: None, skipped: vec![] });
                 continue;
             };
             let (admission, free, is_awaited) = state.admit(&agent, &moment, &places);
@@ -257,7 +257,7 @@ impl Lanes {
             };
             let limit = limit.min(most);
             if limit > 0 {
-                limits.push(LaneLimit { lane: Some(agent), limit, first, instead: None });
+                limits.push(LaneLimit { lane: Some(agent), limit, first, instead: None, skipped: vec![] });
             }
         }
         // Agents that are open do the tasks of held agents, as far as the configuration names them.
@@ -272,7 +272,7 @@ impl Lanes {
                 (limit > 0).then_some((other, limit))
             });
             if let Some((other, limit)) = open {
-                limits.push(LaneLimit { lane: Some(agent), limit, first: None, instead: Some(other) });
+                limits.push(LaneLimit { lane: Some(agent), limit, first: None, instead: Some(other), skipped: vec![] });
             }
         }
         (limits, next)

@@ -12,6 +12,8 @@
 //! | `registry` | one slot for each running spec |
 //! | `idle` | longer pauses between two ticks while nothing is to be done |
 //! | `budgets` | the limits on the cost of agents, and their cost in the last 24 h |
+//! | `admission` | defers starts while the machine has too little disk space or memory |
+//! | `build_slots` | the limit on `run` and verify commands that run at a time |
 //! | `adopt` | running specs of an earlier daemon, and workers that failed |
 //! | `worker/` | a worker: its steps, its commands, its worktree |
 //! | `lifecycle/` | start and end of the daemon, its health, ending running specs |
@@ -27,10 +29,12 @@
 //! - The loop never waits for a worker, a command or git.
 //! - Every spec that is running in the queue has one slot in the registry.
 
+mod admission;
 mod adopt;
 mod agent_files;
 pub(crate) mod async_queue;
 mod budgets;
+mod build_slots;
 pub(crate) mod error;
 mod events;
 pub(crate) mod handle;
@@ -66,7 +70,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use self::agent_files::{AgentFiles, Needs};
+use self::admission::Admit;
+use self::agent_files::AgentFiles;
 use self::async_queue::AsyncQueue;
 use self::error::LoopError;
 use self::idle::Idle;
@@ -75,11 +80,9 @@ use self::shared::Shared;
 use crate::config::{Agents, HotConfig};
 use crate::decide::pace::Pace;
 use crate::decide::tick::{self, Bound, Decision};
-use crate::domain::hold::HoldCause;
 use crate::domain::id::SpecId;
 use crate::domain::lane::Eligible;
 use crate::domain::life::Intent;
-use crate::domain::outcome::Refusal;
 use crate::queue::landings::Group;
 use crate::queue::{Claimed, Fence, QueueError};
 use crate::system::{clock, failpoint};
@@ -306,6 +309,7 @@ impl<S: Spawn> Daemon<S> {
                 let agents = self.hot.load().config.agents.clone();
                 let changed = agents.changed_since(&self.agents);
                 self.agents = agents;
+                self.shared.build_slots.set_limit(self.hot.load().config.build_slots);
                 self.shared.lanes.changed_by_user(&changed).await?;
             }
             Event::Paused(paused) => {
@@ -345,7 +349,10 @@ impl<S: Spawn> Daemon<S> {
         self.paused = paused;
         let hot = self.hot.load_full();
         self.update_budgets(&hot).await?;
-        self.adopt().await
+        self.adopt().await?;
+        // Every worker of a running spec is built, so each running command has its slot.
+        self.shared.build_slots.set_limit(hot.config.build_slots);
+        Ok(())
     }
 
     /// One pass of the loop: reads one configuration snapshot, decides, claims a batch, and starts the
@@ -369,6 +376,7 @@ impl<S: Spawn> Daemon<S> {
             return Ok(());
         }
         if self.paused {
+            self.end_deferral().await;
             self.begin_idle(self.queue.uses());
             return Ok(());
         }
@@ -384,6 +392,7 @@ impl<S: Spawn> Daemon<S> {
         let count = tick::room(max_workers, spawns_per_tick, running, recent_starts).saturating_add(1);
         let scope = self.scope.clone();
         self.shared.lanes.retain(|spec| self.registry.contains(spec));
+        self.shared.build_slots.retain(|spec| self.registry.contains(spec));
         self.shared.lanes.configure(spawns_per_tick, interval);
         let (shared, config) = (Arc::clone(&self.shared), Arc::clone(&hot));
         let began = Instant::now();
@@ -396,7 +405,8 @@ impl<S: Spawn> Daemon<S> {
             let agents = &config.config.agents;
             let places_of = |agent: &str| agents.get(agent)?.max_workers;
             let fallback_of = |agent: &str| agents.get(agent).map(|agent| agent.fallback.clone()).unwrap_or_default();
-            let (limits, next) = shared.lanes.limits(lanes, count, places_of, fallback_of, now);
+            let (mut limits, next) = shared.lanes.limits(lanes, count, places_of, fallback_of, now);
+            limits.iter_mut().for_each(|limit| limit.skipped = shared.admissions.skipped());
             let mut landings = queue.startable_landers(config.config.max_landings, scope.as_deref(), now)?;
             let mut eligible = queue.eligible(&limits, scope.as_deref())?;
             // The event of a pause may not have arrived yet. Read last: a spec that was queued after the pause must wait.
@@ -406,15 +416,19 @@ impl<S: Spawn> Daemon<S> {
             Ok((eligible, next, next_due, is_empty, is_newly_idle, landings))
         };
         let uses = self.queue.uses();
-        let (candidates, next_in_lanes, next_due, is_empty, is_newly_idle, landings) = self.queue.call(look).await?;
+        let (mut candidates, next_in_lanes, next_due, is_empty, is_newly_idle, mut landings) =
+            self.queue.call(look).await?;
         let has_landings = !landings.is_empty();
+        let has_room = count > 1;
+        let waiting = Admit { candidates: &mut candidates, landings: &mut landings, has_room, is_empty };
+        let admitted = self.admit(&hot, waiting).await;
         if has_landings {
-            self.start_landers(landings, &hot).await?;
+            self.start_landers(if admitted { landings } else { vec![] }, &hot).await?;
         } else if is_newly_idle {
             self.queue.call(move |queue| queue.record_idle(now)).await?;
         }
         let eligible = u32::try_from(candidates.len()).unwrap_or(u32::MAX);
-        let inputs = tick::Inputs { max_workers, spawns_per_tick, running, recent_starts, eligible };
+        let inputs = tick::Inputs { max_workers, spawns_per_tick, running, recent_starts, eligible, admitted };
         let Decision { spawn, bound } = tick::decide(&inputs);
         if spawn > 0 {
             debug!(?inputs, spawn, ?bound, generation = hot.generation, "the tick claims specs");
@@ -448,6 +462,9 @@ impl<S: Spawn> Daemon<S> {
 
     /// Starts landers. They take no slot and no place in the pace.
     async fn start_landers(&mut self, groups: Vec<Group>, hot: &HotConfig) -> Result<(), QueueError> {
+        if groups.is_empty() {
+            return Ok(());
+        }
         let (config, now) = (hot.worker_config(), clock::now());
         let landers = self.queue.call(move |queue| queue.start_landers(&groups, &config, now)).await?;
         failpoint::hit("landers.started");
@@ -460,26 +477,6 @@ impl<S: Spawn> Daemon<S> {
             self.start(lander);
         }
         Ok(())
-    }
-
-    /// Checks the files of the held agents whose holds need an action of the user.
-    fn look_at_agents(&mut self, hot: &HotConfig) {
-        let held = self.shared.lanes.needing_the_user();
-        let needs = held.into_iter().filter_map(|(agent, hold)| {
-            let settings = &hot.config.agents.get(&agent)?.worker;
-            Some(Needs {
-                agent,
-                program: settings.command.program.clone(),
-                output: settings.output,
-                since: hold.since,
-                is_program_missing: hold.cause == HoldCause::Refused(Refusal::NoProgram),
-            })
-        });
-        let needs: Vec<Needs> = needs.collect();
-        if !needs.is_empty() {
-            self.wake_at = self.wake_at.min(Instant::now() + agent_files::LOOK_EVERY);
-        }
-        self.agent_files.look(&self.shared, needs);
     }
 
     /// Claims `specs` and starts those whose turn has come. `began`: when the tick began to decide.

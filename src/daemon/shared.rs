@@ -11,7 +11,9 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use super::Leaving;
+use super::admission::Admissions;
 use super::budgets::Budgets;
+use super::build_slots::BuildSlots;
 use super::hooks::Hooks;
 use super::lanes::Lanes;
 use super::lifecycle::health::Health;
@@ -58,6 +60,10 @@ pub(crate) struct Shared {
     pub(super) health: Health,
     /// The budgets, and what the agents cost in the last 24 h.
     pub(super) budgets: Budgets,
+    /// Whether the machine has room for more specs.
+    pub(super) admissions: Admissions,
+    /// Which workers may run a `run` or verify command.
+    pub(super) build_slots: BuildSlots,
     /// Forks the supervisors of commands.
     pub(crate) forker: Forker,
     /// Decides which runs of each agent may start.
@@ -93,6 +99,8 @@ impl Shared {
             left_running: Mutex::default(),
             health: Health::default(),
             budgets: Budgets::default(),
+            admissions: Admissions::default(),
+            build_slots: BuildSlots::default(),
             forker: Forker::default(),
             lanes: Lanes::default(),
             hooks: Hooks::default(),
@@ -135,6 +143,12 @@ impl Shared {
     #[must_use]
     pub(crate) fn logging_to(self, file: Option<&Path>) -> Shared {
         Shared { log: file.map(|path| path.to_string_lossy().into_owned()), ..self }
+    }
+
+    /// Sets the folders whose disks must have free space so that specs are started.
+    #[must_use]
+    pub(super) fn with_disks(self, home: &Path, worktrees: &Path) -> Shared {
+        Shared { admissions: Admissions::new(home, worktrees), ..self }
     }
 
     /// Sets whether every process of the daemon's container ends with the daemon.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::admission;
 use super::error::CallError;
 use super::handle::{Handle, SILENT};
 use super::lanes::LaneState;
@@ -13,9 +14,10 @@ use crate::domain::cause::Cause;
 use crate::domain::hold::Hold;
 use crate::domain::life::SpecStatus;
 use crate::domain::money::Usd;
+use crate::domain::outcome::Delivery;
 use crate::domain::view::{
-    ConfigView, Counts, DaemonView, FailingHookView, HoldView, HookView, PaceView, SlotsView, SpecView, SpendingView,
-    StatusView, StoreView,
+    BuildsView, ConfigView, Counts, DaemonView, FailingHookView, HoldView, HookView, PaceView, SlotsView, SpecView,
+    SpendingView, StatusView, StoreView,
 };
 use crate::queue::{Filter, Queue, QueueError, open};
 use crate::system::{blocking, clock};
@@ -49,8 +51,17 @@ impl Handle {
             spec.cause = used_up.map(Cause::DayBudget);
         }
         for spec in status.specs.iter_mut().filter(|spec| spec.status == SpecStatus::Running) {
-            spec.cause = self.shared.cause(&spec.id).or(spec.cause.take());
+            let slots = &self.shared.build_slots;
+            let line = || slots.before(&spec.id).map(|before| Cause::WaitsForBuildSlot { before });
+            spec.cause = self.shared.cause(&spec.id).or_else(line).or(spec.cause.take());
             spec.git = self.shared.running_git(&spec.id);
+        }
+        status.builds = self.shared.build_slots.view();
+        status.deferred = self.shared.admissions.deferral();
+        if let Some(deferral) = &status.deferred {
+            for spec in status.specs.iter_mut().filter(|spec| waits_for_the_machine(spec)) {
+                spec.cause = admission::cause_of(deferral, spec.repo.as_deref());
+            }
         }
         for LaneState { agent, hold, rate } in self.shared.lanes.states() {
             status.holds.extend(hold.map(|hold| hold_view(&agent, &hold)));
@@ -107,6 +118,8 @@ pub(crate) fn empty(daemon: Option<DaemonView>, config: ConfigView, slots: Slots
         config,
         slots,
         paused: false,
+        deferred: None,
+        builds: BuildsView::default(),
         holds: Vec::new(),
         paces: Vec::new(),
         spending: SpendingView::default(),
@@ -182,6 +195,12 @@ fn with_reasons(mut status: StatusView) -> StatusView {
 /// Returns whether a queued spec waits for nothing except the start of its next agent.
 fn waits_for_an_agent(spec: &SpecView) -> bool {
     spec.next_agent.is_some() && matches!(spec.cause, None | Some(Cause::DayBudget(_)))
+}
+
+/// Returns whether a spec waits for nothing except its start or that of its lander.
+fn waits_for_the_machine(spec: &SpecView) -> bool {
+    let waits = spec.status == SpecStatus::Queued || spec.delivery == Some(Delivery::Waiting);
+    waits && spec.cause.is_none()
 }
 
 fn broken_queue(error: &CallError) -> StoreView {

@@ -6,6 +6,7 @@
 //! processes; the callers pass in what a decision needs. Decisions are values; a caller that carries one out
 //! twice gets the same effect as from carrying it out once.
 
+pub(crate) mod admission;
 pub(crate) mod budget;
 pub(crate) mod hold;
 pub(crate) mod hook;

@@ -138,6 +138,7 @@ mod tests {
                     running: running + waiting,
                     recent_starts: pace.recent(ms(now), ms(interval)),
                     eligible: queued,
+                    admitted: true,
                 });
                 queued -= decision.spawn;
                 waiting += decision.spawn;

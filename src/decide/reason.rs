@@ -2,6 +2,7 @@
 //! next step for the user.
 
 use crate::agents;
+use crate::domain::admission::Shortage;
 use crate::domain::cause::{Cause, Unmerged};
 use crate::domain::delivery::MergeRefusal;
 use crate::domain::hold::{Hold, HoldCause};
@@ -73,6 +74,13 @@ pub(super) fn next_step(cause: &Cause, spec: &SpecId) -> Option<String> {
         Cause::DayBudget(_) => {
             Some("To start agents earlier, raise the limit: `boi config set max_usd_per_day N`.".to_owned())
         }
+        Cause::Deferred { by } => {
+            let key = match by.first() {
+                Some(Shortage::Memory { .. }) => "max_memory_percent",
+                _ => "min_free_gb",
+            };
+            Some(format!("`boi status` shows what was read last, and `boi config set {key} N` changes the limit."))
+        }
         Cause::Repository { .. } => Some(format!("Fix the problem, then continue with `boi retry {spec}`.")),
         Cause::UnknownAgent { .. } => {
             let next = "Correct `agent` in the spec file, or define the agent in config.toml, then queue the file with \
@@ -119,6 +127,7 @@ pub(super) fn next_step(cause: &Cause, spec: &SpecId) -> Option<String> {
         | Cause::NextTry { .. }
         | Cause::NextSetup { .. }
         | Cause::WaitsForStart { .. }
+        | Cause::WaitsForBuildSlot { .. }
         | Cause::ApiErrors { .. }
         | Cause::RepeatedDeaths { .. }
         | Cause::SpecVerify { .. }

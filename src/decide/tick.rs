@@ -1,7 +1,7 @@
 //! Decides how many specs one tick claims and spawns.
 //!
 //! ```text
-//! spawn = min(max_workers - running, spawns_per_tick - recent_starts, eligible)
+//! spawn = min(max_workers - running, spawns_per_tick - recent_starts, eligible), or 0 while starts are deferred
 //! ```
 
 use crate::domain::lane::Eligible;
@@ -21,6 +21,8 @@ pub(crate) struct Inputs {
     pub recent_starts: u32,
     /// The number of specs that could be claimed now.
     pub eligible: u32,
+    /// Whether the machine has room for more specs (`decide::admission`).
+    pub admitted: bool,
 }
 
 /// The decision: how many specs to claim, and what limited the number.
@@ -42,12 +44,17 @@ pub(crate) enum Bound {
     /// `spawns_per_tick` workers started within the last tick interval. The daemon can claim again when the
     /// oldest of these starts is one interval ago.
     Pace,
+    /// Starts are deferred. The daemon can claim again when a later reading of the machine allows it.
+    Machine,
 }
 
 /// Decides how many specs this tick claims.
 pub(crate) fn decide(inputs: &Inputs) -> Decision {
     let slots = inputs.max_workers.saturating_sub(inputs.running);
     let pace = inputs.spawns_per_tick.saturating_sub(inputs.recent_starts);
+    if !inputs.admitted && inputs.eligible > 0 {
+        return Decision { spawn: 0, bound: Bound::Machine };
+    }
     let spawn = slots.min(pace).min(inputs.eligible);
     let bound = if spawn == inputs.eligible {
         Bound::Queue
@@ -80,7 +87,7 @@ mod tests {
     use super::*;
 
     fn inputs(eligible: u32, max_workers: u32, running: u32, recent_starts: u32) -> Inputs {
-        Inputs { max_workers, spawns_per_tick: 4, running, recent_starts, eligible }
+        Inputs { max_workers, spawns_per_tick: 4, running, recent_starts, eligible, admitted: true }
     }
 
     #[test]
@@ -102,9 +109,17 @@ mod tests {
 
     proptest! {
         #[test]
+        fn nothing_is_spawned_while_starts_are_deferred(
+            max_workers in 0u32..99, running in 0u32..99, recent in 0u32..9, eligible in 0u32..99,
+        ) {
+            let inputs = Inputs { admitted: false, ..inputs(eligible, max_workers, running, recent) };
+            prop_assert_eq!(decide(&inputs).spawn, 0);
+        }
+
+        #[test]
         fn as_many_are_spawned_as_all_limits_allow(max in 0u32..2000, cap in 1u32..2000, running in 0u32..3000, recent in 0u32..3000,
                                    eligible in 0u32..5000) {
-            let inputs = Inputs { max_workers: max, spawns_per_tick: cap, running, recent_starts: recent, eligible };
+            let inputs = Inputs { max_workers: max, spawns_per_tick: cap, running, recent_starts: recent, eligible, admitted: true };
             let Decision { spawn, .. } = decide(&inputs);
             prop_assert!(spawn <= eligible);
             prop_assert!(spawn == 0 || (running + spawn <= max && recent + spawn <= cap));

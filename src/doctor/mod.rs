@@ -8,6 +8,7 @@
 //!   kept under refs), and ends processes that demonstrably belong to a command of an ended spec.
 //! - Only problems affect the exit code; a note describes something that is in order.
 
+mod admission;
 mod daemon_state;
 mod holds;
 mod home;
@@ -19,6 +20,7 @@ mod recorded_specs;
 mod repositories;
 mod repository_changes;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -144,7 +146,7 @@ pub(crate) fn examine(subject: &Subject, fix: bool) -> Vec<Finding> {
     }
     examination.add(queue_log::check(subject));
     match RecordedSpecs::read(&subject.home) {
-        Ok(None) => {}
+        Ok(None) => examination.add(admission::check(subject, &BTreeSet::new())),
         Err(error) => examination.add(vec![recorded_specs::unreadable(&subject.home, &error)]),
         Ok(Some(specs)) => {
             examination.add(leftovers::check_quarantined(subject, &specs));
@@ -152,6 +154,7 @@ pub(crate) fn examine(subject: &Subject, fix: bool) -> Vec<Finding> {
             examination.add(leftovers::check_processes(subject, &specs));
             examination.add(leftovers::check_folders(subject, &specs));
             examination.add(holds::check(&specs));
+            examination.add(admission::check(subject, &specs.survey.repositories));
             examination.add(hooks::check(&specs));
             examination.add(repository_changes::check(subject, &specs));
             examination.add(repositories::check(subject, &specs));

@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::admission::{self, Shortage};
 use super::delivery::MergeRefusal;
 use super::failure::Failure;
 use super::id::SpecId;
@@ -110,6 +111,16 @@ pub enum Cause {
     WaitsForStart {
         /// The agent's name.
         agent: String,
+    },
+    /// Running: the worker waits until it may run its next command, because `build_slots` commands run.
+    WaitsForBuildSlot {
+        /// How many other workers get a build slot before this one.
+        before: u32,
+    },
+    /// Queued: the start is deferred, because the machine has too little of something.
+    Deferred {
+        /// What the machine has too little of.
+        by: Vec<Shortage>,
     },
     /// Queued: the spec is blocked until the user acts.
     Blocked {
@@ -339,6 +350,9 @@ impl fmt::Display for Cause {
             Cause::WaitsForStart { agent } => {
                 write!(f, "waits for its turn to start the agent {agent}, whose runs start at a limited pace")
             }
+            Cause::WaitsForBuildSlot { before: 0 } => f.write_str("waits for a build slot, next in line"),
+            Cause::WaitsForBuildSlot { before } => write!(f, "waits for a build slot, {before} before it"),
+            Cause::Deferred { by } => write!(f, "deferred: {}", admission::join(by, Shortage::to_string)),
             Cause::OutOfTries { task, failure, tries } => {
                 write!(f, "task {task}: {}, on try {tries} of {tries}", clause(failure))
             }
@@ -477,6 +491,19 @@ mod tests {
                  1970-01-01T00:00:00.000Z",
             ),
             (Cause::Ending, "the spec's worker is ending the running command"),
+            (Cause::WaitsForBuildSlot { before: 0 }, "waits for a build slot, next in line"),
+            (Cause::WaitsForBuildSlot { before: 3 }, "waits for a build slot, 3 before it"),
+            (
+                Cause::Deferred {
+                    by: vec![Shortage::Memory {
+                        used_bytes: 7 << 30,
+                        total_bytes: 8 << 30,
+                        max_percent: 80,
+                        ends_at_percent: 75,
+                    }],
+                },
+                "deferred: too much memory is used; specs start again when at most 75 % are used (`max_memory_percent` is 80)",
+            ),
             (
                 Cause::OutOfTries { task: task.clone(), failure: failure.clone(), tries: 4 },
                 long(format!("task t-1: {lost}, on try 4 of 4")),

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 
+use super::admission::Shortage;
 use super::cause::{Cause, Unmerged};
 use super::hold::{Hold, HoldCause};
 use super::id::SpecId;
@@ -185,6 +186,10 @@ kinds! {
     HoldBegan(HoldBegan) = "hold.began",
     /// boi starts runs of the agent again.
     HoldEnded(HoldEnded) = "hold.ended",
+    /// boi starts no spec, or none of one repository, because the machine has too little of something.
+    DeferredBegan(DeferredBegan) = "deferred.began",
+    /// The machine has enough of it again, or nothing waits for a start any more.
+    DeferredEnded(DeferredEnded) = "deferred.ended",
     /// A changed configuration is in force.
     ConfigApplied(ConfigApplied) = "config.applied",
     /// The configuration file is not valid; the old configuration stays in force.
@@ -371,6 +376,19 @@ pub(crate) struct HoldEnded {
     pub(crate) agent: String,
 }
 
+/// The body of `deferred.began`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DeferredBegan {
+    pub(crate) by: Shortage,
+}
+
+/// The body of `deferred.ended`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DeferredEnded {
+    /// The shortage as it was last seen.
+    pub(crate) by: Shortage,
+}
+
 /// The body of `config.applied`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ConfigApplied {
@@ -436,6 +454,7 @@ impl Happening {
             Happening::HoldBegan(HoldBegan { cause, evidence, .. }) => {
                 Some(if evidence.is_empty() { cause.clone() } else { format!("{cause}: {evidence}") })
             }
+            Happening::DeferredBegan(DeferredBegan { by }) => Some(by.with_reading()),
             Happening::ConfigRejected(ConfigRejected { errors, .. }) => Some(errors.join("; ")),
             _ => None,
         }

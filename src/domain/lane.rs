@@ -15,6 +15,8 @@ pub(crate) struct LaneLimit {
     /// The agent that does the work of the lane's agent while that one is held. If it is set, only specs of
     /// which no attempt has begun are returned.
     pub instead: Option<String>,
+    /// The repositories whose specs are not returned.
+    pub skipped: Vec<String>,
 }
 
 /// An eligible spec, before it is claimed.
@@ -22,6 +24,8 @@ pub(crate) struct LaneLimit {
 pub(crate) struct Eligible {
     /// The spec's id as the queue stores it. In a damaged database, it may be malformed.
     pub key: String,
+    /// The repository that the spec works on; `None`: it has none.
+    pub repo: Option<String>,
     /// The spec's lane.
     pub lane: Option<String>,
     /// The spec's priority; specs with a lower number run first.

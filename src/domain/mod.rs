@@ -6,6 +6,7 @@
 //! - Times are [`time::Timestamp`]s, milliseconds since the epoch in UTC; a function that needs the time
 //!   takes it as an argument.
 
+pub(crate) mod admission;
 pub mod agent;
 pub(crate) mod cause;
 pub mod command;

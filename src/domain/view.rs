@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::admission::Deferral;
 use super::cause::Cause;
 use super::event::Cursor;
 use super::id::SpecId;
@@ -24,6 +25,13 @@ pub struct StatusView {
     pub slots: SlotsView,
     /// Whether claiming is paused.
     pub paused: bool,
+    /// Why the starts of specs are deferred: the machine has too little of something. `None`: it has enough, or
+    /// nothing waits for a start.
+    #[serde(default)]
+    pub deferred: Option<Deferral>,
+    /// The build slots.
+    #[serde(default)]
+    pub builds: BuildsView,
     /// The agents for which boi starts no worker for now.
     pub holds: Vec<HoldView>,
     /// The agents whose runs start more slowly than `spawns_per_tick` allows, because their model's service
@@ -237,6 +245,18 @@ pub struct SlotsView {
     pub max_workers: u32,
     /// How many slots are taken.
     pub running: u32,
+}
+
+/// The build slots: how many `run` and verify commands run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BuildsView {
+    /// `build_slots`: how many of these commands may run at a time; 0: there is no limit.
+    pub build_slots: u32,
+    /// How many run.
+    pub running: u32,
+    /// How many workers wait until they may run one.
+    pub waiting: u32,
 }
 
 /// An agent for which boi starts no worker for now.

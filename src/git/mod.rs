@@ -162,8 +162,8 @@ pub(crate) use self::own_changes::{
 };
 pub(crate) use self::place::Place;
 pub(crate) use self::power_loss::{Repairs, repair_after_power_loss};
-pub(crate) use self::protected::changed_protected_files;
 pub(crate) use self::program::git_version;
+pub(crate) use self::protected::changed_protected_files;
 pub(crate) use self::refs::{branch_head, delete_branch};
 pub(crate) use self::remove::{
     RemovalRefusal, RemoveError, check_removal, discard_worktree, remove_checked_worktree, remove_worktree,

@@ -534,6 +534,7 @@ macro_rules! conformance_suite {
             a_spec_whose_budget_is_used_up_is_blocked_until_its_limit_is_higher,
             the_priority_of_a_queued_spec_can_be_changed,
             each_lane_has_its_eligible_specs_in_queue_order,
+            specs_of_skipped_repositories_are_not_eligible,
             a_spec_that_changed_its_lane_is_not_claimed,
             another_agent_does_the_work_of_an_attempt_that_it_began,
             a_completed_spec_waits_for_the_lander_of_its_base,

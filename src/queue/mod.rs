@@ -337,7 +337,7 @@ pub(crate) trait Queue: Review + Landers + Repositories + Send + Sync {
         let limits: Vec<LaneLimit> = self
             .lanes(scope)?
             .into_iter()
-            .map(|lane| LaneLimit { lane, limit: count, first: None, instead: None })
+            .map(|lane| LaneLimit { lane, limit: count, first: None, instead: None, skipped: vec![] })
             .collect();
         let mut specs = self.eligible(&limits, scope)?;
         specs.sort_by_key(|spec| (spec.priority, spec.seq));

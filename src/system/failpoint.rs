@@ -1,6 +1,6 @@
 //! Failpoints for tests: named places in the code where a process kills itself as `kill -9` would, or blocks
-//! as on a hung disk. Tests can also simulate another boot id and a machine without cgroups, and shorten a
-//! few durations. Only debug builds have failpoints: a release build reads none of these environment
+//! as on a hung disk. Tests can also simulate another boot id, a machine without cgroups and a machine with
+//! full disks or little memory, and shorten a few durations. Only debug builds have failpoints: a release build reads none of these environment
 //! variables, and its failpoints do nothing.
 //!
 //! `BOI_FAILPOINT=NAME=FILE` arms the failpoint `NAME`. The first process that reaches it creates `FILE` with
@@ -89,6 +89,20 @@ pub(crate) fn duration(variable: &str, normal: Duration) -> Duration {
 #[inline]
 pub(crate) fn duration(_variable: &str, normal: Duration) -> Duration {
     normal
+}
+
+/// Returns the content of the file `BOI_MACHINE`, in which tests describe the disks and the memory of a machine; see
+/// `system::machine`.
+#[cfg(debug_assertions)]
+pub(crate) fn machine() -> Option<String> {
+    std::fs::read_to_string(super::paths::variable("BOI_MACHINE")?).ok()
+}
+
+/// Always returns `None`: in a release build, no test can describe another machine.
+#[cfg(not(debug_assertions))]
+#[inline]
+pub(crate) fn machine() -> Option<String> {
+    None
 }
 
 /// Creates the failpoint's file and returns its path, if the failpoint `name` is armed and this process is

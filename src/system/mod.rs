@@ -1,5 +1,5 @@
 //! Basic access to the machine: paths and environment, files, the clock, logs, output, the terminal, failpoints,
-//! threads that may block, and memory.
+//! threads that may block, memory, and what is left of the machine's disks and memory.
 //!
 //! Which room uses which part of the machine (`clippy.toml` enforces the first three rules):
 //!
@@ -20,6 +20,7 @@ mod home_error;
 pub(crate) mod home_record;
 mod home_safety;
 pub(crate) mod logs;
+pub(crate) mod machine;
 pub(crate) mod memory;
 pub(crate) mod output;
 pub mod paths;

@@ -4,8 +4,8 @@ use super::style::{self, paint};
 use super::times::{clock_time, localized};
 use super::units::cost;
 use crate::domain::event::{
-    ConfigApplied, DaemonStarted, DaemonStopped, Event, EventKind, Happening, HoldBegan, HoldEnded, Landing, Merged,
-    Queued, QueuedBy, Restored, TaskDone, TaskStarted, TryEnded, Waiting,
+    ConfigApplied, DaemonStarted, DaemonStopped, DeferredBegan, DeferredEnded, Event, EventKind, Happening, HoldBegan,
+    HoldEnded, Landing, Merged, Queued, QueuedBy, Restored, TaskDone, TaskStarted, TryEnded, Waiting,
 };
 use crate::domain::life::SpecStatus;
 use crate::domain::outcome::Usage;
@@ -27,7 +27,9 @@ fn style_of(kind: Option<EventKind>) -> anstyle::Style {
     match kind {
         Some(EventKind::SpecCompleted | EventKind::SpecMerged) => style::of_spec(SpecStatus::Completed),
         Some(EventKind::SpecFailed | EventKind::ConfigRejected) => style::BAD,
-        Some(EventKind::SpecUnmerged | EventKind::SpecBlocked | EventKind::HoldBegan) => style::ATTENTION,
+        Some(EventKind::SpecUnmerged | EventKind::SpecBlocked | EventKind::HoldBegan | EventKind::DeferredBegan) => {
+            style::ATTENTION
+        }
         _ => anstyle::Style::new(),
     }
 }
@@ -54,6 +56,9 @@ fn detail(event: &Event) -> String {
             format!("task {task}, try {number}{refused}{cost}")
         }
         Happening::HoldBegan(HoldBegan { agent, .. }) | Happening::HoldEnded(HoldEnded { agent }) => agent.clone(),
+        Happening::DeferredBegan(DeferredBegan { by }) | Happening::DeferredEnded(DeferredEnded { by }) => {
+            by.repository().unwrap_or_default().to_owned()
+        }
         Happening::ConfigApplied(ConfigApplied { generation, changed, .. }) => {
             format!("generation {generation}: {}", changed.join(", "))
         }

@@ -1,13 +1,14 @@
 //! Finds a reason that keeps specs from running until the user acts.
 
 use super::times::localized;
+use crate::domain::admission::{Shortage, join};
 use crate::domain::cause::Cause;
 use crate::domain::id::SpecId;
 use crate::domain::life::SpecStatus;
 use crate::domain::view::{DaemonView, HoldView, SpecView, StatusView};
 
-/// Returns why no open spec runs, if only the user can change that, and what to do about it. Returns `None`
-/// if a spec runs or waiting is enough.
+/// Returns why no open spec runs, if the user can change that, and what to do about it. Returns `None` if a
+/// spec runs or waiting is enough.
 pub(crate) fn obstacle(status: &StatusView) -> Option<String> {
     let open: Vec<&SpecView> = status.specs.iter().filter(|spec| !spec.is_settled()).collect();
     if open.is_empty() || open.iter().any(|spec| spec.status == SpecStatus::Running) {
@@ -18,6 +19,9 @@ pub(crate) fn obstacle(status: &StatusView) -> Option<String> {
     }
     if status.slots.max_workers == 0 {
         return Some("`max_workers` is 0, so no specs are started: raise it in config.toml".to_owned());
+    }
+    if let Some(deferral) = status.deferred.as_ref().filter(|deferral| deferral.all) {
+        return Some(format!("the starts of specs are deferred: {}", join(&deferral.by, Shortage::to_string)));
     }
     if let Some(hold) = open.iter().find_map(|spec| hold_on(status, spec)) {
         return Some(format!("the agent {} is held: {}", hold.agent, localized(&hold.reason)));

@@ -7,13 +7,14 @@ use super::times::{clock_time, localized_from};
 use super::units::{ago, bytes, cost, duration, short_cost, ticking};
 use super::wrap::wrap;
 use super::{config_report, style};
+use crate::domain::admission::Deferral;
 use crate::domain::cause::Cause;
 use crate::domain::life::{SpecStatus, TaskStatus};
 use crate::domain::outcome::Delivery;
 use crate::domain::text;
 use crate::domain::time::Timestamp;
 use crate::domain::view::{
-    DaemonView, FailingHookView, HoldView, HookView, SlotsView, SpecView, SpendingView, StatusView,
+    BuildsView, DaemonView, FailingHookView, HoldView, HookView, SlotsView, SpecView, SpendingView, StatusView,
 };
 use crate::queue::open::LARGE_LOG;
 use style::{ATTENTION, BAD, paint};
@@ -90,6 +91,8 @@ fn summary(status: &StatusView, now: Timestamp, columns: Option<usize>) -> Vec<S
         workers += &paint(", paused: waiting specs start after `boi resume`", ATTENTION);
     }
     lines.push(workers);
+    lines.extend(builds(&status.builds));
+    lines.extend(status.deferred.as_ref().map(deferred));
     for hold in &status.holds {
         let waiting = status.specs.iter().filter(|spec| hold_on(status, spec).is_some_and(|on| on == hold)).count();
         let waiting = match waiting {
@@ -237,6 +240,24 @@ pub(crate) fn workers(slots: &SlotsView) -> String {
     format!("workers: {}/{}{draining}", slots.running, slots.max_workers)
 }
 
+/// Describes how many build slots are taken; `None`: there is no limit.
+fn builds(builds: &BuildsView) -> Option<String> {
+    let BuildsView { build_slots, running, waiting } = builds;
+    let line = format!("builds: {running}/{build_slots}");
+    match (build_slots, waiting) {
+        (0, _) => None,
+        (_, 0) => Some(line),
+        (_, 1) => Some(line + ", 1 spec waits for a build slot"),
+        _ => Some(format!("{line}, {waiting} specs wait for a build slot")),
+    }
+}
+
+/// Describes why starts are deferred, in one line.
+fn deferred(deferral: &Deferral) -> String {
+    let what = if deferral.all { "no spec is started" } else { "specs of some repositories are not started" };
+    paint(&format!("deferred: {what}: {}", deferral.reason), ATTENTION)
+}
+
 /// Formats one spec as a row of the table, which fits a terminal of this width if the terminal is not too narrow.
 pub(super) fn spec_row(spec: &SpecView, now: Timestamp, columns: Option<usize>) -> String {
     let done = spec.tasks.iter().filter(|task| task.status == TaskStatus::Done).count();
@@ -318,6 +339,8 @@ mod tests {
             config: ConfigView::without_daemon(ReloadOutcome::Applied, vec![]),
             slots: SlotsView { max_workers: 1, running: 0 },
             paused: false,
+            deferred: None,
+            builds: BuildsView::default(),
             holds: vec![],
             landers: vec![],
             paces: vec![],

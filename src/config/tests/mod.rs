@@ -110,6 +110,9 @@ fn the_defaults_are_the_documented_ones() {
     retention_days = 90
     max_landings = 1
     max_warm_gb = 20
+    min_free_gb = 2
+    max_memory_percent = 0
+    build_slots = 0
     hooks = []
     paths.db = ""
     paths.worktrees = ""
@@ -126,14 +129,17 @@ fn each_key_takes_effect_when_the_documentation_says() {
     assert_eq!(
         with(TakesEffect::NextTick),
         "max_workers spawns_per_tick spawn_jitter_ms agents.NAME.max_workers agents.NAME.fallback max_usd_per_spec \
-         max_usd_per_day max_landings"
+         max_usd_per_day max_landings min_free_gb max_memory_percent"
     );
     assert_eq!(
         with(TakesEffect::NextWorker),
         "agents.NAME.command agents.NAME.program agents.NAME.args agents.NAME.prompt agents.NAME.output \
          agents.NAME.model agents.NAME.prices claude_bin claude_args stall_timeout_minutes retry_backoff_seconds"
     );
-    assert_eq!(with(TakesEffect::AtOnce), "tick_interval_ms agents.NAME.env log retention_days max_warm_gb hooks");
+    assert_eq!(
+        with(TakesEffect::AtOnce),
+        "tick_interval_ms agents.NAME.env log retention_days max_warm_gb build_slots hooks"
+    );
     assert_eq!(
         with(TakesEffect::Restart),
         "task_timeout_minutes retry_count cleanup_on_failure stop_grace_seconds max_output_mb paths.db paths.worktrees \
@@ -161,6 +167,9 @@ fn each_range_is_the_documented_one() {
     retention_days: 0 to 36500 days
     max_landings: 1 to 64
     max_warm_gb: 0 to 65536 GiB
+    min_free_gb: 0 to 65536 GiB
+    max_memory_percent: 0 to 100 percent
+    build_slots: 0 to 1024
     ");
 }
 
@@ -365,6 +374,9 @@ fn config() -> impl Strategy<Value = Config> {
         retention_days: worker.0 + 1,
         max_landings: worker.0 % 64 + 1,
         max_warm_gb: worker.0,
+        min_free_gb: worker.0,
+        max_memory_percent: worker.0 % 101,
+        build_slots: worker.0 % 1025,
         max_workers: daemon.0,
         spawns_per_tick: daemon.1,
         agents,

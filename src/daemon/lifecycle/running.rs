@@ -90,6 +90,7 @@ impl Seat {
         let shared = Shared::new(booted.view(), scoped)
             .logging_to(log.file())
             .ending_container(signals.ends_namespace())
+            .with_disks(home.root(), home.worktrees())
             .with_left_by_last(left);
         let shared = Arc::new(shared);
         let identity = HomeIdentity::of(&home, pid_file);

@@ -99,6 +99,9 @@ impl Worker {
         if let Some(end) = self.wait_for_start(&job, orders).await? {
             return Ok(end);
         }
+        if let Some(end) = self.wait_for_build_slot(&job, orders).await? {
+            return Ok(end);
+        }
         if let Some(end) = self.take_snapshot(&job.command, Some(of), orders).await? {
             self.withdraw(&job).await;
             return Ok(end);
@@ -220,6 +223,9 @@ impl Worker {
         of: Option<Try>,
         orders: &mut watch::Receiver<Order>,
     ) -> Result<Checked, WorkerError> {
+        if let Some(end) = self.wait_for_build_slot(job, orders).await? {
+            return Ok(Checked::Step(end));
+        }
         if let Some(end) = self.take_snapshot(&job.command, of, orders).await? {
             return Ok(Checked::Step(end));
         }
@@ -357,10 +363,14 @@ impl Worker {
         orders: &mut watch::Receiver<Order>,
         agent: Option<OutputKind>,
     ) -> Result<Ran, WorkerError> {
-        supervise::run(job, orders, agent).await.map_err(|source| WorkerError::Io {
+        let ran = supervise::run(job, orders, agent).await.map_err(|source| WorkerError::Io {
             what: format!("cannot supervise the command with the folder {}", job.dir.path().display()),
             source,
-        })
+        })?;
+        if !matches!(ran, Ran::Detached) {
+            self.release_build_slot();
+        }
+        Ok(ran)
     }
 
     async fn job(&self, to_run: ToRun, command: RunningCommand) -> Result<Job, WorkerError> {

@@ -214,14 +214,14 @@ fn recorded(end: CommandEnd, lock: Option<CommandLock>) -> Found {
 
 /// The result of a search for a command's processes by its marker. The search is made when the command's
 /// records may have been deleted.
-enum Runner {
+pub(super) enum Runner {
     Nobody,
     Supervisor(Supervisor),
     /// The supervisor is gone; processes of the command remain.
     Remains,
 }
 
-async fn find_runner(job: &Job) -> io::Result<Runner> {
+pub(super) async fn find_runner(job: &Job) -> io::Result<Runner> {
     let marker = job.command.marker.clone();
     let find = move || {
         let supervisor = supervisor_process::find_supervisor(&marker);

@@ -11,6 +11,7 @@
 //! Invariant: a worker never blocks a thread of the runtime. It uses files and git on threads that may block.
 
 mod agent_watch;
+mod build_slot;
 mod command_steps;
 mod cost;
 mod execution;
@@ -165,7 +166,7 @@ impl Worker {
     fn new(workers: &Workers, claimed: Claimed, folder: PathBuf) -> Worker {
         let path = workers.home.worktree(&claimed.fence.spec, claimed.worktree.as_deref());
         let tree = WorkerTree::new(&claimed, path, &folder);
-        Worker {
+        let worker = Worker {
             position: claimed.position.clone(),
             folder,
             done: claimed.tasks.iter().map(|(status, _)| *status == TaskStatus::Done).collect(),
@@ -181,7 +182,9 @@ impl Worker {
             last_message: None,
             interrupted: Vec::new(),
             removed: None,
-        }
+        };
+        worker.occupy_build_slot();
+        worker
     }
 
     async fn work(self, orders: watch::Receiver<Order>) -> WorkerEnd {
@@ -258,7 +261,11 @@ impl Worker {
                 // `Close`.
                 return Ok(end);
             }
-            match self.perform(orders).await? {
+            let end = self.perform(orders).await?;
+            if !matches!(end, StepEnd::Detached) {
+                self.release_build_slot();
+            }
+            match end {
                 StepEnd::Move(next) => match *next {
                     Move::Go(position, changes) => {
                         if let Some(end) = self.end_over_budget(&position, &changes).await? {

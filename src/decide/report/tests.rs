@@ -8,7 +8,9 @@ use crate::domain::command::ExitStatus;
 use crate::domain::delivery::MergeRefusal;
 use crate::domain::failure::{FailedHow, FailedPart, Failure};
 use crate::domain::outcome::TryOutcome;
-use crate::domain::view::{ConfigView, Counts, HoldView, SlotsView, SpendingView, StoreView, TaskView, TryView};
+use crate::domain::view::{
+    BuildsView, ConfigView, Counts, HoldView, SlotsView, SpendingView, StoreView, TaskView, TryView,
+};
 
 const HOUR: i64 = 3_600_000;
 
@@ -107,6 +109,8 @@ fn status() -> StatusView {
         slots: SlotsView { max_workers: 4, running: 0 },
         paused: false,
         landers: vec![],
+        deferred: None,
+        builds: BuildsView::default(),
         holds: vec![],
         hooks: vec![],
         paces: vec![],

@@ -3,7 +3,7 @@
 use super::*;
 use crate::decide::hold;
 use crate::domain::lane::{Eligible, LaneLimit};
-use crate::domain::spec::Action;
+use crate::domain::spec::{Action, Base, Repo};
 
 fn with_agent(title: &str, agent: &str) -> Spec {
     let mut spec = spec(title);
@@ -13,7 +13,7 @@ fn with_agent(title: &str, agent: &str) -> Spec {
 }
 
 fn limit(lane: Option<&str>, limit: u32) -> LaneLimit {
-    LaneLimit { lane: lane.map(str::to_owned), limit, first: None, instead: None }
+    LaneLimit { lane: lane.map(str::to_owned), limit, first: None, instead: None, skipped: vec![] }
 }
 
 fn keys(specs: &[Eligible]) -> Vec<&str> {
@@ -40,6 +40,28 @@ pub(in crate::queue) fn each_lane_has_its_eligible_specs_in_queue_order<F: Facto
     let claimed = queue.claim(&eligible(&[first]), &config(), 0, NOW).unwrap();
     assert_eq!(claimed[0].fence.spec.as_str(), c1);
     assert_eq!(keys(&eligible(&[limit(Some("claude"), 9)])), [c2]);
+}
+
+pub(in crate::queue) fn specs_of_skipped_repositories_are_not_eligible<F: Factory>() {
+    let (_storage, queue) = F::queue();
+    let in_repo = |title: &str, path: &str| {
+        let base = Base::Revision("main".into());
+        Spec { repo: Some(Repo { path: path.into(), base }), ..spec(title) }
+    };
+    let specs = vec![in_repo("a1", "/a"), in_repo("a2", "/a"), in_repo("b1", "/b"), spec("plain"), in_repo("b2", "/b")];
+    let ids = enqueue(queue.as_ref(), specs, NOW).unwrap();
+    let ids: Vec<&str> = ids.iter().map(SpecId::as_str).collect();
+    let found = |most, scope: Option<&[SpecId]>, skipped: &[&str]| {
+        let skipped = skipped.iter().map(|path| (*path).to_owned()).collect();
+        let found = queue.eligible(&[LaneLimit { skipped, ..limit(None, most) }], scope).unwrap();
+        found.into_iter().map(|one| (one.key, one.repo)).collect::<Vec<_>>()
+    };
+    let one = |index: usize, repo: Option<&str>| (ids[index].to_owned(), repo.map(str::to_owned));
+    assert_eq!(found(2, None, &[]), [one(0, Some("/a")), one(1, Some("/a"))]);
+    assert_eq!(found(2, None, &["/a"]), [one(2, Some("/b")), one(3, None)]);
+    assert_eq!(found(9, None, &["/a", "/b"]), [one(3, None)]);
+    let scope: Vec<SpecId> = ids[1..3].iter().map(|id| id.parse().unwrap()).collect();
+    assert_eq!(found(9, Some(&scope), &["/a"]), [one(2, Some("/b"))]);
 }
 
 pub(in crate::queue) fn a_spec_that_changed_its_lane_is_not_claimed<F: Factory>() {

@@ -1,5 +1,6 @@
 //! What needs the user: specs, held agents, a rejected configuration, a queue that does not answer.
 
+use crate::domain::admission::Shortage;
 use crate::domain::cause::Cause;
 use crate::domain::life::{SpecStatus, TaskStatus};
 use crate::domain::outcome::Delivery;
@@ -32,6 +33,10 @@ impl Need {
             all.push(note("config", "rejected", format!("{first}; `boi config check` shows every error")));
         }
         all.extend(status.holds.iter().map(|hold| note(&hold.agent, "held", localized(&hold.reason))));
+        // Memory is short for a time; a full disk waits for the user.
+        let is_disk = |by: &&Shortage| matches!(by, Shortage::Disk { .. });
+        let shortages = status.deferred.iter().flat_map(|deferral| &deferral.by);
+        all.extend(shortages.filter(is_disk).map(|by| note("disk", "deferred", by.with_reading())));
         all.extend(specs.into_iter().filter_map(|spec| {
             let kind = kind(&spec)?;
             let text = spec.reason.as_deref().map(localized).unwrap_or_default();

@@ -13,7 +13,8 @@ use crate::domain::text;
 use crate::domain::time::Timestamp;
 use crate::domain::verdict::ReloadOutcome;
 use crate::domain::view::{
-    ConfigView, Counts, DaemonView, HoldView, SlotsView, SpecView, SpendingView, StatusView, StoreView, TaskView,
+    BuildsView, ConfigView, Counts, DaemonView, HoldView, SlotsView, SpecView, SpendingView, StatusView, StoreView,
+    TaskView,
 };
 use crate::ui::sample;
 
@@ -124,6 +125,8 @@ fn status(total: u32) -> StatusView {
         slots: SlotsView { max_workers: 3, running: 3 },
         paused: false,
         landers: vec![],
+        deferred: None,
+        builds: BuildsView::default(),
         holds: vec![HoldView {
             agent: "codex".into(),
             reason: "the user held the agent; `boi resume codex` ends the hold".into(),

@@ -87,6 +87,9 @@ fn header(model: &Model) -> String {
     if status.paused {
         parts.push("PAUSED".to_owned());
     }
+    if status.deferred.as_ref().is_some_and(|deferral| deferral.all) {
+        parts.push("DEFERRED".to_owned());
+    }
     let counts = &status.counts;
     parts.push(format!("{} queued", counts.queued));
     let landing: usize = status.landers.iter().map(|lander| lander.batch.len()).sum();
