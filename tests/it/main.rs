@@ -31,6 +31,7 @@ mod ids;
 mod input;
 mod landing;
 mod log;
+mod machine;
 mod open;
 mod operate;
 mod parallel;
