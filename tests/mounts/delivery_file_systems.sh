@@ -20,6 +20,9 @@ trap end EXIT
 fail() { echo "FAIL: $1"; exit 1; }
 export HOME="$dir/home" BOI_HOME="$dir/boi" GIT_CONFIG_NOSYSTEM=1
 mkdir -p "$HOME" "$dir/casefold" "$dir/fuse" "$dir/source" "$dir/inside"
+mkdir -m 700 "$BOI_HOME"
+# These disks are small.
+echo 'min_free_gb = 0' >"$BOI_HOME/config.toml"
 git config --global user.name User
 git config --global user.email user@example.org
 

@@ -24,6 +24,9 @@ until_true() { for _ in $(seq 300); do "$@" >/dev/null 2>&1 && return 0; sleep 0
 export HOME="$dir/home" BOI_HOME="$dir/boi" GIT_CONFIG_NOSYSTEM=1
 mkdir -p "$HOME" "$dir/disk"
 mount -t tmpfs boi "$dir/disk" || { echo "skipped: cannot mount"; exit 0; }
+mkdir -m 700 "$BOI_HOME"
+# These disks are small.
+echo 'min_free_gb = 0' >"$BOI_HOME/config.toml"
 git config --global user.name User
 git config --global user.email user@example.org
 cd "$dir/disk"
