@@ -136,7 +136,7 @@ pub(crate) fn percent(used: u64, total: u64) -> u64 {
 fn gib(bytes: u64) -> String {
     const GIB: u64 = 1 << 30;
     match bytes {
-        _ if bytes % GIB == 0 => format!("{} GiB", bytes / GIB),
+        _ if bytes.is_multiple_of(GIB) => format!("{} GiB", bytes / GIB),
         GIB.. => format!("{}.{} GiB", bytes / GIB, bytes % GIB * 10 / GIB),
         _ => format!("{} MiB", bytes >> 20),
     }

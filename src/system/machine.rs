@@ -6,7 +6,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::statvfs;
 
@@ -60,8 +60,7 @@ pub(crate) fn memory() -> Option<Memory> {
     }
     let machine = machine_memory(&fs::read_to_string("/proc/meminfo").ok()?)?;
     let cgroups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let smallest = cgroup_memory(Path::new("/sys/fs/cgroup"), &cgroups);
-    Some(smallest.filter(|cgroup| cgroup.total < machine.total).unwrap_or(machine))
+    Some(cgroup_memory(Path::new("/sys/fs/cgroup"), &cgroups, machine.total).unwrap_or(machine))
 }
 
 /// Reads the content of `/proc/meminfo`.
@@ -86,9 +85,9 @@ const VERSION_1: Files =
     Files { limit: "memory.limit_in_bytes", usage: "memory.usage_in_bytes", reclaimable: "total_inactive_file " };
 const VERSION_2: Files = Files { limit: "memory.max", usage: "memory.current", reclaimable: "inactive_file " };
 
-/// Returns the memory of the smallest cgroup with a limit among this process's own one and those that contain it.
-/// `own` is the content of `/proc/self/cgroup`, and `root` is the folder where cgroups are mounted.
-fn cgroup_memory(root: &Path, own: &str) -> Option<Memory> {
+/// Returns the memory of the smallest cgroup with a limit below `machine` among this process's own one and those that
+/// contain it. `own` is the content of `/proc/self/cgroup`, and `root` is the folder where cgroups are mounted.
+fn cgroup_memory(root: &Path, own: &str, machine: u64) -> Option<Memory> {
     let mut smallest: Option<Memory> = None;
     for line in own.lines() {
         let Some((controllers, path)) = line.split_once(':').and_then(|(_, rest)| rest.split_once(':')) else {
@@ -103,20 +102,20 @@ fn cgroup_memory(root: &Path, own: &str) -> Option<Memory> {
         };
         for mount in mounts {
             for folder in Path::new(path.trim_start_matches('/')).ancestors() {
-                let Some(memory) = memory_of(&mount.join(folder), &files) else { continue };
-                if smallest.is_none_or(|known| memory.total < known.total) {
-                    smallest = Some(memory);
-                }
+                let below = smallest.map_or(machine, |known| known.total);
+                smallest = memory_of(&mount.join(folder), &files, below).or(smallest);
             }
         }
     }
     smallest
 }
 
-/// Returns the memory of the cgroup with this folder; `None`: it has no limit, or there is no such cgroup.
-fn memory_of(folder: &Path, files: &Files) -> Option<Memory> {
+/// Returns the memory of the cgroup with this folder; `None`: it has no limit below `below`, or there is no such cgroup.
+fn memory_of(folder: &Path, files: &Files, below: u64) -> Option<Memory> {
     let number = |name: &str| fs::read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
-    let (total, usage) = (number(files.limit)?, number(files.usage)?);
+    // The other files take the kernel longer.
+    let total = number(files.limit).filter(|limit| *limit < below)?;
+    let usage = number(files.usage)?;
     let stat = fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
     let reclaimable = stat.lines().find_map(|line| line.strip_prefix(files.reclaimable)?.trim().parse::<u64>().ok());
     Some(Memory { used: usage.saturating_sub(reclaimable.unwrap_or(0)), total })
@@ -126,7 +125,7 @@ fn simulated_disk(machine: &str, path: &Path) -> Option<Disk> {
     machine.lines().zip(0_u64..).find_map(|(line, number)| {
         let (free, of) = line.strip_prefix("disk ")?.split_once(' ')?;
         let disk = Disk { device: u64::MAX - number, free: free.parse().ok()? };
-        (PathBuf::from(of) == path).then_some(disk)
+        (Path::new(of) == path).then_some(disk)
     })
 }
 
@@ -170,12 +169,12 @@ mod tests {
             [("memory.max", limit), ("memory.current", "900\n"), ("memory.stat", "anon 5\ninactive_file 100\n")]
         };
         cgroup(&root.path().join("user/boi"), v2("max\n"));
-        assert_eq!(cgroup_memory(root.path(), "0::/user/boi\n"), None);
+        assert_eq!(cgroup_memory(root.path(), "0::/user/boi\n", 1 << 30), None);
         cgroup(&root.path().join("user"), v2("1000\n"));
-        assert_eq!(cgroup_memory(root.path(), "0::/user/boi\n"), Some(Memory { used: 800, total: 1000 }));
+        assert_eq!(cgroup_memory(root.path(), "0::/user/boi\n", 1 << 30), Some(Memory { used: 800, total: 1000 }));
         cgroup(root.path(), v2("5000\n"));
-        assert_eq!(cgroup_memory(root.path(), "0::/user/boi\n"), Some(Memory { used: 800, total: 1000 }));
-        assert_eq!(cgroup_memory(root.path(), "0::/other\n"), Some(Memory { used: 800, total: 5000 }));
+        assert_eq!(cgroup_memory(root.path(), "0::/user/boi\n", 1 << 30), Some(Memory { used: 800, total: 1000 }));
+        assert_eq!(cgroup_memory(root.path(), "0::/other\n", 1 << 30), Some(Memory { used: 800, total: 5000 }));
         let v1 = [
             ("memory.limit_in_bytes", "500\n"),
             ("memory.usage_in_bytes", "400\n"),
@@ -183,8 +182,9 @@ mod tests {
         ];
         cgroup(&root.path().join("memory/docker/x"), v1);
         let own = "4:cpu,memory:/docker/x\n1:name=systemd:/\n0::/user\n";
-        assert_eq!(cgroup_memory(root.path(), own), Some(Memory { used: 250, total: 500 }));
-        assert_eq!(cgroup_memory(root.path(), "4:cpuset:/docker/x\n"), None);
+        assert_eq!(cgroup_memory(root.path(), own, 1 << 30), Some(Memory { used: 250, total: 500 }));
+        assert_eq!(cgroup_memory(root.path(), own, 500), None, "the machine is not larger");
+        assert_eq!(cgroup_memory(root.path(), "4:cpuset:/docker/x\n", 1 << 30), None);
     }
 
     #[test]
