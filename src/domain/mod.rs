@@ -10,6 +10,7 @@ pub(crate) mod admission;
 pub mod agent;
 pub(crate) mod cause;
 pub mod command;
+pub mod copied;
 pub(crate) mod delivery;
 pub(crate) mod escape;
 pub mod event;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::admission::Deferral;
 use super::cause::Cause;
+use super::copied::CopiedFiles;
 use super::event::Cursor;
 use super::id::SpecId;
 use super::life::{SpecStatus, TaskStatus};
@@ -441,6 +442,9 @@ pub struct SpecView {
     /// Changes of the shared part of the repository while commands of the spec ran, oldest first.
     #[serde(default)]
     pub repository_changes: Vec<RepositoryChange>,
+    /// The files that boi copied into the worktree; `None`: none, or the request was not for this spec alone.
+    #[serde(default)]
+    pub copied: Option<CopiedFiles>,
 }
 
 /// A running git process of boi, or boi's wait for a lock of git.

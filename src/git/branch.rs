@@ -4,7 +4,7 @@
 use super::git_error::GitError;
 use super::place::Place;
 use super::worktree::LockedWorktree;
-use super::{checkout, operation, refs, revision};
+use super::{checkout, copy_record, operation, refs, revision, withheld};
 
 /// Moves the branch from `base` to `candidate`. Does nothing if the branch is at `candidate` already. Fails
 /// with [`GitError::Diverged`] if the branch is at any other commit.
@@ -45,6 +45,21 @@ pub(crate) fn reset_branch(worktree: &LockedWorktree, commit: &str, label: &str)
         refs::move_branch(worktree, commit, head.as_deref())?;
     }
     refs::kept_refs_with_label(at, worktree.spec(), label)
+}
+
+/// Moves the branch back to `commit`, as [`reset_branch`] does, if the branch or its history contains a path that boi does
+/// not commit. Returns the kept refs with `label`.
+pub(crate) fn withhold_branch(worktree: &LockedWorktree, commit: &str, label: &str) -> Result<Vec<String>, GitError> {
+    let record = copy_record::read(worktree)?;
+    let withheld = record.paths_to_withhold();
+    if withheld.is_empty() || refs::is_branch_at(&worktree.repository()?, worktree.spec(), commit) {
+        return Ok(Vec::new());
+    }
+    let Some(head) = refs::branch_head_at(&worktree.repository()?, worktree.spec())? else { return Ok(Vec::new()) };
+    if withheld::paths_in_history(worktree, &record, &withheld, &[head], Some(commit))?.is_empty() {
+        return Ok(Vec::new());
+    }
+    reset_branch(worktree, commit, label)
 }
 
 /// Attaches HEAD to the branch, which must be at `commit`, and ends a git operation in progress (a merge, a rebase).

@@ -13,10 +13,10 @@ pub(crate) fn dropped_ref(spec: &SpecId, head: &str) -> String {
     ref_names::kept_ref(spec, DROPPED, head)
 }
 
-/// Keeps the commit of the branch under the ref [`dropped_ref`].
+/// Keeps the commit of the branch under the ref [`dropped_ref`], and returns the ref. If the branch contains paths that
+/// boi does not commit, another ref keeps a commit without them, and the branch cannot be restored.
 pub(crate) fn keep_dropped(worktree: &LockedWorktree, head: &str) -> Result<String, GitError> {
-    refs::keep_commit(worktree, head, DROPPED)?;
-    Ok(dropped_ref(worktree.spec(), head))
+    refs::keep_commit(worktree, head, DROPPED)
 }
 
 /// What restoring the branch of a dropped spec found.

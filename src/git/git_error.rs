@@ -1,9 +1,13 @@
 //! The errors of git operations. Each message names the operation and the path, contains git's own message, and says
 //! what to do next if git does not say it.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// How many paths an error message names.
+const NAMED: usize = 10;
 
 /// Whether the same operation can succeed when it is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +138,16 @@ pub(crate) enum GitError {
         /// The end of git's standard error.
         stderr: String,
     },
+    /// The changes of a try contain paths that boi does not commit: files that boi copied into the worktree, or folders
+    /// that it keeps for the next spec.
+    #[error("{}", .0)]
+    Withheld(Box<WithheldPaths>),
+    /// The record of the files that boi copied into the worktree cannot be read.
+    #[error(
+        "boi cannot read its record of the files that it copied into the worktree, so it cannot tell which files it must not \
+         commit: {path:?}: {why}; remove the copied files from the worktree, then remove this record"
+    )]
+    CopyRecordDamaged { path: PathBuf, why: String },
     /// Something other than boi moved or deleted the spec's branch. Nothing was changed.
     #[error(
         "something other than boi moved or deleted the branch {branch}: expected {expected}, found {}",
@@ -145,6 +159,58 @@ pub(crate) enum GitError {
         /// The branch's commit; `None`: the branch does not exist.
         found: Option<String>,
     },
+}
+
+/// The paths in the changes of a try that boi does not commit.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct WithheldPaths {
+    /// Files that git no longer ignores.
+    pub(super) not_ignored: Vec<PathBuf>,
+    /// Paths that the try added to the index.
+    pub(super) in_index: Vec<PathBuf>,
+    /// Paths in commits of the try.
+    pub(super) in_commits: Vec<PathBuf>,
+}
+
+impl WithheldPaths {
+    pub(super) fn is_empty(&self) -> bool {
+        self.not_ignored.is_empty() && self.in_index.is_empty() && self.in_commits.is_empty()
+    }
+}
+
+impl fmt::Display for WithheldPaths {
+    /// Says which paths the try must not commit, and what the next try has to do.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "boi copied these paths into the worktree, or keeps them for the next spec, and does not commit them",
+        )?;
+        let parts = [
+            (
+                &self.not_ignored,
+                "git no longer ignores",
+                "make git ignore them again: undo the change of .gitignore, .git/info/exclude or core.excludesFile",
+            ),
+            (&self.in_index, "the try added to git's index", "boi removed them from the index: do not add them again"),
+            (
+                &self.in_commits,
+                "commits of the try contain",
+                "boi kept the commits without these paths under a ref: do not commit them again",
+            ),
+        ];
+        for (paths, what, next) in parts.into_iter().filter(|(paths, ..)| !paths.is_empty()) {
+            write!(f, "; {what} {} ({next})", list_some(paths))?;
+        }
+        Ok(())
+    }
+}
+
+/// Lists the first of the paths, and says how many more there are.
+fn list_some(paths: &[PathBuf]) -> String {
+    let first: Vec<String> = paths.iter().take(NAMED).map(|path| format!("{path:?}")).collect();
+    match paths.len().saturating_sub(NAMED) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
 }
 
 impl GitError {
@@ -183,6 +249,8 @@ impl GitError {
             | GitError::NestedRepositories { .. }
             | GitError::MissingObject { .. }
             | GitError::SubmodulesChanged { .. }
+            | GitError::Withheld(_)
+            | GitError::CopyRecordDamaged { .. }
             | GitError::Diverged { .. } => Severity::Permanent,
         }
     }

@@ -6,6 +6,8 @@
 //!   unchanged files again is cheap.
 //! - Files that git ignores are not read. Nested repositories (git repositories inside the worktree that are
 //!   not part of its commit) are not read, either.
+//! - Paths that boi copied into the worktree, and folders that it keeps for the next spec, are not read even if git does
+//!   not ignore them: see `copy_record`.
 //! - The worktree's own index exists only once the checkout is complete.
 
 use std::collections::{BTreeSet, HashSet};
@@ -15,6 +17,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::copy_record::{self, Withheld};
 use super::git_error::{self, GitError, Severity};
 use super::index_summary::IndexSummary;
 use super::place::Place;
@@ -110,39 +113,81 @@ fn read_tree(worktree: &LockedWorktree, at: &Place, args: &[&str]) -> Result<(),
 /// Reads all files of the worktree, of which no commit is known, and returns their tree. [`load_nothing`] must be called
 /// first.
 pub(super) fn read_all_files(worktree: &LockedWorktree, at: &Place) -> Result<String, GitError> {
-    add(worktree, at, &[])?;
+    add(worktree, at, &withheld_files(worktree, at, &copy_record::withheld(worktree)?)?)?;
     write_tree(worktree, at)
+}
+
+/// Returns the files of the worktree that are withheld, that git does not ignore, and that are not part of the loaded
+/// commit. [`load`] must be called first. Runs no git process if nothing is withheld.
+pub(super) fn withheld_files(
+    worktree: &LockedWorktree,
+    at: &Place,
+    withheld: &Withheld,
+) -> Result<Vec<PathBuf>, GitError> {
+    if withheld.is_empty() { Ok(Vec::new()) } else { Ok(withheld.among(&others(worktree, at)?)) }
+}
+
+/// Returns the withheld paths that the index of the worktree, which an agent may have written, contains in addition to
+/// `commit`. An index that git cannot read contains none: boi replaces it.
+pub(super) fn withheld_in_index(at: &Place, commit: &str, withheld: &Withheld) -> Result<Vec<PathBuf>, GitError> {
+    if withheld.is_empty() {
+        return Ok(Vec::new());
+    }
+    let args = ["diff-index", "--cached", "-z", "--name-only", "--no-renames", "--diff-filter=A", commit];
+    let added = Git::reading(at).args(args).output()?;
+    Ok(if added.code == Some(0) { withheld.among(&added.stdout) } else { Vec::new() })
+}
+
+/// Returns the withheld paths that `tree` contains in addition to `commit`.
+pub(super) fn withheld_in_tree(
+    at: &Place,
+    commit: &str,
+    tree: &str,
+    withheld: &Withheld,
+) -> Result<Vec<PathBuf>, GitError> {
+    if withheld.is_empty() {
+        return Ok(Vec::new());
+    }
+    let args = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", "--diff-filter=A", commit, tree];
+    Ok(withheld.among(&Git::reading(at).args(args).run()?))
 }
 
 /// Returns the paths of nested repositories, relative to the worktree, without those that git ignores and
 /// those that are part of the loaded commit. [`load`] must be called first.
 pub(super) fn nested_repositories(worktree: &LockedWorktree, at: &Place) -> Result<Vec<PathBuf>, GitError> {
-    let args = ["ls-files", "--others", "--exclude-standard", "-z"];
-    let others = run_readable(worktree, || Ok(own_index_git(worktree, at)?.running_filters().args(args)))?;
-    if others.code != Some(0) {
-        return Err(others.into_error());
-    }
+    let (others, withheld) = (others(worktree, at)?, copy_record::withheld(worktree)?);
     // Git lists a repository as a folder, everything else as single files.
-    let repositories = others.stdout.split(|byte| *byte == 0).filter_map(|path| path.strip_suffix(b"/"));
-    Ok(repositories.map(program::path).collect())
+    let repositories = others.split(|byte| *byte == 0).filter_map(|path| path.strip_suffix(b"/"));
+    Ok(repositories.filter(|path| !withheld.covers(path)).map(program::path).collect())
 }
 
-/// Reads all files of the worktree into boi's own index, which [`load`] has set to a commit, and returns their tree. If
+/// Returns the paths of files, and of nested repositories, that git does not ignore and that are not part of the loaded
+/// commit.
+fn others(worktree: &LockedWorktree, at: &Place) -> Result<Vec<u8>, GitError> {
+    let args = ["ls-files", "--others", "--exclude-standard", "-z"];
+    let others = run_readable(worktree, || Ok(own_index_git(worktree, at)?.running_filters().args(args)))?;
+    if others.code == Some(0) { Ok(others.stdout) } else { Err(others.into_error()) }
+}
+
+/// Reads all files of the worktree into boi's own index, which [`load`] has set to a commit, and returns their tree.
+/// Leaves out the files `withheld`, which [`withheld_files`] returned. If
 /// there are nested repositories, `on_nested` gets their paths and returns those to leave out; it is not called otherwise.
 /// Fails if a nested repository is in the place of a file of the commit: the tree would contain only a link to it.
 pub(super) fn read_files(
     worktree: &LockedWorktree,
     at: &Place,
     loaded: &Loaded,
+    withheld: &[PathBuf],
     on_nested: impl FnOnce(Vec<PathBuf>) -> Result<Vec<PathBuf>, GitError>,
 ) -> Result<String, GitError> {
-    match add_and_write_tree(worktree, at, &[], loaded) {
+    match add_and_write_tree(worktree, at, withheld, loaded) {
         // Git finds a nested repository while it reads the files, but may not name all of them.
         Err(GitError::NestedRepositories { .. } | GitError::CannotAdd { .. }) => {}
         written => return written,
     }
     let loaded = load(worktree, at, &loaded.commit)?.with_merged(loaded.merged.as_deref());
-    let excluded = on_nested(nested_repositories(worktree, at)?)?;
+    let mut excluded = on_nested(nested_repositories(worktree, at)?)?;
+    excluded.extend_from_slice(withheld);
     add_and_write_tree(worktree, at, &excluded, &loaded)
 }
 
@@ -197,7 +242,7 @@ fn leave_out(worktree: &LockedWorktree, at: &Place) -> Result<(), GitError> {
     from(&left_out.join(&0))?.args(["update-index", "--skip-worktree", "-z", "--stdin"]).run().map(drop)
 }
 
-/// Reads all files except the nested repositories `excluded` into boi's own index.
+/// Reads all files except the files and nested repositories `excluded` into boi's own index.
 fn add(worktree: &LockedWorktree, at: &Place, excluded: &[PathBuf]) -> Result<(), GitError> {
     if worktree.sparse().is_some() {
         leave_out(worktree, at)?;

@@ -26,6 +26,9 @@
 //! | `operation` | merges, rebases and the like in progress in a checkout |
 //! | `worktree` | a spec's worktree and its lock |
 //! | `sync` | syncs a worktree to the disk |
+//! | `copy_record` | the record of the paths of a worktree that boi does not commit |
+//! | `copied` | copies ignored files of the user's checkout into a new worktree |
+//! | `withheld` | finds commits that contain such paths, and makes trees without them |
 //! | `checkout` | finds the working tree that is on a branch |
 //! | `identity` | tells whether the user has configured an identity for commits, without running git |
 //! | `refs` | creates, moves and deletes the spec's branch and kept refs |
@@ -90,6 +93,8 @@ mod branch;
 mod branch_repair;
 mod capture;
 pub(crate) mod checkout;
+mod copied;
+mod copy_record;
 mod create;
 mod diff_stat;
 mod dropped;
@@ -140,12 +145,15 @@ pub(crate) mod tests;
 mod undone;
 mod warm;
 mod watch;
+mod withheld;
 mod worktree;
 
-pub(crate) use self::branch::{advance_branch, reset_branch};
+pub(crate) use self::branch::{advance_branch, reset_branch, withhold_branch};
 #[cfg(test)]
 pub(crate) use self::capture::capture;
 pub(crate) use self::capture::capture_merge;
+pub(crate) use self::copied::{copy_files, files_to_copy, prepare_copying};
+pub(crate) use self::copy_record::{has_copy_record, read_copied};
 pub(crate) use self::create::create_worktree;
 pub(crate) use self::diff_stat::{commits_since, diff_stats, patch};
 pub(crate) use self::dropped::{
@@ -164,7 +172,7 @@ pub(crate) use self::place::Place;
 pub(crate) use self::power_loss::{Repairs, repair_after_power_loss};
 pub(crate) use self::program::git_version;
 pub(crate) use self::protected::changed_protected_files;
-pub(crate) use self::refs::{branch_head, delete_branch};
+pub(crate) use self::refs::{branch_head, delete_branch, kept_refs_of};
 pub(crate) use self::remove::{
     RemovalRefusal, RemoveError, check_removal, discard_worktree, remove_checked_worktree, remove_worktree,
 };

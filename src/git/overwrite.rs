@@ -22,5 +22,5 @@ pub(crate) fn overwrite_worktree(worktree: &LockedWorktree, commit: &str, label:
     let submodules = submodules::keep(worktree, &at, Some(commit), Changed::Discard)?;
     worktree.git_at(&at)?.running_filters().args(["read-tree", "--reset", "-u", commit]).run()?;
     submodules::lay(worktree, &at, commit, &at.git_dir.join("index"), &submodules.outdated)?;
-    reset_files::remove_untracked(worktree)
+    reset_files::remove_untracked(worktree, &[])
 }

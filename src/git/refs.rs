@@ -9,7 +9,10 @@ use super::git_error::GitError;
 use super::place::Place;
 use super::program::Git;
 use super::worktree::LockedWorktree;
-use super::{checkout, entry, identity, locks, own_refs, ref_files, ref_names, repository, revision};
+use super::{
+    checkout, copy_record, entry, identity, locks, own_refs, ref_files, ref_names, repository, revision, withheld,
+};
+use crate::domain::copied::WithheldWork;
 use crate::domain::id::SpecId;
 
 /// Returns the commit of the branch `boi/<SPEC>`; `None`: the branch does not exist.
@@ -112,17 +115,55 @@ pub(super) fn delete_refs(worktree: &LockedWorktree, at: &Place, names: &[String
     }
 }
 
-/// Keeps a commit of the repository under a ref.
-pub(super) fn keep_commit(worktree: &LockedWorktree, commit: &str, label: &str) -> Result<(), GitError> {
+/// Returns the kept refs of a worktree's spec with this label.
+pub(crate) fn kept_refs_of(worktree: &LockedWorktree, label: &str) -> Result<Vec<String>, GitError> {
+    kept_refs_with_label(&worktree.repository()?, worktree.spec(), label)
+}
+
+/// Keeps a commit of the repository under a ref, and returns the ref. If the commit or its history contains paths that boi
+/// does not commit, keeps a commit with the same message and the other files instead.
+pub(super) fn keep_commit(worktree: &LockedWorktree, commit: &str, label: &str) -> Result<String, GitError> {
+    let commit = &committable(worktree, commit, label, "")?;
     let name = ref_names::kept_ref(worktree.spec(), label, commit);
     worktree.repo_git()?.args(["update-ref", &name, commit]).run()?;
-    Ok(())
+    Ok(name)
+}
+
+/// Returns `commit`, or a commit with the same message and without the paths that boi does not commit, if `commit` or its
+/// history contains such paths. Records that commit with the kept ref that the caller gives it: its label is `label`
+/// followed by `suffix`.
+pub(super) fn committable(
+    worktree: &LockedWorktree,
+    commit: &str,
+    label: &str,
+    suffix: &str,
+) -> Result<String, GitError> {
+    let record = copy_record::read(worktree)?;
+    let withheld = record.paths_to_withhold();
+    let found = withheld::paths_in_history(worktree, &record, &withheld, &[commit.to_owned()], None)?;
+    if found.is_empty() {
+        return Ok(commit.to_owned());
+    }
+    let at = &worktree.repository()?;
+    let known = record.withheld.iter().find(|(of, work)| of == label && work.commit == commit);
+    if let Some(kept) = known.and_then(|(_, work)| work.kept.as_ref())
+        && let Some(kept) = revision::commit_of(at, kept)?
+    {
+        return Ok(kept);
+    }
+    let tree = withheld::tree_without(worktree, at, &withheld, commit)?;
+    let message = withheld::message_of(at, commit)?;
+    let stripped = commit_tree(worktree, &tree, record.base.as_deref().as_slice(), &message)?;
+    let kept = Some(ref_names::kept_ref(worktree.spec(), &format!("{label}{suffix}"), &stripped));
+    let work = WithheldWork { commit: commit.to_owned(), paths: copy_record::named(&found), kept, held_by: None };
+    copy_record::add_withheld(worktree, label, work)?;
+    Ok(stripped)
 }
 
 /// Keeps `commit` under a ref unless `base` contains it.
 pub(super) fn keep_unless_in(worktree: &LockedWorktree, commit: &str, base: &str, label: &str) -> Result<(), GitError> {
     let is_kept = revision::is_ancestor(&worktree.repository()?, commit, base)?;
-    if is_kept { Ok(()) } else { keep_commit(worktree, commit, label) }
+    if is_kept { Ok(()) } else { keep_commit(worktree, commit, label).map(drop) }
 }
 
 /// Keeps a tree under a ref, as a commit on `parent`, unless a kept ref has the same tree and parent already.
@@ -141,7 +182,7 @@ pub(super) fn keep_tree(
     }
     let message = format!("boi {spec}: files of the worktree ({label})\n\nKept because no branch contains them.\n");
     let commit = commit_tree(worktree, tree, parent.as_slice(), &message)?;
-    keep_commit(worktree, &commit, label)
+    keep_commit(worktree, &commit, label).map(drop)
 }
 
 /// Creates a commit of a tree. No ref names the new commit yet.

@@ -15,7 +15,9 @@ use super::git_error::GitError;
 use super::place::Place;
 use super::program::Git;
 use super::worktree::LockedWorktree;
-use super::{checkout, entry, index, locks, operation, refs, revision, set_aside, shared_snapshot, submodules, warm};
+use super::{
+    checkout, copy_record, entry, index, locks, operation, refs, revision, set_aside, shared_snapshot, submodules, warm,
+};
 use crate::system::untrusted;
 
 /// Why boi refuses to remove a worktree. In each case, boi has changed nothing.
@@ -265,7 +267,8 @@ fn is_clean(
         return Ok((tree, index::is_empty(worktree, at)?));
     };
     let loaded = index::load(worktree, at, parent)?;
-    let tree = index::read_files(worktree, at, &loaded, refuse_nested)?;
+    let withheld = index::withheld_files(worktree, at, &copy_record::withheld(worktree)?)?;
+    let tree = index::read_files(worktree, at, &loaded, &withheld, refuse_nested)?;
     let is_clean = tree == loaded.tree || (is_incomplete && revision::is_part_of_commit(at, &tree, parent)?);
     Ok((tree, is_clean))
 }
@@ -274,7 +277,8 @@ fn is_clean(
 fn clean_times(worktree: &LockedWorktree, at: &Place) -> Result<warm::Times, GitError> {
     let Some(head) = refs::branch_head_at(at, worktree.spec())? else { return Ok(warm::Times::default()) };
     let loaded = index::load(worktree, at, &head)?;
-    let is_clean = index::read_files(worktree, at, &loaded, refuse_nested)? == loaded.tree;
+    let withheld = index::withheld_files(worktree, at, &copy_record::withheld(worktree)?)?;
+    let is_clean = index::read_files(worktree, at, &loaded, &withheld, refuse_nested)? == loaded.tree;
     if is_clean { warm::read_times(worktree, at) } else { Ok(warm::Times::default()) }
 }
 
@@ -292,7 +296,7 @@ fn keep_unless_contained(worktree: &LockedWorktree, commit: &str, label: &str) -
     let namespaces = ["refs/heads", "refs/tags", "refs/remotes", "refs/boi/kept"];
     let args = ["for-each-ref", "--count=1", "--contains", commit];
     let containing = Git::reading(&worktree.repository()?).args(args).args(namespaces).run()?;
-    if containing.is_empty() { refs::keep_commit(worktree, commit, label) } else { Ok(()) }
+    if containing.is_empty() { refs::keep_commit(worktree, commit, label).map(drop) } else { Ok(()) }
 }
 
 fn is_empty(path: &Path) -> bool {

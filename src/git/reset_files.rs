@@ -2,7 +2,9 @@
 //! deleted.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::file_times::CheckedFiles;
@@ -11,7 +13,10 @@ use super::place::Place;
 use super::program::Git;
 use super::submodules::{self, Changed};
 use super::worktree::LockedWorktree;
-use super::{branch, entry, index, lfs, refs, revision, set_aside, sync};
+use super::{branch, copy_record, entry, index, lfs, refs, revision, set_aside, sync};
+
+/// How many files are excepted from the deletion of untracked files: they are arguments of git.
+const MAX_EXCEPTIONS: usize = 2_000;
 
 /// Makes the worktree's files equal to `commit`, with HEAD on the branch and no operation in progress. The
 /// branch must be at `commit`. Files and commits that this removes from the worktree are kept under refs.
@@ -58,7 +63,10 @@ pub(crate) fn reset_checked_to_commit(
     let is_known = checked.is_some_and(|checked| checked.commit() == commit && checked.is_unwritten(worktree.path()))
         && !is_narrowed
         && !submodules::has_any(worktree);
-    let read = if is_known { Ok(loaded.tree.clone()) } else { index::read_files(worktree, at, &loaded, leave_out) };
+    let withheld =
+        if is_known { Vec::new() } else { index::withheld_files(worktree, at, &copy_record::withheld(worktree)?)? };
+    let read =
+        if is_known { Ok(loaded.tree.clone()) } else { index::read_files(worktree, at, &loaded, &withheld, leave_out) };
     match read {
         Ok(tree) if tree == loaded.tree && !is_narrowed => index::install(worktree, &at.git_dir)?,
         Ok(tree) => {
@@ -68,7 +76,7 @@ pub(crate) fn reset_checked_to_commit(
             }
             index::check_out(worktree, at, commit)?;
             index::install(worktree, &at.git_dir)?;
-            remove_untracked(worktree)?;
+            remove_untracked(worktree, &withheld)?;
         }
         Err(error) if error.is_about_files() => {
             aside = Some(set_aside::set_aside(worktree)?);
@@ -96,10 +104,28 @@ pub(super) fn populate(worktree: &LockedWorktree, at: &Place, commit: &str) -> R
     index::install(worktree, &at.git_dir)
 }
 
-/// Deletes untracked files, except ignored ones and nested repositories.
-pub(super) fn remove_untracked(worktree: &LockedWorktree) -> Result<(), GitError> {
-    worktree.git()?.args(["clean", "-f", "-d", "-q"]).run()?;
+/// Deletes untracked files, except ignored ones, nested repositories and the files `withheld`.
+pub(super) fn remove_untracked(worktree: &LockedWorktree, withheld: &[PathBuf]) -> Result<(), GitError> {
+    let mut clean = worktree.git()?.args(["clean", "-f", "-d", "-q"]);
+    for path in withheld.iter().take(MAX_EXCEPTIONS) {
+        let mut option = OsString::from("--exclude=");
+        option.push(literal_pattern(path));
+        clean = clean.arg(option);
+    }
+    clean.run()?;
     Ok(())
+}
+
+/// Returns the pattern of `.gitignore` that matches this path alone.
+fn literal_pattern(path: &Path) -> OsString {
+    let mut pattern = b"/".to_vec();
+    for byte in path.as_os_str().as_bytes() {
+        if matches!(byte, b'\\' | b'*' | b'?' | b'[' | b']' | b' ') {
+            pattern.push(b'\\');
+        }
+        pattern.push(*byte);
+    }
+    OsString::from_vec(pattern)
 }
 
 /// Fails if the commit has a file at the path of a nested repository or of a folder that contains one: writing that

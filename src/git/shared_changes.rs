@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::slice;
 
 use super::git_error::GitError;
 use super::place::Place;
@@ -12,7 +13,8 @@ use super::program::{self, Git};
 use super::shared_snapshot::{self, Snapshot, commit_object, hash_object, scratch_input};
 use super::shared_state::{Head, ObjectKind, RawState, Ref, SharedState, read_files};
 use super::worktree::LockedWorktree;
-use super::{ref_names, revision, shared_config, shell_words};
+use super::{copy_record, entry, ref_names, refs, revision, shared_config, shell_words, withheld};
+use crate::domain::copied::WithheldWork;
 use crate::domain::repository_change::{ChangeKind, RepositoryChange};
 
 /// The maximum number of changes of one command that are listed.
@@ -47,6 +49,7 @@ pub(crate) fn compare_with_snapshot(
         // If git cannot read the repository now, the command changed it, and a retry would not help.
         Err(error) => changes.push(RepositoryChange::new(ChangeKind::NotCompared, error.to_string())),
     }
+    name_withheld(worktree, &changes, label)?;
     let repository = snapshot.common_dir.display().to_string();
     if changes.len() > LISTED {
         let more = changes.len() - LISTED;
@@ -55,6 +58,27 @@ pub(crate) fn compare_with_snapshot(
         changes.push(RepositoryChange::new(ChangeKind::More, name));
     }
     Ok(Some(SharedChanges { repository, changes }))
+}
+
+/// Records which new or moved refs and stash entries contain paths that boi does not commit: the user should not push them.
+fn name_withheld(worktree: &LockedWorktree, changes: &[RepositoryChange], label: &str) -> Result<(), GitError> {
+    let record = copy_record::read(worktree)?;
+    let withheld = record.paths_to_withhold();
+    if withheld.is_empty() {
+        return Ok(());
+    }
+    let kinds = [ChangeKind::Created, ChangeKind::Moved, ChangeKind::StashAdded];
+    for change in changes.iter().filter(|change| kinds.contains(&change.kind)).take(LISTED) {
+        let Some(commit) = change.new.as_deref().and_then(entry::parse_hash) else { continue };
+        // An object that is no commit, such as a tag of a file, contains no path.
+        let found = withheld::paths_in_history(worktree, &record, &withheld, slice::from_ref(&commit), None);
+        let Ok(found) = found else { continue };
+        if !found.is_empty() {
+            let (paths, held_by) = (copy_record::named(&found), Some(change.name.clone()));
+            copy_record::add_withheld(worktree, label, WithheldWork { commit, paths, kept: None, held_by })?;
+        }
+    }
+    Ok(())
 }
 
 /// Records that the changes of the command were recorded, so that they are not reported again.
@@ -354,15 +378,26 @@ impl Comparison<'_> {
         if lost.iter().any(|(_, kind)| *kind == ObjectKind::Tag) {
             shared_snapshot::restore_tags(worktree, snapshot)?;
         }
-        let together = lost.len() > KEPT_SINGLY;
+        // Commits that appeared while commands of this spec ran, and that contain paths that boi does not commit. The user may
+        // have made any other commit, so boi keeps it as it is.
+        let record = copy_record::read(worktree)?;
+        let is_withheld =
+            |hash: &str| record.withheld.iter().any(|(_, work)| work.held_by.is_some() && work.commit == hash);
+        let together = lost.len() > KEPT_SINGLY && !lost.iter().any(|(hash, _)| is_withheld(hash));
         let mut refs: BTreeMap<String, String> = BTreeMap::new();
         let mut changes = Vec::new();
         for Found { mut change, lost, restore } in found {
             let mut source = None;
             if let Some((hash, kind)) = lost {
                 let all = together && kind == ObjectKind::Commit;
-                let kept_hash = if all { snapshot.commit.clone() } else { hash.clone() };
                 let what = if all { "all" } else { change.name.rsplit('/').next().unwrap_or_default() };
+                let kept_hash = match kind {
+                    ObjectKind::Commit if all => snapshot.commit.clone(),
+                    ObjectKind::Commit if is_withheld(&hash) => {
+                        refs::committable(worktree, &hash, label, &format!("-{what}"))?
+                    }
+                    _ => hash.clone(),
+                };
                 let name = ref_names::kept_ref(worktree.spec(), &format!("{label}-{what}"), &kept_hash);
                 refs.insert(name.clone(), kept_hash);
                 source = Some(if all { hash } else { name.clone() });

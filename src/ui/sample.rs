@@ -34,5 +34,6 @@ pub(super) fn spec(number: u32, status: SpecStatus, title: &str) -> SpecView {
         kept: vec![],
         notes: vec![],
         repository_changes: vec![],
+        copied: None,
     }
 }

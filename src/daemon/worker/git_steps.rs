@@ -118,6 +118,16 @@ impl Worker {
                 Err(end) => return Ok(end),
             }
         }
+        if !matches!(ending, Ending::Completed(_)) {
+            let progress = self.position.progress.clone();
+            match self.git_at_close(orders, move |tree| tree.withhold(&progress)).await? {
+                Ok(Ok(kept)) => self.record_kept(kept, None).await?,
+                Ok(Err(blocked)) => {
+                    warn!(spec = %self.claimed.fence.spec, reason = blocked.reason(), "the worker cannot check the branch of the spec for files that boi copied into the worktree; do not push the branch before you have checked it");
+                }
+                Err(end) => return Ok(end),
+            }
+        }
         if remove {
             match self.git_at_close(orders, |tree| tree.remove()).await? {
                 Ok(Ok(removed)) => {

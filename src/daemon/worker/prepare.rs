@@ -127,7 +127,7 @@ impl Worker {
         for change in configs {
             if let RecordChange::RepositoryConfig { config } = change {
                 config.complete(&mut self.claimed.spec);
-                self.tree.protect(&config.protected);
+                self.tree.set_files(&self.claimed.spec);
                 for (agent, other) in &self.claimed.config.instead {
                     self.claimed.spec.replace_agent(agent, other);
                 }

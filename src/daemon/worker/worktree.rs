@@ -15,7 +15,7 @@ use crate::domain::cause::Unmerged;
 use crate::domain::position::{Checkout, Progress, RepositoryIdentity};
 use crate::domain::repository_change::{ChangeKind, RepositoryChange};
 use crate::domain::repository_config;
-use crate::domain::spec::{Base, Repo};
+use crate::domain::spec::{Base, Repo, Spec};
 use crate::git::{
     self, CheckedFiles, GitError, GitWatch, LockedWorktree, RemoveError, Repairs, RepositoryFile, Reset, Severity,
     Worktree,
@@ -44,6 +44,8 @@ pub(super) struct WorkerTree {
     /// Patterns of the files that no try may change.
     protected: Vec<String>,
     setbacks: u32,
+    /// Patterns of ignored files of the user's checkout that are copied into the worktree.
+    copy: Arc<[String]>,
     /// The commit that the branch was on before the machine restarted, for the repair of damage by a power
     /// cut. `None` if the machine has not restarted or the repair is done.
     damaged: Arc<Mutex<Option<String>>>,
@@ -116,22 +118,28 @@ impl WorkerTree {
         let Progress { last_boot, head, origin, .. } = &claimed.position.progress;
         let rebooted = last_boot.as_deref().is_some_and(|boot| boot != clock::boot_id());
         let damaged = head.as_ref().or(origin.as_ref()).filter(|_| rebooted).cloned();
-        WorkerTree {
+        let mut tree = WorkerTree {
             path,
             git,
             onto: claimed.onto.clone(),
             watch,
             setbacks: claimed.setbacks,
+            copy: Arc::default(),
             damaged: Arc::new(Mutex::new(damaged)),
             checked: Arc::default(),
-            keep: claimed.spec.of_repository.keep.clone(),
-            protected: claimed.spec.of_repository.protected.clone(),
-        }
+            keep: Vec::new(),
+            protected: Vec::new(),
+        };
+        tree.set_files(&claimed.spec);
+        tree
     }
 
-    /// Sets the patterns of the files that no try may change.
-    pub(super) fn protect(&mut self, patterns: &[String]) {
-        self.protected = patterns.to_vec();
+    /// Sets which ignored files are copied into the worktree, which ignored folders are kept, and which files no try may
+    /// change.
+    pub(super) fn set_files(&mut self, spec: &Spec) {
+        self.copy = spec.copy.clone().into();
+        self.keep.clone_from(&spec.of_repository.keep);
+        self.protected.clone_from(&spec.of_repository.protected);
     }
 
     /// Moves the worktree, which does not exist yet, to `path`, which the worktrees of its repository share one after
@@ -222,6 +230,8 @@ impl WorkerTree {
             (None, _) => self.refuse_foreign_branch(worktree, &origin)?,
         }
         let base = progress.head.as_ref().unwrap_or(&origin);
+        let copying = git::prepare_copying(&at, base, checkout, &self.copy, &self.keep);
+        let copying = copying.map_err(|error| self.blocked(error))?;
         let created = match (git::create_worktree(&at, base, checkout, label), &progress.head) {
             // The last try failed because of this problem, and the prompt of the next try reports it.
             (Err(GitError::LinkReplaced { .. }), Some(head)) if checkout == Checkout::AsItIs => {
@@ -248,6 +258,7 @@ impl WorkerTree {
                 Err(DeliveryError::Refused(refusal)) => return Err(Blocked::Permanent(refusal.to_string())),
             }
         }
+        git::copy_files(&at, &copying, created.is_new).map_err(|error| self.blocked(error))?;
         // After a stop, the branch may already be at the commit to which the repeated step will move it.
         let head = match checkout {
             Checkout::AsItIs => progress.head.clone().unwrap_or(created.head),
@@ -290,8 +301,10 @@ impl WorkerTree {
             return Ok(CapturedWork { result: Captured::Candidate(None), kept: vec![] });
         };
         let at = self.lock(worktree)?;
-        let not_committed =
-            |why: &str| Ok(CapturedWork { result: Captured::NotCommitted(why.to_owned()), kept: vec![] });
+        let not_committed = |why: &str| {
+            let kept = git::kept_refs_of(&at, label).map_err(|error| self.blocked(error))?;
+            Ok(CapturedWork { result: Captured::NotCommitted(why.to_owned()), kept })
+        };
         let times = git::read_file_times(&self.path);
         match git::capture_merge(&at, head, self.onto.as_deref(), message, label) {
             Ok(captured) => {
@@ -302,7 +315,10 @@ impl WorkerTree {
                 Ok(CapturedWork { result: Captured::Candidate(captured.commit), kept: captured.kept })
             }
             Err(
-                error @ (GitError::NestedRepositories { .. } | GitError::CannotAdd { .. } | GitError::TimedOut { .. }),
+                error @ (GitError::NestedRepositories { .. }
+                | GitError::Withheld(_)
+                | GitError::CannotAdd { .. }
+                | GitError::TimedOut { .. }),
             ) => not_committed(&error.to_string()),
             Err(error @ GitError::SubmodulesChanged { .. }) => {
                 let why = error.to_string();
@@ -396,6 +412,17 @@ impl WorkerTree {
             ))),
             None => Ok(()),
         }
+    }
+
+    /// Moves the branch of a spec that ends without a result back to its last verified commit, if an agent committed
+    /// paths to the branch that boi does not commit. Returns the refs that keep the other files of these commits.
+    pub(super) fn withhold(&self, progress: &Progress) -> Result<Vec<String>, Blocked> {
+        let (Some((worktree, _)), Some(head)) = (&self.git, &progress.head) else { return Ok(vec![]) };
+        if !git::has_copy_record(&worktree.scratch) {
+            return Ok(vec![]);
+        }
+        let at = self.lock(worktree)?;
+        git::withhold_branch(&at, head, "leftover").map_err(|error| self.blocked(error))
     }
 
     /// Removes the worktree; a scratch directory is removed only when it is empty.

@@ -71,6 +71,7 @@ fn view(number: u32, status: SpecStatus) -> SpecView {
         max_tries: Some(4),
         kept: vec![],
         repository_changes: vec![],
+        copied: None,
     }
 }
 

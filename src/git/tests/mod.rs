@@ -3,6 +3,7 @@
 
 mod capture;
 mod clones;
+mod copied;
 mod create;
 mod index_summary;
 mod inspect;

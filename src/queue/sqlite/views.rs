@@ -123,6 +123,7 @@ fn unreadable_view(c: &Connection, spec: &SpecId, detail: String) -> Result<Spec
         kept: Vec::new(),
         notes: Vec::new(),
         repository_changes: Vec::new(),
+        copied: None,
     })
 }
 
@@ -203,6 +204,7 @@ fn read_view(c: &Connection, spec: &SpecId, history: bool) -> Result<SpecView, Q
                 kept: Vec::new(),
                 notes: Vec::new(),
                 repository_changes: Vec::new(),
+                copied: None,
             };
             Ok((view, waits))
         })?;

@@ -11,6 +11,7 @@
 //!   first. Of a link, only the link is removed.
 
 mod beneath;
+mod copying;
 mod removal;
 
 use std::ffi::{OsStr, OsString};
@@ -24,6 +25,7 @@ use rustix::fs::{self, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use self::beneath::open_beneath;
+pub(crate) use self::copying::CopyError;
 pub(crate) use self::removal::remove;
 use super::files::{Durability, RESERVED_BYTES};
 
