@@ -47,6 +47,7 @@ pub(super) fn dispatch(home: &Home, args: &Dispatch) -> Result<ExitCode, CliErro
         let twins = queue.get()?.map(|queue| handle::twins(queue, &specs)).unwrap_or_default();
         let mut notes = dispatch_notes::duplicates(&specs, &twins);
         notes.extend(dispatch_notes::uncommitted_changes(&specs));
+        notes.extend(dispatch_notes::files_to_copy(&specs));
         print_dry_run(&specs, &notes, args.json)?;
         return Ok(0);
     }

@@ -9,6 +9,8 @@ use crate::git;
 
 /// How many equal specs a note names.
 const NAMED: usize = 3;
+/// How many files a note names.
+const NAMED_FILES: usize = 10;
 
 /// Returns a note for each of the different specs in `specs` that is given more than once, or that equals a
 /// spec in the queue that has not ended. `twins` has for each spec the equal specs in the queue.
@@ -60,6 +62,31 @@ pub(super) fn uncommitted_changes(specs: &[Spec]) -> Vec<String> {
         )
     };
     repos.iter().filter(|(path, _)| changed(path)).map(|(path, base)| note(path, base)).collect()
+}
+
+/// Returns a note for each spec for which boi would copy files into the worktree.
+pub(super) fn files_to_copy(specs: &[Spec]) -> Vec<String> {
+    let note = |spec: &Spec| {
+        let repo = &spec.repo.as_ref()?.path;
+        let files = match git::files_to_copy(repo, &spec.copy) {
+            Ok(files) => files,
+            Err(error) => {
+                return Some(format!("`{}`: boi cannot tell which files it would copy: {error}", spec.title));
+            }
+        };
+        let named: Vec<String> = files.iter().take(NAMED_FILES).map(|path| format!("{path:?}")).collect();
+        let (count, more) = (files.len(), if files.len() > named.len() { ", ..." } else { "" });
+        let plural = if count == 1 { "file" } else { "files" };
+        (count > 0).then(|| {
+            format!(
+                "`{}`: boi would copy {count} {plural} that git ignores from {} into the worktree: {}{more}",
+                spec.title,
+                repo.display(),
+                named.join(", ")
+            )
+        })
+    };
+    specs.iter().filter_map(note).collect()
 }
 
 fn base_name(repo: &Repo) -> String {

@@ -9,7 +9,7 @@ use signal_hook_tokio::Signals;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::args::Status;
-use super::backend::{Backend, KNOWN, LOOK_AGAIN};
+use super::backend::{self, Backend, KNOWN, LOOK_AGAIN};
 use super::changes::Changes;
 use super::printing::{self, print_json, print_styled};
 use super::{CliError, ExitCode, NO_DAEMON, START_ONE, block_on, version_skew};
@@ -56,8 +56,11 @@ pub(super) fn status(home: &Home, args: &Status) -> Result<ExitCode, CliError> {
                 () = reader_gone() => Err(CliError::ReaderGone),
             };
         }
-        let status = backend.status_now(home, &filter, None).await?.status;
+        let mut status = backend.status_now(home, &filter, None).await?.status;
         warn_of_other_version(&status);
+        if args.id.is_some() {
+            add_copied_files(home, &mut status);
+        }
         let spec = status.specs.first().filter(|_| args.id.is_some());
         match spec {
             Some(spec) if args.json => print_json(spec)?,
@@ -74,6 +77,14 @@ pub(super) fn status(home: &Home, args: &Status) -> Result<ExitCode, CliError> {
 pub(super) fn warn_of_other_version(status: &StatusView) {
     if let Some(daemon) = &status.daemon {
         version_skew::warn(&daemon.version, daemon.pid);
+    }
+}
+
+/// Adds to each spec the files that boi copied into its worktree.
+fn add_copied_files(home: &Home, status: &mut StatusView) {
+    let configured = backend::configured(home);
+    for spec in status.specs.iter_mut().filter(|spec| spec.repo.is_some()) {
+        spec.copied = git::read_copied(&configured.spec_attempts(&spec.id).join("git"));
     }
 }
 
@@ -149,8 +160,11 @@ async fn watch(home: &Home, mut backend: Backend, filter: Filter, one_spec: bool
                 continue;
             }
             told => {
-                let StatusResponse { revision, status } = told?;
+                let StatusResponse { revision, mut status } = told?;
                 warn_of_other_version(&status);
+                if one_spec {
+                    add_copied_files(home, &mut status);
+                }
                 newer_than = Some(revision);
                 screen.draw(&status, one_spec, false)?;
                 shown = Some(status);

@@ -7,6 +7,7 @@ use super::times::{clock_time, localized, localized_from};
 use super::units::{duration, short_cost, usage};
 use super::wrap::wrap;
 use crate::domain::cause::{Cause, Unmerged};
+use crate::domain::copied::{CopiedFiles, WithheldWork};
 use crate::domain::delivery::MergeRefusal;
 use crate::domain::life::SpecStatus;
 use crate::domain::outcome::{Delivery, MergedBy, Usage};
@@ -34,6 +35,9 @@ const MESSAGE: usize = 620;
 const OUTCOME: usize = 200;
 /// The maximum number of changes of the repository that are shown.
 const CHANGES: usize = 20;
+
+/// The maximum number of copied files that are named, and of skipped ones.
+const COPIED: usize = 5;
 
 /// Returns the text that shows one spec, with each of its tasks and tries, and what to do with its result. `diff`: the
 /// size of the changes on its branch; `None`: unknown.
@@ -93,6 +97,9 @@ pub(crate) fn spec_details(spec: &SpecView, diff: Option<DiffSize>, now: Timesta
     for kept in &spec.kept {
         field("kept", kept);
     }
+    if let Some(copied) = &spec.copied {
+        copied_files(copied).iter().for_each(|(name, value)| field(name, value));
+    }
     for change in spec.repository_changes.iter().take(CHANGES) {
         let (what, when) = match change.kind {
             ChangeKind::SubmoduleLeftEmpty | ChangeKind::LfsObjectMissing => ("missing", String::new()),
@@ -123,6 +130,39 @@ pub(crate) fn spec_details(spec: &SpecView, diff: Option<DiffSize>, now: Timesta
     }
     lines.extend(steps.iter().map(|(what, command)| format!("  {what:<9} {command}")));
     lines.iter().fold(String::new(), |text, line| text + line.trim_end() + "\n")
+}
+
+/// Returns the fields that say which files boi copied into the worktree, and which not.
+fn copied_files(copied: &CopiedFiles) -> Vec<(&'static str, String)> {
+    let mut fields = Vec::new();
+    let line = |text: &str| text::one_line(text, REASON);
+    if copied.files > 0 {
+        let files = if copied.files == 1 { "file" } else { "files" };
+        let named: Vec<&str> = copied.names.iter().take(COPIED).map(String::as_str).collect();
+        let more = if copied.files > named.len() as u64 { ", ..." } else { "" };
+        fields.push(("copied", line(&format!("{} {files} ({}{more})", copied.files, named.join(", ")))));
+    }
+    for skipped in copied.skipped.iter().take(COPIED) {
+        fields.push(("skipped", line(&format!("{}: {}", skipped.path, skipped.reason))));
+    }
+    let more = copied.skipped.len().saturating_sub(COPIED) as u64 + copied.more_skipped;
+    if more > 0 {
+        fields.push(("skipped", format!("{more} more files were not copied")));
+    }
+    for WithheldWork { commit, paths, kept, held_by } in &copied.withheld {
+        let held_by = held_by.as_ref().map_or_else(String::new, |name| format!("{name}, "));
+        let short = &commit[..commit.len().min(10)];
+        let kept = match kept {
+            Some(kept) => format!("; its other files are under {kept}"),
+            None => String::new(),
+        };
+        let warning = format!(
+            "{held_by}commit {short} contains {}, which boi never commits: do not push it{kept}",
+            paths.join(", ")
+        );
+        fields.push(("warning", paint(&line(&warning), ATTENTION)));
+    }
+    fields
 }
 
 /// Says which git process works for a spec, and for how long.

@@ -10,6 +10,7 @@ mod support;
 mod after;
 mod budget;
 mod clean;
+mod copy;
 mod crash;
 mod deaths;
 mod deliver;
