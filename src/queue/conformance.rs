@@ -6,6 +6,7 @@ mod events;
 mod landings;
 mod lanes;
 mod recent;
+mod repositories;
 mod repository_changes;
 mod requests;
 mod retention;
@@ -17,6 +18,7 @@ pub(super) use events::*;
 pub(super) use landings::*;
 pub(super) use lanes::*;
 pub(super) use recent::*;
+pub(super) use repositories::*;
 pub(super) use repository_changes::*;
 pub(super) use requests::*;
 pub(super) use retention::*;
@@ -555,6 +557,9 @@ macro_rules! conformance_suite {
             a_cleanup_is_recorded_with_all_that_it_removed,
             commands_are_listed_with_their_stages,
             the_owner_of_a_claim_holds_the_lease,
+            untrusted_commands_block_all_specs_from_the_base_until_they_are_trusted,
+            a_block_by_a_repositorys_configuration_ends_when_its_reason_does,
+            the_configuration_of_the_repository_completes_the_spec_from_then_on,
             a_running_spec_that_cannot_be_read_is_quarantined_and_the_others_continue,
             a_queued_spec_that_cannot_be_read_is_not_claimed_and_can_be_canceled,
             a_spec_of_an_unknown_status_is_listed_and_canceled_as_a_running_one,
