@@ -1,7 +1,11 @@
-//! Many rounds of `kill -9`: `cargo bench --bench crash [-- ROUNDS [daemon|supervisors|commands|everything|events]]`.
+//! Many rounds of `kill -9`:
+//! `cargo bench --bench crash [-- ROUNDS [daemon|supervisors|commands|forkers|everything|landing|events]]`.
 //!
 //! 300 rounds by default; in three quarters of them only the daemon is killed. A round with a wrong result panics with its
 //! seed, and `BOI_CRASH_SEED=SEED cargo test --test it crash::` repeats it.
+//!
+//! `landing` kills the daemon while specs land (`tests/helpers/landing.rs`), in 300 rounds of its own by default.
+//! `BOI_CRASH_SEED=SEED cargo test --test it landing::killed` repeats one.
 //!
 //! `events` kills the daemon under a reader of the stream of events until 10,000 events were read, each of them once and
 //! in order (`tests/helpers/event_rounds.rs`). It runs at the end, or alone.
@@ -19,6 +23,10 @@ mod rounds;
 
 #[path = "../tests/helpers/event_rounds.rs"]
 mod event_rounds;
+
+#[path = "../tests/helpers/landing.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod landing_rounds;
 
 use rounds::{Victims, round};
 
@@ -47,9 +55,29 @@ fn main() {
         }
         println!("{name:<12} {share:>6} {kills:>6} {specs:>6} {tries:>6} {:>8.1}", began.elapsed().as_secs_f64());
     }
+    if wanted.is_none_or(|wanted| wanted == "landing") {
+        landing(seed, count);
+    }
     if wanted.is_none_or(|wanted| wanted == "events") {
         events(seed);
     }
+}
+
+/// How many rounds of landing run at once.
+const AT_ONCE: usize = 3;
+
+fn landing(seed: u64, count: u64) {
+    let titles = ["killed", "rounds", "kills", "landing", "landed", "unmerged", "back", "seconds"];
+    let [killed, rounds, kills, during, landed, unmerged, back, seconds] = titles;
+    println!("\n{killed:<12} {rounds:>6} {kills:>6} {during:>8} {landed:>7} {unmerged:>9} {back:>6} {seconds:>8}");
+    let began = Instant::now();
+    let landing_rounds::Figures { kills, while_landing, landed, unmerged, sent_back } =
+        landing_rounds::rounds(seed, count, AT_ONCE);
+    let seconds = began.elapsed().as_secs_f64();
+    println!(
+        "{:<12} {count:>6} {kills:>6} {while_landing:>8} {landed:>7} {unmerged:>9} {sent_back:>6} {seconds:>8.1}",
+        "landing"
+    );
 }
 
 /// The number of events that are read while daemons are killed.

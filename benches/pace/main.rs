@@ -9,7 +9,8 @@
 //! | --- | --- |
 //! | `dispatch` | `boi dispatch` of one spec; until its command runs; 8 slots filled, unpaced and with the defaults |
 //! | `throughput` | 1,000 trivial specs with 8 slots |
-//! | `follow` | the throughput while `events -f`, `status --watch`, `run` and `log -f` follow |
+//! | `follow` | the throughput while `events -f`, `top`, `status --watch`, `run` and `log -f` follow |
+//! | `landing` | 12 specs with a verify command of 2 s that land on one base, with two conflicts and a broken test |
 //! | `repository` | specs with a repository of 20, 1,000 and 20,000 files, and the git processes of one |
 //! | `deep` | dispatch and status with up to 1,000,000 queued specs; with these, the decision and the claim of a tick |
 //! | `ended` | `doctor` and an empty `clean` with 100,000 ended specs |
@@ -30,10 +31,19 @@ mod support;
 #[expect(dead_code, reason = "the tests use the rest")]
 mod saves;
 
+#[path = "../../tests/helpers/terminal.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod terminal;
+
+#[path = "../../tests/helpers/landing.rs"]
+#[expect(dead_code, reason = "the tests and `crash` use the rest")]
+mod landing_specs;
+
 mod deep;
 mod follow;
 mod idle;
 mod jobs;
+mod landing;
 mod peers;
 mod reload;
 mod repository;
@@ -79,10 +89,11 @@ fn main() -> ExitCode {
         println!("quick mode: the figures mean nothing");
     }
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let parts: [(&str, Part); 9] = [
+    let parts: [(&str, Part); 10] = [
         ("dispatch", jobs::dispatch),
         ("throughput", jobs::throughput),
         ("follow", follow::measure),
+        ("landing", landing::measure),
         ("repository", repository::measure),
         ("deep", deep::queued),
         ("ended", deep::ended),

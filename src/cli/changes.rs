@@ -11,7 +11,7 @@ use crate::control::calls::FailureCode;
 use crate::control::client::ClientError;
 use crate::control::event_stream::EventStream;
 use crate::control::events::{Received, StreamRequest};
-use crate::domain::event::EventFilter;
+use crate::domain::event::{EventFilter, EventKind};
 
 /// The changes that a command waits for.
 pub(super) struct Changes {
@@ -39,6 +39,14 @@ impl Changes {
             Err(ClientError::Refused { code: FailureCode::NoSuchCall, .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Begins to wait for changes of anything that `boi status` shows, which come with pauses of at least `pause`.
+    /// Costs the daemon less than waiting for every event.
+    pub(super) async fn of_state(backend: &Backend, pause: Duration) -> Result<Option<Changes>, CliError> {
+        // The daemon also tells of changes that are no events. Of the events, only the last of a change is needed.
+        let filter = EventFilter { kinds: vec![EventKind::QueueIdle], ..EventFilter::default() };
+        Changes::begin(backend, filter, pause).await
     }
 
     /// Waits for the next change. Fails when the daemon has ended. Cancel-safe.

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::time::sleep;
 
 use super::args::Events;
@@ -94,7 +95,7 @@ impl Reader<'_> {
             None => {
                 let count = if follows { LAST_FOLLOWED } else { LAST };
                 let EventPage { events, next, .. } = queue.last_events(&self.filter, count)?;
-                events.iter().try_for_each(|event| self.print(event))?;
+                self.print_all(&events)?;
                 return Ok(next);
             }
             Some(Since::Cursor(cursor)) => cursor,
@@ -107,7 +108,7 @@ impl Reader<'_> {
     fn print_after(&self, queue: &dyn Queue, mut after: Cursor) -> Result<Cursor, CliError> {
         loop {
             let EventPage { events, next, is_last } = queue.events(after, &self.filter, PART)?;
-            events.iter().try_for_each(|event| self.print(event))?;
+            self.print_all(&events)?;
             after = next;
             if is_last {
                 return Ok(after);
@@ -115,12 +116,22 @@ impl Reader<'_> {
         }
     }
 
-    fn print(&self, event: &Event) -> Result<(), CliError> {
+    /// Returns the line of an event.
+    fn line(&self, event: &Event) -> Result<String, CliError> {
         if !self.json {
-            return stream_styled(&format!("{}\n", event_line(event)));
+            return Ok(format!("{}\n", event_line(event)));
         }
         let text = serde_json::to_string(event).map_err(|error| CliError::new(super::FAILED, error.to_string()))?;
-        stream(format!("{}\n", escape::escaped_json(&text)).as_bytes())
+        Ok(format!("{}\n", escape::escaped_json(&text)))
+    }
+
+    /// Prints the lines of events, with one write.
+    fn print(&self, lines: &str) -> Result<(), CliError> {
+        if self.json { stream(lines.as_bytes()) } else { stream_styled(lines) }
+    }
+
+    fn print_all(&self, events: &[Event]) -> Result<(), CliError> {
+        self.print(&events.iter().map(|event| self.line(event)).collect::<Result<String, _>>()?)
     }
 
     /// Prints the events after `after` as they happen: from the daemon while one runs, else from the queue.
@@ -147,14 +158,28 @@ impl Reader<'_> {
             Err(error) => return Err(error.into()),
         };
         loop {
-            match events.next().await {
-                Ok(Received::Event(event)) => {
-                    self.print(&event)?;
-                    *after = event.cursor;
+            let first = events.next().await;
+            // What has arrived together is printed together.
+            let more = std::iter::from_fn(|| events.next().now_or_never()).take(PART as usize);
+            let (mut lines, mut cursor, mut has_ended) = (String::new(), *after, false);
+            for received in std::iter::once(first).chain(more) {
+                match received {
+                    Ok(Received::Event(event)) => {
+                        lines.push_str(&self.line(&event)?);
+                        cursor = event.cursor;
+                    }
+                    Ok(Received::Cursor(next)) => cursor = next,
+                    Ok(Received::State) => {}
+                    Err(_) => {
+                        has_ended = true;
+                        break;
+                    }
                 }
-                Ok(Received::Cursor(cursor)) => *after = cursor,
-                Ok(Received::State) => {}
-                Err(_) => return Ok(()),
+            }
+            self.print(&lines)?;
+            *after = cursor;
+            if has_ended {
+                return Ok(());
             }
         }
     }

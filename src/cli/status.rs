@@ -14,7 +14,6 @@ use super::changes::Changes;
 use super::printing::{self, print_json, print_styled};
 use super::{CliError, ExitCode, NO_DAEMON, START_ONE, block_on, version_skew};
 use crate::control::calls::StatusResponse;
-use crate::domain::event::EventFilter;
 use crate::domain::life::SpecStatus;
 use crate::domain::report::DiffSize;
 use crate::domain::time::Timestamp;
@@ -32,7 +31,7 @@ use crate::ui::spec_details::spec_details;
 /// How long `--watch` waits for the next daemon when the daemon has ended. A restart takes less time.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The shortest time between two changes that are shown.
-const FRAME: Duration = Duration::from_millis(100);
+const FRAME: Duration = Duration::from_millis(250);
 /// The time between two drawings of a state that does not change.
 const CLOCK: Duration = Duration::from_secs(1);
 
@@ -118,7 +117,7 @@ fn size_of_changes(spec: &SpecView) -> Option<DiffSize> {
     found.into_iter().next()?.as_deref().map(DiffSize::of)
 }
 
-/// Shows the status again whenever it changes, at most ten times a second. On a terminal, also once a second,
+/// Shows the status again whenever it changes, at most four times a second. On a terminal, also once a second,
 /// since it contains times that pass, and when the size of the terminal changes.
 async fn watch(home: &Home, mut backend: Backend, filter: Filter, one_spec: bool) -> Result<ExitCode, CliError> {
     let mut screen = Screen::new();
@@ -128,7 +127,7 @@ async fn watch(home: &Home, mut backend: Backend, filter: Filter, one_spec: bool
     let mut shown: Option<StatusView> = None;
     let mut newer_than = None;
     // A daemon of a version without events answers when its state is newer.
-    let mut changes = Changes::begin(&backend, EventFilter::default(), FRAME).await.unwrap_or_default();
+    let mut changes = Changes::of_state(&backend, FRAME).await.unwrap_or_default();
     loop {
         let told = {
             let asked = async {
@@ -155,7 +154,7 @@ async fn watch(home: &Home, mut backend: Backend, filter: Filter, one_spec: bool
         match told {
             Err(error) if error.is_away() => {
                 backend = wait_for_next_daemon(home).await?;
-                changes = Changes::begin(&backend, EventFilter::default(), FRAME).await.unwrap_or_default();
+                changes = Changes::of_state(&backend, FRAME).await.unwrap_or_default();
                 newer_than = None;
                 continue;
             }

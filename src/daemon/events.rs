@@ -30,7 +30,7 @@ use crate::system::clock;
 const PART: u32 = 256;
 /// The shortest time between two parts for a client that has got all events, so that many events in a row are
 /// read and sent together.
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(100);
 /// The shortest time between two messages which tell that the state has changed.
 const STATE_PAUSE: Duration = Duration::from_millis(100);
 /// The pause before a failed operation of the queue is repeated.

@@ -15,6 +15,7 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use tracing::warn;
 
@@ -33,6 +34,9 @@ use crate::system::{failpoint, files};
 
 /// Maximum number of tries, because another git process may write the index while boi makes the new content.
 const ROUNDS: usize = 3;
+/// How long boi waits for a git process of the user, such as `git commit`, that holds the lock of the index.
+const LOCKED_FOR: Duration = Duration::from_secs(2);
+const LOCK_POLL: Duration = Duration::from_millis(20);
 /// The most bytes of paths that one git process gets as arguments.
 const ARGUMENT_BYTES: usize = 64 << 10;
 /// Git can read attributes out of a commit from this version on.
@@ -63,6 +67,7 @@ impl Update<'_> {
     pub(super) fn carry_out(&self) -> Result<FastForward, DeliveryError> {
         for _ in 0..ROUNDS {
             let folder = self.make_folder()?;
+            self.wait_for_the_users_git();
             let result = self.prepare(&folder).map_err(Failure::Settled).and_then(|ready| self.commit(&folder, ready));
             let result = match result {
                 // The journal is needed to complete or undo the delivery later.
@@ -77,6 +82,15 @@ impl Update<'_> {
         }
         let (base, checkout) = self.names();
         Err(MergeRefusal::CheckoutLocked { base, checkout }.into())
+    }
+
+    /// Waits until no other git process writes the checkout's index, for at most [`LOCKED_FOR`].
+    fn wait_for_the_users_git(&self) {
+        let lock = lock_of(&index_in(&self.checkout.place.git_dir));
+        let until = Instant::now() + LOCKED_FOR;
+        while lock.exists() && Instant::now() < until {
+            std::thread::sleep(LOCK_POLL);
+        }
     }
 
     fn names(&self) -> (String, String) {
@@ -303,7 +317,7 @@ impl Update<'_> {
         failpoint::hit("delivery.journaled");
         match files::move_without_replacing(&folder.join("index-new"), &lock) {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                return Err(Failure::Settled(MergeRefusal::CheckoutLocked { base, checkout }.into()));
+                return Ok(None);
             }
             locked => locked.map_err(GitError::io("cannot create", &lock))?,
         }

@@ -22,7 +22,7 @@ use crate::git::{
     self, GitError, LockedWorktree, Place, RemoveError, locks, operation, program, ref_names, refs, revision,
 };
 
-/// The label of the kept refs for files that verify commands of a lander left.
+/// The label of kept refs of a lander. They go with its branch.
 const LABEL: &str = "landing";
 
 /// A spec whose branch is to be landed.
@@ -136,6 +136,7 @@ pub(crate) fn remove_lander(lander: &LockedWorktree) -> Result<(), RemoveError> 
         lay_batch(lander, &head)?;
         git::remove_worktree(lander, LABEL)?;
     }
+    git::delete_kept(lander, LABEL)?;
     git::delete_branch(&repo.common_dir, lander.spec(), &head)?;
     Ok(())
 }

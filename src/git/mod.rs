@@ -164,7 +164,7 @@ pub(crate) use self::git_error::{GitError, Severity};
 pub(crate) use self::inspect::{RepositoryRefusal, has_uncommitted_changes, inspect_repository, same_repository};
 pub(crate) use self::lfs::pointers;
 pub(crate) use self::merged::{MergeState, has_changes, local_branches, merge_state};
-pub(crate) use self::overwrite::overwrite_worktree;
+pub(crate) use self::overwrite::{delete_kept, overwrite_worktree};
 pub(crate) use self::own_changes::{
     ChangedFile, become_diff, changed_files, contains, find_commit, start_of_own_changes,
 };

@@ -24,3 +24,11 @@ pub(crate) fn overwrite_worktree(worktree: &LockedWorktree, commit: &str, label:
     submodules::lay(worktree, &at, commit, &at.git_dir.join("index"), &submodules.outdated)?;
     reset_files::remove_untracked(worktree, &[])
 }
+
+/// Deletes what was kept with `label` for the spec of this worktree: only for a worktree in which neither a user nor an
+/// agent works. A worktree whose creation was interrupted is kept before it is made again.
+pub(crate) fn delete_kept(worktree: &LockedWorktree, label: &str) -> Result<(), GitError> {
+    let repo = &worktree.repository()?;
+    let kept = refs::kept_refs_with_label(repo, worktree.spec(), label)?;
+    if kept.is_empty() { Ok(()) } else { refs::delete_refs(worktree, repo, &kept) }
+}

@@ -1,6 +1,7 @@
 //! Rounds of `kill -9` under readers of the stream of events: a daemon works through many trivial specs, is killed at
 //! random moments and started again. Afterwards, what a follower printed is compared with the whole stream, and the
-//! stream with the state of the queue: no transition may be missing, and none may be there twice.
+//! stream with the state of the queue: no transition may be missing, and none may be there twice. Three hooks get events
+//! meanwhile, of which one fails at first and one hangs at first: each must get each of its events, in order.
 
 use std::collections::BTreeMap;
 use std::thread::sleep;
@@ -28,18 +29,19 @@ pub struct Figures {
 pub fn round(seed: u64, specs: usize, kills: u32, pause: Duration) -> Figures {
     let label = format!("seed {seed}");
     let mut random = SmallRng::seed_from_u64(seed);
-    let config = "max_workers = 8\nspawns_per_tick = 1024\nspawn_jitter_ms = [0, 0]\ntick_interval_ms = 100\n\
-                  retry_count = 0\nstop_grace_seconds = 1\n";
-    let mut sandbox = Sandbox::new(config);
+    let mut sandbox = Sandbox::new("");
+    sandbox.write("boi/config.toml", config(&sandbox));
     sandbox.write("good.toml", "title = 'Good'\nverify = ['true']\n[[tasks]]\nrun = 'true'\n[[tasks]]\nrun = 'true'\n");
     sandbox.write("bad.toml", "title = 'Bad'\n[[tasks]]\nrun = 'exit 3'\n");
     let mut arguments = vec!["dispatch"];
-    arguments.extend((0..specs).map(|number| if number % 7 == 3 { "bad.toml" } else { "good.toml" }));
+    arguments.extend((0..specs).map(|number| if is_bad(number) { "bad.toml" } else { "good.toml" }));
     let follower = sandbox.begin(&["events", "--since", "0", "--follow", "--json"]);
+    // A hook gets events from the moment on at which a daemon has stored its place.
+    sandbox.start_daemon();
+    wait_for("the hooks are known", || (hooks(&sandbox).len() == HOOKS.len()).then_some(()));
     sandbox.good(&arguments);
     let until = Instant::now() + HANG;
     let mut figures = Figures::default();
-    sandbox.begin_daemon();
     while figures.kills < kills && !all_ended(&sandbox, specs) {
         sleep(Duration::from_millis(random.random_range(1..pause.as_millis() as u64)));
         sandbox.kill_daemon();
@@ -54,6 +56,14 @@ pub fn round(seed: u64, specs: usize, kills: u32, pause: Duration) -> Figures {
         let said = sandbox.boi(&["status", "--json"]);
         (said.code == Some(0) && !said.json()["daemon"].is_null()).then_some(())
     });
+    wait_for("the hooks get all events of specs", || {
+        let hooks = hooks(&sandbox);
+        assert!(hooks.iter().all(|hook| hook["skipped"] == 0 && hook["overtaken"] == 0), "{label}: {hooks:?}");
+        let bad = (0..specs).filter(|number| is_bad(*number)).count();
+        let has_all = |(name, count): (&str, usize)| got_by(&sandbox, name).len() == count;
+        let is_done = hooks.iter().all(|hook| hook["failing"].is_null());
+        (is_done && [("all", specs), ("fails", bad), ("hangs", bad)].into_iter().all(has_all)).then_some(())
+    });
     sandbox.stop_daemon(Signal::INT);
     let stream = parse(&sandbox.good(&["events", "--since", "0", "--json"]).out);
     wait_for("the follower prints the last event", || {
@@ -62,8 +72,64 @@ pub fn round(seed: u64, specs: usize, kills: u32, pause: Duration) -> Figures {
     });
     assert_eq!(parse(&follower.out()), stream, "{label}: the follower and the stream differ");
     check(&sandbox, &stream, &label);
+    check_hooks(&sandbox, &stream, &label);
     figures.events = stream.len();
     figures
+}
+
+/// Whether the spec with this number fails.
+fn is_bad(number: usize) -> bool {
+    number % 7 == 3
+}
+
+/// The kinds of the events that each hook gets. It writes them to a file of its own name.
+const HOOKS: [(&str, &[&str]); 3] =
+    [("all", &["spec.completed", "spec.failed"]), ("fails", &["spec.failed"]), ("hangs", &["spec.failed"])];
+
+fn config(sandbox: &Sandbox) -> String {
+    let mut text = "max_workers = 8\nspawns_per_tick = 1024\nspawn_jitter_ms = [0, 0]\ntick_interval_ms = 100\n\
+                    retry_count = 0\nstop_grace_seconds = 1\n"
+        .to_owned();
+    for (name, kinds) in HOOKS {
+        let (file, begun) = (sandbox.at(name), sandbox.at(&format!("{name}.begun")));
+        let trouble = match name {
+            "fails" => format!("if [ \"$(cat {begun} | wc -l)\" -lt 2 ]; then echo x >> {begun}; exit 7; fi; "),
+            "hangs" => format!("if [ \"$(cat {begun} | wc -l)\" -lt 2 ]; then echo x >> {begun}; sleep 1000; fi; "),
+            _ => String::new(),
+        };
+        let command = format!("{trouble}cat >> {file}");
+        sandbox.write(&format!("{name}.begun"), "");
+        text +=
+            &format!("[[hooks]]\nname = '{name}'\non = {kinds:?}\ncommand = '''{command}'''\ntimeout_seconds = 1\n");
+    }
+    text
+}
+
+/// What `boi status` shows of the hooks.
+fn hooks(sandbox: &Sandbox) -> Vec<Value> {
+    sandbox.good(&["status", "--json"]).json()["hooks"].as_array().cloned().unwrap_or_default()
+}
+
+/// The cursors of the events that a hook wrote to its file, in this order. An event that it got several times in a row
+/// is there once.
+fn got_by(sandbox: &Sandbox, name: &str) -> Vec<u64> {
+    let events = if sandbox.exists(name) { parse(&sandbox.read(name)) } else { Vec::new() };
+    let mut cursors: Vec<u64> = events.iter().map(cursor).collect();
+    cursors.dedup();
+    cursors
+}
+
+/// Checks that each hook got each of its events at least once, and none after a later one.
+fn check_hooks(sandbox: &Sandbox, stream: &[Value], label: &str) {
+    for (name, kinds) in HOOKS {
+        let got = got_by(sandbox, name);
+        let wanted = stream.iter().filter(|event| kinds.iter().any(|kind| event["kind"] == *kind));
+        let wanted: Vec<u64> = wanted.map(cursor).collect();
+        assert_eq!(got, wanted, "{label}: the hook `{name}` missed events");
+        let is_troubled = name != "all";
+        let begun = sandbox.read(&format!("{name}.begun"));
+        assert_eq!(!begun.is_empty(), is_troubled, "{label}: the hook `{name}` has not failed");
+    }
 }
 
 /// The events that were printed so far. The last line may be incomplete.

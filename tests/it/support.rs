@@ -14,6 +14,9 @@ use serde_json::Value;
 /// How long a test waits for a condition before it fails; far more than any of them needs.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
+/// The room that a file system in memory needs for sandboxes, in bytes.
+const ROOM: u64 = 1 << 30;
+
 /// The names of variables that a sandbox does not pass on begin with these: the caller's, for git, boi and agents.
 const FOREIGN: [&str; 10] =
     ["GIT_", "BOI_", "CLAUDE", "ANTHROPIC_", "CODEX_", "OPENAI_", "GEMINI_", "GOOGLE_", "OPENCODE", "FAKE_AGENT_"];
@@ -179,7 +182,21 @@ pub struct Sandbox {
 impl Sandbox {
     /// A sandbox with the configuration `config`, and a repository `repo` with one commit on `main`.
     pub fn new(config: &str) -> Sandbox {
-        let folder = tempfile::Builder::new().prefix("boi-it-").tempdir().expect("a folder");
+        Sandbox::below(&std::env::temp_dir(), config)
+    }
+
+    /// The same in memory, if a file system in memory has room and runs programs: for tests that create many files.
+    pub fn in_memory(config: &str) -> Sandbox {
+        let memory = Path::new("/dev/shm");
+        let fits = rustix::fs::statvfs(memory).is_ok_and(|found| {
+            !found.f_flag.contains(rustix::fs::StatVfsMountFlags::NOEXEC) && found.f_bavail * found.f_frsize >= ROOM
+        });
+        let place = if fits { memory.to_owned() } else { std::env::temp_dir() };
+        Sandbox::below(&place, config)
+    }
+
+    fn below(place: &Path, config: &str) -> Sandbox {
+        let folder = tempfile::Builder::new().prefix("boi-it-").tempdir_in(place).expect("a folder");
         let program = PathBuf::from(env!("CARGO_BIN_EXE_boi"));
         let in_background = AtomicBool::new(false);
         let sandbox = Sandbox { folder, program, variables: Vec::new(), daemon: None, in_background };

@@ -10,6 +10,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::super::CliError;
 use super::super::backend::{self, Backend};
+use super::super::changes::Changes;
 use super::last_line::LastLines;
 use super::running::Watched;
 use crate::config::Agents;
@@ -21,7 +22,7 @@ use crate::system::paths::Home;
 use crate::ui::top::{Data, Message, Need, Page, Query};
 
 /// The shortest time between two readings.
-const FRAME: Duration = Duration::from_millis(200);
+const FRAME: Duration = Duration::from_millis(250);
 /// The time between two readings of the output of running commands.
 const OUTPUT: Duration = Duration::from_secs(1);
 /// The time between two readings while no daemon says what changed.
@@ -73,22 +74,20 @@ impl Reader {
 
 /// Yields an item whenever the state that the dashboard shows may have changed.
 fn changes(home: &Home) -> impl Stream<Item = ()> {
-    let any = Filter { status: Some(SpecStatus::Running), limit: 1, ..Filter::default() };
-    stream::unfold((home.clone(), None), move |(home, newer_than): (Home, Option<u64>)| {
-        let any = any.clone();
-        async move {
-            let backend = Backend::find(&home).await;
-            let revision = match backend {
-                Ok(backend) if backend.is_daemon() => {
-                    backend.status(any, newer_than).await.ok().map(|told| told.revision)
-                }
-                _ => None,
-            };
-            if revision.is_none() {
-                sleep(POLL).await;
-            }
-            Some(((), (home, revision)))
+    stream::unfold((home.clone(), None), |(home, open): (Home, Option<Changes>)| async move {
+        if let Some(mut open) = open
+            && open.next().await.is_ok()
+        {
+            return Some(((), (home, Some(open))));
         }
+        let open = match Backend::find(&home).await {
+            Ok(backend) => Changes::of_state(&backend, FRAME).await.unwrap_or_default(),
+            Err(_) => None,
+        };
+        if open.is_none() {
+            sleep(POLL).await;
+        }
+        Some(((), (home, open)))
     })
 }
 

@@ -135,6 +135,27 @@ fn a_refused_fast_forward_leaves_orig_head_unchanged() {
 }
 
 #[test]
+fn a_git_command_of_the_user_that_is_about_to_end_is_waited_for() {
+    let scratch = Scratch::new();
+    let (worktree, base) = scratch.create();
+    let done = finish(&worktree, &base, "n.txt", "n\n");
+    write(&scratch.repo, ".git/index.lock", "");
+    let lock = scratch.repo.join(".git/index.lock");
+    let folder = scratch.repo.join(".git/boi");
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            // The delivery has begun, so it finds the lock.
+            while !folder.exists() {
+                std::thread::yield_now();
+            }
+            std::fs::remove_file(&lock).unwrap();
+        });
+        assert_eq!(fast_forward_base(&worktree, "main", &base, &done).unwrap(), FastForward::Done);
+    });
+    assert_eq!(read(&scratch.repo, "n.txt"), "n\n");
+}
+
+#[test]
 fn a_rebase_of_the_base_is_refused_although_head_is_detached() {
     let scratch = Scratch::new();
     let (worktree, base) = scratch.create();
@@ -294,9 +315,17 @@ fn a_batch_whose_build_was_killed_is_built_again() {
     let entry = std::path::PathBuf::from(git(landers.lander.path(), ["rev-parse", "--absolute-git-dir"]));
     std::fs::write(entry.join("index.lock"), "").unwrap();
     let again = landers.build(&["S0001"]);
-    assert_eq!((again.from, again.tree), (built.from, built.tree));
+    assert_eq!((&again.from, &again.tree), (&built.from, &built.tree));
     assert_eq!(git(repo, ["show", "-s", "--format=%P", &again.tip]), format!("{base} {first}"));
     assert_eq!(status(landers.lander.path()), "## boi/LD979");
+    // A worktree without an index looks like one whose creation was interrupted, so its files are kept at first.
+    std::fs::remove_file(entry.join("index")).unwrap();
+    write(landers.lander.path(), "half", "x\n");
+    assert_eq!(landers.build(&["S0001"]).tree, built.tree);
+    let refs = || git(repo, ["for-each-ref", "--format=%(refname)", "refs/boi", "refs/heads/boi/LD979"]);
+    assert!(refs().contains("refs/boi/kept/LD979/landing-"), "{}", refs());
+    remove_lander(&landers.lander).unwrap();
+    assert_eq!(refs(), "");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::view::{SpecView, StatusView};
 
 /// How many queued specs the model holds.
-const PAGE: u32 = 200;
+const PAGE: u32 = 100;
 
 /// What was read from the daemon or the queue.
 #[derive(Debug, Clone, PartialEq)]

@@ -392,7 +392,7 @@ fn a_long_queue_is_read_in_pages() {
     keys(&mut model, "G");
     assert_eq!(selected(&model), "", "the page was not read yet");
     let query = model.query().clone();
-    assert_eq!((query.offset, query.limit), (9_899, 200));
+    assert_eq!((query.offset, query.limit), (9_949, 100));
     read(&mut model);
     assert_eq!(selected(&model), "Queued work 9999");
     for _ in 0..150 {
