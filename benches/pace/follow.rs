@@ -10,7 +10,6 @@ use super::jobs::{Signals, UNPACED, daemon, spec, timed, wait_until_idle};
 use super::support::{Begun, Sandbox, wait_for};
 use super::table::{at_most, heading, row};
 use super::terminal::Terminal;
-use super::usage::cpu;
 
 /// The most that the followers may cost, in percent.
 const MOST: f64 = 10.0;
@@ -135,4 +134,13 @@ fn spread(values: impl Iterator<Item = f64>) -> (f64, String) {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     (values[values.len() / 2], format!("{:.2} to {:.2}", values[0], values[values.len() - 1]))
+}
+
+/// The CPU time of a process and its threads since its start. Resolution: a clock tick, 10 ms.
+fn cpu(pid: i32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process is alive");
+    let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_whitespace().collect();
+    // The fields `utime` and `stime`; the first field here is `state`, the third of the file.
+    let ticks: u64 = fields[11..13].iter().map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
+    Duration::from_millis(1000 * ticks / rustix::param::clock_ticks_per_second())
 }

@@ -1,7 +1,6 @@
 //! What processes use, as `/proc` tells.
 
 use std::fs;
-use std::time::Duration;
 
 fn read(pid: i32, name: &str) -> String {
     fs::read_to_string(format!("/proc/{pid}/{name}")).expect("the process lives")
@@ -37,13 +36,4 @@ impl Used {
         }
         used
     }
-}
-
-/// The CPU time of a process and its threads since its start. Resolution: a clock tick, 10 ms.
-pub fn cpu(pid: i32) -> Duration {
-    let stat = read(pid, "stat");
-    let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_whitespace().collect();
-    // The fields `utime` and `stime`; the first field here is `state`, the third of the file.
-    let ticks: u64 = fields[11..13].iter().map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
-    Duration::from_millis(1000 * ticks / rustix::param::clock_ticks_per_second())
 }
