@@ -4,19 +4,17 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{Finding, Subject, Text};
-use crate::config::flags::Flags;
+use crate::config::Config;
 use crate::decide::admission::{Admission, Limits, Reading};
 use crate::domain::admission::{DiskOf, Shortage};
-use crate::reload;
 use crate::system::machine;
 
 /// Checks the disks of the home, of the worktrees and of `repositories`, and the memory, with the limits of the
-/// configuration file.
-pub(super) fn check(subject: &Subject, repositories: &BTreeSet<String>) -> Vec<Finding> {
+/// configuration file. `config`: its values; `None`: it is invalid, which another check reports.
+pub(super) fn check(subject: &Subject, config: Option<&Config>, repositories: &BTreeSet<String>) -> Vec<Finding> {
     let home = &subject.home;
-    // An invalid file is reported by another check.
-    let Ok((loaded, _)) = reload::load_file(&home.config_file(), &Flags::default()) else { return Vec::new() };
-    let limits = Limits::new(loaded.config.min_free_gb, loaded.config.max_memory_percent);
+    let Some(config) = config else { return Vec::new() };
+    let limits = Limits::new(config.min_free_gb, config.max_memory_percent);
     let folders = [(DiskOf::Home, home.root().to_owned()), (DiskOf::Worktrees, home.worktrees().to_owned())];
     let repositories = repositories.iter().map(|path| (DiskOf::Repository, PathBuf::from(path)));
     let mut devices = Vec::new();

@@ -3,38 +3,41 @@
 use std::path::Path;
 
 use super::{Finding, Subject, Text};
-use crate::config::Config;
-use crate::config::flags::Flags;
+use crate::config::{Config, Loaded};
 use crate::domain::verdict::ReloadOutcome;
 use crate::domain::view::ConfigView;
 use crate::git;
 use crate::process::limits;
-use crate::reload;
+use crate::reload::ConfigError;
 use crate::service::manager;
+
+/// The result of reading the configuration file.
+type LoadedFile = Result<(Loaded, Vec<String>), ConfigError>;
 
 /// The oldest supported version of git, as (major, minor): its `git worktree` does what boi needs.
 const OLDEST_GIT: (u32, u32) = (2, 31);
 /// The numbers of files that a daemon has open: for itself, and for each worker.
 const OPEN_FILES: (u64, u64) = (64, 8);
 
-pub(super) fn check(subject: &Subject) -> Vec<Finding> {
+/// `loaded` is the configuration file as this process has read it.
+pub(super) fn check(subject: &Subject, loaded: &LoadedFile) -> Vec<Finding> {
     let mut findings = Vec::new();
     let file = subject.home.config_file();
-    let loaded = reload::load_file(&file, &Flags::default());
-    match (&subject.config, &loaded) {
+    match (&subject.config, loaded) {
         // The daemon's verdict counts, because its environment and PATH may differ from those of this
         // process.
         (Some(view), _) => findings.extend(check_verdict(&file, view)),
         (None, Err(error)) => findings.push(invalid_config(&file, &error.lines())),
         (None, Ok(_)) => {}
     }
+    let default = Config::default();
     let (config, warnings) =
-        loaded.map_or_else(|_| (Config::default(), Vec::new()), |(loaded, warnings)| (loaded.config, warnings));
+        loaded.as_ref().map_or((&default, &[][..]), |(loaded, warnings)| (&loaded.config, warnings.as_slice()));
     if subject.config.is_none() {
         findings.extend(warnings.iter().map(|warning| check_agent(&file, warning)));
     }
     findings.extend(check_git());
-    findings.extend(check_open_files(&config));
+    findings.extend(check_open_files(config));
     if !subject.daemon.runs() {
         findings.extend(check_inotify());
     }

@@ -28,7 +28,9 @@ use serde::Serialize;
 
 pub(crate) use self::daemon_state::DaemonState;
 use self::recorded_specs::RecordedSpecs;
+use crate::config::flags::Flags;
 use crate::domain::view::ConfigView;
+use crate::reload;
 use crate::system::home_record;
 use crate::system::paths::Home;
 use crate::ui::shell;
@@ -128,7 +130,10 @@ pub(crate) struct Subject {
 /// Runs every check. `fix`: also applies the remedies.
 pub(crate) fn examine(subject: &Subject, fix: bool) -> Vec<Finding> {
     let mut examination = Examination { fix, findings: Vec::new() };
-    examination.add(machine::check(subject));
+    // Read once: the file may be on a file system that does not answer.
+    let loaded = reload::load_file(&subject.home.config_file(), &Flags::default());
+    examination.add(machine::check(subject, &loaded));
+    let config = loaded.as_ref().ok().map(|(loaded, _)| &loaded.config);
     if !subject.home.root().exists() {
         return examination.findings;
     }
@@ -146,7 +151,7 @@ pub(crate) fn examine(subject: &Subject, fix: bool) -> Vec<Finding> {
     }
     examination.add(queue_log::check(subject));
     match RecordedSpecs::read(&subject.home) {
-        Ok(None) => examination.add(admission::check(subject, &BTreeSet::new())),
+        Ok(None) => examination.add(admission::check(subject, config, &BTreeSet::new())),
         Err(error) => examination.add(vec![recorded_specs::unreadable(&subject.home, &error)]),
         Ok(Some(specs)) => {
             examination.add(leftovers::check_quarantined(subject, &specs));
@@ -154,7 +159,7 @@ pub(crate) fn examine(subject: &Subject, fix: bool) -> Vec<Finding> {
             examination.add(leftovers::check_processes(subject, &specs));
             examination.add(leftovers::check_folders(subject, &specs));
             examination.add(holds::check(&specs));
-            examination.add(admission::check(subject, &specs.survey.repositories));
+            examination.add(admission::check(subject, config, &specs.survey.repositories));
             examination.add(hooks::check(&specs));
             examination.add(repository_changes::check(subject, &specs));
             examination.add(repositories::check(subject, &specs));
