@@ -98,41 +98,35 @@ impl Worker {
             Err(end) => return Ok(Some(end)),
         };
         let Resolved { origin, repository } = resolved;
-        let mut changes = Vec::new();
+        let mut config = None;
         if let (Some(file), Some(origin), Some(identity)) = (file, &origin, &repository) {
-            match self.read_config(&file) {
-                Ok(None) => {}
-                Ok(Some(config)) => {
-                    if let Some(block) = self.untrusted(&config, identity, origin).await? {
-                        return Ok(Some(StepEnd::BlockedByRepository(Box::new(block))));
+            let block = match self.read_config(&file) {
+                Ok(found) => {
+                    config = found;
+                    match &config {
+                        Some(config) => self.untrusted(config, identity, origin).await?,
+                        None => None,
                     }
-                    let config = Box::new(config);
-                    changes.push(RecordChange::RepositoryConfig { config });
                 }
-                Err(detail) => {
-                    let block = self.block(identity, origin, BlockedBy::Invalid { detail });
-                    return Ok(Some(StepEnd::BlockedByRepository(Box::new(block))));
-                }
+                Err(detail) => Some(self.block(identity, origin, BlockedBy::Invalid { detail })),
+            };
+            if let Some(block) = block {
+                return Ok(Some(StepEnd::BlockedByRepository(Box::new(block))));
             }
         }
-        let keep = changes.iter().find_map(|change| match change {
-            RecordChange::RepositoryConfig { config } => Some(config.keep.clone()),
-            _ => None,
-        });
-        self.choose_path(repository.as_ref(), keep).await?;
+        self.choose_path(repository.as_ref(), config.as_ref().map(|config| config.keep.clone())).await?;
         self.tree.set_repository(repository.clone());
         let progress = Progress { origin, repository, ..self.position.progress.clone() };
-        let configs = changes.clone();
+        let change = |config: &RepositoryConfig| RecordChange::RepositoryConfig { config: Box::new(config.clone()) };
+        let changes = config.iter().map(change).collect();
         self.record(Position { step: self.position.step.clone(), progress }, changes).await?;
-        for change in configs {
-            if let RecordChange::RepositoryConfig { config } = change {
-                config.complete(&mut self.claimed.spec);
-                self.tree.set_files(&self.claimed.spec);
-                for (agent, other) in &self.claimed.config.instead {
-                    self.claimed.spec.replace_agent(agent, other);
-                }
-                info!(spec = %self.claimed.fence.spec, "the repository's {FILE} completes the spec");
+        if let Some(config) = config {
+            config.complete(&mut self.claimed.spec);
+            self.tree.set_files(&self.claimed.spec);
+            for (agent, other) in &self.claimed.config.instead {
+                self.claimed.spec.replace_agent(agent, other);
             }
+            info!(spec = %self.claimed.fence.spec, "the repository's {FILE} completes the spec");
         }
         Ok(None)
     }
